@@ -1,0 +1,3 @@
+"""Image-to-image translation with GANs."""
+
+__version__ = "0.1.0"

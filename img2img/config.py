@@ -1,0 +1,354 @@
+"""The run configuration: one typed tree, from YAML, flags and `--set key=value`.
+
+Precedence, the later wins: the method's own recipe (`configs/<method>.yaml`), `--config FILE`,
+flags, `--set`. Keys are the same everywhere. A component's section (generator, objective, ...) is
+its `name` plus that class's own arguments, which the registry checks when the part is built.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from img2img.errors import ConfigError
+from img2img.resources import bundled
+
+
+class Section(BaseModel):
+    """A group of keys. Unknown keys are errors, values cannot be changed after the check."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Component(Section):
+    """A part chosen by name; every other key is an argument of that part."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+    def with_arguments(self, **arguments: Any) -> "Component":
+        return Component(name=self.name, **{**self.arguments, **arguments})
+
+
+def _pair(value: object) -> object:
+    """A single number means a square."""
+    return (value, value) if isinstance(value, int | str) and value != "auto" else value
+
+
+def _height_width_positive(value: Any) -> Any:
+    if value != "auto" and min(value) < 1:
+        raise ValueError("a size is at least 1 pixel")
+    return value
+
+
+Size = Annotated[
+    tuple[int, int] | Literal["auto"],
+    BeforeValidator(_pair),
+    AfterValidator(_height_width_positive),
+]
+
+
+class AugmentConfig(Section):
+    """Albumentations transforms, each `{name: ..., argument: ...}`, in order."""
+
+    geometry: list[Component] = Field(
+        default=[Component(name="HorizontalFlip", p=0.5)],
+        description="applied alike to both images of a pair, between resize and crop",
+    )
+    color: list[Component] = Field(default=[], description="applied to the input image")
+    color_on: Literal["input", "both"] = Field(
+        default="input", description="whether `color` changes the input only or both images alike"
+    )
+
+
+class DataConfig(Section):
+    """Where the images are, and how they become batches."""
+
+    root: Path | None = Field(default=None, description="folder of pairs, in any known layout")
+    root_a: Path | None = Field(default=None, description="folder of domain A, instead of root")
+    root_b: Path | None = Field(default=None, description="folder of domain B, instead of root")
+    direction: Literal["AtoB", "BtoA"] = "AtoB"
+    load_size: Size = Field(default="auto", description="size to resize to, or [height, width]")
+    crop_size: Size = Field(default="auto", description="size of the random crop")
+    resize: Literal["stretch", "fit", "none"] = Field(
+        default="stretch",
+        description="stretch to load_size (published), fit its shorter side, or leave as it is",
+    )
+    batch_size: int = Field(default=1, gt=0)
+    workers: Annotated[int, Field(ge=0)] | Literal["auto"] = Field(
+        default="auto", description="processes that load images; 0 loads in the training process"
+    )
+    cache: Literal["none", "memory"] = Field(
+        default="none", description="keep decoded, resized images in memory (small sets)"
+    )
+    holdout: Literal["auto", "val", "test", "none"] | Annotated[float, Field(gt=0, lt=1)] = Field(
+        default="auto",
+        description="pairs never trained on: val, else test, else a seeded 5 %; or a fraction",
+    )
+    skip_bad: bool = Field(
+        default=False,
+        description="go on without the files that have no partner, do not decode or differ in size",
+    )
+    augment: AugmentConfig = AugmentConfig()
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.root_a is None) != (self.root_b is None):
+            raise ValueError("root_a and root_b go together")
+        if self.root is not None and self.root_a is not None:
+            raise ValueError("give root, or root_a and root_b, not both")
+        return self
+
+
+class LossesConfig(Section):
+    """Loss terms beside the adversarial one; each a component with a weight."""
+
+    reconstruction: list[Component] = []
+
+
+class OptimizerConfig(Component):
+    """The optimizer of the generators and, with `lr_d`, another rate for the critics."""
+
+    name: str = "adam"
+    lr: float = Field(default=2e-4, gt=0, description="peak learning rate")
+    lr_d: float | None = Field(default=None, gt=0, description="the critics' rate; null: lr")
+
+
+class ScheduleConfig(Component):
+    """How long to train, and the learning rate along the way.
+
+    The length is `epochs + decay_epochs` unless `steps`, `total_epochs` or `minutes` says
+    otherwise; then the two only give the proportion of constant to decaying rate.
+    """
+
+    name: str = "linear"
+    epochs: int = Field(default=100, ge=0, description="epochs at the full rate")
+    decay_epochs: int = Field(default=100, ge=0, description="epochs in which the rate falls to 0")
+    steps: int | None = Field(default=None, gt=0, description="length in generator updates")
+    total_epochs: int | None = Field(default=None, gt=0, description="length in epochs")
+    minutes: float | None = Field(default=None, gt=0, description="length in minutes")
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if self.epochs + self.decay_epochs == 0:
+            raise ValueError("epochs and decay_epochs are both 0")
+        lengths = [k for k in ("steps", "total_epochs", "minutes") if getattr(self, k) is not None]
+        if len(lengths) > 1:
+            raise ValueError(f"{' and '.join(lengths)} both set a length: give one")
+        return self
+
+
+class EmaConfig(Section):
+    """An exponential moving average of the generator's weights; it is what the model file holds."""
+
+    half_life: float | None = Field(
+        default=None, gt=0, description="in images seen; null: no average, the weights themselves"
+    )
+
+
+class SamplesConfig(Section):
+    """Pictures of fixed held-out inputs along the way."""
+
+    every: int = Field(default=500, ge=0, description="steps between two; 0: none but the last")
+    count: int = Field(default=4, gt=0, description="rows in the picture")
+
+
+class MetricsConfig(Section):
+    """Held-out measures along the way."""
+
+    every: int = Field(default=1000, ge=0, description="steps between two; 0: only at the end")
+    best: str = Field(default="l1", description="the measure that decides which model is best")
+    log_every: int = Field(default=20, gt=0, description="steps between two lines of losses")
+    tensorboard: bool = Field(default=True, description="write TensorBoard events")
+    wandb: bool = Field(default=False, description="report to Weights & Biases (extra: [wandb])")
+
+
+class CheckpointConfig(Section):
+    """What is kept on disk."""
+
+    every: int = Field(default=1000, ge=0, description="steps between two; 0: only at the end")
+    keep: int = Field(default=3, gt=0, description="how many models to keep, the oldest go first")
+
+
+class RunConfig(Section):
+    """Everything a run depends on. Saved, resolved, as `config.yaml` in the run folder."""
+
+    method: str
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    data: DataConfig = DataConfig()
+    generator: Component
+    discriminator: Component
+    objective: Component
+    losses: LossesConfig = LossesConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    ema: EmaConfig = EmaConfig()
+    samples: SamplesConfig = SamplesConfig()
+    metrics: MetricsConfig = MetricsConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+
+
+def load_config(
+    method: str,
+    file: Path | None = None,
+    flags: Mapping[str, Any] | None = None,
+    assignments: Iterable[str] = (),
+) -> RunConfig:
+    """The configuration of a run, merged from its four sources and checked.
+
+    Args:
+        method: `pix2pix`, ...; its recipe is the first source.
+        file: YAML with any part of the tree.
+        flags: dotted keys to values; None values are left out.
+        assignments: texts `key.sub=value`, the value read as YAML.
+
+    Raises:
+        ConfigError: a file, key or value does not fit; the message starts with the key.
+    """
+    recipe = bundled(f"configs/{method}.yaml")
+    if not recipe.is_file():
+        raise ConfigError(f"method: there is no method {method!r}")
+    tree = read_yaml(recipe)
+    if file is not None:
+        given = read_yaml(file)
+        if given.get("method", method) != method:
+            raise ConfigError(f"method: {file} is for {given['method']}, not for {method}")
+        _merge(tree, given)
+    for key, value in (flags or {}).items():
+        if value is not None:
+            _merge(tree, _nested(key, value))
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals or not key.strip():
+            raise ConfigError(f"--set {assignment}: write it as key=value, e.g. generator.ngf=32")
+        _merge(tree, _nested(key, _parse(text, f"--set {key}")))
+    return check(tree)
+
+
+def check(tree: Mapping[str, Any]) -> RunConfig:
+    """Turn a plain tree into a `RunConfig`, or say which key is wrong, how, and what is near."""
+    try:
+        return RunConfig.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(_explain(error)) from None
+
+
+def dump(config: RunConfig) -> str:
+    """The configuration as YAML text that `load_config` reads back."""
+    text: str = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return text
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file as a dictionary."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {path}: {error}") from None
+    tree = _parse(text, str(path))
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path}: expected keys and values, found {type(tree).__name__}")
+    return tree
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """`; did you mean 'x'?` where something is near, else nothing."""
+    found = difflib.get_close_matches(word, list(words), n=1, cutoff=0.5)
+    return f"; did you mean {found[0]!r}?" if found else ""
+
+
+def _parse(text: str, source: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{source}: not YAML: {str(error).splitlines()[0]}") from None
+
+
+def _merge(tree: dict[str, Any], over: Mapping[str, Any]) -> None:
+    """Lay `over` onto `tree`. A component that changes its name starts without arguments."""
+    for key, value in over.items():
+        old = tree.get(key)
+        if isinstance(value, Mapping) and isinstance(old, dict):
+            if value.get("name", old.get("name")) != old.get("name"):
+                old.clear()
+            _merge(old, value)
+        elif isinstance(value, Mapping) and isinstance(old, list) and all(map(_is_index, value)):
+            tree[key] = _merge_items(key, old, value)
+        else:
+            tree[key] = value
+
+
+def _merge_items(key: str, items: list[Any], over: Mapping[str, Any]) -> list[Any]:
+    """Lay entries addressed by their number, as `--set losses.reconstruction.0.weight=10` does."""
+    numbered = {str(index): item for index, item in enumerate(items)}
+    beyond = [index for index in over if index not in numbered]
+    if beyond:
+        raise ConfigError(f"{key}.{beyond[0]}: there are {len(items)} entries, numbered from 0")
+    _merge(numbered, over)
+    return list(numbered.values())
+
+
+def _is_index(key: str) -> bool:
+    return key.isdigit()
+
+
+def _nested(key: str, value: Any) -> dict[str, Any]:
+    """`a.b.c` and a value as the tree `{a: {b: {c: value}}}`."""
+    for part in reversed(key.strip().split(".")):
+        value = {part: value}
+    return dict(value)
+
+
+def _explain(error: ValidationError) -> str:
+    """Each wrong key on a line: its path, what was expected, what was given."""
+    reasons: dict[str, list[str]] = {}
+    for detail in error.errors():
+        path, section = _locate(detail["loc"])
+        if detail["type"] == "extra_forbidden":
+            reason = f"unknown key{nearest(path.rpartition('.')[2], section.model_fields)}"
+        elif detail["type"] == "missing":
+            reason = "missing"
+        else:
+            reason = detail["msg"].removeprefix("Value error, ")
+        given = detail["input"]
+        if isinstance(given, str | int | float | list) and detail["type"] != "extra_forbidden":
+            reason += f" (given: {given!r})"
+        reasons.setdefault(path, []).append(reason)
+    return "\n".join(f"{path}: {'; or '.join(dict.fromkeys(r))}" for path, r in reasons.items())
+
+
+def _locate(location: tuple[int | str, ...]) -> tuple[str, type[BaseModel]]:
+    """The dotted key of an error, and the section it is in.
+
+    Pydantic's locations go on into the branches of a union; a person knows only the keys.
+    """
+    section: type[BaseModel] = RunConfig
+    keys: list[str] = []
+    for part in location:
+        keys.append(str(part))
+        field = section.model_fields.get(str(part))
+        if field is None:
+            break
+        annotation = field.annotation
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            break
+        section = annotation
+    return ".".join(keys) or "configuration", section

@@ -1,0 +1,244 @@
+"""Resize, augmentation and crop of a pair of images. The one file that knows Albumentations.
+
+Geometry is shared by the pair and colour is the input's own, so they are two compositions: one of
+Albumentations' would apply both to both images. Everything random about a sample follows from the
+seed and the sample's position.
+"""
+
+import inspect
+import os
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+# Importing Albumentations asks the package index for a newer version, unless told not to.
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+
+import albumentations
+import numpy as np
+import numpy.typing as npt
+from albumentations.augmentations.dropout.transforms import BaseDropout
+from PIL import Image
+from pydantic import ValidationError
+
+from img2img.config import Component, DataConfig, nearest
+from img2img.data.sizes import HeightWidth
+from img2img.errors import ConfigError
+from img2img.images import Pixels
+
+# Keeps the random numbers of samples apart from other uses of the same seed.
+_SAMPLE = 1
+
+
+class PairTransform:
+    """What happens to a pair between file and network, as `data` says.
+
+    In training `prepare` on each image, then `random` on the two; for held-out images `center`. All
+    take and give (height, width, 3) pixels, uint8 or uint16. Objects of this class can be pickled.
+
+    Args:
+        load_size: (height, width) that images are resized to; see `resolve_sizes`.
+        crop_size: (height, width) of what comes out.
+
+    Raises:
+        ConfigError: a transform or an argument of it is unknown, or does not fit.
+    """
+
+    def __init__(self, data: DataConfig, load_size: HeightWidth, crop_size: HeightWidth) -> None:
+        self.resize = data.resize
+        self.load_size = load_size
+        self.crop_size = crop_size
+        augment = data.augment
+        self.color_on = augment.color_on
+        example = crop_size if data.resize == "none" else load_size
+        self.geometry = _Composition(augment.geometry, "data.augment.geometry", example)
+        self.color = _Composition(augment.color, "data.augment.color", crop_size)
+        for index, transform in enumerate(self.color.transforms):
+            _refuse_movement(transform, f"data.augment.color.{index}")
+
+    def prepare(self, pixels: Pixels) -> Pixels:
+        """The part without chance, which a cache may keep: resize; pad what the crop exceeds."""
+        return padded(self._resized(pixels, self.load_size), self.crop_size)
+
+    def random(self, A: Pixels, B: Pixels, seed: int, position: int) -> tuple[Pixels, Pixels]:
+        """Geometry and crop alike on both prepared images, then colour on the input `A`.
+
+        The outcome is a function of the images, the seed and the position alone.
+        """
+        count = len(self.geometry) + len(self.color) + 2
+        sequence = np.random.SeedSequence((seed, _SAMPLE, position))
+        seeds = [int(word) for word in sequence.generate_state(count)]
+        kind_A, kind_B = A.dtype, B.dtype
+        if len(self.geometry):
+            A, B = self.geometry.both(_workable(A), _workable(B), seeds[2:])
+        height, width = self.crop_size
+        A, B = padded(A, self.crop_size), padded(B, self.crop_size)
+        top = seeds[0] % (A.shape[0] - height + 1)
+        left = seeds[1] % (A.shape[1] - width + 1)
+        A, B = (image[top : top + height, left : left + width] for image in (A, B))
+        if len(self.color):
+            seeds = seeds[2 + len(self.geometry) :]
+            if self.color_on == "both":
+                A, B = self.color.both(_workable(A), _workable(B), seeds)
+            else:
+                A = self.color.one(_workable(A), seeds)
+        return _as(A, kind_A), _as(B, kind_B)
+
+    def center(self, pixels: Pixels) -> Pixels:
+        """The image without chance, at crop size: `stretch` shows all of it, others the middle."""
+        return center_crop(
+            padded(self._resized(pixels, self.crop_size), self.crop_size), self.crop_size
+        )
+
+    def _resized(self, pixels: Pixels, size: HeightWidth) -> Pixels:
+        if self.resize == "none":
+            return pixels
+        if self.resize == "fit":  # cover `size` with the aspect kept
+            height, width = pixels.shape[:2]
+            scale = max(size[0] / height, size[1] / width)
+            size = (max(size[0], round(height * scale)), max(size[1], round(width * scale)))
+        return resized(pixels, size)
+
+
+def resized(pixels: Pixels, size: HeightWidth) -> Pixels:
+    """Antialiased bicubic resize to (height, width), as published: Pillow's, not OpenCV's."""
+    if pixels.shape[:2] == size:
+        return pixels
+    height, width = size
+    if pixels.dtype == np.uint8:
+        return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC))
+    planes = [
+        Image.fromarray(plane).resize((width, height), Image.Resampling.BICUBIC)
+        for plane in pixels.astype(np.float32).transpose(2, 0, 1)
+    ]
+    levels: Pixels = np.dstack([np.asarray(plane) for plane in planes])
+    return levels.round().clip(0, 65535).astype(np.uint16)
+
+
+def padded(pixels: Pixels, size: HeightWidth) -> Pixels:
+    """Mirror the borders outwards until the image is at least `size`."""
+    missing = [max(0, wanted - there) for wanted, there in zip(size, pixels.shape, strict=False)]
+    if not any(missing):
+        return pixels
+    borders = [*((m // 2, m - m // 2) for m in missing), (0, 0)]
+    return np.asarray(np.pad(pixels, borders, mode="reflect"))
+
+
+def center_crop(pixels: Pixels, size: HeightWidth) -> Pixels:
+    """The middle of an image that is at least `size`."""
+    top, left = ((there - wanted) // 2 for wanted, there in zip(size, pixels.shape, strict=False))
+    return pixels[top : top + size[0], left : left + size[1]]
+
+
+class _Composition:
+    """Albumentations transforms in order, the random numbers of each set for every call."""
+
+    def __init__(self, sections: Sequence[Component], path: str, example: HeightWidth) -> None:
+        self.transforms = [_build(s, f"{path}.{i}", example) for i, s in enumerate(sections)]
+        self._compose = albumentations.Compose(
+            self.transforms, additional_targets={"target": "image"}
+        )
+
+    def __len__(self) -> int:
+        return len(self.transforms)
+
+    def one(self, image: Pixels, seeds: Sequence[int]) -> Pixels:
+        self._set(seeds)
+        return np.asarray(self._compose(image=image)["image"])
+
+    def both(self, image: Pixels, target: Pixels, seeds: Sequence[int]) -> tuple[Pixels, Pixels]:
+        """The same change to two images of one size."""
+        self._set(seeds)
+        found = self._compose(image=image, target=target)
+        return np.asarray(found["image"]), np.asarray(found["target"])
+
+    def _set(self, seeds: Sequence[int]) -> None:
+        # Compose.set_random_seed would give every transform the same numbers: two flips with
+        # p = 0.5 would then always come together.
+        for transform, seed in zip(self.transforms, seeds, strict=False):
+            transform.set_random_seed(seed)
+
+
+def _catalogue() -> dict[str, Any]:
+    """Every transform of Albumentations that can be instantiated, by name."""
+    bases = {"BasicTransform", "DualTransform", "ImageOnlyTransform", "Transform3D"}
+    return {
+        name: found
+        for name, found in vars(albumentations).items()
+        if name not in bases
+        and inspect.isclass(found)
+        and issubclass(found, albumentations.BasicTransform)
+    }
+
+
+def _build(section: Component, path: str, example: HeightWidth) -> Any:
+    """One transform, tried once on a picture of the size that it will meet."""
+    catalogue = _catalogue()
+    if section.name not in catalogue:
+        raise ConfigError(
+            f"{path}.name: Albumentations has no transform {section.name!r}"
+            f"{nearest(section.name, catalogue)}"
+        )
+    transform_class = catalogue[section.name]
+    known = [name for name in inspect.signature(transform_class).parameters if name != "self"]
+    for argument in section.arguments:
+        if argument not in known:
+            raise ConfigError(
+                f"{path}.{argument}: {section.name} has no such argument"
+                f"{nearest(argument, known)}; it takes: {', '.join(known)}"
+            )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # advice to name another transform
+            # Unless strict, a class that has a schema goes on with defaults where it fails to
+            # check a value.
+            strict = {"strict": True} if "InitSchema" in vars(transform_class) else {}
+            transform = transform_class(**strict, **section.arguments)
+    except Exception as error:
+        raise ConfigError(_explain(error, section, path)) from None
+    for dtype in (np.uint8, np.float32):
+        image = np.zeros((*example, 3), dtype)
+        try:
+            changed = transform(image=image, force_apply=True)["image"]
+        except Exception as error:
+            raise ConfigError(
+                f"{path}: {section.name} fails on a {example[0]} x {example[1]} image: {error}"
+            ) from None
+        if not isinstance(changed, np.ndarray) or changed.dtype != dtype or changed.ndim != 3:
+            raise ConfigError(
+                f"{path}: {section.name} changes the type of the image; leave that to the loader"
+            )
+    return transform
+
+
+def _explain(error: Exception, section: Component, path: str) -> str:
+    """The library's reason, at the key of the argument where it names one."""
+    if not isinstance(error.__cause__, ValidationError):
+        return f"{path}: {section.name}: {error}"
+    reasons: dict[str, list[str]] = {}
+    for detail in error.__cause__.errors():
+        key = f"{path}.{detail['loc'][0]}" if detail["loc"] else path
+        reasons.setdefault(key, []).append(detail["msg"].removeprefix("Value error, "))
+    return "; ".join(f"{key}: {', or '.join(dict.fromkeys(r))}" for key, r in reasons.items())
+
+
+def _refuse_movement(transform: Any, path: str) -> None:
+    """Colour changes one image of the pair only: it must not move anything."""
+    stays = (albumentations.ImageOnlyTransform, BaseDropout, albumentations.PixelDropout)
+    if not isinstance(transform, stays):
+        raise ConfigError(
+            f"{path}.name: {type(transform).__name__} moves pixels, and would pull the pair apart;"
+            " list it under data.augment.geometry"
+        )
+
+
+def _workable(image: Pixels) -> Pixels:
+    """Transforms take uint8, or float32 in [0, 1]: many fail on uint16."""
+    return image.astype(np.float32) / np.float32(65535) if image.dtype == np.uint16 else image
+
+
+def _as(image: Pixels, dtype: npt.DTypeLike) -> Pixels:
+    """The pixels in the type that they had, and contiguous again after a crop or a flip."""
+    if image.dtype != dtype:
+        image = np.rint(image.clip(0, 1) * 65535)
+    return np.ascontiguousarray(image, dtype=dtype)

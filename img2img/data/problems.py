@@ -1,0 +1,55 @@
+"""What is wrong with a folder of images, all of it at once, and what to do about it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from img2img.data.sources import Pair
+from img2img.errors import DataError, some_names
+
+Kind = Literal["unmatched", "ambiguous", "unreadable", "size"]
+
+_EXPLANATIONS: dict[Kind, str] = {
+    "unmatched": "without a partner in the other domain",
+    "ambiguous": "with the same name but for the suffix",
+    "unreadable": "that do not decode",
+    "size": "whose two images differ in size",
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that keeps a file or a pair from being used.
+
+    Attributes:
+        kind: `unmatched`, `ambiguous` (several files on one side of the pair), `unreadable` or
+            `size` (the two images differ).
+        name: the file, or the pair.
+        message: one sentence, naming the file.
+        pair: the pair that cannot be used; None where there is no pair to begin with.
+    """
+
+    kind: Kind
+    name: str
+    message: str
+    pair: Pair | None = None
+
+
+def usable(pairs: Sequence[Pair], problems: Sequence[Problem]) -> list[Pair]:
+    """The pairs that no problem is about."""
+    bad = {problem.pair for problem in problems}
+    return [pair for pair in pairs if pair not in bad]
+
+
+def refusal(problems: Sequence[Problem]) -> DataError:
+    """The error that ends a run on data with problems: a line a kind, and the ways on."""
+    lines = []
+    for kind, explanation in _EXPLANATIONS.items():
+        names = [problem.name for problem in problems if problem.kind == kind]
+        if names:
+            lines.append(f"files {explanation}: {some_names(names)}")
+    lines.append(
+        "mend or remove them, or go on without them: --skip-bad (data.skip_bad: true);"
+        " `img2img data check` says more about each"
+    )
+    return DataError("\n".join(lines))

@@ -1,0 +1,63 @@
+"""Where one image, or one pair of images, comes from."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from img2img.errors import ImageError
+from img2img.images import Picture, read_picture
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """An image file, or one half of a file that holds two images side by side."""
+
+    path: Path
+    half: Literal["left", "right"] | None = None
+
+    def read(self) -> Picture:
+        """Read the image.
+
+        Raises:
+            ImageError: the file does not decode, or its width is odd and it is to be halved.
+        """
+        return self.cut(read_picture(self.path))
+
+    def cut(self, whole: Picture) -> Picture:
+        """This source's part of the file's picture."""
+        if self.half is None:
+            return whole
+        width = whole.size[1]
+        if width % 2:
+            raise ImageError(f"{self.path}: width {width} is odd: it cannot hold two images")
+        start = 0 if self.half == "left" else width // 2
+        return whole.columns(start, start + width // 2)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The same thing seen in domain A and in domain B. `name` is unique among a folder's pairs."""
+
+    name: str
+    A: ImageSource
+    B: ImageSource
+
+    def read(self) -> tuple[Picture, Picture]:
+        """Both images; a file that holds both is decoded once.
+
+        Raises:
+            ImageError: a file does not decode, or the two images differ in size.
+        """
+        A = read_picture(self.A.path)
+        B = A if self.B.path == self.A.path else read_picture(self.B.path)
+        A, B = self.A.cut(A), self.B.cut(B)
+        if A.size != B.size:
+            raise ImageError(
+                f"{self.B.path}: {_shape(B)} pixels, but {self.A.path} has {_shape(A)}"
+            )
+        return A, B
+
+
+def _shape(picture: Picture) -> str:
+    height, width = picture.size
+    return f"{width} x {height}"

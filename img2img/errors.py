@@ -1,0 +1,52 @@
+"""The one family of errors that a person caused and can mend.
+
+Every message names the file or the key and says what to do. The command line prints it without a
+traceback and exits with `exit_status`; a library user catches `Img2ImgError`.
+"""
+
+from collections.abc import Sequence
+
+
+class Img2ImgError(Exception):
+    """Base of the family. `exit_status` is what the process ends with: 2, wrong use or input."""
+
+    exit_status = 2
+
+
+class ConfigError(Img2ImgError):
+    """A key of the configuration is unknown, of the wrong type or out of range."""
+
+
+class DataError(Img2ImgError):
+    """A folder of images cannot be used as it is."""
+
+
+class ImageError(Img2ImgError):
+    """A file cannot be read as an image, or cannot be written."""
+
+
+class ModelFileError(Img2ImgError):
+    """A file is not a model, or not one that this version can rebuild."""
+
+
+class StorageError(Img2ImgError):
+    """The disk refused a write: full, read-only or without permission."""
+
+
+class TrainingStopped(Img2ImgError):
+    """Training ended before its length but can go on from a saved state."""
+
+    exit_status = 75
+
+
+class TrainingInterrupted(TrainingStopped):
+    """Training was ended by Ctrl-C and can go on from a saved state."""
+
+    exit_status = 130
+
+
+def some_names(names: Sequence[str], most: int = 10) -> str:
+    """`a, b, c (3)`: the first names and how many there are, for a message of bounded length."""
+    shown = ", ".join(names[:most])
+    more = ", ..." if len(names) > most else ""
+    return f"{shown}{more} ({len(names)})"

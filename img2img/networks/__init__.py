@@ -1,0 +1,20 @@
+"""Generators and discriminators; importing the package enters them all in their catalogues."""
+
+from img2img.networks.base import (
+    DISCRIMINATORS,
+    GENERATORS,
+    Discriminator,
+    DiscriminatorOutput,
+    Generator,
+)
+from img2img.registry import import_submodules
+
+import_submodules(__name__, __path__)
+
+__all__ = [
+    "DISCRIMINATORS",
+    "GENERATORS",
+    "Discriminator",
+    "DiscriminatorOutput",
+    "Generator",
+]

@@ -1,0 +1,91 @@
+"""Normalisation layers, and the one seam through which they get their statistics.
+
+A layer normally takes mean and variance as it was trained to. `use_statistics` gives all layers of
+a network another source: each image's own statistics, running averages, or any other
+`StatisticsSource`.
+"""
+
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+NormName = Literal["batch", "instance", "none"]
+
+
+class StatisticsSource(Protocol):
+    """Where a normalisation layer takes its mean and variance from."""
+
+    def normalize(self, x: Tensor, layer: "NormLayer") -> Tensor:
+        """Normalise [N, C, H, W] and apply the layer's own scale and shift, if it has them."""
+        ...
+
+
+class BatchNorm2d(nn.BatchNorm2d):
+    """BatchNorm (Ioffe & Szegedy 2015) whose statistics can come from elsewhere."""
+
+    source: StatisticsSource | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) if self.source is None else self.source.normalize(x, self)
+
+
+class InstanceNorm2d(nn.InstanceNorm2d):
+    """InstanceNorm (Ulyanov et al. 2016) whose statistics can come from elsewhere."""
+
+    source: StatisticsSource | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) if self.source is None else self.source.normalize(x, self)
+
+
+NormLayer = BatchNorm2d | InstanceNorm2d
+
+
+class ImageStatistics:
+    """Each image's own mean and (biased) variance, whatever else is in the batch.
+
+    For a BatchNorm this is what training at batch size 1 computes.
+    """
+
+    def normalize(self, x: Tensor, layer: NormLayer) -> Tensor:
+        # One group a channel is instance normalisation, and unlike F.instance_norm it keeps
+        # channels_last and takes a map of one pixel.
+        return F.group_norm(x, x.shape[1], layer.weight, layer.bias, layer.eps)
+
+
+class RunningStatistics:
+    """The averages collected in training; InstanceNorm keeps none and uses the image's own."""
+
+    def normalize(self, x: Tensor, layer: NormLayer) -> Tensor:
+        if layer.running_mean is None:
+            return ImageStatistics().normalize(x, layer)
+        return F.batch_norm(
+            x, layer.running_mean, layer.running_var, layer.weight, layer.bias, eps=layer.eps
+        )
+
+
+def use_statistics(network: nn.Module, source: StatisticsSource | None) -> None:
+    """Give every normalisation layer of `network` this source; None: as it was trained."""
+    for layer in network.modules():
+        if isinstance(layer, NormLayer):
+            layer.source = source
+
+
+def norm_layer(name: NormName) -> Callable[[int], nn.Module]:
+    """What makes a layer of this kind for a number of channels."""
+    layers: dict[str, Callable[[int], nn.Module]] = {
+        "batch": BatchNorm2d,
+        "instance": InstanceNorm2d,
+        "none": nn.Identity,
+    }
+    return layers[name]
+
+
+def needs_bias(name: NormName) -> bool:
+    """Whether a convolution in front of the norm has a bias, as the published networks decide.
+
+    BatchNorm shifts by itself. (A bias before InstanceNorm cancels, but published files have it.)
+    """
+    return name != "batch"

@@ -1,0 +1,90 @@
+"""Discriminators that judge patches (Isola et al. 2017, section 3.2.2) or single pixels.
+
+The modules are numbered as in the published implementation, so that state_dicts are exchanged
+with it key by key.
+"""
+
+from itertools import pairwise
+from typing import Annotated
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from img2img.networks.base import DISCRIMINATORS, Discriminator, DiscriminatorOutput
+from img2img.networks.blocks import initialize
+from img2img.networks.norms import NormName, needs_bias, norm_layer
+from img2img.registry import Positive
+
+
+def _activation() -> nn.LeakyReLU:
+    return nn.LeakyReLU(0.2, inplace=True)
+
+
+def _judge(layers: nn.Sequential, x: Tensor) -> DiscriminatorOutput:
+    """Run `layers`, keeping what each activation gave on the way."""
+    features = []
+    for layer in layers:
+        x = layer(x)
+        if isinstance(layer, nn.LeakyReLU):
+            features.append(x)
+    return DiscriminatorOutput(logits=[x], features=features)
+
+
+@DISCRIMINATORS.register("patch")
+class PatchDiscriminator(Discriminator):
+    """PatchGAN: one logit a patch; three layers see 70x70 pixels.
+
+    Args:
+        ndf: channels of the first convolution; they double up to 8 times that.
+        n_layers: halvings; each doubles the patch.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        ndf: Positive = 64,
+        n_layers: Annotated[int, Field(ge=1, le=12)] = 3,
+        norm: NormName = "batch",
+    ) -> None:
+        super().__init__()
+        widths = [ndf * min(2**layer, 8) for layer in range(n_layers + 1)]
+        layers: list[nn.Module] = [
+            nn.Conv2d(in_channels, ndf, 4, 2, 1),
+            _activation(),
+        ]
+        for layer, (before, after) in enumerate(pairwise(widths), start=1):
+            stride = 2 if layer < n_layers else 1
+            convolve = nn.Conv2d(before, after, 4, stride, 1, bias=needs_bias(norm))
+            layers += [convolve, norm_layer(norm)(after), _activation()]
+        layers.append(nn.Conv2d(widths[-1], 1, 4, 1, 1))
+        self.model = nn.Sequential(*layers)
+        initialize(self)
+
+    def forward(self, x: Tensor) -> DiscriminatorOutput:
+        return _judge(self.model, x)
+
+
+@DISCRIMINATORS.register("pixel")
+class PixelDiscriminator(Discriminator):
+    """1x1 PatchGAN: every pixel by itself, which judges colour only.
+
+    Args:
+        ndf: channels of the first convolution.
+    """
+
+    def __init__(self, *, in_channels: int, ndf: Positive = 64, norm: NormName = "batch") -> None:
+        super().__init__()
+        bias = needs_bias(norm)
+        self.net = nn.Sequential(
+            nn.Conv2d(in_channels, ndf, 1),
+            _activation(),
+            nn.Conv2d(ndf, 2 * ndf, 1, bias=bias),
+            norm_layer(norm)(2 * ndf),
+            _activation(),
+            nn.Conv2d(2 * ndf, 1, 1, bias=bias),
+        )
+        initialize(self)
+
+    def forward(self, x: Tensor) -> DiscriminatorOutput:
+        return _judge(self.net, x)

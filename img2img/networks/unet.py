@@ -1,0 +1,120 @@
+"""The U-Net generator of Pix2Pix (Isola et al. 2017, arXiv 1611.07004, section 6.1.1).
+
+The modules are nested and numbered as in the published implementation, so that state_dicts are
+exchanged with it key by key.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from img2img.networks.base import GENERATORS, Generator
+from img2img.networks.blocks import UpsampleName, initialize, upsampling
+from img2img.networks.norms import NormName, needs_bias, norm_layer
+from img2img.registry import Positive
+
+MAX_DOWNS = 8
+
+
+class UNetLevel(nn.Module):
+    """One halving, everything below it, and the doubling back, beside a skip connection.
+
+    [N, outer, H, W] to [N, 2 * outer, H, W], or to [N, out_channels, H, W] for the outermost.
+    """
+
+    def __init__(
+        self,
+        outer: int,
+        inner: int,
+        below: "UNetLevel | None",
+        *,
+        in_channels: int | None = None,
+        norm: NormName,
+        upsample: UpsampleName,
+        dropout: bool = False,
+    ) -> None:
+        super().__init__()
+        self.outermost = in_channels is not None
+        bias = needs_bias(norm)
+        make_norm = norm_layer(norm)
+        from_below = inner if below is None else 2 * inner
+        lower = [] if below is None else [below]
+        down = nn.Conv2d(in_channels or outer, inner, 4, 2, 1, bias=bias)
+        up = upsampling(upsample, from_below, outer, kernel=4, bias=bias or self.outermost)
+        layers: list[nn.Module]
+        if self.outermost:
+            layers = [down, *lower, nn.ReLU(inplace=True), up, nn.Tanh()]
+        else:
+            # The innermost map can be one pixel, which has no variance to normalise by.
+            down_norm = [] if below is None else [make_norm(inner)]
+            layers = [nn.LeakyReLU(0.2), down, *down_norm, *lower]
+            layers += [nn.ReLU(inplace=True), up, make_norm(outer)]
+        if dropout:
+            layers.append(nn.Dropout(0.5))
+        self.model = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.model(x)
+        return y if self.outermost else torch.cat([x, y], 1)
+
+
+@GENERATORS.register("unet_256", num_downs=8)
+@GENERATORS.register("unet_128", num_downs=7)
+@GENERATORS.register("unet")
+class UNetGenerator(Generator):
+    """U-Net of any depth, the generator of Pix2Pix.
+
+    Args:
+        ngf: channels of the outermost level; they double inwards up to 8 times that.
+        num_downs: how often the image is halved, 2 to 12; sizes are multiples of 2**num_downs.
+            `auto`: the most that the crop allows.
+        dropout: whether the inner levels of full width drop half of their activations.
+        upsample: how sizes are doubled; `deconv` is the published way.
+    """
+
+    local = False
+
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        out_channels: int,
+        ngf: Positive = 64,
+        num_downs: Annotated[int, Field(ge=2, le=12)] | Literal["auto"] = "auto",
+        norm: NormName = "batch",
+        dropout: bool = True,
+        upsample: UpsampleName = "deconv",
+    ) -> None:
+        super().__init__()
+        depth = MAX_DOWNS if num_downs == "auto" else num_downs
+        self.size_multiple = self.min_size = 2**depth
+        widths = [ngf * min(2**level, 8) for level in range(depth)]
+        level = None
+        for index in range(depth - 1, 0, -1):
+            level = UNetLevel(
+                widths[index - 1],
+                widths[index],
+                level,
+                norm=norm,
+                upsample=upsample,
+                dropout=dropout and 4 <= index < depth - 1,
+            )
+        self.model = UNetLevel(
+            out_channels, ngf, level, in_channels=in_channels, norm=norm, upsample=upsample
+        )
+        initialize(self)
+
+    @classmethod
+    def resolve(cls, arguments: Mapping[str, Any], crop_size: tuple[int, int]) -> dict[str, Any]:
+        resolved = dict(arguments)
+        if resolved["num_downs"] == "auto":
+            halvings = [(size & -size).bit_length() - 1 for size in crop_size]
+            resolved["num_downs"] = min(*halvings, MAX_DOWNS)
+        return resolved
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.model(x)
+        return y

@@ -1,0 +1,142 @@
+"""The catalogues of parts: a class, a name, and the arguments it takes.
+
+A part is added by one class with one decorator in one file::
+
+    @GENERATORS.register("unet")
+    class UNetGenerator(Generator):
+        "One line that `img2img list generators` shows."
+        def __init__(self, *, in_channels: int, out_channels: int, ngf: Positive = 64): ...
+
+Its YAML section is `name` plus the arguments of `__init__`; their annotations are what a value is
+checked against. Arguments that the program supplies itself (here the channels) are passed to
+`build` as keywords and cannot be set from a configuration.
+"""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any, Generic, TypeVar, get_type_hints
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from img2img.config import Component, nearest
+from img2img.errors import ConfigError
+
+Positive = Annotated[int, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Part(Generic[T]):
+    """One entry of a catalogue: what it is called, what it builds, and what it fixes."""
+
+    name: str
+    factory: Callable[..., T]
+    preset: Mapping[str, Any]
+
+    @property
+    def summary(self) -> str:
+        """The first line of the class's docstring, and what a preset fixes."""
+        first = (inspect.getdoc(self.factory) or "").partition("\n")[0]
+        fixed = ", ".join(f"{key}={value}" for key, value in self.preset.items())
+        return f"{first} ({fixed})" if fixed else first
+
+    @cached_property
+    def parameters(self) -> dict[str, inspect.Parameter]:
+        """Every keyword the factory takes, those that only the program supplies among them."""
+        signature = inspect.signature(self.factory)
+        return {name: p for name, p in signature.parameters.items() if p.kind is not p.VAR_KEYWORD}
+
+    @cached_property
+    def hints(self) -> dict[str, Any]:
+        target = self.factory.__init__ if inspect.isclass(self.factory) else self.factory
+        return get_type_hints(target, include_extras=True)
+
+    def defaults(self) -> dict[str, Any]:
+        """The arguments that a configuration may set, with their defaults."""
+        return {
+            name: self.preset.get(name, p.default)
+            for name, p in self.parameters.items()
+            if p.default is not p.empty
+        }
+
+
+class Registry(Generic[T]):
+    """A catalogue of parts of one kind, looked up by name."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._parts: dict[str, Part[T]] = {}
+
+    def __iter__(self) -> Iterator[Part[T]]:
+        return iter(self._parts.values())
+
+    def names(self) -> list[str]:
+        return list(self._parts)
+
+    def register(self, name: str, **preset: Any) -> Callable[[type[T]], type[T]]:
+        """Enter the decorated class as `name`; `preset` changes defaults of its arguments."""
+
+        def decorate(part: type[T]) -> type[T]:
+            if name in self._parts:
+                raise ValueError(f"{self.kind} {name!r} is registered twice")
+            self._parts[name] = Part(name, part, preset)
+            return part
+
+        return decorate
+
+    def find(self, section: Component, path: str) -> Part[T]:
+        """The part that `section` names; `path` is the section's key, for the message."""
+        try:
+            return self._parts[section.name]
+        except KeyError:
+            raise ConfigError(
+                f"{path}.name: no {self.kind} is called {section.name!r}"
+                f"{nearest(section.name, self._parts)}; there are: {', '.join(self._parts)}"
+            ) from None
+
+    def arguments(self, section: Component, path: str, *supplied: str) -> dict[str, Any]:
+        """Every argument that `section` leads to: its own, checked, over presets and defaults.
+
+        Args:
+            supplied: names of arguments that the program passes itself.
+
+        Raises:
+            ConfigError: an argument is unknown, or its value does not fit.
+        """
+        part = self.find(section, path)
+        settable = {name: value for name, value in part.defaults().items() if name not in supplied}
+        given = {}
+        for key, value in section.arguments.items():
+            if key not in settable:
+                raise ConfigError(
+                    f"{path}.{key}: {self.kind} {section.name!r} has no such setting"
+                    f"{nearest(key, settable)}; it takes: {', '.join(settable) or 'none'}"
+                )
+            given[key] = _checked(value, part.hints[key], f"{path}.{key}")
+        return settable | given
+
+    def build(self, section: Component, path: str, **supplied: Any) -> T:
+        """Make the part that `section` describes."""
+        part = self.find(section, path)
+        return part.factory(**self.arguments(section, path, *supplied), **supplied)
+
+
+def _checked(value: Any, annotation: Any, path: str) -> Any:
+    try:
+        return TypeAdapter(annotation).validate_python(value)
+    except ValidationError as error:
+        reasons = dict.fromkeys(detail["msg"] for detail in error.errors())
+        raise ConfigError(f"{path}: {'; or '.join(reasons)} (given: {value!r})") from None
+
+
+def import_submodules(package: str, path: list[str]) -> None:
+    """Import every module of a package, so that the parts in them are registered."""
+    for module in pkgutil.iter_modules(path):
+        importlib.import_module(f"{package}.{module.name}")

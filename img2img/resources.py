@@ -1,0 +1,15 @@
+"""Files that ship with the package: the recipes and the demo's images.
+
+They live in `configs/` and `datasets/` of the repository, where people look for them; the wheel
+carries copies inside the package.
+"""
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).parent
+
+
+def bundled(name: str) -> Path:
+    """The path of a shipped file or folder, such as `configs/demo.yaml` (it may not exist)."""
+    installed = _PACKAGE / "_bundled" / name
+    return installed if installed.exists() else _PACKAGE.parent / name

@@ -1,0 +1,76 @@
+"""One discriminator with all that belongs to it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from img2img.losses import Objective
+from img2img.networks import Discriminator
+
+
+class Critic(nn.Module):
+    """A discriminator and the objective it plays by.
+
+    With a condition it judges pairs, condition and image side by side in the channels (Isola et
+    al. 2017, equation 1).
+    """
+
+    def __init__(self, discriminator: Discriminator, objective: Objective) -> None:
+        super().__init__()
+        self.discriminator = discriminator
+        self.objective = objective
+
+    def d_loss(
+        self, real: Tensor, fake: Tensor, condition: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The critic's own loss, and its mean logit for the real and for the fake images.
+
+        Args:
+            real: [N, C, H, W]; `fake` likewise, already detached from its generator.
+
+        Returns:
+            Three float32 scalars. The logits carry no gradient: they are for the log.
+        """
+        # Fake first, as published: BatchNorm's running averages depend on the order.
+        fake_logits = self._logits(fake, condition)
+        real_logits = self._logits(real, condition)
+        losses = [
+            self.objective.d_loss(r, f) for r, f in zip(real_logits, fake_logits, strict=True)
+        ]
+        return _mean(losses), _mean(real_logits).detach(), _mean(fake_logits).detach()
+
+    def g_loss(self, fake: Tensor, real: Tensor, condition: Tensor | None = None) -> Tensor:
+        """What the generator of `fake` [N, C, H, W] minimises: a float32 scalar.
+
+        The discriminator's own weights take no part in the gradient.
+        """
+        with _frozen(self.discriminator):
+            fake_logits = self._logits(fake, condition)
+            real_logits: list[Tensor | None] = [None] * len(fake_logits)
+            if self.objective.needs_real_for_g:
+                real_logits = [*self._logits(real, condition)]
+            losses = [
+                self.objective.g_loss(r, f) for r, f in zip(real_logits, fake_logits, strict=True)
+            ]
+        return _mean(losses)
+
+    def _logits(self, image: Tensor, condition: Tensor | None) -> list[Tensor]:
+        """Float32 logits, one [N, 1, h, w] a scale."""
+        seen = image if condition is None else torch.cat([condition, image], 1)
+        return [logits.float() for logits in self.discriminator(seen).logits]
+
+
+def _mean(per_scale: list[Tensor]) -> Tensor:
+    return torch.stack([value.mean() for value in per_scale]).mean()
+
+
+@contextmanager
+def _frozen(network: nn.Module) -> Iterator[None]:
+    """Keep autograd from computing gradients of the network's weights in this block."""
+    network.requires_grad_(False)
+    try:
+        yield
+    finally:
+        network.requires_grad_(True)

@@ -1,0 +1,52 @@
+"""An exponential moving average of generators' weights."""
+
+import copy
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+from img2img.networks import Generator
+
+
+class Ema:
+    """Averages of networks, kept in float32 beside the networks themselves.
+
+    Args:
+        networks: what to average; the average starts as a copy.
+        half_life: images after which a weight counts half. Early on it is at most a twentieth of
+            the images seen, so that the first random weights are soon forgotten (Karras et al.
+            2020, arXiv 2006.06676, appendix C). None: no average, the networks themselves.
+    """
+
+    WARM_UP = 0.05
+
+    def __init__(self, networks: Mapping[str, Generator], half_life: float | None) -> None:
+        self.networks = networks
+        self.half_life = half_life
+        self.average = dict(networks)
+        """The averaged networks; the networks themselves where there is no average."""
+        if half_life is not None:
+            self.average = copy.deepcopy(self.average)
+        self._modules = nn.ModuleDict(self.average)
+
+    @torch.no_grad()
+    def update(self, images: int, batch_size: int) -> None:
+        """Take in the weights after an update by which `images` have been seen."""
+        if self.half_life is None:
+            return
+        half_life = max(min(self.half_life, self.WARM_UP * images), 1e-8)
+        share = 1 - 0.5 ** (batch_size / half_life)
+        for name, network in self.networks.items():
+            mine = self.average[name]
+            for average, weights in zip(mine.parameters(), network.parameters(), strict=True):
+                average.lerp_(weights, share)
+            for kept, buffer in zip(mine.buffers(), network.buffers(), strict=True):
+                kept.copy_(buffer)
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        return {} if self.half_life is None else self._modules.state_dict()
+
+    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
+        if self.half_life is not None:
+            self._modules.load_state_dict(state)

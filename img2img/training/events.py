@@ -1,0 +1,108 @@
+"""What the loop tells those who watch it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from img2img.images import Picture
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What is known before the first step."""
+
+    output: Path
+    method: str
+    device: str
+    precision: str
+    layout: str
+    """Which folders were found, in words."""
+    train_images: int
+    held_out_images: int
+    batch_size: int
+    load_size: tuple[int, int]
+    crop_size: tuple[int, int]
+    """(height, width) in pixels, as `load_size`."""
+    parameters: Mapping[str, int]
+    """By network name."""
+    step: int
+    """Where the run starts: 0, or the step it is resumed at."""
+    total_steps: int | None
+    """None when the length is in minutes and not yet measured."""
+    minutes: float | None
+    step_seconds: float
+    """How long one step took in a trial."""
+    memory_bytes: int | None
+    """Peak memory of a trial step and what the optimizers will add; None if unknown here."""
+    disk_bytes: int
+    """What models and states will take at the most."""
+    free_disk_bytes: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where the run is."""
+
+    step: int
+    total_steps: int | None
+    images: int
+    images_per_epoch: int
+    seconds: float
+    """Time spent training, over all sessions of the run."""
+    images_per_second: float
+    """Over the last steps of this session."""
+    lr: float
+
+    @property
+    def epoch(self) -> float:
+        """Epochs done."""
+        return self.images / self.images_per_epoch
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What came of a run."""
+
+    output: Path
+    steps: int
+    images: int
+    seconds: float
+    images_per_second: float
+    device: str
+    precision: str
+    measures: Mapping[str, float]
+    """The last held-out measures, by name."""
+
+
+class Observer:
+    """Watches a run. Every event may be left unheard."""
+
+    def preparing(self, what: str, done: int, total: int) -> None:
+        """`what` is going on before the run can start."""
+
+    def started(self, facts: RunFacts) -> None:
+        """Before the first step of this session."""
+
+    def stepped(self, progress: Progress) -> None:
+        """After every step; should cost next to nothing."""
+
+    def logged(self, progress: Progress, values: Mapping[str, float]) -> None:
+        """Losses and scores by tag, averaged since the last time."""
+
+    def measured(self, progress: Progress, values: Mapping[str, float]) -> None:
+        """Held-out measures by tag."""
+
+    def sampled(self, progress: Progress, sheet: Picture) -> None:
+        """A sheet of held-out translations."""
+
+    def saved(self, progress: Progress, path: Path) -> None:
+        """A training state is on the disk."""
+
+    def noticed(self, message: str) -> None:
+        """Something a person should know."""
+
+    def ended(self, summary: Summary) -> None:
+        """The run has reached its length."""
+
+    def closed(self) -> None:
+        """The session is over, however it ended."""

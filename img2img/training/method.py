@@ -1,0 +1,98 @@
+"""What a training method says to the loop, and nothing of how the loop does it."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, Self, cast
+
+from torch import Tensor, nn
+
+from img2img.config import RunConfig
+from img2img.data.loader import Batch, Direction
+from img2img.networks import Generator
+from img2img.registry import Registry
+from img2img.training.critic import Critic
+
+CHANNELS = 3
+
+
+class Term(NamedTuple):
+    """One named part of a loss: a scalar, and what it is multiplied by in the sum."""
+
+    value: Tensor
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One update: which networks change, and the loss they go down on.
+
+    The names of terms and scores are the tags in logs: `G/l1`, `D/adv`, ...
+    """
+
+    name: str
+    """A key of `Method.updates`."""
+    terms: Mapping[str, Term]
+    scores: Mapping[str, Tensor] = field(default_factory=dict)
+    """Scalars worth logging that are not part of the loss."""
+
+    def loss(self) -> Tensor:
+        """The weighted sum of the terms, a float32 scalar."""
+        weighted = [term.weight * term.value.float() for term in self.terms.values()]
+        return sum(weighted[1:], start=weighted[0])
+
+
+class Method(nn.Module, ABC):
+    """Generators and critics by name, and how a batch becomes losses.
+
+    It knows nothing of devices, precision, files or progress.
+    """
+
+    def __init__(self, generators: Mapping[str, Generator], critics: Mapping[str, Critic]) -> None:
+        super().__init__()
+        self.networks = nn.ModuleDict({**generators, **critics})
+        self._groups = {"G": tuple(generators), "D": tuple(critics)}
+
+    @classmethod
+    @abstractmethod
+    def from_config(cls, config: RunConfig) -> Self:
+        """Build the networks and losses that a resolved configuration names."""
+
+    @property
+    def generators(self) -> dict[str, Generator]:
+        """The generators by name."""
+        return {name: cast(Generator, self.networks[name]) for name in self._groups["G"]}
+
+    @property
+    def critics(self) -> dict[str, Critic]:
+        """The critics by name."""
+        return {name: cast(Critic, self.networks[name]) for name in self._groups["D"]}
+
+    def updates(self) -> dict[str, list[nn.Parameter]]:
+        """The weights of each group that is updated together, by an optimizer of its own."""
+        return {
+            group: [p for name in names for p in self.networks[name].parameters()]
+            for group, names in self._groups.items()
+        }
+
+    @abstractmethod
+    def phases(self, batch: Batch) -> Iterator[Phase]:
+        """The updates that one batch leads to, in order.
+
+        A generator in Python's sense: the loop makes each update before it asks for the next
+        phase, so what is computed after a `yield` sees the updated networks.
+        """
+
+    @abstractmethod
+    def direction(self, generator: str, data: Direction) -> Direction:
+        """Which way a generator translates, given the direction that the data is read in."""
+
+    @abstractmethod
+    def images(self, generators: Mapping[str, Generator], batch: Batch) -> dict[str, Tensor]:
+        """Named images of a held-out batch, NCHW in [-1, 1], the columns of a sample sheet.
+
+        Where an output has a known target they are called `translated` and `target`.
+        """
+
+
+METHODS = Registry[Method]("method")

@@ -1,0 +1,141 @@
+"""The arithmetic of a training step: float32, autocast, or bfloat16 working copies.
+
+Weights, optimizer and averages are always float32. What is lower is how the networks compute:
+
+- On CUDA, autocast, with loss scaling for float16.
+- On a CPU with bfloat16 units, autocast leaves most of their speed unused (it converts weights at
+  each call, and some layers not at all). Instead the networks compute with bfloat16 copies of
+  their convolutions, which are refreshed from the float32 masters after each update (mixed
+  precision as in Micikevicius et al. 2018, section 3.1).
+"""
+
+import copy
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from img2img.errors import ConfigError
+from img2img.networks import Discriminator, Generator
+from img2img.training.method import Method, Phase
+
+PrecisionName = Literal["fp32", "bf16", "fp16"]
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def resolve_precision(
+    name: Literal["auto", "fp32", "bf16", "fp16"], device: torch.device
+) -> PrecisionName:
+    """Decide `auto` for a device, and refuse what it cannot do.
+
+    Raises:
+        ConfigError: float16 anywhere but on CUDA, or bfloat16 on MPS.
+    """
+    if name == "auto":
+        if device.type == "cuda":
+            return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+        return "bf16" if device.type == "cpu" and _cpu_multiplies_bfloat16() else "fp32"
+    if (name == "fp16" and device.type != "cuda") or (name == "bf16" and device.type == "mps"):
+        raise ConfigError(f"precision: {name} is not for {device.type}; use auto or fp32")
+    return name
+
+
+class Arithmetic:
+    """Computes the phases of a method and makes the updates, in one of the precisions.
+
+    Args:
+        method: the float32 networks, already on the device; the optimizers change these.
+        precision: resolved for the device.
+        device: where the networks are.
+    """
+
+    def __init__(self, method: Method, precision: PrecisionName, device: torch.device) -> None:
+        self.dtype = _DTYPES[precision]
+        self.device = device
+        low = precision != "fp32"
+        self._autocast = low and device.type != "cpu"
+        self._scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
+        self.method = _working_copy(method, self.dtype) if low and not self._autocast else method
+        """The method to take phases from."""
+        groups, working_groups = method.updates(), self.method.updates()
+        self._copies = {
+            name: [
+                (master, working)
+                for master, working in zip(groups[name], working_groups[name], strict=True)
+                if master is not working
+            ]
+            for name in groups
+        }
+        self.refresh()
+
+    def context(self) -> AbstractContextManager[Any]:
+        """The context to compute a phase in."""
+        if self._autocast:
+            return torch.autocast(self.device.type, self.dtype)
+        return nullcontext()
+
+    def backward(self, phase: Phase) -> None:
+        """Put the gradients of the phase's loss into the float32 networks."""
+        torch.autograd.backward(self._scaler.scale(phase.loss()))
+        for master, working in self._copies[phase.name]:
+            master.grad = None if working.grad is None else working.grad.float()
+            working.grad = None
+
+    def step(self, name: str, optimizer: torch.optim.Optimizer) -> None:
+        """Make one group's update and forget its gradients."""
+        self._scaler.step(optimizer)
+        optimizer.zero_grad(set_to_none=True)
+        self.refresh(name)
+
+    def end_step(self) -> None:
+        """Adapt the loss scale, once all phases of a batch are done."""
+        self._scaler.update()
+
+    @torch.no_grad()
+    def refresh(self, *names: str) -> None:
+        """Bring the working copies of these groups (of all, if none is named) up to date."""
+        for name in names or self._copies:
+            for master, working in self._copies[name]:
+                working.copy_(master)
+
+    def state_dict(self) -> dict[str, Any]:
+        return self._scaler.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._scaler.load_state_dict(state)
+        self.refresh()
+
+
+def _working_copy(method: Method, dtype: torch.dtype) -> Method:
+    """A method whose convolutions are copies in `dtype` and whose other parts are the same objects.
+
+    Networks take and give float32, so that losses stay in float32.
+    """
+    convolutions = (nn.Conv2d, nn.ConvTranspose2d)
+    shared = [module for module in method.modules() if not list(module.children())]
+    memo = {id(module): module for module in shared if not isinstance(module, convolutions)}
+    working = copy.deepcopy(method, memo)
+    for module in working.modules():
+        if isinstance(module, convolutions):
+            module.to(dtype)
+        elif isinstance(module, Generator | Discriminator):
+            module.register_forward_pre_hook(partial(_cast_inputs, dtype))
+            module.register_forward_hook(_cast_output)
+    return working
+
+
+def _cast_inputs(dtype: torch.dtype, _: nn.Module, inputs: tuple[Tensor, ...]) -> Any:
+    return tuple(tensor.to(dtype) for tensor in inputs)
+
+
+def _cast_output(_: nn.Module, __: Any, output: Any) -> Any:
+    return output.float() if isinstance(output, Tensor) else output
+
+
+def _cpu_multiplies_bfloat16() -> bool:
+    """Whether matrix products in bfloat16 are faster than in float32: with AMX they are."""
+    # Older releases of torch cannot tell; they compute in float32.
+    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("amx_bf16"))

@@ -1,0 +1,53 @@
+"""The learning rate along the training, as a function of the images seen."""
+
+from abc import ABC, abstractmethod
+
+from img2img.registry import Registry
+
+
+class Schedule(ABC):
+    """A factor on the learning rate.
+
+    Args:
+        epochs: the config's epochs at the full rate.
+        decay_epochs: the config's epochs of decay.
+        images_per_epoch: size of the training set.
+        total_images: the length, if one was asked for in other terms than these epochs.
+    """
+
+    def __init__(
+        self, *, epochs: int, decay_epochs: int, images_per_epoch: int, total_images: int | None
+    ) -> None:
+        self.epochs = epochs
+        self.decay_epochs = decay_epochs
+        self.images_per_epoch = images_per_epoch
+        self.total_images = total_images
+
+    @abstractmethod
+    def factor(self, images: int) -> float:
+        """What to multiply the rate by, between 0 and 1, when `images` have been seen."""
+
+
+SCHEDULES = Registry[Schedule]("schedule")
+
+
+@SCHEDULES.register("linear")
+class Linear(Schedule):
+    """Constant, then linear to zero: by epochs as published, or squeezed into a given length."""
+
+    def factor(self, images: int) -> float:
+        if self.total_images is None:
+            # The published rule, stepped once an epoch; it stops just short of zero.
+            epoch = images // self.images_per_epoch
+            return 1 - max(0, epoch + 1 - self.epochs) / (self.decay_epochs + 1)
+        constant = self.epochs / (self.epochs + self.decay_epochs)
+        done = min(images / self.total_images, 1)
+        return 1 - max(0.0, done - constant) / (1 - constant) if constant < 1 else 1.0
+
+
+@SCHEDULES.register("constant")
+class Constant(Schedule):
+    """The full rate to the end."""
+
+    def factor(self, images: int) -> float:
+        return 1.0

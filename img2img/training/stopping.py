@@ -1,0 +1,62 @@
+"""Asking a run to end before its length: Ctrl-C, a scheduler's SIGTERM, or a time limit."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from img2img.errors import TrainingInterrupted, TrainingStopped
+
+
+class StopRequest:
+    """Set from outside, read by the loop between two steps.
+
+    Args:
+        minutes: ask for the stop by itself after so many minutes; None: never.
+    """
+
+    def __init__(self, minutes: float | None = None) -> None:
+        self._deadline = None if minutes is None else time.monotonic() + 60 * minutes
+        self._error: type[TrainingStopped] | None = None
+        self._reason = ""
+
+    def ask(self, reason: str, error: type[TrainingStopped] = TrainingStopped) -> None:
+        self._error, self._reason = error, reason
+
+    def asked(self) -> bool:
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            self.ask("--stop-after")
+        return self._error is not None
+
+    def error(self, what_now: str) -> TrainingStopped:
+        """The error to end the run with; its class decides the exit status."""
+        return (self._error or TrainingStopped)(f"stopped by {self._reason}; {what_now}")
+
+
+@contextmanager
+def stop_on_signals(stop: StopRequest) -> Iterator[None]:
+    """Turn Ctrl-C and SIGTERM into requests; a second signal acts at once, as it usually does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handled = {
+        signal.SIGINT: ("Ctrl-C", TrainingInterrupted),
+        signal.SIGTERM: ("SIGTERM", TrainingStopped),
+    }
+    before: dict[signal.Signals, Any] = {}
+
+    def handle(number: int, _: FrameType | None) -> None:
+        caught = signal.Signals(number)
+        stop.ask(*handled[caught])
+        signal.signal(caught, before[caught])
+
+    for caught in handled:
+        before[caught] = signal.signal(caught, handle)
+    try:
+        yield
+    finally:
+        for caught, handler in before.items():
+            signal.signal(caught, handler)

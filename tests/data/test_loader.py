@@ -1,0 +1,155 @@
+"""Batches: the same in every process, in an order that the seed gives."""
+
+import multiprocessing
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from img2img.config import DataConfig
+from img2img.data.augment import PairTransform
+from img2img.data.loader import (
+    Batch,
+    PairedDataset,
+    batches,
+    held_out_batches,
+    resolve_workers,
+)
+from img2img.data.paired import find_pairs
+from img2img.data.preview import GAP, preview_sheet
+from img2img.data.sources import Pair
+from img2img.errors import DataError, ImageError
+from img2img.images import to_tensor
+
+TRANSFORM = PairTransform(DataConfig(), (36, 36), (32, 32))
+
+
+def all_pairs(root: Path) -> list[Pair]:
+    return find_pairs(DataConfig(root=root, holdout="none"), 0).train
+
+
+def dataset(root: Path, seed: int = 0, **settings: Any) -> PairedDataset:
+    return PairedDataset(all_pairs(root), TRANSFORM, seed, **settings)
+
+
+def assert_same(first: list[Batch], second: list[Batch]) -> None:
+    assert [batch.path_A for batch in first] == [batch.path_A for batch in second]
+    for one, other in zip(first, second, strict=True):
+        assert torch.equal(one.A, other.A)
+        assert torch.equal(one.B, other.B)
+
+
+class TestDataset:
+    def test_an_epoch_shows_every_pair_once(self, pairs_folder: Path) -> None:
+        samples = dataset(pairs_folder)
+        assert len(samples) == 6
+        epochs = [[samples[6 * e + n][2] for n in range(6)] for e in range(4)]
+        assert all(len(set(epoch)) == 6 for epoch in epochs)
+        assert len({tuple(epoch) for epoch in epochs}) > 1
+        assert [dataset(pairs_folder, seed=5)[n][2] for n in range(6)] != epochs[0]
+
+    def test_sample(self, pairs_folder: Path) -> None:
+        A, B, path_A, path_B = dataset(pairs_folder)[0]
+        assert A.shape == (3, 32, 32)
+        assert A.dtype == torch.float32
+        assert A.is_contiguous()
+        assert torch.equal(A, B)  # the folder's B is its A
+        assert path_A == path_B.replace("/B/", "/A/")
+
+    def test_direction(self, pairs_folder: Path) -> None:
+        _, _, path_A, path_B = dataset(pairs_folder, direction="BtoA")[0]
+        assert "/B/" in path_A
+        assert "/A/" in path_B
+
+    def test_cache_changes_nothing(self, pairs_folder: Path) -> None:
+        deep = np.random.default_rng(0).integers(0, 65536, (48, 40), dtype=np.uint16)
+        Image.fromarray(deep).save(pairs_folder / "A/0.png")
+        seen: list[tuple[int, int]] = []
+        cached = dataset(pairs_folder, cache="memory", progress=lambda *d: seen.append(d))
+        plain = dataset(pairs_folder)
+        assert seen[-1] == (6, 6)
+        for n in range(12):
+            assert torch.equal(cached[n][0], plain[n][0])
+            assert torch.equal(cached[n][1], plain[n][1])
+
+    def test_no_pairs(self) -> None:
+        with pytest.raises(DataError):
+            PairedDataset([], TRANSFORM, 0)
+
+
+class TestBatches:
+    def test_consecutive_positions(self, pairs_folder: Path) -> None:
+        samples = dataset(pairs_folder)
+        got = list(batches(samples, 4, start=3, stop=13))
+        assert [len(batch) for batch in got] == [4, 4, 2]
+        assert [p for batch in got for p in batch.path_A] == [samples[n][2] for n in range(3, 13)]
+        assert torch.equal(got[1].A[2], samples[9][0])
+
+    def test_endless(self, pairs_folder: Path) -> None:
+        assert len(list(islice(batches(dataset(pairs_folder), 4, 0), 9))) == 9
+
+    @pytest.mark.parametrize("cache", ["none", "memory"])
+    def test_workers_change_nothing(self, pairs_folder: Path, cache: str) -> None:
+        samples = dataset(pairs_folder, cache=cache)
+        torch.manual_seed(0)
+        here = list(batches(samples, 3, 2, 20))
+        state = torch.get_rng_state()
+        assert_same(list(batches(samples, 3, 2, 20, workers=2)), here)
+        assert torch.equal(state, torch.get_rng_state())  # training's numbers are left alone
+
+    def test_spawned_worker(self, pairs_folder: Path) -> None:
+        samples = dataset(pairs_folder, cache="memory")
+        spawned = batches(samples, 3, 0, 6, workers=1, start_method="spawn")
+        assert_same(list(spawned), list(batches(samples, 3, 0, 6)))
+
+    def test_workers_end_with_the_iterator(self, pairs_folder: Path) -> None:
+        before = set(multiprocessing.active_children())
+        endless = batches(dataset(pairs_folder), 2, 0, workers=2)
+        next(endless)
+        assert len(set(multiprocessing.active_children()) - before) == 2
+        endless.close()  # type: ignore[attr-defined]
+        assert not set(multiprocessing.active_children()) - before
+
+    @pytest.mark.parametrize("workers", [0, 1])
+    def test_a_corrupt_file_is_named_in_one_line(self, pairs_folder: Path, workers: int) -> None:
+        samples = dataset(pairs_folder)
+        (pairs_folder / "B/4.png").write_bytes(b"")
+        with pytest.raises(ImageError, match=r"B/4\.png: the file is empty$"):
+            list(batches(samples, 1, 0, 6, workers=workers))
+
+    def test_to_device_and_format(self, pairs_folder: Path) -> None:
+        (batch,) = batches(dataset(pairs_folder), 2, 0, 2)
+        moved = batch.to("cpu", memory_format=torch.channels_last)
+        assert moved.A.is_contiguous(memory_format=torch.channels_last)
+        assert torch.equal(moved.B, batch.B)
+        assert moved.path_B == batch.path_B
+
+    @pytest.mark.gpu
+    def test_pinned_memory(self, pairs_folder: Path) -> None:
+        (batch,) = batches(dataset(pairs_folder), 2, 0, 2, workers=1, pin_memory=True)
+        assert batch.A.is_pinned()
+
+
+def test_held_out_batches(pairs_folder: Path) -> None:
+    pairs = all_pairs(pairs_folder)
+    got = list(held_out_batches(pairs, TRANSFORM, "BtoA", batch_size=4))
+    assert [len(batch) for batch in got] == [4, 2]
+    assert got[1].path_A == [str(pair.B.path) for pair in pairs[4:]]
+    wanted = to_tensor(TRANSFORM.center(pairs[0].A.read().pixels))
+    assert torch.equal(got[0].B[0], wanted)
+
+
+def test_resolve_workers() -> None:
+    assert resolve_workers(3, "cpu") == 3
+    assert 0 <= resolve_workers("auto", "cpu") <= resolve_workers("auto", "cuda") <= 8
+
+
+def test_preview(pairs_folder: Path) -> None:
+    sheet = preview_sheet(all_pairs(pairs_folder)[:2], TRANSFORM, 0, columns=3)
+    assert sheet.size == (2 * 32 + GAP, 4 * 64 + 3 * GAP)
+    assert (sheet.pixels[32 : 32 + GAP] == 255).all()
+    np.testing.assert_array_equal(sheet.pixels[:32, :32], sheet.pixels[:32, 32:64])

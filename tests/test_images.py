@@ -1,0 +1,333 @@
+"""Image files of every usual kind, read right and written back."""
+
+import io
+import warnings
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageCms
+
+from img2img import images
+from img2img.errors import ImageError
+from img2img.images import (
+    Picture,
+    eight_bit,
+    list_images,
+    read_picture,
+    to_pixels,
+    to_tensor,
+    write_picture,
+)
+
+RGB = np.random.default_rng(1).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+ALPHA = np.random.default_rng(2).integers(0, 256, (5, 7), dtype=np.uint8)
+RGB16 = np.random.default_rng(3).integers(0, 65536, (5, 7, 3), dtype=np.uint16)
+ALPHA16 = np.random.default_rng(4).integers(0, 65536, (5, 7), dtype=np.uint16)
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+LOSSLESS = [".png", ".tif", ".tiff"]
+
+
+def exif_block(orientation: int = 1, artist: str = "someone") -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    exif[0x013B] = artist
+    return exif.tobytes()
+
+
+def bgr(*planes: np.ndarray) -> np.ndarray:
+    array = np.dstack(planes)
+    array[..., :3] = array[..., 2::-1].copy()
+    return array
+
+
+class TestRead:
+    @pytest.mark.parametrize("suffix", [".png", ".tif", ".bmp", ".ppm"])
+    def test_rgb(self, tmp_path: Path, suffix: str) -> None:
+        path = tmp_path / f"x{suffix}"
+        Image.fromarray(RGB).save(path)
+        picture = read_picture(path)
+        np.testing.assert_array_equal(picture.pixels, RGB)
+        assert picture.alpha is None
+        assert picture.size == (5, 7)
+
+    @pytest.mark.parametrize("suffix", [".png", ".tif", ".bmp"])
+    def test_grey_becomes_rgb(self, tmp_path: Path, suffix: str) -> None:
+        path = tmp_path / f"x{suffix}"
+        Image.fromarray(ALPHA).save(path)
+        np.testing.assert_array_equal(read_picture(path).pixels, np.dstack([ALPHA] * 3))
+
+    def test_one_bit(self, tmp_path: Path) -> None:
+        Image.fromarray(ALPHA > 99).save(tmp_path / "x.png")
+        pixels = read_picture(tmp_path / "x.png").pixels
+        np.testing.assert_array_equal(pixels[..., 1], np.where(ALPHA > 99, 255, 0))
+
+    def test_palette(self, tmp_path: Path) -> None:
+        image = Image.fromarray(RGB).quantize(35)
+        image.save(tmp_path / "x.png")
+        np.testing.assert_array_equal(
+            read_picture(tmp_path / "x.png").pixels, np.asarray(image.convert("RGB"))
+        )
+
+    def test_palette_with_transparency(self, tmp_path: Path) -> None:
+        image = Image.fromarray(np.array([[0, 1]], np.uint8), "P")
+        image.putpalette([10, 20, 30, 40, 50, 60])
+        image.save(tmp_path / "x.png", transparency=1)
+        picture = read_picture(tmp_path / "x.png")
+        assert picture.pixels.tolist() == [[[10, 20, 30], [40, 50, 60]]]
+        assert picture.alpha is not None
+        assert picture.alpha.tolist() == [[255, 0]]
+        assert picture.composited().tolist() == [[[10, 20, 30], [255, 255, 255]]]
+
+    def test_transparent_colour_key(self, tmp_path: Path) -> None:
+        key = tuple(int(value) for value in RGB[2, 3])
+        Image.fromarray(RGB).save(tmp_path / "x.png", transparency=key)
+        alpha = read_picture(tmp_path / "x.png").alpha
+        assert alpha is not None
+        assert alpha[2, 3] == 0
+        assert alpha[0, 0] == 255
+
+    def test_rgba_and_grey_with_alpha(self, tmp_path: Path) -> None:
+        Image.fromarray(np.dstack([RGB, ALPHA])).save(tmp_path / "rgba.png")
+        Image.fromarray(np.dstack([RGB[..., 0], ALPHA]), "LA").save(tmp_path / "la.png")
+        rgba, la = read_picture(tmp_path / "rgba.png"), read_picture(tmp_path / "la.png")
+        np.testing.assert_array_equal(rgba.pixels, RGB)
+        np.testing.assert_array_equal(la.pixels, np.dstack([RGB[..., 0]] * 3))
+        for picture in (rgba, la):
+            assert picture.alpha is not None
+            np.testing.assert_array_equal(picture.alpha, ALPHA)
+
+    def test_cmyk_jpeg(self, tmp_path: Path) -> None:
+        Image.new("RGB", (16, 16), (200, 30, 60)).convert("CMYK").save(
+            tmp_path / "x.jpg", quality=100
+        )
+        pixel = read_picture(tmp_path / "x.jpg").pixels[8, 8].astype(int)
+        assert np.abs(pixel - [200, 30, 60]).max() < 6
+
+    @pytest.mark.parametrize("suffix", [".png", ".tif"])
+    @pytest.mark.parametrize("kind", ["grey", "rgb", "rgba"])
+    def test_sixteen_bits_are_kept(self, tmp_path: Path, suffix: str, kind: str) -> None:
+        path = tmp_path / f"x{suffix}"
+        grey = RGB16[..., 0]
+        array = {"grey": grey, "rgb": bgr(RGB16), "rgba": bgr(RGB16, ALPHA16)}[kind]
+        assert cv2.imwrite(str(path), array)
+        picture = read_picture(path)
+        wanted = np.dstack([grey] * 3) if kind == "grey" else RGB16
+        np.testing.assert_array_equal(picture.pixels, wanted)
+        assert (picture.alpha is None) == (kind != "rgba")
+        if picture.alpha is not None:
+            np.testing.assert_array_equal(picture.alpha, ALPHA16)
+
+    def test_pillows_own_16_bit_grey(self, tmp_path: Path) -> None:
+        for suffix in (".png", ".tif", ".pgm"):
+            Image.fromarray(RGB16[..., 0]).save(tmp_path / f"x{suffix}")
+            pixels = read_picture(tmp_path / f"x{suffix}").pixels
+            np.testing.assert_array_equal(pixels[..., 2], RGB16[..., 0])
+
+    @pytest.mark.parametrize("orientation", range(1, 9))
+    @pytest.mark.parametrize(
+        ("suffix", "depth"), [(".png", 8), (".tif", 8), (".png", 16), (".jpg", 8)]
+    )
+    def test_orientation(self, tmp_path: Path, orientation: int, suffix: str, depth: int) -> None:
+        # Large flat quarters survive JPEG.
+        stored = np.kron(np.array([[10, 80], [150, 220]], np.uint8), np.ones((16, 24), np.uint8))
+        stored = np.dstack([stored] * 3)
+        upright = {
+            1: stored,
+            2: stored[:, ::-1],
+            3: stored[::-1, ::-1],
+            4: stored[::-1],
+            5: stored.transpose(1, 0, 2),
+            6: np.rot90(stored, -1),
+            7: stored[::-1, ::-1].transpose(1, 0, 2),
+            8: np.rot90(stored),
+        }[orientation]
+        path = tmp_path / f"x{suffix}"
+        if depth == 16:
+            wide = stored.astype(np.uint16) * 257
+            write_picture(path, Picture(wide, exif=exif_block(orientation)))
+        else:
+            Image.fromarray(stored).save(path, exif=exif_block(orientation))
+        picture = read_picture(path)
+        assert picture.size == upright.shape[:2]
+        difference = eight_bit(picture.pixels).astype(int) - upright
+        assert np.abs(difference).max() <= (3 if suffix == ".jpg" else 0)
+        if picture.exif is not None:
+            kept = Image.Exif()
+            kept.load(picture.exif)
+            assert kept[0x0112] == 1
+            assert kept[0x013B] == "someone"
+
+    def test_pillow_agrees_on_orientation(self, tmp_path: Path) -> None:
+        from PIL import ImageOps  # noqa: PLC0415
+
+        for orientation in range(1, 9):
+            Image.fromarray(RGB).save(tmp_path / "x.png", exif=exif_block(orientation))
+            with Image.open(tmp_path / "x.png") as image:
+                wanted = np.asarray(ImageOps.exif_transpose(image))
+            np.testing.assert_array_equal(read_picture(tmp_path / "x.png").pixels, wanted)
+
+    def test_first_frame_of_an_animation(self, tmp_path: Path) -> None:
+        frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
+        frames[0].save(tmp_path / "x.gif", save_all=True, append_images=frames[1:])
+        assert read_picture(tmp_path / "x.gif").pixels[0, 0].tolist() == [255, 0, 0]
+
+    @pytest.mark.parametrize("size", [(1, 1), (100, 20000)])
+    def test_extreme_sizes(self, tmp_path: Path, size: tuple[int, int]) -> None:
+        Image.new("RGB", size[::-1]).save(tmp_path / "x.png")
+        assert read_picture(tmp_path / "x.png").size == size
+
+    def test_profile_of_another_colour_space_is_not_kept(self, tmp_path: Path) -> None:
+        grey_profile = SRGB[:16] + b"GRAY" + SRGB[20:]
+        Image.fromarray(ALPHA).save(tmp_path / "x.png", icc_profile=grey_profile)
+        assert read_picture(tmp_path / "x.png").icc is None
+
+
+class TestBadFiles:
+    def test_each_is_named_with_its_reason(self, tmp_path: Path) -> None:
+        noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+        buffer = io.BytesIO()
+        Image.fromarray(noise).save(buffer, "JPEG")
+        cases = {
+            "cut.jpg": (buffer.getvalue()[:2000], "truncated"),
+            "empty.png": (b"", "empty"),
+            "text.png": (b"this is no picture\n" * 9, "not an image"),
+        }
+        for name, (data, reason) in cases.items():
+            (tmp_path / name).write_bytes(data)
+            with pytest.raises(ImageError, match=reason) as caught:
+                read_picture(tmp_path / name)
+            assert str(tmp_path / name) in str(caught.value)
+            assert "\n" not in str(caught.value)
+
+    @pytest.mark.parametrize("suffix", [".png", ".tif"])
+    def test_truncated_16_bit(self, tmp_path: Path, suffix: str) -> None:
+        noise = np.random.default_rng(0).integers(0, 65536, (64, 64, 3), dtype=np.uint16)
+        path = tmp_path / f"x{suffix}"
+        write_picture(path, Picture(noise))
+        path.write_bytes(path.read_bytes()[:9000])
+        with pytest.raises(ImageError, match="x"):
+            read_picture(path)
+
+    def test_missing_file_and_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(ImageError, match="No such file"):
+            read_picture(tmp_path / "nothing.png")
+        with pytest.raises(ImageError):
+            read_picture(tmp_path)
+
+    def test_float_tiff(self, tmp_path: Path) -> None:
+        Image.fromarray(RGB[..., 0].astype(np.float32)).save(tmp_path / "x.tif")
+        with pytest.raises(ImageError, match="floating-point"):
+            read_picture(tmp_path / "x.tif")
+
+    def test_pixel_bound_is_checked_before_decoding(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        Image.new("1", (100, 100)).save(tmp_path / "x.png")
+        monkeypatch.setattr(images, "MAX_PIXELS", 9999)
+        with pytest.raises(ImageError, match="100 x 100"):
+            read_picture(tmp_path / "x.png")
+
+    def test_a_damaged_exif_block_costs_nothing_but_itself(self, tmp_path: Path) -> None:
+        Image.fromarray(RGB).save(tmp_path / "x.png", exif=b"Exif\0\0II*\0garbage")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            np.testing.assert_array_equal(read_picture(tmp_path / "x.png").pixels, RGB)
+
+
+class TestWrite:
+    @pytest.mark.parametrize("suffix", LOSSLESS)
+    @pytest.mark.parametrize("deep", [False, True])
+    @pytest.mark.parametrize("with_alpha", [False, True])
+    def test_round_trip_is_exact(
+        self, tmp_path: Path, suffix: str, deep: bool, with_alpha: bool
+    ) -> None:
+        alpha = (ALPHA16 if deep else ALPHA) if with_alpha else None
+        path = tmp_path / f"new/x{suffix}"
+        write_picture(path, Picture(RGB16 if deep else RGB, alpha, SRGB, exif_block()))
+        back = read_picture(path)
+        assert back.pixels.dtype == (np.uint16 if deep else np.uint8)
+        np.testing.assert_array_equal(back.pixels, RGB16 if deep else RGB)
+        assert (back.alpha is None) == (alpha is None)
+        if alpha is not None and back.alpha is not None:
+            np.testing.assert_array_equal(back.alpha, alpha)
+        assert back.icc == SRGB
+        if suffix == ".png":
+            assert back.exif == exif_block()
+        assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+    def test_opencv_reads_our_16_bit_files(self, tmp_path: Path) -> None:
+        for suffix in LOSSLESS:
+            path = tmp_path / f"x{suffix}"
+            write_picture(path, Picture(RGB16, ALPHA16, SRGB, exif_block()))
+            np.testing.assert_array_equal(
+                cv2.imread(str(path), cv2.IMREAD_UNCHANGED), bgr(RGB16, ALPHA16)
+            )
+
+    def test_jpeg_is_composited_and_keeps_metadata(self, tmp_path: Path) -> None:
+        flat = np.full((16, 16, 3), 100, np.uint8)
+        alpha = np.zeros((16, 16), np.uint8)
+        write_picture(tmp_path / "x.jpg", Picture(flat, alpha, SRGB, exif_block()))
+        back = read_picture(tmp_path / "x.jpg")
+        assert back.pixels.min() >= 254
+        assert back.icc == SRGB
+        assert back.exif == exif_block()
+        with Image.open(tmp_path / "x.jpg") as image:
+            assert {component[1:3] for component in image.layer} == {(1, 1)}  # type: ignore[attr-defined]
+
+    def test_webp_keeps_alpha_and_metadata(self, tmp_path: Path) -> None:
+        write_picture(tmp_path / "x.webp", Picture(RGB, ALPHA, SRGB, exif_block()))
+        back = read_picture(tmp_path / "x.webp")
+        assert back.alpha is not None
+        np.testing.assert_array_equal(back.alpha, ALPHA)
+        assert back.icc == SRGB
+        assert back.exif is not None
+
+    def test_eight_bit_formats_round_16_bits(self, tmp_path: Path) -> None:
+        write_picture(tmp_path / "x.bmp", Picture((RGB // 2).astype(np.uint16) * 257 + 128))
+        np.testing.assert_array_equal(read_picture(tmp_path / "x.bmp").pixels, RGB // 2)
+
+    def test_errors(self, tmp_path: Path) -> None:
+        with pytest.raises(ImageError, match=r"\.png"):
+            write_picture(tmp_path / "x.gif", Picture(RGB))
+        with pytest.raises(ImageError, match=r"x\.webp"):
+            write_picture(tmp_path / "x.webp", Picture(np.zeros((1, 16384, 3), np.uint8)))
+        assert not list(tmp_path.iterdir())
+
+    def test_composited_16_bit(self) -> None:
+        pixels = np.full((1, 3, 3), 65535, np.uint16)
+        pixels[0, 1:] = 0
+        alpha = np.array([[65535, 32768, 65535]], np.uint16)
+        assert Picture(pixels, alpha).composited()[0, :, 0].tolist() == [65535, 32767, 0]
+
+
+def test_list_images(tmp_path: Path) -> None:
+    names = ["10.png", "2.JPG", "b/1.webp", ".hidden.png", "__MACOSX/1.png", "._2.png", "note.txt"]
+    for name in [*names, ".git/x.png"]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "b/loop").symlink_to(tmp_path)
+    found = [path.relative_to(tmp_path).as_posix() for path in list_images(tmp_path)]
+    assert found == ["2.JPG", "10.png", "b/1.webp"]
+
+
+class TestTensors:
+    @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+    def test_every_value_survives(self, dtype: type[np.uint8 | np.uint16]) -> None:
+        top = np.iinfo(dtype).max
+        values = np.resize(np.arange(top + 1), (256, -(-(top + 1) // 256), 3)).astype(dtype)
+        tensor = to_tensor(values)
+        assert tensor.dtype == torch.float32
+        assert tensor.shape == (3, *values.shape[:2])
+        assert (tensor.min().item(), tensor.max().item()) == (-1, 1)
+        np.testing.assert_array_equal(to_pixels(tensor, dtype), values)
+
+    def test_channels_and_formula(self) -> None:
+        tensor = to_tensor(RGB)
+        assert tensor[2, 1, 4] == torch.tensor(RGB[1, 4, 2] / 127.5 - 1, dtype=torch.float32)
+
+    def test_rounds_and_clamps(self) -> None:
+        levels = torch.tensor([-2.0, -1 + 0.6 / 127.5, 0.0, 2.0]).reshape(1, 2, 2)
+        assert to_pixels(levels).ravel().tolist() == [0, 1, 128, 255]

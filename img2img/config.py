@@ -211,30 +211,29 @@ def load_config(
     file: Path | None = None,
     flags: Mapping[str, Any] | None = None,
     assignments: Iterable[str] = (),
+    saved: Path | None = None,
 ) -> RunConfig:
     """The configuration of a run, merged from its four sources and checked.
 
     Args:
         method: `pix2pix`, ...; its recipe is the first source.
         file: YAML with any part of the tree.
-        flags: dotted keys to values; None values are left out.
+        flags: dotted keys to values.
         assignments: texts `key.sub=value`, the value read as YAML.
+        saved: the `config.yaml` of a run to resume; where it exists, it is the first source.
 
     Raises:
         ConfigError: a file, key or value does not fit; the message starts with the key.
     """
     recipe = bundled(f"configs/{method}.yaml")
     if not recipe.is_file():
-        raise ConfigError(f"method: there is no method {method!r}")
-    tree = read_yaml(recipe)
+        raise ConfigError(f"method: there is no method {method!r}; there is: pix2pix")
+    first = saved if saved is not None and saved.is_file() else recipe
+    tree = _read_for(method, first)
     if file is not None:
-        given = read_yaml(file)
-        if given.get("method", method) != method:
-            raise ConfigError(f"method: {file} is for {given['method']}, not for {method}")
-        _merge(tree, given)
+        _merge(tree, _read_for(method, file))
     for key, value in (flags or {}).items():
-        if value is not None:
-            _merge(tree, _nested(key, value))
+        _merge(tree, _nested(key, value))
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals or not key.strip():
@@ -266,6 +265,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
     tree = _parse(text, str(path))
     if not isinstance(tree, dict):
         raise ConfigError(f"{path}: expected keys and values, found {type(tree).__name__}")
+    return tree
+
+
+def _read_for(method: str, path: Path) -> dict[str, Any]:
+    tree = read_yaml(path)
+    if tree.get("method", method) != method:
+        raise ConfigError(f"method: {path} is for {tree['method']!r}, not for {method!r}")
     return tree
 
 

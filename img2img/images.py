@@ -38,6 +38,8 @@ IMAGE_SUFFIXES = frozenset(READABLE.split())
 # Pillow's own bound is global and lower, and it warns well below it; `read_picture` checks ours.
 Image.MAX_IMAGE_PIXELS = max(MAX_PIXELS, Image.MAX_IMAGE_PIXELS or 0)
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# Remarks on damaged metadata, a line a file; damaged pixels are errors.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,19 +136,22 @@ def read_picture(path: Path) -> Picture:
     try:
         with Image.open(io.BytesIO(data)) as image:
             if image.width * image.height > MAX_PIXELS:
-                raise ImageError(
-                    f"{image.width} x {image.height} pixels are more than"
-                    f" the {MAX_PIXELS} that are read"
-                )
+                raise ImageError(_too_large(f"{image.width} x {image.height}"))
             return _decode(image, data)
     except ImageError as error:
         raise ImageError(f"{path}: {error}") from None
+    except Image.DecompressionBombError:
+        raise ImageError(f"{path}: {_too_large('these')}") from None
     except UnidentifiedImageError:
         raise ImageError(f"{path}: not an image, or not of a known format") from None
     except MemoryError:
         raise ImageError(f"{path}: too large for the memory of this machine") from None
     except Exception as error:  # decoders raise whatever the damage leads them to
         raise ImageError(f"{path}: damaged or truncated ({error})") from None
+
+
+def _too_large(size: str) -> str:
+    return f"{size} pixels are more than the {MAX_PIXELS} that are read"
 
 
 def _decode(image: Image.Image, data: bytes) -> Picture:
@@ -182,9 +187,9 @@ def _is_deep(image: Image.Image, data: bytes) -> bool:
         kinds = image.tag_v2.get(Tag.SampleFormat, (1,))
         unsigned = set(kinds) == {1}
         if bits > 8 and not (bits == 16 and unsigned and _is_grey_or_rgb(image)):
-            what = {2: "signed", 3: "floating-point"}.get(max(kinds), "")
+            what = {2: " signed", 3: " floating-point"}.get(max(kinds), "")
             raise ImageError(
-                f"{bits}-bit {what} samples of {image.mode} are not supported:"
+                f"{bits}-bit{what} samples of mode {image.mode} are not supported:"
                 " convert the file to 8-bit, or to 16-bit grey or RGB"
             )
         return bool(bits == 16)

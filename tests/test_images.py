@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageOps
 
 from img2img import images
 from img2img.errors import ImageError
@@ -161,8 +161,6 @@ class TestRead:
             assert kept[0x013B] == "someone"
 
     def test_pillow_agrees_on_orientation(self, tmp_path: Path) -> None:
-        from PIL import ImageOps  # noqa: PLC0415
-
         for orientation in range(1, 9):
             Image.fromarray(RGB).save(tmp_path / "x.png", exif=exif_block(orientation))
             with Image.open(tmp_path / "x.png") as image:

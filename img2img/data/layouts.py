@@ -68,8 +68,9 @@ def find_splits(root: Path) -> dict[str, Split]:
     _refuse_half_a_layout(root, folders, inside)
     if "train" in inside:
         halves = {split: _side_by_side(folders[split], root) for split in inside}
-        if halves["train"].pairs:
-            return {split: found for split, found in halves.items() if found.pairs}
+        if not halves["train"].pairs:
+            raise DataError(f"{folders['train']}: no image in this folder")
+        return {split: found for split, found in halves.items() if found.pairs}
     everything = _side_by_side(root, root)
     if not everything.pairs:
         raise DataError(f"{root}: no image here; pairs are looked for as {LOOKED_FOR}")
@@ -140,13 +141,14 @@ def _refuse_half_a_layout(
     """A lone domain's folder must not be taken for images side by side and be cut in half."""
     domains = [("a", "b"), *((f"{split}a", f"{split}b") for split in SPLITS)]
     for here, there in ((root, folders), *((folders[split], inside[split]) for split in inside)):
-        lone = [names for names in domains if len({*names} & {*there}) == 1]
-        if lone:
-            raise DataError(
-                f"{here}: there is only one of {lone[0][0].upper()} and {lone[0][1].upper()};"
-                f" pairs are looked for as {LOOKED_FOR}"
-            )
-    if any({*names} <= {*there} for there in (folders, *inside.values()) for names in domains):
+        for A, B in domains:
+            if (A in there) != (B in there):
+                raise DataError(
+                    f"{here}: there is only one of {A[:-1]}A and {B[:-1]}B;"
+                    f" pairs are looked for as {LOOKED_FOR}"
+                )
+    held_out = {*SPLITS[1:], *(name for names in domains[2:] for name in names)} & {*folders}
+    if held_out and "train" not in folders:
         raise DataError(
             f"{root}: nothing to train on beside val or test; pairs are looked for as {LOOKED_FOR}"
         )

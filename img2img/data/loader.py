@@ -56,7 +56,9 @@ class Batch:
         """The batch on a device; the copy of pinned memory does not wait."""
 
         def move(images: Tensor) -> Tensor:
-            return images.to(device, non_blocking=True, memory_format=memory_format)
+            # Without pinned memory, not waiting gains nothing and is unsafe on some devices.
+            pinned = images.is_pinned()
+            return images.to(device, non_blocking=pinned, memory_format=memory_format)
 
         return replace(self, A=move(self.A), B=move(self.B))
 
@@ -290,7 +292,12 @@ def _directed(
 
 def _collated(samples: Sequence[Sample]) -> Batch:
     A, B, path_A, path_B = zip(*samples, strict=True)
-    return Batch(torch.stack(A), torch.stack(B), list(path_A), list(path_B))
+    return Batch(_stacked(A), _stacked(B), list(path_A), list(path_B))
+
+
+def _stacked(images: Sequence[Tensor]) -> Tensor:
+    # By numpy for the reason that `to_tensor` has: a plain copy is not worth torch's threads.
+    return torch.from_numpy(np.stack([image.numpy() for image in images]))
 
 
 def _as_it_is(batch: Any) -> Any:

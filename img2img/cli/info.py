@@ -1,0 +1,39 @@
+"""`img2img info`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from img2img.cli.output import console, print_json
+
+
+def info(
+    model: Annotated[Path, typer.Argument(help="Run folder, or a model file from one.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Say what is in a model file: its networks, what they expect, how they were trained."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from img2img.checkpoint import ModelSpec, load_model
+
+    file = load_model(model)
+    counts = {name: sum(t.numel() for t in file.tensors[name].values()) for name in file.specs}
+    if as_json:
+        generators = {
+            name: {**spec.model_dump(mode="json"), "values": counts[name]}
+            for name, spec in file.specs.items()
+        }
+        print_json({"version": file.version, "generators": generators})
+        return
+    console.print(f"{model}: written by img2img {file.version}", markup=False)
+    for name, spec in file.specs.items():
+        table = Table(title=f"generator {name}", title_justify="left", box=None)
+        for column in ("", "", ""):
+            table.add_column(column)
+        for key, value in spec.model_dump().items():
+            meaning = ModelSpec.model_fields[key].description or ""
+            table.add_row(key, escape(str(value)), f"[dim]{escape(meaning)}[/]")
+        table.add_row("values", f"{counts[name]:,}", "[dim]numbers stored for it[/]")
+        console.print(table)

@@ -1,0 +1,134 @@
+"""`img2img train METHOD`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from img2img.cli.output import console
+
+MethodName = Annotated[str, typer.Argument(metavar="METHOD", help="pix2pix: pairs of images.")]
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of pairs: A/ and B/, trainA/ and trainB/, train/A and train/B, "
+        "or images that hold both side by side."
+    ),
+]
+DataA = Annotated[
+    Path | None, typer.Option(help="Folder of the A images, with --data-b, instead of --data.")
+]
+DataB = Annotated[Path | None, typer.Option(help="Folder of the B images.")]
+Config = Annotated[Path | None, typer.Option(help="YAML with any part of the configuration.")]
+Output = Annotated[
+    Path | None, typer.Option(help="Run folder; by default runs/METHOD.", show_default=False)
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on from the newest state in the run folder.")
+]
+MaxSteps = Annotated[int | None, typer.Option(min=1, help="Length in generator updates.")]
+MaxEpochs = Annotated[int | None, typer.Option(min=1, help="Length in passes over the images.")]
+MaxMinutes = Annotated[
+    float | None, typer.Option(min=0.01, help="Length in minutes; the rate decays to fit.")
+]
+StopAfter = Annotated[
+    float | None, typer.Option(min=0, help="Pause after so many minutes, to --resume later.")
+]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+Precision = Annotated[str | None, typer.Option(help="auto, fp32, bf16 or fp16.")]
+Direction = Annotated[str | None, typer.Option(help="AtoB or BtoA.")]
+BatchSize = Annotated[int | None, typer.Option(help="Images a step.")]
+CropSize = Annotated[int | None, typer.Option(help="Side of the crops trained on, in pixels.")]
+LoadSize = Annotated[int | None, typer.Option(help="Side images are resized to before the crop.")]
+Workers = Annotated[int | None, typer.Option(help="Processes that load images; 0: none extra.")]
+Seed = Annotated[int | None, typer.Option(help="Seed of everything random.")]
+SkipBad = Annotated[
+    bool,
+    typer.Option("--skip-bad", help="Leave out unmatched and broken files instead of refusing."),
+]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Set any key, e.g. --set generator.ngf=32 (may be repeated; wins over all else).",
+    ),
+]
+
+
+
+
+def train(
+    method: MethodName,
+    data: Data = None,
+    data_a: DataA = None,
+    data_b: DataB = None,
+    config: Config = None,
+    output: Output = None,
+    resume: Resume = False,
+    max_steps: MaxSteps = None,
+    max_epochs: MaxEpochs = None,
+    max_minutes: MaxMinutes = None,
+    stop_after: StopAfter = None,
+    device: Device = None,
+    precision: Precision = None,
+    direction: Direction = None,
+    batch_size: BatchSize = None,
+    crop_size: CropSize = None,
+    load_size: LoadSize = None,
+    workers: Workers = None,
+    seed: Seed = None,
+    skip_bad: SkipBad = False,
+    assignments: Assignments = None,
+) -> None:
+    """Train a translator on your own images.
+
+    Example: img2img train pix2pix --data my-pairs --output runs/mine --max-minutes 30
+
+    The run folder then holds model.safetensors, which `img2img translate` takes, with sample
+    sheets, curves and checkpoints. Every key of the configuration is in docs/configuration.md.
+    """
+    flags = {
+        **_together({"data.root": data, "data.root_a": data_a, "data.root_b": data_b}),
+        **_together(
+            {
+                "schedule.steps": max_steps,
+                "schedule.total_epochs": max_epochs,
+                "schedule.minutes": max_minutes,
+            }
+        ),
+        **_given(
+            {
+                "data.direction": direction,
+                "data.batch_size": batch_size,
+                "data.crop_size": crop_size,
+                "data.load_size": load_size,
+                "data.workers": workers,
+                "data.skip_bad": skip_bad or None,
+                "device": device,
+                "precision": precision,
+                "seed": seed,
+            }
+        ),
+    }
+    from img2img.config import load_config
+
+    output = output or Path("runs") / method
+    saved = output / "config.yaml"
+    run_config = load_config(
+        method, config, flags, assignments or [], saved=saved if resume else None
+    )
+
+    from img2img.cli.display import Display
+    from img2img.training.run import train as run
+
+    run(run_config, output, resume=resume, stop_after=stop_after, observers=[Display(console)])
+
+
+def _given(flags: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in flags.items() if value is not None}
+
+
+def _together(flags: dict[str, Any]) -> dict[str, Any]:
+    """Flags of which one replaces the others: where any is given, the rest are unset."""
+    return flags if _given(flags) else {}

@@ -1,3 +1,46 @@
-"""Image-to-image translation with GANs."""
+"""Image-to-image translation with GANs.
+
+The public names are imported on first use, so that `import img2img` does not import torch.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from img2img.checkpoint import ModelSpec as ModelSpec
+    from img2img.checkpoint import load_model as load_model
+    from img2img.checkpoint import save_model as save_model
+    from img2img.config import RunConfig as RunConfig
+    from img2img.config import load_config as load_config
+    from img2img.errors import Img2ImgError as Img2ImgError
+    from img2img.images import Picture as Picture
+    from img2img.images import read_picture as read_picture
+    from img2img.images import write_picture as write_picture
+    from img2img.inference.folder import translate_files as translate_files
+    from img2img.inference.translator import Translator as Translator
+    from img2img.training.run import train as train
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Img2ImgError": "img2img.errors",
+    "ModelSpec": "img2img.checkpoint",
+    "Picture": "img2img.images",
+    "RunConfig": "img2img.config",
+    "Translator": "img2img.inference.translator",
+    "load_config": "img2img.config",
+    "load_model": "img2img.checkpoint",
+    "read_picture": "img2img.images",
+    "save_model": "img2img.checkpoint",
+    "train": "img2img.training.run",
+    "translate_files": "img2img.inference.folder",
+    "write_picture": "img2img.images",
+}
+
+__all__ = ["__version__", *_HOMES]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -178,7 +178,7 @@ def match(flat: dict[str, tuple[str, str]], solid: dict[str, bytes]) -> list[Ico
 def load_renderer() -> Render:
     """Import the SVG renderer here: nothing else in the project needs it."""
     try:
-        import resvg_py  # noqa: PLC0415
+        import resvg_py
     except ImportError as error:
         raise BuildError("drawing the flat icons takes resvg-py: pip install resvg-py") from error
 

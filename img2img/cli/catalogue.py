@@ -1,24 +1,21 @@
 """`img2img list`."""
 
-from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from img2img.cli.output import console, print_json
 
-
-class Catalogue(StrEnum):
-    """The catalogues, by the name a person asks for them."""
-
-    methods = "methods"
-    generators = "generators"
-    discriminators = "discriminators"
-    objectives = "objectives"
-    losses = "losses"
-    optimizers = "optimizers"
-    schedules = "schedules"
-    transforms = "transforms"
+Catalogue = Literal[
+    "methods",
+    "generators",
+    "discriminators",
+    "objectives",
+    "losses",
+    "optimizers",
+    "schedules",
+    "transforms",
+]
 
 
 def list_parts(
@@ -43,7 +40,7 @@ def list_parts(
 
 
 def _entries(what: Catalogue) -> list[tuple[str, str, dict[str, Any]]]:
-    if what is Catalogue.transforms:
+    if what == "transforms":
         from img2img.data.augment import transforms
 
         return transforms()
@@ -56,12 +53,12 @@ def _entries(what: Catalogue) -> list[tuple[str, str, dict[str, Any]]]:
     from img2img.training.schedule import SCHEDULES
 
     registries: dict[Catalogue, Registry[Any]] = {
-        Catalogue.methods: METHODS,
-        Catalogue.generators: GENERATORS,
-        Catalogue.discriminators: DISCRIMINATORS,
-        Catalogue.objectives: OBJECTIVES,
-        Catalogue.losses: RECONSTRUCTIONS,
-        Catalogue.optimizers: OPTIMIZERS,
-        Catalogue.schedules: SCHEDULES,
+        "methods": METHODS,
+        "generators": GENERATORS,
+        "discriminators": DISCRIMINATORS,
+        "objectives": OBJECTIVES,
+        "losses": RECONSTRUCTIONS,
+        "optimizers": OPTIMIZERS,
+        "schedules": SCHEDULES,
     }
     return [(part.name, part.summary, part.defaults()) for part in registries[what]]

@@ -8,10 +8,12 @@ from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    Progress as Bar,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
+)
+from rich.progress import (
+    Progress as Bar,
 )
 from rich.table import Table
 
@@ -52,7 +54,9 @@ class Display(Observer):
     def stepped(self, progress: Progress) -> None:
         if self._console.is_terminal:
             losses = "  ".join(f"{tag} {value:.3f}" for tag, value in self._losses.items())
-            self._move("training", progress.step, progress.total_steps, f"{_pace(progress)}\n{losses}")
+            self._move(
+                "training", progress.step, progress.total_steps, f"{_pace(progress)}\n{losses}"
+            )
 
     def logged(self, progress: Progress, values: Mapping[str, float]) -> None:
         for tag, value in values.items():
@@ -62,9 +66,8 @@ class Display(Observer):
         ends = progress.step == progress.total_steps
         if not self._console.is_terminal and (ends or now - self._said >= PLAIN_SECONDS):
             self._said = now
-            losses = "  ".join(f"{tag} {value:.3f}" for tag, value in self._losses.items())
             total = f"/{progress.total_steps}" if progress.total_steps else ""
-            self._print(f"step {progress.step}{total}  {_pace(progress)}  {losses}")
+            self._print(f"step {progress.step}{total}  {_pace(progress)}  {self._smoothed()}")
 
     def measured(self, progress: Progress, values: Mapping[str, float]) -> None:
         shown = "  ".join(f"{tag} {value:.4f}" for tag, value in values.items())
@@ -85,6 +88,9 @@ class Display(Observer):
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+    def _smoothed(self) -> str:
+        return "  ".join(f"{tag} {value:.3f}" for tag, value in self._losses.items())
 
     def _move(self, what: str, done: int, total: int | None, details: str = "") -> None:
         if self._bar is None:
@@ -114,8 +120,11 @@ def _describe(facts: RunFacts) -> list[tuple[str, str]]:
     return [
         ("run", str(facts.output)),
         ("images", f"{facts.train_images} to train, {held_out}; {facts.layout}"),
-        ("sizes", f"resized to {load_w} x {load_h}, cropped to {crop_w} x {crop_h}, "
-                  f"batches of {facts.batch_size}"),
+        (
+            "sizes",
+            f"resized to {load_w} x {load_h}, cropped to {crop_w} x {crop_h}, "
+            f"batches of {facts.batch_size}",
+        ),
         ("method", f"{facts.method} on {facts.device} in {facts.precision}"),
         ("parameters", parameters),
         ("memory", memory or "unknown on this system"),

@@ -1,7 +1,7 @@
 """`img2img train METHOD`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -35,8 +35,13 @@ StopAfter = Annotated[
     float | None, typer.Option(min=0, help="Pause after so many minutes, to --resume later.")
 ]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
-Precision = Annotated[str | None, typer.Option(help="auto, fp32, bf16 or fp16.")]
-Direction = Annotated[str | None, typer.Option(help="AtoB or BtoA.")]
+Precision = Annotated[
+    Literal["auto", "fp32", "bf16", "fp16"] | None,
+    typer.Option(help="Arithmetic of the networks; auto: the fastest that this machine has."),
+]
+Direction = Annotated[
+    Literal["AtoB", "BtoA"] | None, typer.Option(help="Which image of a pair is the input.")
+]
 BatchSize = Annotated[int | None, typer.Option(help="Images a step.")]
 CropSize = Annotated[int | None, typer.Option(help="Side of the crops trained on, in pixels.")]
 LoadSize = Annotated[int | None, typer.Option(help="Side images are resized to before the crop.")]
@@ -54,8 +59,6 @@ Assignments = Annotated[
         help="Set any key, e.g. --set generator.ngf=32 (may be repeated; wins over all else).",
     ),
 ]
-
-
 
 
 def train(
@@ -89,7 +92,7 @@ def train(
     sheets, curves and checkpoints. Every key of the configuration is in docs/configuration.md.
     """
     flags = {
-        **_together({"data.root": data, "data.root_a": data_a, "data.root_b": data_b}),
+        **data_flags(data, data_a, data_b),
         **_together(
             {
                 "schedule.steps": max_steps,
@@ -123,6 +126,11 @@ def train(
     from img2img.training.run import train as run
 
     run(run_config, output, resume=resume, stop_after=stop_after, observers=[Display(console)])
+
+
+def data_flags(data: Path | None, data_a: Path | None, data_b: Path | None) -> dict[str, Any]:
+    """The configuration's keys for the three ways to name the images."""
+    return _together({"data.root": data, "data.root_a": data_a, "data.root_b": data_b})
 
 
 def _given(flags: dict[str, Any]) -> dict[str, Any]:

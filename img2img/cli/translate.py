@@ -1,19 +1,11 @@
 """`img2img translate`."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from img2img.cli.output import console, counting, error_console, print_json
-
-
-class DirectionName(StrEnum):
-    """Which way to translate."""
-
-    AtoB = "AtoB"
-    BtoA = "BtoA"
 
 
 def translate(
@@ -29,7 +21,7 @@ def translate(
         typer.Option(help="Folder for the results, which keep tree and names; or one file's name."),
     ],
     direction: Annotated[
-        DirectionName | None, typer.Option(help="Where a model goes both ways: which.")
+        Literal["AtoB", "BtoA"] | None, typer.Option(help="Where a model goes both ways: which.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     image_format: Annotated[
@@ -52,7 +44,7 @@ def translate(
     from img2img.inference.translator import Translator
 
     jobs = plan(source, output, image_format)
-    translator = Translator.load(model, device=device, direction=direction and direction.value)
+    translator = Translator.load(model, device=device, direction=direction)
     with counting("translating") as progress:
         report = translate_files(translator, jobs, skip_existing=skip_existing, progress=progress)
     if as_json:

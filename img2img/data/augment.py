@@ -159,6 +159,23 @@ class _Composition:
             transform.set_random_seed(seed)
 
 
+def transforms() -> list[tuple[str, str, dict[str, Any]]]:
+    """Every transform that a configuration can name: its name, what it does, its arguments."""
+    return [
+        (
+            name,
+            (inspect.getdoc(found) or "").partition("\n")[0],
+            {key: p.default for key, p in _arguments(found).items()},
+        )
+        for name, found in sorted(_catalogue().items())
+    ]
+
+
+def _arguments(transform_class: type) -> dict[str, inspect.Parameter]:
+    parameters = inspect.signature(transform_class).parameters
+    return {name: p for name, p in parameters.items() if name != "self"}
+
+
 def _catalogue() -> dict[str, Any]:
     """Every transform of Albumentations that can be instantiated, by name."""
     bases = {"BasicTransform", "DualTransform", "ImageOnlyTransform", "Transform3D"}
@@ -180,7 +197,7 @@ def _build(section: Component, path: str, example: HeightWidth) -> Any:
             f"{nearest(section.name, catalogue)}"
         )
     transform_class = catalogue[section.name]
-    known = [name for name in inspect.signature(transform_class).parameters if name != "self"]
+    known = _arguments(transform_class)
     for argument in section.arguments:
         if argument not in known:
             raise ConfigError(

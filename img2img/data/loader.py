@@ -42,8 +42,8 @@ class Batch:
 
     A: Tensor
     B: Tensor
-    path_A: list[str]  # noqa: N815
-    path_B: list[str]  # noqa: N815
+    path_A: list[str]
+    path_B: list[str]
 
     def __len__(self) -> int:
         return len(self.path_A)

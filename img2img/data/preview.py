@@ -3,13 +3,33 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
+from img2img.config import DataConfig
 from img2img.data.augment import PairTransform
 from img2img.data.loader import Direction
+from img2img.data.paired import find_pairs
+from img2img.data.sizes import resolve_sizes
 from img2img.data.sources import Pair
+from img2img.errors import DataError
 from img2img.images import Picture, Pixels, eight_bit
+from img2img.sheets import sheet
 
-GAP = 8
+
+def preview_data(data: DataConfig, seed: int, rows: int = 4, columns: int = 4) -> Picture:
+    """The first training pairs of a data set, as training will see them; see `preview_sheet`.
+
+    Raises:
+        ConfigError, DataError: there are no pairs, or a setting does not fit them.
+        ImageError: a file does not decode.
+    """
+    pairs = find_pairs(data, seed).train[:rows]
+    if not pairs:
+        raise DataError("there is no pair to show")
+    sizes = [pair.read()[0].size for pair in pairs]
+    smallest = min(height for height, _ in sizes), min(width for _, width in sizes)
+    transform = PairTransform(data, *resolve_sizes(data, smallest))
+    return preview_sheet(pairs, transform, seed, data.direction, columns)
 
 
 def preview_sheet(
@@ -40,18 +60,9 @@ def preview_sheet(
         A, B = transform.prepare(A), transform.prepare(B)
         for column in range(columns):
             cells.append(_cell(*transform.random(A, B, seed, row * columns + column)))
-        rows.append(_joined(cells, axis=1))
-    return Picture(_joined(rows, axis=0))
+        rows.append(cells)
+    return sheet(rows, ["as it is", *("augmented" for _ in range(columns))])
 
 
-def _cell(A: Pixels, B: Pixels) -> Pixels:
+def _cell(A: Pixels, B: Pixels) -> NDArray[np.uint8]:
     return np.concatenate([eight_bit(A), eight_bit(B)], axis=1)
-
-
-def _joined(cells: Sequence[Pixels], axis: int) -> Pixels:
-    """Cells of one size with white between them."""
-    shape = list(cells[0].shape)
-    shape[axis] = GAP
-    gap = np.full(shape, 255, np.uint8)
-    spaced = [part for cell in cells for part in (gap, cell)][1:]
-    return np.concatenate(spaced, axis=axis)

@@ -6,8 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from img2img.errors import DataError, Img2ImgError, StorageError
-from img2img.images import IMAGE_SUFFIXES, WRITABLE_SUFFIXES, list_images, read_picture
-from img2img.images import write_picture
+from img2img.images import (
+    IMAGE_SUFFIXES,
+    WRITABLE_SUFFIXES,
+    list_images,
+    read_picture,
+    write_picture,
+)
 from img2img.inference.translator import Translator
 
 
@@ -100,11 +105,10 @@ def _find(source: str) -> tuple[list[Path], Path]:
     else:
         if not glob.has_magic(source):
             raise DataError(f"{source}: no such file or folder")
-        found = [Path(name) for name in sorted(glob.glob(source, recursive=True))]
+        found = [Path(name) for name in sorted(glob.glob(source, recursive=True))]  # noqa: PTH207
         files = [file for file in found if file.is_file() and file.suffix.lower() in IMAGE_SUFFIXES]
-        fixed = [part for part in path.parts]
-        magic = next(index for index, part in enumerate(fixed) if glob.has_magic(part))
-        root = Path(*fixed[:magic])
+        magic = next(index for index, part in enumerate(path.parts) if glob.has_magic(part))
+        root = Path(*path.parts[:magic])
     if not files:
         raise DataError(f"{source}: no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
     return files, root

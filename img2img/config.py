@@ -83,14 +83,16 @@ class DataConfig(Section):
     root: Path | None = Field(default=None, description="folder of pairs, in any known layout")
     root_a: Path | None = Field(default=None, description="folder of domain A, instead of root")
     root_b: Path | None = Field(default=None, description="folder of domain B, instead of root")
-    direction: Literal["AtoB", "BtoA"] = "AtoB"
+    direction: Literal["AtoB", "BtoA"] = Field(
+        default="AtoB", description="which image of a pair is the input"
+    )
     load_size: Size = Field(default="auto", description="size to resize to, or [height, width]")
     crop_size: Size = Field(default="auto", description="size of the random crop")
     resize: Literal["stretch", "fit", "none"] = Field(
         default="stretch",
         description="stretch to load_size (published), fit its shorter side, or leave as it is",
     )
-    batch_size: int = Field(default=1, gt=0)
+    batch_size: int = Field(default=1, gt=0, description="images a step")
     workers: Annotated[int, Field(ge=0)] | Literal["auto"] = Field(
         default="auto", description="processes that load images; 0 loads in the training process"
     )
@@ -119,13 +121,15 @@ class DataConfig(Section):
 class LossesConfig(Section):
     """Loss terms beside the adversarial one; each a component with a weight."""
 
-    reconstruction: list[Component] = []
+    reconstruction: list[Component] = Field(
+        default=[], description="distances between the translated image and its target"
+    )
 
 
 class OptimizerConfig(Component):
     """The optimizer of the generators and, with `lr_d`, another rate for the critics."""
 
-    name: str = "adam"
+    name: str = Field(default="adam", description="see Optimizers")
     lr: float = Field(default=2e-4, gt=0, description="peak learning rate")
     lr_d: float | None = Field(default=None, gt=0, description="the critics' rate; null: lr")
 
@@ -137,7 +141,7 @@ class ScheduleConfig(Component):
     otherwise; then the two only give the proportion of constant to decaying rate.
     """
 
-    name: str = "linear"
+    name: str = Field(default="linear", description="see Schedules")
     epochs: int = Field(default=100, ge=0, description="epochs at the full rate")
     decay_epochs: int = Field(default=100, ge=0, description="epochs in which the rate falls to 0")
     steps: int | None = Field(default=None, gt=0, description="length in generator updates")
@@ -189,14 +193,20 @@ class CheckpointConfig(Section):
 class RunConfig(Section):
     """Everything a run depends on. Saved, resolved, as `config.yaml` in the run folder."""
 
-    method: str
-    seed: int = Field(default=0, ge=0, lt=2**32)
-    device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    method: str = Field(description="see Methods")
+    seed: int = Field(default=0, ge=0, lt=2**32, description="of everything random")
+    device: str = Field(
+        default="auto",
+        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
+        description="auto, cpu, mps, cuda or cuda:1",
+    )
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        default="auto", description="arithmetic of the networks; weights are always float32"
+    )
     data: DataConfig = DataConfig()
-    generator: Component
-    discriminator: Component
-    objective: Component
+    generator: Component = Field(description="see Generators")
+    discriminator: Component = Field(description="see Discriminators")
+    objective: Component = Field(description="see Objectives")
     losses: LossesConfig = LossesConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()

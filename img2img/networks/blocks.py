@@ -5,6 +5,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 PaddingName = Literal["reflect", "replicate", "zero"]
+InitName = Literal["normal", "kaiming"]
 UpsampleName = Literal["deconv", "nearest", "bilinear"]
 
 
@@ -33,11 +34,18 @@ def padding(kind: PaddingName, pixels: int) -> list[nn.Module]:
     return [layers[kind](pixels)] if kind in layers else []
 
 
-def initialize(network: nn.Module) -> None:
-    """Draw the weights as published: convolutions N(0, 0.02), BatchNorm N(1, 0.02), biases 0."""
+def initialize(network: nn.Module, init: InitName) -> None:
+    """Draw the weights: BatchNorm N(1, 0.02), biases 0, and convolutions as `init` says.
+
+    `normal` is N(0, 0.02) as published, which relies on normalisation to find the scale; `kaiming`
+    (He et al. 2015, equation 15, for a leaky slope of 0.2) keeps the scale in networks without.
+    """
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.normal_(module.weight, 0.0, 0.02)
+            if init == "normal":
+                nn.init.normal_(module.weight, 0.0, 0.02)
+            else:
+                nn.init.kaiming_normal_(module.weight, a=0.2)
             _zero(module.bias)
         elif isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.weight, 1.0, 0.02)

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from img2img.networks.base import DISCRIMINATORS, Discriminator, DiscriminatorOutput
-from img2img.networks.blocks import initialize
+from img2img.networks.blocks import InitName, initialize
 from img2img.networks.norms import NormName, needs_bias, norm_layer
 from img2img.registry import Positive
 
@@ -37,6 +37,7 @@ class PatchDiscriminator(Discriminator):
     Args:
         ndf: channels of the first convolution; they double up to 8 times that.
         n_layers: halvings; each doubles the patch.
+        init: how weights are drawn; `kaiming` where there is no norm.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class PatchDiscriminator(Discriminator):
         ndf: Positive = 64,
         n_layers: Annotated[int, Field(ge=1, le=12)] = 3,
         norm: NormName = "batch",
+        init: InitName = "normal",
     ) -> None:
         super().__init__()
         widths = [ndf * min(2**layer, 8) for layer in range(n_layers + 1)]
@@ -59,7 +61,7 @@ class PatchDiscriminator(Discriminator):
             layers += [convolve, norm_layer(norm)(after), _activation()]
         layers.append(nn.Conv2d(widths[-1], 1, 4, 1, 1))
         self.model = nn.Sequential(*layers)
-        initialize(self)
+        initialize(self, init)
 
     def forward(self, x: Tensor) -> DiscriminatorOutput:
         return _judge(self.model, x)
@@ -73,7 +75,14 @@ class PixelDiscriminator(Discriminator):
         ndf: channels of the first convolution.
     """
 
-    def __init__(self, *, in_channels: int, ndf: Positive = 64, norm: NormName = "batch") -> None:
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        ndf: Positive = 64,
+        norm: NormName = "batch",
+        init: InitName = "normal",
+    ) -> None:
         super().__init__()
         bias = needs_bias(norm)
         self.net = nn.Sequential(
@@ -84,7 +93,7 @@ class PixelDiscriminator(Discriminator):
             _activation(),
             nn.Conv2d(2 * ndf, 1, 1, bias=bias),
         )
-        initialize(self)
+        initialize(self, init)
 
     def forward(self, x: Tensor) -> DiscriminatorOutput:
         return _judge(self.net, x)

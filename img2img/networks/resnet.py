@@ -10,7 +10,14 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from img2img.networks.base import GENERATORS, Generator
-from img2img.networks.blocks import PaddingName, UpsampleName, initialize, padding, upsampling
+from img2img.networks.blocks import (
+    InitName,
+    PaddingName,
+    UpsampleName,
+    initialize,
+    padding,
+    upsampling,
+)
 from img2img.networks.norms import NormName, needs_bias, norm_layer
 from img2img.registry import Positive
 
@@ -46,6 +53,7 @@ class ResnetGenerator(Generator):
         n_blocks: residual blocks at a quarter of the size.
         pad: padding of the blocks' convolutions; the first and last layer always reflect.
         upsample: how sizes are doubled; `deconv` is the published way.
+        init: how weights are drawn; `kaiming` where there is no norm.
     """
 
     size_multiple = 4
@@ -64,6 +72,7 @@ class ResnetGenerator(Generator):
         dropout: bool = False,
         pad: PaddingName = "reflect",
         upsample: UpsampleName = "deconv",
+        init: InitName = "normal",
     ) -> None:
         super().__init__()
         make_norm, bias = norm_layer(norm), needs_bias(norm)
@@ -84,7 +93,7 @@ class ResnetGenerator(Generator):
             layers += [double, make_norm(width // 2), nn.ReLU(inplace=True)]
         layers += [nn.ReflectionPad2d(3), nn.Conv2d(ngf, out_channels, 7), nn.Tanh()]
         self.model = nn.Sequential(*layers)
-        initialize(self)
+        initialize(self, init)
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.model(x)

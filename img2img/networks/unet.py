@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from img2img.networks.base import GENERATORS, Generator
-from img2img.networks.blocks import UpsampleName, initialize, upsampling
+from img2img.networks.blocks import InitName, UpsampleName, initialize, upsampling
 from img2img.networks.norms import NormName, needs_bias, norm_layer
 from img2img.registry import Positive
 
@@ -73,6 +73,7 @@ class UNetGenerator(Generator):
             `auto`: the most that the crop allows.
         dropout: whether the inner levels of full width drop half of their activations.
         upsample: how sizes are doubled; `deconv` is the published way.
+        init: how weights are drawn; `kaiming` where there is no norm.
     """
 
     local = False
@@ -87,6 +88,7 @@ class UNetGenerator(Generator):
         norm: NormName = "batch",
         dropout: bool = True,
         upsample: UpsampleName = "deconv",
+        init: InitName = "normal",
     ) -> None:
         super().__init__()
         depth = MAX_DOWNS if num_downs == "auto" else num_downs
@@ -105,7 +107,7 @@ class UNetGenerator(Generator):
         self.model = UNetLevel(
             out_channels, ngf, level, in_channels=in_channels, norm=norm, upsample=upsample
         )
-        initialize(self)
+        initialize(self, init)
 
     @classmethod
     def resolve(cls, arguments: Mapping[str, Any], crop_size: tuple[int, int]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from img2img.data.loader import Batch
 from img2img.errors import ConfigError
 from img2img.training.ema import Ema
 from img2img.training.events import Observer, Progress, Summary
-from img2img.training.held_out import HeldOut
+from img2img.training.held_out import MEASURES, HeldOut
 from img2img.training.length import planned_steps, steps_in_time
 from img2img.training.method import Method, Phase
 from img2img.training.optimizers import OPTIMIZERS
@@ -75,6 +75,10 @@ class Trainer:
         self._observers = observers
         self._stop = stop
 
+        if config.metrics.best not in MEASURES:
+            raise ConfigError(
+                f"metrics.best: no measure {config.metrics.best!r}; there are: {', '.join(MEASURES)}"
+            )
         self._device = next(method.parameters()).device
         precision = resolve_precision(config.precision, self._device)
         self._optimizers = {

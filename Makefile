@@ -1,0 +1,39 @@
+# make demo      install into .venv, train on the bundled pairs, translate a continent never seen
+# make test      all checks but the slow ones
+# make test-all  the slow ones, too
+# make docs      write docs/configuration.md anew from the code
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed
+
+.PHONY: demo test test-all test-gpu lint docs clean
+
+demo: $(INSTALLED)
+	$(BIN)/img2img demo
+
+test: lint
+	$(BIN)/python -m pytest
+
+test-all: lint
+	$(BIN)/python -m pytest -m "slow or not slow"
+
+test-gpu: $(INSTALLED)
+	$(BIN)/python -m pytest -m gpu
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: $(INSTALLED)
+	$(BIN)/python docs/build.py
+
+clean:
+	rm -rf .venv runs/demo
+
+$(INSTALLED): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("img2img needs Python 3.11 or newer: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --disable-pip-version-check -e '.[dev]'
+	@touch $(INSTALLED)

@@ -1,0 +1,92 @@
+"""Write `docs/configuration.md` from the code: `python docs/build.py`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from img2img.config import Component, RunConfig
+from img2img.losses import OBJECTIVES, RECONSTRUCTIONS
+from img2img.networks import DISCRIMINATORS, GENERATORS
+from img2img.registry import Registry
+from img2img.training import METHODS
+from img2img.training.optimizers import OPTIMIZERS
+from img2img.training.schedule import SCHEDULES
+
+TARGET = Path(__file__).with_name("configuration.md")
+
+HEAD = """# Configuration
+
+A run is described by one tree of keys. They are the same in YAML, in `--set key.sub=value` and in
+Python. Of these sources the later wins:
+
+1. the method's recipe, `configs/pix2pix.yaml`, which is what was published;
+2. `--config FILE`, a YAML with any part of the tree;
+3. flags, such as `--max-steps`;
+4. `--set`.
+
+A component (generator, discriminator, objective, a loss, the optimizer, the schedule) is its `name`
+and the arguments of that part, listed below. Changing the name drops the arguments of the old part.
+The run folder's `config.yaml` holds the result, every `auto` decided; it is a valid `--config`.
+
+`auto` means: for `device`, CUDA, else MPS, else the CPU; for `precision`, bfloat16 or float16 where
+the hardware is faster with it; for `data.crop_size`, 256 for images of 256 pixels and up, else the
+largest power of two that fits, and for `data.load_size` 286/256 of that; for `data.holdout`, the
+`val` folder, else `test`, else 5 % drawn by the seed; for `generator.num_downs`, the most that the
+crop allows, at most 8.
+
+`data.augment.geometry` and `.color` list transforms of Albumentations, each with its `name` and
+arguments; `img2img list transforms` names them all.
+
+## Keys
+
+| key | default | what it is |
+| --- | --- | --- |
+"""
+
+CATALOGUES: dict[str, Registry[Any]] = {
+    "Methods": METHODS,
+    "Generators": GENERATORS,
+    "Discriminators": DISCRIMINATORS,
+    "Objectives": OBJECTIVES,
+    "Reconstruction losses": RECONSTRUCTIONS,
+    "Optimizers": OPTIMIZERS,
+    "Schedules": SCHEDULES,
+}
+
+
+def text() -> str:
+    """The whole page."""
+    lines = [f"| `{key}` | {default} | {meaning} |" for key, default, meaning in keys(RunConfig)]
+    page = HEAD + "\n".join(lines) + "\n"
+    for title, registry in CATALOGUES.items():
+        page += f"\n## {title}\n\n| name | what it is | arguments |\n| --- | --- | --- |\n"
+        for part in registry:
+            arguments = ", ".join(f"`{k}` = {v}" for k, v in part.defaults().items())
+            page += f"| `{part.name}` | {part.summary} | {arguments} |\n"
+    return page
+
+
+def keys(section: type[BaseModel], path: str = "") -> Iterator[tuple[str, str, str]]:
+    """Every key below a section: its dotted path, its default and its meaning."""
+    for name, field in section.model_fields.items():
+        kind = field.annotation
+        nested = isinstance(kind, type) and issubclass(kind, BaseModel) and kind is not Component
+        if nested and isinstance(kind, type):
+            yield from keys(kind, f"{path}{name}.")
+        else:
+            yield f"{path}{name}", _default(field.default), field.description or ""
+
+
+def _default(value: Any) -> str:
+    if value is PydanticUndefined:
+        return "the method's"
+    if isinstance(value, list):
+        return ", ".join(f"{c.name} {c.arguments}" for c in value) or "none"
+    return "none" if value is None else f"`{value}`"
+
+
+if __name__ == "__main__":
+    TARGET.write_text(text(), encoding="utf-8")

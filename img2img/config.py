@@ -154,7 +154,7 @@ class ScheduleConfig(Component):
             raise ValueError("epochs and decay_epochs are both 0")
         lengths = [k for k in ("steps", "total_epochs", "minutes") if getattr(self, k) is not None]
         if len(lengths) > 1:
-            raise ValueError(f"{' and '.join(lengths)} both set a length: give one")
+            raise ValueError(f"{' and '.join(lengths)} all set the length: set all but one to null")
         return self
 
 

@@ -3,6 +3,7 @@
 torch and all that needs it are imported inside the commands, so that `--help` answers at once.
 """
 
+import errno
 from typing import Annotated, Any
 
 import typer
@@ -30,6 +31,11 @@ class Commands(TyperGroup):
                 raise
             say_error(str(error))
             raise typer.Exit(error.exit_status) from None
+        except OSError as error:  # a path that the system refuses: too long, no permission ...
+            if ctx.params.get("debug") or error.errno == errno.EPIPE:
+                raise
+            say_error(str(error))
+            raise typer.Exit(Img2ImgError.exit_status) from None
 
 
 app = typer.Typer(
@@ -65,3 +71,8 @@ def root(
     ] = False,
 ) -> None:
     """Translate images with GANs that you train on your own pictures."""
+
+
+def main() -> None:
+    """The console script."""
+    app(prog_name="img2img")

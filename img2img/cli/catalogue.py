@@ -1,5 +1,6 @@
 """`img2img list`."""
 
+import inspect
 from typing import Annotated, Any, Literal
 
 import typer
@@ -43,7 +44,10 @@ def _entries(what: Catalogue) -> list[tuple[str, str, dict[str, Any]]]:
     if what == "transforms":
         from img2img.data.augment import transforms
 
-        return transforms()
+        return [
+            (name, summary, {key: _plain(value) for key, value in arguments.items()})
+            for name, summary, arguments in transforms()
+        ]
 
     from img2img.losses import OBJECTIVES, RECONSTRUCTIONS
     from img2img.networks import DISCRIMINATORS, GENERATORS
@@ -62,3 +66,10 @@ def _entries(what: Catalogue) -> list[tuple[str, str, dict[str, Any]]]:
         "schedules": SCHEDULES,
     }
     return [(part.name, part.summary, part.defaults()) for part in registries[what]]
+
+
+def _plain(default: Any) -> Any:
+    """A default as text or number: some are functions, and some arguments have none."""
+    if default is inspect.Parameter.empty:
+        return "required"
+    return default.__name__ if inspect.isfunction(default) else default

@@ -57,7 +57,8 @@ def translate(
         )
     else:
         skipped = f", {len(report.skipped)} were there already" if report.skipped else ""
-        console.print(f"{len(report.written)} translated to {output}{skipped}", markup=False)
+        where = jobs[0].target if len(jobs) == 1 else output
+        console.print(f"{len(report.written)} translated to {where}{skipped}", markup=False)
     for reason in report.failed.values():
         error_console.print(f"failed: {reason}", markup=False, soft_wrap=True)
     if report.failed:

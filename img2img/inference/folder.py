@@ -40,7 +40,8 @@ def plan(source: str, output: Path, image_format: str | None = None) -> list[Job
 
     A folder is searched through, and its tree and names are kept under `output`. A single file may
     have a file name as its `output`. Files of a kind that cannot be written become PNG; where that
-    gives two the same name, the second keeps its old suffix within the new name.
+    gives two the same name, the one that is renamed keeps its old suffix within the new name.
+    Results of an earlier call, where `output` is inside the folder, are not taken for input.
 
     Args:
         source: a file, a folder, or a glob such as `scans/**/*.tif`.
@@ -50,6 +51,11 @@ def plan(source: str, output: Path, image_format: str | None = None) -> list[Job
         DataError: nothing there, no images, or the results would overwrite the input.
     """
     files, root = _find(source)
+    results = output.resolve()
+    if root.resolve() in results.parents:
+        files = [file for file in files if not file.resolve().is_relative_to(results)]
+        if not files:
+            raise DataError(f"{source}: no images but those in --output {output}")
     suffix = _known_suffix(image_format)
     if len(files) == 1 and Path(source) == files[0] and output.suffix and not output.is_dir():
         named = output if suffix is None else output.with_suffix(suffix)
@@ -117,15 +123,22 @@ def _find(source: str) -> tuple[list[Path], Path]:
 def _beside(files: Sequence[Path], root: Path, output: Path, suffix: str | None) -> list[Job]:
     """Jobs that keep the tree under `root`, with no two results of one name."""
     jobs: list[Job] = []
-    taken: set[Path] = set()
-    for file in files:
-        wanted = suffix or (file.suffix if file.suffix.lower() in WRITABLE_SUFFIXES else ".png")
+    # Who keeps his name has the first right to it.
+    suffixes = {file: suffix or _own_suffix(file) for file in files}
+    taken = {output / file.relative_to(root) for file in files if file.suffix == suffixes[file]}
+    for file, wanted in suffixes.items():
         target = (output / file.relative_to(root)).with_suffix(wanted)
-        if target in taken:
-            target = target.with_name(f"{file.name}{wanted}")
+        name = file.name
+        while file.suffix != wanted and target in taken:
+            name += wanted
+            target = target.with_name(name)
         taken.add(target)
         jobs.append(Job(file, target))
     return jobs
+
+
+def _own_suffix(file: Path) -> str:
+    return file.suffix if file.suffix.lower() in WRITABLE_SUFFIXES else ".png"
 
 
 def _known_suffix(name: str | None) -> str | None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from img2img.checkpoint import ModelSpec, load_model
-from img2img.devices import resolve_device
+from img2img.devices import is_out_of_memory, resolve_device
 from img2img.errors import ConfigError, ImageError
 from img2img.images import Picture, to_pixels, to_tensor
 from img2img.networks import Generator
@@ -87,7 +87,7 @@ class Translator:
         try:
             y: Tensor = self._generator(x)[0, :, :height, :width]
         except RuntimeError as error:
-            if not _out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             raise ImageError(f"not enough memory for {width} x {height} pixels") from None
         return to_pixels(y.cpu(), pixels.dtype)
@@ -105,7 +105,3 @@ def pad_to_fit(pixels: NDArray[np.generic], multiple: int, least: int) -> NDArra
 
 def _up_to(size: int, multiple: int) -> int:
     return -(-size // multiple) * multiple
-
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)

@@ -1,6 +1,5 @@
 """The training loop. It knows optimizers, precision, averages and checkpoints, not methods."""
 
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +13,8 @@ from torch import Tensor
 from img2img.checkpoint import ModelSpec
 from img2img.config import RunConfig
 from img2img.data.loader import Batch
-from img2img.errors import ConfigError
+from img2img.devices import is_out_of_memory, peak_memory
+from img2img.errors import ConfigError, StorageError
 from img2img.training.ema import Ema
 from img2img.training.events import Observer, Progress, Summary
 from img2img.training.held_out import MEASURES, HeldOut
@@ -25,11 +25,6 @@ from img2img.training.precision import Arithmetic, resolve_precision
 from img2img.training.schedule import SCHEDULES, Schedule
 from img2img.training.stopping import StopRequest
 from img2img.training.store import Store
-
-try:
-    import resource
-except ImportError:  # not on Windows
-    resource = None  # type: ignore[assignment]
 
 # Steps over which the pace is averaged.
 PACE_STEPS = 50
@@ -77,7 +72,8 @@ class Trainer:
 
         if config.metrics.best not in MEASURES:
             raise ConfigError(
-                f"metrics.best: no measure {config.metrics.best!r}; there are: {', '.join(MEASURES)}"
+                f"metrics.best: no measure {config.metrics.best!r}; "
+                f"there are: {', '.join(MEASURES)}"
             )
         self._device = next(method.parameters()).device
         precision = resolve_precision(config.precision, self._device)
@@ -103,6 +99,7 @@ class Trainer:
         self._totals: dict[str, Tensor] = {}
         self._totalled = 0
         self._best: float | None = None
+        self._saved_step: int | None = None
         self._measures: dict[str, float] = {}
 
     @property
@@ -136,17 +133,23 @@ class Trainer:
         Returns:
             Seconds of the second; and bytes of memory at the peak, with what the optimizers
             will add (None on a device that does not tell).
+
+        Raises:
+            ConfigError: the networks cannot take such a batch, or the memory does not.
         """
         buffers = {name: buffer.clone() for name, buffer in self.method.named_buffers()}
         seconds = 0.0
         for _ in range(2):
             began = time.perf_counter()
-            for _ in self._phases(batch):
-                pass
+            try:
+                for _ in self._phases(batch):
+                    pass
+            except (RuntimeError, ValueError) as error:
+                raise _unfit(batch, error) from error
             if self._device.type == "cuda":
                 torch.cuda.synchronize(self._device)
             seconds = time.perf_counter() - began
-        memory = _peak_memory(self._device)
+        memory = peak_memory(self._device)
         for optimizer in self._optimizers.values():
             optimizer.zero_grad(set_to_none=True)
         for name, buffer in self.method.named_buffers():
@@ -161,6 +164,8 @@ class Trainer:
             "seconds": self._seconds(),
             "best": self._best,
             "measures": self._measures,
+            "totals": self._totals,
+            "totalled": self._totalled,
             "method": self.method.state_dict(),
             "ema": self._ema.state_dict(),
             "optimizers": {name: o.state_dict() for name, o in self._optimizers.items()},
@@ -188,6 +193,9 @@ class Trainer:
         self._seconds_before = state["seconds"]
         self._best = state["best"]
         self._measures = state["measures"]
+        self._totals = {tag: total.to(self._device) for tag, total in state["totals"].items()}
+        self._totalled = state["totalled"]
+        self._saved_step = self.step
 
     # -- a step ------------------------------------------------------------------------------
 
@@ -268,14 +276,20 @@ class Trainer:
                 observer.sampled(progress, sheet)
 
     def _save(self, progress: Progress) -> None:
-        self._store.save_model(self.step, self._specs_now(), self._ema.average)
-        path = self._store.save_state(self.step, self.state())
+        try:
+            self._store.save_model(self.step, self._specs_now(), self._ema.average)
+            path = self._store.save_state(self.step, self.state())
+        except StorageError as error:
+            kept = "nothing was saved before"
+            if self._saved_step is not None:
+                kept = f"step {self._saved_step} is safe: mend that and go on with --resume"
+            raise StorageError(f"{error}; {kept}") from error
+        self._saved_step = self.step
         for observer in self._observers:
             observer.saved(progress, path)
 
     def _pause(self) -> None:
         """Save, and end with the error that says why and how to go on."""
-        self._log(self._progress())
         self._save(self._progress())
         raise self._stop.error(f"step {self.step} is saved; go on with --resume")
 
@@ -351,6 +365,20 @@ class Trainer:
         )
 
 
+def _unfit(batch: Batch, error: Exception) -> ConfigError:
+    """What a failed trial step says about the configuration."""
+    count, _, height, width = batch.A.shape
+    if is_out_of_memory(error):
+        return ConfigError(
+            f"not enough memory for batches of {count} crops of {height} x {width}: make "
+            "data.batch_size or data.crop_size smaller, or the networks narrower"
+        )
+    reason = str(error).partition("\n")[0]
+    return ConfigError(
+        f"data.crop_size: the networks cannot take crops of {height} x {width}: {reason}"
+    )
+
+
 def _due(step: int, every: int) -> bool:
     return every > 0 and step % every == 0
 
@@ -358,13 +386,3 @@ def _due(step: int, every: int) -> bool:
 def _mixed(seed: int, step: int) -> int:
     """One 64-bit seed from two numbers."""
     return int(np.random.SeedSequence((seed, step)).generate_state(1, np.uint64)[0])
-
-
-def _peak_memory(device: torch.device) -> int | None:
-    """The most memory used so far, in bytes: the GPU's, or the process's."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    if resource is None:
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak

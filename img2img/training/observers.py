@@ -104,13 +104,18 @@ class WeightsAndBiases(Observer):
                 "metrics.wandb: wandb is not installed: pip install 'img2img-gan[wandb]'"
             ) from None
         self._wandb = wandb
-        self._run = wandb.init(
-            dir=str(folder),
-            name=folder.name,
-            id=folder.name,
+        self._folder = folder
+        self._config = config
+        self._run: Any = None
+
+    def started(self, facts: RunFacts) -> None:
+        self._run = self._wandb.init(
+            dir=str(self._folder),
+            name=self._folder.name,
+            id=self._folder.name,
             resume="allow",
             project="img2img",
-            config=config.model_dump(mode="json"),
+            config=self._config.model_dump(mode="json"),
         )
 
     def logged(self, progress: Progress, values: Mapping[str, float]) -> None:
@@ -123,7 +128,8 @@ class WeightsAndBiases(Observer):
         self._run.log({"samples": self._wandb.Image(sheet.pixels)}, step=progress.step)
 
     def closed(self) -> None:
-        self._run.finish()
+        if self._run is not None:
+            self._run.finish()
 
 
 class SampleSheets(Observer):

@@ -20,10 +20,11 @@ from img2img.data.loader import (
     resolve_workers,
 )
 from img2img.data.paired import find_pairs
-from img2img.data.preview import GAP, preview_sheet
+from img2img.data.preview import preview_sheet
 from img2img.data.sources import Pair
 from img2img.errors import DataError, ImageError
-from img2img.images import to_tensor
+from img2img.images import Pixels, to_tensor
+from img2img.sheets import GAP, TITLE_HEIGHT
 
 TRANSFORM = PairTransform(DataConfig(), (36, 36), (32, 32))
 
@@ -149,15 +150,19 @@ def test_resolve_workers() -> None:
     assert 0 <= resolve_workers("auto", "cpu") <= resolve_workers("auto", "cuda") <= 8
 
 
+def first_row(sheet: Pixels) -> Pixels:
+    return sheet[TITLE_HEIGHT + GAP :][:32]
+
+
 def test_preview(pairs_folder: Path) -> None:
     sheet = preview_sheet(all_pairs(pairs_folder)[:2], TRANSFORM, 0, columns=3)
-    assert sheet.size == (2 * 32 + GAP, 4 * 64 + 3 * GAP)
-    assert (sheet.pixels[32 : 32 + GAP] == 255).all()
-    np.testing.assert_array_equal(sheet.pixels[:32, :32], sheet.pixels[:32, 32:64])
+    assert sheet.size == (TITLE_HEIGHT + GAP + 2 * (32 + GAP), GAP + 4 * (64 + GAP))
+    cell = first_row(sheet.pixels)[:, GAP:]
+    np.testing.assert_array_equal(cell[:, :32], cell[:, 32:64])
     dark = DataConfig.model_validate(
         {"augment": {"color": [{"name": "ColorJitter", "brightness": [0.1, 0.2], "p": 1}]}}
     )
     (pair,) = all_pairs(pairs_folder)[:1]
     swapped = preview_sheet([pair], PairTransform(dark, (36, 36), (32, 32)), 0, "BtoA")
-    cell = swapped.pixels[:, 64 + GAP :][:, :64]
+    cell = first_row(swapped.pixels)[:, 64 + 2 * GAP :][:, :64]
     assert cell[:, :32].mean() < 0.5 * cell[:, 32:].mean()  # colour is the input's, on the left

@@ -1,0 +1,105 @@
+"""From a configuration to networks, and to what their model file will say of them."""
+
+import math
+from collections import Counter
+from typing import cast
+
+import torch
+
+from img2img.checkpoint import ModelSpec
+from img2img.config import Component, DataConfig, RunConfig
+from img2img.data.loader import resolve_workers
+from img2img.data.sizes import HeightWidth
+from img2img.devices import resolve_device
+from img2img.errors import ConfigError
+from img2img.networks import GENERATORS, Generator
+from img2img.training.method import CHANNELS, METHODS, Method
+from img2img.training.precision import resolve_precision
+
+_CHANNEL_ARGUMENTS = ("in_channels", "out_channels")
+
+
+def resolve(config: RunConfig, load_size: HeightWidth, crop_size: HeightWidth) -> RunConfig:
+    """The configuration with every `auto` decided and the data's folders made absolute.
+
+    Raises:
+        ConfigError: the device, precision or generator cannot be had as asked.
+    """
+    device = resolve_device(config.device)
+    here = {
+        key: path.resolve()
+        for key in ("root", "root_a", "root_b")
+        if (path := getattr(config.data, key)) is not None
+    }
+    workers = resolve_workers(config.data.workers, device.type)
+    sizes = {"load_size": load_size, "crop_size": crop_size}
+    part = GENERATORS.find(config.generator, "generator")
+    arguments = GENERATORS.arguments(config.generator, "generator", *_CHANNEL_ARGUMENTS)
+    architecture = cast(type[Generator], part.factory)
+    return config.model_copy(
+        update={
+            "device": str(device),
+            "precision": resolve_precision(config.precision, device),
+            "data": config.data.model_copy(update={**here, **sizes, "workers": workers}),
+            "generator": Component(
+                name=config.generator.name, **architecture.resolve(arguments, crop_size)
+            ),
+        }
+    )
+
+
+def build_method(config: RunConfig, crop_size: HeightWidth) -> Method:
+    """The networks of a resolved configuration, on its device.
+
+    Raises:
+        ConfigError: a part does not fit, or the generator cannot take such crops.
+    """
+    part = METHODS.find(Component(name=config.method), "method")
+    method = cast(type[Method], part.factory).from_config(config)
+    for generator in method.generators.values():
+        multiple, least = generator.size_multiple, generator.min_size
+        if any(size % multiple or size < least for size in crop_size):
+            raise ConfigError(
+                f"data.crop_size: {crop_size[0]} x {crop_size[1]} (height x width) does not suit"
+                f" generator {config.generator.name!r}, which takes multiples of {multiple} from"
+                f" {least} up; change the crop, or choose another generator"
+            )
+    return method.to(torch.device(config.device))
+
+
+def describe(
+    config: RunConfig, method: Method, crop_size: HeightWidth, scale: float
+) -> dict[str, ModelSpec]:
+    """What a model file says of each generator of a method."""
+    return {
+        name: ModelSpec(
+            architecture=config.generator.name,
+            arguments=config.generator.arguments,
+            in_channels=CHANNELS,
+            out_channels=CHANNELS,
+            direction=method.direction(name, config.data.direction),
+            size_multiple=generator.size_multiple,
+            min_size=generator.min_size,
+            exact_tiling=generator.local,
+            crop_size=crop_size,
+            scale=scale,
+            method=config.method,
+            steps=0,
+            images=0,
+        )
+        for name, generator in method.generators.items()
+    }
+
+
+def training_scale(data: DataConfig, sizes: Counter[HeightWidth], load_size: HeightWidth) -> float:
+    """Pixels of a training image to a pixel of its file, the mean over all files."""
+    if data.resize == "none" or not sizes:
+        return 1.0
+    ratios = []
+    for (height, width), count in sizes.items():
+        if data.resize == "stretch":
+            ratio = math.sqrt(load_size[0] / height * load_size[1] / width)
+        else:
+            ratio = max(load_size[0] / height, load_size[1] / width)
+        ratios.append(ratio * count)
+    return sum(ratios) / sizes.total()

@@ -1,0 +1,59 @@
+"""What the documentation claims, held against the code."""
+
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from img2img.config import load_config
+
+ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.skipif(not (ROOT / "docs").is_dir(), reason="needs the repository")
+
+
+def test_configuration_page_is_up_to_date() -> None:
+    spec = importlib.util.spec_from_file_location("build", ROOT / "docs" / "build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    build = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(build)
+    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    assert page == build.text(), "run `make docs`"
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", *Path("docs").glob("*.md")])
+def test_every_file_and_link_named_exists(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#]+?)\)", text):
+        if "://" not in target:
+            assert (ROOT / page).parent.joinpath(target).exists(), target
+
+
+def test_assignments_in_the_readme_are_valid() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assignments = re.findall(r"--set '?([\w.]+=[^\s'`]+)", text)
+    assert assignments
+    load_config("pix2pix", assignments=assignments)
+
+
+USE_FLAT = """
+import torch
+from img2img.config import Component
+from img2img.networks import GENERATORS
+section = Component(name="flat", width=32)
+flat = GENERATORS.build(section, "generator", in_channels=3, out_channels=3)
+assert flat(torch.zeros(1, 3, 5, 7)).shape == (1, 3, 5, 7)
+assert [part.summary for part in GENERATORS if part.name == "flat"] == [
+    "1x1 convolutions: each pixel by itself."
+]
+"""
+
+
+def test_the_part_in_contributing_works_as_it_stands() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    # In a process of its own: a registered part stays registered.
+    subprocess.run([sys.executable, "-c", code + USE_FLAT], check=True, timeout=120)

@@ -1,0 +1,133 @@
+"""The learning rate along the training, and its length."""
+
+import math
+from typing import Any
+
+import pytest
+
+from img2img.config import Component, ScheduleConfig
+from img2img.registry import Part
+from img2img.training.length import CALIBRATION_STEPS, planned_steps, steps_in_time
+from img2img.training.schedule import SCHEDULES, Schedule
+
+
+def schedule(
+    name: str = "linear",
+    epochs: int = 100,
+    decay: int = 100,
+    images_per_epoch: int = 7,
+    total_images: int | None = None,
+) -> Schedule:
+    return SCHEDULES.build(
+        Component(name=name),
+        "schedule",
+        epochs=epochs,
+        decay_epochs=decay,
+        images_per_epoch=images_per_epoch,
+        total_images=total_images,
+    )
+
+
+class TestPublishedRule:
+    """1 - max(0, e + 1 - n_epochs) / (n_epochs_decay + 1), for epoch e counted from 0."""
+
+    @pytest.mark.parametrize(
+        ("epoch", "factor"),
+        [
+            (0, 1.0),
+            (99, 1 - 0 / 101),
+            (100, 1 - 1 / 101),
+            (101, 1 - 2 / 101),
+            (150, 1 - 51 / 101),
+            (198, 1 - 99 / 101),
+            (199, 1 - 100 / 101),
+        ],
+    )
+    def test_epochs(self, epoch: int, factor: float) -> None:
+        rule = schedule(images_per_epoch=7)
+        assert rule.factor(7 * epoch) == pytest.approx(factor, abs=1e-12)
+        # Stepped once an epoch: the same to its last image.
+        assert rule.factor(7 * epoch + 6) == rule.factor(7 * epoch)
+
+    def test_other_proportions(self) -> None:
+        rule = schedule(epochs=1, decay=2, images_per_epoch=1)
+        assert [rule.factor(n) for n in range(3)] == pytest.approx([1, 2 / 3, 1 / 3])
+
+    def test_without_decay(self) -> None:
+        rule = schedule(epochs=5, decay=0, images_per_epoch=1)
+        assert [rule.factor(n) for n in range(5)] == [1] * 5
+
+    def test_without_constant_part(self) -> None:
+        rule = schedule(epochs=0, decay=3, images_per_epoch=1)
+        assert [rule.factor(n) for n in range(3)] == pytest.approx([3 / 4, 2 / 4, 1 / 4])
+
+
+class TestSqueezed:
+    def test_half_constant_half_decay(self) -> None:
+        rule = schedule(total_images=1000)
+        seen = [0, 250, 500, 600, 750, 999, 1000]
+        expected = [1, 1, 1, 0.8, 0.5, 0.002, 0]
+        assert [rule.factor(n) for n in seen] == pytest.approx(expected)
+
+    def test_follows_images_not_epochs(self) -> None:
+        assert schedule(total_images=10, images_per_epoch=1000).factor(6) == pytest.approx(0.8)
+
+    def test_keeps_the_proportion(self) -> None:
+        rule = schedule(epochs=30, decay=10, total_images=100)
+        assert [rule.factor(n) for n in (74, 80, 90)] == pytest.approx([1, 0.8, 0.4])
+
+    def test_without_decay(self) -> None:
+        rule = schedule(epochs=1, decay=0, total_images=10)
+        assert [rule.factor(n) for n in (0, 9, 10)] == [1, 1, 1]
+
+    def test_never_increases_and_is_nearly_that_of_epochs(self) -> None:
+        squeezed = schedule(images_per_epoch=10, total_images=2000)
+        published = schedule(images_per_epoch=10)
+        factors = [squeezed.factor(n) for n in range(2001)]
+        assert factors == sorted(factors, reverse=True)
+        assert all(
+            abs(factor - published.factor(n)) < 0.011 for n, factor in enumerate(factors[:-1])
+        )
+
+
+@pytest.mark.parametrize("total", [None, 10])
+def test_constant(total: int | None) -> None:
+    rule = schedule("constant", total_images=total)
+    assert [rule.factor(n) for n in (0, 5, 10, 10_000)] == [1] * 4
+
+
+@pytest.mark.parametrize("total", [None, 1400])
+@pytest.mark.parametrize("part", list(SCHEDULES), ids=lambda part: part.name)
+def test_every_schedule_is_a_factor(part: Part[Any], total: int | None) -> None:
+    """Between 0 and 1, also after the end: a negative rate would climb."""
+    rule = schedule(part.name, images_per_epoch=7, total_images=total)
+    for images in [*range(0, 1400, 50), 1399, 1400, 1407, 10_000]:
+        assert 0 <= rule.factor(images) <= 1
+
+
+class TestLength:
+    def test_epochs(self) -> None:
+        published = ScheduleConfig()
+        assert planned_steps(published, images_per_epoch=400, batch_size=1) == 80_000
+        assert planned_steps(published, images_per_epoch=3, batch_size=4) == 150
+        assert planned_steps(published, images_per_epoch=7, batch_size=3) == math.ceil(1400 / 3)
+
+    def test_asked_for(self) -> None:
+        assert planned_steps(ScheduleConfig(steps=12), 400, 8) == 12
+        assert planned_steps(ScheduleConfig(total_epochs=2), 7, 4) == 4
+        assert planned_steps(ScheduleConfig(minutes=2), 400, 1) is None
+
+    def test_minutes_wait_for_a_pace(self) -> None:
+        pace = [0.1] * (CALIBRATION_STEPS - 1)
+        assert steps_in_time(10, 40, len(pace), pace) is None
+        # Enough steps, but 2 s are too small a share of 10 minutes.
+        assert steps_in_time(10, 2, 20, [0.1] * 20) is None
+
+    def test_minutes_become_steps(self) -> None:
+        # 40 s spent, 560 left, at 0.1 s a step.
+        assert steps_in_time(10, 40, 300, [0.1] * 50) == 300 + 5600
+        # One slow step at the start does not count.
+        assert steps_in_time(10, 40, 300, [30.0, *[0.1] * 50]) == 300 + 5600
+
+    def test_time_is_up_before_there_is_a_pace(self) -> None:
+        assert steps_in_time(1, 61, 3, [20.0, 20.0, 20.0]) == 3

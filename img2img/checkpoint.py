@@ -145,7 +145,7 @@ def build_generator(spec: ModelSpec, tensors: Mapping[str, Tensor]) -> Generator
         lines = [line.strip() for line in str(error).splitlines()]
         raise ModelFileError(f"the model's weights do not fit it: {' '.join(lines[:2])}") from None
     prepare_for_inference(generator, spec)
-    return generator.requires_grad_(False)
+    return generator.float().requires_grad_(False)
 
 
 def prepare_for_inference(generator: nn.Module, spec: ModelSpec) -> None:

@@ -8,7 +8,7 @@ its `name` plus that class's own arguments, which the registry checks when the p
 import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 import yaml
 from pydantic import (
@@ -68,7 +68,7 @@ class AugmentConfig(Section):
     """Albumentations transforms, each `{name: ..., argument: ...}`, in order."""
 
     geometry: list[Component] = Field(
-        default=[Component(name="HorizontalFlip", p=0.5)],
+        default=[],
         description="applied alike to both images of a pair, between resize and crop",
     )
     color: list[Component] = Field(default=[], description="applied to the input image")
@@ -298,32 +298,33 @@ def _parse(text: str, source: str) -> Any:
         raise ConfigError(f"{source}: not YAML: {str(error).splitlines()[0]}") from None
 
 
-def _merge(tree: dict[str, Any], over: Mapping[str, Any]) -> None:
+def _merge(tree: dict[str, Any], over: Mapping[str, Any], path: str = "") -> None:
     """Lay `over` onto `tree`. A component that changes its name starts without arguments."""
     for key, value in over.items():
         old = tree.get(key)
         if isinstance(value, Mapping) and isinstance(old, dict):
             if value.get("name", old.get("name")) != old.get("name"):
                 old.clear()
-            _merge(old, value)
+            _merge(old, value, f"{path}{key}.")
         elif isinstance(value, Mapping) and isinstance(old, list) and all(map(_is_index, value)):
-            tree[key] = _merge_items(key, old, value)
+            tree[key] = _merge_items(f"{path}{key}", old, value)
         else:
             tree[key] = value
 
 
-def _merge_items(key: str, items: list[Any], over: Mapping[str, Any]) -> list[Any]:
+def _merge_items(path: str, items: list[Any], over: Mapping[Any, Any]) -> list[Any]:
     """Lay entries addressed by their number, as `--set losses.reconstruction.0.weight=10` does."""
     numbered = {str(index): item for index, item in enumerate(items)}
-    beyond = [index for index in over if index not in numbered]
+    changes = {str(index): value for index, value in over.items()}
+    beyond = [index for index in changes if index not in numbered]
     if beyond:
-        raise ConfigError(f"{key}.{beyond[0]}: there are {len(items)} entries, numbered from 0")
-    _merge(numbered, over)
+        raise ConfigError(f"{path}.{beyond[0]}: there are {len(items)} entries, numbered from 0")
+    _merge(numbered, changes, f"{path}.")
     return list(numbered.values())
 
 
-def _is_index(key: str) -> bool:
-    return key.isdigit()
+def _is_index(key: object) -> bool:
+    return str(key).isdecimal()
 
 
 def _nested(key: str, value: Any) -> dict[str, Any]:
@@ -357,14 +358,16 @@ def _locate(location: tuple[int | str, ...]) -> tuple[str, type[BaseModel]]:
     Pydantic's locations go on into the branches of a union; a person knows only the keys.
     """
     section: type[BaseModel] = RunConfig
+    kind: Any = RunConfig
     keys: list[str] = []
     for part in location:
+        if isinstance(part, int) and get_origin(kind) is list:
+            kind = get_args(kind)[0]
+        elif isinstance(kind, type) and issubclass(kind, BaseModel):
+            section = kind
+            field = section.model_fields.get(str(part))
+            kind = None if field is None else field.annotation
+        else:
+            break
         keys.append(str(part))
-        field = section.model_fields.get(str(part))
-        if field is None:
-            break
-        annotation = field.annotation
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            break
-        section = annotation
     return ".".join(keys) or "configuration", section

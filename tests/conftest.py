@@ -1,13 +1,96 @@
-"""Small image folders, made where a test asks for them."""
+"""Small image folders and runs, made where a test asks for them."""
 
+import io
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from img2img.cli.app import app
+
 MakeImage = Callable[..., Path]
+
+_TINY = {
+    "generator.ngf": 4,
+    "generator.num_downs": 3,
+    "discriminator.ndf": 4,
+    "discriminator.n_layers": 1,
+    "device": "cpu",
+    "precision": "fp32",
+    "data.workers": 0,
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left: its exit status, and what it wrote."""
+
+    status: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Outcome]
+
+
+@pytest.fixture(scope="session")
+def img2img() -> Command:
+    """Run a command in this process. What is not an error of the user's is raised, as a bug."""
+
+    def run(*arguments: object) -> Outcome:
+        out, err = io.StringIO(), io.StringIO()
+        status: object = 0
+        with redirect_stdout(out), redirect_stderr(err):
+            try:
+                app(args=[str(argument) for argument in arguments], prog_name="img2img")
+            except SystemExit as end:
+                status = end.code or 0
+        assert isinstance(status, int)
+        return Outcome(status, out.getvalue(), err.getvalue())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny() -> list[str]:
+    """The flags that make a training tiny: a step takes milliseconds."""
+    return [word for key, value in _TINY.items() for word in ("--set", f"{key}={value}")]
+
+
+@pytest.fixture(scope="session")
+def train(img2img: Command, tiny: list[str]) -> Command:
+    """`img2img train pix2pix --output OUTPUT`, tiny, and what is given."""
+
+    def run(output: Path, *arguments: object) -> Outcome:
+        return img2img("train", "pix2pix", "--output", output, *tiny, *arguments)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny_pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`A/` + `B/` with six pairs of 32 x 32 noise; B is the negative of A. Not to be changed."""
+    folder = tmp_path_factory.mktemp("data") / "tiny-pairs"
+    for domain in "AB":
+        (folder / domain).mkdir(parents=True)
+    for number in range(6):
+        A = noise(32, 32, seed=number)
+        Image.fromarray(A).save(folder / "A" / f"{number}.png")
+        Image.fromarray(255 - A).save(folder / "B" / f"{number}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory, tiny_pairs: Path, train: Command) -> Path:
+    """The run folder of three steps on `tiny_pairs`. Not to be changed."""
+    output = tmp_path_factory.mktemp("runs") / "tiny"
+    outcome = train(output, "--data", tiny_pairs, "--max-steps", 3, "--set", "metrics.log_every=1")
+    assert outcome.status == 0, outcome.err
+    return output
 
 
 def noise(height: int, width: int, seed: int = 0) -> np.ndarray:

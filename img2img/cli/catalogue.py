@@ -32,8 +32,9 @@ def list_parts(
         print_json({name: {"summary": summary, "arguments": a} for name, summary, a in entries})
         return
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("name", "what it is", "arguments"):
-        table.add_column(column)
+    table.add_column("name", no_wrap=True)
+    table.add_column("what it is")
+    table.add_column("arguments")
     for name, summary, arguments in entries:
         shown = ", ".join(f"{key}={value}" for key, value in arguments.items())
         table.add_row(f"[bold]{name}[/]", escape(summary), f"[dim]{escape(shown)}[/]")

@@ -114,7 +114,7 @@ class Display(Observer):
 
 def _describe(facts: RunFacts) -> list[tuple[str, str]]:
     held_out = f"{facts.held_out_images} held out" if facts.held_out_images else "none held out"
-    (load_h, load_w), (crop_h, crop_w) = facts.load_size, facts.crop_size
+    resized = "as they are" if facts.load_size is None else f"resized to {_size(facts.load_size)}"
     parameters = ", ".join(f"{name} {count:,}" for name, count in facts.parameters.items())
     memory = "" if facts.memory_bytes is None else f"about {_bytes(facts.memory_bytes)}"
     return [
@@ -122,8 +122,7 @@ def _describe(facts: RunFacts) -> list[tuple[str, str]]:
         ("images", f"{facts.train_images} to train, {held_out}; {facts.layout}"),
         (
             "sizes",
-            f"resized to {load_w} x {load_h}, cropped to {crop_w} x {crop_h}, "
-            f"batches of {facts.batch_size}",
+            f"{resized}, cropped to {_size(facts.crop_size)}, batches of {facts.batch_size}",
         ),
         ("method", f"{facts.method} on {facts.device} in {facts.precision}"),
         ("parameters", parameters),
@@ -131,6 +130,11 @@ def _describe(facts: RunFacts) -> list[tuple[str, str]]:
         ("disk", f"up to {_bytes(facts.disk_bytes)}, {_bytes(facts.free_disk_bytes)} free"),
         ("time", _estimate(facts)),
     ]
+
+
+def _size(height_width: tuple[int, int]) -> str:
+    height, width = height_width
+    return f"{width} x {height}"
 
 
 def _estimate(facts: RunFacts) -> str:

@@ -48,17 +48,12 @@ class Batch:
     def __len__(self) -> int:
         return len(self.path_A)
 
-    def to(
-        self,
-        device: torch.device | str,
-        memory_format: torch.memory_format = torch.preserve_format,
-    ) -> "Batch":
+    def to(self, device: torch.device | str) -> "Batch":
         """The batch on a device; the copy of pinned memory does not wait."""
 
         def move(images: Tensor) -> Tensor:
             # Without pinned memory, not waiting gains nothing and is unsafe on some devices.
-            pinned = images.is_pinned()
-            return images.to(device, non_blocking=pinned, memory_format=memory_format)
+            return images.to(device, non_blocking=images.is_pinned())
 
         return replace(self, A=move(self.A), B=move(self.B))
 

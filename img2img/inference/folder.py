@@ -53,7 +53,7 @@ def plan(source: str, output: Path, image_format: str | None = None) -> list[Job
     files, root = _find(source)
     results = output.resolve()
     if root.resolve() in results.parents:
-        files = [file for file in files if not file.resolve().is_relative_to(results)]
+        files = [file for file in files if results not in file.resolve().parents]
         if not files:
             raise DataError(f"{source}: no images but those in --output {output}")
     suffix = _known_suffix(image_format)

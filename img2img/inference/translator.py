@@ -82,12 +82,12 @@ class Translator:
     @torch.inference_mode()
     def _run(self, pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArray[np.generic]:
         height, width = pixels.shape[:2]
-        padded = pad_to_fit(pixels, self.spec.size_multiple, self.spec.min_size)
-        x = to_tensor(padded).unsqueeze(0).to(self.device)
         try:
+            padded = pad_to_fit(pixels, self.spec.size_multiple, self.spec.min_size)
+            x = to_tensor(padded).unsqueeze(0).to(self.device)
             y: Tensor = self._generator(x)[0, :, :height, :width]
-        except RuntimeError as error:
-            if not is_out_of_memory(error):
+        except (RuntimeError, MemoryError) as error:
+            if isinstance(error, RuntimeError) and not is_out_of_memory(error):
                 raise
             raise ImageError(f"not enough memory for {width} x {height} pixels") from None
         return to_pixels(y.cpu(), pixels.dtype)

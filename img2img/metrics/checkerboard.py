@@ -15,13 +15,19 @@ def checkerboard_energy(pixels: NDArray[np.generic]) -> float:
         pixels: [H, W, C], any range; the part used is the largest whose sides divide by 8.
 
     Returns:
-        Mean power over channels, in squared units of `pixels`. Compare it with that of a real
-        image: natural edges have some power at these frequencies too.
+        Mean over channels, in squared units of `pixels`; a pure grid gives the same whatever the
+        size of the image. Compare it with that of a real image of the same size: natural edges
+        have some power at these frequencies too.
+
+    Raises:
+        ValueError: a side is below 8 pixels.
     """
     height, width = (size // 8 * 8 for size in pixels.shape[:2])
+    if not (height and width):
+        raise ValueError("the image is smaller than 8 x 8 pixels")
     image = pixels[:height, :width].astype(np.float64)
     image -= image.mean(axis=(0, 1))
     window = np.hanning(height)[:, None, None] * np.hanning(width)[None, :, None]
-    spectrum = np.abs(np.fft.fft2(image * window, axes=(0, 1))) ** 2 / (window**2).sum()
+    spectrum = np.abs(np.fft.fft2(image * window, axes=(0, 1))) ** 2 / window.sum() ** 2
     grid = spectrum[:: height // 8, :: width // 8]
     return float((grid.sum(axis=(0, 1)) - grid[0, 0]).mean())

@@ -43,6 +43,11 @@ class DiscriminatorOutput:
 class Discriminator(nn.Module, ABC):
     """A network that judges images: float NCHW in [-1, 1] to a `DiscriminatorOutput`."""
 
+    min_size: int = 1
+    """The smallest height or width that the network can judge, in pixels."""
+    mixes_images: bool = True
+    """Whether the verdict on an image depends on the others in the batch."""
+
     @abstractmethod
     def forward(self, x: Tensor) -> DiscriminatorOutput:
         """Judge [N, in_channels, H, W]."""

@@ -8,23 +8,37 @@ PaddingName = Literal["reflect", "replicate", "zero"]
 InitName = Literal["normal", "kaiming"]
 UpsampleName = Literal["deconv", "nearest", "bilinear"]
 
+# What torch's convolutions call the kinds of padding.
+MODES: dict[PaddingName, Literal["reflect", "replicate", "zeros"]] = {
+    "reflect": "reflect",
+    "replicate": "replicate",
+    "zero": "zeros",
+}
+
 
 def upsampling(
-    kind: UpsampleName, in_channels: int, out_channels: int, *, kernel: Literal[3, 4], bias: bool
+    kind: UpsampleName,
+    in_channels: int,
+    out_channels: int,
+    *,
+    kernel: Literal[3, 4],
+    bias: bool,
+    pad: PaddingName = "zero",
 ) -> nn.Module:
     """Double height and width: [N, in, H, W] to [N, out, 2H, 2W].
 
     `deconv` is the published transposed convolution, whose kernel of 3 or 4 depends on the
-    network. The others enlarge first and then convolve, which leaves no checkerboard (Odena et
-    al., "Deconvolution and Checkerboard Artifacts", Distill 2016).
+    network. The others enlarge first and then convolve, padded as `pad` says, which leaves no
+    checkerboard (Odena et al., "Deconvolution and Checkerboard Artifacts", Distill 2016).
     """
     if kind == "deconv":
         return nn.ConvTranspose2d(
             in_channels, out_channels, kernel, 2, padding=1, output_padding=4 - kernel, bias=bias
         )
+    align = False if kind == "bilinear" else None
     return nn.Sequential(
-        nn.Upsample(scale_factor=2, mode=kind, align_corners=False if kind == "bilinear" else None),
-        nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias),
+        nn.Upsample(scale_factor=2, mode=kind, align_corners=align),
+        nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias, padding_mode=MODES[pad]),
     )
 
 
@@ -39,15 +53,18 @@ def initialize(network: nn.Module, init: InitName) -> None:
 
     `normal` is N(0, 0.02) as published, which relies on normalisation to find the scale; `kaiming`
     (He et al. 2015, equation 15, for a leaky slope of 0.2) keeps the scale in networks without.
+    The last convolution is always N(0, 0.02): larger, it would start the tanh behind it at its
+    ends, where there is no gradient.
     """
+    convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
+    for convolution in convolutions:
+        if init == "normal" or convolution is convolutions[-1]:
+            nn.init.normal_(convolution.weight, 0.0, 0.02)
+        else:
+            nn.init.kaiming_normal_(convolution.weight, a=0.2)
+        _zero(convolution.bias)
     for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            if init == "normal":
-                nn.init.normal_(module.weight, 0.0, 0.02)
-            else:
-                nn.init.kaiming_normal_(module.weight, a=0.2)
-            _zero(module.bias)
-        elif isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.weight, 1.0, 0.02)
             _zero(module.bias)
 

@@ -84,7 +84,7 @@ def norm_layer(name: NormName) -> Callable[[int], nn.Module]:
 
 
 def needs_bias(name: NormName) -> bool:
-    """Whether a convolution in front of the norm has a bias, as the published networks decide.
+    """Whether a convolution in front of the norm has a bias.
 
     BatchNorm shifts by itself. (A bias before InstanceNorm cancels, but published files have it.)
     """

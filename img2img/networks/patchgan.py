@@ -50,6 +50,9 @@ class PatchDiscriminator(Discriminator):
         init: InitName = "normal",
     ) -> None:
         super().__init__()
+        # What n halvings and two convolutions that each lose a pixel still leave one logit of.
+        self.min_size = 3 * 2**n_layers
+        self.mixes_images = norm == "batch"
         widths = [ndf * min(2**layer, 8) for layer in range(n_layers + 1)]
         layers: list[nn.Module] = [
             nn.Conv2d(in_channels, ndf, 4, 2, 1),
@@ -75,6 +78,8 @@ class PixelDiscriminator(Discriminator):
         ndf: channels of the first convolution.
     """
 
+    min_size = 1
+
     def __init__(
         self,
         *,
@@ -84,6 +89,7 @@ class PixelDiscriminator(Discriminator):
         init: InitName = "normal",
     ) -> None:
         super().__init__()
+        self.mixes_images = norm == "batch"
         bias = needs_bias(norm)
         self.net = nn.Sequential(
             nn.Conv2d(in_channels, ndf, 1),

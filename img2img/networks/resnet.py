@@ -51,7 +51,8 @@ class ResnetGenerator(Generator):
     Args:
         ngf: channels at full size; 4 times that in the blocks.
         n_blocks: residual blocks at a quarter of the size.
-        pad: padding of the blocks' convolutions; the first and last layer always reflect.
+        pad: padding of the convolutions in blocks and after resizing; the first and last layer
+            always reflect.
         upsample: how sizes are doubled; `deconv` is the published way.
         init: how weights are drawn; `kaiming` where there is no norm.
     """
@@ -89,7 +90,7 @@ class ResnetGenerator(Generator):
             ResnetBlock(4 * ngf, norm=norm, pad=pad, dropout=dropout) for _ in range(n_blocks)
         ]
         for width in (4 * ngf, 2 * ngf):
-            double = upsampling(upsample, width, width // 2, kernel=3, bias=bias)
+            double = upsampling(upsample, width, width // 2, kernel=3, bias=bias, pad=pad)
             layers += [double, make_norm(width // 2), nn.ReLU(inplace=True)]
         layers += [nn.ReflectionPad2d(3), nn.Conv2d(ngf, out_channels, 7), nn.Tanh()]
         self.model = nn.Sequential(*layers)

@@ -12,11 +12,18 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from img2img.networks.base import GENERATORS, Generator
-from img2img.networks.blocks import InitName, UpsampleName, initialize, upsampling
+from img2img.networks.blocks import (
+    MODES,
+    InitName,
+    PaddingName,
+    UpsampleName,
+    initialize,
+    upsampling,
+)
 from img2img.networks.norms import NormName, needs_bias, norm_layer
 from img2img.registry import Positive
 
-MAX_DOWNS = 8
+MIN_DOWNS, MAX_DOWNS = 2, 8
 
 
 class UNetLevel(nn.Module):
@@ -33,6 +40,7 @@ class UNetLevel(nn.Module):
         *,
         in_channels: int | None = None,
         norm: NormName,
+        pad: PaddingName,
         upsample: UpsampleName,
         dropout: bool = False,
     ) -> None:
@@ -42,8 +50,10 @@ class UNetLevel(nn.Module):
         make_norm = norm_layer(norm)
         from_below = inner if below is None else 2 * inner
         lower = [] if below is None else [below]
-        down = nn.Conv2d(in_channels or outer, inner, 4, 2, 1, bias=bias)
-        up = upsampling(upsample, from_below, outer, kernel=4, bias=bias or self.outermost)
+        # Reflection needs two pixels, which the innermost map may not have.
+        pad = "replicate" if pad == "reflect" and below is None else pad
+        down = nn.Conv2d(in_channels or outer, inner, 4, 2, 1, bias=bias, padding_mode=MODES[pad])
+        up = upsampling(upsample, from_below, outer, kernel=4, bias=bias or self.outermost, pad=pad)
         layers: list[nn.Module]
         if self.outermost:
             layers = [down, *lower, nn.ReLU(inplace=True), up, nn.Tanh()]
@@ -72,6 +82,7 @@ class UNetGenerator(Generator):
         num_downs: how often the image is halved, 2 to 12; sizes are multiples of 2**num_downs.
             `auto`: the most that the crop allows.
         dropout: whether the inner levels of full width drop half of their activations.
+        pad: padding of the convolutions, but for `deconv`; `zero` is the published way.
         upsample: how sizes are doubled; `deconv` is the published way.
         init: how weights are drawn; `kaiming` where there is no norm.
     """
@@ -84,9 +95,10 @@ class UNetGenerator(Generator):
         in_channels: int,
         out_channels: int,
         ngf: Positive = 64,
-        num_downs: Annotated[int, Field(ge=2, le=12)] | Literal["auto"] = "auto",
+        num_downs: Annotated[int, Field(ge=MIN_DOWNS, le=12)] | Literal["auto"] = "auto",
         norm: NormName = "batch",
         dropout: bool = True,
+        pad: PaddingName = "zero",
         upsample: UpsampleName = "deconv",
         init: InitName = "normal",
     ) -> None:
@@ -101,11 +113,12 @@ class UNetGenerator(Generator):
                 widths[index],
                 level,
                 norm=norm,
+                pad=pad,
                 upsample=upsample,
                 dropout=dropout and 4 <= index < depth - 1,
             )
         self.model = UNetLevel(
-            out_channels, ngf, level, in_channels=in_channels, norm=norm, upsample=upsample
+            out_channels, ngf, level, in_channels=in_channels, norm=norm, pad=pad, upsample=upsample
         )
         initialize(self, init)
 
@@ -114,7 +127,7 @@ class UNetGenerator(Generator):
         resolved = dict(arguments)
         if resolved["num_downs"] == "auto":
             halvings = [(size & -size).bit_length() - 1 for size in crop_size]
-            resolved["num_downs"] = min(*halvings, MAX_DOWNS)
+            resolved["num_downs"] = max(MIN_DOWNS, min(*halvings, MAX_DOWNS))
         return resolved
 
     def forward(self, x: Tensor) -> Tensor:

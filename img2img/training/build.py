@@ -12,11 +12,27 @@ from img2img.data.loader import resolve_workers
 from img2img.data.sizes import HeightWidth
 from img2img.devices import resolve_device
 from img2img.errors import ConfigError
-from img2img.networks import GENERATORS, Generator
+from img2img.losses import OBJECTIVES, build_losses
+from img2img.networks import DISCRIMINATORS, GENERATORS, Generator
 from img2img.training.method import CHANNELS, METHODS, Method
+from img2img.training.optimizers import OPTIMIZERS
 from img2img.training.precision import resolve_precision
+from img2img.training.schedule import SCHEDULES
 
-_CHANNEL_ARGUMENTS = ("in_channels", "out_channels")
+
+def check_parts(config: RunConfig) -> None:
+    """Look every part up that the configuration names, before anything slow is done.
+
+    Raises:
+        ConfigError: a name is unknown, or an argument is or does not fit.
+    """
+    METHODS.find(Component(name=config.method), "method")
+    GENERATORS.arguments(config.generator, "generator", "in_channels", "out_channels")
+    DISCRIMINATORS.arguments(config.discriminator, "discriminator", "in_channels")
+    OBJECTIVES.arguments(config.objective, "objective")
+    build_losses(config.losses.reconstruction, "losses.reconstruction")
+    OPTIMIZERS.arguments(config.optimizer, "optimizer", "params", "lr")
+    SCHEDULES.arguments(config.schedule, "schedule")
 
 
 def resolve(config: RunConfig, load_size: HeightWidth, crop_size: HeightWidth) -> RunConfig:
@@ -34,7 +50,7 @@ def resolve(config: RunConfig, load_size: HeightWidth, crop_size: HeightWidth) -
     workers = resolve_workers(config.data.workers, device.type)
     sizes = {"load_size": load_size, "crop_size": crop_size}
     part = GENERATORS.find(config.generator, "generator")
-    arguments = GENERATORS.arguments(config.generator, "generator", *_CHANNEL_ARGUMENTS)
+    arguments = GENERATORS.arguments(config.generator, "generator", "in_channels", "out_channels")
     architecture = cast(type[Generator], part.factory)
     return config.model_copy(
         update={
@@ -52,7 +68,7 @@ def build_method(config: RunConfig, crop_size: HeightWidth) -> Method:
     """The networks of a resolved configuration, on its device.
 
     Raises:
-        ConfigError: a part does not fit, or the generator cannot take such crops.
+        ConfigError: a part does not fit, or a network cannot take such crops.
     """
     part = METHODS.find(Component(name=config.method), "method")
     method = cast(type[Method], part.factory).from_config(config)
@@ -63,6 +79,14 @@ def build_method(config: RunConfig, crop_size: HeightWidth) -> Method:
                 f"data.crop_size: {crop_size[0]} x {crop_size[1]} (height x width) does not suit"
                 f" generator {config.generator.name!r}, which takes multiples of {multiple} from"
                 f" {least} up; change the crop, or choose another generator"
+            )
+    for critic in method.critics.values():
+        least = critic.discriminator.min_size
+        if min(crop_size) < least:
+            raise ConfigError(
+                f"data.crop_size: {crop_size[0]} x {crop_size[1]} (height x width) is too small for"
+                f" discriminator {config.discriminator.name!r}, which takes {least} and up; give it"
+                " fewer n_layers, or resize the images (data.load_size)"
             )
     return method.to(torch.device(config.device))
 

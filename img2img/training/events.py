@@ -20,9 +20,9 @@ class RunFacts:
     train_images: int
     held_out_images: int
     batch_size: int
-    load_size: tuple[int, int]
+    load_size: tuple[int, int] | None
+    """(height, width) in pixels, as `crop_size`; None where images are left as they are."""
     crop_size: tuple[int, int]
-    """(height, width) in pixels, as `load_size`."""
     parameters: Mapping[str, int]
     """By network name."""
     step: int

@@ -1,5 +1,6 @@
 """The training loop. It knows optimizers, precision, averages and checkpoints, not methods."""
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -317,15 +318,18 @@ class Trainer:
 
     def _make_schedule(self) -> Schedule:
         schedule = self.config.schedule
-        by_epochs = schedule.steps is None and schedule.total_epochs is None
-        total = None if by_epochs or self.total_steps is None else self.total_steps
+        total: float | None = None
+        if self.total_steps is None:
+            total = math.inf  # in minutes, and not yet measured: that is at the very start
+        elif schedule.steps is not None or schedule.total_epochs is not None:
+            total = self.total_steps * self.config.data.batch_size
         return SCHEDULES.build(
             schedule,
             "schedule",
             epochs=schedule.epochs,
             decay_epochs=schedule.decay_epochs,
             images_per_epoch=self._images_per_epoch,
-            total_images=total and total * self.config.data.batch_size,
+            total_images=total,
         )
 
     def _base_rate(self, group: str) -> float:

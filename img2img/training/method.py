@@ -37,8 +37,8 @@ class Phase:
     """Scalars worth logging that are not part of the loss."""
 
     def loss(self) -> Tensor:
-        """The weighted sum of the terms, a float32 scalar."""
-        weighted = [term.weight * term.value.float() for term in self.terms.values()]
+        """The weighted sum of the terms, a scalar."""
+        weighted = [term.weight * term.value for term in self.terms.values()]
         return sum(weighted[1:], start=weighted[0])
 
 

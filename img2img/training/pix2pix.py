@@ -7,7 +7,7 @@ from torch import Tensor
 
 from img2img.config import RunConfig
 from img2img.data.loader import Batch, Direction
-from img2img.losses import OBJECTIVES, RECONSTRUCTIONS, Reconstruction
+from img2img.losses import OBJECTIVES, Reconstruction, build_losses
 from img2img.networks import DISCRIMINATORS, GENERATORS, Generator
 from img2img.training.critic import Critic
 from img2img.training.method import CHANNELS, METHODS, Method, Phase, Term
@@ -39,10 +39,7 @@ class Pix2Pix(Method):
             config.discriminator, "discriminator", in_channels=2 * CHANNELS
         )
         objective = OBJECTIVES.build(config.objective, "objective")
-        reconstruction = {
-            loss.name: RECONSTRUCTIONS.build(loss, f"losses.reconstruction.{index}")
-            for index, loss in enumerate(config.losses.reconstruction)
-        }
+        reconstruction = build_losses(config.losses.reconstruction, "losses.reconstruction")
         return cls(generator, Critic(discriminator, objective), reconstruction)
 
     def phases(self, batch: Batch) -> Iterator[Phase]:

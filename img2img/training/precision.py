@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from img2img.errors import ConfigError
 from img2img.networks import Discriminator, Generator
+from img2img.networks.norms import BatchNorm2d, InstanceNorm2d
 from img2img.training.method import Method, Phase
 
 PrecisionName = Literal["fp32", "bf16", "fp16"]
@@ -59,6 +60,8 @@ class Arithmetic:
         self._scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
         self.method = _working_copy(method, self.dtype) if low and not self._autocast else method
         """The method to take phases from."""
+        if low:
+            _use_channels_last(self.method)
         groups, working_groups = method.updates(), self.method.updates()
         self._copies = {
             name: [
@@ -104,26 +107,38 @@ class Arithmetic:
         return self._scaler.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._scaler.load_state_dict(state)
+        if state and self._scaler.is_enabled():  # neither, if it is or was another precision
+            self._scaler.load_state_dict(state)
         self.refresh()
 
 
 def _working_copy(method: Method, dtype: torch.dtype) -> Method:
-    """A method whose convolutions are copies in `dtype` and whose other parts are the same objects.
+    """A method whose layers are copies in `dtype`, but for normalisation, which it shares.
 
     Networks take and give float32, so that losses stay in float32.
     """
-    convolutions = (nn.Conv2d, nn.ConvTranspose2d)
-    shared = [module for module in method.modules() if not list(module.children())]
-    memo = {id(module): module for module in shared if not isinstance(module, convolutions)}
-    working = copy.deepcopy(method, memo)
+    working = copy.deepcopy(method, {id(m): m for m in method.modules() if _is_norm(m)})
     for module in working.modules():
-        if isinstance(module, convolutions):
+        if not list(module.children()) and not _is_norm(module):
             module.to(dtype)
         elif isinstance(module, Generator | Discriminator):
             module.register_forward_pre_hook(partial(_cast_inputs, dtype))
             module.register_forward_hook(_cast_output)
     return working
+
+
+def _is_norm(module: nn.Module) -> bool:
+    return isinstance(module, BatchNorm2d | InstanceNorm2d)
+
+
+def _use_channels_last(method: Method) -> None:
+    """Lay convolutions out as the matrix units want them, where no layer undoes it.
+
+    InstanceNorm leaves that layout, and on a CPU its way back and forth costs more than is won.
+    """
+    for network in method.networks.values():
+        if not any(isinstance(module, InstanceNorm2d) for module in network.modules()):
+            network.to(memory_format=torch.channels_last)
 
 
 def _cast_inputs(dtype: torch.dtype, _: nn.Module, inputs: tuple[Tensor, ...]) -> Any:

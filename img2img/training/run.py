@@ -16,7 +16,7 @@ from img2img.data.paired import PairedData, find_pairs
 from img2img.data.problems import refusal, usable
 from img2img.data.sizes import resolve_sizes
 from img2img.errors import DataError, some_names
-from img2img.training.build import build_method, describe, resolve, training_scale
+from img2img.training.build import build_method, check_parts, describe, resolve, training_scale
 from img2img.training.events import Observer, RunFacts, Summary
 from img2img.training.loop import Trainer
 from img2img.training.observers import (
@@ -53,6 +53,7 @@ def train(
     """
     store = Store(output, config.checkpoint.keep)
     store.open(resume)
+    check_parts(config)
     found, survey = _look_at_data(config, observers)
     load_size, crop_size = resolve_sizes(config.data, survey.smallest)
     config = resolve(config, load_size, crop_size)
@@ -170,7 +171,7 @@ def _facts(
         train_images=len(found.train),
         held_out_images=len(found.held_out),
         batch_size=config.data.batch_size,
-        load_size=load_size,
+        load_size=None if config.data.resize == "none" else load_size,
         crop_size=crop_size,
         parameters={name: size // 4 for name, size in weights.items()},
         step=trainer.step,

@@ -12,11 +12,12 @@ class Schedule(ABC):
         epochs: the config's epochs at the full rate.
         decay_epochs: the config's epochs of decay.
         images_per_epoch: size of the training set.
-        total_images: the length, if one was asked for in other terms than these epochs.
+        total_images: the length, if one was asked for in other terms than these epochs; infinite
+            while it is not known.
     """
 
     def __init__(
-        self, *, epochs: int, decay_epochs: int, images_per_epoch: int, total_images: int | None
+        self, *, epochs: int, decay_epochs: int, images_per_epoch: int, total_images: float | None
     ) -> None:
         self.epochs = epochs
         self.decay_epochs = decay_epochs
@@ -39,7 +40,7 @@ class Linear(Schedule):
         if self.total_images is None:
             # The published rule, stepped once an epoch; it stops just short of zero.
             epoch = images // self.images_per_epoch
-            return 1 - max(0, epoch + 1 - self.epochs) / (self.decay_epochs + 1)
+            return max(0.0, 1 - max(0, epoch + 1 - self.epochs) / (self.decay_epochs + 1))
         constant = self.epochs / (self.epochs + self.decay_epochs)
         done = min(images / self.total_images, 1)
         return 1 - max(0.0, done - constant) / (1 - constant) if constant < 1 else 1.0

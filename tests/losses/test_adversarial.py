@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from img2img.losses import OBJECTIVES, Objective
 from img2img.config import Component
+from img2img.losses import OBJECTIVES, Objective
 from img2img.registry import Part
 
 

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 import torch
 
+from img2img.config import Component
 from img2img.errors import ConfigError
 from img2img.losses import RECONSTRUCTIONS, Reconstruction
-from img2img.config import Component
 from img2img.registry import Part
 
 

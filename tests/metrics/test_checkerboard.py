@@ -19,20 +19,12 @@ def wave(x_cycles: float, y_cycles: float = 0, amplitude: float = 1, side: int =
     return image[..., None]
 
 
-def window_gain(side: int = SIDE) -> float:
-    """(sum of the window)^2 / (sum of its squares), in two dimensions: what a peak is times."""
-    n = np.arange(side)
-    hann = 0.5 - 0.5 * np.cos(2 * math.pi * n / (side - 1))
-    return float((hann.sum() ** 2 / (hann**2).sum()) ** 2)
-
-
 def test_known_amplitude() -> None:
     """A cosine of amplitude a has two peaks of (a/2)^2, or one of a^2 at half a cycle a pixel."""
-    gain = window_gain()
-    assert checkerboard_energy(wave(1 / 2)) == pytest.approx(gain, rel=1e-2)
-    assert checkerboard_energy(wave(1 / 4)) == pytest.approx(gain / 2, rel=1e-2)
-    assert checkerboard_energy(wave(1 / 8)) == pytest.approx(gain / 2, rel=1e-2)
-    assert checkerboard_energy(wave(1 / 8, 3 / 8)) == pytest.approx(gain / 2, rel=1e-2)
+    assert checkerboard_energy(wave(1 / 2)) == pytest.approx(1, rel=1e-2)
+    assert checkerboard_energy(wave(1 / 4)) == pytest.approx(1 / 2, rel=1e-2)
+    assert checkerboard_energy(wave(1 / 8)) == pytest.approx(1 / 2, rel=1e-2)
+    assert checkerboard_energy(wave(1 / 8, 3 / 8)) == pytest.approx(1 / 2, rel=1e-2)
 
 
 def test_energy_is_the_square_of_amplitude_and_the_mean_over_channels() -> None:
@@ -59,7 +51,7 @@ def test_what_a_transposed_convolution_leaves() -> None:
     y, x = np.mgrid[:SIDE, :SIDE]
     grid = ((y % 2 == 0) & (x % 2 == 0)).astype(np.float64)[..., None]
     # 1/4 (1 + cos pi y)(1 + cos pi x): three peaks of amplitude 1/4.
-    assert checkerboard_energy(grid) == pytest.approx(3 / 16 * window_gain(), rel=2e-2)
+    assert checkerboard_energy(grid) == pytest.approx(3 / 16, rel=2e-2)
 
 
 def test_any_range_and_size() -> None:

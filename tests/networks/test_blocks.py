@@ -1,14 +1,15 @@
 """Initialisation and up-sampling."""
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 import pytest
 import torch
 from torch import nn
 
+from img2img.config import Component
 from img2img.networks import DISCRIMINATORS, GENERATORS
 from img2img.networks.blocks import UpsampleName, upsampling
-from img2img.config import Component
 
 
 def networks(norm: str) -> list[nn.Module]:
@@ -58,6 +59,32 @@ def test_initialisation_follows_the_seed() -> None:
             assert torch.equal(a, b)
 
 
+@pytest.mark.parametrize("upsample", ["bilinear", "deconv"])
+def test_kaiming_keeps_the_scale_without_normalisation(upsample: str) -> None:
+    """He et al. 2015: what goes in with a spread of 1 neither vanishes nor blows up."""
+    torch.manual_seed(0)
+    section = Component(
+        name="unet", ngf=64, num_downs=3, norm="none", init="kaiming", upsample=upsample
+    )
+    network = GENERATORS.build(section, "generator", in_channels=3, out_channels=3).eval()
+    spreads: dict[str, float] = {}
+
+    def note(name: str) -> Callable[[nn.Module, Any, torch.Tensor], None]:
+        def hook(_: nn.Module, __: Any, output: torch.Tensor) -> None:
+            spreads[name] = output.square().mean().sqrt().item()
+
+        return hook
+
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            module.register_forward_hook(note(name))
+    network(torch.randn(2, 3, 32, 32))
+    # The tanh takes what comes last: small, so that it does not start at its ends.
+    *inner, last = spreads.values()
+    assert all(0.3 < spread < 2 for spread in inner), spreads
+    assert 0 < last < 1, spreads
+
+
 @pytest.mark.parametrize("kernel", [3, 4])
 @pytest.mark.parametrize("kind", ["deconv", "nearest", "bilinear"])
 def test_upsampling_doubles(kind: UpsampleName, kernel: Literal[3, 4]) -> None:
@@ -66,7 +93,7 @@ def test_upsampling_doubles(kind: UpsampleName, kernel: Literal[3, 4]) -> None:
 
 
 def test_resize_convolution_has_no_checkerboard() -> None:
-    """A flat image stays flat inside, whatever the weights; a transposed one of kernel 3 does not."""
+    """A flat image stays flat inside, whatever the weights; transposed convolution is uneven."""
     torch.manual_seed(0)
     flat = torch.ones(1, 1, 8, 8)
 

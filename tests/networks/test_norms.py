@@ -1,7 +1,5 @@
 """The one seam through which normalisation gets its statistics."""
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 from torch import Tensor, nn
@@ -16,7 +14,7 @@ from img2img.networks.unet import UNetGenerator
 
 
 @pytest.fixture
-def unet() -> Iterator[UNetGenerator]:
+def unet() -> UNetGenerator:
     """A BatchNorm U-Net with running averages that are not those of any one image."""
     torch.manual_seed(0)
     network = UNetGenerator(in_channels=3, out_channels=3, ngf=4, num_downs=3, dropout=False)
@@ -26,7 +24,7 @@ def unet() -> Iterator[UNetGenerator]:
             parameter.mul_(5)
         for _ in range(3):
             network(3 * torch.randn(4, 3, 16, 16) + 1)
-    yield network
+    return network
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from img2img.networks import DISCRIMINATORS, Discriminator
 from img2img.config import Component
+from img2img.networks import DISCRIMINATORS, Discriminator
 
 Shapes = dict[str, tuple[int, ...]]
 

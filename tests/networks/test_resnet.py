@@ -6,19 +6,15 @@ import pytest
 import torch
 from torch import nn
 
-from img2img.networks import GENERATORS, Generator
 from img2img.config import Component
+from img2img.networks import GENERATORS, Generator
 
 Shapes = dict[str, tuple[int, ...]]
 
 
-def resnet(
-    name: str = "resnet", channels: tuple[int, int] = (3, 3), **arguments: Any
-) -> Generator:
+def resnet(name: str = "resnet", channels: tuple[int, int] = (3, 3), **arguments: Any) -> Generator:
     section = Component(name=name, **arguments)
-    return GENERATORS.build(
-        section, "generator", in_channels=channels[0], out_channels=channels[1]
-    )
+    return GENERATORS.build(section, "generator", in_channels=channels[0], out_channels=channels[1])
 
 
 def on_meta(name: str, **arguments: Any) -> Generator:

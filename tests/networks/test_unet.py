@@ -6,19 +6,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from img2img.config import Component
 from img2img.errors import ConfigError
 from img2img.networks import GENERATORS, Generator
 from img2img.networks.unet import UNetGenerator
-from img2img.config import Component
 
 Shapes = dict[str, tuple[int, ...]]
 
 
 def unet(name: str = "unet", channels: tuple[int, int] = (3, 3), **arguments: Any) -> Generator:
     section = Component(name=name, **arguments)
-    return GENERATORS.build(
-        section, "generator", in_channels=channels[0], out_channels=channels[1]
-    )
+    return GENERATORS.build(section, "generator", in_channels=channels[0], out_channels=channels[1])
 
 
 def on_meta(name: str, **arguments: Any) -> Generator:
@@ -104,6 +102,15 @@ def test_output(norm: str, upsample: str) -> None:
         assert output.shape == (2, 4, height, width)
         assert output.dtype == torch.float32
         assert output.abs().max() <= 1
+
+
+@pytest.mark.parametrize("pad", ["zero", "reflect", "replicate"])
+@pytest.mark.parametrize("upsample", ["deconv", "nearest", "bilinear"])
+def test_padding(upsample: str, pad: str) -> None:
+    """Any kind at the smallest size, and none of them changes the state_dict."""
+    network = unet(ngf=2, num_downs=3, norm="none", upsample=upsample, pad=pad)
+    assert network(torch.randn(1, 3, 8, 8)).shape == (1, 3, 8, 8)
+    assert shapes(network) == shapes(unet(ngf=2, num_downs=3, norm="none", upsample=upsample))
 
 
 @pytest.mark.parametrize("depth", [2, 5, 8])

@@ -1,0 +1,282 @@
+"""`img2img translate`: files of every kind in, files of the same kind out."""
+
+import io
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from img2img.images import read_picture
+
+Command = Callable[..., Any]
+MakeImage = Callable[..., Path]
+Translate = Callable[..., Any]
+
+
+@pytest.fixture
+def translate(
+    img2img: Command, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Translate:
+    """Translate from and to places below tmp_path, which is the working folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(source: object, output: object, *more: object) -> Any:
+        given = ["--model", tiny_run, "--input", source, "--output", output, "--device", "cpu"]
+        return img2img("translate", *given, *more)
+
+    return run
+
+
+def files(folder: Path) -> set[str]:
+    return {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_file_to_file(translate: Translate, make_image: MakeImage, tmp_path: Path) -> None:
+    make_image("a.png", (9, 14))
+    outcome = translate("a.png", "b.png")
+    assert (outcome.status, outcome.err) == (0, "")
+    assert outcome.out == "1 translated to b.png\n"
+    assert read_picture(tmp_path / "b.png").size == (9, 14)
+
+
+def test_file_to_folder_that_is_not_there_yet(
+    translate: Translate, make_image: MakeImage, tmp_path: Path
+) -> None:
+    make_image("a.png")
+    assert translate("a.png", "new/folder").status == 0
+    assert files(tmp_path / "new") == {"folder/a.png"}
+
+
+def test_folder_keeps_tree_and_names(
+    translate: Translate, make_image: MakeImage, tmp_path: Path
+) -> None:
+    names = {"b.png", "x/ü ß.png", "x/y/[1].jpg", "x/y/{a}*.webp", "日本.bmp", "-v.png"}
+    for name in names:
+        make_image(f"in/{name}")
+    (tmp_path / "in" / "notes.txt").write_text("no image")
+    outcome = translate("in", "out")
+    assert outcome.status == 0, outcome.err
+    assert outcome.out == "6 translated to out\n"
+    assert files(tmp_path / "out") == names
+
+
+def test_glob_and_file_with_brackets(
+    translate: Translate, make_image: MakeImage, tmp_path: Path
+) -> None:
+    for name in ("a[1].png", "a1.png", "b/c.png"):
+        make_image(f"in/{name}")
+    assert translate("in/a[1].png", "one").status == 0
+    assert files(tmp_path / "one") == {"a[1].png"}
+    assert translate("in/**/[ac]*.png", "two").status == 0
+    assert files(tmp_path / "two") == {"a[1].png", "a1.png", "b/c.png"}
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 200), (17, 33), (31, 1)])
+def test_odd_sizes(
+    translate: Translate, make_image: MakeImage, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    make_image("a.png", size)
+    assert translate("a.png", "b.png").status == 0
+    assert read_picture(tmp_path / "b.png").size == size
+
+
+def test_very_long(translate: Translate, tmp_path: Path) -> None:
+    Image.new("RGB", (20000, 100), "teal").save(tmp_path / "a.png")
+    assert translate("a.png", "b.png").status == 0
+    assert read_picture(tmp_path / "b.png").size == (100, 20000)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_16_bit(translate: Translate, tmp_path: Path, suffix: str, channels: int) -> None:
+    random = np.random.default_rng(0)
+    levels = random.integers(0, 65536, (10, 12, channels), dtype=np.uint16)
+    assert cv2.imwrite(str(tmp_path / f"a{suffix}"), levels)
+    assert translate(f"a{suffix}", "out").status == 0
+    got = read_picture(tmp_path / "out" / f"a{suffix}")
+    assert got.pixels.dtype == np.uint16
+    assert got.size == (10, 12)
+    assert len(np.unique(got.pixels % 257)) > 1  # no 8-bit values in disguise
+    assert (got.alpha is not None) == (channels == 4)
+    if got.alpha is not None:
+        assert np.array_equal(got.alpha, levels[..., 3])
+
+
+def test_alpha_is_kept(translate: Translate, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 11, 4), dtype=np.uint8)
+    for suffix in (".png", ".tif"):
+        Image.fromarray(pixels).save(tmp_path / f"a{suffix}")
+        assert translate(f"a{suffix}", "out").status == 0
+        alpha = read_picture(tmp_path / "out" / f"a{suffix}").alpha
+        assert alpha is not None
+        assert np.array_equal(alpha, pixels[..., 3])
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix"),
+    [("1", ".png"), ("L", ".png"), ("LA", ".png"), ("P", ".png"), ("P", ".gif"), ("CMYK", ".jpg")],
+)
+def test_other_kinds(translate: Translate, tmp_path: Path, mode: str, suffix: str) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (9, 11, 3), dtype=np.uint8)
+    Image.fromarray(noise).convert(mode).save(tmp_path / f"a{suffix}")
+    assert translate(f"a{suffix}", "out").status == 0
+    [result] = (tmp_path / "out").iterdir()
+    assert result.name == ("a.png" if suffix == ".gif" else f"a{suffix}")
+    assert read_picture(result).size == (9, 11)
+
+
+def test_a_turned_photograph_stays_upright(translate: Translate, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (30, 20), "navy").save(tmp_path / "a.jpg", exif=exif)
+    assert translate("a.jpg", "out").status == 0
+    with Image.open(tmp_path / "out" / "a.jpg") as result:
+        assert result.size == (20, 30)
+        assert result.getexif().get(0x0112, 1) == 1
+
+
+def test_format(translate: Translate, make_image: MakeImage, tmp_path: Path) -> None:
+    make_image("in/a.png")
+    make_image("in/b.jpg")
+    assert translate("in", "out", "--format", "webp").status == 0
+    assert files(tmp_path / "out") == {"a.webp", "b.webp"}
+    for path in (tmp_path / "out").iterdir():
+        with Image.open(path) as image:
+            assert image.format == "WEBP"
+    wrong = translate("in", "other", "--format", "gif")
+    assert wrong.status == 2
+    assert ".webp" in wrong.err
+    assert not (tmp_path / "other").exists()
+
+
+def test_format_and_name_of_another_kind(
+    translate: Translate, make_image: MakeImage, tmp_path: Path
+) -> None:
+    make_image("a.png")
+    outcome = translate("a.png", "b.jpg", "--format", "tif")
+    assert outcome.out == "1 translated to b.tif\n"
+    assert files(tmp_path) == {"a.png", "b.tif"}
+
+
+def test_gif_and_png_of_one_name(
+    translate: Translate, make_image: MakeImage, tmp_path: Path
+) -> None:
+    make_image("in/a.gif", (4, 4))
+    make_image("in/a.png", (5, 5))
+    assert translate("in", "out").status == 0
+    assert read_picture(tmp_path / "out" / "a.png").size == (5, 5)
+    assert read_picture(tmp_path / "out" / "a.gif.png").size == (4, 4)
+
+
+def test_skip_existing(translate: Translate, make_image: MakeImage, tmp_path: Path) -> None:
+    make_image("in/a.png")
+    make_image("in/b.png")
+    assert translate("in", "out").status == 0
+    (tmp_path / "out" / "b.png").unlink()
+    (tmp_path / "out" / "a.png").write_text("mine")
+    outcome = translate("in", "out", "--skip-existing")
+    assert outcome.out == "1 translated to out, 1 were there already\n"
+    assert (tmp_path / "out" / "a.png").read_text() == "mine"
+    assert (tmp_path / "out" / "b.png").is_file()
+    again = json.loads(translate("in", "out", "--skip-existing", "--json").out)
+    assert again == {"written": [], "skipped": ["in/a.png", "in/b.png"], "failed": {}}
+
+
+def test_into_a_folder_of_the_input_and_again(
+    translate: Translate, make_image: MakeImage, tmp_path: Path
+) -> None:
+    make_image("a.png")
+    for _ in range(2):
+        assert translate(".", "translated").status == 0
+        assert files(tmp_path) == {"a.png", "translated/a.png"}
+
+
+def test_a_corrupt_file_does_not_stop_the_others(
+    translate: Translate, make_image: MakeImage, tmp_path: Path
+) -> None:
+    make_image("in/a.png")
+    make_image("in/z.png")
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(buffer, "JPEG")
+    (tmp_path / "in" / "cut.jpg").write_bytes(buffer.getvalue()[:-200])
+    (tmp_path / "in" / "empty.png").write_bytes(b"")
+    (tmp_path / "in" / "text.png").write_text("hello")
+    outcome = translate("in", "out")
+    assert outcome.status == 1
+    assert outcome.out == "2 translated to out\n"
+    assert [line.split(":")[1].strip() for line in outcome.err.splitlines()] == [
+        "in/cut.jpg",
+        "in/empty.png",
+        "in/text.png",
+    ]
+    assert files(tmp_path / "out") == {"a.png", "z.png"}
+    report = translate("in", "out", "--json")
+    assert report.status == 1
+    found = json.loads(report.out)
+    assert sorted(found["failed"]) == ["in/cut.jpg", "in/empty.png", "in/text.png"]
+    assert found["written"] == ["out/a.png", "out/z.png"]
+
+
+def test_the_input_is_never_overwritten(
+    translate: Translate, make_image: MakeImage, tmp_path: Path
+) -> None:
+    path = make_image("in/a.png")
+    before = path.read_bytes()
+    for source, output in (("in", "in"), ("in/a.png", "in/a.png"), ("in/a.png", "in")):
+        outcome = translate(source, output)
+        assert outcome.status == 2
+        assert "overwrite" in outcome.err
+        assert outcome.err.count("\n") == 1
+    assert path.read_bytes() == before
+
+
+def test_output_below_a_file(translate: Translate, make_image: MakeImage, tmp_path: Path) -> None:
+    make_image("in/a.png")
+    (tmp_path / "taken").write_text("")
+    outcome = translate("in", "taken/out")
+    assert outcome.status == 2
+    assert outcome.err.startswith("error: cannot write taken/out/a.png: ")
+    assert outcome.err.count("\n") == 1
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read and write everything"
+)
+def test_without_permission(translate: Translate, make_image: MakeImage, tmp_path: Path) -> None:
+    make_image("in/a.png")
+    locked = make_image("in/b.png")
+    locked.chmod(0)
+    outcome = translate("in", "out")
+    assert outcome.status == 1
+    assert "in/b.png: Permission denied" in outcome.err
+    (tmp_path / "closed").mkdir(mode=0o500)
+    outcome = translate("in/a.png", "closed")
+    assert outcome.status == 2
+    assert "Permission denied" in outcome.err
+    (tmp_path / "in").chmod(0)
+    try:
+        outcome = translate("in", "out")
+    finally:
+        (tmp_path / "in").chmod(0o700)
+    assert outcome.status == 2
+    assert outcome.err.count("\n") == 1
+
+
+def test_a_system_error_is_one_line(translate: Translate, img2img: Command, tmp_path: Path) -> None:
+    for outcome in (translate("a" * 5000, "out"), img2img("info", "a" * 5000)):
+        assert outcome.status == 2
+        assert "File name too long" in outcome.err
+        assert outcome.err.count("\n") == 1
+
+
+def test_direction_that_the_model_has_not(translate: Translate, make_image: MakeImage) -> None:
+    make_image("a.png")
+    outcome = translate("a.png", "out", "--direction", "BtoA")
+    assert outcome.status == 2
+    assert "AtoB, not BtoA" in outcome.err

@@ -1,0 +1,244 @@
+"""The catalogues: every part that is in one, and what one says to a wrong name or argument."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+import torch
+from pydantic import Field
+
+from img2img.checkpoint import ModelSpec, load_model, prepare_for_inference, save_model
+from img2img.config import Component, load_config
+from img2img.errors import ConfigError
+from img2img.losses import OBJECTIVES, RECONSTRUCTIONS
+from img2img.networks import DISCRIMINATORS, GENERATORS, Generator
+from img2img.registry import Part, Registry
+from img2img.training import METHODS
+from img2img.training.optimizers import OPTIMIZERS
+from img2img.training.schedule import SCHEDULES
+
+CATALOGUES: list[Registry[Any]] = [
+    GENERATORS,
+    DISCRIMINATORS,
+    OBJECTIVES,
+    RECONSTRUCTIONS,
+    OPTIMIZERS,
+    SCHEDULES,
+    METHODS,
+]
+# What the program passes itself.
+SUPPLIED: dict[str, dict[str, Any]] = {
+    GENERATORS.kind: {"in_channels": 3, "out_channels": 3},
+    DISCRIMINATORS.kind: {"in_channels": 6},
+    OPTIMIZERS.kind: {"params": [torch.nn.Parameter(torch.zeros(1))], "lr": 2e-4},
+    SCHEDULES.kind: {
+        "epochs": 100,
+        "decay_epochs": 100,
+        "images_per_epoch": 10,
+        "total_images": None,
+    },
+}
+
+every_part = pytest.mark.parametrize(
+    ("catalogue", "part"),
+    [pytest.param(c, part, id=f"{c.kind}-{part.name}") for c in CATALOGUES for part in c],
+)
+
+
+def small(part: Part[Any], **arguments: Any) -> Component:
+    """The part with its defaults, but as narrow as its settings allow."""
+    narrow = {key: 2 for key in ("ngf", "ndf") if key in part.defaults()}
+    return Component(name=part.name, **(narrow | arguments))
+
+
+@every_part
+def test_has_a_summary(catalogue: Registry[Any], part: Part[Any]) -> None:
+    own = part.factory.__doc__
+    assert own, "the class has no docstring of its own"
+    assert part.summary.partition(" (")[0].strip()
+    assert len(part.summary.splitlines()) == 1
+
+
+@every_part
+def test_every_setting_has_a_checked_type(catalogue: Registry[Any], part: Part[Any]) -> None:
+    for key, default in part.defaults().items():
+        assert key in part.hints
+        section = Component(name=part.name, **{key: default})
+        assert catalogue.arguments(section, "here")[key] == default
+
+
+@every_part
+def test_builds_from_its_defaults(catalogue: Registry[Any], part: Part[Any]) -> None:
+    if catalogue is METHODS:
+        assert load_config(part.name).method == part.name
+        return
+    supplied = SUPPLIED.get(catalogue.kind, {})
+    device = "meta" if catalogue in (GENERATORS, DISCRIMINATORS) else "cpu"
+    with torch.device(device):
+        built = catalogue.build(Component(name=part.name), "here", **supplied)
+    assert isinstance(built, part.factory)  # type: ignore[arg-type]
+
+
+@every_part
+def test_refuses_an_unknown_setting(catalogue: Registry[Any], part: Part[Any]) -> None:
+    supplied = SUPPLIED.get(catalogue.kind, {})
+    with pytest.raises(ConfigError, match=r"^here\.no_such_thing: "):
+        catalogue.arguments(Component(name=part.name, no_such_thing=1), "here", *supplied)
+
+
+@pytest.mark.parametrize("part", list(GENERATORS), ids=lambda part: part.name)
+def test_generator_keeps_its_promises(part: Part[Generator]) -> None:
+    generator = GENERATORS.build(small(part), "generator", in_channels=2, out_channels=5)
+    multiple, least = generator.size_multiple, generator.min_size
+    assert isinstance(generator.local, bool)
+    assert least % multiple == 0
+    for height, width in [(least, least), (least + multiple, 2 * least)]:
+        output = generator(torch.rand(1, 2, height, width) * 2 - 1)
+        assert output.shape == (1, 5, height, width)
+        assert output.dtype == torch.float32
+        assert output.abs().max() <= 1
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("statistics", ["image", "running"])
+@pytest.mark.parametrize("part", list(GENERATORS), ids=lambda part: part.name)
+def test_generator_round_trips_through_a_model_file(
+    part: Part[Generator], statistics: Any, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    section = small(part)
+    generator = GENERATORS.build(section, "generator", in_channels=3, out_channels=3)
+    x = torch.rand(2, 3, 2 * generator.min_size, generator.min_size) * 2 - 1
+    # So that the averages are not those of a network that has seen nothing.
+    generator(x)
+    spec = ModelSpec(
+        architecture=part.name,
+        arguments=section.arguments,
+        in_channels=3,
+        out_channels=3,
+        direction="BtoA",
+        size_multiple=generator.size_multiple,
+        min_size=generator.min_size,
+        norm_statistics=statistics,
+        exact_tiling=generator.local,
+        crop_size=(16, 32),
+        scale=0.5,
+        method="pix2pix",
+        steps=3,
+        images=12,
+    )
+    prepare_for_inference(generator, spec)
+    expected = generator(x)
+    save_model(tmp_path / "model.safetensors", {"G": spec}, {"G": generator})
+    read = load_model(tmp_path)
+    assert read.specs == {"G": spec}
+    loaded = read.generator("G")
+    assert torch.equal(loaded(x), expected)
+    # No dropout and no mixing of the images in a batch.
+    assert torch.equal(loaded(x), loaded(x))
+    assert torch.allclose(torch.cat([loaded(image[None]) for image in x]), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("part", list(DISCRIMINATORS), ids=lambda part: part.name)
+def test_discriminator_keeps_its_promises(part: Part[Any]) -> None:
+    network = DISCRIMINATORS.build(small(part), "discriminator", in_channels=6)
+    output = network(torch.rand(2, 6, 64, 96) * 2 - 1)
+    assert output.logits
+    assert output.features
+    for logits in output.logits:
+        assert logits.shape[:2] == (2, 1)
+        assert logits.dtype == torch.float32
+
+
+@pytest.mark.parametrize("part", list(OPTIMIZERS), ids=lambda part: part.name)
+def test_optimizer_goes_down(part: Part[torch.optim.Optimizer]) -> None:
+    weight = torch.nn.Parameter(torch.tensor([1.0]))
+    optimizer = OPTIMIZERS.build(Component(name=part.name), "optimizer", params=[weight], lr=0.1)
+    for _ in range(5):
+        optimizer.zero_grad()
+        weight.square().sum().backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    assert 0 < weight.item() < 1
+
+
+def test_adam_is_the_published_one() -> None:
+    assert OPTIMIZERS.arguments(Component(name="adam"), "optimizer", "params", "lr") == {
+        "betas": (0.5, 0.999),
+        "eps": 1e-8,
+    }
+    for wrong in ([0.5, 1.0], [-0.1, 0.9], [0.5], 0.5):
+        with pytest.raises(ConfigError, match=r"^optimizer\.betas: "):
+            OPTIMIZERS.arguments(Component(name="adam", betas=wrong), "optimizer", "params", "lr")
+
+
+def test_names_of_the_published_networks() -> None:
+    assert {"unet_128", "unet_256", "resnet_6blocks", "resnet_9blocks"} <= set(GENERATORS.names())
+    assert {"patch", "pixel"} <= set(DISCRIMINATORS.names())
+    assert {"vanilla", "lsgan"} <= set(OBJECTIVES.names())
+
+
+# -- the catalogue itself, with parts of its own ---------------------------------------------------
+
+
+class Tool:
+    """A thing to enter."""
+
+
+TOOLS: Registry[Tool] = Registry("tool")
+
+
+@TOOLS.register("big_saw", teeth=100)
+@TOOLS.register("saw")
+class Saw(Tool):
+    """Cuts wood.
+
+    And more that the summary leaves out.
+    """
+
+    def __init__(
+        self,
+        *,
+        material: str,
+        teeth: Annotated[int, Field(gt=0)] = 20,
+        angle: float = 0.5,
+    ) -> None:
+        self.material, self.teeth, self.angle = material, teeth, angle
+
+
+def saw(name: str = "saw", **arguments: Any) -> Saw:
+    built = TOOLS.build(Component(name=name, **arguments), "workshop.tool", material="steel")
+    assert isinstance(built, Saw)
+    return built
+
+
+def test_presets_are_defaults() -> None:
+    assert (saw().teeth, saw("big_saw").teeth, saw("big_saw", teeth=7).teeth) == (20, 100, 7)
+    summaries = {part.name: part.summary for part in TOOLS}
+    assert summaries == {"saw": "Cuts wood.", "big_saw": "Cuts wood. (teeth=100)"}
+
+
+def test_values_are_turned_into_their_type() -> None:
+    assert saw(angle="1e-4").angle == 1e-4
+    assert saw(teeth="8").teeth == 8
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("sew", {}, "workshop.tool.name: no tool is called 'sew'; did you mean 'saw'?"),
+        ("xyz", {}, "workshop.tool.name: no tool is called 'xyz'; there are: saw, big_saw"),
+        ("saw", {"tooth": 1}, "workshop.tool.tooth: tool 'saw' has no such setting; did you mean"),
+        ("saw", {"q": 1}, "workshop.tool.q: .* no such setting; it takes: teeth, angle"),
+        ("saw", {"teeth": 0}, r"workshop.tool.teeth: .*greater than 0 \(given: 0\)"),
+        ("saw", {"teeth": "many"}, r"workshop.tool.teeth: .*integer.*\(given: 'many'\)"),
+        ("saw", {"material": "tin"}, "workshop.tool.material: .* no such setting"),
+    ],
+)
+def test_what_is_wrong_is_said(name: str, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{message}"):
+        saw(name, **arguments)
+
+
+def test_a_name_is_given_once() -> None:
+    with pytest.raises(ValueError, match="'saw' is registered twice"):
+        TOOLS.register("saw")(Tool)

@@ -1,0 +1,229 @@
+"""What changes with the precision, and what does not."""
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from img2img.data.loader import Batch
+from img2img.errors import ConfigError
+from img2img.losses.adversarial import Vanilla
+from img2img.losses.reconstruction import L1
+from img2img.networks import Discriminator, Generator
+from img2img.networks.patchgan import PatchDiscriminator
+from img2img.networks.resnet import ResnetGenerator
+from img2img.networks.unet import UNetGenerator
+from img2img.training.critic import Critic
+from img2img.training.pix2pix import Pix2Pix
+from img2img.training.precision import Arithmetic, resolve_precision
+
+CPU = torch.device("cpu")
+
+
+class TestResolve:
+    @pytest.mark.parametrize(
+        ("name", "device"),
+        [
+            ("fp32", "cpu"),
+            ("bf16", "cpu"),
+            ("fp32", "cuda"),
+            ("bf16", "cuda"),
+            ("fp16", "cuda"),
+            ("fp32", "mps"),
+        ],
+    )
+    def test_as_asked(self, name: str, device: str) -> None:
+        assert resolve_precision(name, torch.device(device)) == name  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize(
+        ("name", "device"), [("fp16", "cpu"), ("fp16", "mps"), ("bf16", "mps")]
+    )
+    def test_refused(self, name: str, device: str) -> None:
+        with pytest.raises(ConfigError, match=f"^precision: {name} is not for {device}"):
+            resolve_precision(name, torch.device(device))  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize(("has_bf16", "chosen"), [(True, "bf16"), (False, "fp16")])
+    def test_auto_on_cuda(
+        self, monkeypatch: pytest.MonkeyPatch, has_bf16: bool, chosen: str
+    ) -> None:
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: has_bf16)
+        assert resolve_precision("auto", torch.device("cuda", 0)) == chosen
+
+    @pytest.mark.parametrize(
+        ("capabilities", "chosen"),
+        [({"amx_bf16": True}, "bf16"), ({"amx_bf16": False}, "fp32"), ({}, "fp32")],
+    )
+    def test_auto_on_cpu(
+        self, monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool], chosen: str
+    ) -> None:
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+        assert resolve_precision("auto", CPU) == chosen
+
+    def test_auto_on_cpu_with_a_torch_that_cannot_tell(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+        assert resolve_precision("auto", CPU) == "fp32"
+
+    def test_auto_on_mps(self) -> None:
+        assert resolve_precision("auto", torch.device("mps")) == "fp32"
+
+
+def unet() -> Generator:
+    return UNetGenerator(in_channels=3, out_channels=3, ngf=8, num_downs=4, dropout=False)
+
+
+def resnet() -> Generator:
+    return ResnetGenerator(in_channels=3, out_channels=3, ngf=8, n_blocks=2, norm="batch")
+
+
+def resize_convolution() -> Generator:
+    return UNetGenerator(
+        in_channels=3, out_channels=3, ngf=8, num_downs=4, dropout=False, upsample="bilinear"
+    )
+
+
+@pytest.fixture(params=[unet, resnet, resize_convolution], ids=lambda make: make.__name__)
+def method(request: pytest.FixtureRequest) -> Pix2Pix:
+    torch.manual_seed(0)
+    critic = Critic(PatchDiscriminator(in_channels=6, ndf=8), Vanilla())
+    return Pix2Pix(request.param(), critic, {"l1": L1(weight=100)})
+
+
+@pytest.fixture
+def batch() -> Batch:
+    A, B = torch.rand((2, 2, 3, 32, 32), generator=torch.Generator().manual_seed(1)) * 2 - 1
+    return Batch(A, B, ["0", "1"], ["0", "1"])
+
+
+def bf16(method: Pix2Pix) -> Arithmetic:
+    return Arithmetic(method, "bf16", CPU)
+
+
+def convolutions(network: nn.Module) -> list[nn.Conv2d | nn.ConvTranspose2d]:
+    return [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
+
+
+def gradients(method: Pix2Pix, arithmetic: Arithmetic, batch: Batch) -> dict[str, Tensor]:
+    """Of both phases, as they arrive in the float32 networks; nothing is updated."""
+    for phase in arithmetic.method.phases(batch):
+        arithmetic.backward(phase)
+    found = {name: p.grad for name, p in method.named_parameters() if p.grad is not None}
+    assert set(found) == {name for name, _ in method.named_parameters()}
+    return found
+
+
+def test_fp32_works_on_the_networks_themselves(method: Pix2Pix) -> None:
+    assert Arithmetic(method, "fp32", CPU).method is method
+
+
+def test_only_convolutions_are_copied(method: Pix2Pix) -> None:
+    working = bf16(method).method
+    masters, copies = convolutions(method), convolutions(working)
+    assert len(masters) == len(copies)
+    for master, copied in zip(masters, copies, strict=True):
+        assert copied is not master
+        assert master.weight.dtype == torch.float32
+        assert copied.weight.dtype == torch.bfloat16
+        assert torch.equal(copied.weight, master.weight.bfloat16())
+    norms = [m for m in method.modules() if isinstance(m, nn.BatchNorm2d)]
+    shared = {id(module) for module in working.modules()}
+    assert norms
+    assert all(id(norm) in shared for norm in norms)
+
+
+def test_state_is_that_of_float32(method: Pix2Pix) -> None:
+    before = {key: value.clone() for key, value in method.state_dict().items()}
+    bf16(method)
+    after = method.state_dict()
+    assert list(after) == list(before)
+    assert all(torch.equal(value, before[key]) for key, value in after.items())
+    assert not any(value.dtype == torch.bfloat16 for value in after.values())
+
+
+def test_losses_are_near_and_float32(method: Pix2Pix, batch: Batch) -> None:
+    plain = [*copy.deepcopy(method).phases(batch)]
+    low = [*bf16(method).method.phases(batch)]
+    for exact, rough in zip(plain, low, strict=True):
+        assert rough.loss().dtype == torch.float32
+        assert rough.loss().item() == pytest.approx(exact.loss().item(), rel=0.02)
+        for tag, term in rough.terms.items():
+            assert term.value.dtype == torch.float32
+            assert term.value.item() == pytest.approx(exact.terms[tag].value.item(), rel=0.05)
+
+
+def test_gradients_reach_the_masters(method: Pix2Pix, batch: Batch) -> None:
+    twin = copy.deepcopy(method)
+    exact = gradients(twin, Arithmetic(twin, "fp32", CPU), batch)
+    arithmetic = bf16(method)
+    rough = gradients(method, arithmetic, batch)
+    assert all(gradient.dtype == torch.float32 for gradient in rough.values())
+    assert all(c.weight.grad is None for c in convolutions(arithmetic.method))
+    for network in ("networks.G", "networks.D"):
+        a, b = (
+            torch.cat([g.flatten() for name, g in found.items() if name.startswith(network)])
+            for found in (exact, rough)
+        )
+        assert torch.cosine_similarity(a, b, dim=0) > 0.99
+        assert b.norm() == pytest.approx(a.norm().item(), rel=0.05)
+
+
+def test_working_copies_follow_each_update(method: Pix2Pix, batch: Batch) -> None:
+    arithmetic = bf16(method)
+    optimizers = {name: torch.optim.Adam(group, 0.01) for name, group in method.updates().items()}
+    before = {key: value.clone() for key, value in method.state_dict().items()}
+    for phase in arithmetic.method.phases(batch):
+        arithmetic.backward(phase)
+        arithmetic.step(phase.name, optimizers[phase.name])
+        assert all(p.grad is None for p in method.updates()[phase.name])
+        changed = method.generators["G"] if phase.name == "G" else method.critics["D"]
+        working = arithmetic.method.networks[phase.name]
+        for master, copied in zip(convolutions(changed), convolutions(working), strict=True):
+            assert torch.equal(copied.weight, master.weight.bfloat16())
+    arithmetic.end_step()
+    after = method.state_dict()
+    # All weights have moved, and BatchNorm has counted: G once, D three times.
+    for key, value in after.items():
+        if key.endswith("num_batches_tracked"):
+            assert value == (1 if key.startswith("networks.G") else 3)
+        else:
+            assert value.dtype == torch.float32
+            assert not torch.equal(value, before[key]), key
+
+
+def test_small_updates_are_not_lost(method: Pix2Pix) -> None:
+    """Weights change by less than bfloat16 can tell from them; the float32 ones add it up."""
+    arithmetic = bf16(method)
+    optimizer = torch.optim.SGD(method.updates()["G"], 1.0)
+    weight = convolutions(method.generators["G"])[0].weight
+    start = weight.detach().clone()
+    for _ in range(8):
+        weight.grad = torch.full_like(weight, -1e-6)
+        arithmetic.step("G", optimizer)
+    assert torch.allclose(weight, start + 8e-6, rtol=1e-4, atol=1e-8)
+
+
+def test_networks_take_and_give_float32(method: Pix2Pix, batch: Batch) -> None:
+    working = bf16(method).method
+    seen: list[torch.dtype] = []
+    for conv in convolutions(working):
+        conv.register_forward_hook(lambda _, inputs, out: seen.extend([inputs[0].dtype, out.dtype]))
+    output = working.generators["G"](batch.A)
+    assert output.dtype == torch.float32
+    assert set(seen) == {torch.bfloat16}
+    assert all(
+        isinstance(network, Generator | Discriminator | Critic)
+        for network in working.networks.values()
+    )
+
+
+def test_loading_refreshes_the_copies(method: Pix2Pix) -> None:
+    arithmetic = bf16(method)
+    saved = arithmetic.state_dict()
+    with torch.no_grad():
+        for parameter in method.parameters():
+            parameter.add_(1)
+    arithmetic.load_state_dict(saved)
+    for master, copied in zip(convolutions(method), convolutions(arithmetic.method), strict=True):
+        assert torch.equal(copied.weight, master.weight.bfloat16())

@@ -29,6 +29,8 @@ from img2img.networks.norms import (
 )
 
 FORMAT_VERSION = 1
+# A model that was trained on images enlarged or reduced by more than this is told apart.
+SCALE_WORTH_SAYING = 1.25
 MODEL_NAME = "model.safetensors"
 _HEADER_KEY = "img2img"
 
@@ -42,8 +44,8 @@ class ModelSpec(BaseModel):
     arguments: dict[str, Any] = Field(description="arguments the generator is built with")
     in_channels: int = Field(gt=0, le=64, description="channels of the input image")
     out_channels: int = Field(gt=0, le=64, description="channels of the output image")
-    value_range: tuple[float, float] = Field(
-        default=(-1.0, 1.0), description="what black and white are as numbers, in and out"
+    value_range: tuple[Literal[-1], Literal[1]] = Field(
+        default=(-1, 1), description="what black and white are as numbers, in and out"
     )
     direction: Literal["AtoB", "BtoA"] = Field(description="which way it translates")
     size_multiple: int = Field(gt=0, description="height and width must be multiples of this")
@@ -117,6 +119,8 @@ def load_model(path: Path) -> ModelFile:
     except (ValidationError, AttributeError, KeyError) as error:
         reason = _first_reason(error)
         raise ModelFileError(f"{file}: its description does not fit: {reason}") from None
+    if not specs:
+        raise ModelFileError(f"{file}: holds no generator")
     states: dict[str, dict[str, Tensor]] = {name: {} for name in specs}
     for key, tensor in tensors.items():
         name, _, rest = key.partition(".")
@@ -132,7 +136,7 @@ def build_generator(spec: ModelSpec, tensors: Mapping[str, Tensor]) -> Generator
     Raises:
         ModelFileError: no such architecture here, or weights that do not fit it.
     """
-    section = Component(name=spec.architecture, **spec.arguments)
+    section = Component.model_validate({**spec.arguments, "name": spec.architecture})
     try:
         # Without storage first: a file that asks for an absurd size costs nothing before its
         # tensors are compared with it.
@@ -141,6 +145,9 @@ def build_generator(spec: ModelSpec, tensors: Mapping[str, Tensor]) -> Generator
                 section, "generator", in_channels=spec.in_channels, out_channels=spec.out_channels
             )
         generator.load_state_dict(dict(tensors), assign=True)
+        needs = (generator.size_multiple, generator.min_size, generator.local)
+        if needs != (spec.size_multiple, spec.min_size, spec.exact_tiling):
+            raise ModelFileError("its sizes are not those of its architecture")
     except (Img2ImgError, RuntimeError) as error:
         lines = [line.strip() for line in str(error).splitlines()]
         raise ModelFileError(f"the model's weights do not fit it: {' '.join(lines[:2])}") from None
@@ -209,7 +216,7 @@ def _read(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         header = json.loads(metadata[_HEADER_KEY])
         found, version = header["kind"], header["format_version"]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         raise ModelFileError(f"{path}: a safetensors file, but not one of img2img") from None
     if version != FORMAT_VERSION:
         raise ModelFileError(f"{path}: format {version}; this version reads {FORMAT_VERSION}")

@@ -24,6 +24,13 @@ from pydantic import (
 from img2img.errors import ConfigError
 from img2img.resources import bundled
 
+# Groups of keys of which one excludes the others, and keys that follow from these.
+ALTERNATIVES: dict[str, list[tuple[str, ...]]] = {
+    "data": [("root",), ("root_a", "root_b")],
+    "schedule": [("steps",), ("total_epochs",), ("minutes",)],
+}
+DERIVED: dict[str, set[str]] = {"schedule": {"measured_steps"}}
+
 
 class Section(BaseModel):
     """A group of keys. Unknown keys are errors, values cannot be changed after the check."""
@@ -37,6 +44,13 @@ class Component(Section):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     name: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _not_only_a_name(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            raise ValueError(f"write it as {{name: {value}}}, or set its .name")
+        return value
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -147,6 +161,9 @@ class ScheduleConfig(Component):
     steps: int | None = Field(default=None, gt=0, description="length in generator updates")
     total_epochs: int | None = Field(default=None, gt=0, description="length in epochs")
     minutes: float | None = Field(default=None, gt=0, description="length in minutes")
+    measured_steps: int | None = Field(
+        default=None, gt=0, description="what `minutes` came to; set by the program"
+    )
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:
@@ -195,11 +212,7 @@ class RunConfig(Section):
 
     method: str = Field(description="see Methods")
     seed: int = Field(default=0, ge=0, lt=2**32, description="of everything random")
-    device: str = Field(
-        default="auto",
-        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
-        description="auto, cpu, mps, cuda or cuda:1",
-    )
+    device: str = Field(default="auto", description="auto, cpu, mps, cuda or cuda:1")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         default="auto", description="arithmetic of the networks; weights are always float32"
     )
@@ -227,7 +240,7 @@ def load_config(
 
     Args:
         method: `pix2pix`, ...; its recipe is the first source.
-        file: YAML with any part of the tree.
+        file: YAML with any part of the tree; a shipped one may be named by its name alone.
         flags: dotted keys to values.
         assignments: texts `key.sub=value`, the value read as YAML.
         saved: the `config.yaml` of a run to resume; where it exists, it is the first source.
@@ -235,20 +248,30 @@ def load_config(
     Raises:
         ConfigError: a file, key or value does not fit; the message starts with the key.
     """
-    recipe = bundled(f"configs/{method}.yaml")
-    if not recipe.is_file():
-        raise ConfigError(f"method: there is no method {method!r}; there is: pix2pix")
-    first = saved if saved is not None and saved.is_file() else recipe
-    tree = _read_for(method, first)
+    recipes = _recipes()
+    if method not in recipes:
+        raise ConfigError(
+            f"method: there is no method {method!r}{nearest(method, recipes)};"
+            f" there are: {', '.join(recipes)}"
+        )
+    tree = recipes[method]
+    if saved is not None and saved.is_file():
+        tree = _read_for(method, saved)
     if file is not None:
-        _merge(tree, _read_for(method, file))
+        shipped = bundled(f"configs/{file.name}")
+        by_name = len(file.parts) == 1 and not file.exists() and shipped.is_file()
+        _lay(tree, _read_for(method, shipped if by_name else file))
+    given: dict[str, Any] = {}
     for key, value in (flags or {}).items():
-        _merge(tree, _nested(key, value))
+        _merge(given, _nested(key, value))
+    _lay(tree, given)
+    assigned: dict[str, Any] = {}
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals or not key.strip():
             raise ConfigError(f"--set {assignment}: write it as key=value, e.g. generator.ngf=32")
-        _merge(tree, _nested(key, _parse(text, f"--set {key}")))
+        _merge(assigned, _nested(key, _parse(text, f"--set {key}")))
+    _lay(tree, assigned)
     return check(tree)
 
 
@@ -272,10 +295,16 @@ def read_yaml(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {path}: {error}") from None
-    tree = _parse(text, str(path))
+    tree = _parse(text, str(path)) or {}
     if not isinstance(tree, dict):
         raise ConfigError(f"{path}: expected keys and values, found {type(tree).__name__}")
     return tree
+
+
+def _recipes() -> dict[str, dict[str, Any]]:
+    """The method's own recipe, by method: the shipped files that are named like their method."""
+    trees = {path.stem: read_yaml(path) for path in sorted(bundled("configs").glob("*.yaml"))}
+    return {name: tree for name, tree in trees.items() if tree.get("method") == name}
 
 
 def _read_for(method: str, path: Path) -> dict[str, Any]:
@@ -295,7 +324,25 @@ def _parse(text: str, source: str) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f"{source}: not YAML: {str(error).splitlines()[0]}") from None
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+        where = f" in line {mark.line + 1}" if mark else ""
+        reason = problem or str(error).splitlines()[0]
+        raise ConfigError(f"{source}: not YAML{where}: {reason}") from None
+
+
+def _lay(tree: dict[str, Any], over: Mapping[str, Any]) -> None:
+    """Lay a source onto those before it. Of alternatives, the one it gives replaces the others."""
+    for section, alternatives in ALTERNATIVES.items():
+        given, before = over.get(section), tree.get(section)
+        if not isinstance(given, Mapping) or not isinstance(before, dict):
+            continue
+        for chosen in alternatives:
+            if any(given.get(key, before.get(key)) != before.get(key) for key in chosen):
+                replaced = {key for keys in alternatives if keys is not chosen for key in keys}
+                for key in replaced | DERIVED.get(section, set()):
+                    before.pop(key, None)
+                break
+    _merge(tree, over)
 
 
 def _merge(tree: dict[str, Any], over: Mapping[str, Any], path: str = "") -> None:
@@ -303,7 +350,7 @@ def _merge(tree: dict[str, Any], over: Mapping[str, Any], path: str = "") -> Non
     for key, value in over.items():
         old = tree.get(key)
         if isinstance(value, Mapping) and isinstance(old, dict):
-            if value.get("name", old.get("name")) != old.get("name"):
+            if "name" in old and value.get("name", old["name"]) != old["name"]:
                 old.clear()
             _merge(old, value, f"{path}{key}.")
         elif isinstance(value, Mapping) and isinstance(old, list) and all(map(_is_index, value)):

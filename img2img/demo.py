@@ -49,7 +49,8 @@ def run_demo(output: Path, observers: Sequence[Observer] = ()) -> DemoResult:
     `translated/` and `summary.json`. An earlier run in `output` is gone on with.
     """
     flags = {"data.root": bundled("datasets/earth")}
-    config = load_config("pix2pix", bundled("configs/demo.yaml"), flags)
+    saved = output / "config.yaml"
+    config = load_config("pix2pix", bundled("configs/demo.yaml"), flags, saved=saved)
     summary = train(config, output, resume=True, observers=observers)
 
     translator = Translator.load(output)

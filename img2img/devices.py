@@ -1,5 +1,6 @@
 """Which device to compute on, and what its memory says."""
 
+import re
 import sys
 
 import torch
@@ -16,7 +17,7 @@ def resolve_device(name: str) -> torch.device:
     """`auto` as the best that this machine has, anything else checked for being there.
 
     Raises:
-        ConfigError: the device is not available.
+        ConfigError: there is no such device, or not here.
     """
     if name == "auto":
         if torch.cuda.is_available():
@@ -24,6 +25,8 @@ def resolve_device(name: str) -> torch.device:
         if torch.backends.mps.is_available():
             return torch.device("mps")
         return torch.device("cpu")
+    if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", name):
+        raise ConfigError(f"device: {name!r} is none of auto, cpu, mps, cuda, cuda:1 ...")
     device = torch.device(name)
     there = {
         "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
@@ -37,13 +40,24 @@ def resolve_device(name: str) -> torch.device:
 
 def is_out_of_memory(error: Exception) -> bool:
     """Whether torch failed for want of memory, on any device."""
-    return isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)
+    words = ("out of memory", "not enough memory", "allocate memory", "ALLOC_FAILED")
+    return any(word in str(error) for word in words)
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until the device has done what it was told, so that times are true."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
 
 
 def peak_memory(device: torch.device) -> int | None:
     """The most memory used so far, in bytes: the GPU's, or the process's."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
+    if device.type == "mps":
+        return torch.mps.driver_allocated_memory()
     if resource is None:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

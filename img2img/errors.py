@@ -33,6 +33,12 @@ class StorageError(Img2ImgError):
     """The disk refused a write: full, read-only or without permission."""
 
 
+class TrainingDiverged(Img2ImgError):
+    """A loss is not a finite number any more."""
+
+    exit_status = 1
+
+
 class TrainingStopped(Img2ImgError):
     """Training ended before its length but can go on from a saved state."""
 

@@ -112,12 +112,14 @@ class Registry(Generic[T]):
         """
         part = self.find(section, path)
         settable = {name: value for name, value in part.defaults().items() if name not in supplied}
+        # An optimizer's section has keys of its own beside its arguments.
+        known = [*(key for key in type(section).model_fields if key != "name"), *settable]
         given = {}
         for key, value in section.arguments.items():
             if key not in settable:
                 raise ConfigError(
                     f"{path}.{key}: {self.kind} {section.name!r} has no such setting"
-                    f"{nearest(key, settable)}; it takes: {', '.join(settable) or 'none'}"
+                    f"{nearest(key, known)}; it takes: {', '.join(known) or 'none'}"
                 )
             given[key] = _checked(value, part.hints[key], f"{path}.{key}")
         return settable | given

@@ -1,6 +1,7 @@
 """Small image folders and runs, made where a test asks for them."""
 
 import io
+import os
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -11,6 +12,10 @@ import pytest
 from PIL import Image
 
 from img2img.cli.app import app
+
+# Networks of a few channels are faster in one thread, above all beside other processes. Set before
+# torch is imported, and for the processes that tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 MakeImage = Callable[..., Path]
 

@@ -88,7 +88,7 @@ def test_norm_and_dropout_follow_the_spec() -> None:
     generator = GENERATORS.build(section, "generator", in_channels=3, out_channels=3)
     x = torch.rand(1, 3, 64, 64)
     for dropout in (True, False):
-        spec, _ = tiny(arguments=deep, dropout=dropout)
+        spec, _ = tiny(arguments=deep, dropout=dropout, size_multiple=64, min_size=64)
         again = build_generator(spec, generator.state_dict())
         assert torch.equal(again(x), again(x)) is not dropout
 

@@ -14,10 +14,10 @@ from img2img.cli.catalogue import list_parts
 from img2img.cli.data import data_app
 from img2img.cli.demo import demo
 from img2img.cli.info import info
-from img2img.cli.output import say_error
+from img2img.cli.output import say_error, say_note
 from img2img.cli.train import train
 from img2img.cli.translate import translate
-from img2img.errors import Img2ImgError
+from img2img.errors import Img2ImgError, TrainingStopped
 
 
 class Commands(TyperGroup):
@@ -29,7 +29,10 @@ class Commands(TyperGroup):
         except Img2ImgError as error:
             if ctx.params.get("debug"):
                 raise
-            say_error(str(error))
+            if isinstance(error, TrainingStopped):
+                say_note(str(error))
+            else:
+                say_error(str(error))
             raise typer.Exit(error.exit_status) from None
         except OSError as error:  # a path that the system refuses: too long, no permission ...
             if ctx.params.get("debug") or error.errno == errno.EPIPE:
@@ -42,6 +45,7 @@ app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start with: img2img demo. Exit status: 0 done, 1 done in part, 2 wrong use or input, "
     "75 stopped early but resumable, 130 Ctrl-C.",

@@ -80,7 +80,9 @@ def preview(
     from img2img.images import write_picture
 
     run = load_config("pix2pix", config, data_flags(data, data_a, data_b), assignments or [])
-    write_picture(output, preview_data(run.data, run.seed, rows=pairs, columns=variants))
+    with counting("looking at images") as progress:
+        sheet = preview_data(run.data, run.seed, pairs, variants, progress)
+    write_picture(output, sheet)
     console.print(f"wrote {output}", markup=False)
 
 

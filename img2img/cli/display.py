@@ -1,9 +1,9 @@
 """Training as a person watches it: a live bar on a terminal, plain lines elsewhere."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -16,6 +16,7 @@ from rich.progress import (
     Progress as Bar,
 )
 from rich.table import Table
+from rich.text import Text
 
 from img2img.training.events import Observer, Progress, RunFacts, Summary
 
@@ -25,6 +26,16 @@ PLAIN_SECONDS = 10.0
 SMOOTHING = 0.3
 
 
+class _BarAndLosses(Bar):
+    """A progress bar with a line of losses under it."""
+
+    losses = ""
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        yield from super().get_renderables()
+        yield Text(self.losses, style="dim")
+
+
 class Display(Observer):
     """Shows a run on a console."""
 
@@ -32,9 +43,8 @@ class Display(Observer):
         self._console = console
         self._losses: dict[str, float] = {}
         self._said = 0.0
-        self._bar: Bar | None = None
+        self._bar: _BarAndLosses | None = None
         self._tasks: dict[str, TaskID] = {}
-        self._total_minutes: float | None = None
 
     def preparing(self, what: str, done: int, total: int) -> None:
         if self._console.is_terminal:
@@ -49,19 +59,17 @@ class Display(Observer):
         self._console.print(table)
         if facts.disk_bytes > facts.free_disk_bytes:
             self.noticed("the disk may fill up before the end")
-        self._total_minutes = facts.minutes
 
     def stepped(self, progress: Progress) -> None:
         if self._console.is_terminal:
-            losses = "  ".join(f"{tag} {value:.3f}" for tag, value in self._losses.items())
-            self._move(
-                "training", progress.step, progress.total_steps, f"{_pace(progress)}\n{losses}"
-            )
+            self._move("training", progress.step, progress.total_steps, _pace(progress))
 
     def logged(self, progress: Progress, values: Mapping[str, float]) -> None:
         for tag, value in values.items():
             before = self._losses.get(tag, value)
             self._losses[tag] = before + SMOOTHING * (value - before)
+        if self._bar is not None:
+            self._bar.losses = self._smoothed()
         now = time.monotonic()
         ends = progress.step == progress.total_steps
         if not self._console.is_terminal and (ends or now - self._said >= PLAIN_SECONDS):
@@ -94,9 +102,9 @@ class Display(Observer):
 
     def _move(self, what: str, done: int, total: int | None, details: str = "") -> None:
         if self._bar is None:
-            self._bar = Bar(
+            self._bar = _BarAndLosses(
                 TextColumn("{task.description}"),
-                BarColumn(),
+                BarColumn(bar_width=20),
                 MofNCompleteColumn(),
                 TimeElapsedColumn(),
                 TextColumn("{task.fields[details]}"),

@@ -19,21 +19,23 @@ def info(
     from img2img.checkpoint import ModelSpec, load_model
 
     file = load_model(model)
-    counts = {name: sum(t.numel() for t in file.tensors[name].values()) for name in file.specs}
+    counts = {
+        name: sum(p.numel() for p in file.generator(name).parameters()) for name in file.specs
+    }
     if as_json:
         generators = {
-            name: {**spec.model_dump(mode="json"), "values": counts[name]}
+            name: {**spec.model_dump(mode="json"), "parameters": counts[name]}
             for name, spec in file.specs.items()
         }
         print_json({"version": file.version, "generators": generators})
         return
     console.print(f"{model}: written by img2img {file.version}", markup=False)
     for name, spec in file.specs.items():
-        table = Table(title=f"generator {name}", title_justify="left", box=None)
+        table = Table(title=escape(f"generator {name}"), title_justify="left", box=None)
         for column in ("", "", ""):
             table.add_column(column)
         for key, value in spec.model_dump().items():
             meaning = ModelSpec.model_fields[key].description or ""
             table.add_row(key, escape(str(value)), f"[dim]{escape(meaning)}[/]")
-        table.add_row("values", f"{counts[name]:,}", "[dim]numbers stored for it[/]")
+        table.add_row("parameters", f"{counts[name]:,}", "[dim]weights that were trained[/]")
         console.print(table)

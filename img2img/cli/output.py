@@ -24,9 +24,14 @@ def say_error(message: str) -> None:
     error_console.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
 
 
+def say_note(message: str) -> None:
+    """Something worth knowing, on standard error."""
+    error_console.print(f"note: {message}", markup=False, soft_wrap=True)
+
+
 def print_json(value: Any) -> None:
     """JSON alone on standard output."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    print(json.dumps(value, indent=2))
 
 
 @contextmanager

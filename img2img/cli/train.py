@@ -7,7 +7,7 @@ import typer
 
 from img2img.cli.output import console
 
-MethodName = Annotated[str, typer.Argument(metavar="METHOD", help="pix2pix: pairs of images.")]
+MethodName = Annotated[str, typer.Argument(help="pix2pix: pairs of images.")]
 Data = Annotated[
     Path | None,
     typer.Option(
@@ -93,15 +93,11 @@ def train(
     """
     flags = {
         **data_flags(data, data_a, data_b),
-        **_together(
+        **_given(
             {
                 "schedule.steps": max_steps,
                 "schedule.total_epochs": max_epochs,
                 "schedule.minutes": max_minutes,
-            }
-        ),
-        **_given(
-            {
                 "data.direction": direction,
                 "data.batch_size": batch_size,
                 "data.crop_size": crop_size,
@@ -130,13 +126,8 @@ def train(
 
 def data_flags(data: Path | None, data_a: Path | None, data_b: Path | None) -> dict[str, Any]:
     """The configuration's keys for the three ways to name the images."""
-    return _together({"data.root": data, "data.root_a": data_a, "data.root_b": data_b})
+    return _given({"data.root": data, "data.root_a": data_a, "data.root_b": data_b})
 
 
 def _given(flags: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in flags.items() if value is not None}
-
-
-def _together(flags: dict[str, Any]) -> dict[str, Any]:
-    """Flags of which one replaces the others: where any is given, the rest are unset."""
-    return flags if _given(flags) else {}

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from img2img.cli.output import console, counting, error_console, print_json
+from img2img.cli.output import console, counting, error_console, print_json, say_note
 
 
 def translate(
@@ -40,11 +40,18 @@ def translate(
     Each result has the size, bit depth and transparency of its input. A file that cannot be
     translated is named and does not stop the others; the exit status is then 1.
     """
+    from img2img.checkpoint import SCALE_WORTH_SAYING
     from img2img.inference.folder import plan, translate_files
     from img2img.inference.translator import Translator
 
     jobs = plan(source, output, image_format)
     translator = Translator.load(model, device=device, direction=direction)
+    scale = translator.spec.scale
+    if not 1 / SCALE_WORTH_SAYING <= scale <= SCALE_WORTH_SAYING:
+        say_note(
+            f"the model was trained on images at {100 * scale:.0f} % of their size; pictures are"
+            " translated at their own, and may look unlike its training"
+        )
     with counting("translating") as progress:
         report = translate_files(translator, jobs, skip_existing=skip_existing, progress=progress)
     if as_json:

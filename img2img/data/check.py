@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -10,11 +10,9 @@ from img2img.config import DataConfig
 from img2img.data.paired import find_pairs
 from img2img.data.problems import Problem
 from img2img.data.sizes import HeightWidth
-from img2img.data.sources import Pair
+from img2img.data.sources import CountProgress, Pair
 from img2img.errors import ImageError
 from img2img.images import Picture
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ class DataReport:
     problems: list[Problem]
 
 
-def check_data(data: DataConfig, seed: int, progress: Progress | None = None) -> DataReport:
+def check_data(data: DataConfig, seed: int, progress: CountProgress | None = None) -> DataReport:
     """Find the pairs as training would, decode them all, and report.
 
     Raises:
@@ -67,7 +65,7 @@ def check_data(data: DataConfig, seed: int, progress: Progress | None = None) ->
     return DataReport(found.layout, len(found.train), len(found.held_out), survey, problems)
 
 
-def check_pairs(pairs: Sequence[Pair], progress: Progress | None = None) -> Survey:
+def check_pairs(pairs: Sequence[Pair], progress: CountProgress | None = None) -> Survey:
     """Decode both images of every pair.
 
     Args:

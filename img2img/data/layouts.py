@@ -16,6 +16,7 @@ path below their domain's folder, whatever the suffix.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from unicodedata import normalize
 
 from img2img.data.problems import Problem
 from img2img.data.sources import ImageSource, Pair
@@ -71,6 +72,7 @@ def find_splits(root: Path) -> dict[str, Split]:
         if not halves["train"].pairs:
             raise DataError(f"{folders['train']}: no image in this folder")
         return {split: found for split, found in halves.items() if found.pairs}
+    _refuse_two_other_folders(root, folders)
     everything = _side_by_side(root, root)
     if not everything.pairs:
         raise DataError(f"{root}: no image here; pairs are looked for as {LOOKED_FOR}")
@@ -135,6 +137,16 @@ def _side_by_side(folder: Path, root: Path) -> Split:
     return Split(f"side-by-side images in {_relative(folder, root)}", pairs)
 
 
+def _refuse_two_other_folders(root: Path, folders: Mapping[str, Path]) -> None:
+    """Two folders of images are more likely to be two domains than images to be halved."""
+    if len(folders) == 2 and not any(file.parent == root for file in list_images(root)):
+        one, other = folders.values()
+        raise DataError(
+            f"{root}: holds {one.name}/ and {other.name}/: name them A and B, or give them as"
+            f" --data-a {one} --data-b {other}"
+        )
+
+
 def _refuse_half_a_layout(
     root: Path, folders: Mapping[str, Path], inside: Mapping[str, Mapping[str, Path]]
 ) -> None:
@@ -157,7 +169,8 @@ def _refuse_half_a_layout(
 def _by_name(folder: Path) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     for file in list_images(folder):
-        name = file.relative_to(folder).with_suffix("").as_posix()
+        # Macs write accents as marks of their own, other systems as one letter.
+        name = normalize("NFC", file.relative_to(folder).with_suffix("").as_posix())
         found.setdefault(name, []).append(file)
     return found
 

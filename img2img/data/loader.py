@@ -15,12 +15,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from img2img.data.augment import PairTransform
-from img2img.data.sources import Pair
+from img2img.data.sources import CountProgress, Pair
 from img2img.errors import DataError, Img2ImgError
 from img2img.images import Pixels, to_tensor
 
 Direction = Literal["AtoB", "BtoA"]
-Progress = Callable[[int, int], None]
 
 # Input, output, and the paths of their files.
 Sample = tuple[Tensor, Tensor, str, str]
@@ -93,7 +92,7 @@ class PairedDataset:
         *,
         direction: Direction = "AtoB",
         cache: Literal["none", "memory"] = "none",
-        progress: Progress | None = None,
+        progress: CountProgress | None = None,
     ) -> None:
         if not pairs:
             raise DataError("there is no pair to train on")
@@ -138,7 +137,7 @@ class _Cache:
         self,
         pairs: Sequence[Pair],
         prepare: Callable[[Pair], tuple[Pixels, Pixels]],
-        progress: Progress | None,
+        progress: CountProgress | None,
     ) -> None:
         images: list[Pixels | None] = []
         with ThreadPoolExecutor() as pool:

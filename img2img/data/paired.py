@@ -1,7 +1,7 @@
 """Pairs of images, and which of them are held out from training."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from img2img.config import DataConfig
@@ -30,11 +30,16 @@ class PairedData:
     problems: list[Problem]
 
 
-def find_pairs(data: DataConfig, seed: int) -> PairedData:
+def find_pairs(
+    data: DataConfig, seed: int, leave_out: Collection[Pair] = frozenset()
+) -> PairedData:
     """Find the pairs and hold some of them out, as `data.holdout` says. Nothing is decoded.
 
     A held-out fraction depends on the seed and on each pair's name alone, so that it hardly changes
     when pairs are added.
+
+    Args:
+        leave_out: pairs to pass over, before any are held out.
 
     Raises:
         ConfigError: no folder is given, or the split that `data.holdout` names is not there.
@@ -47,15 +52,17 @@ def find_pairs(data: DataConfig, seed: int) -> PairedData:
     else:
         raise ConfigError("data.root: give a folder of pairs, with --data DIR")
     train = splits["train"]
+    pairs = [pair for pair in train.pairs if pair not in leave_out]
     held = _held_out_split(data, splits)
     if held is not None:
         problems = train.problems + held.problems
         layout = f"{train.where} (held out: {held.where})"
-        return PairedData(layout, train.pairs, held.pairs, problems)
+        held_out = [pair for pair in held.pairs if pair not in leave_out]
+        return PairedData(layout, pairs, held_out, problems)
     if data.holdout == "none":
-        return PairedData(f"{train.where} (none held out)", train.pairs, [], train.problems)
+        return PairedData(f"{train.where} (none held out)", pairs, [], train.problems)
     fraction = data.holdout if isinstance(data.holdout, float) else AUTO_FRACTION
-    kept, chosen = _divide(train.pairs, fraction, seed)
+    kept, chosen = _divide(pairs, fraction, seed)
     layout = f"{train.where} (held out: {len(chosen)} of them, chosen by the seed)"
     return PairedData(layout, kept, chosen, train.problems)
 
@@ -78,7 +85,7 @@ def _divide(pairs: Sequence[Pair], fraction: float, seed: int) -> tuple[list[Pai
     count = min(max(1, round(fraction * len(pairs))), len(pairs) - 1) if len(pairs) > 1 else 0
 
     def lot(pair: Pair) -> bytes:
-        return hashlib.sha256(f"{seed} {pair.name}".encode()).digest()
+        return hashlib.sha256(f"{seed} {pair.name}".encode(errors="surrogateescape")).digest()
 
     chosen = {pair.name for pair in sorted(pairs, key=lot)[:count]}
     kept = [pair for pair in pairs if pair.name not in chosen]

@@ -7,29 +7,39 @@ from numpy.typing import NDArray
 
 from img2img.config import DataConfig
 from img2img.data.augment import PairTransform
+from img2img.data.check import check_pairs
 from img2img.data.loader import Direction
 from img2img.data.paired import find_pairs
 from img2img.data.sizes import resolve_sizes
-from img2img.data.sources import Pair
+from img2img.data.sources import CountProgress, Pair
 from img2img.errors import DataError
 from img2img.images import Picture, Pixels, eight_bit
 from img2img.sheets import sheet
 
 
-def preview_data(data: DataConfig, seed: int, rows: int = 4, columns: int = 4) -> Picture:
+def preview_data(
+    data: DataConfig,
+    seed: int,
+    rows: int = 4,
+    columns: int = 4,
+    progress: CountProgress | None = None,
+) -> Picture:
     """The first training pairs of a data set, as training will see them; see `preview_sheet`.
 
+    Args:
+        progress: called with (pairs looked at, pairs): the sizes follow from those of all.
+
     Raises:
-        ConfigError, DataError: there are no pairs, or a setting does not fit them.
-        ImageError: a file does not decode.
+        ConfigError, DataError: there are no good pairs, or a setting does not fit them.
     """
-    pairs = find_pairs(data, seed).train[:rows]
+    found = find_pairs(data, seed)
+    survey = check_pairs(found.train + found.held_out, progress)
+    bad = {problem.pair for problem in survey.problems}
+    pairs = [pair for pair in found.train if pair not in bad]
     if not pairs:
-        raise DataError("there is no pair to show")
-    sizes = [pair.read()[0].size for pair in pairs]
-    smallest = min(height for height, _ in sizes), min(width for _, width in sizes)
-    transform = PairTransform(data, *resolve_sizes(data, smallest))
-    return preview_sheet(pairs, transform, seed, data.direction, columns)
+        raise DataError(f"{found.layout}: there is no pair to show")
+    transform = PairTransform(data, *resolve_sizes(data, survey.smallest))
+    return preview_sheet(pairs[:rows], transform, seed, data.direction, columns)
 
 
 def preview_sheet(

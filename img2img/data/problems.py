@@ -35,12 +35,6 @@ class Problem:
     pair: Pair | None = None
 
 
-def usable(pairs: Sequence[Pair], problems: Sequence[Problem]) -> list[Pair]:
-    """The pairs that no problem is about."""
-    bad = {problem.pair for problem in problems}
-    return [pair for pair in pairs if pair not in bad]
-
-
 def refusal(problems: Sequence[Problem]) -> DataError:
     """The error that ends a run on data with problems: a line a kind, and the ways on."""
     lines = []

@@ -1,11 +1,15 @@
 """Where one image, or one pair of images, comes from."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from img2img.errors import ImageError
 from img2img.images import Picture, read_picture
+
+# Told how many are done, and of how many.
+CountProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

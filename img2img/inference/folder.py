@@ -61,6 +61,8 @@ def plan(source: str, output: Path, image_format: str | None = None) -> list[Job
         named = output if suffix is None else output.with_suffix(suffix)
         _known_suffix(named.suffix)
         jobs = [Job(files[0], named)]
+    elif output.is_file():
+        raise DataError(f"--output {output}: a file, where a folder for {source} is wanted")
     else:
         jobs = _beside(files, root, output, suffix)
     own = {job.source.resolve() for job in jobs}

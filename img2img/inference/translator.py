@@ -12,7 +12,7 @@ from torch import Tensor
 
 from img2img.checkpoint import ModelSpec, load_model
 from img2img.devices import is_out_of_memory, resolve_device
-from img2img.errors import ConfigError, ImageError
+from img2img.errors import ConfigError, ImageError, ModelFileError
 from img2img.images import Picture, to_pixels, to_tensor
 from img2img.networks import Generator
 
@@ -56,6 +56,11 @@ class Translator:
         if chosen not in found:
             raise ConfigError(f"direction: {path} translates {' and '.join(found)}, not {chosen}")
         name = found[chosen]
+        channels = model.specs[name].in_channels, model.specs[name].out_channels
+        if channels != (3, 3):
+            raise ModelFileError(
+                f"{path}: translates {channels[0]} channels to {channels[1]}; pictures have 3"
+            )
         return cls(model.generator(name), model.specs[name], resolve_device(device))
 
     def translate(self, picture: Picture) -> Picture:

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 PaddingName = Literal["reflect", "replicate", "zero"]
@@ -14,6 +15,22 @@ MODES: dict[PaddingName, Literal["reflect", "replicate", "zeros"]] = {
     "replicate": "replicate",
     "zero": "zeros",
 }
+
+
+class OutputTanh(nn.Module):
+    """tanh in float32 at least, whatever the network computes in.
+
+    In bfloat16 tanh is exactly 1 from 3.2 on: its gradient there is 0, and a generator that once
+    gets so far never comes back. Nor would bfloat16 give all 256 grey levels near white.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.tanh(at_least_float32(x))
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """The tensor in float32, or in float64 if it is."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def upsampling(

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from img2img.networks.base import GENERATORS, Generator
 from img2img.networks.blocks import (
     InitName,
+    OutputTanh,
     PaddingName,
     UpsampleName,
     initialize,
@@ -92,7 +93,7 @@ class ResnetGenerator(Generator):
         for width in (4 * ngf, 2 * ngf):
             double = upsampling(upsample, width, width // 2, kernel=3, bias=bias, pad=pad)
             layers += [double, make_norm(width // 2), nn.ReLU(inplace=True)]
-        layers += [nn.ReflectionPad2d(3), nn.Conv2d(ngf, out_channels, 7), nn.Tanh()]
+        layers += [nn.ReflectionPad2d(3), nn.Conv2d(ngf, out_channels, 7), OutputTanh()]
         self.model = nn.Sequential(*layers)
         initialize(self, init)
 

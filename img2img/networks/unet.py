@@ -15,6 +15,7 @@ from img2img.networks.base import GENERATORS, Generator
 from img2img.networks.blocks import (
     MODES,
     InitName,
+    OutputTanh,
     PaddingName,
     UpsampleName,
     initialize,
@@ -56,7 +57,7 @@ class UNetLevel(nn.Module):
         up = upsampling(upsample, from_below, outer, kernel=4, bias=bias or self.outermost, pad=pad)
         layers: list[nn.Module]
         if self.outermost:
-            layers = [down, *lower, nn.ReLU(inplace=True), up, nn.Tanh()]
+            layers = [down, *lower, nn.ReLU(inplace=True), up, OutputTanh()]
         else:
             # The innermost map can be one pixel, which has no variance to normalise by.
             down_norm = [] if below is None else [make_norm(inner)]

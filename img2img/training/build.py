@@ -2,18 +2,21 @@
 
 import math
 from collections import Counter
+from collections.abc import Iterator
 from typing import cast
 
 import torch
 
-from img2img.checkpoint import ModelSpec
+from img2img.checkpoint import SCALE_WORTH_SAYING, ModelSpec
 from img2img.config import Component, DataConfig, RunConfig
+from img2img.data.check import Survey
 from img2img.data.loader import resolve_workers
-from img2img.data.sizes import HeightWidth
+from img2img.data.sizes import PUBLISHED_CROP, HeightWidth
 from img2img.devices import resolve_device
 from img2img.errors import ConfigError
 from img2img.losses import OBJECTIVES, build_losses
 from img2img.networks import DISCRIMINATORS, GENERATORS, Generator
+from img2img.training.held_out import MEASURES
 from img2img.training.method import CHANNELS, METHODS, Method
 from img2img.training.optimizers import OPTIMIZERS
 from img2img.training.precision import resolve_precision
@@ -27,6 +30,12 @@ def check_parts(config: RunConfig) -> None:
         ConfigError: a name is unknown, or an argument is or does not fit.
     """
     METHODS.find(Component(name=config.method), "method")
+    resolve_precision(config.precision, resolve_device(config.device))
+    if config.metrics.best not in MEASURES:
+        raise ConfigError(
+            f"metrics.best: no measure is called {config.metrics.best!r};"
+            f" there are: {', '.join(MEASURES)}"
+        )
     GENERATORS.arguments(config.generator, "generator", "in_channels", "out_channels")
     DISCRIMINATORS.arguments(config.discriminator, "discriminator", "in_channels")
     OBJECTIVES.arguments(config.objective, "objective")
@@ -113,6 +122,24 @@ def describe(
         )
         for name, generator in method.generators.items()
     }
+
+
+def data_notices(
+    data: DataConfig, survey: Survey, crop_size: HeightWidth, scale: float
+) -> Iterator[str]:
+    """What a person should know of the sizes before training with them."""
+    usual = sorted(min(size) for size in survey.sizes.elements())[survey.sizes.total() // 2]
+    if data.crop_size == "auto" and min(crop_size) < min(PUBLISHED_CROP, usual // 2):
+        height, width = survey.smallest
+        yield (
+            f"crops are {crop_size[1]} x {crop_size[0]} because the smallest image has"
+            f" {width} x {height} pixels; leave it out, or set data.crop_size"
+        )
+    if not 1 / SCALE_WORTH_SAYING <= scale <= SCALE_WORTH_SAYING:
+        yield (
+            f"images are resized to {100 * scale:.0f} % of their size for training, and the model"
+            " will expect pictures of that scale; data.resize=none trains on crops at full size"
+        )
 
 
 def training_scale(data: DataConfig, sizes: Counter[HeightWidth], load_size: HeightWidth) -> float:

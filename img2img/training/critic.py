@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from img2img.losses import Objective
 from img2img.networks import Discriminator
+from img2img.networks.blocks import at_least_float32
 
 
 class Critic(nn.Module):
@@ -33,13 +34,13 @@ class Critic(nn.Module):
         Returns:
             Three float32 scalars. The logits carry no gradient: they are for the log.
         """
-        fake_logits, real_logits = self._both_logits(fake, real, condition)
+        real_logits, fake_logits = self._both_logits(real, fake, condition)
         losses = [
             self.objective.d_loss(r, f) for r, f in zip(real_logits, fake_logits, strict=True)
         ]
         return _mean(losses), _mean(real_logits).detach(), _mean(fake_logits).detach()
 
-    def g_loss(self, fake: Tensor, real: Tensor, condition: Tensor | None = None) -> Tensor:
+    def g_loss(self, real: Tensor, fake: Tensor, condition: Tensor | None = None) -> Tensor:
         """What the generator of `fake` [N, C, H, W] minimises: a float32 scalar.
 
         The discriminator's own weights take no part in the gradient.
@@ -55,21 +56,21 @@ class Critic(nn.Module):
         return _mean(losses)
 
     def _both_logits(
-        self, fake: Tensor, real: Tensor, condition: Tensor | None
+        self, real: Tensor, fake: Tensor, condition: Tensor | None
     ) -> tuple[list[Tensor], list[Tensor]]:
         """The logits of two batches, in one forward where that changes nothing but the time."""
         if self.discriminator.mixes_images:
             # Fake first, as published: BatchNorm's running averages depend on the order.
-            return self._logits(fake, condition), self._logits(real, condition)
+            fake_logits = self._logits(fake, condition)
+            return self._logits(real, condition), fake_logits
         twice = None if condition is None else torch.cat([condition, condition])
-        scales = [logits.chunk(2) for logits in self._logits(torch.cat([fake, real]), twice)]
+        scales = [logits.chunk(2) for logits in self._logits(torch.cat([real, fake]), twice)]
         return [both[0] for both in scales], [both[1] for both in scales]
 
     def _logits(self, image: Tensor, condition: Tensor | None) -> list[Tensor]:
         """Logits in float32 at least, one [N, 1, h, w] a scale."""
         seen = image if condition is None else torch.cat([condition, image], 1)
-        logits: list[Tensor] = self.discriminator(seen).logits
-        return [each.to(torch.promote_types(each.dtype, torch.float32)) for each in logits]
+        return [at_least_float32(logits) for logits in self.discriminator(seen).logits]
 
 
 def _mean(per_scale: list[Tensor]) -> Tensor:

@@ -48,5 +48,7 @@ class Ema:
         return {} if self.half_life is None else self._modules.state_dict()
 
     def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
-        if self.half_life is not None:
-            self._modules.load_state_dict(state)
+        if self.half_life is None:
+            return
+        # A run that kept no average before starts one from its weights.
+        self._modules.load_state_dict(state or nn.ModuleDict(dict(self.networks)).state_dict())

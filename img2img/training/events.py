@@ -1,6 +1,7 @@
 """What the loop tells those who watch it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,3 +107,51 @@ class Observer:
 
     def closed(self) -> None:
         """The session is over, however it ended."""
+
+
+class Observers(Observer):
+    """Several observers as one: each is told everything, in order."""
+
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        self._observers = list(observers)
+
+    def preparing(self, what: str, done: int, total: int) -> None:
+        for observer in self._observers:
+            observer.preparing(what, done, total)
+
+    def started(self, facts: RunFacts) -> None:
+        for observer in self._observers:
+            observer.started(facts)
+
+    def stepped(self, progress: Progress) -> None:
+        for observer in self._observers:
+            observer.stepped(progress)
+
+    def logged(self, progress: Progress, values: Mapping[str, float]) -> None:
+        for observer in self._observers:
+            observer.logged(progress, values)
+
+    def measured(self, progress: Progress, values: Mapping[str, float]) -> None:
+        for observer in self._observers:
+            observer.measured(progress, values)
+
+    def sampled(self, progress: Progress, sheet: Picture) -> None:
+        for observer in self._observers:
+            observer.sampled(progress, sheet)
+
+    def saved(self, progress: Progress, path: Path) -> None:
+        for observer in self._observers:
+            observer.saved(progress, path)
+
+    def noticed(self, message: str) -> None:
+        for observer in self._observers:
+            observer.noticed(message)
+
+    def ended(self, summary: Summary) -> None:
+        for observer in self._observers:
+            observer.ended(summary)
+
+    def closed(self) -> None:
+        with ExitStack() as stack:  # all of them, also where one fails
+            for observer in reversed(self._observers):
+                stack.callback(observer.closed)

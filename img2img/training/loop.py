@@ -3,8 +3,7 @@
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,14 +13,14 @@ from torch import Tensor
 from img2img.checkpoint import ModelSpec
 from img2img.config import RunConfig
 from img2img.data.loader import Batch
-from img2img.devices import is_out_of_memory, peak_memory
-from img2img.errors import ConfigError, StorageError
+from img2img.devices import is_out_of_memory, peak_memory, synchronize
+from img2img.errors import ConfigError, StorageError, TrainingDiverged
 from img2img.training.ema import Ema
 from img2img.training.events import Observer, Progress, Summary
-from img2img.training.held_out import MEASURES, HeldOut
+from img2img.training.held_out import HeldOut
 from img2img.training.length import planned_steps, steps_in_time
 from img2img.training.method import Method, Phase
-from img2img.training.optimizers import OPTIMIZERS
+from img2img.training.optimizers import OPTIMIZERS, restore
 from img2img.training.precision import Arithmetic, resolve_precision
 from img2img.training.schedule import SCHEDULES, Schedule
 from img2img.training.stopping import StopRequest
@@ -45,7 +44,7 @@ class Trainer:
         images_per_epoch: positions in an epoch.
         held_out: gives the fixed batches that measures and samples are made of; may give none.
         store: where models and states go.
-        observers: told of everything.
+        observer: told of everything.
         stop: asked between steps.
     """
 
@@ -59,7 +58,7 @@ class Trainer:
         images_per_epoch: int,
         held_out: Callable[[], Iterator[Batch]],
         store: Store,
-        observers: Sequence[Observer],
+        observer: Observer,
         stop: StopRequest,
     ) -> None:
         self.method = method
@@ -68,14 +67,9 @@ class Trainer:
         self._batches = batches
         self._images_per_epoch = images_per_epoch
         self._store = store
-        self._observers = observers
+        self._observer = observer
         self._stop = stop
 
-        if config.metrics.best not in MEASURES:
-            raise ConfigError(
-                f"metrics.best: no measure {config.metrics.best!r}; "
-                f"there are: {', '.join(MEASURES)}"
-            )
         self._device = next(method.parameters()).device
         precision = resolve_precision(config.precision, self._device)
         self._optimizers = {
@@ -85,7 +79,7 @@ class Trainer:
                 params=parameters,
                 lr=self._base_rate(name),
             )
-            for name, parameters in method.updates().items()
+            for name, parameters in method.parameter_groups().items()
         }
         self._arithmetic = Arithmetic(method, precision, self._device)
         self._ema = Ema(method.generators, config.ema.half_life)
@@ -94,19 +88,16 @@ class Trainer:
         self._schedule = self._make_schedule()
 
         self.step = 0
+        self.images = 0
+        """Images seen, which is the position of the next one."""
         self._seconds_before = 0.0
-        self._session_started = time.monotonic()
+        self._session_started: float | None = None
         self._ticks: deque[float] = deque(maxlen=PACE_STEPS + 1)
         self._totals: dict[str, Tensor] = {}
         self._totalled = 0
         self._best: float | None = None
         self._saved_step: int | None = None
         self._measures: dict[str, float] = {}
-
-    @property
-    def images(self) -> int:
-        """Images seen, which is the position of the next one."""
-        return self.step * self.config.data.batch_size
 
     def fit(self) -> Summary:
         """Train to the end, one step at least.
@@ -118,14 +109,18 @@ class Trainer:
         self._session_started = time.monotonic()
         self._ticks.append(self._session_started)
         for batch in self._batches(self.images):
-            self._train_on(batch)
+            try:
+                self._train_on(batch)
+            except RuntimeError as error:
+                if is_out_of_memory(error):
+                    raise _unfit(batch, error) from error
+                raise
             if self.finished:
                 break
             if self._stop.asked():
                 self._pause()
         summary = self.summary()
-        for observer in self._observers:
-            observer.ended(summary)
+        self._observer.ended(summary)
         return summary
 
     def trial(self, batch: Batch) -> tuple[float, int | None]:
@@ -147,8 +142,7 @@ class Trainer:
                     pass
             except (RuntimeError, ValueError) as error:
                 raise _unfit(batch, error) from error
-            if self._device.type == "cuda":
-                torch.cuda.synchronize(self._device)
+            synchronize(self._device)
             seconds = time.perf_counter() - began
         memory = peak_memory(self._device)
         for optimizer in self._optimizers.values():
@@ -162,6 +156,7 @@ class Trainer:
         """All that a resumed run needs to end as this one would."""
         return {
             "step": self.step,
+            "images": self.images,
             "seconds": self._seconds(),
             "best": self._best,
             "measures": self._measures,
@@ -188,9 +183,10 @@ class Trainer:
             ) from None
         self._ema.load_state_dict(state["ema"])
         for name, optimizer in self._optimizers.items():
-            optimizer.load_state_dict(state["optimizers"][name])
+            restore(optimizer, state["optimizers"][name])
         self._arithmetic.load_state_dict(state["precision"])
         self.step = state["step"]
+        self.images = state["images"]
         self._seconds_before = state["seconds"]
         self._best = state["best"]
         self._measures = state["measures"]
@@ -211,13 +207,13 @@ class Trainer:
             self._count(phase)
         self._arithmetic.end_step()
         self.step += 1
+        self.images += len(batch)
         self._totalled += 1
         self._ema.update(self.images, len(batch))
         self._ticks.append(time.monotonic())
         self._fix_length()
         progress = self._progress()
-        for observer in self._observers:
-            observer.stepped(progress)
+        self._observer.stepped(progress)
         self._report(progress)
 
     def _phases(self, batch: Batch) -> Iterator[Phase]:
@@ -254,17 +250,35 @@ class Trainer:
     def _log(self, progress: Progress) -> None:
         if not self._totalled:
             return
-        values = {tag: total.item() / self._totalled for tag, total in self._totals.items()}
+        values = self._averages()
         self._totals, self._totalled = {}, 0
-        for observer in self._observers:
-            observer.logged(progress, values)
+        self._observer.logged(progress, values)
+
+    def _averages(self) -> dict[str, float]:
+        """The mean of each loss and score since the last line of the log.
+
+        Raises:
+            TrainingDiverged: one of them is not finite.
+        """
+        values = {tag: total.item() / self._totalled for tag, total in self._totals.items()}
+        for tag, value in values.items():
+            if not math.isfinite(value):
+                raise TrainingDiverged(
+                    f"step {self.step}: {tag} is {value}: training has diverged; {self._kept()}."
+                    " A lower optimizer.lr or precision fp32 may help"
+                )
+        return values
+
+    def _kept(self) -> str:
+        if self._saved_step is None:
+            return "nothing was saved before"
+        return f"step {self._saved_step} is safe, to go on from with --resume"
 
     def _measure(self, progress: Progress) -> None:
         self._measures = self._held_out.measures()
         if not self._measures:
             return
-        for observer in self._observers:
-            observer.measured(progress, {f"val/{k}": v for k, v in self._measures.items()})
+        self._observer.measured(progress, {f"val/{k}": v for k, v in self._measures.items()})
         value = self._measures[self.config.metrics.best]
         if self._best is None or value < self._best:
             self._best = value
@@ -273,26 +287,24 @@ class Trainer:
     def _sample(self, progress: Progress) -> None:
         sheet = self._held_out.sheet(self.config.samples.count)
         if sheet is not None:
-            for observer in self._observers:
-                observer.sampled(progress, sheet)
+            self._observer.sampled(progress, sheet)
 
     def _save(self, progress: Progress) -> None:
+        if self._totalled:
+            self._averages()  # not over the last good state with one that has diverged
         try:
             self._store.save_model(self.step, self._specs_now(), self._ema.average)
             path = self._store.save_state(self.step, self.state())
         except StorageError as error:
-            kept = "nothing was saved before"
-            if self._saved_step is not None:
-                kept = f"step {self._saved_step} is safe: mend that and go on with --resume"
-            raise StorageError(f"{error}; {kept}") from error
+            raise StorageError(f"{error}; {self._kept()}") from error
         self._saved_step = self.step
-        for observer in self._observers:
-            observer.saved(progress, path)
+        self._observer.saved(progress, path)
 
     def _pause(self) -> None:
         """Save, and end with the error that says why and how to go on."""
         self._save(self._progress())
-        raise self._stop.error(f"step {self.step} is saved; go on with --resume")
+        command = f"img2img train {self.config.method} --output {self._store.folder} --resume"
+        raise self._stop.error(f"step {self.step} is saved; go on with: {command}")
 
     # -- where the run is --------------------------------------------------------------------
 
@@ -306,12 +318,12 @@ class Trainer:
         minutes = self.config.schedule.minutes
         if self.total_steps is not None or minutes is None:
             return
-        step_seconds = [after - before for before, after in pairwise(self._ticks)]
-        self.total_steps = steps_in_time(minutes, self._seconds(), self.step, step_seconds)
+        synchronize(self._device)
+        self.total_steps = steps_in_time(
+            minutes, self._seconds(), self.step, [*self._ticks, time.monotonic()]
+        )
         if self.total_steps is not None:
-            schedule = self.config.schedule.model_copy(
-                update={"steps": self.total_steps, "minutes": None}
-            )
+            schedule = self.config.schedule.model_copy(update={"measured_steps": self.total_steps})
             self.config = self.config.model_copy(update={"schedule": schedule})
             self._store.save_config(self.config)
             self._schedule = self._make_schedule()
@@ -321,7 +333,7 @@ class Trainer:
         total: float | None = None
         if self.total_steps is None:
             total = math.inf  # in minutes, and not yet measured: that is at the very start
-        elif schedule.steps is not None or schedule.total_epochs is not None:
+        elif (schedule.steps, schedule.total_epochs, schedule.minutes) != (None, None, None):
             total = self.total_steps * self.config.data.batch_size
         return SCHEDULES.build(
             schedule,
@@ -337,6 +349,8 @@ class Trainer:
         return rates.lr_d if group == "D" and rates.lr_d is not None else rates.lr
 
     def _seconds(self) -> float:
+        if self._session_started is None:
+            return self._seconds_before
         return self._seconds_before + time.monotonic() - self._session_started
 
     def _specs_now(self) -> dict[str, ModelSpec]:

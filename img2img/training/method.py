@@ -31,7 +31,7 @@ class Phase:
     """
 
     name: str
-    """A key of `Method.updates`."""
+    """A key of `Method.parameter_groups`."""
     terms: Mapping[str, Term]
     scores: Mapping[str, Tensor] = field(default_factory=dict)
     """Scalars worth logging that are not part of the loss."""
@@ -68,7 +68,7 @@ class Method(nn.Module, ABC):
         """The critics by name."""
         return {name: cast(Critic, self.networks[name]) for name in self._groups["D"]}
 
-    def updates(self) -> dict[str, list[nn.Parameter]]:
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         """The weights of each group that is updated together, by an optimizer of its own."""
         return {
             group: [p for name in names for p in self.networks[name].parameters()]

@@ -1,15 +1,19 @@
 """Those who watch a run and keep a record of it in the run folder."""
 
 import json
-from collections.abc import Mapping
+import threading
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from img2img.config import RunConfig
+from img2img.config import read_yaml
 from img2img.errors import ConfigError, StorageError
 from img2img.files import atomic_write, write_text
 from img2img.images import Picture, write_picture
 from img2img.training.events import Observer, Progress, RunFacts, Summary
+from img2img.training.store import Store
 
 
 class JsonLines(Observer):
@@ -38,7 +42,9 @@ class JsonLines(Observer):
 
     def closed(self) -> None:
         if self._file is not None:
-            self._file.close()
+            # Closing writes again what could not be written: that error has been told.
+            with suppress(OSError):
+                self._file.close()
             self._file = None
 
     def _write(self, progress: Progress, values: Mapping[str, Any]) -> None:
@@ -75,28 +81,49 @@ class TensorBoard(Observer):
     def started(self, facts: RunFacts) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
+        # Its writer has a thread, which passes an error on to the next call but prints it too.
+        self._hook_before = threading.excepthook
+        threading.excepthook = _unless_storage_failed
         purge = facts.step + 1 if facts.step else None
-        self._writer = SummaryWriter(str(self.folder), purge_step=purge)
+        with self._told():
+            self._writer = SummaryWriter(str(self.folder), purge_step=purge)
 
     def logged(self, progress: Progress, values: Mapping[str, float]) -> None:
         self.measured(progress, {**values, "lr": progress.lr})
 
     def measured(self, progress: Progress, values: Mapping[str, float]) -> None:
-        for tag, value in values.items():
-            self._writer.add_scalar(tag, value, progress.step)
+        with self._told():
+            for tag, value in values.items():
+                self._writer.add_scalar(tag, value, progress.step)
 
     def sampled(self, progress: Progress, sheet: Picture) -> None:
-        self._writer.add_image("samples", sheet.pixels, progress.step, dataformats="HWC")
+        with self._told():
+            self._writer.add_image("samples", sheet.pixels, progress.step, dataformats="HWC")
 
     def closed(self) -> None:
         if self._writer is not None:
-            self._writer.close()
+            # What could not be written before cannot be written now: that error has been told.
+            with suppress(OSError):
+                self._writer.close()
+            threading.excepthook = self._hook_before
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StorageError(f"cannot write {self.folder}: {error.strerror}") from error
+
+
+def _unless_storage_failed(failure: threading.ExceptHookArgs) -> None:
+    if not isinstance(failure.exc_value, OSError):
+        threading.__excepthook__(failure)
 
 
 class WeightsAndBiases(Observer):
     """Weights & Biases, which needs the extra `[wandb]` and an account."""
 
-    def __init__(self, folder: Path, config: RunConfig) -> None:
+    def __init__(self, store: Store) -> None:
         try:
             import wandb
         except ImportError:
@@ -104,19 +131,25 @@ class WeightsAndBiases(Observer):
                 "metrics.wandb: wandb is not installed: pip install 'img2img-gan[wandb]'"
             ) from None
         self._wandb = wandb
-        self._folder = folder
-        self._config = config
+        self._store = store
         self._run: Any = None
 
     def started(self, facts: RunFacts) -> None:
-        self._run = self._wandb.init(
-            dir=str(self._folder),
-            name=self._folder.name,
-            id=self._folder.name,
-            resume="allow",
-            project="img2img",
-            config=self._config.model_dump(mode="json"),
-        )
+        # A run is known by an id that stays with its folder: the next of that name is another.
+        known = self._store.folder / "wandb-id.txt"
+        if not known.is_file():
+            write_text(known, uuid.uuid4().hex[:12])
+        try:
+            self._run = self._wandb.init(
+                dir=str(self._store.folder),
+                name=self._store.folder.name,
+                id=known.read_text(encoding="utf-8"),
+                resume="allow",
+                project="img2img",
+                config=read_yaml(self._store.config_path),
+            )
+        except self._wandb.Error as error:
+            raise ConfigError(f"metrics.wandb: {error}") from None
 
     def logged(self, progress: Progress, values: Mapping[str, float]) -> None:
         self._run.log({**values, "lr": progress.lr}, step=progress.step)

@@ -1,6 +1,6 @@
 """Optimizers by name."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field
@@ -25,6 +25,17 @@ class Adam(torch.optim.Adam):
         eps: NonNegative = 1e-8,
     ) -> None:
         super().__init__(params, lr=lr, betas=betas, eps=eps, fused=_can_fuse(params))
+
+
+def restore(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Give an optimizer the moments of a saved `state_dict`; rates and betas stay its own."""
+    own = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state["state"], "param_groups": own})
+    for weight, moments in optimizer.state.items():
+        for key, value in moments.items():
+            if value.shape == weight.shape:
+                # Files keep no memory layout, but fused kernels walk weights and moments alike.
+                moments[key] = torch.empty_like(weight).copy_(value)
 
 
 def _can_fuse(params: list[torch.nn.Parameter]) -> bool:

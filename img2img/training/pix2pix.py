@@ -49,7 +49,7 @@ class Pix2Pix(Method):
         loss, real_logit, fake_logit = critic.d_loss(batch.B, fake.detach(), batch.A)
         yield Phase("D", {"D/adv": Term(loss)}, {"D/real": real_logit, "D/fake": fake_logit})
 
-        terms = {"G/adv": Term(critic.g_loss(fake, batch.B, batch.A))}
+        terms = {"G/adv": Term(critic.g_loss(batch.B, fake, batch.A))}
         for name, distance in self.reconstruction.items():
             terms[f"G/{name}"] = Term(distance(fake, batch.B).mean(), distance.weight)
         yield Phase("G", terms)

@@ -18,8 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from img2img.errors import ConfigError
-from img2img.networks import Discriminator, Generator
-from img2img.networks.norms import BatchNorm2d, InstanceNorm2d
+from img2img.networks import Discriminator, DiscriminatorOutput, Generator
 from img2img.training.method import Method, Phase
 
 PrecisionName = Literal["fp32", "bf16", "fp16"]
@@ -62,7 +61,7 @@ class Arithmetic:
         """The method to take phases from."""
         if low:
             _use_channels_last(self.method)
-        groups, working_groups = method.updates(), self.method.updates()
+        groups, working_groups = method.parameter_groups(), self.method.parameter_groups()
         self._copies = {
             name: [
                 (master, working)
@@ -83,8 +82,10 @@ class Arithmetic:
         """Put the gradients of the phase's loss into the float32 networks."""
         torch.autograd.backward(self._scaler.scale(phase.loss()))
         for master, working in self._copies[phase.name]:
-            master.grad = None if working.grad is None else working.grad.float()
-            working.grad = None
+            if working.grad is not None:
+                # In the master's own memory layout: fused optimizers walk both side by side.
+                master.grad = torch.empty_like(master).copy_(working.grad)
+                working.grad = None
 
     def step(self, name: str, optimizer: torch.optim.Optimizer) -> None:
         """Make one group's update and forget its gradients."""
@@ -113,22 +114,23 @@ class Arithmetic:
 
 
 def _working_copy(method: Method, dtype: torch.dtype) -> Method:
-    """A method whose layers are copies in `dtype`, but for normalisation, which it shares.
+    """A method whose weights are copies in `dtype`, but for normalisation, which it shares.
 
     Networks take and give float32, so that losses stay in float32.
     """
     working = copy.deepcopy(method, {id(m): m for m in method.modules() if _is_norm(m)})
     for module in working.modules():
-        if not list(module.children()) and not _is_norm(module):
-            module.to(dtype)
-        elif isinstance(module, Generator | Discriminator):
+        if not _is_norm(module):
+            for weight in module.parameters(recurse=False):
+                weight.data = weight.data.to(dtype)
+        if isinstance(module, Generator | Discriminator):
             module.register_forward_pre_hook(partial(_cast_inputs, dtype))
             module.register_forward_hook(_cast_output)
     return working
 
 
 def _is_norm(module: nn.Module) -> bool:
-    return isinstance(module, BatchNorm2d | InstanceNorm2d)
+    return isinstance(module, nn.BatchNorm2d | nn.InstanceNorm2d | nn.GroupNorm | nn.LayerNorm)
 
 
 def _use_channels_last(method: Method) -> None:
@@ -137,7 +139,7 @@ def _use_channels_last(method: Method) -> None:
     InstanceNorm leaves that layout, and on a CPU its way back and forth costs more than is won.
     """
     for network in method.networks.values():
-        if not any(isinstance(module, InstanceNorm2d) for module in network.modules()):
+        if not any(isinstance(module, nn.InstanceNorm2d) for module in network.modules()):
             network.to(memory_format=torch.channels_last)
 
 
@@ -146,7 +148,10 @@ def _cast_inputs(dtype: torch.dtype, _: nn.Module, inputs: tuple[Tensor, ...]) -
 
 
 def _cast_output(_: nn.Module, __: Any, output: Any) -> Any:
-    return output.float() if isinstance(output, Tensor) else output
+    if isinstance(output, DiscriminatorOutput):
+        logits, features = ([x.float() for x in each] for each in (output.logits, output.features))
+        return DiscriminatorOutput(logits, features)
+    return output.float()
 
 
 def _cpu_multiplies_bfloat16() -> bool:

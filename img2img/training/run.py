@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,11 +12,18 @@ from img2img.data.augment import PairTransform
 from img2img.data.check import Survey, check_pairs
 from img2img.data.loader import Batch, PairedDataset, batches, held_out_batches, resolve_workers
 from img2img.data.paired import PairedData, find_pairs
-from img2img.data.problems import refusal, usable
-from img2img.data.sizes import resolve_sizes
+from img2img.data.problems import refusal
+from img2img.data.sizes import HeightWidth, resolve_sizes
 from img2img.errors import DataError, some_names
-from img2img.training.build import build_method, check_parts, describe, resolve, training_scale
-from img2img.training.events import Observer, RunFacts, Summary
+from img2img.training.build import (
+    build_method,
+    check_parts,
+    data_notices,
+    describe,
+    resolve,
+    training_scale,
+)
+from img2img.training.events import Observer, Observers, RunFacts, Summary
 from img2img.training.loop import Trainer
 from img2img.training.observers import (
     JsonLines,
@@ -53,16 +59,18 @@ def train(
     """
     store = Store(output, config.checkpoint.keep)
     store.open(resume)
-    check_parts(config)
-    found, survey = _look_at_data(config, observers)
-    load_size, crop_size = resolve_sizes(config.data, survey.smallest)
-    config = resolve(config, load_size, crop_size)
-    everyone = [*observers, *_recorders(config, store)]
+    observer = Observers([*observers, *_recorders(config, store)])
     stop = StopRequest(stop_after)
     try:
+        check_parts(config)
+        found, survey = _look_at_data(config, observer)
+        load_size, crop_size = resolve_sizes(config.data, survey.smallest)
+        scale = training_scale(config.data, survey.sizes, load_size)
+        for notice in data_notices(config.data, survey, crop_size, scale):
+            observer.noticed(notice)
+        config = resolve(config, load_size, crop_size)
         torch.manual_seed(config.seed)
         method = build_method(config, crop_size)
-        scale = training_scale(config.data, survey.sizes, load_size)
         transform = PairTransform(config.data, load_size, crop_size)
         direction = config.data.direction
         dataset = PairedDataset(
@@ -71,7 +79,7 @@ def train(
             config.seed,
             direction=direction,
             cache=config.data.cache,
-            progress=partial(_prepared, everyone, "reading images"),
+            progress=partial(observer.preparing, "reading images"),
         )
         trainer = Trainer(
             method,
@@ -81,46 +89,41 @@ def train(
             images_per_epoch=len(dataset),
             held_out=partial(held_out_batches, found.held_out, transform, direction),
             store=store,
-            observers=everyone,
+            observer=observer,
             stop=stop,
         )
-        state = store.newest_state(partial(_noticed, everyone)) if resume else None
+        state = store.newest_state(observer.noticed) if resume else None
         if state is not None:
             trainer.load_state(state)
         if trainer.finished:
-            _noticed(everyone, f"{output} is finished: step {trainer.step} was its last")
+            observer.noticed(f"{output} is finished: step {trainer.step} was its last")
             return trainer.summary()
+        observer.preparing("trying a step", 0, 1)
+        trial = trainer.trial(next(batches(dataset, config.data.batch_size, trainer.images)))
+        observer.preparing("trying a step", 1, 1)
         store.save_config(config)
-        first_batch = next(batches(dataset, config.data.batch_size, trainer.images))
-        _prepared(everyone, "trying a step", 0, 1)
-        facts = _facts(config, output, found, trainer, first_batch)
-        _prepared(everyone, "trying a step", 1, 1)
-        for observer in everyone:
-            observer.started(facts)
+        shown_load = None if config.data.resize == "none" else load_size
+        observer.started(_facts(config, output, found, trainer, trial, shown_load, crop_size))
         with stop_on_signals(stop):
             return trainer.fit()
     finally:
-        for observer in everyone:
-            observer.closed()
+        observer.closed()
 
 
-def _look_at_data(config: RunConfig, observers: Sequence[Observer]) -> tuple[PairedData, Survey]:
+def _look_at_data(config: RunConfig, observer: Observer) -> tuple[PairedData, Survey]:
     """Find and decode all pairs; refuse, or leave out and say so, what cannot be used."""
     found = find_pairs(config.data, config.seed)
     survey = check_pairs(
-        found.train + found.held_out, partial(_prepared, observers, "checking images")
+        found.train + found.held_out, partial(observer.preparing, "checking images")
     )
     problems = found.problems + survey.problems
     if problems and not config.data.skip_bad:
         raise refusal(problems)
     if problems:
-        names = some_names([problem.name for problem in problems])
-        _noticed(observers, f"left out: {names}")
-    kept = replace(
-        found,
-        train=usable(found.train, survey.problems),
-        held_out=usable(found.held_out, survey.problems),
-    )
+        observer.noticed(f"left out: {some_names([problem.name for problem in problems])}")
+    # Found anew, so that what is held out is chosen among the good ones.
+    bad = {problem.pair for problem in survey.problems if problem.pair is not None}
+    kept = find_pairs(config.data, config.seed, leave_out=bad) if bad else found
     if not kept.train:
         raise DataError(f"{found.layout}: no pair to train on")
     return kept, survey
@@ -143,16 +146,21 @@ def _recorders(config: RunConfig, store: Store) -> list[Observer]:
     if config.metrics.tensorboard:
         recorders.append(TensorBoard(store.folder / "tensorboard"))
     if config.metrics.wandb:
-        recorders.append(WeightsAndBiases(store.folder, config))
+        recorders.append(WeightsAndBiases(store))
     return recorders
 
 
 def _facts(
-    config: RunConfig, output: Path, found: PairedData, trainer: Trainer, batch: Batch
+    config: RunConfig,
+    output: Path,
+    found: PairedData,
+    trainer: Trainer,
+    trial: tuple[float, int | None],
+    load_size: HeightWidth | None,
+    crop_size: HeightWidth,
 ) -> RunFacts:
-    """What there is to say before the first step, after a trial on a batch."""
-    load_size, crop_size = resolve_sizes(config.data, (0, 0))
-    seconds, memory = trainer.trial(batch)
+    """What there is to say before the first step, after a trial."""
+    step_seconds, memory = trial
     method = trainer.method
     weights = {
         name: 4 * sum(p.numel() for p in network.parameters())
@@ -171,25 +179,15 @@ def _facts(
         train_images=len(found.train),
         held_out_images=len(found.held_out),
         batch_size=config.data.batch_size,
-        load_size=None if config.data.resize == "none" else load_size,
+        load_size=load_size,
         crop_size=crop_size,
         parameters={name: size // 4 for name, size in weights.items()},
         step=trainer.step,
         total_steps=trainer.total_steps,
         minutes=config.schedule.minutes,
-        step_seconds=seconds,
+        step_seconds=step_seconds,
         memory_bytes=memory,
         # The newest is written before the oldest goes; `model` and `best` are copies.
         disk_bytes=(config.checkpoint.keep + 3) * model + (STATES_KEPT + 1) * state,
         free_disk_bytes=shutil.disk_usage(folder).free,
     )
-
-
-def _noticed(observers: Sequence[Observer], message: str) -> None:
-    for observer in observers:
-        observer.noticed(message)
-
-
-def _prepared(observers: Sequence[Observer], what: str, done: int, total: int) -> None:
-    for observer in observers:
-        observer.preparing(what, done, total)

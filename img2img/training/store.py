@@ -42,7 +42,7 @@ class Store:
         self.checkpoints = folder / "checkpoints"
 
     def open(self, resume: bool) -> None:
-        """Make the folder, and refuse one with something in it unless it is to be resumed.
+        """Refuse a folder with something in it, unless it is to be resumed.
 
         Raises:
             ConfigError: the folder is not empty, or is a file.

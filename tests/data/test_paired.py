@@ -10,7 +10,7 @@ from PIL import Image
 from img2img.config import DataConfig
 from img2img.data.check import check_data, check_pairs
 from img2img.data.paired import PairedData, find_pairs
-from img2img.data.problems import refusal, usable
+from img2img.data.problems import refusal
 from img2img.data.sizes import resolve_sizes
 from img2img.errors import ConfigError, DataError, ImageError
 
@@ -211,13 +211,14 @@ class TestCheck:
         assert report.survey.smallest == report.survey.largest == (48, 40)
         assert report.survey.formats == {"8-bit": 6}
 
-    def test_usable(self, pairs_folder: Path, make_image: MakeImage) -> None:
+    def test_left_out(self, pairs_folder: Path, make_image: MakeImage) -> None:
         make_image("pairs/B/2.png", (8, 8))
         pairs = found(pairs_folder, holdout="none").train
         problems = check_pairs(pairs).problems
-        assert [pair.name for pair in usable(pairs, problems)] == [
-            f"A/{n}" for n in (0, 1, 3, 4, 5)
-        ]
+        bad = {problem.pair for problem in problems if problem.pair is not None}
+        data = DataConfig(root=pairs_folder, holdout="none")
+        good = find_pairs(data, seed=0, leave_out=bad).train
+        assert [pair.name for pair in good] == [f"A/{n}" for n in (0, 1, 3, 4, 5)]
         with pytest.raises(ImageError, match=r"B/2\.png: 8 x 8"):
             pairs[2].read()
 

@@ -99,7 +99,6 @@ def test_refusals(tiny_run: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["toaster", "xpu", "cuda:", "cpu:x", ""])
-@pytest.mark.xfail(strict=True, reason="only `--device` of training is checked for its form")
 def test_no_device_of_that_name(tiny_run: Path, name: str) -> None:
     with pytest.raises(ConfigError, match="device"):
         Translator.load(tiny_run, device=name)

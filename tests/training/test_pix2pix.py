@@ -104,7 +104,7 @@ def train(
         images_per_epoch=images_per_epoch,
         held_out=lambda: iter(()),
         store=Store(folder),
-        observers=[log],
+        observer=log,
         stop=StopRequest(),
     )
     trainer.fit()
@@ -529,7 +529,7 @@ def test_real_logits_for_g_where_the_objective_wants_them(tmp_path: Path) -> Non
 
 def test_phases_keep_to_their_own_networks() -> None:
     method = hand_method()
-    groups = method.updates()
+    groups = method.parameter_groups()
     phases = method.phases(hand_batch())
 
     d_phase = next(phases)
@@ -569,7 +569,9 @@ def test_an_image_counts_the_same_in_any_batch() -> None:
         for phase in method.phases(each):
             method.zero_grad(set_to_none=True)
             phase.loss().backward()  # type: ignore[no-untyped-call]
-            found += [p.grad.clone() for p in method.updates()[phase.name] if p.grad is not None]
+            found += [
+                p.grad.clone() for p in method.parameter_groups()[phase.name] if p.grad is not None
+            ]
         return found
 
     halves = [gradients(batch(whole.A[n : n + 1], whole.B[n : n + 1])) for n in range(2)]
@@ -683,7 +685,7 @@ def trainer_for(method: Method, config: RunConfig, folder: Path, log: Log, **giv
         "images_per_epoch": 100,
         "held_out": lambda: iter(()),
         "store": Store(folder),
-        "observers": [log],
+        "observer": log,
         "stop": StopRequest(),
     }
     return Trainer(method, {"G": spec()}, config, **(arguments | given))

@@ -16,7 +16,7 @@ from img2img.networks.resnet import ResnetGenerator
 from img2img.networks.unet import UNetGenerator
 from img2img.training.critic import Critic
 from img2img.training.pix2pix import Pix2Pix
-from img2img.training.precision import Arithmetic, resolve_precision
+from img2img.training.precision import Arithmetic, PrecisionName, resolve_precision
 
 CPU = torch.device("cpu")
 
@@ -169,14 +169,35 @@ def test_gradients_reach_the_masters(method: Pix2Pix, batch: Batch) -> None:
         assert b.norm() == pytest.approx(a.norm().item(), rel=0.05)
 
 
+def test_fused_updates_are_those_of_float32(method: Pix2Pix, batch: Batch) -> None:
+    """Fused optimizers read weights and gradients in order of memory: the layouts must agree."""
+    moves = []
+    precisions: tuple[PrecisionName, ...] = ("fp32", "bf16")
+    for precision in precisions:
+        twin = copy.deepcopy(method)
+        arithmetic = Arithmetic(twin, precision, CPU)
+        for phase in arithmetic.method.phases(batch):
+            arithmetic.backward(phase)
+            for weight in twin.parameter_groups()[phase.name]:
+                assert weight.grad is not None
+                assert weight.grad.stride() == weight.stride()
+            fused = torch.optim.SGD(twin.parameter_groups()[phase.name], 1e-3, fused=True)
+            arithmetic.step(phase.name, fused)
+        pairs = zip(twin.parameters(), method.parameters(), strict=True)
+        moves.append(torch.cat([(after - before).flatten() for after, before in pairs]))
+    assert torch.cosine_similarity(moves[0], moves[1], dim=0) > 0.99
+
+
 def test_working_copies_follow_each_update(method: Pix2Pix, batch: Batch) -> None:
     arithmetic = bf16(method)
-    optimizers = {name: torch.optim.Adam(group, 0.01) for name, group in method.updates().items()}
+    optimizers = {
+        name: torch.optim.Adam(group, 0.01) for name, group in method.parameter_groups().items()
+    }
     before = {key: value.clone() for key, value in method.state_dict().items()}
     for phase in arithmetic.method.phases(batch):
         arithmetic.backward(phase)
         arithmetic.step(phase.name, optimizers[phase.name])
-        assert all(p.grad is None for p in method.updates()[phase.name])
+        assert all(p.grad is None for p in method.parameter_groups()[phase.name])
         changed = method.generators["G"] if phase.name == "G" else method.critics["D"]
         working = arithmetic.method.networks[phase.name]
         for master, copied in zip(convolutions(changed), convolutions(working), strict=True):
@@ -195,7 +216,7 @@ def test_working_copies_follow_each_update(method: Pix2Pix, batch: Batch) -> Non
 def test_small_updates_are_not_lost(method: Pix2Pix) -> None:
     """Weights change by less than bfloat16 can tell from them; the float32 ones add it up."""
     arithmetic = bf16(method)
-    optimizer = torch.optim.SGD(method.updates()["G"], 1.0)
+    optimizer = torch.optim.SGD(method.parameter_groups()["G"], 1.0)
     weight = convolutions(method.generators["G"])[0].weight
     start = weight.detach().clone()
     for _ in range(8):

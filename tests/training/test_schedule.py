@@ -105,6 +105,11 @@ def test_every_schedule_is_a_factor(part: Part[Any], total: int | None) -> None:
         assert 0 <= rule.factor(images) <= 1
 
 
+def every_tenth(steps: int) -> list[float]:
+    """When steps of 0.1 s end, and when the first began."""
+    return [0.1 * step for step in range(steps + 1)]
+
+
 class TestLength:
     def test_epochs(self) -> None:
         published = ScheduleConfig()
@@ -118,16 +123,17 @@ class TestLength:
         assert planned_steps(ScheduleConfig(minutes=2), 400, 1) is None
 
     def test_minutes_wait_for_a_pace(self) -> None:
-        pace = [0.1] * (CALIBRATION_STEPS - 1)
-        assert steps_in_time(10, 40, len(pace), pace) is None
-        # Enough steps, but 2 s are too small a share of 10 minutes.
-        assert steps_in_time(10, 2, 20, [0.1] * 20) is None
+        ticks = every_tenth(CALIBRATION_STEPS - 1)
+        assert steps_in_time(10, 40, CALIBRATION_STEPS - 1, ticks) is None
+        # Enough steps, but 3 s are too small a share of 10 minutes.
+        assert steps_in_time(10, 3, 30, every_tenth(30)) is None
 
     def test_minutes_become_steps(self) -> None:
         # 40 s spent, 560 left, at 0.1 s a step.
-        assert steps_in_time(10, 40, 300, [0.1] * 50) == 300 + 5600
+        assert steps_in_time(10, 40, 300, every_tenth(50)) == pytest.approx(300 + 5600, abs=1)
         # One slow step at the start does not count.
-        assert steps_in_time(10, 40, 300, [30.0, *[0.1] * 50]) == 300 + 5600
+        ticks = [-30.0, *every_tenth(50)]
+        assert steps_in_time(10, 40, 300, ticks) == pytest.approx(300 + 5600, abs=1)
 
     def test_time_is_up_before_there_is_a_pace(self) -> None:
-        assert steps_in_time(1, 61, 3, [20.0, 20.0, 20.0]) == 3
+        assert steps_in_time(1, 61, 3, [0.0, 20.0, 40.0, 60.0]) == 3

@@ -260,3 +260,16 @@ def test_a_crop_larger_than_the_image(resize: str) -> None:
     data = DataConfig.model_validate({"load_size": 100, "crop_size": 128, "resize": resize})
     with pytest.raises(ConfigError, match=r"data\.crop_size"):
         resolve_sizes(data, (300, 300))
+
+
+def test_two_folders_of_other_names_are_not_cut_in_half(make_image: MakeImage) -> None:
+    make_image("pairs/sketches/1.png", (8, 8))
+    root = make_image("pairs/finished/1.png", (8, 8)).parents[1]
+    with pytest.raises(DataError, match=r"finished/ and sketches/: name them A and B"):
+        found(root)
+
+
+def test_accents_match_however_they_are_written(tmp_path: Path, make_image: MakeImage) -> None:
+    make_image("A/caf\u00e9.png", (8, 8))
+    make_image("B/cafe\u0301.png", (8, 8))
+    assert len(found(tmp_path, holdout="none").train) == 1

@@ -1,0 +1,49 @@
+"""What is said of the data's sizes before training."""
+
+from collections import Counter
+
+import pytest
+
+from img2img.config import DataConfig
+from img2img.data.check import Survey
+from img2img.training.build import data_notices, training_scale
+
+
+@pytest.mark.parametrize(
+    ("data", "sizes", "load", "scale"),
+    [
+        ({}, {(256, 256): 3}, (286, 286), 286 / 256),
+        ({}, {(572, 143): 1}, (286, 286), 1.0),
+        ({}, {(572, 572): 1, (143, 143): 3}, (286, 286), (0.5 + 3 * 2) / 4),
+        ({"resize": "fit"}, {(572, 1000): 1}, (286, 286), 0.5),
+        ({"resize": "none"}, {(572, 1000): 1}, (286, 286), 1.0),
+    ],
+)
+def test_scale(
+    data: dict[str, str],
+    sizes: dict[tuple[int, int], int],
+    load: tuple[int, int],
+    scale: float,
+) -> None:
+    found = training_scale(DataConfig.model_validate(data), Counter(sizes), load)
+    assert found == pytest.approx(scale)
+
+
+def notices(sizes: dict[tuple[int, int], int], crop: int, scale: float = 1.0) -> list[str]:
+    survey = Survey(Counter(sizes), Counter(), [])
+    return list(data_notices(DataConfig(), survey, (crop, crop), scale))
+
+
+def test_nothing_to_say_of_usual_data() -> None:
+    assert notices({(256, 256): 5, (300, 280): 2}, 256, 1.1) == []
+    assert notices({(128, 128): 5}, 128) == []
+
+
+def test_one_small_image_among_large_ones() -> None:
+    (notice,) = notices({(600, 800): 300, (40, 50): 1}, 32)
+    assert notice.startswith("crops are 32 x 32 because the smallest image has 50 x 40 pixels")
+
+
+def test_another_scale_than_the_files() -> None:
+    (notice,) = notices({(4000, 4000): 5}, 256, 0.07)
+    assert "7 % of their size" in notice

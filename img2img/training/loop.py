@@ -371,12 +371,13 @@ class Trainer:
 
     def summary(self) -> Summary:
         """What has come of the run so far."""
+        seconds = self._seconds()
         return Summary(
             output=self._store.folder,
             steps=self.step,
             images=self.images,
-            seconds=self._seconds(),
-            images_per_second=self.images / max(self._seconds(), 1e-9),
+            seconds=seconds,
+            images_per_second=self.images / max(seconds, 1e-9),
             device=str(self._device),
             precision=self.config.precision,
             measures=self._measures,

@@ -10,6 +10,7 @@ import re
 import struct
 import warnings
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,6 +35,9 @@ MAX_PIXELS = 512 * 2**20
 
 READABLE = ".png .jpg .jpeg .jfif .webp .tif .tiff .bmp .gif .ppm .pgm .pnm .avif"  # fmt: skip
 IMAGE_SUFFIXES = frozenset(READABLE.split())
+# Pictures too, but of kinds that are not read: so that a person hears of what is passed over.
+UNREADABLE = ".heic .heif .jxl .jp2 .tga .psd .svg .exr .hdr .dng .cr2 .cr3 .nef .arw .raf"
+UNREADABLE_SUFFIXES = frozenset(UNREADABLE.split())
 
 # Pillow's own bound is global and lower, and it warns well below it; `read_picture` checks ours.
 Image.MAX_IMAGE_PIXELS = max(MAX_PIXELS, Image.MAX_IMAGE_PIXELS or 0)
@@ -90,7 +94,14 @@ def list_images(folder: Path) -> list[Path]:
     Hidden files and folders and the `__MACOSX` folders of archives are passed over. Linked folders
     are followed.
     """
-    return sorted(_walk(folder, set()), key=lambda path: natural_key(path.as_posix()))
+    found = [path for path in _walk(folder, set()) if path.suffix.lower() in IMAGE_SUFFIXES]
+    return sorted(found, key=lambda path: natural_key(path.as_posix()))
+
+
+def count_unreadable(folder: Path) -> Counter[str]:
+    """How many files under `folder` are pictures of a kind that is not read, by suffix."""
+    suffixes = (path.suffix.lower() for path in _walk(folder, set()))
+    return Counter(suffix for suffix in suffixes if suffix in UNREADABLE_SUFFIXES)
 
 
 def natural_key(name: str) -> list[tuple[int, str]]:
@@ -102,6 +113,7 @@ def natural_key(name: str) -> list[tuple[int, str]]:
 
 
 def _walk(folder: Path, above: set[Path]) -> Iterator[Path]:
+    """All files but hidden ones."""
     real = folder.resolve()
     if real in above:  # a link to a folder that it lies in
         return
@@ -112,7 +124,7 @@ def _walk(folder: Path, above: set[Path]) -> Iterator[Path]:
             path = folder / entry.name
             if entry.is_dir():
                 yield from _walk(path, above | {real})
-            elif path.suffix.lower() in IMAGE_SUFFIXES:
+            else:
                 yield path
 
 

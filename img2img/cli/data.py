@@ -43,6 +43,7 @@ def check(
                 "held_out": report.held_out,
                 "sizes": sizes,
                 "formats": dict(report.survey.formats),
+                "passed_over": dict(report.passed_over),
                 "problems": [
                     {"kind": p.kind, "name": p.name, "message": p.message} for p in report.problems
                 ],
@@ -53,6 +54,9 @@ def check(
         _say("pairs", f"{report.train} to train, {report.held_out} held out")
         _say("sizes", ", ".join(f"{size} ({n})" for size, n in list(sizes.items())[:8]))
         _say("formats", ", ".join(f"{f} ({n})" for f, n in report.survey.formats.most_common()))
+        if report.passed_over:
+            unread = ", ".join(f"{s} ({n})" for s, n in report.passed_over.items())
+            _say("not read", f"{unread}; convert them to PNG, JPEG or TIFF")
         _say("problems", str(len(report.problems)))
     for problem in report.problems:
         error_console.print(f"{problem.kind}: {problem.message}", markup=False, soft_wrap=True)

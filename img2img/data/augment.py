@@ -21,7 +21,7 @@ from albumentations.augmentations.dropout.transforms import BaseDropout
 from PIL import Image
 from pydantic import ValidationError
 
-from img2img.config import Component, DataConfig, nearest
+from img2img.config import AugmentConfig, Component, DataConfig, nearest
 from img2img.data.sizes import HeightWidth
 from img2img.errors import ConfigError
 from img2img.images import Pixels
@@ -188,15 +188,26 @@ def _catalogue() -> dict[str, Any]:
     }
 
 
-def _build(section: Component, path: str, example: HeightWidth) -> Any:
-    """One transform, tried once on a picture of the size that it will meet."""
+def check_names(augment: AugmentConfig) -> None:
+    """Look up every transform and argument that a configuration names.
+
+    Raises:
+        ConfigError: Albumentations has none of that name.
+    """
+    for path in ("geometry", "color"):
+        for index, section in enumerate(getattr(augment, path)):
+            _find(section, f"data.augment.{path}.{index}")
+
+
+def _find(section: Component, path: str) -> type:
+    """The class of a transform, which has the arguments that are given."""
     catalogue = _catalogue()
     if section.name not in catalogue:
         raise ConfigError(
             f"{path}.name: Albumentations has no transform {section.name!r}"
             f"{nearest(section.name, catalogue)}"
         )
-    transform_class = catalogue[section.name]
+    transform_class: type = catalogue[section.name]
     known = _arguments(transform_class)
     for argument in section.arguments:
         if argument not in known:
@@ -204,6 +215,12 @@ def _build(section: Component, path: str, example: HeightWidth) -> Any:
                 f"{path}.{argument}: {section.name} has no such argument"
                 f"{nearest(argument, known)}; it takes: {', '.join(known)}"
             )
+    return transform_class
+
+
+def _build(section: Component, path: str, example: HeightWidth) -> Any:
+    """One transform, tried once on a picture of the size that it will meet."""
+    transform_class = _find(section, path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # advice to name another transform

@@ -12,7 +12,7 @@ from img2img.data.problems import Problem
 from img2img.data.sizes import HeightWidth
 from img2img.data.sources import CountProgress, Pair
 from img2img.errors import ImageError
-from img2img.images import Picture
+from img2img.images import Picture, count_unreadable
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,18 @@ class Survey:
 
 @dataclass(frozen=True)
 class DataReport:
-    """All there is to say about a data set; see `check_data`."""
+    """All there is to say about a data set; see `check_data`.
+
+    Attributes:
+        passed_over: how many pictures there are of kinds that are not read, by suffix.
+    """
 
     layout: str
     train: int
     held_out: int
     survey: Survey
     problems: list[Problem]
+    passed_over: Counter[str]
 
 
 def check_data(data: DataConfig, seed: int, progress: CountProgress | None = None) -> DataReport:
@@ -62,7 +67,15 @@ def check_data(data: DataConfig, seed: int, progress: CountProgress | None = Non
     found = find_pairs(data, seed)
     survey = check_pairs(found.train + found.held_out, progress)
     problems = found.problems + survey.problems
-    return DataReport(found.layout, len(found.train), len(found.held_out), survey, problems)
+    return DataReport(
+        found.layout, len(found.train), len(found.held_out), survey, problems, passed_over(data)
+    )
+
+
+def passed_over(data: DataConfig) -> Counter[str]:
+    """How many pictures of kinds that are not read lie among the data, by suffix."""
+    folders = [path for path in (data.root, data.root_a, data.root_b) if path is not None]
+    return sum((count_unreadable(folder) for folder in folders), Counter())
 
 
 def check_pairs(pairs: Sequence[Pair], progress: CountProgress | None = None) -> Survey:

@@ -9,6 +9,7 @@ import torch
 
 from img2img.checkpoint import SCALE_WORTH_SAYING, ModelSpec
 from img2img.config import Component, DataConfig, RunConfig
+from img2img.data.augment import check_names
 from img2img.data.check import Survey
 from img2img.data.loader import resolve_workers
 from img2img.data.sizes import PUBLISHED_CROP, HeightWidth
@@ -36,6 +37,7 @@ def check_parts(config: RunConfig) -> None:
             f"metrics.best: no measure is called {config.metrics.best!r};"
             f" there are: {', '.join(MEASURES)}"
         )
+    check_names(config.data.augment)
     GENERATORS.arguments(config.generator, "generator", "in_channels", "out_channels")
     DISCRIMINATORS.arguments(config.discriminator, "discriminator", "in_channels")
     OBJECTIVES.arguments(config.objective, "objective")

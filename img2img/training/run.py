@@ -9,7 +9,7 @@ import torch
 
 from img2img.config import RunConfig
 from img2img.data.augment import PairTransform
-from img2img.data.check import Survey, check_pairs
+from img2img.data.check import Survey, check_pairs, passed_over
 from img2img.data.loader import Batch, PairedDataset, batches, held_out_batches, resolve_workers
 from img2img.data.paired import PairedData, find_pairs
 from img2img.data.problems import refusal
@@ -121,6 +121,9 @@ def _look_at_data(config: RunConfig, observer: Observer) -> tuple[PairedData, Su
         raise refusal(problems)
     if problems:
         observer.noticed(f"left out: {some_names([problem.name for problem in problems])}")
+    if unread := passed_over(config.data):
+        kinds = ", ".join(f"{suffix} ({count})" for suffix, count in unread.items())
+        observer.noticed(f"passed over, as their kinds are not read: {kinds}")
     # Found anew, so that what is held out is chosen among the good ones.
     bad = {problem.pair for problem in survey.problems if problem.pair is not None}
     kept = find_pairs(config.data, config.seed, leave_out=bad) if bad else found

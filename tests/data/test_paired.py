@@ -273,3 +273,12 @@ def test_accents_match_however_they_are_written(tmp_path: Path, make_image: Make
     make_image("A/caf\u00e9.png", (8, 8))
     make_image("B/cafe\u0301.png", (8, 8))
     assert len(found(tmp_path, holdout="none").train) == 1
+
+
+def test_pictures_of_kinds_that_are_not_read_are_counted(pairs_folder: Path) -> None:
+    for name in ("A/x.heic", "B/x.HEIC", "A/deep/y.psd", "A/notes.txt", "A/.hidden.heic"):
+        (pairs_folder / name).parent.mkdir(exist_ok=True)
+        (pairs_folder / name).touch()
+    report = check_data(DataConfig(root=pairs_folder), seed=0)
+    assert report.passed_over == {".heic": 2, ".psd": 1}
+    assert report.problems == []

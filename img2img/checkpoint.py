@@ -60,7 +60,7 @@ class ModelSpec(BaseModel):
     )
     crop_size: tuple[int, int] = Field(description="height and width it was trained on, in pixels")
     scale: float = Field(
-        gt=0, description="pixels of a training image to a pixel of its file; 1 is native"
+        gt=0, le=1000, description="pixels of a training image to a pixel of its file; 1 is native"
     )
     style_dim: int = Field(
         default=0, ge=0, le=0, description="length of the style vector it takes; 0: none"

@@ -6,7 +6,7 @@ its `name` plus that class's own arguments, which the registry checks when the p
 """
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
@@ -171,7 +171,7 @@ class ScheduleConfig(Component):
             raise ValueError("epochs and decay_epochs are both 0")
         lengths = [k for k in ("steps", "total_epochs", "minutes") if getattr(self, k) is not None]
         if len(lengths) > 1:
-            raise ValueError(f"{' and '.join(lengths)} all set the length: set all but one to null")
+            raise ValueError(f"{' and '.join(lengths)} each set the length: give only one")
         return self
 
 
@@ -280,7 +280,7 @@ def check(tree: Mapping[str, Any]) -> RunConfig:
     try:
         return RunConfig.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError(_explain(error)) from None
+        raise ConfigError(_explain(error, tree)) from None
 
 
 def dump(config: RunConfig) -> str:
@@ -293,8 +293,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML file as a dictionary."""
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {path}: {error}") from None
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"cannot read {path}: not a text file") from None
     tree = _parse(text, str(path)) or {}
     if not isinstance(tree, dict):
         raise ConfigError(f"{path}: expected keys and values, found {type(tree).__name__}")
@@ -381,13 +383,16 @@ def _nested(key: str, value: Any) -> dict[str, Any]:
     return dict(value)
 
 
-def _explain(error: ValidationError) -> str:
+def _explain(error: ValidationError, tree: Mapping[str, Any]) -> str:
     """Each wrong key on a line: its path, what was expected, what was given."""
     reasons: dict[str, list[str]] = {}
     for detail in error.errors():
         path, section = _locate(detail["loc"])
         if detail["type"] == "extra_forbidden":
-            reason = f"unknown key{nearest(path.rpartition('.')[2], section.model_fields)}"
+            word = path.rpartition(".")[2]
+            elsewhere = [key for key in _dotted(tree) if key != path and key.endswith(f".{word}")]
+            hint = f"; did you mean {elsewhere[0]!r}?" if elsewhere else ""
+            reason = f"unknown key{nearest(word, section.model_fields) or hint}"
         elif detail["type"] == "missing":
             reason = "missing"
         else:
@@ -397,6 +402,14 @@ def _explain(error: ValidationError) -> str:
             reason += f" (given: {given!r})"
         reasons.setdefault(path, []).append(reason)
     return "\n".join(f"{path}: {'; or '.join(dict.fromkeys(r))}" for path, r in reasons.items())
+
+
+def _dotted(tree: Mapping[str, Any]) -> Iterator[str]:
+    """The dotted keys of a tree."""
+    for key, value in tree.items():
+        yield str(key)
+        if isinstance(value, Mapping):
+            yield from (f"{key}.{below}" for below in _dotted(value))
 
 
 def _locate(location: tuple[int | str, ...]) -> tuple[str, type[BaseModel]]:

@@ -128,7 +128,7 @@ def _walk(folder: Path, above: set[Path]) -> Iterator[Path]:
                 yield path
 
 
-def read_picture(path: Path) -> Picture:
+def read_picture(path: Path | str) -> Picture:
     """Read an image file of any usual kind as upright RGB.
 
     Grey, palette, 1-bit and CMYK files become RGB (CMYK through its profile, where it has one);
@@ -139,6 +139,7 @@ def read_picture(path: Path) -> Picture:
         ImageError: the file cannot be opened, is no image, is damaged, is larger than `MAX_PIXELS`,
             or holds samples other than 1 to 8 or 16 bit.
     """
+    path = Path(path)
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -283,7 +284,7 @@ def _turned(array: Pixels, orientation: int) -> Pixels:
     return array if turn is None else turn(array)
 
 
-def write_picture(path: Path, picture: Picture, quality: int = 95) -> None:
+def write_picture(path: Path | str, picture: Picture, quality: int = 95) -> None:
     """Write a picture in the format of the path's suffix, atomically.
 
     | suffix | bits | alpha | profile, EXIF |
@@ -300,6 +301,7 @@ def write_picture(path: Path, picture: Picture, quality: int = 95) -> None:
         ImageError: there is no such format, or the picture is too large for it.
         StorageError: the disk refused.
     """
+    path = Path(path)
     encode = _ENCODERS.get(path.suffix.lower())
     if encode is None:
         raise ImageError(
@@ -407,6 +409,24 @@ def _with_alpha(picture: Picture) -> Pixels:
 
 def _opaque(picture: Picture) -> Picture:
     return replace(picture, pixels=picture.composited(), alpha=None)
+
+
+def resized(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """Resize to (height, width) with the published filter, Pillow's antialiased bicubic.
+
+    OpenCV's filter of that name aliases when it shrinks.
+    """
+    if pixels.shape[:2] == size:
+        return pixels
+    height, width = size
+    if pixels.dtype == np.uint8:
+        return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC))
+    planes = [
+        Image.fromarray(plane).resize((width, height), Image.Resampling.BICUBIC)
+        for plane in pixels.astype(np.float32).transpose(2, 0, 1)
+    ]
+    levels: Pixels = np.dstack([np.asarray(plane) for plane in planes])
+    return levels.round().clip(0, 65535).astype(np.uint16)
 
 
 def to_tensor(pixels: Pixels) -> Tensor:

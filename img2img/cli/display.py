@@ -15,7 +15,6 @@ from rich.progress import (
 from rich.progress import (
     Progress as Bar,
 )
-from rich.table import Table
 from rich.text import Text
 
 from img2img.training.events import Observer, Progress, RunFacts, Summary
@@ -53,10 +52,8 @@ class Display(Observer):
                 self._bar.remove_task(self._tasks.pop(what))
 
     def started(self, facts: RunFacts) -> None:
-        table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
         for name, value in _describe(facts):
-            table.add_row(f"[dim]{name}[/]", escape(value))
-        self._console.print(table)
+            self._print(f"{name:12}{value}")
         if facts.disk_bytes > facts.free_disk_bytes:
             self.noticed("the disk may fill up before the end")
 

@@ -24,6 +24,13 @@ def translate(
         Literal["AtoB", "BtoA"] | None, typer.Option(help="Where a model goes both ways: which.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    scale: Annotated[
+        Literal["native", "trained"],
+        typer.Option(
+            help="Translate pictures at their own size, or resized as the training images were "
+            "(the results have the pictures' size either way)."
+        ),
+    ] = "native",
     image_format: Annotated[
         str | None,
         typer.Option("--format", help="Format of the results, e.g. png; by default each file's."),
@@ -41,17 +48,21 @@ def translate(
     translated is named and does not stop the others; the exit status is then 1.
     """
     from img2img.checkpoint import SCALE_WORTH_SAYING
+    from img2img.images import count_unreadable
     from img2img.inference.folder import plan, translate_files
     from img2img.inference.translator import Translator
 
     jobs = plan(source, output, image_format)
-    translator = Translator.load(model, device=device, direction=direction)
-    scale = translator.spec.scale
-    if not 1 / SCALE_WORTH_SAYING <= scale <= SCALE_WORTH_SAYING:
+    translator = Translator.load(model, device=device, direction=direction, scale=scale)
+    trained = translator.spec.scale
+    if scale == "native" and not 1 / SCALE_WORTH_SAYING <= trained <= SCALE_WORTH_SAYING:
         say_note(
-            f"the model was trained on images at {100 * scale:.0f} % of their size; pictures are"
-            " translated at their own, and may look unlike its training"
+            f"the model was trained on images at {100 * trained:.0f} % of their size, and pictures"
+            " are translated at their own; --scale trained may look better"
         )
+    if Path(source).is_dir() and (unread := count_unreadable(Path(source))):
+        kinds = ", ".join(f"{suffix} ({count})" for suffix, count in unread.items())
+        say_note(f"passed over, as their kinds are not read: {kinds}")
     with counting("translating") as progress:
         report = translate_files(translator, jobs, skip_existing=skip_existing, progress=progress)
     if as_json:

@@ -18,13 +18,12 @@ import albumentations
 import numpy as np
 import numpy.typing as npt
 from albumentations.augmentations.dropout.transforms import BaseDropout
-from PIL import Image
 from pydantic import ValidationError
 
 from img2img.config import AugmentConfig, Component, DataConfig, nearest
 from img2img.data.sizes import HeightWidth
 from img2img.errors import ConfigError
-from img2img.images import Pixels
+from img2img.images import Pixels, resized
 
 # Keeps the random numbers of samples apart from other uses of the same seed.
 _SAMPLE = 1
@@ -98,21 +97,6 @@ class PairTransform:
             scale = max(size[0] / height, size[1] / width)
             size = (max(size[0], round(height * scale)), max(size[1], round(width * scale)))
         return resized(pixels, size)
-
-
-def resized(pixels: Pixels, size: HeightWidth) -> Pixels:
-    """Antialiased bicubic resize to (height, width), as published: Pillow's, not OpenCV's."""
-    if pixels.shape[:2] == size:
-        return pixels
-    height, width = size
-    if pixels.dtype == np.uint8:
-        return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC))
-    planes = [
-        Image.fromarray(plane).resize((width, height), Image.Resampling.BICUBIC)
-        for plane in pixels.astype(np.float32).transpose(2, 0, 1)
-    ]
-    levels: Pixels = np.dstack([np.asarray(plane) for plane in planes])
-    return levels.round().clip(0, 65535).astype(np.uint16)
 
 
 def padded(pixels: Pixels, size: HeightWidth) -> Pixels:

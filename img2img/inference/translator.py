@@ -13,8 +13,10 @@ from torch import Tensor
 from img2img.checkpoint import ModelSpec, load_model
 from img2img.devices import is_out_of_memory, resolve_device
 from img2img.errors import ConfigError, ImageError, ModelFileError
-from img2img.images import Picture, to_pixels, to_tensor
+from img2img.images import Picture, resized, to_pixels, to_tensor
 from img2img.networks import Generator
+
+Scale = Literal["native", "trained"]
 
 
 class Translator:
@@ -24,12 +26,19 @@ class Translator:
         generator: set up for inference.
         spec: what the generator needs and expects.
         device: where to compute; in float32.
+        scale: the size at which pictures are translated. `native`: their own. `trained`: they
+            are resized as the training images were, translated, and resized back.
     """
 
     def __init__(
-        self, generator: Generator, spec: ModelSpec, device: torch.device | str = "cpu"
+        self,
+        generator: Generator,
+        spec: ModelSpec,
+        device: torch.device | str = "cpu",
+        scale: Scale = "native",
     ) -> None:
         self.spec = spec
+        self._factor = spec.scale if scale == "trained" else 1.0
         self.device = torch.device(device)
         self._generator = generator.to(self.device)
 
@@ -40,6 +49,7 @@ class Translator:
         *,
         device: str = "auto",
         direction: Literal["AtoB", "BtoA"] | None = None,
+        scale: Scale = "native",
     ) -> Self:
         """Open a model file, or the model of a run folder.
 
@@ -61,7 +71,7 @@ class Translator:
             raise ModelFileError(
                 f"{path}: translates {channels[0]} channels to {channels[1]}; pictures have 3"
             )
-        return cls(model.generator(name), model.specs[name], resolve_device(device))
+        return cls(model.generator(name), model.specs[name], resolve_device(device), scale)
 
     def translate(self, picture: Picture) -> Picture:
         """Translate one picture; the result has its size, bit depth, alpha and metadata.
@@ -73,11 +83,7 @@ class Translator:
 
     def translate_batch(self, pictures: Sequence[Picture]) -> list[Picture]:
         """Translate several pictures, of any sizes, each as if it were alone."""
-        translated = []
-        for picture in pictures:
-            pixels = self._run(picture.composited())
-            translated.append(replace(picture, pixels=pixels))
-        return translated
+        return [replace(picture, pixels=self._run(picture.composited())) for picture in pictures]
 
     def stream(self, pictures: Iterable[Picture]) -> Iterator[Picture]:
         """Translate pictures one after the other, in order, as they are asked for."""
@@ -86,16 +92,18 @@ class Translator:
 
     @torch.inference_mode()
     def _run(self, pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArray[np.generic]:
-        height, width = pixels.shape[:2]
+        size: tuple[int, int] = pixels.shape[:2]
+        height, width = (max(1, round(self._factor * side)) for side in size)
         try:
-            padded = pad_to_fit(pixels, self.spec.size_multiple, self.spec.min_size)
+            seen = resized(pixels, (height, width))
+            padded = pad_to_fit(seen, self.spec.size_multiple, self.spec.min_size)
             x = to_tensor(padded).unsqueeze(0).to(self.device)
             y: Tensor = self._generator(x)[0, :, :height, :width]
+            return resized(to_pixels(y.cpu(), pixels.dtype), size)
         except (RuntimeError, MemoryError) as error:
             if isinstance(error, RuntimeError) and not is_out_of_memory(error):
                 raise
             raise ImageError(f"not enough memory for {width} x {height} pixels") from None
-        return to_pixels(y.cpu(), pixels.dtype)
 
 
 def pad_to_fit(pixels: NDArray[np.generic], multiple: int, least: int) -> NDArray[np.generic]:

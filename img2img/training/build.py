@@ -2,8 +2,8 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator
-from typing import cast
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
 
 import torch
 
@@ -140,7 +140,8 @@ def data_notices(
     if not 1 / SCALE_WORTH_SAYING <= scale <= SCALE_WORTH_SAYING:
         yield (
             f"images are resized to {100 * scale:.0f} % of their size for training, and the model"
-            " will expect pictures of that scale; data.resize=none trains on crops at full size"
+            " will expect pictures of that scale (translate --scale trained); data.resize=none"
+            " trains on crops at full size"
         )
 
 
@@ -156,3 +157,33 @@ def training_scale(data: DataConfig, sizes: Counter[HeightWidth], load_size: Hei
             ratio = max(load_size[0] / height, load_size[1] / width)
         ratios.append(ratio * count)
     return sum(ratios) / sizes.total()
+
+
+def changes_on_resume(saved: Mapping[str, Any], config: RunConfig) -> Iterator[str]:
+    """Which settings differ from those that a run was started with, a line each.
+
+    Raises:
+        ConfigError: the networks differ: the saved state does not fit others.
+    """
+    now = config.model_dump(mode="json")
+    for key in sorted(_leaves(saved).keys() | _leaves(now).keys()):
+        before, after = _leaves(saved).get(key), _leaves(now).get(key)
+        if before == after or key == "schedule.measured_steps":
+            continue
+        if key.partition(".")[0] in ("method", "generator", "discriminator"):
+            raise ConfigError(
+                f"{key}: the run was started with {before}, not with {after}; it can only go on"
+                " with the same networks"
+            )
+        yield f"{key} was {before} when the run was started, and is {after} now"
+
+
+def _leaves(tree: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    """The values of a tree by dotted key."""
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            found.update(_leaves(value, f"{path}{key}."))
+        else:
+            found[f"{path}{key}"] = value
+    return found

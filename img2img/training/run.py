@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from img2img.config import RunConfig
+from img2img.config import RunConfig, read_yaml
 from img2img.data.augment import PairTransform
 from img2img.data.check import Survey, check_pairs, passed_over
 from img2img.data.loader import Batch, PairedDataset, batches, held_out_batches, resolve_workers
@@ -17,6 +17,7 @@ from img2img.data.sizes import HeightWidth, resolve_sizes
 from img2img.errors import DataError, some_names
 from img2img.training.build import (
     build_method,
+    changes_on_resume,
     check_parts,
     data_notices,
     describe,
@@ -94,9 +95,16 @@ def train(
         )
         state = store.newest_state(observer.noticed) if resume else None
         if state is not None:
+            for change in changes_on_resume(read_yaml(store.config_path), config):
+                observer.noticed(change)
             trainer.load_state(state)
+        elif resume:
+            observer.noticed(f"{output} has no state to go on from: starting anew")
         if trainer.finished:
-            observer.noticed(f"{output} is finished: step {trainer.step} was its last")
+            observer.noticed(
+                f"{output} is finished: step {trainer.step} was its last;"
+                " a larger --max-steps, --max-epochs or --max-minutes goes on"
+            )
             return trainer.summary()
         observer.preparing("trying a step", 0, 1)
         trial = trainer.trial(next(batches(dataset, config.data.batch_size, trainer.images)))

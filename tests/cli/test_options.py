@@ -42,6 +42,7 @@ LINES = [
     "translate --help",
     "translate --model $run --input $pairs/A --output out --device cpu --direction AtoB",
     "translate --model $run --input $pairs/A --output out --format png --skip-existing --json",
+    "translate --model $run --input $pairs/A --output scaled --scale trained",
     "info -h",
     "info --help",
     "info $run",

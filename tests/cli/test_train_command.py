@@ -382,13 +382,25 @@ class TestResume:
         assert "from step 2" in " ".join(outcome.out.split())
         assert untimed(run) == expected
 
+    def test_a_change_of_settings_is_told(
+        self, tmp_path: Path, train: Command, tiny_pairs: Path
+    ) -> None:
+        run = tmp_path / "run"
+        assert train(run, "--data", tiny_pairs, "--max-steps", 1).status == 0
+        changed = train(run, "--resume", "--max-steps", 2, "--set", "optimizer.lr=1e-3")
+        assert changed.status == 0
+        told = " ".join(changed.out.split())
+        assert "optimizer.lr was 0.0002 when the run was started, and is 0.001 now" in told
+        nothing = train(tmp_path / "new", "--resume", "--data", tiny_pairs, "--max-steps", 1)
+        assert "has no state to go on from: starting anew" in " ".join(nothing.out.split())
+
     def test_with_other_networks_is_refused(
         self, tmp_path: Path, train: Command, tiny_run: Path
     ) -> None:
         outcome = train(tiny_run, "--resume", "--max-steps", 9, "--set", "generator.ngf=5")
         assert outcome.status == 2
         assert outcome.err.count("\n") <= 2
-        assert "other networks" in outcome.err
+        assert "generator.ngf: the run was started with 4, not with 5" in outcome.err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")

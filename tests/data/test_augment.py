@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from img2img.config import DataConfig
-from img2img.data.augment import PairTransform, resized
+from img2img.data.augment import PairTransform
 from img2img.errors import ConfigError
+from img2img.images import resized
 
 
 def noise(height: int, width: int) -> np.ndarray:

@@ -8,7 +8,9 @@ import pytest
 from numpy.typing import NDArray
 
 from img2img import Picture, Translator
+from img2img.checkpoint import load_model
 from img2img.errors import ConfigError, ImageError, ModelFileError
+from img2img.images import resized
 from img2img.inference.translator import pad_to_fit
 
 
@@ -78,6 +80,20 @@ def test_what_transparency_hides_has_no_influence(translator: Translator) -> Non
     one = translator.translate(Picture(picture(8, 8).pixels, alpha))
     two = translator.translate(Picture(picture(8, 8, seed=1).pixels, alpha))
     assert np.array_equal(one.pixels, two.pixels)
+
+
+def test_at_the_scale_of_training(tiny_run: Path) -> None:
+    """Resized, translated, and resized back; every picture has its own size again."""
+    model = load_model(tiny_run)
+    spec = model.specs["G"].model_copy(update={"scale": 0.5})
+    native = Translator(model.generator("G"), spec)
+    trained = Translator(model.generator("G"), spec, scale="trained")
+    for top in (255, 65535):
+        given = picture(40, 61, top)
+        half = native.translate(Picture(resized(given.pixels, (20, 30))))
+        assert np.array_equal(trained.translate(given).pixels, resized(half.pixels, (40, 61)))
+        assert not np.array_equal(trained.translate(given).pixels, native.translate(given).pixels)
+    assert trained.translate(picture(1, 1)).size == (1, 1)
 
 
 def test_file_and_run_folder_are_the_same_model(tiny_run: Path, translator: Translator) -> None:

@@ -1,6 +1,6 @@
 """`python -m img2img`."""
 
-from img2img.cli.app import app
+from img2img.cli.app import main
 
 if __name__ == "__main__":
-    app(prog_name="img2img")
+    main()

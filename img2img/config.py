@@ -56,9 +56,6 @@ class Component(Section):
     def arguments(self) -> dict[str, Any]:
         return dict(self.model_extra or {})
 
-    def with_arguments(self, **arguments: Any) -> "Component":
-        return Component(name=self.name, **{**self.arguments, **arguments})
-
 
 def _pair(value: object) -> object:
     """A single number means a square."""

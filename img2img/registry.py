@@ -27,7 +27,6 @@ from img2img.errors import ConfigError
 
 Positive = Annotated[int, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Probability = Annotated[float, Field(ge=0, le=1)]
 
 T = TypeVar("T")
 

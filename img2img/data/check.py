@@ -35,12 +35,6 @@ class Survey:
         heights, widths = zip(*self.sizes, strict=True) if self.sizes else ((0,), (0,))
         return min(heights), min(widths)
 
-    @property
-    def largest(self) -> HeightWidth:
-        """The largest height and the largest width; (0, 0) where no pair is good."""
-        heights, widths = zip(*self.sizes, strict=True) if self.sizes else ((0,), (0,))
-        return max(heights), max(widths)
-
 
 @dataclass(frozen=True)
 class DataReport:

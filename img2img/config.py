@@ -91,11 +91,11 @@ class AugmentConfig(Section):
 class DataConfig(Section):
     """Where the images are, and how they become batches."""
 
-    root: Path | None = Field(default=None, description="folder of pairs, in any known layout")
+    root: Path | None = Field(default=None, description="folder of images in any known layout")
     root_a: Path | None = Field(default=None, description="folder of domain A, instead of root")
     root_b: Path | None = Field(default=None, description="folder of domain B, instead of root")
     direction: Literal["AtoB", "BtoA"] = Field(
-        default="AtoB", description="which image of a pair is the input"
+        default="AtoB", description="pairs: which image is the input"
     )
     load_size: Size = Field(default="auto", description="size to resize to, or [height, width]")
     crop_size: Size = Field(default="auto", description="size of the random crop")
@@ -110,13 +110,19 @@ class DataConfig(Section):
     cache: Literal["none", "memory"] = Field(
         default="none", description="keep decoded, resized images in memory (small sets)"
     )
-    holdout: Literal["auto", "val", "test", "none"] | Annotated[float, Field(gt=0, lt=1)] = Field(
-        default="auto",
-        description="pairs never trained on: val, else test, else a seeded 5 %; or a fraction",
+    holdout: Literal["auto", "val", "test", "none"] | Annotated[float, Field(gt=0, lt=1)] | Path = (
+        Field(
+            default="auto",
+            description="never trained on: val, else test, else a seeded 5 %; or a share, a folder",
+        )
+    )
+    holdout_aligned: bool = Field(
+        default=False,
+        description="unpaired sets: whether held-out images of one name show the same thing",
     )
     skip_bad: bool = Field(
         default=False,
-        description="go on without the files that have no partner, do not decode or differ in size",
+        description="go on without files that have no partner, do not decode or differ in size",
     )
     augment: AugmentConfig = AugmentConfig()
 
@@ -133,7 +139,13 @@ class LossesConfig(Section):
     """Loss terms beside the adversarial one; each a component with a weight."""
 
     reconstruction: list[Component] = Field(
-        default=[], description="distances between the translated image and its target"
+        default=[], description="pix2pix: distances between the translated image and its target"
+    )
+    cycle: list[Component] = Field(
+        default=[], description="cyclegan: distances between an image and its way there and back"
+    )
+    identity: list[Component] = Field(
+        default=[], description="cyclegan: distances that an image of the output's domain may move"
     )
 
 
@@ -143,6 +155,12 @@ class OptimizerConfig(Component):
     name: str = Field(default="adam", description="see Optimizers")
     lr: float = Field(default=2e-4, gt=0, description="peak learning rate")
     lr_d: float | None = Field(default=None, gt=0, description="the critics' rate; null: lr")
+    accumulate: int = Field(
+        default=1, gt=0, description="batches a step: so many times data.batch_size in its memory"
+    )
+    clip: float | None = Field(
+        default=None, gt=0, description="longest gradient of all critics or generators; null: any"
+    )
 
 
 class ScheduleConfig(Component):
@@ -191,7 +209,9 @@ class MetricsConfig(Section):
     """Held-out measures along the way."""
 
     every: int = Field(default=1000, ge=0, description="steps between two; 0: only at the end")
-    best: str = Field(default="l1", description="the measure that decides which model is best")
+    best: str | None = Field(
+        default="l1", description="the measure that decides which model is best; null: keep none"
+    )
     log_every: int = Field(default=20, gt=0, description="steps between two lines of losses")
     tensorboard: bool = Field(default=True, description="write TensorBoard events")
     wandb: bool = Field(default=False, description="report to Weights & Biases (extra: [wandb])")
@@ -217,7 +237,19 @@ class RunConfig(Section):
     generator: Component = Field(description="see Generators")
     discriminator: Component = Field(description="see Discriminators")
     objective: Component = Field(description="see Objectives")
+    image_pool: int = Field(
+        default=0, ge=0, description="earlier translations that each critic keeps to see again"
+    )
     losses: LossesConfig = LossesConfig()
+    init_from: Path | None = Field(
+        default=None, description="model file or run whose weights the generators start from"
+    )
+    checkpointing: bool = Field(
+        default=False, description="save memory: compute activations again in the backward pass"
+    )
+    on_nonfinite: Literal["stop", "skip"] = Field(
+        default="stop", description="where a loss or gradient is not finite: end, or skip the step"
+    )
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     ema: EmaConfig = EmaConfig()

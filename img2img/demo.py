@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from img2img.config import load_config
-from img2img.data.paired import find_pairs
+from img2img.data.paired import PairedData
 from img2img.files import write_text
 from img2img.images import eight_bit, write_picture
 from img2img.inference.translator import Translator
@@ -55,7 +55,7 @@ def run_demo(output: Path, observers: Sequence[Observer] = ()) -> DemoResult:
 
     translator = Translator.load(output)
     rows: list[Row] = []
-    for pair in find_pairs(config.data, config.seed).held_out:
+    for pair in PairedData.find(config.data, config.seed).held_out:
         A, B = pair.read()
         translated = translator.translate(A)
         write_picture(output / "translated" / f"{Path(pair.name).name}.png", translated)

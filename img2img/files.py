@@ -8,6 +8,9 @@ from pathlib import Path
 
 from img2img.errors import StorageError
 
+# How the names of files begin that are still being written.
+_TEMPORARY = ".part-"
+
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
@@ -24,7 +27,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         # The suffix is kept: image writers choose their format by it.
         descriptor, name = tempfile.mkstemp(
-            dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix
+            dir=path.parent, prefix=f"{_TEMPORARY}{path.stem}-", suffix=path.suffix
         )
         os.close(descriptor)
         temporary = Path(name)
@@ -41,6 +44,12 @@ def atomic_write(path: Path) -> Iterator[Path]:
         if temporary is not None:
             with suppress(OSError):
                 temporary.unlink()
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed processes were writing in a folder and its subfolders."""
+    for path in folder.rglob(f"{_TEMPORARY}*"):
+        path.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,12 +1,20 @@
 """`img2img data check` and `img2img data preview`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from img2img.cli.output import console, counting, error_console, print_json
 from img2img.cli.train import Assignments, Config, Data, DataA, DataB, data_flags
+
+if TYPE_CHECKING:
+    from img2img.config import RunConfig
+    from img2img.data.dataset import DataSet
+
+Unpaired = Annotated[
+    bool, typer.Option("--unpaired", help="Two folders without pairs, as for cyclegan.")
+]
 
 data_app = typer.Typer(
     no_args_is_help=True, help="Look at a folder of images before training on it."
@@ -20,27 +28,31 @@ def check(
     data_b: DataB = None,
     config: Config = None,
     assignments: Assignments = None,
+    unpaired: Unpaired = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Find the pairs, decode every image, and name all that is wrong at once.
+    """Find the images, decode every one, and name all that is wrong at once.
 
     Example: img2img data check --data my-pairs
 
     The exit status is 1 if anything is wrong.
     """
-    from img2img.config import load_config
     from img2img.data.check import check_data
 
-    run = load_config("pix2pix", config, data_flags(data, data_a, data_b), assignments or [])
+    kind, run = _kind_and_config(unpaired, config, data_flags(data, data_a, data_b), assignments)
     with counting("checking images") as progress:
-        report = check_data(run.data, run.seed, progress)
-    sizes = {f"{w}x{h}": count for (h, w), count in report.survey.sizes.most_common()}
+        report = check_data(kind, run.data, run.seed, progress)
+    found = report.found
+    sizes = {
+        domain: {f"{w}x{h}": count for (h, w), count in counts.most_common()}
+        for domain, counts in report.survey.sizes.items()
+    }
     if as_json:
         print_json(
             {
-                "layout": report.layout,
-                "train": report.train,
-                "held_out": report.held_out,
+                "layout": found.layout,
+                "train": len(found),
+                "held_out": len(found.held_out),
                 "sizes": sizes,
                 "formats": dict(report.survey.formats),
                 "passed_over": dict(report.passed_over),
@@ -50,13 +62,19 @@ def check(
             }
         )
     else:
-        _say("layout", report.layout)
-        _say("pairs", f"{report.train} to train, {report.held_out} held out")
-        _say("sizes", ", ".join(f"{size} ({n})" for size, n in list(sizes.items())[:8]))
+        _say("layout", found.layout)
+        _say("images", f"{found.counts}, {len(found.held_out)} held out")
+        if sizes["A"] == sizes["B"]:  # as of pairs
+            sizes = {"A and B": sizes["A"]}
+        for domain, counts in sizes.items():
+            shown = ", ".join(f"{size} ({n})" for size, n in list(counts.items())[:8])
+            _say("sizes", f"{domain}: {shown}")
         _say("formats", ", ".join(f"{f} ({n})" for f, n in report.survey.formats.most_common()))
         if report.passed_over:
             unread = ", ".join(f"{s} ({n})" for s, n in report.passed_over.items())
             _say("not read", f"{unread}; convert them to PNG, JPEG or TIFF")
+        for notice in found.notices():
+            _say("note", notice)
         _say("problems", str(len(report.problems)))
     for problem in report.problems:
         error_console.print(f"{problem.kind}: {problem.message}", markup=False, soft_wrap=True)
@@ -72,22 +90,34 @@ def preview(
     data_b: DataB = None,
     config: Config = None,
     assignments: Assignments = None,
+    unpaired: Unpaired = False,
     pairs: Annotated[int, typer.Option(min=1, help="How many pairs, a row each.")] = 4,
     variants: Annotated[int, typer.Option(min=1, help="How many augmentations of each.")] = 4,
 ) -> None:
-    """Draw some pairs as training will see them: cropped, flipped, coloured.
+    """Draw some images as training will see them: cropped, flipped, coloured.
 
     Example: img2img data preview --data my-pairs --output preview.png
     """
-    from img2img.config import load_config
     from img2img.data.preview import preview_data
     from img2img.images import write_picture
 
-    run = load_config("pix2pix", config, data_flags(data, data_a, data_b), assignments or [])
+    kind, run = _kind_and_config(unpaired, config, data_flags(data, data_a, data_b), assignments)
     with counting("looking at images") as progress:
-        sheet = preview_data(run.data, run.seed, pairs, variants, progress)
+        sheet = preview_data(kind, run.data, run.seed, pairs, variants, progress)
     write_picture(output, sheet)
     console.print(f"wrote {output}", markup=False)
+
+
+def _kind_and_config(
+    unpaired: bool, config: Path | None, flags: dict[str, Any], assignments: list[str] | None
+) -> "tuple[type[DataSet], RunConfig]":
+    """What the folders hold, and the configuration to read them by."""
+    from img2img.config import load_config
+    from img2img.data.paired import PairedData
+    from img2img.data.unpaired import UnpairedData
+
+    run = load_config("cyclegan" if unpaired else "pix2pix", config, flags, assignments or [])
+    return UnpairedData if unpaired else PairedData, run
 
 
 def _say(name: str, value: str) -> None:

@@ -118,17 +118,13 @@ class Display(Observer):
 
 
 def _describe(facts: RunFacts) -> list[tuple[str, str]]:
-    held_out = f"{facts.held_out_images} held out" if facts.held_out_images else "none held out"
     resized = "as they are" if facts.load_size is None else f"resized to {_size(facts.load_size)}"
     parameters = ", ".join(f"{name} {count:,}" for name, count in facts.parameters.items())
     memory = "" if facts.memory_bytes is None else f"about {_bytes(facts.memory_bytes)}"
     return [
         ("run", str(facts.output)),
-        ("images", f"{facts.train_images} to train, {held_out}; {facts.layout}"),
-        (
-            "sizes",
-            f"{resized}, cropped to {_size(facts.crop_size)}, batches of {facts.batch_size}",
-        ),
+        ("images", facts.images),
+        ("sizes", f"{resized}, cropped to {_size(facts.crop_size)}, {facts.batches}"),
         ("method", f"{facts.method} on {facts.device} in {facts.precision}"),
         ("parameters", parameters),
         ("memory", memory or "unknown on this system"),

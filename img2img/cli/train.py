@@ -7,12 +7,14 @@ import typer
 
 from img2img.cli.output import console
 
-MethodName = Annotated[str, typer.Argument(help="pix2pix: pairs of images.")]
+MethodName = Annotated[
+    str, typer.Argument(help="pix2pix: pairs of images; cyclegan: two folders without pairs.")
+]
 Data = Annotated[
     Path | None,
     typer.Option(
-        help="Folder of pairs: A/ and B/, trainA/ and trainB/, train/A and train/B, "
-        "or images that hold both side by side."
+        help="Folder of images: A/ and B/, trainA/ and trainB/, train/A and train/B, "
+        "or pairs side by side in one image."
     ),
 ]
 DataA = Annotated[
@@ -42,7 +44,7 @@ Precision = Annotated[
 Direction = Annotated[
     Literal["AtoB", "BtoA"] | None, typer.Option(help="Which image of a pair is the input.")
 ]
-BatchSize = Annotated[int | None, typer.Option(help="Images a step.")]
+BatchSize = Annotated[int | None, typer.Option(help="Images a step, in each process.")]
 CropSize = Annotated[int | None, typer.Option(help="Side of the crops trained on, in pixels.")]
 LoadSize = Annotated[int | None, typer.Option(help="Side images are resized to before the crop.")]
 Workers = Annotated[int | None, typer.Option(help="Processes that load images; 0: none extra.")]
@@ -50,6 +52,13 @@ Seed = Annotated[int | None, typer.Option(help="Seed of everything random.")]
 SkipBad = Annotated[
     bool,
     typer.Option("--skip-bad", help="Leave out unmatched and broken files instead of refusing."),
+]
+InitFrom = Annotated[
+    Path | None, typer.Option(help="Model file or run to start from: fine-tuning.")
+]
+OnNonfinite = Annotated[
+    Literal["stop", "skip"] | None,
+    typer.Option(help="Where a loss or gradient is not finite: end the run, or skip the step."),
 ]
 Assignments = Annotated[
     list[str] | None,
@@ -82,11 +91,15 @@ def train(
     workers: Workers = None,
     seed: Seed = None,
     skip_bad: SkipBad = False,
+    init_from: InitFrom = None,
+    on_nonfinite: OnNonfinite = None,
     assignments: Assignments = None,
 ) -> None:
     """Train a translator on your own images.
 
     Example: img2img train pix2pix --data my-pairs --output runs/mine --max-minutes 30
+
+    Example: img2img train cyclegan --data-a photos --data-b paintings --output runs/paint
 
     The run folder then holds model.safetensors, which `img2img translate` takes, with sample
     sheets, curves and checkpoints. Every key of the configuration is in docs/configuration.md.
@@ -104,6 +117,8 @@ def train(
                 "data.load_size": load_size,
                 "data.workers": workers,
                 "data.skip_bad": skip_bad or None,
+                "init_from": init_from,
+                "on_nonfinite": on_nonfinite,
                 "device": device,
                 "precision": precision,
                 "seed": seed,

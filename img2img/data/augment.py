@@ -1,6 +1,6 @@
-"""Resize, augmentation and crop of a pair of images. The one file that knows Albumentations.
+"""Resize, augmentation and crop of images. The one file that knows Albumentations.
 
-Geometry is shared by the pair and colour is the input's own, so they are two compositions: one of
+A pair shares its geometry and the input has colour of its own, so they are two compositions: one of
 Albumentations' would apply both to both images. Everything random about a sample follows from the
 seed and the sample's position.
 """
@@ -29,11 +29,12 @@ from img2img.images import Pixels, resized
 _SAMPLE = 1
 
 
-class PairTransform:
-    """What happens to a pair between file and network, as `data` says.
+class Transform:
+    """What happens to images between file and network, as `data` says.
 
-    In training `prepare` on each image, then `random` on the two; for held-out images `center`. All
-    take and give (height, width, 3) pixels, uint8 or uint16. Objects of this class can be pickled.
+    In training `prepare` on each image, then `pair` on the two of a pair, or `single` on one
+    without a partner; for held-out images `center`. All take and give (height, width, 3) pixels,
+    uint8 or uint16. Objects of this class can be pickled.
 
     Args:
         load_size: (height, width) that images are resized to; see `resolve_sizes`.
@@ -59,29 +60,47 @@ class PairTransform:
         """The part without chance, which a cache may keep: resize; pad what the crop exceeds."""
         return padded(self._resized(pixels, self.load_size), self.crop_size)
 
-    def random(self, A: Pixels, B: Pixels, seed: int, position: int) -> tuple[Pixels, Pixels]:
+    def pair(self, A: Pixels, B: Pixels, seed: int, position: int) -> tuple[Pixels, Pixels]:
         """Geometry and crop alike on both prepared images, then colour on the input `A`.
 
         The outcome is a function of the images, the seed and the position alone.
         """
+        seeds = self._seeds(seed, _SAMPLE, position)
+        colored = 2 if self.color_on == "both" else 1
+        A, B = self._random([A, B], seeds, colored)
+        return A, B
+
+    def single(self, image: Pixels, seed: int, position: int, domain: int) -> Pixels:
+        """Geometry, crop and colour of an image without a partner.
+
+        The outcome is a function of the image, the seed, the position and the domain alone.
+
+        Args:
+            domain: 0 for A, the input, and 1 for B.
+        """
+        seeds = self._seeds(seed, _SAMPLE, position, 1 + domain)
+        colored = 1 if self.color_on == "both" or domain == 0 else 0
+        return self._random([image], seeds, colored)[0]
+
+    def _seeds(self, *entropy: int) -> list[int]:
         count = len(self.geometry) + len(self.color) + 2
-        sequence = np.random.SeedSequence((seed, _SAMPLE, position))
-        seeds = [int(word) for word in sequence.generate_state(count)]
-        kind_A, kind_B = A.dtype, B.dtype
+        return [int(word) for word in np.random.SeedSequence(entropy).generate_state(count)]
+
+    def _random(self, images: list[Pixels], seeds: list[int], colored: int) -> list[Pixels]:
+        """The same geometry and crop for all images, the same colour for the first `colored`."""
+        kinds = [image.dtype for image in images]
         if len(self.geometry):
-            A, B = self.geometry.both(_workable(A), _workable(B), seeds[2:])
+            images = self.geometry.apply([_workable(image) for image in images], seeds[2:])
         height, width = self.crop_size
-        A, B = padded(A, self.crop_size), padded(B, self.crop_size)
-        top = seeds[0] % (A.shape[0] - height + 1)
-        left = seeds[1] % (A.shape[1] - width + 1)
-        A, B = (image[top : top + height, left : left + width] for image in (A, B))
-        if len(self.color):
+        images = [padded(image, self.crop_size) for image in images]
+        top = seeds[0] % (images[0].shape[0] - height + 1)
+        left = seeds[1] % (images[0].shape[1] - width + 1)
+        images = [image[top : top + height, left : left + width] for image in images]
+        if len(self.color) and colored:
             seeds = seeds[2 + len(self.geometry) :]
-            if self.color_on == "both":
-                A, B = self.color.both(_workable(A), _workable(B), seeds)
-            else:
-                A = self.color.one(_workable(A), seeds)
-        return _as(A, kind_A), _as(B, kind_B)
+            changed = self.color.apply([_workable(image) for image in images[:colored]], seeds)
+            images = [*changed, *images[colored:]]
+        return [_as(image, kind) for image, kind in zip(images, kinds, strict=True)]
 
     def center(self, pixels: Pixels) -> Pixels:
         """The image without chance, at crop size: `stretch` shows all of it, others the middle."""
@@ -126,15 +145,12 @@ class _Composition:
     def __len__(self) -> int:
         return len(self.transforms)
 
-    def one(self, image: Pixels, seeds: Sequence[int]) -> Pixels:
+    def apply(self, images: Sequence[Pixels], seeds: Sequence[int]) -> list[Pixels]:
+        """The same change to one image, or to two of one size."""
         self._set(seeds)
-        return np.asarray(self._compose(image=image)["image"])
-
-    def both(self, image: Pixels, target: Pixels, seeds: Sequence[int]) -> tuple[Pixels, Pixels]:
-        """The same change to two images of one size."""
-        self._set(seeds)
-        found = self._compose(image=image, target=target)
-        return np.asarray(found["image"]), np.asarray(found["target"])
+        targets = ("image", "target")[: len(images)]
+        found = self._compose(**dict(zip(targets, images, strict=True)))
+        return [np.asarray(found[target]) for target in targets]
 
     def _set(self, seeds: Sequence[int]) -> None:
         # Compose.set_random_seed would give every transform the same numbers: two flips with

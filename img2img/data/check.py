@@ -2,37 +2,43 @@
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from img2img.config import DataConfig
-from img2img.data.paired import find_pairs
+from img2img.data.dataset import DataSet
 from img2img.data.problems import Problem
 from img2img.data.sizes import HeightWidth
-from img2img.data.sources import CountProgress, Pair
+from img2img.data.sources import CountProgress, Item, Pair
 from img2img.errors import ImageError
 from img2img.images import Picture, count_unreadable
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What decoding every pair showed.
+    """What decoding every image showed.
 
     Attributes:
-        sizes: how many good pairs have which (height, width).
-        formats: how many files of good pairs are `8-bit`, `16-bit`, `8-bit with alpha` ...
-        problems: the pairs that cannot be used.
+        sizes: by domain, how many good images have which (height, width).
+        formats: how many good files are `8-bit`, `16-bit`, `8-bit with alpha` ...
+        problems: the pairs and images that cannot be used.
     """
 
-    sizes: Counter[HeightWidth]
+    sizes: dict[str, Counter[HeightWidth]]
     formats: Counter[str]
     problems: list[Problem]
 
     @property
+    def all_sizes(self) -> Counter[HeightWidth]:
+        """The sizes of both domains."""
+        return sum(self.sizes.values(), Counter())
+
+    @property
     def smallest(self) -> HeightWidth:
-        """The smallest height and the smallest width; (0, 0) where no pair is good."""
-        heights, widths = zip(*self.sizes, strict=True) if self.sizes else ((0,), (0,))
+        """The smallest height and the smallest width; (0, 0) where no image is good."""
+        sizes = self.all_sizes
+        heights, widths = zip(*sizes, strict=True) if sizes else ((0,), (0,))
         return min(heights), min(widths)
 
 
@@ -44,26 +50,23 @@ class DataReport:
         passed_over: how many pictures there are of kinds that are not read, by suffix.
     """
 
-    layout: str
-    train: int
-    held_out: int
+    found: DataSet
     survey: Survey
     problems: list[Problem]
     passed_over: Counter[str]
 
 
-def check_data(data: DataConfig, seed: int, progress: CountProgress | None = None) -> DataReport:
-    """Find the pairs as training would, decode them all, and report.
+def check_data(
+    kind: type[DataSet], data: DataConfig, seed: int, progress: CountProgress | None = None
+) -> DataReport:
+    """Find the images as training would, decode them all, and report.
 
     Raises:
-        ConfigError, DataError: there is nothing to check; see `find_pairs`.
+        ConfigError, DataError: there is nothing to check; see `DataSet.find`.
     """
-    found = find_pairs(data, seed)
-    survey = check_pairs(found.train + found.held_out, progress)
-    problems = found.problems + survey.problems
-    return DataReport(
-        found.layout, len(found.train), len(found.held_out), survey, problems, passed_over(data)
-    )
+    found = kind.find(data, seed)
+    survey = check_images(found.items, progress)
+    return DataReport(found, survey, found.problems + survey.problems, passed_over(data))
 
 
 def passed_over(data: DataConfig) -> Counter[str]:
@@ -72,41 +75,47 @@ def passed_over(data: DataConfig) -> Counter[str]:
     return sum((count_unreadable(folder) for folder in folders), Counter())
 
 
-def check_pairs(pairs: Sequence[Pair], progress: CountProgress | None = None) -> Survey:
-    """Decode both images of every pair.
+def check_images(
+    items: Mapping[str, Sequence[Item]], progress: CountProgress | None = None
+) -> Survey:
+    """Decode all images.
 
     Args:
-        progress: called with (pairs done, pairs), in this thread.
+        items: pairs and images by the domains that they show; see `DataSet.items`.
+        progress: called with (items done, items), in this thread.
     """
-    survey = Survey(Counter(), Counter(), [])
+    survey = Survey({"A": Counter(), "B": Counter()}, Counter(), [])
+    domains = [domain for domain, those in items.items() for _ in those]
+    everything = [item for those in items.values() for item in those]
     # Decoders let go of Python's lock. Few threads: each may hold two large pictures.
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        for done, (looks, problems) in enumerate(pool.map(_look_at, pairs), start=1):
+        looked_at = zip(domains, pool.map(_look_at, everything), strict=True)
+        for done, (shown, (looks, problems)) in enumerate(looked_at, start=1):
             survey.problems.extend(problems)
             if not problems:
-                survey.sizes[looks[0][0]] += 1
+                for domain in shown:
+                    survey.sizes[domain][looks[0][0]] += 1
                 survey.formats.update(form for _, form in looks)
             if progress:
-                progress(done, len(pairs))
+                progress(done, len(everything))
     return survey
 
 
-def _look_at(pair: Pair) -> tuple[list[tuple[HeightWidth, str]], list[Problem]]:
-    """Size and format of the pair's files, without keeping their pixels, and what is wrong."""
+def _look_at(item: Item) -> tuple[list[tuple[HeightWidth, str]], list[Problem]]:
+    """Size and format of the item's files, without keeping their pixels, and what is wrong."""
     looks: list[tuple[HeightWidth, str]] = []
     problems: list[Problem] = []
-    one_file = pair.A.path == pair.B.path  # whose halves have the same size
-    for source in (pair.A,) if one_file else (pair.A, pair.B):
+    for source in item.files:
         try:
             picture = source.read()
         except ImageError as error:
-            problems.append(Problem("unreadable", str(source.path), str(error), pair))
+            problems.append(Problem("unreadable", str(source.path), str(error), item))
         else:
             looks.append((picture.size, _format(picture)))
-    if len(looks) == 2 and looks[0][0] != looks[1][0]:
+    if isinstance(item, Pair) and len(looks) == 2 and looks[0][0] != looks[1][0]:
         (h_A, w_A), (h_B, w_B) = looks[0][0], looks[1][0]
-        message = f"{pair.A.path} has {w_A} x {h_A} pixels, {pair.B.path} has {w_B} x {h_B}"
-        problems.append(Problem("size", pair.name, message, pair))
+        message = f"{item.A.path} has {w_A} x {h_A} pixels, {item.B.path} has {w_B} x {h_B}"
+        problems.append(Problem("size", item.name, message, item))
     return looks, problems
 
 

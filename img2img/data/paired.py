@@ -1,92 +1,186 @@
-"""Pairs of images, and which of them are held out from training."""
+"""Pairs of images: how partners are found, and the samples that they make."""
 
-import hashlib
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, Self
 
 from img2img.config import DataConfig
-from img2img.data.layouts import Split, find_splits, find_splits_of_two
+from img2img.data.augment import Transform
+from img2img.data.dataset import DataSet, divide, held_out_split
+from img2img.data.layouts import Folders, find_splits, find_splits_of_two, images_by_name
 from img2img.data.problems import Problem
-from img2img.data.sources import Pair
-from img2img.errors import ConfigError
-
-AUTO_FRACTION = 0.05
+from img2img.data.samples import Batch, Cache, Direction, Sample, Shuffled, collate
+from img2img.data.sources import CountProgress, ImageSource, Item, Pair
+from img2img.errors import ConfigError, DataError
+from img2img.images import Pixels, list_images, to_tensor
 
 
 @dataclass(frozen=True)
-class PairedData:
-    """What was found.
+class PairedData(DataSet):
+    """Pairs: the same thing seen in both domains.
 
     Attributes:
-        layout: one phrase that says where, such as `trainA/ + trainB/ (held out: testA/ + testB/)`.
         train: the pairs to train on.
-        held_out: the pairs never trained on.
-        problems: the files that found no partner.
     """
 
-    layout: str
     train: list[Pair]
-    held_out: list[Pair]
-    problems: list[Problem]
+
+    @classmethod
+    def find(cls, data: DataConfig, seed: int, leave_out: Collection[Item] = frozenset()) -> Self:
+        """See `DataSet.find`."""
+        if data.root_a is not None and data.root_b is not None:
+            splits = find_splits_of_two(data.root_a, data.root_b)
+        elif data.root is not None:
+            splits = find_splits(data.root)
+        else:
+            raise ConfigError("data.root: give a folder of pairs, with --data DIR")
+        pairs, problems = find_pairs(splits["train"])
+        train = [pair for pair in pairs if pair not in leave_out]
+        where = splits["train"].where
+        held = held_out_split(data, splits)
+        if held is not None:
+            pairs, more = find_pairs(held)
+            held_out = [pair for pair in pairs if pair not in leave_out]
+            layout = f"{where} (held out: {held.where})"
+            return cls(layout, held_out, True, problems + more, train)
+        train, held_out = divide({pair.name: pair for pair in train}, data, seed)
+        chosen = f"{len(held_out)} of them, chosen by the seed"
+        layout = f"{where} ({'none held out' if data.holdout == 'none' else f'held out: {chosen}'})"
+        return cls(layout, held_out, True, problems, train)
+
+    @property
+    def items(self) -> Mapping[str, Sequence[Item]]:
+        return {"AB": [*self.train, *self.held_out]}
+
+    @property
+    def counts(self) -> str:
+        return f"{len(self.train)} pairs to train"
+
+    @property
+    def empty(self) -> bool:
+        return not self.train
+
+    def __len__(self) -> int:
+        return len(self.train)
+
+    def only(self, index: int) -> Self:
+        pair = self.train[index]
+        return replace(self, train=[pair], held_out=[pair])
+
+    def samples(
+        self,
+        data: DataConfig,
+        seed: int,
+        transform: Transform,
+        progress: CountProgress | None = None,
+    ) -> "PairedSamples":
+        return PairedSamples(
+            self.train,
+            transform,
+            seed,
+            direction=data.direction,
+            cache=data.cache,
+            progress=progress,
+        )
+
+    def held_out_batches(self, data: DataConfig, transform: Transform) -> Iterator[Batch]:
+        for pair in self.held_out:
+            A, B = (transform.center(image.composited()) for image in pair.read())
+            A, B, path_A, path_B = _directed(pair, A, B, data.direction)
+            yield collate([(to_tensor(A), to_tensor(B), path_A, path_B)])
 
 
-def find_pairs(
-    data: DataConfig, seed: int, leave_out: Collection[Pair] = frozenset()
-) -> PairedData:
-    """Find the pairs and hold some of them out, as `data.holdout` says. Nothing is decoded.
+def find_pairs(folders: Folders) -> tuple[list[Pair], list[Problem]]:
+    """The pairs of a split, and what finds no partner.
 
-    A held-out fraction depends on the seed and on each pair's name alone, so that it hardly changes
-    when pairs are added.
-
-    Args:
-        leave_out: pairs to pass over, before any are held out.
+    Partners have the same path below their domain's folder, whatever the suffix.
 
     Raises:
-        ConfigError: no folder is given, or the split that `data.holdout` names is not there.
-        DataError: the folder is missing, or holds no images in a known layout.
+        DataError: one of the folders has no image.
     """
-    if data.root_a is not None and data.root_b is not None:
-        splits = find_splits_of_two(data.root_a, data.root_b)
-    elif data.root is not None:
-        splits = find_splits(data.root)
-    else:
-        raise ConfigError("data.root: give a folder of pairs, with --data DIR")
-    train = splits["train"]
-    pairs = [pair for pair in train.pairs if pair not in leave_out]
-    held = _held_out_split(data, splits)
-    if held is not None:
-        problems = train.problems + held.problems
-        layout = f"{train.where} (held out: {held.where})"
-        held_out = [pair for pair in held.pairs if pair not in leave_out]
-        return PairedData(layout, pairs, held_out, problems)
-    if data.holdout == "none":
-        return PairedData(f"{train.where} (none held out)", pairs, [], train.problems)
-    fraction = data.holdout if isinstance(data.holdout, float) else AUTO_FRACTION
-    kept, chosen = _divide(pairs, fraction, seed)
-    layout = f"{train.where} (held out: {len(chosen)} of them, chosen by the seed)"
-    return PairedData(layout, kept, chosen, train.problems)
+    if folders.side_by_side:
+        root = folders.root or folders.A
+        return [_halves(file, root) for file in list_images(folders.A)], []
+    pairs: list[Pair] = []
+    problems: list[Problem] = []
+    in_A, in_B = images_by_name(folders.A), images_by_name(folders.B)
+    prefix = folders.A.relative_to(folders.root).as_posix() + "/" if folders.root else ""
+    for name in in_A | in_B:
+        files_A, files_B = in_A.get(name, []), in_B.get(name, [])
+        for files, other in ((files_A, folders.B), (files_B, folders.A)):
+            if len(files) > 1:
+                rest = " and ".join(str(file) for file in files)
+                problems.append(Problem("ambiguous", str(files[0]), f"{rest}: which one is it?"))
+            elif files and not (files_A and files_B):
+                problems.append(
+                    Problem("unmatched", str(files[0]), f"{files[0]}: no partner in {other}")
+                )
+        if len(files_A) == len(files_B) == 1:
+            pairs.append(Pair(prefix + name, ImageSource(files_A[0]), ImageSource(files_B[0])))
+    return pairs, problems
 
 
-def _held_out_split(data: DataConfig, splits: dict[str, Split]) -> Split | None:
-    if data.holdout == "auto":
-        return splits.get("val", splits.get("test"))
-    if data.holdout in {"val", "test"}:
-        if data.holdout not in splits:
-            raise ConfigError(
-                f"data.holdout: there is no {data.holdout!r} beside {splits['train'].where},"
-                f" only {', '.join(splits)}; auto takes what is there"
-            )
-        return splits[str(data.holdout)]
-    return None
+def _halves(file: Path, root: Path) -> Pair:
+    name = file.relative_to(root).as_posix()
+    return Pair(name, ImageSource(file, "left"), ImageSource(file, "right"))
 
 
-def _divide(pairs: Sequence[Pair], fraction: float, seed: int) -> tuple[list[Pair], list[Pair]]:
-    """The pairs to keep and the fraction to hold out; at least one each where there are two."""
-    count = min(max(1, round(fraction * len(pairs))), len(pairs) - 1) if len(pairs) > 1 else 0
+class PairedSamples:
+    """Augmented pairs by position.
 
-    def lot(pair: Pair) -> bytes:
-        return hashlib.sha256(f"{seed} {pair.name}".encode(errors="surrogateescape")).digest()
+    A position counts the images seen since the start of training. Each run of `len(samples)`
+    positions is an epoch and shows every pair once, in an order of its own. What is at a position
+    depends on the seed and the position alone.
 
-    chosen = {pair.name for pair in sorted(pairs, key=lot)[:count]}
-    kept = [pair for pair in pairs if pair.name not in chosen]
-    return kept, [pair for pair in pairs if pair.name in chosen]
+    Args:
+        direction: with `BtoA` the pairs' B images are the input: they come first, as `A`.
+        cache: `memory` decodes and prepares every pair now, and shares the result with workers.
+        progress: called with (pairs cached, pairs) while the cache is filled.
+
+    Raises:
+        DataError: there is no pair.
+        ImageError: a file does not decode (here with a cache, else when it is come to).
+    """
+
+    def __init__(
+        self,
+        pairs: Sequence[Pair],
+        transform: Transform,
+        seed: int,
+        *,
+        direction: Direction = "AtoB",
+        cache: Literal["none", "memory"] = "none",
+        progress: CountProgress | None = None,
+    ) -> None:
+        if not pairs:
+            raise DataError("there is no pair to train on")
+        self._pairs = list(pairs)
+        self._transform = transform
+        self._seed = seed
+        self._direction = direction
+        self._cache = Cache(self._pairs, self._prepared, progress) if cache == "memory" else None
+        self._order = Shuffled(len(self._pairs), seed)
+
+    def __len__(self) -> int:
+        """Pairs, which is positions an epoch."""
+        return len(self._pairs)
+
+    def __getitem__(self, position: int) -> Sample:
+        index = self._order[position]
+        A, B = self._cache[index] if self._cache else self._prepared(self._pairs[index])
+        A, B, path_A, path_B = _directed(self._pairs[index], A, B, self._direction)
+        A, B = self._transform.pair(A, B, self._seed, position)
+        return to_tensor(A), to_tensor(B), path_A, path_B
+
+    def _prepared(self, pair: Pair) -> tuple[Pixels, Pixels]:
+        A, B = pair.read()
+        return self._transform.prepare(A.composited()), self._transform.prepare(B.composited())
+
+
+def _directed(
+    pair: Pair, A: Pixels, B: Pixels, direction: Direction
+) -> tuple[Pixels, Pixels, str, str]:
+    """Input and output, with their files, as the direction of translation has it."""
+    path_A, path_B = str(pair.A.path), str(pair.B.path)
+    return (A, B, path_A, path_B) if direction == "AtoB" else (B, A, path_B, path_A)

@@ -1,78 +1,61 @@
-"""A sheet of augmented pairs, to look at before training."""
-
-from collections.abc import Sequence
+"""A sheet of augmented images, to look at before training."""
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from img2img.config import DataConfig
-from img2img.data.augment import PairTransform
-from img2img.data.check import check_pairs
-from img2img.data.loader import Direction
-from img2img.data.paired import find_pairs
+from img2img.data.augment import Transform
+from img2img.data.check import check_images
+from img2img.data.dataset import DataSet
 from img2img.data.sizes import resolve_sizes
-from img2img.data.sources import CountProgress, Pair
+from img2img.data.sources import CountProgress
 from img2img.errors import DataError
-from img2img.images import Picture, Pixels, eight_bit
+from img2img.images import Picture, to_pixels
 from img2img.sheets import sheet
 
 
 def preview_data(
+    kind: type[DataSet],
     data: DataConfig,
     seed: int,
     rows: int = 4,
     columns: int = 4,
     progress: CountProgress | None = None,
 ) -> Picture:
-    """The first training pairs of a data set, as training will see them; see `preview_sheet`.
+    """The first training images of a data set, as training will see them.
+
+    One row a pair, or an image of each domain: A and B as they are, then `columns` of their
+    augmentations, the input on the left.
 
     Args:
-        progress: called with (pairs looked at, pairs): the sizes follow from those of all.
-
-    Raises:
-        ConfigError, DataError: there are no good pairs, or a setting does not fit them.
-    """
-    found = find_pairs(data, seed)
-    survey = check_pairs(found.train + found.held_out, progress)
-    bad = {problem.pair for problem in survey.problems}
-    pairs = [pair for pair in found.train if pair not in bad]
-    if not pairs:
-        raise DataError(f"{found.layout}: there is no pair to show")
-    transform = PairTransform(data, *resolve_sizes(data, survey.smallest))
-    return preview_sheet(pairs[:rows], transform, seed, data.direction, columns)
-
-
-def preview_sheet(
-    pairs: Sequence[Pair],
-    transform: PairTransform,
-    seed: int,
-    direction: Direction = "AtoB",
-    columns: int = 4,
-) -> Picture:
-    """One row a pair: input and output as they are, then `columns` of their augmentations.
-
-    Args:
-        pairs: the rows' pairs, at least one.
-        direction: which of the two images is the input, on the left.
+        progress: called with (items looked at, items): the sizes follow from those of all.
 
     Returns:
         8-bit RGB on white.
 
     Raises:
+        ConfigError, DataError: there are no good images, or a setting does not fit them.
         ImageError: a file does not decode.
     """
-    rows = []
-    for row, pair in enumerate(pairs):
-        A, B = (image.composited() for image in pair.read())
-        if direction == "BtoA":
-            A, B = B, A
-        cells = [_cell(transform.center(A), transform.center(B))]
-        A, B = transform.prepare(A), transform.prepare(B)
-        for column in range(columns):
-            cells.append(_cell(*transform.random(A, B, seed, row * columns + column)))
-        rows.append(cells)
-    return sheet(rows, ["as it is", *("augmented" for _ in range(columns))])
+    survey = check_images(kind.find(data, seed).items, progress)
+    bad = {problem.item for problem in survey.problems if problem.item is not None}
+    found = kind.find(data, seed, leave_out=bad)
+    if found.empty:
+        raise DataError(f"{found.layout}: there is nothing to show")
+    transform = Transform(data, *resolve_sizes(data, survey.smallest))
+    sheet_rows = []
+    for row in range(min(rows, len(found))):
+        one = found.only(row)
+        samples = one.samples(data.model_copy(update={"cache": "none"}), seed, transform)
+        (as_it_is,) = one.held_out_batches(data, transform)
+        cells = [_cell(as_it_is.A[0], as_it_is.B[0])]
+        for position in range(row * columns, (row + 1) * columns):
+            A, B, *_ = samples[position]
+            cells.append(_cell(A, B))
+        sheet_rows.append(cells)
+    return sheet(sheet_rows, ["as it is", *("augmented" for _ in range(columns))])
 
 
-def _cell(A: Pixels, B: Pixels) -> NDArray[np.uint8]:
-    return np.concatenate([eight_bit(A), eight_bit(B)], axis=1)
+def _cell(A: Tensor, B: Tensor) -> NDArray[np.uint8]:
+    return np.concatenate([to_pixels(A), to_pixels(B)], axis=1)

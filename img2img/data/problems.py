@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from img2img.data.sources import Pair
+from img2img.data.sources import Item
 from img2img.errors import DataError, some_names
 
 Kind = Literal["unmatched", "ambiguous", "unreadable", "size"]
@@ -26,13 +26,13 @@ class Problem:
             `size` (the two images differ).
         name: the file, or the pair.
         message: one sentence, naming the file.
-        pair: the pair that cannot be used; None where there is no pair to begin with.
+        item: the pair or image that cannot be used; None where there is no pair to begin with.
     """
 
     kind: Kind
     name: str
     message: str
-    pair: Pair | None = None
+    item: Item | None = None
 
 
 def refusal(problems: Sequence[Problem]) -> DataError:

@@ -19,6 +19,11 @@ class ImageSource:
     path: Path
     half: Literal["left", "right"] | None = None
 
+    @property
+    def files(self) -> tuple["ImageSource", ...]:
+        """What has to be decoded."""
+        return (self,)
+
     def read(self) -> Picture:
         """Read the image.
 
@@ -46,6 +51,11 @@ class Pair:
     A: ImageSource
     B: ImageSource
 
+    @property
+    def files(self) -> tuple[ImageSource, ...]:
+        """What has to be decoded; of a file that holds both, one half tells all."""
+        return (self.A,) if self.A.path == self.B.path else (self.A, self.B)
+
     def read(self) -> tuple[Picture, Picture]:
         """Both images; a file that holds both is decoded once.
 
@@ -60,6 +70,9 @@ class Pair:
                 f"{self.B.path}: {_shape(B)} pixels, but {self.A.path} has {_shape(A)}"
             )
         return A, B
+
+
+Item = Pair | ImageSource
 
 
 def _shape(picture: Picture) -> str:

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -11,17 +12,24 @@ from img2img.checkpoint import SCALE_WORTH_SAYING, ModelSpec
 from img2img.config import Component, DataConfig, RunConfig
 from img2img.data.augment import check_names
 from img2img.data.check import Survey
+from img2img.data.dataset import DataSet
 from img2img.data.loader import resolve_workers
 from img2img.data.sizes import PUBLISHED_CROP, HeightWidth
 from img2img.devices import resolve_device
 from img2img.errors import ConfigError
 from img2img.losses import OBJECTIVES, build_losses
 from img2img.networks import DISCRIMINATORS, GENERATORS, Generator
-from img2img.training.held_out import MEASURES
+from img2img.training.held_out import measure_names
 from img2img.training.method import CHANNELS, METHODS, Method
 from img2img.training.optimizers import OPTIMIZERS
 from img2img.training.precision import resolve_precision
 from img2img.training.schedule import SCHEDULES
+
+
+def method_class(config: RunConfig) -> type[Method]:
+    """The class of the method that a configuration names."""
+    part = METHODS.find(Component(name=config.method), "method")
+    return cast(type[Method], part.factory)
 
 
 def check_parts(config: RunConfig) -> None:
@@ -30,18 +38,24 @@ def check_parts(config: RunConfig) -> None:
     Raises:
         ConfigError: a name is unknown, or an argument is or does not fit.
     """
-    METHODS.find(Component(name=config.method), "method")
+    method = method_class(config)
     resolve_precision(config.precision, resolve_device(config.device))
-    if config.metrics.best not in MEASURES:
+    known = measure_names(method, aligned=True)
+    if config.metrics.best is not None and config.metrics.best not in known:
         raise ConfigError(
-            f"metrics.best: no measure is called {config.metrics.best!r};"
-            f" there are: {', '.join(MEASURES)}"
+            f"metrics.best: no measure is called {config.metrics.best!r}; there are:"
+            f" {', '.join(known)}, and null for none"
+        )
+    if config.data.direction == "BtoA" and len(method.translations) > 1:
+        raise ConfigError(
+            f"data.direction: {config.method} learns both directions; choose one when translating"
         )
     check_names(config.data.augment)
     GENERATORS.arguments(config.generator, "generator", "in_channels", "out_channels")
     DISCRIMINATORS.arguments(config.discriminator, "discriminator", "in_channels")
     OBJECTIVES.arguments(config.objective, "objective")
-    build_losses(config.losses.reconstruction, "losses.reconstruction")
+    for name in type(config.losses).model_fields:
+        build_losses(getattr(config.losses, name), f"losses.{name}")
     OPTIMIZERS.arguments(config.optimizer, "optimizer", "params", "lr")
     SCHEDULES.arguments(config.schedule, "schedule")
 
@@ -55,9 +69,10 @@ def resolve(config: RunConfig, load_size: HeightWidth, crop_size: HeightWidth) -
     device = resolve_device(config.device)
     here = {
         key: path.resolve()
-        for key in ("root", "root_a", "root_b")
-        if (path := getattr(config.data, key)) is not None
+        for key in ("root", "root_a", "root_b", "holdout")
+        if isinstance(path := getattr(config.data, key), Path)
     }
+    init_from = config.init_from.resolve() if config.init_from else None
     workers = resolve_workers(config.data.workers, device.type)
     sizes = {"load_size": load_size, "crop_size": crop_size}
     part = GENERATORS.find(config.generator, "generator")
@@ -66,6 +81,7 @@ def resolve(config: RunConfig, load_size: HeightWidth, crop_size: HeightWidth) -
     return config.model_copy(
         update={
             "device": str(device),
+            "init_from": init_from,
             "precision": resolve_precision(config.precision, device),
             "data": config.data.model_copy(update={**here, **sizes, "workers": workers}),
             "generator": Component(
@@ -81,8 +97,7 @@ def build_method(config: RunConfig, crop_size: HeightWidth) -> Method:
     Raises:
         ConfigError: a part does not fit, or a network cannot take such crops.
     """
-    part = METHODS.find(Component(name=config.method), "method")
-    method = cast(type[Method], part.factory).from_config(config)
+    method = method_class(config).from_config(config)
     for generator in method.generators.values():
         multiple, least = generator.size_multiple, generator.min_size
         if any(size % multiple or size < least for size in crop_size):
@@ -102,10 +117,30 @@ def build_method(config: RunConfig, crop_size: HeightWidth) -> Method:
     return method.to(torch.device(config.device))
 
 
+def check_measure(config: RunConfig, found: DataSet) -> None:
+    """Refuse a measure for the best model that cannot be had from these held-out images.
+
+    Raises:
+        ConfigError: it needs targets that held-out images do not have.
+    """
+    best = config.metrics.best
+    if best is not None and found.held_out:
+        known = measure_names(method_class(config), found.aligned)
+        if best not in known:
+            raise ConfigError(
+                f"metrics.best: {best} needs held-out images of the same thing in both domains"
+                f" (data.holdout_aligned); without: {', '.join(known)} or null"
+            )
+
+
 def describe(
-    config: RunConfig, method: Method, crop_size: HeightWidth, scale: float
+    config: RunConfig, method: Method, crop_size: HeightWidth, scales: Mapping[str, float]
 ) -> dict[str, ModelSpec]:
-    """What a model file says of each generator of a method."""
+    """What a model file says of each generator of a method.
+
+    Args:
+        scales: by domain; see `training_scale`.
+    """
     return {
         name: ModelSpec(
             architecture=config.generator.name,
@@ -117,7 +152,7 @@ def describe(
             min_size=generator.min_size,
             exact_tiling=generator.local,
             crop_size=crop_size,
-            scale=scale,
+            scale=scales[method.direction(name, config.data.direction)[0]],
             method=config.method,
             steps=0,
             images=0,
@@ -126,23 +161,26 @@ def describe(
     }
 
 
-def data_notices(
-    data: DataConfig, survey: Survey, crop_size: HeightWidth, scale: float
+def size_notices(
+    data: DataConfig, survey: Survey, crop_size: HeightWidth, scales: Mapping[str, float]
 ) -> Iterator[str]:
     """What a person should know of the sizes before training with them."""
-    usual = sorted(min(size) for size in survey.sizes.elements())[survey.sizes.total() // 2]
+    sizes = survey.all_sizes
+    usual = sorted(min(size) for size in sizes.elements())[sizes.total() // 2]
     if data.crop_size == "auto" and min(crop_size) < min(PUBLISHED_CROP, usual // 2):
         height, width = survey.smallest
         yield (
             f"crops are {crop_size[1]} x {crop_size[0]} because the smallest image has"
             f" {width} x {height} pixels; leave it out, or set data.crop_size"
         )
-    if not 1 / SCALE_WORTH_SAYING <= scale <= SCALE_WORTH_SAYING:
-        yield (
-            f"images are resized to {100 * scale:.0f} % of their size for training, and the model"
-            " will expect pictures of that scale (translate --scale trained); data.resize=none"
-            " trains on crops at full size"
-        )
+    # Of pairs both domains have the same.
+    for scale in dict.fromkeys(scales.values()):
+        if not 1 / SCALE_WORTH_SAYING <= scale <= SCALE_WORTH_SAYING:
+            yield (
+                f"images are resized to {100 * scale:.0f} % of their size for training, and the"
+                " model will expect pictures of that scale (translate --scale trained);"
+                " data.resize=none trains on crops at full size"
+            )
 
 
 def training_scale(data: DataConfig, sizes: Counter[HeightWidth], load_size: HeightWidth) -> float:
@@ -168,7 +206,7 @@ def changes_on_resume(saved: Mapping[str, Any], config: RunConfig) -> Iterator[s
     now = config.model_dump(mode="json")
     for key in sorted(_leaves(saved).keys() | _leaves(now).keys()):
         before, after = _leaves(saved).get(key), _leaves(now).get(key)
-        if before == after or key == "schedule.measured_steps":
+        if before == after or key in ("schedule.measured_steps", "init_from"):
             continue
         if key.partition(".")[0] in ("method", "generator", "discriminator"):
             raise ConfigError(

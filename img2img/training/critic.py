@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from img2img.losses import Objective
 from img2img.networks import Discriminator
 from img2img.networks.blocks import at_least_float32
+from img2img.training.image_pool import ImagePool
 
 
 class Critic(nn.Module):
@@ -16,12 +17,19 @@ class Critic(nn.Module):
 
     With a condition it judges pairs, condition and image side by side in the channels (Isola et
     al. 2017, equation 1).
+
+    Args:
+        pool_size: how many fakes to keep, to show again instead of new ones (conditions and all);
+            0 keeps none.
     """
 
-    def __init__(self, discriminator: Discriminator, objective: Objective) -> None:
+    def __init__(
+        self, discriminator: Discriminator, objective: Objective, pool_size: int = 0
+    ) -> None:
         super().__init__()
         self.discriminator = discriminator
         self.objective = objective
+        self.pool = ImagePool(pool_size) if pool_size else None
 
     def d_loss(
         self, real: Tensor, fake: Tensor, condition: Tensor | None = None
@@ -34,7 +42,10 @@ class Critic(nn.Module):
         Returns:
             Three float32 scalars. The logits carry no gradient: they are for the log.
         """
-        real_logits, fake_logits = self._both_logits(real, fake, condition)
+        seen_real, seen_fake = _seen(real, condition), _seen(fake, condition)
+        if self.pool is not None:
+            seen_fake = self.pool.query(seen_fake)
+        real_logits, fake_logits = self._both_logits(seen_real, seen_fake)
         losses = [
             self.objective.d_loss(r, f) for r, f in zip(real_logits, fake_logits, strict=True)
         ]
@@ -46,31 +57,32 @@ class Critic(nn.Module):
         The discriminator's own weights take no part in the gradient.
         """
         with _frozen(self.discriminator):
-            fake_logits = self._logits(fake, condition)
+            fake_logits = self._logits(_seen(fake, condition))
             real_logits: list[Tensor | None] = [None] * len(fake_logits)
             if self.objective.needs_real_for_g:
-                real_logits = [*self._logits(real, condition)]
+                real_logits = [*self._logits(_seen(real, condition))]
             losses = [
                 self.objective.g_loss(r, f) for r, f in zip(real_logits, fake_logits, strict=True)
             ]
         return _mean(losses)
 
-    def _both_logits(
-        self, real: Tensor, fake: Tensor, condition: Tensor | None
-    ) -> tuple[list[Tensor], list[Tensor]]:
+    def _both_logits(self, real: Tensor, fake: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """The logits of two batches, in one forward where that changes nothing but the time."""
         if self.discriminator.mixes_images:
             # Fake first, as published: BatchNorm's running averages depend on the order.
-            fake_logits = self._logits(fake, condition)
-            return self._logits(real, condition), fake_logits
-        twice = None if condition is None else torch.cat([condition, condition])
-        scales = [logits.chunk(2) for logits in self._logits(torch.cat([real, fake]), twice)]
+            fake_logits = self._logits(fake)
+            return self._logits(real), fake_logits
+        scales = [logits.chunk(2) for logits in self._logits(torch.cat([real, fake]))]
         return [both[0] for both in scales], [both[1] for both in scales]
 
-    def _logits(self, image: Tensor, condition: Tensor | None) -> list[Tensor]:
+    def _logits(self, seen: Tensor) -> list[Tensor]:
         """Logits in float32 at least, one [N, 1, h, w] a scale."""
-        seen = image if condition is None else torch.cat([condition, image], 1)
         return [at_least_float32(logits) for logits in self.discriminator(seen).logits]
+
+
+def _seen(image: Tensor, condition: Tensor | None) -> Tensor:
+    """What the discriminator is given."""
+    return image if condition is None else torch.cat([condition, image], 1)
 
 
 def _mean(per_scale: list[Tensor]) -> Tensor:

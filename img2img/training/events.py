@@ -16,11 +16,10 @@ class RunFacts:
     method: str
     device: str
     precision: str
-    layout: str
-    """Which folders were found, in words."""
-    train_images: int
-    held_out_images: int
-    batch_size: int
+    images: str
+    """What was found to train on and to hold out, and where, in words."""
+    batches: str
+    """How many images a step takes, and how, in words."""
     load_size: tuple[int, int] | None
     """(height, width) in pixels, as `crop_size`; None where images are left as they are."""
     crop_size: tuple[int, int]
@@ -52,6 +51,8 @@ class Progress:
     """Time spent training, over all sessions of the run."""
     images_per_second: float
     """Over the last steps of this session."""
+    waiting: float
+    """The share of the time since the last line of the log that went into waiting for images."""
     lr: float
 
     @property

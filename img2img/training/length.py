@@ -1,9 +1,11 @@
-"""How many steps a run has."""
+"""How many steps a run has, and where along them the learning rate is."""
 
 import math
 from collections.abc import Sequence
 
 from img2img.config import ScheduleConfig
+from img2img.training.pace import Pace
+from img2img.training.schedule import SCHEDULES, Schedule
 
 # A length in minutes is turned into steps once this share of it has been spent, and so many steps.
 CALIBRATION_SHARE = 0.05
@@ -12,14 +14,16 @@ CALIBRATION_STEPS = 20
 WARM_UP_STEPS = 5
 
 
-def planned_steps(schedule: ScheduleConfig, images_per_epoch: int, batch_size: int) -> int | None:
+def planned_steps(
+    schedule: ScheduleConfig, images_per_epoch: int, images_per_step: int
+) -> int | None:
     """Generator updates that the schedule asks for; None for minutes not yet measured."""
     if schedule.minutes is not None:
         return schedule.measured_steps
     if schedule.steps is not None:
         return schedule.steps
     epochs = schedule.total_epochs or schedule.epochs + schedule.decay_epochs
-    return math.ceil(epochs * images_per_epoch / batch_size)
+    return math.ceil(epochs * images_per_epoch / images_per_step)
 
 
 def steps_in_time(minutes: float, seconds: float, steps: int, ticks: Sequence[float]) -> int | None:
@@ -38,3 +42,61 @@ def steps_in_time(minutes: float, seconds: float, steps: int, ticks: Sequence[fl
     pace = (settled[-1] - settled[0]) / (len(settled) - 1)
     left = max(0.0, 60 * minutes - seconds)
     return steps + int(left / max(pace, 1e-6))
+
+
+class Length:
+    """A run's length in steps, and the learning rate's course over it.
+
+    Args:
+        images_per_epoch: positions in an epoch.
+        images_per_step: by all processes together.
+    """
+
+    def __init__(
+        self, schedule: ScheduleConfig, images_per_epoch: int, images_per_step: int
+    ) -> None:
+        self.images_per_epoch = images_per_epoch
+        self._config = schedule
+        self._images_per_step = images_per_step
+        self.steps: int | None
+        """Generator updates in all; None for a length in minutes that is not yet measured."""
+        self._schedule: Schedule
+        self.continue_at(0, 0)
+
+    def continue_at(self, step: int, images: int) -> None:
+        """Go on from a step at which so many images have been seen.
+
+        A length in epochs is one in images: with other batches than before, steps change.
+        """
+        rest = self._config
+        planned = planned_steps(rest, self.images_per_epoch, self._images_per_step)
+        if planned is not None and (rest.minutes, rest.steps) == (None, None):
+            planned += step - images // self._images_per_step
+        self.fix(planned, step, images)
+
+    def fix(self, steps: int | None, step: int, images: int) -> None:
+        """Set the length, at a step at which so many images have been seen."""
+        self.steps = steps
+        config = self._config
+        total: float | None = None
+        if steps is None:
+            total = math.inf  # in minutes, and not yet measured: that is at the very start
+        elif (config.steps, config.total_epochs, config.minutes) != (None, None, None):
+            total = images + (steps - step) * self._images_per_step
+        self._schedule = SCHEDULES.build(
+            config,
+            "schedule",
+            epochs=config.epochs,
+            decay_epochs=config.decay_epochs,
+            images_per_epoch=self.images_per_epoch,
+            total_images=total,
+        )
+
+    def measured(self, pace: Pace, step: int) -> int | None:
+        """The steps that a length in minutes comes to; None while it is too early to say."""
+        assert self._config.minutes is not None
+        return steps_in_time(self._config.minutes, pace.seconds, step, [*pace.ticks])
+
+    def rate(self, images: int) -> float:
+        """What to multiply the learning rate by when `images` have been seen."""
+        return self._schedule.factor(images)

@@ -2,9 +2,10 @@
 
 import math
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -12,40 +13,43 @@ from torch import Tensor
 
 from img2img.checkpoint import ModelSpec
 from img2img.config import RunConfig
-from img2img.data.loader import Batch
+from img2img.data.samples import Batch
 from img2img.devices import is_out_of_memory, peak_memory, synchronize
-from img2img.errors import ConfigError, StorageError, TrainingDiverged
+from img2img.errors import ConfigError, DataError, Img2ImgError, StorageError, TrainingDiverged
+from img2img.processes import ALONE, Processes
 from img2img.training.ema import Ema
 from img2img.training.events import Observer, Progress, Summary
 from img2img.training.held_out import HeldOut
-from img2img.training.length import planned_steps, steps_in_time
+from img2img.training.length import Length
 from img2img.training.method import Method, Phase
 from img2img.training.optimizers import OPTIMIZERS, restore
+from img2img.training.pace import Pace
 from img2img.training.precision import Arithmetic, resolve_precision
-from img2img.training.schedule import SCHEDULES, Schedule
 from img2img.training.stopping import StopRequest
 from img2img.training.store import Store
+from img2img.training.totals import Totals
 
-# Steps over which the pace is averaged.
-PACE_STEPS = 50
+# Where steps are skipped for numbers that are not finite: so many in a row end the run.
+MOST_SKIPPED = 20
 
 
 class Trainer:
     """Runs a method on batches until its length is reached or it is asked to stop.
 
-    A step's random numbers are seeded by (seed, step) and batches come by position, so a resumed
-    run goes on as if it had never stopped.
+    A step's random numbers are seeded by (seed, step, process) and batches come by position, so a
+    resumed run goes on as if it had never stopped.
 
     Args:
         method: float32 networks, already on the device.
         specs: what each generator's model file will say, but for the counts of steps and images.
         config: resolved: no `auto` left in it.
-        batches: gives an iterator of batches from a position on, on the CPU.
+        batches: gives an iterator of this process's batches from a position on, on the CPU.
         images_per_epoch: positions in an epoch.
-        held_out: gives the fixed batches that measures and samples are made of; may give none.
+        held_out: judges generators on held-out images.
         store: where models and states go.
         observer: told of everything.
         stop: asked between steps.
+        processes: those that train together.
     """
 
     def __init__(
@@ -56,19 +60,21 @@ class Trainer:
         *,
         batches: Callable[[int], Iterator[Batch]],
         images_per_epoch: int,
-        held_out: Callable[[], Iterator[Batch]],
+        held_out: HeldOut,
         store: Store,
         observer: Observer,
         stop: StopRequest,
+        processes: Processes = ALONE,
     ) -> None:
         self.method = method
         self.config = config
         self._specs = specs
         self._batches = batches
-        self._images_per_epoch = images_per_epoch
+        self._held_out = held_out
         self._store = store
         self._observer = observer
         self._stop = stop
+        self._processes = processes
 
         self._device = next(method.parameters()).device
         precision = resolve_precision(config.precision, self._device)
@@ -83,42 +89,49 @@ class Trainer:
         }
         self._arithmetic = Arithmetic(method, precision, self._device)
         self._ema = Ema(method.generators, config.ema.half_life)
-        self._held_out = HeldOut(method, self._ema.average, specs, held_out)
-        self.total_steps = planned_steps(config.schedule, images_per_epoch, config.data.batch_size)
-        self._schedule = self._make_schedule()
+        self._totals = Totals(processes)
+        self._pace = Pace()
+        self._images_per_step = (
+            processes.count * config.optimizer.accumulate * config.data.batch_size
+        )
+        self._length = Length(config.schedule, images_per_epoch, self._images_per_step)
 
         self.step = 0
         self.images = 0
-        """Images seen, which is the position of the next one."""
-        self._seconds_before = 0.0
-        self._session_started: float | None = None
-        self._ticks: deque[float] = deque(maxlen=PACE_STEPS + 1)
-        self._totals: dict[str, Tensor] = {}
-        self._totalled = 0
+        """Images seen by all processes, which is the position of the next one."""
         self._best: float | None = None
-        self._saved_step: int | None = None
+        self._saved: Path | None = None
         self._measures: dict[str, float] = {}
+        self._skipped_steps = self._skipped_in_a_row = self._skipped_files = 0
 
     def fit(self) -> Summary:
         """Train to the end, one step at least.
 
         Raises:
             TrainingStopped: the stop was asked for; the state is saved.
+            DataError: an image could not be read, here or in another process; the state is saved.
+            TrainingDiverged: a loss or gradient is not finite; the last saved state is intact.
             StorageError: the disk refused; the last saved state is intact.
         """
-        self._session_started = time.monotonic()
-        self._ticks.append(self._session_started)
-        for batch in self._batches(self.images):
+        self._pace.begin()
+        batches = self._batches(self.images)
+        asked = False
+        while not self.finished:
+            step, failure = self._take(batches)
+            # All processes leave the loop at the same step, whichever has the reason to.
+            if self._processes.largest(int(asked or failure is not None)):
+                self._leave(failure)
+            if not step:  # the batches have an end
+                break
             try:
-                self._train_on(batch)
+                self._train_on(step)
             except RuntimeError as error:
                 if is_out_of_memory(error):
-                    raise _unfit(batch, error) from error
+                    raise _unfit(step[0], error) from error
                 raise
-            if self.finished:
-                break
-            if self._stop.asked():
-                self._pause()
+            asked = self._stop.asked()
+        if self._skipped_files:
+            self._observer.noticed(f"{self._skipped_files} times a file could not be read")
         summary = self.summary()
         self._observer.ended(summary)
         return summary
@@ -127,49 +140,48 @@ class Trainer:
         """Make a step that changes nothing, twice, to see that it fits and how long it takes.
 
         Returns:
-            Seconds of the second; and bytes of memory at the peak, with what the optimizers
-            will add (None on a device that does not tell).
+            Seconds of the second, for all the batches that a step takes; and bytes of memory at the
+            peak, with what the optimizers will add (None on a device that does not tell).
 
         Raises:
             ConfigError: the networks cannot take such a batch, or the memory does not.
         """
-        buffers = {name: buffer.clone() for name, buffer in self.method.named_buffers()}
+        before = self._disturbed()
         seconds = 0.0
         for _ in range(2):
             began = time.perf_counter()
             try:
-                for _ in self._phases(batch):
+                for _ in self._phases(batch, 1.0):
                     pass
             except (RuntimeError, ValueError) as error:
                 raise _unfit(batch, error) from error
             synchronize(self._device)
             seconds = time.perf_counter() - began
         memory = peak_memory(self._device)
-        for optimizer in self._optimizers.values():
-            optimizer.zero_grad(set_to_none=True)
-        for name, buffer in self.method.named_buffers():
-            buffer.copy_(buffers[name])
+        self._undo(before)
         weights = sum(p.numel() * p.element_size() for p in self.method.parameters())
-        return seconds, None if memory is None else memory + 2 * weights
+        return seconds * self.config.optimizer.accumulate, memory and memory + 2 * weights
 
     def state(self) -> dict[str, Any]:
-        """All that a resumed run needs to end as this one would."""
+        """All that a resumed run needs to end as this one would. To be called by all processes."""
+        pools = {name: pool.images for name, pool in self.method.pools.items()}
         return {
             "step": self.step,
             "images": self.images,
-            "seconds": self._seconds(),
+            "seconds": self._pace.seconds,
             "best": self._best,
             "measures": self._measures,
-            "totals": self._totals,
-            "totalled": self._totalled,
+            "totals": self._totals.state_dict(),
+            "skipped": [self._skipped_steps, self._skipped_in_a_row, self._skipped_files],
             "method": self.method.state_dict(),
+            "pools": self._processes.gather(pools),
             "ema": self._ema.state_dict(),
             "optimizers": {name: o.state_dict() for name, o in self._optimizers.items()},
             "precision": self._arithmetic.state_dict(),
         }
 
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        """Continue where `state` was taken.
+    def load_state(self, state: Mapping[str, Any], path: Path) -> None:
+        """Continue where `state`, read from `path`, was taken, by as many processes or others.
 
         Raises:
             ConfigError: it is of networks that the configuration no longer describes.
@@ -181,57 +193,144 @@ class Trainer:
             raise ConfigError(
                 f"the saved state is of other networks than configured: {first}"
             ) from None
+        for name, pool in self.method.pools.items():
+            images = [pools.get(name, []) for pools in state["pools"]]
+            pool.restore(images, self._processes.rank, self._processes.count, self._device)
         self._ema.load_state_dict(state["ema"])
         for name, optimizer in self._optimizers.items():
             restore(optimizer, state["optimizers"][name])
         self._arithmetic.load_state_dict(state["precision"])
         self.step = state["step"]
         self.images = state["images"]
-        self._seconds_before = state["seconds"]
+        self._length.continue_at(self.step, self.images)
+        self._pace.seconds_before = state["seconds"]
         self._best = state["best"]
         self._measures = state["measures"]
-        self._totals = {tag: total.to(self._device) for tag, total in state["totals"].items()}
-        self._totalled = state["totalled"]
-        self._saved_step = self.step
+        self._totals.load_state_dict(state["totals"])
+        self._skipped_steps, self._skipped_in_a_row, self._skipped_files = state["skipped"]
+        self._saved = path
 
     # -- a step ------------------------------------------------------------------------------
 
-    def _train_on(self, batch: Batch) -> None:
-        factor = self._schedule.factor(self.images)
+    def _take(self, batches: Iterator[Batch]) -> tuple[list[Batch], Img2ImgError | None]:
+        """The batches of the next step, or what kept them from being read."""
+        began = time.monotonic()
+        try:
+            step = list(islice(batches, self.config.optimizer.accumulate))
+        except Img2ImgError as error:
+            return [], error
+        self._pace.wait(time.monotonic() - began)
+        for problem in (problem for batch in step for problem in batch.skipped):
+            self._skipped_files += 1
+            self._observer.noticed(f"passed over ({self._skipped_files} so far): {problem}")
+        return step, None
+
+    def _train_on(self, batches: Sequence[Batch]) -> None:
+        factor = self._length.rate(self.images)
         for name, optimizer in self._optimizers.items():
             for group in optimizer.param_groups:
                 group["lr"] = self._base_rate(name) * factor
-        torch.manual_seed(_mixed(self.config.seed, self.step))
-        for phase in self._phases(batch):
-            self._arithmetic.step(phase.name, self._optimizers[phase.name])
-            self._count(phase)
-        self._arithmetic.end_step()
+        torch.manual_seed(_mixed(self.config.seed, self.step, self._processes.rank))
+        may_skip = self.config.on_nonfinite == "skip"
+        before = self._disturbed() if may_skip else None
+        values: list[dict[str, Tensor]] = [{} for _ in batches]
+        runs = [self._phases(batch, 1 / len(batches)) for batch in batches]
+        # Each phase is computed for all batches before its update, as for one larger batch.
+        for phases in zip(*runs, strict=True):
+            name = phases[0].name
+            for known, phase in zip(values, phases, strict=True):
+                known.update({tag: term.value for tag, term in phase.terms.items()})
+                known.update(phase.scores)
+            norm = self._ready(name)
+            if norm is not None and self.config.optimizer.clip is not None:
+                values = [known | {f"{name}/gradient": norm} for known in values]
+            if before is not None and self._skips(name, values, norm, before):
+                break
+            self._arithmetic.step(name, self._optimizers[name])
+        else:
+            self._arithmetic.end_step()
+            self._totals.add(self.step + 1, values)
+            self._skipped_in_a_row = 0
         self.step += 1
-        self.images += len(batch)
-        self._totalled += 1
-        self._ema.update(self.images, len(batch))
-        self._ticks.append(time.monotonic())
+        self.images += self._images_per_step
+        self._ema.update(self.images, self._images_per_step)
+        self._pace.tick()
         self._fix_length()
         progress = self._progress()
         self._observer.stepped(progress)
         self._report(progress)
 
-    def _phases(self, batch: Batch) -> Iterator[Phase]:
-        """The phases of a batch, each with its gradients ready for the update."""
+    def _phases(self, batch: Batch, share: float) -> Iterator[Phase]:
+        """The phases of a batch, each with its gradients, times `share`, ready for the update."""
         phases = self._arithmetic.method.phases(batch.to(self._device))
         while True:
             with self._arithmetic.context():
                 phase = next(phases, None)
             if phase is None:
                 return
-            self._arithmetic.backward(phase)
+            self._arithmetic.backward(phase, share)
             yield phase
 
-    def _count(self, phase: Phase) -> None:
-        # Summed on the device: reading a value would make the device wait for it.
-        values = {tag: term.value.detach() for tag, term in phase.terms.items()}
-        for tag, value in {**values, **phase.scores}.items():
-            self._totals[tag] = self._totals.get(tag, torch.zeros_like(value)) + value
+    def _ready(self, name: str) -> Tensor | None:
+        """Average the gradients of a phase over the processes, and clip them.
+
+        Returns:
+            Their norm before clipping, if it is clipped or watched.
+        """
+        optimizer = self._optimizers[name]
+        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+        self._processes.average([weight.grad for weight in weights if weight.grad is not None])
+        clip = self.config.optimizer.clip
+        # Under loss scaling gradients overflow now and then, and the scaler deals with it.
+        watched = self.config.on_nonfinite == "skip" and not self._arithmetic.scales_losses
+        if clip is None and not watched:
+            return None
+        self._arithmetic.unscale(optimizer)
+        return torch.nn.utils.clip_grad_norm_(weights, math.inf if clip is None else clip)
+
+    def _skips(
+        self,
+        name: str,
+        values: Sequence[Mapping[str, Tensor]],
+        norm: Tensor | None,
+        before: Mapping[str, Any],
+    ) -> bool:
+        """Whether a number is not finite in any process; then what can be undone is undone.
+
+        Raises:
+            TrainingDiverged: too many steps in a row are skipped.
+        """
+        watched = [item for each in values for item in each.items()]
+        if norm is not None and not self._arithmetic.scales_losses:
+            watched.append((f"the gradient of {name}", norm))
+        bad = _not_finite(watched)
+        if not self._processes.largest(int(bad is not None)):
+            return False
+        self._undo(before)
+        self._skipped_steps += 1
+        self._skipped_in_a_row += 1
+        bad = f"step {self.step + 1}: {bad or 'a number in another process is not finite'}"
+        if self._skipped_in_a_row == MOST_SKIPPED:
+            raise self._diverged(f"{bad}, and {MOST_SKIPPED} steps in a row were skipped")
+        if self._skipped_steps.bit_count() == 1:  # 1, 2, 4, 8 ...: no flood
+            self._observer.noticed(f"{bad}: skipped, {self._skipped_steps} so far")
+        return True
+
+    def _disturbed(self) -> dict[str, Any]:
+        """What computing the phases of a batch changes, beside gradients."""
+        return {
+            "buffers": {name: buffer.clone() for name, buffer in self.method.named_buffers()},
+            "pools": {name: list(pool.images) for name, pool in self.method.pools.items()},
+        }
+
+    def _undo(self, before: Mapping[str, Any]) -> None:
+        """Forget the gradients, and put back what `_disturbed` gave."""
+        for optimizer in self._optimizers.values():
+            optimizer.zero_grad(set_to_none=True)
+        for name, buffer in self.method.named_buffers():
+            buffer.copy_(before["buffers"][name])
+        for name, pool in self.method.pools.items():
+            pool.images = list(before["pools"][name])
 
     # -- what happens every so often ---------------------------------------------------------
 
@@ -248,65 +347,85 @@ class Trainer:
             self._save(progress)
 
     def _log(self, progress: Progress) -> None:
-        if not self._totalled:
-            return
-        values = self._averages()
-        self._totals, self._totalled = {}, 0
-        self._observer.logged(progress, values)
-
-    def _averages(self) -> dict[str, float]:
-        """The mean of each loss and score since the last line of the log.
-
-        Raises:
-            TrainingDiverged: one of them is not finite.
-        """
-        values = {tag: total.item() / self._totalled for tag, total in self._totals.items()}
-        for tag, value in values.items():
-            if not math.isfinite(value):
-                raise TrainingDiverged(
-                    f"step {self.step}: {tag} is {value}: training has diverged; {self._kept()}."
-                    " A lower optimizer.lr or precision fp32 may help"
-                )
-        return values
-
-    def _kept(self) -> str:
-        if self._saved_step is None:
-            return "nothing was saved before"
-        return f"step {self._saved_step} is safe, to go on from with --resume"
+        try:
+            values = self._totals.means()
+        except TrainingDiverged as error:
+            raise self._diverged(str(error)) from None
+        if values:
+            self._observer.logged(progress, values)
+            self._pace.mark()
 
     def _measure(self, progress: Progress) -> None:
-        self._measures = self._held_out.measures()
+        if not self._processes.first:
+            return
+        self._measures = self._held_out.measures(self._ema.average)
         if not self._measures:
             return
         self._observer.measured(progress, {f"val/{k}": v for k, v in self._measures.items()})
-        value = self._measures[self.config.metrics.best]
-        if self._best is None or value < self._best:
+        value = self._measures.get(self.config.metrics.best or "", math.nan)
+        if value < (math.inf if self._best is None else self._best):
             self._best = value
             self._store.save_best(self._specs_now(), self._ema.average)
 
     def _sample(self, progress: Progress) -> None:
-        sheet = self._held_out.sheet(self.config.samples.count)
+        if not self._processes.first:
+            return
+        sheet = self._held_out.sheet(self._ema.average, self.config.samples.count)
         if sheet is not None:
             self._observer.sampled(progress, sheet)
 
     def _save(self, progress: Progress) -> None:
-        if self._totalled:
-            self._averages()  # not over the last good state with one that has diverged
+        """Save, unless what would be saved is no longer finite.
+
+        Raises:
+            TrainingDiverged, StorageError: not saved; what was saved before is intact.
+        """
+        try:
+            self._totals.check()
+        except TrainingDiverged as error:
+            raise self._diverged(str(error)) from None
+        for name, weights in self.method.parameter_groups().items():
+            # Losses tell of it a step later; here that would be too late.
+            if not all(weight.isfinite().all() for weight in weights):
+                raise self._diverged(f"step {self.step}: the gradient of {name} was not finite")
+        state = self.state()
+        if not self._processes.first:
+            return
         try:
             self._store.save_model(self.step, self._specs_now(), self._ema.average)
-            path = self._store.save_state(self.step, self.state())
+            self._saved = self._store.save_state(self.step, state)
         except StorageError as error:
             raise StorageError(f"{error}; {self._kept()}") from error
-        self._saved_step = self.step
-        self._observer.saved(progress, path)
+        self._observer.saved(progress, self._saved)
 
-    def _pause(self) -> None:
+    def _leave(self, failure: Img2ImgError | None) -> NoReturn:
         """Save, and end with the error that says why and how to go on."""
         self._save(self._progress())
         command = f"img2img train {self.config.method} --output {self._store.folder} --resume"
-        raise self._stop.error(f"step {self.step} is saved; go on with: {command}")
+        saved = f"step {self.step} is saved; go on with: {command}"
+        if failure is not None:
+            raise DataError(
+                f"{failure}; {saved}, after mending or removing the file, or with --skip-bad"
+            ) from failure
+        raise self._stop.error(saved)
+
+    def _diverged(self, reason: str) -> TrainingDiverged:
+        return TrainingDiverged(
+            f"{reason}: training has diverged; {self._kept()}. A lower optimizer.lr,"
+            " optimizer.clip, precision fp32 or --on-nonfinite skip may help"
+        )
+
+    def _kept(self) -> str:
+        if self._saved is None:
+            return "nothing was saved before"
+        return f"{self._saved} is safe, to go on from with --resume"
 
     # -- where the run is --------------------------------------------------------------------
+
+    @property
+    def total_steps(self) -> int | None:
+        """The length; None while it is to be measured."""
+        return self._length.steps
 
     @property
     def finished(self) -> bool:
@@ -315,63 +434,41 @@ class Trainer:
 
     def _fix_length(self) -> None:
         """Turn a length in minutes into steps, once their pace is known, and save it."""
-        minutes = self.config.schedule.minutes
-        if self.total_steps is not None or minutes is None:
+        if self._length.steps is not None:
             return
         synchronize(self._device)
-        self.total_steps = steps_in_time(
-            minutes, self._seconds(), self.step, [*self._ticks, time.monotonic()]
-        )
-        if self.total_steps is not None:
-            schedule = self.config.schedule.model_copy(update={"measured_steps": self.total_steps})
+        steps = self._length.measured(self._pace, self.step)
+        steps = self._processes.gather(steps or 0)[0]
+        if steps:
+            schedule = self.config.schedule.model_copy(update={"measured_steps": steps})
             self.config = self.config.model_copy(update={"schedule": schedule})
-            self._store.save_config(self.config)
-            self._schedule = self._make_schedule()
-
-    def _make_schedule(self) -> Schedule:
-        schedule = self.config.schedule
-        total: float | None = None
-        if self.total_steps is None:
-            total = math.inf  # in minutes, and not yet measured: that is at the very start
-        elif (schedule.steps, schedule.total_epochs, schedule.minutes) != (None, None, None):
-            total = self.total_steps * self.config.data.batch_size
-        return SCHEDULES.build(
-            schedule,
-            "schedule",
-            epochs=schedule.epochs,
-            decay_epochs=schedule.decay_epochs,
-            images_per_epoch=self._images_per_epoch,
-            total_images=total,
-        )
+            self._length.fix(steps, self.step, self.images)
+            if self._processes.first:
+                self._store.save_config(self.config)
 
     def _base_rate(self, group: str) -> float:
         rates = self.config.optimizer
         return rates.lr_d if group == "D" and rates.lr_d is not None else rates.lr
-
-    def _seconds(self) -> float:
-        if self._session_started is None:
-            return self._seconds_before
-        return self._seconds_before + time.monotonic() - self._session_started
 
     def _specs_now(self) -> dict[str, ModelSpec]:
         now = {"steps": self.step, "images": self.images}
         return {name: spec.model_copy(update=now) for name, spec in self._specs.items()}
 
     def _progress(self) -> Progress:
-        steps, seconds = len(self._ticks) - 1, self._ticks[-1] - self._ticks[0]
         return Progress(
             step=self.step,
             total_steps=self.total_steps,
             images=self.images,
-            images_per_epoch=self._images_per_epoch,
-            seconds=self._seconds(),
-            images_per_second=steps * self.config.data.batch_size / max(seconds, 1e-9),
+            images_per_epoch=self._length.images_per_epoch,
+            seconds=self._pace.seconds,
+            images_per_second=self._images_per_step * self._pace.steps_per_second,
+            waiting=self._pace.waiting,
             lr=self._optimizers["G"].param_groups[0]["lr"],
         )
 
     def summary(self) -> Summary:
         """What has come of the run so far."""
-        seconds = self._seconds()
+        seconds = self._pace.seconds
         return Summary(
             output=self._store.folder,
             steps=self.step,
@@ -390,7 +487,8 @@ def _unfit(batch: Batch, error: Exception) -> ConfigError:
     if is_out_of_memory(error):
         return ConfigError(
             f"not enough memory for batches of {count} crops of {height} x {width}: make "
-            "data.batch_size or data.crop_size smaller, or the networks narrower"
+            "data.batch_size or data.crop_size smaller, or the networks narrower, or set"
+            " checkpointing"
         )
     reason = str(error).partition("\n")[0]
     return ConfigError(
@@ -398,10 +496,19 @@ def _unfit(batch: Batch, error: Exception) -> ConfigError:
     )
 
 
+def _not_finite(values: Iterable[tuple[str, Tensor]]) -> str | None:
+    """Which of some scalars is the first that is not finite, in words."""
+    for name, value in values:
+        number = value.item()
+        if not math.isfinite(number):
+            return f"{name} is {number}"
+    return None
+
+
 def _due(step: int, every: int) -> bool:
     return every > 0 and step % every == 0
 
 
-def _mixed(seed: int, step: int) -> int:
-    """One 64-bit seed from two numbers."""
-    return int(np.random.SeedSequence((seed, step)).generate_state(1, np.uint64)[0])
+def _mixed(*numbers: int) -> int:
+    """One 64-bit seed from several numbers."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])

@@ -3,15 +3,17 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, Self, cast
+from typing import ClassVar, NamedTuple, Self, cast
 
 from torch import Tensor, nn
 
 from img2img.config import RunConfig
-from img2img.data.loader import Batch, Direction
+from img2img.data.dataset import DataSet
+from img2img.data.samples import Batch, Direction
 from img2img.networks import Generator
 from img2img.registry import Registry
 from img2img.training.critic import Critic
+from img2img.training.image_pool import ImagePool
 
 CHANNELS = 3
 
@@ -48,6 +50,13 @@ class Method(nn.Module, ABC):
     It knows nothing of devices, precision, files or progress.
     """
 
+    data: ClassVar[type[DataSet]]
+    """What it is trained on."""
+    translations: ClassVar[Mapping[str, tuple[str, str]]]
+    """By direction, the names in `images` of a translation and of the domain it should be in."""
+    cycles: ClassVar[Mapping[str, tuple[str, str]]] = {}
+    """By domain, the names in `images` of the way there and back and of what it should give."""
+
     def __init__(self, generators: Mapping[str, Generator], critics: Mapping[str, Critic]) -> None:
         super().__init__()
         self.networks = nn.ModuleDict({**generators, **critics})
@@ -67,6 +76,12 @@ class Method(nn.Module, ABC):
     def critics(self) -> dict[str, Critic]:
         """The critics by name."""
         return {name: cast(Critic, self.networks[name]) for name in self._groups["D"]}
+
+    @property
+    def pools(self) -> dict[str, ImagePool]:
+        """The pools of earlier translations, by their critics' names."""
+        pools = {name: critic.pool for name, critic in self.critics.items()}
+        return {name: pool for name, pool in pools.items() if pool is not None}
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         """The weights of each group that is updated together, by an optimizer of its own."""
@@ -89,10 +104,7 @@ class Method(nn.Module, ABC):
 
     @abstractmethod
     def images(self, generators: Mapping[str, Generator], batch: Batch) -> dict[str, Tensor]:
-        """Named images of a held-out batch, NCHW in [-1, 1], the columns of a sample sheet.
-
-        Where an output has a known target they are called `translated` and `target`.
-        """
+        """Named images of a held-out batch, NCHW in [-1, 1], the columns of a sample sheet."""
 
 
 METHODS = Registry[Method]("method")

@@ -33,6 +33,7 @@ class JsonLines(Observer):
         pace = {
             "images_per_second": round(progress.images_per_second, 3),
             "seconds": round(progress.seconds, 3),
+            "waiting": round(progress.waiting, 4),
             "lr": progress.lr,
         }
         self._write(progress, {**pace, **values})

@@ -1,12 +1,13 @@
 """Pix2Pix: paired image translation (Isola et al. 2017, arXiv 1611.07004)."""
 
 from collections.abc import Iterator, Mapping
-from typing import Self
+from typing import ClassVar, Self
 
 from torch import Tensor
 
 from img2img.config import RunConfig
-from img2img.data.loader import Batch, Direction
+from img2img.data.paired import PairedData
+from img2img.data.samples import Batch, Direction
 from img2img.losses import OBJECTIVES, Reconstruction, build_losses
 from img2img.networks import DISCRIMINATORS, GENERATORS, Generator
 from img2img.training.critic import Critic
@@ -24,6 +25,9 @@ class Pix2Pix(Method):
             with weight 100.
     """
 
+    data = PairedData
+    translations: ClassVar = {"AtoB": ("translated", "target")}
+
     def __init__(
         self, generator: Generator, critic: Critic, reconstruction: Mapping[str, Reconstruction]
     ) -> None:
@@ -40,7 +44,7 @@ class Pix2Pix(Method):
         )
         objective = OBJECTIVES.build(config.objective, "objective")
         reconstruction = build_losses(config.losses.reconstruction, "losses.reconstruction")
-        return cls(generator, Critic(discriminator, objective), reconstruction)
+        return cls(generator, Critic(discriminator, objective, config.image_pool), reconstruction)
 
     def phases(self, batch: Batch) -> Iterator[Phase]:
         generator, critic = self.generators["G"], self.critics["D"]

@@ -78,14 +78,28 @@ class Arithmetic:
             return torch.autocast(self.device.type, self.dtype)
         return nullcontext()
 
-    def backward(self, phase: Phase) -> None:
-        """Put the gradients of the phase's loss into the float32 networks."""
-        torch.autograd.backward(self._scaler.scale(phase.loss()))
+    @property
+    def scales_losses(self) -> bool:
+        """Whether gradients are of a scaled loss, so that now and then they overflow."""
+        return self._scaler.is_enabled()
+
+    def backward(self, phase: Phase, share: float = 1.0) -> None:
+        """Add `share` times the gradients of the phase's loss to those of the float32 networks."""
+        loss = phase.loss() if share == 1 else share * phase.loss()
+        torch.autograd.backward(self._scaler.scale(loss))
         for master, working in self._copies[phase.name]:
-            if working.grad is not None:
+            if working.grad is None:
+                continue
+            if master.grad is None:
                 # In the master's own memory layout: fused optimizers walk both side by side.
                 master.grad = torch.empty_like(master).copy_(working.grad)
-                working.grad = None
+            else:
+                master.grad += working.grad
+            working.grad = None
+
+    def unscale(self, optimizer: torch.optim.Optimizer) -> None:
+        """Make a group's gradients those of the loss itself, where losses are scaled."""
+        self._scaler.unscale_(optimizer)
 
     def step(self, name: str, optimizer: torch.optim.Optimizer) -> None:
         """Make one group's update and forget its gradients."""
@@ -114,11 +128,12 @@ class Arithmetic:
 
 
 def _working_copy(method: Method, dtype: torch.dtype) -> Method:
-    """A method whose weights are copies in `dtype`, but for normalisation, which it shares.
+    """A method whose weights are copies in `dtype`; it shares normalisation and pools.
 
     Networks take and give float32, so that losses stay in float32.
     """
-    working = copy.deepcopy(method, {id(m): m for m in method.modules() if _is_norm(m)})
+    norms = [module for module in method.modules() if _is_norm(module)]
+    working = copy.deepcopy(method, {id(part): part for part in [*norms, *method.pools.values()]})
     for module in working.modules():
         if not _is_norm(module):
             for weight in module.parameters(recurse=False):

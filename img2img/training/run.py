@@ -2,30 +2,39 @@
 
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 import torch
 
 from img2img.config import RunConfig, read_yaml
-from img2img.data.augment import PairTransform
-from img2img.data.check import Survey, check_pairs, passed_over
-from img2img.data.loader import Batch, PairedDataset, batches, held_out_batches, resolve_workers
-from img2img.data.paired import PairedData, find_pairs
+from img2img.data.augment import Transform
+from img2img.data.check import Survey, check_images, passed_over
+from img2img.data.dataset import DataSet
+from img2img.data.loader import batches, resolve_workers
 from img2img.data.problems import refusal
+from img2img.data.samples import Batch, Samples
 from img2img.data.sizes import HeightWidth, resolve_sizes
+from img2img.devices import resolve_device
 from img2img.errors import DataError, some_names
+from img2img.processes import Processes, joined
 from img2img.training.build import (
     build_method,
     changes_on_resume,
+    check_measure,
     check_parts,
-    data_notices,
     describe,
+    method_class,
     resolve,
+    size_notices,
     training_scale,
 )
 from img2img.training.events import Observer, Observers, RunFacts, Summary
+from img2img.training.held_out import HeldOut
+from img2img.training.init_from import init_from
 from img2img.training.loop import Trainer
+from img2img.training.method import CHANNELS
 from img2img.training.observers import (
     JsonLines,
     LossPlot,
@@ -47,6 +56,9 @@ def train(
 ) -> Summary:
     """Train as `config` says, and leave everything in the run folder `output`.
 
+    Started by `torchrun` or `accelerate launch`, the processes train one model together: each takes
+    `data.batch_size` images a step, and the first writes and is watched.
+
     Args:
         resume: go on from the newest intact state in `output`, if there is one.
         stop_after: minutes after which to pause, to be resumed later.
@@ -54,76 +66,102 @@ def train(
 
     Raises:
         ConfigError: a key does not fit, or the run folder is in use.
-        DataError: the images cannot be used as they are.
+        DataError: the images cannot be used as they are, or no longer; then the state is saved.
+        TrainingDiverged: a loss or gradient is not finite; what was saved before is intact.
         StorageError: the disk refused; what was saved before is intact.
         TrainingStopped: by Ctrl-C, SIGTERM or `stop_after`; the state is saved.
     """
     store = Store(output, config.checkpoint.keep)
-    store.open(resume)
-    observer = Observers([*observers, *_recorders(config, store)])
     stop = StopRequest(stop_after)
-    try:
+    with ExitStack() as stack:
         check_parts(config)
-        found, survey = _look_at_data(config, observer)
-        load_size, crop_size = resolve_sizes(config.data, survey.smallest)
-        scale = training_scale(config.data, survey.sizes, load_size)
-        for notice in data_notices(config.data, survey, crop_size, scale):
+        processes = stack.enter_context(joined(resolve_device(config.device).type))
+        if processes.first:
+            stack.enter_context(store.opened(resume))
+            observer = Observers([*observers, *_recorders(config, store)])
+        else:
+            observer = Observers([])
+        stack.callback(observer.closed)
+        return _train(config, store, resume, observer, stop, processes)
+
+
+def _train(
+    config: RunConfig,
+    store: Store,
+    resume: bool,
+    observer: Observer,
+    stop: StopRequest,
+    processes: Processes,
+) -> Summary:
+    found, survey = _look_at_data(config, observer, processes)
+    check_measure(config, found)
+    load_size, crop_size = resolve_sizes(config.data, survey.smallest)
+    scales = {
+        domain: training_scale(config.data, sizes, load_size)
+        for domain, sizes in survey.sizes.items()
+    }
+    for notice in (*found.notices(), *size_notices(config.data, survey, crop_size, scales)):
+        observer.noticed(notice)
+    config = resolve(config, load_size, crop_size)
+    state = store.newest_state(observer.noticed) if resume else None
+    torch.manual_seed(config.seed)
+    method = build_method(config, crop_size)
+    if config.init_from is not None and state is None:
+        for notice in init_from(config.init_from, method, config.data.direction):
             observer.noticed(notice)
-        config = resolve(config, load_size, crop_size)
-        torch.manual_seed(config.seed)
-        method = build_method(config, crop_size)
-        transform = PairTransform(config.data, load_size, crop_size)
-        direction = config.data.direction
-        dataset = PairedDataset(
-            found.train,
-            transform,
-            config.seed,
-            direction=direction,
-            cache=config.data.cache,
-            progress=partial(observer.preparing, "reading images"),
-        )
-        trainer = Trainer(
-            method,
-            describe(config, method, crop_size, scale),
-            config,
-            batches=partial(_batches, dataset, config),
-            images_per_epoch=len(dataset),
-            held_out=partial(held_out_batches, found.held_out, transform, direction),
-            store=store,
-            observer=observer,
-            stop=stop,
-        )
-        state = store.newest_state(observer.noticed) if resume else None
-        if state is not None:
-            for change in changes_on_resume(read_yaml(store.config_path), config):
-                observer.noticed(change)
-            trainer.load_state(state)
-        elif resume:
-            observer.noticed(f"{output} has no state to go on from: starting anew")
-        if trainer.finished:
-            observer.noticed(
-                f"{output} is finished: step {trainer.step} was its last;"
-                " a larger --max-steps, --max-epochs or --max-minutes goes on"
-            )
-            return trainer.summary()
-        observer.preparing("trying a step", 0, 1)
-        trial = trainer.trial(next(batches(dataset, config.data.batch_size, trainer.images)))
-        observer.preparing("trying a step", 1, 1)
-        store.save_config(config)
-        shown_load = None if config.data.resize == "none" else load_size
-        observer.started(_facts(config, output, found, trainer, trial, shown_load, crop_size))
-        with stop_on_signals(stop):
-            return trainer.fit()
-    finally:
-        observer.closed()
-
-
-def _look_at_data(config: RunConfig, observer: Observer) -> tuple[PairedData, Survey]:
-    """Find and decode all pairs; refuse, or leave out and say so, what cannot be used."""
-    found = find_pairs(config.data, config.seed)
-    survey = check_pairs(
-        found.train + found.held_out, partial(observer.preparing, "checking images")
+    transform = Transform(config.data, load_size, crop_size)
+    progress = partial(observer.preparing, "reading images")
+    samples = found.samples(config.data, config.seed, transform, progress)
+    specs = describe(config, method, crop_size, scales)
+    held_out = partial(found.held_out_batches, config.data, transform)
+    trainer = Trainer(
+        method,
+        specs,
+        config,
+        batches=partial(_batches, samples, config, processes),
+        images_per_epoch=len(samples),
+        held_out=HeldOut(method, specs, held_out, found.aligned),
+        store=store,
+        observer=observer,
+        stop=stop,
+        processes=processes,
     )
+    if state is not None:
+        for change in changes_on_resume(read_yaml(store.config_path), config):
+            observer.noticed(change)
+        trainer.load_state(*state)
+    elif resume:
+        observer.noticed(f"{store.folder} has no state to go on from: starting anew")
+    if trainer.finished:
+        observer.noticed(
+            f"{store.folder} is finished: step {trainer.step} was its last;"
+            " a larger --max-steps, --max-epochs or --max-minutes goes on"
+        )
+        return trainer.summary()
+    observer.preparing("trying a step", 0, 1)
+    first = next(
+        batches(samples, config.data.batch_size, trainer.images, skip_bad=config.data.skip_bad)
+    )
+    trial = trainer.trial(first)
+    observer.preparing("trying a step", 1, 1)
+    if processes.first:
+        store.save_config(config)
+    shown_load = None if config.data.resize == "none" else load_size
+    observer.started(_facts(config, store, found, trainer, trial, shown_load, crop_size, processes))
+    with stop_on_signals(stop):
+        return trainer.fit()
+
+
+def _look_at_data(
+    config: RunConfig, observer: Observer, processes: Processes
+) -> tuple[DataSet, Survey]:
+    """Find and decode all images; refuse, or leave out and say so, what cannot be used."""
+    kind = method_class(config).data
+    found = kind.find(config.data, config.seed)
+    progress = partial(observer.preparing, "checking images")
+    # Decoding everything once is enough.
+    survey = check_images(found.items, progress) if processes.first else None
+    survey = next(each for each in processes.gather(survey) if each is not None)
     problems = found.problems + survey.problems
     if problems and not config.data.skip_bad:
         raise refusal(problems)
@@ -133,18 +171,26 @@ def _look_at_data(config: RunConfig, observer: Observer) -> tuple[PairedData, Su
         kinds = ", ".join(f"{suffix} ({count})" for suffix, count in unread.items())
         observer.noticed(f"passed over, as their kinds are not read: {kinds}")
     # Found anew, so that what is held out is chosen among the good ones.
-    bad = {problem.pair for problem in survey.problems if problem.pair is not None}
-    kept = find_pairs(config.data, config.seed, leave_out=bad) if bad else found
-    if not kept.train:
-        raise DataError(f"{found.layout}: no pair to train on")
+    bad = {problem.item for problem in survey.problems if problem.item is not None}
+    kept = kind.find(config.data, config.seed, leave_out=bad) if bad else found
+    if kept.empty:
+        raise DataError(f"{found.layout}: nothing is left to train on")
     return kept, survey
 
 
-def _batches(dataset: PairedDataset, config: RunConfig, start: int) -> Iterator[Batch]:
+def _batches(
+    samples: Samples, config: RunConfig, processes: Processes, start: int
+) -> Iterator[Batch]:
     device = torch.device(config.device)
-    workers = resolve_workers(config.data.workers, device.type)
-    on_gpu = device.type == "cuda"
-    return batches(dataset, config.data.batch_size, start, workers=workers, pin_memory=on_gpu)
+    return batches(
+        samples,
+        config.data.batch_size,
+        start,
+        share=(processes.rank, processes.count),
+        skip_bad=config.data.skip_bad,
+        workers=resolve_workers(config.data.workers, device.type),
+        pin_memory=device.type == "cuda",
+    )
 
 
 def _recorders(config: RunConfig, store: Store) -> list[Observer]:
@@ -163,12 +209,13 @@ def _recorders(config: RunConfig, store: Store) -> list[Observer]:
 
 def _facts(
     config: RunConfig,
-    output: Path,
-    found: PairedData,
+    store: Store,
+    found: DataSet,
     trainer: Trainer,
     trial: tuple[float, int | None],
     load_size: HeightWidth | None,
     crop_size: HeightWidth,
+    processes: Processes,
 ) -> RunFacts:
     """What there is to say before the first step, after a trial."""
     step_seconds, memory = trial
@@ -178,18 +225,22 @@ def _facts(
         for name, network in [*method.generators.items(), *method.critics.items()]
     }
     model = sum(weights[name] for name in method.generators)
-    # Weights and Adam's two moments of them, and the average.
-    state = 3 * sum(weights.values()) + model
-    folder = next(path for path in [output, *output.resolve().parents] if path.is_dir())
+    # Weights and Adam's two moments of them, the average, and the pools when full.
+    pool = 4 * config.image_pool * CHANNELS * crop_size[0] * crop_size[1]
+    state = 3 * sum(weights.values()) + model + pool * len(method.pools) * processes.count
+    held_out = f"{len(found.held_out)} held out" if found.held_out else "none held out"
+    batch = f"batches of {config.data.batch_size}"
+    if config.optimizer.accumulate > 1:
+        batch += f", {config.optimizer.accumulate} of them a step"
+    if processes.count > 1:
+        batch += f", in each of {processes.count} processes"
     return RunFacts(
-        output=output,
+        output=store.folder,
         method=config.method,
         device=config.device,
         precision=config.precision,
-        layout=found.layout,
-        train_images=len(found.train),
-        held_out_images=len(found.held_out),
-        batch_size=config.data.batch_size,
+        images=f"{found.counts}, {held_out}; {found.layout}",
+        batches=batch,
         load_size=load_size,
         crop_size=crop_size,
         parameters={name: size // 4 for name, size in weights.items()},
@@ -200,5 +251,5 @@ def _facts(
         memory_bytes=memory,
         # The newest is written before the oldest goes; `model` and `best` are copies.
         disk_bytes=(config.checkpoint.keep + 3) * model + (STATES_KEPT + 1) * state,
-        free_disk_bytes=shutil.disk_usage(folder).free,
+        free_disk_bytes=shutil.disk_usage(store.folder).free if store.folder.is_dir() else 0,
     )

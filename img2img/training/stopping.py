@@ -21,7 +21,7 @@ class StopRequest:
     def __init__(self, minutes: float | None = None) -> None:
         self._deadline = None if minutes is None else time.monotonic() + 60 * minutes
         self._error: type[TrainingStopped] | None = None
-        self._reason = ""
+        self._reason = "another process"  # unless this one is asked
 
     def ask(self, reason: str, error: type[TrainingStopped] = TrainingStopped) -> None:
         self._error, self._reason = error, reason

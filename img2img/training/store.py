@@ -1,10 +1,12 @@
 """The run folder: what a run leaves on the disk and is resumed from."""
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from torch import nn
 
 from img2img import config as configuration
@@ -16,8 +18,8 @@ from img2img.checkpoint import (
     save_state,
 )
 from img2img.config import RunConfig
-from img2img.errors import ConfigError, ModelFileError
-from img2img.files import atomic_write, write_text
+from img2img.errors import ConfigError, ModelFileError, StorageError
+from img2img.files import atomic_write, remove_leftovers, write_text
 
 # A full state is several times a model: only the newest are kept.
 STATES_KEPT = 2
@@ -34,6 +36,7 @@ class Store:
     def __init__(self, folder: Path, models_kept: int = 3) -> None:
         self.folder = folder
         self.models_kept = models_kept
+        self._lock_path = folder / ".lock"
         self.config_path = folder / "config.yaml"
         self.metrics_path = folder / "metrics.jsonl"
         self.model_path = folder / MODEL_NAME
@@ -41,19 +44,46 @@ class Store:
         self.samples = folder / "samples"
         self.checkpoints = folder / "checkpoints"
 
-    def open(self, resume: bool) -> None:
-        """Refuse a folder with something in it, unless it is to be resumed.
+    @contextmanager
+    def opened(self, resume: bool) -> Iterator[None]:
+        """Have the folder to oneself while this context lasts.
 
         Raises:
-            ConfigError: the folder is not empty, or is a file.
+            ConfigError: the folder is a file, or has something in it and is not to be resumed, or
+                another run is using it.
+            StorageError: it cannot be made or written to.
         """
         if self.folder.exists() and not self.folder.is_dir():
             raise ConfigError(f"{self.folder}: a file, where the run folder should be")
-        if not resume and self.folder.is_dir() and any(self.folder.iterdir()):
+        there = self.folder.iterdir() if self.folder.is_dir() else ()
+        if not resume and any(path != self._lock_path for path in there):
             raise ConfigError(
                 f"{self.folder} is not empty: go on with what is in it by --resume,"
                 " or choose another --output"
             )
+        made = [path for path in (self.folder, *self.folder.parents) if not path.exists()]
+        lock = FileLock(self._lock_path)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise ConfigError(
+                f"{self.folder}: another run is writing to this folder; wait for it, or choose"
+                " another --output"
+            ) from None
+        except OSError as error:
+            raise StorageError(f"cannot write {self.folder}: {error.strerror}") from error
+        try:
+            remove_leftovers(self.folder)
+            yield
+        finally:
+            # Before it is released: else another run could take hold of a file about to vanish.
+            with suppress(OSError):
+                self._lock_path.unlink()
+            lock.release()
+            with suppress(OSError):  # of a folder with something in it
+                for path in made:
+                    path.rmdir()
 
     def save_config(self, config: RunConfig) -> None:
         write_text(self.config_path, configuration.dump(config))
@@ -79,11 +109,11 @@ class Store:
         self._prune("state", STATES_KEPT)
         return path
 
-    def newest_state(self, notice: Callable[[str], None]) -> dict[str, Any] | None:
-        """The newest training state that is intact; `notice` hears of those that are not."""
+    def newest_state(self, notice: Callable[[str], None]) -> tuple[dict[str, Any], Path] | None:
+        """The newest training state that is intact, with its file; `notice` hears of the others."""
         for path in reversed(self._files("state")):
             try:
-                return load_state(path)
+                return load_state(path), path
             except ModelFileError as error:
                 notice(f"skipped: {error}")
         return None

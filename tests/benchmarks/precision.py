@@ -14,7 +14,7 @@ from statistics import median
 import torch
 
 from img2img.config import load_config
-from img2img.data.loader import Batch
+from img2img.data.samples import Batch
 from img2img.data.sizes import resolve_sizes
 from img2img.training.build import build_method, resolve
 from img2img.training.optimizers import Adam

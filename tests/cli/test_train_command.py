@@ -43,7 +43,7 @@ def lines(run: Path) -> list[dict[str, Any]]:
 
 def untimed(run: Path) -> list[dict[str, Any]]:
     """The lines without what depends on the machine's pace."""
-    pace = {"seconds", "images_per_second"}
+    pace = {"seconds", "images_per_second", "waiting"}
     return [{k: v for k, v in line.items() if k not in pace} for line in lines(run)]
 
 
@@ -255,7 +255,14 @@ class TestSettings:
 class TestBeforeTheFirstStep:
     def test_facts_are_told(self, tmp_path: Path, train: Command, tiny_pairs: Path) -> None:
         out = train(tmp_path / "run", "--data", tiny_pairs, "--max-steps", 1).out
-        for word in ("5 to train, 1 held out", "32 x 32", "parameters", "memory", "disk", "time"):
+        for word in (
+            "5 pairs to train, 1 held out",
+            "32 x 32",
+            "parameters",
+            "memory",
+            "disk",
+            "time",
+        ):
             assert word in " ".join(out.split())
         assert "A/ + B/" in out
 

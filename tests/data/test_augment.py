@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from img2img.config import DataConfig
-from img2img.data.augment import PairTransform
+from img2img.data.augment import Transform
 from img2img.errors import ConfigError
 from img2img.images import resized
 
@@ -27,10 +27,10 @@ def transform(
     color: list[dict[str, Any]] | None = None,
     color_on: str = "input",
     resize: str = "stretch",
-) -> PairTransform:
+) -> Transform:
     augment = {"geometry": geometry or [], "color": color or [], "color_on": color_on}
     data = DataConfig.model_validate({"augment": augment, "resize": resize})
-    return PairTransform(data, LOAD, CROP)
+    return Transform(data, LOAD, CROP)
 
 
 GEOMETRIES: list[list[dict[str, Any]]] = [
@@ -50,7 +50,7 @@ class TestGeometry:
         chain = transform(geometry)
         outcomes = []
         for position in range(6):
-            A, B = chain.random(image, image.copy(), seed=1, position=position)
+            A, B = chain.pair(image, image.copy(), seed=1, position=position)
             np.testing.assert_array_equal(A, B)
             assert A.shape == (*CROP, 3)
             assert A.dtype == image.dtype
@@ -59,32 +59,31 @@ class TestGeometry:
 
     def test_depends_on_seed_and_position_alone(self) -> None:
         one, other = transform(GEOMETRIES[1]), transform(GEOMETRIES[1])
-        wanted = [one.random(IMAGE, IMAGE, 3, n)[0] for n in range(5)]
+        wanted = [one.pair(IMAGE, IMAGE, 3, n)[0] for n in range(5)]
         for n in (4, 0, 3, 3, 1, 2):
-            np.testing.assert_array_equal(other.random(IMAGE, IMAGE, 3, n)[0], wanted[n])
-        assert not np.array_equal(other.random(IMAGE, IMAGE, 4, 0)[0], wanted[0])
+            np.testing.assert_array_equal(other.pair(IMAGE, IMAGE, 3, n)[0], wanted[n])
+        assert not np.array_equal(other.pair(IMAGE, IMAGE, 4, 0)[0], wanted[0])
 
     def test_transforms_are_independent_of_each_other(self) -> None:
         flips: list[dict[str, Any]] = [{"name": "HorizontalFlip"}, {"name": "VerticalFlip"}]
         data = DataConfig.model_validate({"augment": {"geometry": flips}})
-        chain = PairTransform(data, CROP, CROP)  # nothing left to crop
+        chain = Transform(data, CROP, CROP)  # nothing left to crop
         image = noise(*CROP)
         variants = {image[::y, ::x].tobytes(): (y, x) for y in (1, -1) for x in (1, -1)}
-        seen = [variants[chain.random(image, image, 0, n)[0].tobytes()] for n in range(200)]
+        seen = [variants[chain.pair(image, image, 0, n)[0].tobytes()] for n in range(200)]
         for variant in variants.values():
             assert 30 <= seen.count(variant) <= 70
 
     def test_crops_reach_every_place(self) -> None:
         places = np.arange(40 * 36, dtype=np.uint16).reshape(40, 36, 1).repeat(3, axis=2)
         corners = {
-            divmod(int(transform().random(places, places, 0, n)[0][0, 0, 0]), 36)
-            for n in range(400)
+            divmod(int(transform().pair(places, places, 0, n)[0][0, 0, 0]), 36) for n in range(400)
         }
         assert corners == {(y, x) for y in range(9) for x in range(5)}
 
     def test_flip_is_exact_in_16_bit(self) -> None:
-        A, _ = transform([{"name": "HorizontalFlip", "p": 1}]).random(DEEP, DEEP, 0, 0)
-        plain, _ = transform([{"name": "NoOp"}]).random(DEEP[:, ::-1], DEEP, 0, 0)
+        A, _ = transform([{"name": "HorizontalFlip", "p": 1}]).pair(DEEP, DEEP, 0, 0)
+        plain, _ = transform([{"name": "NoOp"}]).pair(DEEP[:, ::-1], DEEP, 0, 0)
         assert A.shape == plain.shape
         assert set(A.ravel().tolist()) <= set(DEEP.ravel().tolist())
 
@@ -95,14 +94,14 @@ DARKER: list[dict[str, Any]] = [{"name": "ColorJitter", "brightness": [0.3, 0.4]
 class TestColor:
     @pytest.mark.parametrize("image", [IMAGE, DEEP], ids=["8-bit", "16-bit"])
     def test_on_the_input_only(self, image: np.ndarray) -> None:
-        plain, _ = transform().random(image, image, 0, 0)
-        A, B = transform(color=DARKER).random(image, image, 0, 0)
+        plain, _ = transform().pair(image, image, 0, 0)
+        A, B = transform(color=DARKER).pair(image, image, 0, 0)
         assert A.mean() < 0.6 * plain.mean()
         assert A.dtype == B.dtype == image.dtype
         assert set(B.ravel().tolist()) <= set(image.ravel().tolist())
 
     def test_on_both_when_asked(self) -> None:
-        A, B = transform(color=DARKER, color_on="both").random(IMAGE, IMAGE, 0, 0)
+        A, B = transform(color=DARKER, color_on="both").pair(IMAGE, IMAGE, 0, 0)
         np.testing.assert_array_equal(A, B)
         assert A.mean() < 0.6 * IMAGE.mean()
 
@@ -110,7 +109,7 @@ class TestColor:
         "name", ["HueSaturationValue", "CLAHE", "GaussNoise", "RandomGamma", "Posterize", "ToGray"]
     )
     def test_16_bit_goes_through(self, name: str) -> None:
-        A, _ = transform(color=[{"name": name, "p": 1}]).random(DEEP, DEEP, 0, 0)
+        A, _ = transform(color=[{"name": name, "p": 1}]).pair(DEEP, DEEP, 0, 0)
         assert A.dtype == np.uint16
         assert A.max() > 30000
 
@@ -168,7 +167,7 @@ class TestResize:
         chain = transform(resize=resize)
         pixel = np.full((1, 1, 3), 7, np.uint8)
         prepared = chain.prepare(pixel)
-        A, B = chain.random(prepared, prepared, 0, 0)
+        A, B = chain.pair(prepared, prepared, 0, 0)
         assert (A == 7).all()
         assert A.shape == B.shape == chain.center(pixel).shape == (*CROP, 3)
 
@@ -182,8 +181,8 @@ def test_can_be_pickled() -> None:
     copy = pickle.loads(pickle.dumps(chain))
     for position in range(3):
         for ours, theirs in zip(
-            chain.random(IMAGE, IMAGE, 0, position),
-            copy.random(IMAGE, IMAGE, 0, position),
+            chain.pair(IMAGE, IMAGE, 0, position),
+            copy.pair(IMAGE, IMAGE, 0, position),
             strict=True,
         ):
             np.testing.assert_array_equal(ours, theirs)

@@ -11,30 +11,25 @@ import torch
 from PIL import Image
 
 from img2img.config import DataConfig
-from img2img.data.augment import PairTransform
-from img2img.data.loader import (
-    Batch,
-    PairedDataset,
-    batches,
-    held_out_batches,
-    resolve_workers,
-)
-from img2img.data.paired import find_pairs
-from img2img.data.preview import preview_sheet
+from img2img.data.augment import Transform
+from img2img.data.loader import batches, resolve_workers
+from img2img.data.paired import PairedData, PairedSamples
+from img2img.data.preview import preview_data
+from img2img.data.samples import Batch
 from img2img.data.sources import Pair
 from img2img.errors import DataError, ImageError
 from img2img.images import Pixels, to_tensor
 from img2img.sheets import GAP, TITLE_HEIGHT
 
-TRANSFORM = PairTransform(DataConfig(), (36, 36), (32, 32))
+TRANSFORM = Transform(DataConfig(), (36, 36), (32, 32))
 
 
 def all_pairs(root: Path) -> list[Pair]:
-    return find_pairs(DataConfig(root=root, holdout="none"), 0).train
+    return PairedData.find(DataConfig(root=root, holdout="none"), 0).train
 
 
-def dataset(root: Path, seed: int = 0, **settings: Any) -> PairedDataset:
-    return PairedDataset(all_pairs(root), TRANSFORM, seed, **settings)
+def dataset(root: Path, seed: int = 0, **settings: Any) -> PairedSamples:
+    return PairedSamples(all_pairs(root), TRANSFORM, seed, **settings)
 
 
 def assert_same(first: list[Batch], second: list[Batch]) -> None:
@@ -79,7 +74,7 @@ class TestDataset:
 
     def test_no_pairs(self) -> None:
         with pytest.raises(DataError):
-            PairedDataset([], TRANSFORM, 0)
+            PairedSamples([], TRANSFORM, 0)
 
 
 class TestBatches:
@@ -137,11 +132,11 @@ class TestBatches:
 
 
 def test_held_out_batches(pairs_folder: Path) -> None:
-    pairs = all_pairs(pairs_folder)
-    got = list(held_out_batches(pairs, TRANSFORM, "BtoA", batch_size=4))
-    assert [len(batch) for batch in got] == [4, 2]
-    assert got[1].path_A == [str(pair.B.path) for pair in pairs[4:]]
-    wanted = to_tensor(TRANSFORM.center(pairs[0].A.read().pixels))
+    data = DataConfig(root=pairs_folder, holdout=0.5, direction="BtoA")
+    found = PairedData.find(data, 0)
+    got = list(found.held_out_batches(data, TRANSFORM))
+    assert [batch.path_A for batch in got] == [[str(pair.B.path)] for pair in found.held_out]
+    wanted = to_tensor(TRANSFORM.center(found.held_out[0].A.read().pixels))
     assert torch.equal(got[0].B[0], wanted)
 
 
@@ -155,14 +150,13 @@ def first_row(sheet: Pixels) -> Pixels:
 
 
 def test_preview(pairs_folder: Path) -> None:
-    sheet = preview_sheet(all_pairs(pairs_folder)[:2], TRANSFORM, 0, columns=3)
+    plain: dict[str, Any] = {"root": pairs_folder, "load_size": 36, "crop_size": 32}
+    sheet = preview_data(PairedData, DataConfig.model_validate(plain), 0, rows=2, columns=3)
     assert sheet.size == (TITLE_HEIGHT + GAP + 2 * (32 + GAP), GAP + 4 * (64 + GAP))
     cell = first_row(sheet.pixels)[:, GAP:]
     np.testing.assert_array_equal(cell[:, :32], cell[:, 32:64])
-    dark = DataConfig.model_validate(
-        {"augment": {"color": [{"name": "ColorJitter", "brightness": [0.1, 0.2], "p": 1}]}}
-    )
-    (pair,) = all_pairs(pairs_folder)[:1]
-    swapped = preview_sheet([pair], PairTransform(dark, (36, 36), (32, 32)), 0, "BtoA")
+    darker = {"color": [{"name": "ColorJitter", "brightness": [0.1, 0.2], "p": 1}]}
+    dark = DataConfig.model_validate({**plain, "augment": darker, "direction": "BtoA"})
+    swapped = preview_data(PairedData, dark, 0, rows=1)
     cell = first_row(swapped.pixels)[:, 64 + 2 * GAP :][:, :64]
     assert cell[:, :32].mean() < 0.5 * cell[:, 32:].mean()  # colour is the input's, on the left

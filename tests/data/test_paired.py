@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from img2img.config import DataConfig
-from img2img.data.check import check_data, check_pairs
-from img2img.data.paired import PairedData, find_pairs
+from img2img.data.check import check_data, check_images
+from img2img.data.paired import PairedData
 from img2img.data.problems import refusal
 from img2img.data.sizes import resolve_sizes
 from img2img.errors import ConfigError, DataError, ImageError
@@ -18,7 +18,7 @@ MakeImage = Callable[..., Path]
 
 
 def found(root: Path, seed: int = 0, **data: object) -> PairedData:
-    return find_pairs(DataConfig.model_validate({"root": root, **data}), seed)
+    return PairedData.find(DataConfig.model_validate({"root": root, **data}), seed)
 
 
 LAYOUTS = {
@@ -76,7 +76,7 @@ class TestLayouts:
         for name in ("1", "2"):
             make_image(f"photos/{name}.png")
             make_image(f"maps/{name}.png")
-        data = find_pairs(DataConfig(root_a=tmp_path / "photos", root_b=tmp_path / "maps"), 0)
+        data = PairedData.find(DataConfig(root_a=tmp_path / "photos", root_b=tmp_path / "maps"), 0)
         assert len(data.train) + len(data.held_out) == 2
 
     def test_precedence(self, tmp_path: Path, make_image: MakeImage) -> None:
@@ -105,7 +105,7 @@ class TestBadFolders:
 
     def test_no_root(self) -> None:
         with pytest.raises(ConfigError, match=r"data\.root"):
-            find_pairs(DataConfig(), 0)
+            PairedData.find(DataConfig(), 0)
 
     def test_an_empty_domain(self, tmp_path: Path, make_image: MakeImage) -> None:
         make_image("A/1.png")
@@ -196,9 +196,8 @@ class TestCheck:
         make_image("pairs/B/2.png", (48, 41))
         make_image("pairs/B/9.png")
         seen: list[tuple[int, int]] = []
-        report = check_data(
-            DataConfig(root=pairs_folder, holdout=0.2), 0, lambda *done: seen.append(done)
-        )
+        data = DataConfig(root=pairs_folder, holdout=0.2)
+        report = check_data(PairedData, data, 0, lambda *done: seen.append(done))
         assert seen == [(n, 6) for n in range(1, 7)]
         assert sorted((p.kind, Path(p.name).name) for p in report.problems) == [
             ("size", "2"),
@@ -207,28 +206,28 @@ class TestCheck:
             ("unreadable", "0.png"),
             ("unreadable", "1.png"),
         ]
-        assert (report.train, report.held_out) == (5, 1)
+        assert (len(report.found), len(report.found.held_out)) == (5, 1)
         assert report.survey.smallest == (48, 40)
         assert report.survey.formats == {"8-bit": 6}
 
     def test_left_out(self, pairs_folder: Path, make_image: MakeImage) -> None:
         make_image("pairs/B/2.png", (8, 8))
         pairs = found(pairs_folder, holdout="none").train
-        problems = check_pairs(pairs).problems
-        bad = {problem.pair for problem in problems if problem.pair is not None}
+        problems = check_images({"AB": pairs}).problems
+        bad = {problem.item for problem in problems if problem.item is not None}
         data = DataConfig(root=pairs_folder, holdout="none")
-        good = find_pairs(data, seed=0, leave_out=bad).train
+        good = PairedData.find(data, seed=0, leave_out=bad).train
         assert [pair.name for pair in good] == [f"A/{n}" for n in (0, 1, 3, 4, 5)]
         with pytest.raises(ImageError, match=r"B/2\.png: 8 x 8"):
             pairs[2].read()
 
     def test_odd_width_cannot_be_halved(self, tmp_path: Path, make_image: MakeImage) -> None:
         make_image("1.png", (4, 9))
-        (problem,) = check_pairs(found(tmp_path).train).problems
+        (problem,) = check_images(found(tmp_path).items).problems
         assert "width 9 is odd" in problem.message
 
     def test_nothing_good(self) -> None:
-        assert check_pairs([]).smallest == (0, 0)
+        assert check_images({}).smallest == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -279,6 +278,6 @@ def test_pictures_of_kinds_that_are_not_read_are_counted(pairs_folder: Path) -> 
     for name in ("A/x.heic", "B/x.HEIC", "A/deep/y.psd", "A/notes.txt", "A/.hidden.heic"):
         (pairs_folder / name).parent.mkdir(exist_ok=True)
         (pairs_folder / name).touch()
-    report = check_data(DataConfig(root=pairs_folder), seed=0)
+    report = check_data(PairedData, DataConfig(root=pairs_folder), seed=0)
     assert report.passed_over == {".heic": 2, ".psd": 1}
     assert report.problems == []

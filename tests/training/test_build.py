@@ -6,7 +6,7 @@ import pytest
 
 from img2img.config import DataConfig
 from img2img.data.check import Survey
-from img2img.training.build import data_notices, training_scale
+from img2img.training.build import size_notices, training_scale
 
 
 @pytest.mark.parametrize(
@@ -30,8 +30,8 @@ def test_scale(
 
 
 def notices(sizes: dict[tuple[int, int], int], crop: int, scale: float = 1.0) -> list[str]:
-    survey = Survey(Counter(sizes), Counter(), [])
-    return list(data_notices(DataConfig(), survey, (crop, crop), scale))
+    survey = Survey({"A": Counter(sizes), "B": Counter(sizes)}, Counter(), [])
+    return list(size_notices(DataConfig(), survey, (crop, crop), {"A": scale, "B": scale}))
 
 
 def test_nothing_to_say_of_usual_data() -> None:

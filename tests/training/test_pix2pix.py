@@ -18,9 +18,10 @@ from torch import Tensor, nn
 
 from img2img.checkpoint import ModelSpec
 from img2img.config import RunConfig, check, load_config
-from img2img.data.augment import PairTransform
-from img2img.data.loader import Batch, PairedDataset, batches
-from img2img.data.paired import find_pairs
+from img2img.data.augment import Transform
+from img2img.data.loader import batches
+from img2img.data.paired import PairedData, PairedSamples
+from img2img.data.samples import Batch
 from img2img.errors import ConfigError
 from img2img.losses import Objective
 from img2img.losses.adversarial import Vanilla
@@ -31,6 +32,7 @@ from img2img.networks.unet import UNetGenerator
 from img2img.training.build import build_method, describe, resolve
 from img2img.training.critic import Critic
 from img2img.training.events import Observer, Progress
+from img2img.training.held_out import HeldOut
 from img2img.training.loop import Trainer
 from img2img.training.method import Method
 from img2img.training.pix2pix import Pix2Pix
@@ -102,7 +104,7 @@ def train(
         config,
         batches=lambda start: iter(data),
         images_per_epoch=images_per_epoch,
-        held_out=lambda: iter(()),
+        held_out=HeldOut(method, {"G": spec()}, lambda: iter(()), True),
         store=Store(folder),
         observer=log,
         stop=StopRequest(),
@@ -654,16 +656,16 @@ def test_direction(pairs_with_colours: Path, direction: str) -> None:
     config = tiny_config(
         data={"root": pairs_with_colours, "direction": direction, "holdout": "none"}
     )
-    pairs = find_pairs(config.data, 0).train
-    transform = PairTransform(config.data, (16, 16), (16, 16))
-    data = PairedDataset(pairs, transform, 0, direction=config.data.direction)
+    pairs = PairedData.find(config.data, 0).train
+    transform = Transform(config.data, (16, 16), (16, 16))
+    data = PairedSamples(pairs, transform, 0, direction=config.data.direction)
     (first,) = islice(batches(data, 1, 0, workers=0, pin_memory=False), 1)
     method = build_method(config, (16, 16))
     images = method.images(method.generators, first)
     levels = {"A": -1.0, "B": 1.0}
     assert images["input"].mean().item() == pytest.approx(levels[direction[0]])
     assert images["target"].mean().item() == pytest.approx(levels[direction[-1]])
-    (described,) = describe(config, method, (16, 16), 1.0).values()
+    (described,) = describe(config, method, (16, 16), {"A": 1.0, "B": 1.0}).values()
     assert described.direction == direction
 
 
@@ -683,7 +685,7 @@ def trainer_for(method: Method, config: RunConfig, folder: Path, log: Log, **giv
     arguments: dict[str, Any] = {
         "batches": lambda start: iter([hand_batch()] * 1000),
         "images_per_epoch": 100,
-        "held_out": lambda: iter(()),
+        "held_out": HeldOut(method, {"G": spec()}, lambda: iter(()), True),
         "store": Store(folder),
         "observer": log,
         "stop": StopRequest(),
@@ -698,7 +700,7 @@ def test_the_rate_is_never_negative_while_a_length_in_minutes_is_measured(tmp_pa
     config = configuration(schedule=schedule, data={"batch_size": 2})
     trainer = trainer_for(hand_method(), config, tmp_path, log, images_per_epoch=2)
     for each in islice(trainer._batches(0), 15):
-        trainer._train_on(each)
+        trainer._train_on([each])
     assert log.rates == pytest.approx([2e-4] * 15)
 
 
@@ -731,7 +733,7 @@ def test_looking_at_held_out_images_does_not_disturb_training(
             tmp_path / str(every),
             Log(),
             batches=lambda start: iter(data),
-            held_out=lambda: iter(data[:1]),
+            held_out=HeldOut(method, {"G": spec()}, lambda: iter(data[:1]), True),
         )
         trainer.fit()
         states.append(method.state_dict())

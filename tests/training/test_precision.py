@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from img2img.data.loader import Batch
+from img2img.data.samples import Batch
 from img2img.errors import ConfigError
 from img2img.losses.adversarial import Vanilla
 from img2img.losses.reconstruction import L1

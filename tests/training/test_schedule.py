@@ -113,9 +113,11 @@ def every_tenth(steps: int) -> list[float]:
 class TestLength:
     def test_epochs(self) -> None:
         published = ScheduleConfig()
-        assert planned_steps(published, images_per_epoch=400, batch_size=1) == 80_000
-        assert planned_steps(published, images_per_epoch=3, batch_size=4) == 150
-        assert planned_steps(published, images_per_epoch=7, batch_size=3) == math.ceil(1400 / 3)
+        assert planned_steps(published, images_per_epoch=400, images_per_step=1) == 80_000
+        assert planned_steps(published, images_per_epoch=3, images_per_step=4) == 150
+        assert planned_steps(published, images_per_epoch=7, images_per_step=3) == math.ceil(
+            1400 / 3
+        )
 
     def test_asked_for(self) -> None:
         assert planned_steps(ScheduleConfig(steps=12), 400, 8) == 12

@@ -1,0 +1,140 @@
+"""What is found in folders of images to train on, whether the images are paired or not."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Self, TypeVar
+
+from img2img.config import DataConfig
+from img2img.data.augment import Transform
+from img2img.data.layouts import Folders, find_splits
+from img2img.data.problems import Problem
+from img2img.data.samples import Batch, Samples
+from img2img.data.sources import CountProgress, Item, Pair
+from img2img.errors import ConfigError
+
+AUTO_FRACTION = 0.05
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class DataSet(ABC):
+    """What was found.
+
+    Attributes:
+        layout: one phrase that says where, such as `trainA/ + trainB/ (held out: testA/ + testB/)`.
+        held_out: what is never trained on, an A beside a B.
+        aligned: whether the A and the B of what is held out show the same thing.
+        problems: what is wrong with some of the files, as far as their names tell.
+    """
+
+    layout: str
+    held_out: list[Pair]
+    aligned: bool
+    problems: list[Problem]
+
+    @classmethod
+    @abstractmethod
+    def find(cls, data: DataConfig, seed: int, leave_out: Collection[Item] = frozenset()) -> Self:
+        """Find the images and hold some of them out, as `data.holdout` says. Nothing is decoded.
+
+        A held-out fraction depends on the seed and on the names alone, so that it hardly changes
+        when images are added.
+
+        Args:
+            leave_out: what to pass over, before any are held out.
+
+        Raises:
+            ConfigError: no folder is given, or what `data.holdout` names is not there.
+            DataError: a folder is missing, or holds no images in a known layout.
+        """
+
+    @property
+    @abstractmethod
+    def items(self) -> Mapping[str, Sequence[Item]]:
+        """All there is to decode, by the domains that an item shows: `A`, `B` or `AB`."""
+
+    @property
+    @abstractmethod
+    def counts(self) -> str:
+        """How much there is to train on, in words."""
+
+    @property
+    @abstractmethod
+    def empty(self) -> bool:
+        """Whether there is too little to train on at all."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Training samples an epoch."""
+
+    @abstractmethod
+    def only(self, index: int) -> Self:
+        """A set of one training pair, or one image a domain, which it holds out as well."""
+
+    def notices(self) -> Iterator[str]:
+        """What a person should know before training on it."""
+        yield from ()
+
+    @abstractmethod
+    def samples(
+        self,
+        data: DataConfig,
+        seed: int,
+        transform: Transform,
+        progress: CountProgress | None = None,
+    ) -> Samples:
+        """Augmented samples for training, by position; see `PairedSamples`, `UnpairedSamples`."""
+
+    @abstractmethod
+    def held_out_batches(self, data: DataConfig, transform: Transform) -> Iterator[Batch]:
+        """What is held out, one by one, in order and without chance, at the crop size.
+
+        Raises:
+            ImageError: a file does not decode.
+        """
+
+
+def held_out_split(data: DataConfig, splits: Mapping[str, Folders]) -> Folders | None:
+    """The folders that are held out; None where a part of `train` is to be, or nothing.
+
+    Raises:
+        ConfigError: there is no split of the name that `data.holdout` gives.
+        DataError: `data.holdout` is a folder in which nothing is found.
+    """
+    match data.holdout:
+        case "auto":
+            return splits.get("val", splits.get("test"))
+        case "val" | "test" as split:
+            if split not in splits:
+                raise ConfigError(
+                    f"data.holdout: there is no {split!r} beside {splits['train'].where},"
+                    f" only {', '.join(splits)}; auto takes what is there"
+                )
+            return splits[split]
+        case Path() as folder:
+            return find_splits(folder)["train"]
+        case _:
+            return None
+
+
+def divide(items: Mapping[str, T], data: DataConfig, seed: int) -> tuple[list[T], list[T]]:
+    """What to train on, and the fraction to hold out; at least one each where there are two.
+
+    Args:
+        items: by name, which decides with the seed alone what is held out.
+    """
+    if data.holdout == "none":
+        return list(items.values()), []
+    fraction = data.holdout if isinstance(data.holdout, float) else AUTO_FRACTION
+    count = min(max(1, round(fraction * len(items))), len(items) - 1) if len(items) > 1 else 0
+
+    def lot(name: str) -> bytes:
+        return sha256(f"{seed} {name}".encode(errors="surrogateescape")).digest()
+
+    chosen = set(sorted(items, key=lot)[:count])
+    kept = [item for name, item in items.items() if name not in chosen]
+    return kept, [items[name] for name in items if name in chosen]

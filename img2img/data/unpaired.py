@@ -1,0 +1,199 @@
+"""Two sets of images without partners: where they are found, and the samples that they make."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, Self
+
+import numpy as np
+
+from img2img.config import DataConfig
+from img2img.data.augment import Transform
+from img2img.data.dataset import DataSet, divide, held_out_split
+from img2img.data.layouts import find_splits, find_splits_of_two, images_by_name
+from img2img.data.paired import find_pairs
+from img2img.data.problems import Problem
+from img2img.data.samples import Batch, Cache, Sample, Shuffled, collate
+from img2img.data.sources import CountProgress, ImageSource, Item, Pair
+from img2img.errors import ConfigError, DataError
+from img2img.images import Pixels, to_tensor
+
+# A domain with so many times fewer images than the other is worth a word.
+UNEQUAL = 10
+# Keeps the draw of partners apart from other uses of the same seed.
+_PARTNER = 2
+
+
+@dataclass(frozen=True)
+class UnpairedData(DataSet):
+    """Two domains, of any sizes and counts.
+
+    Attributes:
+        train_A: the images of domain A to train on.
+        train_B: those of domain B.
+    """
+
+    train_A: list[ImageSource]
+    train_B: list[ImageSource]
+
+    @classmethod
+    def find(cls, data: DataConfig, seed: int, leave_out: Collection[Item] = frozenset()) -> Self:
+        """See `DataSet.find`. Held-out images are paired by name if `data.holdout_aligned`."""
+        if data.root_a is not None and data.root_b is not None:
+            splits = find_splits_of_two(data.root_a, data.root_b)
+        elif data.root is not None:
+            splits = find_splits(data.root, side_by_side=False)
+        else:
+            raise ConfigError(
+                "data.root: give two folders of images, with --data DIR or --data-a and --data-b"
+            )
+        train = splits["train"]
+        A, B = (_sources(folder, leave_out) for folder in (train.A, train.B))
+        held = held_out_split(data, splits)
+        if held is None:
+            if data.holdout_aligned:
+                raise ConfigError(
+                    "data.holdout_aligned: what is held out of unpaired training images has no"
+                    " partners; name a folder of pairs by data.holdout"
+                )
+            train_A, held_A = divide(A, data, seed)
+            train_B, held_B = divide(B, data, seed)
+            chosen = f"{len(held_A)} of A and {len(held_B)} of B, chosen by the seed"
+            word = "none held out" if data.holdout == "none" else f"held out: {chosen}"
+            layout = f"{train.where} ({word})"
+            return cls(layout, _beside(held_A, held_B), False, [], train_A, train_B)
+        layout = f"{train.where} (held out: {held.where})"
+        problems: list[Problem] = []
+        if data.holdout_aligned:
+            held_out, problems = find_pairs(held)
+            held_out = [pair for pair in held_out if pair not in leave_out]
+        else:
+            apart = (_sources(folder, leave_out).values() for folder in (held.A, held.B))
+            held_out = _beside(*(list(sources) for sources in apart))
+        trained = list(A.values()), list(B.values())
+        return cls(layout, held_out, data.holdout_aligned, problems, *trained)
+
+    @property
+    def items(self) -> Mapping[str, Sequence[Item]]:
+        if self.aligned:
+            return {"A": self.train_A, "B": self.train_B, "AB": self.held_out}
+        return {
+            "A": [*self.train_A, *dict.fromkeys(pair.A for pair in self.held_out)],
+            "B": [*self.train_B, *dict.fromkeys(pair.B for pair in self.held_out)],
+        }
+
+    @property
+    def counts(self) -> str:
+        return f"{len(self.train_A)} A and {len(self.train_B)} B to train"
+
+    @property
+    def empty(self) -> bool:
+        return not (self.train_A and self.train_B)
+
+    def __len__(self) -> int:
+        return max(len(self.train_A), len(self.train_B))
+
+    def only(self, index: int) -> Self:
+        A, B = self.train_A[index % len(self.train_A)], self.train_B[index % len(self.train_B)]
+        return replace(self, train_A=[A], train_B=[B], held_out=[Pair("", A, B)], aligned=False)
+
+    def notices(self) -> Iterator[str]:
+        fewer, more = sorted((len(self.train_A), len(self.train_B)))
+        if more >= UNEQUAL * fewer:
+            domain = "A" if len(self.train_A) == fewer else "B"
+            yield (
+                f"domain {domain} has {fewer} images against {more}: each is seen"
+                f" {round(more / fewer)} times an epoch, and its critic may learn them by heart"
+            )
+
+    def samples(
+        self,
+        data: DataConfig,
+        seed: int,
+        transform: Transform,
+        progress: CountProgress | None = None,
+    ) -> "UnpairedSamples":
+        return UnpairedSamples(
+            self.train_A, self.train_B, transform, seed, cache=data.cache, progress=progress
+        )
+
+    def held_out_batches(self, data: DataConfig, transform: Transform) -> Iterator[Batch]:
+        for pair in self.held_out:
+            A, B = (
+                to_tensor(transform.center(source.read().composited()))
+                for source in (pair.A, pair.B)
+            )
+            yield collate([(A, B, str(pair.A.path), str(pair.B.path))])
+
+
+def _sources(folder: Path, leave_out: Collection[Item]) -> dict[str, ImageSource]:
+    """The images of a domain by name."""
+    sources = {
+        file.relative_to(folder).as_posix(): ImageSource(file)
+        for files in images_by_name(folder).values()
+        for file in files
+    }
+    return {name: source for name, source in sources.items() if source not in leave_out}
+
+
+def _beside(A: Sequence[ImageSource], B: Sequence[ImageSource]) -> list[Pair]:
+    """Every image once at least, beside one of the other domain."""
+    if not (A and B):
+        return []
+    count = max(len(A), len(B))
+    return [Pair(str(i), A[i % len(A)], B[i % len(B)]) for i in range(count)]
+
+
+class UnpairedSamples:
+    """Augmented images of two domains by position.
+
+    An epoch is as many positions as the larger domain has images. It shows each image of A once,
+    or as often as it takes, in an order of its own; beside it an image of B drawn at random, as
+    published (Zhu et al. 2017). What is at a position depends on the seed and the position alone.
+
+    Args:
+        cache: `memory` decodes and prepares every image now, and shares the result with workers.
+        progress: called with (images cached, images) while the cache is filled.
+
+    Raises:
+        DataError: a domain has no image.
+        ImageError: a file does not decode (here with a cache, else when it is come to).
+    """
+
+    def __init__(
+        self,
+        A: Sequence[ImageSource],
+        B: Sequence[ImageSource],
+        transform: Transform,
+        seed: int,
+        *,
+        cache: Literal["none", "memory"] = "none",
+        progress: CountProgress | None = None,
+    ) -> None:
+        if not (A and B):
+            raise DataError(f"there is no image of domain {'B' if A else 'A'} to train on")
+        self._images = [*A, *B]
+        self._counts = len(A), len(B)
+        self._transform = transform
+        self._seed = seed
+        self._cache = Cache(self._images, self._prepared, progress) if cache == "memory" else None
+        self._order = Shuffled(max(self._counts), seed)
+
+    def __len__(self) -> int:
+        """Images of the larger domain, which is positions an epoch."""
+        return max(self._counts)
+
+    def __getitem__(self, position: int) -> Sample:
+        in_A, in_B = self._counts
+        random = np.random.default_rng((self._seed, _PARTNER, position))
+        A = self._order[position] % in_A
+        B = in_A + int(random.integers(in_B))
+        images = []
+        for domain, index in enumerate((A, B)):
+            (image,) = self._cache[index] if self._cache else self._prepared(self._images[index])
+            image = self._transform.single(image, self._seed, position, domain)
+            images.append(to_tensor(image))
+        return images[0], images[1], str(self._images[A].path), str(self._images[B].path)
+
+    def _prepared(self, source: ImageSource) -> tuple[Pixels]:
+        return (self._transform.prepare(source.read().composited()),)

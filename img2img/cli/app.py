@@ -4,6 +4,7 @@ torch and all that needs it are imported inside the commands, so that `--help` a
 """
 
 import errno
+import os
 from typing import Annotated, Any
 
 import typer
@@ -30,7 +31,8 @@ class Commands(TyperGroup):
             if ctx.params.get("debug"):
                 raise
             if isinstance(error, TrainingStopped):
-                say_note(str(error))
+                if os.environ.get("RANK", "0") == "0":  # of several processes one speaks
+                    say_note(str(error))
             else:
                 say_error(str(error))
             raise typer.Exit(error.exit_status) from None

@@ -1,9 +1,13 @@
 """Pieces that several networks are made of."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from img2img.networks.norms import freeze_idle_biases
 
 PaddingName = Literal["reflect", "replicate", "zero"]
 InitName = Literal["normal", "kaiming"]
@@ -15,6 +19,33 @@ MODES: dict[PaddingName, Literal["reflect", "replicate", "zeros"]] = {
     "replicate": "replicate",
     "zero": "zeros",
 }
+
+
+class InParts(nn.Module):
+    """A module that runs as a chain of parts.
+
+    With `recompute`, only what goes from part to part is kept for the backward pass, which computes
+    the rest once more (Chen et al. 2016, arXiv 1604.06174). The gradients are the same; BatchNorm's
+    running averages take each batch in twice.
+    """
+
+    recompute = False
+
+    def run(self, parts: Iterable[nn.Module], x: Tensor) -> Tensor:
+        """The chain's output."""
+        for part in parts:
+            if self.recompute and torch.is_grad_enabled():
+                x = checkpoint(part, x, use_reentrant=False)
+            else:
+                x = part(x)
+        return x
+
+
+def recompute_activations(network: nn.Module) -> None:
+    """Let every part of a network that can do so save memory as `InParts` says."""
+    for module in network.modules():
+        if isinstance(module, InParts):
+            module.recompute = True
 
 
 class OutputTanh(nn.Module):
@@ -71,7 +102,7 @@ def initialize(network: nn.Module, init: InitName) -> None:
     `normal` is N(0, 0.02) as published, which relies on normalisation to find the scale; `kaiming`
     (He et al. 2015, equation 15, for a leaky slope of 0.2) keeps the scale in networks without.
     The last convolution is always N(0, 0.02): larger, it would start the tanh behind it at its
-    ends, where there is no gradient.
+    ends, where there is no gradient. Biases that have no effect stay as they are.
     """
     convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
     for convolution in convolutions:
@@ -84,6 +115,7 @@ def initialize(network: nn.Module, init: InitName) -> None:
         if isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.weight, 1.0, 0.02)
             _zero(module.bias)
+    freeze_idle_biases(network)
 
 
 def _zero(bias: Tensor | None) -> None:

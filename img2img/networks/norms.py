@@ -6,6 +6,7 @@ a network another source: each image's own statistics, running averages, or any 
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Literal, Protocol
 
 import torch.nn.functional as F
@@ -40,7 +41,16 @@ class InstanceNorm2d(nn.InstanceNorm2d):
         return super().forward(x) if self.source is None else self.source.normalize(x, self)
 
 
-NormLayer = BatchNorm2d | InstanceNorm2d
+class SyncBatchNorm2d(nn.SyncBatchNorm):
+    """BatchNorm over the batches of all processes, for CUDA; weights have `BatchNorm2d`'s names."""
+
+    source: StatisticsSource | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) if self.source is None else self.source.normalize(x, self)
+
+
+NormLayer = BatchNorm2d | InstanceNorm2d | SyncBatchNorm2d
 
 
 class ImageStatistics:
@@ -73,6 +83,31 @@ def use_statistics(network: nn.Module, source: StatisticsSource | None) -> None:
             layer.source = source
 
 
+def synchronize_batch_norm(network: nn.Module) -> None:
+    """Replace every BatchNorm below `network` by one that spans the processes, weights and all."""
+    for parent in list(network.modules()):
+        for name, layer in parent.named_children():
+            if isinstance(layer, BatchNorm2d):
+                synchronized = SyncBatchNorm2d(
+                    layer.num_features, layer.eps, layer.momentum, layer.affine
+                )
+                synchronized.load_state_dict(layer.state_dict())
+                setattr(parent, name, synchronized.to(layer.weight.device))
+
+
+def freeze_idle_biases(network: nn.Module) -> None:
+    """Exempt from training the biases that an InstanceNorm behind them takes out again.
+
+    Their gradients are rounding errors, which Adam would blow up to full steps: two runs that agree
+    in all that matters would differ in them. Networks must list their layers as they run.
+    """
+    layers = [layer for layer in network.modules() if not any(layer.children())]
+    for layer, following in pairwise(layers):
+        bias = getattr(layer, "bias", None)
+        if isinstance(following, InstanceNorm2d) and bias is not None:
+            bias.requires_grad_(False)
+
+
 def norm_layer(name: NormName) -> Callable[[int], nn.Module]:
     """What makes a layer of this kind for a number of channels."""
     layers: dict[str, Callable[[int], nn.Module]] = {
@@ -86,6 +121,7 @@ def norm_layer(name: NormName) -> Callable[[int], nn.Module]:
 def needs_bias(name: NormName) -> bool:
     """Whether a convolution in front of the norm has a bias.
 
-    BatchNorm shifts by itself. (A bias before InstanceNorm cancels, but published files have it.)
+    BatchNorm shifts by itself. (A bias before InstanceNorm cancels, but published files have it;
+    see `freeze_idle_biases`.)
     """
     return name != "batch"

@@ -4,6 +4,7 @@ The modules are numbered as in the published implementation, so that state_dicts
 with it key by key.
 """
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from pydantic import Field
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from img2img.networks.base import GENERATORS, Generator
 from img2img.networks.blocks import (
     InitName,
+    InParts,
     OutputTanh,
     PaddingName,
     UpsampleName,
@@ -46,7 +48,7 @@ class ResnetBlock(nn.Module):
 @GENERATORS.register("resnet_9blocks", n_blocks=9)
 @GENERATORS.register("resnet_6blocks", n_blocks=6)
 @GENERATORS.register("resnet")
-class ResnetGenerator(Generator):
+class ResnetGenerator(InParts, Generator):
     """ResNet with two halvings, n residual blocks and two doublings, the generator of CycleGAN.
 
     Args:
@@ -98,5 +100,13 @@ class ResnetGenerator(Generator):
         initialize(self, init)
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.model(x)
-        return y
+        return self.run(self._parts(), x)
+
+    def _parts(self) -> Iterator[nn.Module]:
+        """The layers up to each activation, and each block."""
+        part: list[nn.Module] = []
+        for layer in self.model:
+            part.append(layer)
+            if isinstance(layer, ResnetBlock | nn.ReLU | OutputTanh):
+                yield nn.Sequential(*part)
+                part = []

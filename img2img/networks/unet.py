@@ -15,6 +15,7 @@ from img2img.networks.base import GENERATORS, Generator
 from img2img.networks.blocks import (
     MODES,
     InitName,
+    InParts,
     OutputTanh,
     PaddingName,
     UpsampleName,
@@ -27,7 +28,7 @@ from img2img.registry import Positive
 MIN_DOWNS, MAX_DOWNS = 2, 8
 
 
-class UNetLevel(nn.Module):
+class UNetLevel(InParts):
     """One halving, everything below it, and the doubling back, beside a skip connection.
 
     [N, outer, H, W] to [N, 2 * outer, H, W], or to [N, out_channels, H, W] for the outermost.
@@ -68,7 +69,11 @@ class UNetLevel(nn.Module):
         self.model = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.model(x)
+        # Everything before the level below, that level, and everything after.
+        middle = [index for index, layer in enumerate(self.model) if isinstance(layer, UNetLevel)]
+        start, stop = (middle[0], middle[0] + 1) if middle else (0, 0)
+        parts = (self.model[:start], *self.model[start:stop], self.model[stop:])
+        y = self.run((part for part in parts if part), x)
         return y if self.outermost else torch.cat([x, y], 1)
 
 

@@ -19,6 +19,7 @@ from img2img.devices import resolve_device
 from img2img.errors import ConfigError
 from img2img.losses import OBJECTIVES, build_losses
 from img2img.networks import DISCRIMINATORS, GENERATORS, Generator
+from img2img.networks.blocks import recompute_activations
 from img2img.training.held_out import measure_names
 from img2img.training.method import CHANNELS, METHODS, Method
 from img2img.training.optimizers import OPTIMIZERS
@@ -114,6 +115,9 @@ def build_method(config: RunConfig, crop_size: HeightWidth) -> Method:
                 f" discriminator {config.discriminator.name!r}, which takes {least} and up; give it"
                 " fewer n_layers, or resize the images (data.load_size)"
             )
+    if config.checkpointing:
+        for generator in method.generators.values():
+            recompute_activations(generator)
     return method.to(torch.device(config.device))
 
 

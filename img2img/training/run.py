@@ -18,6 +18,7 @@ from img2img.data.samples import Batch, Samples
 from img2img.data.sizes import HeightWidth, resolve_sizes
 from img2img.devices import resolve_device
 from img2img.errors import DataError, some_names
+from img2img.networks.norms import BatchNorm2d, synchronize_batch_norm
 from img2img.processes import Processes, joined
 from img2img.training.build import (
     build_method,
@@ -106,6 +107,13 @@ def _train(
     state = store.newest_state(observer.noticed) if resume else None
     torch.manual_seed(config.seed)
     method = build_method(config, crop_size)
+    if processes.count > 1 and any(isinstance(m, BatchNorm2d) for m in method.modules()):
+        if config.device == "cuda":
+            synchronize_batch_norm(method)
+        else:
+            observer.noticed(
+                "BatchNorm is over each process's own images: only on CUDA does it span processes"
+            )
     if config.init_from is not None and state is None:
         for notice in init_from(config.init_from, method, config.data.direction):
             observer.noticed(notice)

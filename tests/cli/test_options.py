@@ -38,8 +38,8 @@ LINES = [
     "train pix2pix --config $here/tiny.yaml --skip-bad --device cpu --precision fp32 --seed 7",
     "train pix2pix --data $pairs --max-steps 1 --direction BtoA --batch-size 2 $tiny",
     "train pix2pix --data $pairs --max-steps 1 --init-from $run --on-nonfinite skip $tiny",
-    "train cyclegan --data $pairs --max-steps 1 $tiny --set generator.name=unet",
-    "train cyclegan --data-a $pairs/A --data-b $pairs/B $tiny --set generator.name=unet --max-steps 1",
+    "train cyclegan --data $pairs --max-steps 1 $tiny $unet",
+    "train cyclegan --data-a $pairs/A --data-b $pairs/B --max-steps 1 $tiny $unet",
     "train pix2pix --data $pairs --max-steps 1 --crop-size 16 --load-size 20 --set seed=7 $tiny",
     "translate -h",
     "translate --help",
@@ -100,6 +100,7 @@ def test_every_command_line_works(
     line: str, img2img: Command, tiny: list[str], tiny_pairs: Path, tiny_run: Path, here: Path
 ) -> None:
     values = {"pairs": tiny_pairs, "run": tiny_run, "here": here, "tiny": shlex.join(tiny)}
+    values["unet"] = "--set generator.name=unet"
     for name, value in values.items():
         line = line.replace(f"${name}", str(value))
     outcome = img2img(*shlex.split(line))

@@ -1,0 +1,260 @@
+"""Training by several processes, started as a launcher does, on the CPU by gloo."""
+
+import json
+import multiprocessing
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from img2img.checkpoint import load_state
+from img2img.cli.app import app
+from img2img.errors import ConfigError
+from img2img.processes import joined
+from img2img.training import run as training
+from img2img.training.image_pool import ImagePool
+
+forking = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+# A network without chance, in which rounding errors stay small.
+SETTINGS = {
+    "generator.name": "unet",
+    "generator.norm": "instance",
+    "generator.ngf": 4,
+    "generator.num_downs": 3,
+    "generator.dropout": "false",
+    "discriminator.ndf": 4,
+    "discriminator.n_layers": 1,
+    "discriminator.norm": "instance",
+    "optimizer.eps": 0.01,
+    "device": "cpu",
+    "precision": "fp32",
+    "data.workers": 0,
+    "data.cache": "memory",
+    "metrics.log_every": 1,
+    "metrics.tensorboard": "false",
+    "seed": 3,
+}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a process left: its exit status, and what it wrote."""
+
+    status: int
+    out: str
+    err: str
+
+
+def words(method: str, output: Path, *arguments: object, **settings: object) -> list[str]:
+    given = ["train", method, "--output", str(output), *map(str, arguments)]
+    for key, value in (SETTINGS | settings).items():
+        given += ["--set", f"{key}={value}"]
+    return given
+
+
+def torchrun(count: int, given: list[str]) -> Ended:
+    launcher = ["-m", "torch.distributed.run", f"--nproc-per-node={count}", "--master-port", port()]
+    line = [sys.executable, *launcher, "-m", "img2img", *given]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def together(
+    count: int, given: list[str], folder: Path, before: Callable[[], None] = lambda: None
+) -> list[Ended]:
+    """As `srun` starts tasks: each by itself, told its number. Forked, which saves the imports.
+
+    Args:
+        before: called in each process first.
+    """
+    shared = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port()}
+
+    def run(rank: int, out: Path, err: Path) -> None:
+        os.environ.update(shared, RANK=str(rank), LOCAL_RANK=str(rank))
+        with redirect_stdout(out.open("w")), redirect_stderr(err.open("w")):
+            before()
+            app(args=given, prog_name="img2img")
+
+    context = multiprocessing.get_context("fork")
+    files = [(folder / f"{rank}.out", folder / f"{rank}.err") for rank in range(count)]
+    running = [context.Process(target=run, args=(rank, *files[rank])) for rank in range(count)]
+    for process in running:
+        process.start()
+    for process in running:
+        process.join(timeout=240)
+    return [
+        Ended(
+            process.exitcode if process.exitcode is not None else -1, *(f.read_text() for f in two)
+        )
+        for process, two in zip(running, files, strict=True)
+    ]
+
+
+def port() -> str:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return str(free.getsockname()[1])
+
+
+def state(run: Path) -> dict[str, Any]:
+    return load_state(sorted((run / "checkpoints").glob("state-*"))[-1])
+
+
+def losses(run: Path) -> list[dict[str, float]]:
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    untimed = {"seconds", "images_per_second", "waiting"}
+    return [{key: value for key, value in line.items() if key not in untimed} for line in lines]
+
+
+def difference(one: dict[str, Any], other: dict[str, Any]) -> float:
+    assert one.keys() == other.keys()
+    return max(float((one[key] - other[key]).abs().max()) for key in one)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`A/` with nine pictures of 32 x 32 and `B/` with seven, smooth and coloured unlike."""
+    folder = tmp_path_factory.mktemp("data")
+    random = np.random.default_rng(0)
+    for domain, count in (("A", 9), ("B", 7)):
+        (folder / domain).mkdir()
+        for number in range(count):
+            small = random.integers(0, 256, (4, 4, 3), dtype=np.uint8)
+            picture = Image.fromarray(small).resize((32, 32), Image.Resampling.BICUBIC)
+            picture.save(folder / domain / f"{number}.png")
+    return folder
+
+
+def test_two_processes_are_one_with_twice_the_batch(
+    folders: Path, tmp_path: Path, img2img: Callable[..., Any]
+) -> None:
+    given = ["--data", folders, "--max-steps", 4]
+    settings = {"image_pool": 0}
+    ended = torchrun(2, words("cyclegan", tmp_path / "two", *given, **settings))
+    assert ended.status == 0, ended.err
+    assert "in each of 2 processes" in ended.out
+    assert ended.out.count("model:") == 1  # one speaks
+    ways = {"one": {"data.batch_size": 2}, "accumulated": {"optimizer.accumulate": 2}}
+    for name, way in ways.items():
+        outcome = img2img(*words("cyclegan", tmp_path / name, *given, **(settings | way)))
+        assert outcome.status == 0, outcome.err
+    begun = words("cyclegan", tmp_path / "begun", "--data", folders, "--max-steps", 1)
+    assert img2img(*begun).status == 0
+
+    two, wanted, summed = (state(tmp_path / name) for name in ("two", *ways))
+    assert difference(wanted["method"], state(tmp_path / "begun")["method"]) > 1e-5
+    assert difference(two["method"], wanted["method"]) < 1e-6
+    assert difference(summed["method"], wanted["method"]) < 1e-6
+    assert two["images"] == wanted["images"] == summed["images"] == 8
+    for ours, theirs in zip(losses(tmp_path / "two"), losses(tmp_path / "one"), strict=True):
+        assert ours == pytest.approx(theirs, abs=1e-5)
+
+
+@forking
+def test_goes_on_with_another_number_of_processes(
+    folders: Path, tmp_path: Path, img2img: Callable[..., Any]
+) -> None:
+    run = tmp_path / "run"
+    begin = ["--data", folders, "--max-epochs", 2, "--stop-after", 0]
+    first = together(2, words("cyclegan", run, *begin, image_pool=3), tmp_path)
+    assert [each.status for each in first] == [75, 75], first[0].err
+    assert "step 1 is saved" in first[0].err
+    assert first[1].out + first[1].err == ""
+    pools = state(run)["pools"]
+    assert [len(pool["D_A"]) for pool in pools] == [1, 1]
+
+    # Alone, at the same position: the two pools have become one.
+    second = img2img(*words("cyclegan", run, "--resume", "--stop-after", 0, image_pool=3))
+    assert second.status == 75, second.err
+    now = state(run)
+    assert (now["step"], now["images"]) == (2, 3)
+    assert torch.equal(now["pools"][0]["D_A"][0], pools[0]["D_A"][0])
+    assert torch.equal(now["pools"][0]["D_A"][1], pools[1]["D_A"][0])
+    assert len(now["pools"][0]["D_A"]) == 3
+
+    # And by three to the end, which is that of the epochs: 16 images or a few more.
+    third = together(3, words("cyclegan", run, "--resume", image_pool=3), tmp_path)
+    assert [each.status for each in third] == [0, 0, 0], third[0].err
+    counts = [line["images"] for line in losses(run) if "G/adv_A" in line]
+    assert counts == [2, 3, 6, 9, 12, 15, 18]
+    assert state(run)["images"] == 18
+
+
+@forking
+def test_a_resumed_run_of_two_ends_as_one_not_interrupted(folders: Path, tmp_path: Path) -> None:
+    straight, paused = tmp_path / "straight", tmp_path / "paused"
+    given = ["--data", folders, "--max-steps", 3]
+    settings = {"image_pool": 1, "optimizer.clip": 1, "ema.half_life": 5}
+    whole = together(2, words("cyclegan", straight, *given, **settings), tmp_path)
+    assert [each.status for each in whole] == [0, 0], whole[0].err
+    for expected in (75, 75, 0):
+        arguments = [*given, "--resume", *(["--stop-after", 0] if expected else [])]
+        part = together(2, words("cyclegan", paused, *arguments, **settings), tmp_path)
+        assert [each.status for each in part] == [expected] * 2, part[0].err
+    one, other = state(straight), state(paused)
+    assert difference(one["method"], other["method"]) == 0
+    assert difference(one["ema"], other["ema"]) == 0
+    for mine, yours in zip(one["pools"], other["pools"], strict=True):
+        assert all(torch.equal(mine[name][0], yours[name][0]) for name in ("D_A", "D_B"))
+    assert losses(straight) == losses(paused)
+
+
+@forking
+def test_one_that_cannot_read_an_image_ends_all(
+    tmp_path: Path, make_image: Callable[..., Path]
+) -> None:
+    """The state is saved at the same step in all, and what is said says what to do."""
+    for number in range(4):
+        for domain in "AB":
+            make_image(f"data/{domain}/{number}.png", (16, 16))
+    check = vars(training)["check_images"]
+
+    def spoil() -> None:
+        """Once the images are checked, one of them is no longer what it was."""
+
+        def checking(*arguments: Any) -> Any:
+            survey = check(*arguments)
+            (tmp_path / "data/A/1.png").write_bytes(b"")
+            return survey
+
+        vars(training)["check_images"] = checking
+
+    run = tmp_path / "run"
+    settings = {"data.cache": "none", "data.holdout": "none"}
+    given = words("pix2pix", run, "--data", tmp_path / "data", "--max-steps", 50, **settings)
+    ended = together(2, given, tmp_path, before=spoil)
+    # The one that found it, or both, and not one has gone on.
+    assert sorted({each.status for each in ended} | {2}) in ([2], [2, 75])
+    told = ended[0].err + ended[1].err
+    assert "the file is empty" in told
+    assert "--skip-bad" in told
+    assert f"step {state(run)['step']} is saved" in told
+
+
+def test_pools_are_dealt_out() -> None:
+    images = [torch.full((1,), float(n)) for n in range(7)]
+    states = [images[:4], images[4:]]
+    dealt = []
+    for rank in range(3):
+        pool = ImagePool(2)
+        pool.restore(states, rank, 3, torch.device("cpu"))
+        dealt.append([int(image) for image in pool.images])
+    assert dealt == [[0, 3], [1, 4], [2, 5]]
+    pool.restore(states, 1, 2, torch.device("cpu"))
+    assert [int(image) for image in pool.images] == [4, 5]
+
+
+def test_a_launcher_that_makes_no_sense(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "many")
+    with pytest.raises(ConfigError, match="WORLD_SIZE=many"), joined("cpu"):
+        pass

@@ -1,11 +1,11 @@
 """Two folders without pairs: where they are, what an epoch of them is, and what is held out."""
 
+import itertools
 import json
 import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -693,6 +693,7 @@ class TestBadFiles:
     ) -> None:
         samples = all_samples(folders)
         whole = list(batches(samples, 2, 0, 28))
+        at = [samples[position][2:] for position in range(140)]
         (folders / file).write_bytes(b"")
         got = list(batches(samples, 2, 0, 28, skip_bad=True, workers=workers))
         broken = str(folders / file)
@@ -712,6 +713,11 @@ class TestBadFiles:
                     assert torch.equal(after.B[n], before.B[n])
             replaced += sum(hit)
         assert replaced >= 4
+        # What is taken is what the next epoch that has a good file has in its place.
+        taken = [sample for each in got for sample in zip(each.path_A, each.path_B, strict=True)]
+        for position, paths in enumerate(taken):
+            later = (at[position + 7 * epoch] for epoch in itertools.count())
+            assert paths == next(sample for sample in later if broken not in sample)
 
     @pytest.mark.parametrize("workers", [0, 1])
     def test_in_mid_training_the_file_is_named(self, folders: Path, workers: int) -> None:
@@ -746,8 +752,12 @@ class TestShares:
         for whole, parts in zip(alone, interleaved(shares), strict=True):
             assert torch.equal(whole.A, torch.cat([part.A for part in parts]))
             assert torch.equal(whole.B, torch.cat([part.B for part in parts]))
-            assert whole.path_A == list(chain.from_iterable(part.path_A for part in parts))
-            assert whole.path_B == list(chain.from_iterable(part.path_B for part in parts))
+            assert whole.path_A == list(
+                itertools.chain.from_iterable(part.path_A for part in parts)
+            )
+            assert whole.path_B == list(
+                itertools.chain.from_iterable(part.path_B for part in parts)
+            )
 
     def test_no_share_is_like_another(self, folders: Path) -> None:
         samples = all_samples(folders)

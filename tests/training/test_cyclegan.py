@@ -834,9 +834,18 @@ def hand_terms(A: Sequence[float], B: Sequence[float]) -> dict[str, float]:
 
 
 def test_without_a_pool() -> None:
-    method = CycleGAN.from_config(tiny_config(image_pool=0))
+    """The translations themselves are judged, and no gradient goes back through them."""
+    method = hand_method(pool=0)
     assert method.pools == {}
-    assert len(list(method.phases(tiny_batch()))) == 2
+    given = hand_batch()
+    for phase in method.phases(given):
+        method.zero_grad(set_to_none=True)
+        phase.loss().backward()  # type: ignore[no-untyped-call]
+    assert phase.name == "D"
+    assert all(p.grad is None for p in method.parameter_groups()["G"])
+    fake_A = through(START["G_BA"], PIXELS_B)
+    on_fake = mean(through(START["D_A"], fake_A))
+    assert phase.scores["D/fake_A"].item() == pytest.approx(on_fake, rel=1e-5)
 
 
 def test_directions() -> None:

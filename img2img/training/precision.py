@@ -17,6 +17,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from img2img.devices import keep_freed_memory
 from img2img.errors import ConfigError
 from img2img.networks import Discriminator, DiscriminatorOutput, Generator
 from img2img.training.method import Method, Phase
@@ -55,6 +56,8 @@ class Arithmetic:
         self.dtype = _DTYPES[precision]
         self.device = device
         low = precision != "fp32"
+        if device.type == "cpu":
+            keep_freed_memory()
         self._autocast = low and device.type != "cpu"
         self._scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
         self.method = _working_copy(method, self.dtype) if low and not self._autocast else method

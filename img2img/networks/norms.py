@@ -9,6 +9,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Literal, Protocol
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -38,7 +39,20 @@ class InstanceNorm2d(nn.InstanceNorm2d):
     source: StatisticsSource | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x) if self.source is None else self.source.normalize(x, self)
+        if self.source is not None:
+            return self.source.normalize(x, self)
+        return self._channels_last(x) if _on_cpu_channels_last(x) else super().forward(x)
+
+    def _channels_last(self, x: Tensor) -> Tensor:
+        """The same, keeping the layout: one image's BatchNorm is its InstanceNorm.
+
+        `F.instance_norm` leaves the layout, and the backward of `F.group_norm` is slow in it.
+        """
+        images = [
+            F.batch_norm(image, None, None, self.weight, self.bias, training=True, eps=self.eps)
+            for image in x.chunk(len(x))
+        ]
+        return images[0] if len(images) == 1 else torch.cat(images)
 
 
 class SyncBatchNorm2d(nn.SyncBatchNorm):
@@ -51,6 +65,11 @@ class SyncBatchNorm2d(nn.SyncBatchNorm):
 
 
 NormLayer = BatchNorm2d | InstanceNorm2d | SyncBatchNorm2d
+
+
+def _on_cpu_channels_last(x: Tensor) -> bool:
+    channels_last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+    return channels_last and x.device.type == "cpu"
 
 
 class ImageStatistics:

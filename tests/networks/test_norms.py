@@ -5,7 +5,9 @@ import torch
 from torch import Tensor, nn
 
 from img2img.networks.norms import (
+    BatchNorm2d,
     ImageStatistics,
+    InstanceNorm2d,
     NormLayer,
     RunningStatistics,
     use_statistics,
@@ -97,3 +99,28 @@ def test_gradients_go_through_image_statistics(unet: UNetGenerator, images: Tens
         unet(images[:1]).square().sum().backward()
         gradients.append(torch.cat([p.grad.flatten() for p in unet.parameters()]))  # type: ignore[union-attr]
     assert torch.allclose(gradients[0], gradients[1], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("kind", [BatchNorm2d, InstanceNorm2d])
+def test_the_layout_is_kept_and_changes_nothing(
+    kind: type[BatchNorm2d | InstanceNorm2d], count: int
+) -> None:
+    layer = kind(4, affine=True)
+    with torch.no_grad():
+        layer.weight.uniform_(0.5, 2)
+        layer.bias.normal_()
+    images, slopes = torch.randn(2, count, 4, 6, 5, dtype=torch.float32)
+    results = []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        x = images.clone(memory_format=layout).requires_grad_()
+        y = layer(x)
+        assert y.is_contiguous(memory_format=layout)
+        # The gradient arrives as part of a larger map, as from a skip connection.
+        joined = torch.cat([x.detach(), y], 1)
+        slope = torch.cat([slopes, slopes], 1).contiguous(memory_format=layout)
+        torch.autograd.backward(joined, slope)
+        weights = [weight.grad.clone() for weight in layer.parameters() if weight.grad is not None]
+        layer.zero_grad()
+        results.append([y.detach(), x.grad, *weights])
+    torch.testing.assert_close(results[1], results[0], rtol=1e-4, atol=1e-5)

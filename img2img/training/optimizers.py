@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from img2img.registry import NonNegative, Registry
 
@@ -25,6 +26,16 @@ class Adam(torch.optim.Adam):
         eps: NonNegative = 1e-8,
     ) -> None:
         super().__init__(params, lr=lr, betas=betas, eps=eps, fused=_can_fuse(params))
+
+    def _init_group(self, group: dict[str, Any], *lists: list[Tensor]) -> bool:
+        has_complex: bool = super()._init_group(group, *lists)  # type: ignore[no-untyped-call]
+        params, grads, exp_avgs, exp_avg_sqs, *_ = lists
+        for index, weight in enumerate(params):
+            if weight.dim() == 4 and weight.is_contiguous(memory_format=torch.channels_last):
+                # As it lies in memory: fused kernels copy what is not contiguous, at each step.
+                for tensors in (params, grads, exp_avgs, exp_avg_sqs):
+                    tensors[index] = tensors[index].permute(0, 2, 3, 1)
+        return has_complex
 
 
 def restore(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:

@@ -60,10 +60,11 @@ class Arithmetic:
             keep_freed_memory()
         self._autocast = low and device.type != "cpu"
         self._scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
+        if low:
+            # Copies then have the layout of their masters: converting goes straight through both.
+            _use_channels_last(method)
         self.method = _working_copy(method, self.dtype) if low and not self._autocast else method
         """The method to take phases from."""
-        if low:
-            _use_channels_last(self.method)
         groups, working_groups = method.parameter_groups(), self.method.parameter_groups()
         self._copies = {
             name: [

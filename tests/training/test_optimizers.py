@@ -45,3 +45,19 @@ def test_settings_stay_those_of_the_configuration() -> None:
     restore(after, before.state_dict())
     assert after.param_groups[0]["lr"] == 0.2
     assert after.param_groups[0]["betas"] == (0.0, 0.99)
+
+
+def test_memory_layout_changes_no_update() -> None:
+    """Weights in channels_last are updated in order of memory."""
+    results = []
+    for memory_format in (torch.contiguous_format, torch.channels_last):
+        weights = nn.Conv2d(4, 6, 3)
+        weights.load_state_dict(layer().state_dict())
+        weights.to(memory_format=memory_format)
+        optimizer = Adam(params=list(weights.parameters()), lr=0.1)
+        for seed in (1, 2):
+            update(weights, optimizer, seed)
+        moments = optimizer.state[weights.weight]["exp_avg"]
+        assert moments.stride() == weights.weight.stride()
+        results.append([weights.weight, weights.bias, moments])
+    torch.testing.assert_close(results[1], results[0], rtol=0, atol=0)

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from img2img.devices import keep_freed_memory
 from img2img.errors import ConfigError
 from img2img.networks import Discriminator, DiscriminatorOutput, Generator
+from img2img.networks.products import use_products
 from img2img.training.method import Method, Phase
 
 PrecisionName = Literal["fp32", "bf16", "fp16"]
@@ -145,6 +146,7 @@ def _working_copy(method: Method, dtype: torch.dtype) -> Method:
         if isinstance(module, Generator | Discriminator):
             module.register_forward_pre_hook(partial(_cast_inputs, dtype))
             module.register_forward_hook(_cast_output)
+    use_products(working)
     return working
 
 

@@ -98,11 +98,16 @@ class DataSet(ABC):
         """
 
 
-def held_out_split(data: DataConfig, splits: Mapping[str, Folders]) -> Folders | None:
+def held_out_split(
+    data: DataConfig, splits: Mapping[str, Folders], *, side_by_side: bool = True
+) -> Folders | None:
     """The folders that are held out; None where a part of `train` is to be, or nothing.
 
+    Args:
+        side_by_side: whether `data.holdout` may be a folder of images that hold both domains.
+
     Raises:
-        ConfigError: there is no split of the name that `data.holdout` gives.
+        ConfigError: there is no split of the name that `data.holdout` gives, or it is trained on.
         DataError: `data.holdout` is a folder in which nothing is found.
     """
     match data.holdout:
@@ -116,7 +121,11 @@ def held_out_split(data: DataConfig, splits: Mapping[str, Folders]) -> Folders |
                 )
             return splits[split]
         case Path() as folder:
-            return find_splits(folder)["train"]
+            held = find_splits(folder, side_by_side=side_by_side)["train"]
+            trained = {path.resolve() for path in (splits["train"].A, splits["train"].B)}
+            if {held.A.resolve(), held.B.resolve()} & trained:
+                raise ConfigError(f"data.holdout: {held.where} of {folder} is what is trained on")
+            return held
         case _:
             return None
 

@@ -77,6 +77,8 @@ def find_splits(root: Path, *, side_by_side: bool = True) -> dict[str, Folders]:
             raise DataError(f"{folders['train']}: no image in this folder")
         halves = [split for split in inside if list_images(folders[split])]
         return {split: _folders(folders[split], folders[split], root) for split in halves}
+    if not side_by_side:
+        _refuse_side_by_side(root, folders)
     _refuse_two_other_folders(root, folders)
     if not (side_by_side and list_images(root)):
         raise DataError(f"{root}: no image here; {_looked_for(side_by_side)}")
@@ -125,6 +127,15 @@ def _folders(A: Path, B: Path, root: Path | None) -> Folders:
     names = [_relative(folder, root) for folder in (A, B)]
     where = f"side-by-side images in {names[0]}" if A == B else " + ".join(names)
     return Folders(A, B, where, root)
+
+
+def _refuse_side_by_side(root: Path, folders: Mapping[str, Path]) -> None:
+    """What holds pairs is not to be taken for two domains."""
+    if "train" in folders or any(file.parent == root for file in list_images(root)):
+        raise DataError(
+            f"{root}: its images are not in two folders, one a domain; {_looked_for(False)}."
+            " Images that hold both domains side by side are for pix2pix"
+        )
 
 
 def _refuse_two_other_folders(root: Path, folders: Mapping[str, Path]) -> None:

@@ -49,7 +49,7 @@ class UnpairedData(DataSet):
             )
         train = splits["train"]
         A, B = (_sources(folder, leave_out) for folder in (train.A, train.B))
-        held = held_out_split(data, splits)
+        held = held_out_split(data, splits, side_by_side=data.holdout_aligned)
         if held is None:
             if data.holdout_aligned:
                 raise ConfigError(
@@ -58,8 +58,10 @@ class UnpairedData(DataSet):
                 )
             train_A, held_A = divide(A, data, seed)
             train_B, held_B = divide(B, data, seed)
+            if not (held_A and held_B):  # one without the other is of no use
+                train_A, held_A, train_B, held_B = [*A.values()], [], [*B.values()], []
             chosen = f"{len(held_A)} of A and {len(held_B)} of B, chosen by the seed"
-            word = "none held out" if data.holdout == "none" else f"held out: {chosen}"
+            word = f"held out: {chosen}" if held_A else "none held out"
             layout = f"{train.where} ({word})"
             return cls(layout, _beside(held_A, held_B), False, [], train_A, train_B)
         layout = f"{train.where} (held out: {held.where})"

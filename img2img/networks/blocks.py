@@ -34,7 +34,9 @@ class InParts(nn.Module):
     def run(self, parts: Iterable[nn.Module], x: Tensor) -> Tensor:
         """The chain's output."""
         for part in parts:
-            if self.recompute and torch.is_grad_enabled():
+            # One without weights is an activation, which may work in place and costs nothing.
+            whole = isinstance(part, InParts) or not any(True for _ in part.parameters())
+            if self.recompute and torch.is_grad_enabled() and not whole:
                 x = checkpoint(part, x, use_reentrant=False)
             else:
                 x = part(x)

@@ -4,7 +4,7 @@ The modules are nested and numbered as in the published implementation, so that 
 exchanged with it key by key.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import torch
@@ -69,12 +69,16 @@ class UNetLevel(InParts):
         self.model = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        # Everything before the level below, that level, and everything after.
-        middle = [index for index, layer in enumerate(self.model) if isinstance(layer, UNetLevel)]
-        start, stop = (middle[0], middle[0] + 1) if middle else (0, 0)
-        parts = (self.model[:start], *self.model[start:stop], self.model[stop:])
-        y = self.run((part for part in parts if part), x)
+        y = self.run(self._parts(), x)
         return y if self.outermost else torch.cat([x, y], 1)
+
+    def _parts(self) -> Iterator[nn.Module]:
+        """What comes before the level below, that level, its activation, and what comes after."""
+        below = [index for index, layer in enumerate(self.model) if isinstance(layer, UNetLevel)]
+        for index in below:
+            yield self.model[:index]
+            yield from self.model[index : index + 2]
+        yield self.model[below[0] + 2 :] if below else self.model
 
 
 @GENERATORS.register("unet_256", num_downs=8)

@@ -78,9 +78,10 @@ class CycleGAN(Method):
         terms = {
             "G/adv_A": Term(D_A.g_loss(A, fake_A)),
             "G/adv_B": Term(D_B.g_loss(B, fake_B)),
-            **_distances("cycle_A", self.cycle, G_BA(fake_B), A),
-            **_distances("cycle_B", self.cycle, G_AB(fake_A), B),
         }
+        if self.cycle:
+            terms |= _distances("cycle_A", self.cycle, G_BA(fake_B), A)
+            terms |= _distances("cycle_B", self.cycle, G_AB(fake_A), B)
         if self.identity:
             terms |= _distances("identity_A", self.identity, G_BA(A), A)
             terms |= _distances("identity_B", self.identity, G_AB(B), B)

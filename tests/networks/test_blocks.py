@@ -1,15 +1,15 @@
-"""Initialisation and up-sampling."""
+"""Initialisation, up-sampling and recomputation."""
 
 from collections.abc import Callable
 from typing import Any, Literal
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from img2img.config import Component
 from img2img.networks import DISCRIMINATORS, GENERATORS
-from img2img.networks.blocks import UpsampleName, upsampling
+from img2img.networks.blocks import UpsampleName, recompute_activations, upsampling
 
 
 def networks(norm: str) -> list[nn.Module]:
@@ -104,3 +104,47 @@ def test_resize_convolution_has_no_checkerboard() -> None:
     assert spread("nearest") < 1e-6
     assert spread("bilinear") < 1e-6
     assert spread("deconv") > 1e-3
+
+
+class TestRecomputation:
+    """Only what goes from part to part is kept, and the gradients are the same."""
+
+    NETWORKS = (
+        ("unet", {"ngf": 4, "num_downs": 4, "dropout": True}),
+        ("unet", {"ngf": 4, "num_downs": 2, "norm": "instance", "upsample": "bilinear"}),
+        ("resnet", {"ngf": 4, "n_blocks": 2, "dropout": True}),
+        ("resnet", {"ngf": 4, "n_blocks": 3, "norm": "batch", "upsample": "nearest"}),
+    )
+
+    @staticmethod
+    def step(network: nn.Module, x: Tensor) -> tuple[int, list[Tensor]]:
+        """The bytes that a forward keeps for the backward pass, and the gradients."""
+        kept: dict[int, int] = {}
+
+        def keep(tensor: Tensor) -> Tensor:
+            kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        torch.manual_seed(1)  # of dropout
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            y = network(x)
+        weights = [weight for weight in network.parameters() if weight.requires_grad]
+        gradients = torch.autograd.grad(y.square().sum(), weights)
+        return sum(kept.values()), list(gradients)
+
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+    @pytest.mark.parametrize(("name", "arguments"), NETWORKS)
+    def test_saves_memory_and_changes_nothing(
+        self, name: str, arguments: dict[str, Any], dtype: torch.dtype
+    ) -> None:
+        section = Component.model_validate({"name": name, **arguments})
+        network = GENERATORS.build(section, "generator", in_channels=3, out_channels=3)
+        network = network.to(dtype).to(memory_format=torch.channels_last)
+        torch.manual_seed(0)
+        x = torch.randn(2, 3, 32, 32, dtype=dtype)
+        plain, wanted = self.step(network, x)
+        recompute_activations(network)
+        saved, gradients = self.step(network, x)
+        assert saved < 0.6 * plain
+        for gradient, want in zip(gradients, wanted, strict=True):
+            assert torch.equal(gradient, want)

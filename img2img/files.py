@@ -1,6 +1,7 @@
 """Writing files so that a reader never sees half of one."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -8,48 +9,44 @@ from pathlib import Path
 
 from img2img.errors import StorageError
 
-# How the names of files begin that are still being written.
+# How the names of folders begin that hold a file which is still being written.
 _TEMPORARY = ".part-"
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; when the block ends well, flush it and take its place.
+    """Yield a temporary path to write; when the block ends well, flush it and take `path`'s place.
 
-    Whatever stood at `path` stays until the new file is whole and on the disk. When the block
-    fails the temporary file is removed.
+    Whatever stood at `path` stays until the new file is whole and on the disk. The temporary file
+    has a folder of its own beside `path`, for what a writer may put next to it. Both are removed
+    when the block fails.
 
     Raises:
         StorageError: the disk is full, or the folder cannot be written.
     """
-    temporary: Path | None = None
+    own: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # The suffix is kept: image writers choose their format by it.
-        descriptor, name = tempfile.mkstemp(
-            dir=path.parent, prefix=f"{_TEMPORARY}{path.stem}-", suffix=path.suffix
-        )
-        os.close(descriptor)
-        temporary = Path(name)
+        own = Path(tempfile.mkdtemp(dir=path.parent, prefix=_TEMPORARY))
+        temporary = own / path.name  # image writers choose their format by the suffix
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        # mkstemp makes files that only their owner can read; give the usual permissions instead.
+        # Some writers make files that only their owner can read; give the usual permissions.
         temporary.chmod(0o666 & ~_UMASK)
         temporary.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
-        if temporary is not None:
-            with suppress(OSError):
-                temporary.unlink()
+        if own is not None:
+            shutil.rmtree(own, ignore_errors=True)
 
 
 def remove_leftovers(folder: Path) -> None:
     """Remove what killed processes were writing in a folder and its subfolders."""
-    for path in folder.rglob(f"{_TEMPORARY}*"):
-        path.unlink(missing_ok=True)
+    for path in [*folder.rglob(f"{_TEMPORARY}*")]:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

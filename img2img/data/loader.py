@@ -2,6 +2,7 @@
 
 import os
 import signal
+import warnings
 from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import Any, Literal
@@ -46,19 +47,22 @@ def batches(
     Raises:
         Img2ImgError: a sample cannot be made; the message names the file.
     """
-    loader: DataLoader[Any] = DataLoader(
-        _Loaded(samples, skip_bad),  # type: ignore[arg-type]
-        sampler=_Positions(batch_size, start, stop, share),
-        batch_size=None,  # the positions of a batch are one item of the sampler
-        collate_fn=_as_it_is,
-        num_workers=workers,
-        pin_memory=pin_memory,
-        multiprocessing_context=start_method if workers else None,
-        worker_init_fn=_prepare_worker,
-        # It draws a seed for the workers, which must not move the training's random numbers.
-        generator=torch.Generator(),
-    )
-    for batch in loader:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of more workers than cores, as asked for
+        loader: DataLoader[Any] = DataLoader(
+            _Loaded(samples, skip_bad),  # type: ignore[arg-type]
+            sampler=_Positions(batch_size, start, stop, share),
+            batch_size=None,  # the positions of a batch are one item of the sampler
+            collate_fn=_as_it_is,
+            num_workers=workers,
+            pin_memory=pin_memory,
+            multiprocessing_context=start_method if workers else None,
+            worker_init_fn=_prepare_worker,
+            # It draws a seed for the workers, which must not move the training's random numbers.
+            generator=torch.Generator(),
+        )
+        loaded = iter(loader)
+    for batch in loaded:
         if isinstance(batch, Img2ImgError):
             raise batch
         yield batch

@@ -5,12 +5,13 @@ import signal
 import warnings
 from collections.abc import Iterator, Sequence
 from itertools import count
-from typing import Any, Literal
+from typing import Any
 
 import cv2
 import torch
 from torch.utils.data import DataLoader
 
+from img2img.config import DataConfig
 from img2img.data.samples import Batch, Sample, Samples, collate
 from img2img.errors import ImageError, Img2ImgError
 
@@ -68,20 +69,21 @@ def batches(
         yield batch
 
 
-def resolve_workers(workers: int | Literal["auto"], device_type: str) -> int:
+def resolve_workers(data: DataConfig, device_type: str) -> int:
     """How many processes load images.
 
-    `auto` keeps a GPU fed without taking every core; where the training itself runs on the CPU,
-    loading gets a small share of it.
+    `auto` keeps a GPU fed without taking every core. Where the training itself runs on the CPU,
+    loading gets a small share of it, or none if the images are in memory already.
     """
-    if workers != "auto":
-        return workers
+    if data.workers != "auto":
+        return data.workers
     try:
         cores = len(os.sched_getaffinity(0))  # what a container or a scheduler leaves to us
     except AttributeError:  # not on macOS and Windows
         cores = os.cpu_count() or 1
-    share = {"cuda": cores - 1, "mps": cores // 2}.get(device_type, cores // 4)
-    return max(0, min(8, share))
+    on_cpu = 0 if data.cache == "memory" else max(1, cores // 4)
+    share = {"cuda": cores, "mps": cores // 2}.get(device_type, on_cpu)
+    return min(8, cores - 1, share)
 
 
 class _Positions:

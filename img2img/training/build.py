@@ -74,7 +74,7 @@ def resolve(config: RunConfig, load_size: HeightWidth, crop_size: HeightWidth) -
         if isinstance(path := getattr(config.data, key), Path)
     }
     init_from = config.init_from.resolve() if config.init_from else None
-    workers = resolve_workers(config.data.workers, device.type)
+    workers = resolve_workers(config.data, device.type)
     sizes = {"load_size": load_size, "crop_size": crop_size}
     part = GENERATORS.find(config.generator, "generator")
     arguments = GENERATORS.arguments(config.generator, "generator", "in_channels", "out_channels")
@@ -208,7 +208,8 @@ def changes_on_resume(saved: Mapping[str, Any], config: RunConfig) -> Iterator[s
         ConfigError: the networks differ: the saved state does not fit others.
     """
     now = config.model_dump(mode="json")
-    for key in sorted(_leaves(saved).keys() | _leaves(now).keys()):
+    keys = _leaves(saved).keys() | _leaves(now).keys()
+    for key in sorted(keys, key=lambda key: (not key.endswith(".name"), key)):  # what it is first
         before, after = _leaves(saved).get(key), _leaves(now).get(key)
         if before == after or key in ("schedule.measured_steps", "init_from"):
             continue

@@ -196,7 +196,7 @@ def _batches(
         start,
         share=(processes.rank, processes.count),
         skip_bad=config.data.skip_bad,
-        workers=resolve_workers(config.data.workers, device.type),
+        workers=resolve_workers(config.data, device.type),
         pin_memory=device.type == "cuda",
     )
 

@@ -141,8 +141,10 @@ def test_held_out_batches(pairs_folder: Path) -> None:
 
 
 def test_resolve_workers() -> None:
-    assert resolve_workers(3, "cpu") == 3
-    assert 0 <= resolve_workers("auto", "cpu") <= resolve_workers("auto", "cuda") <= 8
+    assert resolve_workers(DataConfig(workers=3), "cpu") == 3
+    auto, cached = DataConfig(), DataConfig(cache="memory")
+    assert 0 <= resolve_workers(auto, "cpu") <= resolve_workers(auto, "cuda") <= 8
+    assert resolve_workers(cached, "cpu") == 0
 
 
 def first_row(sheet: Pixels) -> Pixels:

@@ -235,7 +235,8 @@ def compare(case: str, rounds: int, steps: int, root: Path) -> None:
     pipes = {}
     for side in sides:
         pipes[side], theirs = context.Pipe()
-        context.Process(target=serve, args=(side, case, root, theirs), daemon=True).start()
+        context.Process(target=serve, args=(side, case, root, theirs)).start()
+        theirs.close()  # so that a side that fails is not waited for
     seconds: dict[str, list[float]] = {side: [] for side in sides}
     memory: dict[str, int | None] = {}
     for turn in range(rounds + 1):

@@ -28,7 +28,7 @@ from img2img.networks.norms import (
     use_statistics,
 )
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 # A model that was trained on images enlarged or reduced by more than this is told apart.
 SCALE_WORTH_SAYING = 1.25
 MODEL_NAME = "model.safetensors"
@@ -194,9 +194,9 @@ def _write(path: Path, kind: str, tensors: Mapping[str, Tensor], header: dict[st
         "format_version": FORMAT_VERSION,
         "version": __version__,
         "kind": kind,
-        "checksum": _checksum(stored),
         **header,
     }
+    header["checksum"] = _checksum(stored, header)
     with atomic_write(path) as temporary:
         try:
             save_file(stored, temporary, metadata={_HEADER_KEY: json.dumps(header)})
@@ -222,14 +222,14 @@ def _read(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise ModelFileError(f"{path}: format {version}; this version reads {FORMAT_VERSION}")
     if found != kind:
         raise ModelFileError(f"{path}: a {found} file, where a {kind} file is wanted")
-    if header.get("checksum") != _checksum(tensors):
+    if header.pop("checksum", None) != _checksum(tensors, header):
         raise ModelFileError(f"{path}: damaged: its checksum does not match")
     return tensors, header
 
 
-def _checksum(tensors: Mapping[str, Tensor]) -> int:
-    """CRC-32 of all names and bytes, in order of the names."""
-    checksum = 0
+def _checksum(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> int:
+    """CRC-32 of the header, and of all names and bytes in order of the names."""
+    checksum = zlib.crc32(json.dumps(header, sort_keys=True).encode())
     for name in sorted(tensors):
         checksum = zlib.crc32(name.encode(), checksum)
         data: Any = tensors[name].reshape(-1).view(torch.uint8).numpy()

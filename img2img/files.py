@@ -10,7 +10,7 @@ from pathlib import Path
 from img2img.errors import StorageError
 
 # How the names of folders begin that hold a file which is still being written.
-_TEMPORARY = ".part-"
+_TEMPORARY = ".img2img-part-"
 
 
 @contextmanager
@@ -44,8 +44,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what killed processes were writing in a folder and its subfolders."""
-    for path in [*folder.rglob(f"{_TEMPORARY}*")]:
+    """Remove what killed processes were writing to a folder."""
+    for path in [*folder.glob(f"{_TEMPORARY}*")]:
         shutil.rmtree(path, ignore_errors=True)
 
 

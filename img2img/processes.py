@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -61,9 +61,26 @@ class Processes:
         """The value of each process, in order of their numbers."""
         if self.count == 1:
             return [value]
-        values: list[T | None] = [None] * self.count
+        values: list[Any] = [None] * self.count
         dist.all_gather_object(values, value)
-        return [found for found in values if found is not None]
+        return values
+
+    def to_first(self, value: T) -> list[T]:
+        """As `gather`, for the first process alone; an empty list in the others."""
+        if self.count == 1:
+            return [value]
+        values: list[Any] = [None] * self.count
+        dist.gather_object(value, values if self.first else None)
+        return values if self.first else []
+
+    def from_first(self, value: T) -> T:
+        """The first process's value."""
+        if self.count == 1:
+            return value
+        values: list[Any] = [value]
+        dist.broadcast_object_list(values)
+        first: T = values[0]
+        return first
 
     def largest(self, number: int) -> int:
         """The largest of the processes' numbers."""
@@ -92,36 +109,44 @@ def joined(device_type: str) -> Iterator[Processes]:
     if count == 1:
         yield ALONE
         return
-    rank, local = _variable("RANK", 0), _variable("LOCAL_RANK", 0)
+    rank, local = _variable("RANK"), _variable("LOCAL_RANK")
     if device_type == "cuda":
-        if local >= torch.cuda.device_count():
+        there = torch.cuda.device_count()
+        if 1 < there <= local:
             raise ConfigError(
-                f"{local + 1} processes or more on a machine with {torch.cuda.device_count()} GPUs:"
-                " start one a GPU (--nproc-per-node)"
+                f"{local + 1} processes or more on a machine with {there} GPUs: start one a GPU"
+                " (--nproc-per-node)"
             )
-        torch.cuda.set_device(local)
-    dist.init_process_group(
-        "cpu:gloo,cuda:nccl" if device_type == "cuda" else "gloo", timeout=TIMEOUT
-    )
+        torch.cuda.set_device(local if there > 1 else 0)  # a scheduler may show each its own
+    try:
+        backend = "cpu:gloo,cuda:nccl" if device_type == "cuda" else "gloo"
+        dist.init_process_group(backend, rank=rank, world_size=count, timeout=TIMEOUT)
+    except (ValueError, dist.DistError) as error:
+        raise ConfigError(f"the {count} processes cannot find each other: {error}") from None
     try:
         yield Processes(rank, count)
     finally:
         dist.destroy_process_group()
 
 
-def _variable(name: str, default: int) -> int:
+def _variable(name: str, default: int | None = None) -> int:
+    value = os.environ.get(name, default)
+    if value is None:
+        raise ConfigError(f"{name} is not set, although WORLD_SIZE is: the launcher should do both")
     try:
-        return int(os.environ.get(name, default))
+        return int(value)
     except ValueError:
-        raise ConfigError(f"{name}={os.environ[name]}: the launcher should set a number") from None
+        raise ConfigError(f"{name}={value}: the launcher should set a number") from None
 
 
 def _blocks(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
     block: list[Tensor] = []
+    size = 0
     for tensor in tensors:
         block.append(tensor)
-        if sum(each.numel() for each in block) >= BLOCK:
+        size += tensor.numel()
+        if size >= BLOCK:
             yield block
-            block = []
+            block, size = [], 0
     if block:
         yield block

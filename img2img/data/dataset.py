@@ -122,9 +122,10 @@ def held_out_split(
             return splits[split]
         case Path() as folder:
             held = find_splits(folder, side_by_side=side_by_side)["train"]
-            trained = {path.resolve() for path in (splits["train"].A, splits["train"].B)}
-            if {held.A.resolve(), held.B.resolve()} & trained:
-                raise ConfigError(f"data.holdout: {held.where} of {folder} is what is trained on")
+            trained = [path.resolve() for path in (splits["train"].A, splits["train"].B)]
+            for path in (held.A.resolve(), held.B.resolve()):
+                if any(path == other or other in path.parents for other in trained):
+                    raise ConfigError(f"data.holdout: {path} is among what is trained on")
             return held
         case _:
             return None

@@ -98,8 +98,11 @@ def find_splits_of_two(A: Path, B: Path, root: Path | None = None) -> dict[str, 
         if not folder.is_dir():
             problem = "not a folder" if folder.exists() else "no such folder"
             raise DataError(f"{folder}: {problem}")
-    if A.resolve() == B.resolve():
+    real_A, real_B = A.resolve(), B.resolve()
+    if real_A == real_B:
         raise DataError(f"{A} and {B} are the same folder: the two domains have one each")
+    if real_A in real_B.parents or real_B in real_A.parents:
+        raise DataError(f"{A} and {B}: one lies in the other, so that they share images")
     in_A, in_B = _subfolders(A), _subfolders(B)
     if "train" in in_A and "train" in in_B:
         shared = [split for split in SPLITS if split in in_A and split in in_B]

@@ -2,8 +2,9 @@
 
 import os
 import signal
+import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from itertools import count
 from typing import Any
 
@@ -13,10 +14,12 @@ from torch.utils.data import DataLoader
 
 from img2img.config import DataConfig
 from img2img.data.samples import Batch, Sample, Samples, collate
-from img2img.errors import ImageError, Img2ImgError
+from img2img.errors import DataError, ImageError, Img2ImgError
 
 # So many files in a row that cannot be read are not a few bad ones.
 MOST_SKIPPED = 100
+# Seconds that a worker outlives a SIGTERM.
+GRACE = 60.0
 
 
 def batches(
@@ -30,7 +33,7 @@ def batches(
     workers: int = 0,
     pin_memory: bool = False,
     start_method: str | None = None,
-) -> Iterator[Batch]:
+) -> Generator[Batch]:
     """Batches of the samples at consecutive positions.
 
     The batches are the same whatever the number of workers. Closing the iterator, or dropping it,
@@ -63,7 +66,13 @@ def batches(
             generator=torch.Generator(),
         )
         loaded = iter(loader)
-    for batch in loaded:
+    while True:
+        try:
+            batch = next(loaded, None)
+        except RuntimeError as error:  # a worker has ended, killed for its memory perhaps
+            raise DataError(f"images cannot be loaded: {str(error).splitlines()[0]}") from error
+        if batch is None:
+            return
         if isinstance(batch, Img2ImgError):
             raise batch
         yield batch
@@ -81,6 +90,8 @@ def resolve_workers(data: DataConfig, device_type: str) -> int:
         cores = len(os.sched_getaffinity(0))  # what a container or a scheduler leaves to us
     except AttributeError:  # not on macOS and Windows
         cores = os.cpu_count() or 1
+    # A launcher says how many processes share the machine.
+    cores = max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
     on_cpu = 0 if data.cache == "memory" else max(1, cores // 4)
     share = {"cuda": cores, "mps": cores // 2}.get(device_type, on_cpu)
     return min(8, cores - 1, share)
@@ -137,11 +148,19 @@ class _Loaded:
         raise AssertionError("not reached")
 
 
+def _end_later(*_: object) -> None:
+    """Leave the main process, which may have been sent the same signal, time to save and end."""
+    timer = threading.Timer(GRACE, os._exit, (1,))
+    timer.daemon = True
+    timer.start()
+
+
 def _as_it_is(batch: Any) -> Any:
     return batch
 
 
 def _prepare_worker(_: int) -> None:
-    """Ctrl-C is the main process's to handle; and OpenCV's thread pool does not survive a fork."""
+    """Signals are the main process's to handle, and OpenCV's threads do not survive a fork."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _end_later)
     cv2.setNumThreads(0)

@@ -1,19 +1,18 @@
-"""Pairs of images: how partners are found, and the samples that they make."""
+"""Pairs of images, and the samples that they make."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal, Self
 
 from img2img.config import DataConfig
 from img2img.data.augment import Transform
 from img2img.data.dataset import DataSet, divide, held_out_split
-from img2img.data.layouts import Folders, find_splits, find_splits_of_two, images_by_name
-from img2img.data.problems import Problem
+from img2img.data.layouts import find_splits, find_splits_of_two
+from img2img.data.partners import find_pairs
 from img2img.data.samples import Batch, Cache, Direction, Sample, Shuffled, collate
-from img2img.data.sources import CountProgress, ImageSource, Item, Pair
+from img2img.data.sources import CountProgress, Item, Pair
 from img2img.errors import ConfigError, DataError
-from img2img.images import Pixels, list_images, to_tensor
+from img2img.images import Pixels, to_tensor
 
 
 @dataclass(frozen=True)
@@ -89,41 +88,6 @@ class PairedData(DataSet):
             A, B = (transform.center(image.composited()) for image in pair.read())
             A, B, path_A, path_B = _directed(pair, A, B, data.direction)
             yield collate([(to_tensor(A), to_tensor(B), path_A, path_B)])
-
-
-def find_pairs(folders: Folders) -> tuple[list[Pair], list[Problem]]:
-    """The pairs of a split, and what finds no partner.
-
-    Partners have the same path below their domain's folder, whatever the suffix.
-
-    Raises:
-        DataError: one of the folders has no image.
-    """
-    if folders.side_by_side:
-        root = folders.root or folders.A
-        return [_halves(file, root) for file in list_images(folders.A)], []
-    pairs: list[Pair] = []
-    problems: list[Problem] = []
-    in_A, in_B = images_by_name(folders.A), images_by_name(folders.B)
-    prefix = folders.A.relative_to(folders.root).as_posix() + "/" if folders.root else ""
-    for name in in_A | in_B:
-        files_A, files_B = in_A.get(name, []), in_B.get(name, [])
-        for files, other in ((files_A, folders.B), (files_B, folders.A)):
-            if len(files) > 1:
-                rest = " and ".join(str(file) for file in files)
-                problems.append(Problem("ambiguous", str(files[0]), f"{rest}: which one is it?"))
-            elif files and not (files_A and files_B):
-                problems.append(
-                    Problem("unmatched", str(files[0]), f"{files[0]}: no partner in {other}")
-                )
-        if len(files_A) == len(files_B) == 1:
-            pairs.append(Pair(prefix + name, ImageSource(files_A[0]), ImageSource(files_B[0])))
-    return pairs, problems
-
-
-def _halves(file: Path, root: Path) -> Pair:
-    name = file.relative_to(root).as_posix()
-    return Pair(name, ImageSource(file, "left"), ImageSource(file, "right"))
 
 
 class PairedSamples:

@@ -11,7 +11,7 @@ from img2img.config import DataConfig
 from img2img.data.augment import Transform
 from img2img.data.dataset import DataSet, divide, held_out_split
 from img2img.data.layouts import find_splits, find_splits_of_two, images_by_name
-from img2img.data.paired import find_pairs
+from img2img.data.partners import find_pairs
 from img2img.data.problems import Problem
 from img2img.data.samples import Batch, Cache, Sample, Shuffled, collate
 from img2img.data.sources import CountProgress, ImageSource, Item, Pair

@@ -44,7 +44,8 @@ class InstanceNorm2d(nn.InstanceNorm2d):
     def forward(self, x: Tensor) -> Tensor:
         if self.source is not None:
             return self.source.normalize(x, self)
-        return self._channels_last(x) if _on_cpu_channels_last(x) else super().forward(x)
+        plain = self.running_mean is not None or not _on_cpu_channels_last(x)
+        return super().forward(x) if plain else self._channels_last(x)
 
     def _channels_last(self, x: Tensor) -> Tensor:
         """The same, keeping the layout: one image's BatchNorm is its InstanceNorm.

@@ -1,6 +1,5 @@
 """Starting from another model's weights."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from img2img.checkpoint import load_model
@@ -9,29 +8,32 @@ from img2img.errors import ConfigError, some_names
 from img2img.training.method import Method
 
 
-def init_from(path: Path, method: Method, data: Direction) -> Iterator[str]:
+def init_from(path: Path, method: Method, data: Direction) -> list[str]:
     """Give each generator the weights of a model file's generator of the same direction.
 
     Layers are matched by name; those that the file lacks, or has in another shape, keep their own
-    weights. Nothing is taken until the iterator is run through.
+    weights.
 
     Args:
         data: the direction that the data is read in.
 
-    Yields:
+    Returns:
         A line on each generator: what was taken, and which layers do not match.
 
     Raises:
         ModelFileError: there is no model, or it is damaged.
-        ConfigError: not a single layer fits.
+        ConfigError: it has no generator of such a direction, or not a single layer of one fits.
     """
     model = load_model(path)
     sources = {spec.direction: name for name, spec in model.specs.items()}
-    fitting = False
+    directions = {name: method.direction(name, data) for name in method.generators}
+    if not {*directions.values()} & {*sources}:
+        raise ConfigError(f"init_from: {path} translates {' and '.join(sources)} only")
+    told: list[str] = []
     for name, generator in method.generators.items():
-        direction = method.direction(name, data)
+        direction = directions[name]
         if direction not in sources:
-            yield f"{name} starts anew: {path} translates {' and '.join(sources)} only"
+            told.append(f"{name} starts anew: {path} translates {' and '.join(sources)} only")
             continue
         source = sources[direction]
         spec, theirs = model.specs[source], model.tensors[source]
@@ -49,8 +51,7 @@ def init_from(path: Path, method: Method, data: Direction) -> Iterator[str]:
                 f" {spec.architecture} with {settings}: set generator.* likewise"
             )
         generator.load_state_dict(taken, strict=False)
-        fitting = True
         differing = f"; these do not match: {some_names(others)}" if others else ""
-        yield f"{name} starts from {source} of {path}, {len(taken)} of {len(own)} layers{differing}"
-    if not fitting:
-        raise ConfigError(f"init_from: {path} has no generator for any direction trained here")
+        count = f"{len(taken)} of {len(own)} layers"
+        told.append(f"{name} starts from {source} of {path}, {count}{differing}")
+    return told

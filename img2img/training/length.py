@@ -69,9 +69,11 @@ class Length:
         A length in epochs is one in images: with other batches than before, steps change.
         """
         rest = self._config
-        planned = planned_steps(rest, self.images_per_epoch, self._images_per_step)
+        per_step = self._images_per_step
+        planned = planned_steps(rest, self.images_per_epoch, per_step)
         if planned is not None and (rest.minutes, rest.steps) == (None, None):
-            planned += step - images // self._images_per_step
+            epochs = rest.total_epochs or rest.epochs + rest.decay_epochs
+            planned = step + max(0, math.ceil((epochs * self.images_per_epoch - images) / per_step))
         self.fix(planned, step, images)
 
     def fix(self, steps: int | None, step: int, images: int) -> None:

@@ -2,10 +2,11 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,14 @@ from img2img.checkpoint import ModelSpec
 from img2img.config import RunConfig
 from img2img.data.samples import Batch
 from img2img.devices import is_out_of_memory, peak_memory, synchronize
-from img2img.errors import ConfigError, DataError, Img2ImgError, StorageError, TrainingDiverged
+from img2img.errors import (
+    ConfigError,
+    DataError,
+    ImageError,
+    Img2ImgError,
+    StorageError,
+    TrainingDiverged,
+)
 from img2img.processes import ALONE, Processes
 from img2img.training.ema import Ema
 from img2img.training.events import Observer, Progress, Summary
@@ -58,7 +66,7 @@ class Trainer:
         specs: Mapping[str, ModelSpec],
         config: RunConfig,
         *,
-        batches: Callable[[int], Iterator[Batch]],
+        batches: Callable[[int], Generator[Batch]],
         images_per_epoch: int,
         held_out: HeldOut,
         store: Store,
@@ -102,36 +110,37 @@ class Trainer:
         self._best: float | None = None
         self._saved: Path | None = None
         self._measures: dict[str, float] = {}
-        self._skipped_steps = self._skipped_in_a_row = self._skipped_files = 0
+        self._skipped_steps = self._skipped_in_a_row = self._passed_over = 0
+        self._problems: list[str] = []
+        """With files, of this process since the last line of the log."""
+        self._asked = False
+        self._failure: Img2ImgError | None = None
 
     def fit(self) -> Summary:
-        """Train to the end, one step at least.
+        """Train to the end, one step at least if there is one to be made.
 
         Raises:
             TrainingStopped: the stop was asked for; the state is saved.
-            DataError: an image could not be read, here or in another process; the state is saved.
+            DataError: an image could not be read by one of the processes; the state is saved.
             TrainingDiverged: a loss or gradient is not finite; the last saved state is intact.
             StorageError: the disk refused; the last saved state is intact.
         """
         self._pace.begin()
-        batches = self._batches(self.images)
-        asked = False
-        while not self.finished:
-            step, failure = self._take(batches)
-            # All processes leave the loop at the same step, whichever has the reason to.
-            if self._processes.largest(int(asked or failure is not None)):
-                self._leave(failure)
-            if not step:  # the batches have an end
-                break
-            try:
-                self._train_on(step)
-            except RuntimeError as error:
-                if is_out_of_memory(error):
-                    raise _unfit(step[0], error) from error
-                raise
-            asked = self._stop.asked()
-        if self._skipped_files:
-            self._observer.noticed(f"{self._skipped_files} times a file could not be read")
+        with closing(self._batches(self.images)) as batches:
+            while not self.finished:
+                step = self._take(batches)
+                self._leave_if_asked()
+                if not step:  # the batches have an end
+                    break
+                try:
+                    self._train_on(step)
+                except RuntimeError as error:
+                    if is_out_of_memory(error):
+                        raise _unfit(step[0], error) from error
+                    raise
+                self._asked = self._stop.asked()
+        if self._passed_over:
+            self._observer.noticed(f"{self._passed_over} times a file could not be read")
         summary = self.summary()
         self._observer.ended(summary)
         return summary
@@ -164,17 +173,19 @@ class Trainer:
 
     def state(self) -> dict[str, Any]:
         """All that a resumed run needs to end as this one would. To be called by all processes."""
-        pools = {name: pool.images for name, pool in self.method.pools.items()}
+        pools = {
+            name: [image.cpu() for image in pool.images] for name, pool in self.method.pools.items()
+        }
         return {
             "step": self.step,
             "images": self.images,
             "seconds": self._pace.seconds,
             "best": self._best,
             "measures": self._measures,
-            "totals": self._totals.state_dict(),
-            "skipped": [self._skipped_steps, self._skipped_in_a_row, self._skipped_files],
+            "totals": self._processes.to_first(self._totals.state_dict()),
+            "skipped": [self._skipped_steps, self._skipped_in_a_row, self._passed_over],
             "method": self.method.state_dict(),
-            "pools": self._processes.gather(pools),
+            "pools": self._processes.to_first(pools),
             "ema": self._ema.state_dict(),
             "optimizers": {name: o.state_dict() for name, o in self._optimizers.items()},
             "precision": self._arithmetic.state_dict(),
@@ -206,30 +217,31 @@ class Trainer:
         self._pace.seconds_before = state["seconds"]
         self._best = state["best"]
         self._measures = state["measures"]
-        self._totals.load_state_dict(state["totals"])
-        self._skipped_steps, self._skipped_in_a_row, self._skipped_files = state["skipped"]
+        # Of another number of processes, one stands for all.
+        same = len(state["totals"]) == self._processes.count
+        self._totals.load_state_dict(state["totals"][self._processes.rank if same else 0])
+        self._skipped_steps, self._skipped_in_a_row, self._passed_over = state["skipped"]
         self._saved = path
 
     # -- a step ------------------------------------------------------------------------------
 
-    def _take(self, batches: Iterator[Batch]) -> tuple[list[Batch], Img2ImgError | None]:
-        """The batches of the next step, or what kept them from being read."""
+    def _take(self, batches: Iterator[Batch]) -> list[Batch]:
+        """The batches of the next step; none if they cannot be read, or have an end."""
         began = time.monotonic()
         try:
-            step = list(islice(batches, self.config.optimizer.accumulate))
+            return list(islice(batches, self.config.optimizer.accumulate))
         except Img2ImgError as error:
-            return [], error
-        self._pace.wait(time.monotonic() - began)
-        for problem in (problem for batch in step for problem in batch.skipped):
-            self._skipped_files += 1
-            self._observer.noticed(f"passed over ({self._skipped_files} so far): {problem}")
-        return step, None
+            self._failure = error
+            return []
+        finally:
+            self._pace.wait(time.monotonic() - began)
 
     def _train_on(self, batches: Sequence[Batch]) -> None:
         factor = self._length.rate(self.images)
         for name, optimizer in self._optimizers.items():
             for group in optimizer.param_groups:
                 group["lr"] = self._base_rate(name) * factor
+        self._problems += [problem for batch in batches for problem in batch.skipped]
         torch.manual_seed(_mixed(self.config.seed, self.step, self._processes.rank))
         may_skip = self.config.on_nonfinite == "skip"
         before = self._disturbed() if may_skip else None
@@ -275,18 +287,18 @@ class Trainer:
         """Average the gradients of a phase over the processes, and clip them.
 
         Returns:
-            Their norm before clipping, if it is clipped or watched.
+            Their norm before clipping, if it is wanted. Not under loss scaling: there it overflows
+            now and then, which the scaler deals with.
         """
         optimizer = self._optimizers[name]
         weights = [weight for group in optimizer.param_groups for weight in group["params"]]
         self._processes.average([weight.grad for weight in weights if weight.grad is not None])
         clip = self.config.optimizer.clip
-        # Under loss scaling gradients overflow now and then, and the scaler deals with it.
-        watched = self.config.on_nonfinite == "skip" and not self._arithmetic.scales_losses
-        if clip is None and not watched:
+        if clip is None and self.config.on_nonfinite == "stop":
             return None
         self._arithmetic.unscale(optimizer)
-        return torch.nn.utils.clip_grad_norm_(weights, math.inf if clip is None else clip)
+        norm = torch.nn.utils.clip_grad_norm_(weights, math.inf if clip is None else clip)
+        return None if self._arithmetic.scales_losses else norm
 
     def _skips(
         self,
@@ -295,18 +307,19 @@ class Trainer:
         norm: Tensor | None,
         before: Mapping[str, Any],
     ) -> bool:
-        """Whether a number is not finite in any process; then what can be undone is undone.
+        """Whether a number is not finite in any process; then the rest of the step is left out.
 
         Raises:
             TrainingDiverged: too many steps in a row are skipped.
         """
         watched = [item for each in values for item in each.items()]
-        if norm is not None and not self._arithmetic.scales_losses:
+        if norm is not None:
             watched.append((f"the gradient of {name}", norm))
         bad = _not_finite(watched)
         if not self._processes.largest(int(bad is not None)):
             return False
         self._undo(before)
+        self._arithmetic.abandon_step()
         self._skipped_steps += 1
         self._skipped_in_a_row += 1
         bad = f"step {self.step + 1}: {bad or 'a number in another process is not finite'}"
@@ -347,6 +360,7 @@ class Trainer:
             self._save(progress)
 
     def _log(self, progress: Progress) -> None:
+        self._tell_of_problems()
         try:
             values = self._totals.means()
         except TrainingDiverged as error:
@@ -355,10 +369,23 @@ class Trainer:
             self._observer.logged(progress, values)
             self._pace.mark()
 
+    def _tell_of_problems(self) -> None:
+        """Name the files that other samples were taken for, by any process."""
+        for problem in chain(*self._processes.gather(self._problems)):
+            self._passed_over += 1
+            self._observer.noticed(f"passed over ({self._passed_over} so far): {problem}")
+        self._problems = []
+
     def _measure(self, progress: Progress) -> None:
         if not self._processes.first:
             return
-        self._measures = self._held_out.measures(self._ema.average)
+        try:
+            self._measures = self._held_out.measures(self._ema.average)
+        except ImageError as error:
+            if not self.config.data.skip_bad:
+                self._failure = error  # all processes leave before the next step
+            self._observer.noticed(f"nothing was measured: {error}")
+            return
         if not self._measures:
             return
         self._observer.measured(progress, {f"val/{k}": v for k, v in self._measures.items()})
@@ -370,7 +397,11 @@ class Trainer:
     def _sample(self, progress: Progress) -> None:
         if not self._processes.first:
             return
-        sheet = self._held_out.sheet(self._ema.average, self.config.samples.count)
+        try:
+            sheet = self._held_out.sheet(self._ema.average, self.config.samples.count)
+        except ImageError as error:
+            self._observer.noticed(f"no samples were drawn: {error}")
+            return
         if sheet is not None:
             self._observer.sampled(progress, sheet)
 
@@ -388,25 +419,37 @@ class Trainer:
             # Losses tell of it a step later; here that would be too late.
             if not all(weight.isfinite().all() for weight in weights):
                 raise self._diverged(f"step {self.step}: the gradient of {name} was not finite")
+        self._tell_of_problems()
         state = self.state()
-        if not self._processes.first:
-            return
-        try:
-            self._store.save_model(self.step, self._specs_now(), self._ema.average)
-            self._saved = self._store.save_state(self.step, state)
-        except StorageError as error:
-            raise StorageError(f"{error}; {self._kept()}") from error
-        self._observer.saved(progress, self._saved)
+        refused = ""
+        if self._processes.first:
+            try:
+                self._store.save_model(self.step, self._specs_now(), self._ema.average)
+                self._saved = self._store.save_state(self.step, state)
+            except StorageError as error:
+                refused = str(error)
+        # The others wait: a launcher ends all processes when the first of them has ended.
+        if refused := self._processes.from_first(refused):
+            raise StorageError(f"{refused}; {self._kept()}")
+        if self._saved is not None:
+            self._observer.saved(progress, self._saved)
 
-    def _leave(self, failure: Img2ImgError | None) -> NoReturn:
-        """Save, and end with the error that says why and how to go on."""
+    def _leave_if_asked(self) -> None:
+        """Save and end, if any process has reason to; all do so at the same step.
+
+        Raises:
+            DataError, TrainingStopped: says why, and how to go on.
+        """
+        if not self._processes.largest(int(self._asked or self._failure is not None)):
+            return
         self._save(self._progress())
         command = f"img2img train {self.config.method} --output {self._store.folder} --resume"
         saved = f"step {self.step} is saved; go on with: {command}"
-        if failure is not None:
-            raise DataError(
-                f"{failure}; {saved}, after mending or removing the file, or with --skip-bad"
-            ) from failure
+        for failure in self._processes.gather(str(self._failure or "")):
+            if failure:
+                raise DataError(
+                    f"{failure}; {saved}, after mending or removing the file, or with --skip-bad"
+                )
         raise self._stop.error(saved)
 
     def _diverged(self, reason: str) -> TrainingDiverged:
@@ -438,8 +481,7 @@ class Trainer:
             return
         synchronize(self._device)
         steps = self._length.measured(self._pace, self.step)
-        steps = self._processes.gather(steps or 0)[0]
-        if steps:
+        if steps := self._processes.from_first(steps):
             schedule = self.config.schedule.model_copy(update={"measured_steps": steps})
             self.config = self.config.model_copy(update={"schedule": schedule})
             self._length.fix(steps, self.step, self.images)

@@ -85,9 +85,8 @@ class TensorBoard(Observer):
         # Its writer has a thread, which passes an error on to the next call but prints it too.
         self._hook_before = threading.excepthook
         threading.excepthook = _unless_storage_failed
-        purge = facts.step + 1 if facts.step else None
         with self._told():
-            self._writer = SummaryWriter(str(self.folder), purge_step=purge)
+            self._writer = SummaryWriter(str(self.folder), purge_step=facts.step + 1)
 
     def logged(self, progress: Progress, values: Mapping[str, float]) -> None:
         self.measured(progress, {**values, "lr": progress.lr})

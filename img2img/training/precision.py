@@ -17,7 +17,6 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from img2img.devices import keep_freed_memory
 from img2img.errors import ConfigError
 from img2img.networks import Discriminator, DiscriminatorOutput, Generator
 from img2img.networks.products import use_products
@@ -57,8 +56,6 @@ class Arithmetic:
         self.dtype = _DTYPES[precision]
         self.device = device
         low = precision != "fp32"
-        if device.type == "cpu":
-            keep_freed_memory()
         self._autocast = low and device.type != "cpu"
         self._scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
         if low:
@@ -111,6 +108,13 @@ class Arithmetic:
         self._scaler.step(optimizer)
         optimizer.zero_grad(set_to_none=True)
         self.refresh(name)
+
+    def abandon_step(self) -> None:
+        """Leave a step before all its updates were made."""
+        scaler = torch.amp.GradScaler(self.device.type, enabled=self.scales_losses)
+        if self.scales_losses:
+            scaler.load_state_dict(self._scaler.state_dict())
+        self._scaler = scaler  # one that has not begun
 
     def end_step(self) -> None:
         """Adapt the loss scale, once all phases of a batch are done."""

@@ -1,13 +1,15 @@
 """From a configuration to a trained model: everything is found, checked, built and run."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from img2img.checkpoint import load_state
 from img2img.config import RunConfig, read_yaml
 from img2img.data.augment import Transform
 from img2img.data.check import Survey, check_images, passed_over
@@ -16,8 +18,8 @@ from img2img.data.loader import batches, resolve_workers
 from img2img.data.problems import refusal
 from img2img.data.samples import Batch, Samples
 from img2img.data.sizes import HeightWidth, resolve_sizes
-from img2img.devices import resolve_device
-from img2img.errors import DataError, some_names
+from img2img.devices import keep_freed_memory, resolve_device
+from img2img.errors import ConfigError, DataError, some_names
 from img2img.networks.norms import BatchNorm2d, synchronize_batch_norm
 from img2img.processes import Processes, joined
 from img2img.training.build import (
@@ -76,7 +78,10 @@ def train(
     stop = StopRequest(stop_after)
     with ExitStack() as stack:
         check_parts(config)
-        processes = stack.enter_context(joined(resolve_device(config.device).type))
+        device = resolve_device(config.device)
+        processes = stack.enter_context(joined(device.type))
+        if processes.count > 1 and device.index is not None:
+            raise ConfigError(f"device: several processes need cuda, not {config.device}")
         if processes.first:
             stack.enter_context(store.opened(resume))
             observer = Observers([*observers, *_recorders(config, store)])
@@ -104,7 +109,9 @@ def _train(
     for notice in (*found.notices(), *size_notices(config.data, survey, crop_size, scales)):
         observer.noticed(notice)
     config = resolve(config, load_size, crop_size)
-    state = store.newest_state(observer.noticed) if resume else None
+    if config.device == "cpu":
+        keep_freed_memory()
+    state = _state(store, observer, processes) if resume else None
     torch.manual_seed(config.seed)
     method = build_method(config, crop_size)
     if processes.count > 1 and any(isinstance(m, BatchNorm2d) for m in method.modules()):
@@ -154,10 +161,20 @@ def _train(
     observer.preparing("trying a step", 1, 1)
     if processes.first:
         store.save_config(config)
+        store.discard_after(trainer.step)
     shown_load = None if config.data.resize == "none" else load_size
     observer.started(_facts(config, store, found, trainer, trial, shown_load, crop_size, processes))
     with stop_on_signals(stop):
         return trainer.fit()
+
+
+def _state(
+    store: Store, observer: Observer, processes: Processes
+) -> tuple[dict[str, Any], Path] | None:
+    """What to go on from: all processes take the state that the first one finds."""
+    found = store.newest_state(observer.noticed) if processes.first else None
+    path = processes.from_first(found[1] if found else None)
+    return found or (None if path is None else (load_state(path), path))
 
 
 def _look_at_data(
@@ -168,8 +185,8 @@ def _look_at_data(
     found = kind.find(config.data, config.seed)
     progress = partial(observer.preparing, "checking images")
     # Decoding everything once is enough.
-    survey = check_images(found.items, progress) if processes.first else None
-    survey = next(each for each in processes.gather(survey) if each is not None)
+    survey = processes.from_first(check_images(found.items, progress) if processes.first else None)
+    assert survey is not None
     problems = found.problems + survey.problems
     if problems and not config.data.skip_bad:
         raise refusal(problems)
@@ -188,7 +205,7 @@ def _look_at_data(
 
 def _batches(
     samples: Samples, config: RunConfig, processes: Processes, start: int
-) -> Iterator[Batch]:
+) -> Generator[Batch]:
     device = torch.device(config.device)
     return batches(
         samples,

@@ -71,10 +71,12 @@ class Store:
                 f"{self.folder}: another run is writing to this folder; wait for it, or choose"
                 " another --output"
             ) from None
-        except OSError as error:
-            raise StorageError(f"cannot write {self.folder}: {error.strerror}") from error
+        except (OSError, NotImplementedError) as error:  # a disk may know no locks
+            reason = getattr(error, "strerror", None) or error
+            raise StorageError(f"cannot write {self.folder}: {reason}") from error
         try:
-            remove_leftovers(self.folder)
+            for folder in (self.folder, self.checkpoints, self.samples):
+                remove_leftovers(folder)
             yield
         finally:
             # Before it is released: else another run could take hold of a file about to vanish.
@@ -110,16 +112,36 @@ class Store:
         return path
 
     def newest_state(self, notice: Callable[[str], None]) -> tuple[dict[str, Any], Path] | None:
-        """The newest training state that is intact, with its file; `notice` hears of the others."""
-        for path in reversed(self._files("state")):
+        """The newest training state that is intact, with its file; `notice` hears of the others.
+
+        Returns:
+            None where there is none at all.
+
+        Raises:
+            ModelFileError: there are some, and all are damaged.
+        """
+        paths = self._files("state")
+        for path in reversed(paths):
             try:
                 return load_state(path), path
             except ModelFileError as error:
                 notice(f"skipped: {error}")
+        if paths:
+            raise ModelFileError(
+                f"{self.checkpoints}: every state is damaged; start another run, perhaps with"
+                f" --init-from {self.model_path}"
+            )
         return None
 
+    def discard_after(self, step: int) -> None:
+        """Remove what was saved after a step that the run goes on from: it will be made again."""
+        for kind in ("state", "model"):
+            for path in self._files(kind):
+                if int(path.stem.partition("-")[2]) > step:
+                    path.unlink(missing_ok=True)
+
     def _files(self, kind: str) -> list[Path]:
-        return sorted(self.checkpoints.glob(f"{kind}-*.safetensors"))
+        return sorted(self.checkpoints.glob(f"{kind}-{'[0-9]' * 8}.safetensors"))
 
     def _prune(self, kind: str, keep: int) -> None:
         for path in self._files(kind)[:-keep]:

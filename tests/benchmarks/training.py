@@ -34,7 +34,7 @@ from img2img.config import load_config
 from img2img.data.augment import Transform
 from img2img.data.loader import batches
 from img2img.data.sizes import resolve_sizes
-from img2img.devices import peak_memory
+from img2img.devices import keep_freed_memory, peak_memory
 from img2img.networks.patchgan import PatchDiscriminator
 from img2img.networks.resnet import ResnetGenerator
 from img2img.networks.unet import UNetGenerator
@@ -66,6 +66,7 @@ def write_images(root: Path) -> None:
 
 def ours(case: str, root: Path) -> Callable[[], object]:
     """A step as the trainer makes it."""
+    keep_freed_memory()
     name, size = case.split("-")
     config = load_config(name, None, {"device": "cpu"}, [f"data.batch_size={size}"])
     config = config.model_copy(update={"data": config.data.model_copy(update={"root": root})})

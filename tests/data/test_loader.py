@@ -107,7 +107,7 @@ class TestBatches:
         endless = batches(dataset(pairs_folder), 2, 0, workers=2)
         next(endless)
         assert len(set(multiprocessing.active_children()) - before) == 2
-        endless.close()  # type: ignore[attr-defined]
+        endless.close()
         assert not set(multiprocessing.active_children()) - before
 
     @pytest.mark.parametrize("workers", [0, 1])

@@ -110,7 +110,7 @@ def trained(
         method,
         SPECS,
         config,
-        batches=lambda start: iter(data),
+        batches=lambda start: (each for each in data),
         images_per_epoch=images_per_epoch,
         held_out=HeldOut(method, SPECS, lambda: iter(()), False),
         store=Store(folder),

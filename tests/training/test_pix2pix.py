@@ -102,7 +102,7 @@ def train(
         method,
         {"G": spec()},
         config,
-        batches=lambda start: iter(data),
+        batches=lambda start: (each for each in data),
         images_per_epoch=images_per_epoch,
         held_out=HeldOut(method, {"G": spec()}, lambda: iter(()), True),
         store=Store(folder),
@@ -683,7 +683,7 @@ def pairs_with_colours(tmp_path: Path) -> Path:
 
 def trainer_for(method: Method, config: RunConfig, folder: Path, log: Log, **given: Any) -> Trainer:
     arguments: dict[str, Any] = {
-        "batches": lambda start: iter([hand_batch()] * 1000),
+        "batches": lambda start: (hand_batch() for _ in range(1000)),
         "images_per_epoch": 100,
         "held_out": HeldOut(method, {"G": spec()}, lambda: iter(()), True),
         "store": Store(folder),
@@ -732,7 +732,7 @@ def test_looking_at_held_out_images_does_not_disturb_training(
             config,
             tmp_path / str(every),
             Log(),
-            batches=lambda start: iter(data),
+            batches=lambda start: (each for each in data),
             held_out=HeldOut(method, {"G": spec()}, lambda: iter(data[:1]), True),
         )
         trainer.fit()

@@ -123,7 +123,7 @@ def test_killed_ten_times(
         os.kill(process.pid, signal.SIGKILL)
         process.join()
         assert process.exitcode == -signal.SIGKILL
-        caught_in_the_middle += bool([*killed.rglob(".part-*")])
+        caught_in_the_middle += bool([*killed.rglob(".img2img-part-*")])
     assert load_state(newest(killed))["step"] < 90
     assert img2img("train", method, "--output", killed, *words, "--resume").status == 0
     assert_same_state(straight, killed)

@@ -10,6 +10,7 @@ from img2img.networks.norms import (
     InstanceNorm2d,
     NormLayer,
     RunningStatistics,
+    synchronize_batch_norm,
     use_statistics,
 )
 from img2img.networks.unet import UNetGenerator
@@ -124,3 +125,21 @@ def test_the_layout_is_kept_and_changes_nothing(
         layer.zero_grad()
         results.append([y.detach(), x.grad, *weights])
     torch.testing.assert_close(results[1], results[0], rtol=1e-4, atol=1e-5)
+
+
+def test_batch_norm_for_several_processes_has_the_same_weights() -> None:
+    """And where statistics come from elsewhere, as for held-out images, it computes the same."""
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), BatchNorm2d(4), nn.Sequential(BatchNorm2d(4)))
+    for layer in network.modules():
+        if isinstance(layer, BatchNorm2d):
+            nn.init.normal_(layer.weight)
+            nn.init.normal_(layer.bias)
+    x = torch.randn(2, 3, 8, 8)
+    use_statistics(network, ImageStatistics())
+    wanted, weights = network(x), network.state_dict()
+    synchronize_batch_norm(network)
+    assert isinstance(network[1], nn.SyncBatchNorm)
+    assert network.state_dict().keys() == weights.keys()
+    assert all(torch.equal(value, weights[key]) for key, value in network.state_dict().items())
+    use_statistics(network, ImageStatistics())
+    assert torch.equal(network(x), wanted)

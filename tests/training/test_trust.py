@@ -21,6 +21,7 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 from img2img.checkpoint import load_model, load_state
 from img2img.cli.app import app
 from img2img.config import load_config
+from img2img.data.paired import PairedData
 from img2img.errors import DataError
 from img2img.losses import OBJECTIVES
 from img2img.losses.adversarial import LSGAN
@@ -65,10 +66,12 @@ def untimed(run: Path) -> list[dict[str, Any]]:
     return [{key: value for key, value in line.items() if key not in timed} for line in lines]
 
 
-def forked(*words: object) -> BaseProcess:
-    """A command in a process of its own, which shares the imports."""
+def forked(*words: object, group: bool = False) -> BaseProcess:
+    """A command in a process of its own, or a group of its own, which shares the imports."""
 
     def run() -> None:
+        if group:
+            os.setpgid(0, 0)
         with Path(os.devnull).open("w") as nothing:
             os.dup2(nothing.fileno(), 1)
             os.dup2(nothing.fileno(), 2)
@@ -154,6 +157,73 @@ def test_two_runs_on_one_folder(
         process.join()
     outcome = train(run, *begin, "--resume")  # nobody holds it any more
     assert outcome.status == 0, outcome.err
+
+
+@forking
+def test_a_signal_to_the_whole_group(
+    tmp_path: Path, tiny_pairs: Path, tiny: list[str], train: Command
+) -> None:
+    """As `timeout` and some schedulers send it: loaders must not die before the state is saved."""
+    run = tmp_path / "run"
+    words = ["train", "pix2pix", "--output", run, "--data", tiny_pairs, *tiny, *EACH_STEP]
+    process = forked(*words, "--max-steps", 10**6, "--set", "data.workers=2", group=True)
+    wait_for(partial(saved_since, None, run))
+    assert process.pid is not None
+    os.killpg(process.pid, signal.SIGTERM)
+    process.join(60)
+    assert process.exitcode == 75
+    step = load_state(newest(run))["step"]
+    assert train(run, "--resume", "--max-steps", step + 1).status == 0
+
+
+class TestDamagedStates:
+    def test_what_came_after_the_chosen_one_is_made_again(
+        self, tmp_path: Path, tiny_pairs: Path, train: Command
+    ) -> None:
+        run = tmp_path / "run"
+        assert train(run, "--data", tiny_pairs, "--max-steps", 3, *EACH_STEP).status == 0
+        newest(run).write_bytes(b"damaged")
+        outcome = train(run, "--resume", "--max-steps", 9, "--stop-after", 0)
+        assert outcome.status == 75
+        assert "skipped: " in outcome.out
+        assert "step 3 is saved" in outcome.err
+        assert load_state(newest(run))["step"] == 3
+        assert len([*run.glob("checkpoints/state-*")]) == 2
+
+    def test_all_of_them(self, tmp_path: Path, tiny_pairs: Path, train: Command) -> None:
+        """Nothing is begun over a run that cannot be gone on with."""
+        run = tmp_path / "run"
+        assert train(run, "--data", tiny_pairs, "--max-steps", 3, *EACH_STEP).status == 0
+        for path in run.glob("checkpoints/state-*"):
+            path.write_bytes(path.read_bytes()[:-9])
+        before = {path: path.read_bytes() for path in run.glob("checkpoints/*")}
+        outcome = train(run, "--resume", "--max-steps", 9)
+        assert outcome.status == 2
+        assert "every state is damaged" in outcome.err
+        assert outcome.err.count("\n") == 1
+        assert {path: path.read_bytes() for path in run.glob("checkpoints/*")} == before
+
+    def test_a_number_in_the_header(self, tmp_path: Path, tiny_pairs: Path, train: Command) -> None:
+        """It is under the checksum, too."""
+        run = tmp_path / "run"
+        assert train(run, "--data", tiny_pairs, "--max-steps", 3, *EACH_STEP).status == 0
+        content = newest(run).read_bytes()
+        # The state's step, as JSON within JSON.
+        assert content.count(rb"[\"step\", 3]") == 1
+        newest(run).write_bytes(content.replace(rb"[\"step\", 3]", rb"[\"step\", 1]"))
+        outcome = train(run, "--resume", "--max-steps", 9, "--stop-after", 0)
+        assert "its checksum does not match" in outcome.out
+
+    def test_leftovers_are_only_our_own(
+        self, tmp_path: Path, tiny_pairs: Path, train: Command
+    ) -> None:
+        run = tmp_path / "run"
+        assert train(run, "--data", tiny_pairs, "--max-steps", 1).status == 0
+        (run / "checkpoints" / ".img2img-part-abc").mkdir()
+        (run / "notes" / ".part-time").mkdir(parents=True)
+        assert train(run, "--resume", "--max-steps", 2).status == 0
+        assert not (run / "checkpoints" / ".img2img-part-abc").exists()
+        assert (run / "notes" / ".part-time").exists()
 
 
 # -- numbers that are not finite -----------------------------------------------------------------
@@ -287,6 +357,34 @@ class TestNotFinite:
         assert_same_state(tmp_path / "stop", tmp_path / "skip")
 
 
+@pytest.mark.parametrize("way", ["stop", "skip"])
+@pytest.mark.parametrize("clip", [None, 1.0])
+def test_loss_scaling_overflows_now_and_then(
+    tmp_path: Path,
+    tiny_pairs: Path,
+    train: Command,
+    poisoned: type[Poisoned],
+    monkeypatch: pytest.MonkeyPatch,
+    way: str,
+    clip: float | None,
+) -> None:
+    """Gradients are infinite at first, as float16 lets them be: that is no end."""
+    poisoned.steps = {6} if way == "skip" else set()
+    scaler = partial(torch.amp.GradScaler, init_scale=1e38)
+    monkeypatch.setattr(
+        torch.amp, "GradScaler", lambda device, enabled: scaler(device, enabled=True)
+    )
+    words = ["--max-steps", 9, "--on-nonfinite", way, *EACH_STEP, *POISONED]
+    words += ["--set", f"optimizer.clip={'null' if clip is None else clip}"]
+    outcome = train(tmp_path / "run", "--data", tiny_pairs, *words)
+    assert outcome.status == 0, outcome.err
+    assert ("step 6: G/adv is inf: skipped" in outcome.out) == (way == "skip")
+    state = load_state(newest(tmp_path / "run"))
+    assert state["precision"]["scale"] < 1e38
+    weights = load_model(tmp_path / "run").tensors["G"]
+    assert all(weight.isfinite().all() for weight in weights.values())
+
+
 # -- files that go bad while it trains -----------------------------------------------------------
 
 
@@ -352,6 +450,21 @@ class TestSpoiltFile:
         assert f"{len(told)} times a file could not be read" in spoil.notices
         # Once in each of the two epochs that are left, if no worker has read it in advance.
         assert len(told) == 2 or workers
+
+    @pytest.mark.parametrize("skip_bad", [False, True])
+    def test_held_out(self, pairs_folder: Path, tmp_path: Path, skip_bad: bool) -> None:
+        flags = {"data.holdout": 0.2, "metrics.every": 2, "data.skip_bad": skip_bad}
+        config = small_config(pairs_folder, **flags, **{"schedule.total_epochs": 1})
+        (held_out,) = PairedData.find(config.data, config.seed).held_out
+        spoil = Spoil(held_out.A.path, 1)
+        run = tmp_path / "run"
+        if skip_bad:
+            assert train_in_python(config, run, observers=[spoil]).steps == 5
+        else:
+            with pytest.raises(DataError, match="step 2 is saved"):
+                train_in_python(config, run, observers=[spoil])
+            assert load_state(newest(run))["step"] == 2
+        assert any("nothing was measured" in notice for notice in spoil.notices)
 
     def test_everything_spoilt(self, pairs_folder: Path, tmp_path: Path) -> None:
         """Does not go round for ever."""

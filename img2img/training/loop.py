@@ -1,23 +1,18 @@
-"""The training loop. It knows optimizers, precision, averages and checkpoints, not methods."""
+"""The training loop: what happens around the steps. It knows nothing of methods."""
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor
-
 from img2img.checkpoint import ModelSpec
 from img2img.config import RunConfig
 from img2img.data.samples import Batch
-from img2img.devices import is_out_of_memory, peak_memory, synchronize
+from img2img.devices import synchronize
 from img2img.errors import (
-    ConfigError,
     DataError,
     ImageError,
     Img2ImgError,
@@ -29,23 +24,19 @@ from img2img.training.ema import Ema
 from img2img.training.events import Observer, Progress, Summary
 from img2img.training.held_out import HeldOut
 from img2img.training.length import Length
-from img2img.training.method import Method, Phase
-from img2img.training.optimizers import OPTIMIZERS, restore
+from img2img.training.method import Method
 from img2img.training.pace import Pace
-from img2img.training.precision import Arithmetic, resolve_precision
+from img2img.training.step import Stepper
 from img2img.training.stopping import StopRequest
 from img2img.training.store import Store
 from img2img.training.totals import Totals
-
-# Where steps are skipped for numbers that are not finite: so many in a row end the run.
-MOST_SKIPPED = 20
 
 
 class Trainer:
     """Runs a method on batches until its length is reached or it is asked to stop.
 
-    A step's random numbers are seeded by (seed, step, process) and batches come by position, so a
-    resumed run goes on as if it had never stopped.
+    Random numbers are seeded by step and batches come by position, so a resumed run goes on as if
+    it had never stopped.
 
     Args:
         method: float32 networks, already on the device.
@@ -84,18 +75,7 @@ class Trainer:
         self._stop = stop
         self._processes = processes
 
-        self._device = next(method.parameters()).device
-        precision = resolve_precision(config.precision, self._device)
-        self._optimizers = {
-            name: OPTIMIZERS.build(
-                config.optimizer,
-                "optimizer",
-                params=parameters,
-                lr=self._base_rate(name),
-            )
-            for name, parameters in method.parameter_groups().items()
-        }
-        self._arithmetic = Arithmetic(method, precision, self._device)
+        self._stepper = Stepper(method, config, processes, observer)
         self._ema = Ema(method.generators, config.ema.half_life)
         self._totals = Totals(processes)
         self._pace = Pace()
@@ -110,7 +90,7 @@ class Trainer:
         self._best: float | None = None
         self._saved: Path | None = None
         self._measures: dict[str, float] = {}
-        self._skipped_steps = self._skipped_in_a_row = self._passed_over = 0
+        self._passed_over = 0
         self._problems: list[str] = []
         """With files, of this process since the last line of the log."""
         self._asked = False
@@ -132,12 +112,7 @@ class Trainer:
                 self._leave_if_asked()
                 if not step:  # the batches have an end
                     break
-                try:
-                    self._train_on(step)
-                except RuntimeError as error:
-                    if is_out_of_memory(error):
-                        raise _unfit(step[0], error) from error
-                    raise
+                self._train_on(step)
                 self._asked = self._stop.asked()
         if self._passed_over:
             self._observer.noticed(f"{self._passed_over} times a file could not be read")
@@ -146,36 +121,11 @@ class Trainer:
         return summary
 
     def trial(self, batch: Batch) -> tuple[float, int | None]:
-        """Make a step that changes nothing, twice, to see that it fits and how long it takes.
-
-        Returns:
-            Seconds of the second, for all the batches that a step takes; and bytes of memory at the
-            peak, with what the optimizers will add (None on a device that does not tell).
-
-        Raises:
-            ConfigError: the networks cannot take such a batch, or the memory does not.
-        """
-        before = self._disturbed()
-        seconds = 0.0
-        for _ in range(2):
-            began = time.perf_counter()
-            try:
-                for _ in self._phases(batch, 1.0):
-                    pass
-            except (RuntimeError, ValueError) as error:
-                raise _unfit(batch, error) from error
-            synchronize(self._device)
-            seconds = time.perf_counter() - began
-        memory = peak_memory(self._device)
-        self._undo(before)
-        weights = sum(p.numel() * p.element_size() for p in self.method.parameters())
-        return seconds * self.config.optimizer.accumulate, memory and memory + 2 * weights
+        """Make a step that changes nothing; see `Stepper.trial`."""
+        return self._stepper.trial(batch)
 
     def state(self) -> dict[str, Any]:
         """All that a resumed run needs to end as this one would. To be called by all processes."""
-        pools = {
-            name: [image.cpu() for image in pool.images] for name, pool in self.method.pools.items()
-        }
         return {
             "step": self.step,
             "images": self.images,
@@ -183,12 +133,9 @@ class Trainer:
             "best": self._best,
             "measures": self._measures,
             "totals": self._processes.to_first(self._totals.state_dict()),
-            "skipped": [self._skipped_steps, self._skipped_in_a_row, self._passed_over],
-            "method": self.method.state_dict(),
-            "pools": self._processes.to_first(pools),
+            "passed_over": self._passed_over,
             "ema": self._ema.state_dict(),
-            "optimizers": {name: o.state_dict() for name, o in self._optimizers.items()},
-            "precision": self._arithmetic.state_dict(),
+            **self._stepper.state_dict(),
         }
 
     def load_state(self, state: Mapping[str, Any], path: Path) -> None:
@@ -197,20 +144,8 @@ class Trainer:
         Raises:
             ConfigError: it is of networks that the configuration no longer describes.
         """
-        try:
-            self.method.load_state_dict(state["method"])
-        except RuntimeError as error:
-            first = " ".join(str(error).split("\n")[1:2]).strip()
-            raise ConfigError(
-                f"the saved state is of other networks than configured: {first}"
-            ) from None
-        for name, pool in self.method.pools.items():
-            images = [pools.get(name, []) for pools in state["pools"]]
-            pool.restore(images, self._processes.rank, self._processes.count, self._device)
+        self._stepper.load_state_dict(state)
         self._ema.load_state_dict(state["ema"])
-        for name, optimizer in self._optimizers.items():
-            restore(optimizer, state["optimizers"][name])
-        self._arithmetic.load_state_dict(state["precision"])
         self.step = state["step"]
         self.images = state["images"]
         self._length.continue_at(self.step, self.images)
@@ -220,7 +155,7 @@ class Trainer:
         # Of another number of processes, one stands for all.
         same = len(state["totals"]) == self._processes.count
         self._totals.load_state_dict(state["totals"][self._processes.rank if same else 0])
-        self._skipped_steps, self._skipped_in_a_row, self._passed_over = state["skipped"]
+        self._passed_over = state["passed_over"]
         self._saved = path
 
     # -- a step ------------------------------------------------------------------------------
@@ -237,113 +172,22 @@ class Trainer:
             self._pace.wait(time.monotonic() - began)
 
     def _train_on(self, batches: Sequence[Batch]) -> None:
-        factor = self._length.rate(self.images)
-        for name, optimizer in self._optimizers.items():
-            for group in optimizer.param_groups:
-                group["lr"] = self._base_rate(name) * factor
         self._problems += [problem for batch in batches for problem in batch.skipped]
-        torch.manual_seed(_mixed(self.config.seed, self.step, self._processes.rank))
-        may_skip = self.config.on_nonfinite == "skip"
-        before = self._disturbed() if may_skip else None
-        values: list[dict[str, Tensor]] = [{} for _ in batches]
-        runs = [self._phases(batch, 1 / len(batches)) for batch in batches]
-        # Each phase is computed for all batches before its update, as for one larger batch.
-        for phases in zip(*runs, strict=True):
-            name = phases[0].name
-            for known, phase in zip(values, phases, strict=True):
-                known.update({tag: term.value for tag, term in phase.terms.items()})
-                known.update(phase.scores)
-            norm = self._ready(name)
-            if norm is not None and self.config.optimizer.clip is not None:
-                values = [known | {f"{name}/gradient": norm} for known in values]
-            if before is not None and self._skips(name, values, norm, before):
-                break
-            self._arithmetic.step(name, self._optimizers[name])
-        else:
-            self._arithmetic.end_step()
-            self._totals.add(self.step + 1, values)
-            self._skipped_in_a_row = 0
+        rate = self._length.rate(self.images)
+        try:
+            values = self._stepper.make(self.step + 1, batches, rate)
+        except TrainingDiverged as error:
+            raise self._diverged(str(error)) from None
         self.step += 1
         self.images += self._images_per_step
+        if values is not None:
+            self._totals.add(self.step, values)
         self._ema.update(self.images, self._images_per_step)
         self._pace.tick()
         self._fix_length()
         progress = self._progress()
         self._observer.stepped(progress)
         self._report(progress)
-
-    def _phases(self, batch: Batch, share: float) -> Iterator[Phase]:
-        """The phases of a batch, each with its gradients, times `share`, ready for the update."""
-        phases = self._arithmetic.method.phases(batch.to(self._device))
-        while True:
-            with self._arithmetic.context():
-                phase = next(phases, None)
-            if phase is None:
-                return
-            self._arithmetic.backward(phase, share)
-            yield phase
-
-    def _ready(self, name: str) -> Tensor | None:
-        """Average the gradients of a phase over the processes, and clip them.
-
-        Returns:
-            Their norm before clipping, if it is wanted. Not under loss scaling: there it overflows
-            now and then, which the scaler deals with.
-        """
-        optimizer = self._optimizers[name]
-        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-        self._processes.average([weight.grad for weight in weights if weight.grad is not None])
-        clip = self.config.optimizer.clip
-        if clip is None and self.config.on_nonfinite == "stop":
-            return None
-        self._arithmetic.unscale(optimizer)
-        norm = torch.nn.utils.clip_grad_norm_(weights, math.inf if clip is None else clip)
-        return None if self._arithmetic.scales_losses else norm
-
-    def _skips(
-        self,
-        name: str,
-        values: Sequence[Mapping[str, Tensor]],
-        norm: Tensor | None,
-        before: Mapping[str, Any],
-    ) -> bool:
-        """Whether a number is not finite in any process; then the rest of the step is left out.
-
-        Raises:
-            TrainingDiverged: too many steps in a row are skipped.
-        """
-        watched = [item for each in values for item in each.items()]
-        if norm is not None:
-            watched.append((f"the gradient of {name}", norm))
-        bad = _not_finite(watched)
-        if not self._processes.largest(int(bad is not None)):
-            return False
-        self._undo(before)
-        self._arithmetic.abandon_step()
-        self._skipped_steps += 1
-        self._skipped_in_a_row += 1
-        bad = f"step {self.step + 1}: {bad or 'a number in another process is not finite'}"
-        if self._skipped_in_a_row == MOST_SKIPPED:
-            raise self._diverged(f"{bad}, and {MOST_SKIPPED} steps in a row were skipped")
-        if self._skipped_steps.bit_count() == 1:  # 1, 2, 4, 8 ...: no flood
-            self._observer.noticed(f"{bad}: skipped, {self._skipped_steps} so far")
-        return True
-
-    def _disturbed(self) -> dict[str, Any]:
-        """What computing the phases of a batch changes, beside gradients."""
-        return {
-            "buffers": {name: buffer.clone() for name, buffer in self.method.named_buffers()},
-            "pools": {name: list(pool.images) for name, pool in self.method.pools.items()},
-        }
-
-    def _undo(self, before: Mapping[str, Any]) -> None:
-        """Forget the gradients, and put back what `_disturbed` gave."""
-        for optimizer in self._optimizers.values():
-            optimizer.zero_grad(set_to_none=True)
-        for name, buffer in self.method.named_buffers():
-            buffer.copy_(before["buffers"][name])
-        for name, pool in self.method.pools.items():
-            pool.images = list(before["pools"][name])
 
     # -- what happens every so often ---------------------------------------------------------
 
@@ -413,12 +257,9 @@ class Trainer:
         """
         try:
             self._totals.check()
+            self._stepper.check_weights(self.step)
         except TrainingDiverged as error:
             raise self._diverged(str(error)) from None
-        for name, weights in self.method.parameter_groups().items():
-            # Losses tell of it a step later; here that would be too late.
-            if not all(weight.isfinite().all() for weight in weights):
-                raise self._diverged(f"step {self.step}: the gradient of {name} was not finite")
         self._tell_of_problems()
         state = self.state()
         refused = ""
@@ -479,7 +320,7 @@ class Trainer:
         """Turn a length in minutes into steps, once their pace is known, and save it."""
         if self._length.steps is not None:
             return
-        synchronize(self._device)
+        synchronize(self._stepper.device)
         steps = self._length.measured(self._pace, self.step)
         if steps := self._processes.from_first(steps):
             schedule = self.config.schedule.model_copy(update={"measured_steps": steps})
@@ -487,10 +328,6 @@ class Trainer:
             self._length.fix(steps, self.step, self.images)
             if self._processes.first:
                 self._store.save_config(self.config)
-
-    def _base_rate(self, group: str) -> float:
-        rates = self.config.optimizer
-        return rates.lr_d if group == "D" and rates.lr_d is not None else rates.lr
 
     def _specs_now(self) -> dict[str, ModelSpec]:
         now = {"steps": self.step, "images": self.images}
@@ -505,7 +342,7 @@ class Trainer:
             seconds=self._pace.seconds,
             images_per_second=self._images_per_step * self._pace.steps_per_second,
             waiting=self._pace.waiting,
-            lr=self._optimizers["G"].param_groups[0]["lr"],
+            lr=self._stepper.learning_rate,
         )
 
     def summary(self) -> Summary:
@@ -517,40 +354,11 @@ class Trainer:
             images=self.images,
             seconds=seconds,
             images_per_second=self.images / max(seconds, 1e-9),
-            device=str(self._device),
+            device=str(self._stepper.device),
             precision=self.config.precision,
             measures=self._measures,
         )
 
 
-def _unfit(batch: Batch, error: Exception) -> ConfigError:
-    """What a failed trial step says about the configuration."""
-    count, _, height, width = batch.A.shape
-    if is_out_of_memory(error):
-        return ConfigError(
-            f"not enough memory for batches of {count} crops of {height} x {width}: make "
-            "data.batch_size or data.crop_size smaller, or the networks narrower, or set"
-            " checkpointing"
-        )
-    reason = str(error).partition("\n")[0]
-    return ConfigError(
-        f"data.crop_size: the networks cannot take crops of {height} x {width}: {reason}"
-    )
-
-
-def _not_finite(values: Iterable[tuple[str, Tensor]]) -> str | None:
-    """Which of some scalars is the first that is not finite, in words."""
-    for name, value in values:
-        number = value.item()
-        if not math.isfinite(number):
-            return f"{name} is {number}"
-    return None
-
-
 def _due(step: int, every: int) -> bool:
     return every > 0 and step % every == 0
-
-
-def _mixed(*numbers: int) -> int:
-    """One 64-bit seed from several numbers."""
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])

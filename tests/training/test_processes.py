@@ -233,8 +233,7 @@ def test_one_that_cannot_read_an_image_ends_all(
     settings = {"data.cache": "none", "data.holdout": "none"}
     given = words("pix2pix", run, "--data", tmp_path / "data", "--max-steps", 50, **settings)
     ended = together(2, given, tmp_path, before=spoil)
-    # The one that found it, or both, and not one has gone on.
-    assert sorted({each.status for each in ended} | {2}) in ([2], [2, 75])
+    assert [each.status for each in ended] == [2, 2]  # not 75: to begin again would not help
     told = ended[0].err + ended[1].err
     assert "the file is empty" in told
     assert "--skip-bad" in told

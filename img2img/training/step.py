@@ -1,0 +1,277 @@
+"""A training step: the phases of a method, their gradients, and the updates."""
+
+import math
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from img2img.config import RunConfig
+from img2img.data.samples import Batch
+from img2img.devices import is_out_of_memory, peak_memory, synchronize
+from img2img.errors import ConfigError, TrainingDiverged
+from img2img.processes import Processes
+from img2img.training.events import Observer
+from img2img.training.method import Method, Phase
+from img2img.training.optimizers import OPTIMIZERS, restore
+from img2img.training.precision import Arithmetic, resolve_precision
+
+# Where steps are skipped for numbers that are not finite: so many in a row end the run.
+MOST_SKIPPED = 20
+
+
+class Stepper:
+    """Makes steps: one update of each group of a method's networks, on one batch or several.
+
+    Args:
+        method: float32 networks, already on the device.
+        config: resolved.
+        processes: those that make each step together.
+        observer: told of skipped steps.
+    """
+
+    def __init__(
+        self, method: Method, config: RunConfig, processes: Processes, observer: Observer
+    ) -> None:
+        self.method = method
+        self.device = next(method.parameters()).device
+        self.skipped = 0
+        """Steps left out for a number that is not finite."""
+        self._skipped_in_a_row = 0
+        self._config = config
+        self._processes = processes
+        self._observer = observer
+        self._optimizers = {
+            name: OPTIMIZERS.build(
+                config.optimizer, "optimizer", params=parameters, lr=self._base_rate(name)
+            )
+            for name, parameters in method.parameter_groups().items()
+        }
+        precision = resolve_precision(config.precision, self.device)
+        self._arithmetic = Arithmetic(method, precision, self.device)
+
+    @property
+    def learning_rate(self) -> float:
+        """The generators' rate in the last step."""
+        rate: float = self._optimizers["G"].param_groups[0]["lr"]
+        return rate
+
+    def make(
+        self, step: int, batches: Sequence[Batch], rate: float
+    ) -> list[dict[str, Tensor]] | None:
+        """Make a step.
+
+        Each phase is computed for all batches before its update, as for one larger batch.
+
+        Args:
+            step: its number, from 1; random numbers are seeded by (seed, step, process).
+            rate: a factor on the learning rates.
+
+        Returns:
+            The losses and scores of each batch by tag; None if the rest of the step was left out.
+
+        Raises:
+            TrainingDiverged: too many steps in a row were.
+            ConfigError: the memory does not suffice.
+        """
+        for name, optimizer in self._optimizers.items():
+            for group in optimizer.param_groups:
+                group["lr"] = self._base_rate(name) * rate
+        torch.manual_seed(_mixed(self._config.seed, step - 1, self._processes.rank))
+        before = self._disturbed() if self._config.on_nonfinite == "skip" else None
+        values: list[dict[str, Tensor]] = [{} for _ in batches]
+        runs = [self._phases(batch, 1 / len(batches)) for batch in batches]
+        try:
+            for phases in zip(*runs, strict=True):
+                name = phases[0].name
+                for known, phase in zip(values, phases, strict=True):
+                    known.update({tag: term.value for tag, term in phase.terms.items()})
+                    known.update(phase.scores)
+                norm = self._ready(name)
+                if norm is not None and self._config.optimizer.clip is not None:
+                    values = [known | {f"{name}/gradient": norm} for known in values]
+                if before is not None and self._skips(step, name, values, norm):
+                    self._undo(before)
+                    return None
+                self._arithmetic.step(name, self._optimizers[name])
+        except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise _unfit(batches[0], error) from error
+            raise
+        self._arithmetic.end_step()
+        self._skipped_in_a_row = 0
+        return values
+
+    def trial(self, batch: Batch) -> tuple[float, int | None]:
+        """Make a step that changes nothing, twice, to see that it fits and how long it takes.
+
+        Returns:
+            Seconds of the second, for all the batches that a step takes; and bytes of memory at the
+            peak, with what the optimizers will add (None on a device that does not tell).
+
+        Raises:
+            ConfigError: the networks cannot take such a batch, or the memory does not.
+        """
+        before = self._disturbed()
+        seconds = 0.0
+        for _ in range(2):
+            began = time.perf_counter()
+            try:
+                for _ in self._phases(batch, 1.0):
+                    pass
+            except (RuntimeError, ValueError) as error:
+                raise _unfit(batch, error) from error
+            synchronize(self.device)
+            seconds = time.perf_counter() - began
+        memory = peak_memory(self.device)
+        self._undo(before)
+        weights = sum(p.numel() * p.element_size() for p in self.method.parameters())
+        return seconds * self._config.optimizer.accumulate, memory and memory + 2 * weights
+
+    def check_weights(self, step: int) -> None:
+        """See that the weights are fit to be saved; losses would tell of it a step later only.
+
+        Raises:
+            TrainingDiverged: some are not finite.
+        """
+        for name, weights in self.method.parameter_groups().items():
+            if not all(weight.isfinite().all() for weight in weights):
+                raise TrainingDiverged(f"step {step}: the gradient of {name} was not finite")
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the next steps depend on. To be called by all processes."""
+        pools = {
+            name: [image.cpu() for image in pool.images] for name, pool in self.method.pools.items()
+        }
+        return {
+            "method": self.method.state_dict(),
+            "pools": self._processes.to_first(pools),
+            "optimizers": {name: o.state_dict() for name, o in self._optimizers.items()},
+            "precision": self._arithmetic.state_dict(),
+            "skipped": [self.skipped, self._skipped_in_a_row],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state, by as many processes as it was taken in, or others.
+
+        Raises:
+            ConfigError: it is of networks that the configuration no longer describes.
+        """
+        try:
+            self.method.load_state_dict(state["method"])
+        except RuntimeError as error:
+            first = " ".join(str(error).split("\n")[1:2]).strip()
+            raise ConfigError(
+                f"the saved state is of other networks than configured: {first}"
+            ) from None
+        for name, pool in self.method.pools.items():
+            images = [pools.get(name, []) for pools in state["pools"]]
+            pool.restore(images, self._processes.rank, self._processes.count, self.device)
+        for name, optimizer in self._optimizers.items():
+            restore(optimizer, state["optimizers"][name])
+        self._arithmetic.load_state_dict(state["precision"])
+        self.skipped, self._skipped_in_a_row = state["skipped"]
+
+    def _phases(self, batch: Batch, share: float) -> Iterator[Phase]:
+        """The phases of a batch, each with its gradients, times `share`, ready for the update."""
+        phases = self._arithmetic.method.phases(batch.to(self.device))
+        while True:
+            with self._arithmetic.context():
+                phase = next(phases, None)
+            if phase is None:
+                return
+            self._arithmetic.backward(phase, share)
+            yield phase
+
+    def _ready(self, name: str) -> Tensor | None:
+        """Average the gradients of a phase over the processes, and clip them.
+
+        Returns:
+            Their norm before clipping, if it is wanted. Not under loss scaling: there it overflows
+            now and then, which the scaler deals with.
+        """
+        optimizer = self._optimizers[name]
+        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+        self._processes.average([weight.grad for weight in weights if weight.grad is not None])
+        clip = self._config.optimizer.clip
+        if clip is None and self._config.on_nonfinite == "stop":
+            return None
+        self._arithmetic.unscale(optimizer)
+        norm = torch.nn.utils.clip_grad_norm_(weights, math.inf if clip is None else clip)
+        return None if self._arithmetic.scales_losses else norm
+
+    def _skips(
+        self, step: int, name: str, values: Sequence[Mapping[str, Tensor]], norm: Tensor | None
+    ) -> bool:
+        """Whether a number of a phase is not finite in any process.
+
+        Raises:
+            TrainingDiverged: too many steps in a row are skipped.
+        """
+        watched = [item for each in values for item in each.items()]
+        if norm is not None:
+            watched.append((f"the gradient of {name}", norm))
+        bad = _not_finite(watched)
+        if not self._processes.largest(int(bad is not None)):
+            return False
+        self.skipped += 1
+        self._skipped_in_a_row += 1
+        bad = f"step {step}: {bad or 'a number in another process is not finite'}"
+        if self._skipped_in_a_row == MOST_SKIPPED:
+            raise TrainingDiverged(f"{bad}, and {MOST_SKIPPED} steps in a row were skipped")
+        if self.skipped.bit_count() == 1:  # 1, 2, 4, 8 ...: no flood
+            self._observer.noticed(f"{bad}: skipped, {self.skipped} so far")
+        return True
+
+    def _disturbed(self) -> dict[str, Any]:
+        """What computing the phases of a batch changes, beside gradients."""
+        return {
+            "buffers": {name: buffer.clone() for name, buffer in self.method.named_buffers()},
+            "pools": {name: list(pool.images) for name, pool in self.method.pools.items()},
+        }
+
+    def _undo(self, before: Mapping[str, Any]) -> None:
+        """Forget the gradients, and put back what `_disturbed` gave."""
+        self._arithmetic.abandon_step()
+        for optimizer in self._optimizers.values():
+            optimizer.zero_grad(set_to_none=True)
+        for name, buffer in self.method.named_buffers():
+            buffer.copy_(before["buffers"][name])
+        for name, pool in self.method.pools.items():
+            pool.images = list(before["pools"][name])
+
+    def _base_rate(self, group: str) -> float:
+        rates = self._config.optimizer
+        return rates.lr_d if group == "D" and rates.lr_d is not None else rates.lr
+
+
+def _unfit(batch: Batch, error: Exception) -> ConfigError:
+    """What a failed trial step says about the configuration."""
+    count, _, height, width = batch.A.shape
+    if is_out_of_memory(error):
+        return ConfigError(
+            f"not enough memory for batches of {count} crops of {height} x {width}: make "
+            "data.batch_size or data.crop_size smaller, or the networks narrower, or set"
+            " checkpointing"
+        )
+    reason = str(error).partition("\n")[0]
+    return ConfigError(
+        f"data.crop_size: the networks cannot take crops of {height} x {width}: {reason}"
+    )
+
+
+def _not_finite(values: Iterable[tuple[str, Tensor]]) -> str | None:
+    """Which of some scalars is the first that is not finite, in words."""
+    for name, value in values:
+        number = value.item()
+        if not math.isfinite(number):
+            return f"{name} is {number}"
+    return None
+
+
+def _mixed(*numbers: int) -> int:
+    """One 64-bit seed from several numbers."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])

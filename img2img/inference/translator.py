@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, TypeVar
 
 import numpy as np
 import torch
@@ -12,11 +12,12 @@ from torch import Tensor
 
 from img2img.checkpoint import ModelSpec, load_model
 from img2img.devices import is_out_of_memory, resolve_device
-from img2img.errors import ConfigError, ImageError, ModelFileError
+from img2img.errors import ConfigError, ImageError, Img2ImgError, ModelFileError
 from img2img.images import Picture, resized, to_pixels, to_tensor
 from img2img.networks import Generator
 
 Scale = Literal["native", "trained"]
+K = TypeVar("K")
 
 
 class Translator:
@@ -84,6 +85,19 @@ class Translator:
     def translate_batch(self, pictures: Sequence[Picture]) -> list[Picture]:
         """Translate several pictures, of any sizes, each as if it were alone."""
         return [replace(picture, pixels=self._run(picture.composited())) for picture in pictures]
+
+    def translate_each(
+        self, items: Iterable[tuple[K, Picture]]
+    ) -> Iterator[tuple[K, Picture | Img2ImgError]]:
+        """Translate pictures as they come, each with a key of the caller's, in order.
+
+        A picture that cannot be translated gives the error in its place.
+        """
+        for key, picture in items:
+            try:
+                yield key, self.translate(picture)
+            except Img2ImgError as error:
+                yield key, error
 
     def stream(self, pictures: Iterable[Picture]) -> Iterator[Picture]:
         """Translate pictures one after the other, in order, as they are asked for."""

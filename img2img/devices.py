@@ -1,8 +1,9 @@
-"""Which device to compute on, and what its memory says."""
+"""Which device to compute on, in which numbers, and what its memory says."""
 
 import ctypes
 import re
 import sys
+from typing import Literal
 
 import torch
 
@@ -42,8 +43,38 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
+PrecisionName = Literal["fp32", "bf16", "fp16"]
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def resolve_precision(
+    name: Literal["auto", "fp32", "bf16", "fp16"], device: torch.device
+) -> PrecisionName:
+    """Decide `auto` for a device, and refuse what it cannot do.
+
+    Raises:
+        ConfigError: float16 anywhere but on CUDA, or bfloat16 on MPS.
+    """
+    if name == "auto":
+        if device.type == "cuda":
+            return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+        return "bf16" if device.type == "cpu" and _cpu_multiplies_bfloat16() else "fp32"
+    if (name == "fp16" and device.type != "cuda") or (name == "bf16" and device.type == "mps"):
+        raise ConfigError(f"precision: {name} is not for {device.type}; use auto or fp32")
+    return name
+
+
+def _cpu_multiplies_bfloat16() -> bool:
+    """Whether matrix products in bfloat16 are faster than in float32: with AMX they are."""
+    # Older releases of torch cannot tell; they compute in float32.
+    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("amx_bf16"))
+
+
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether torch failed for want of memory, on any device."""
+    """Whether something failed for want of memory, on any device."""
+    if isinstance(error, MemoryError):
+        return True
     words = ("out of memory", "not enough memory", "allocate memory", "ALLOC_FAILED")
     return any(word in str(error) for word in words)
 

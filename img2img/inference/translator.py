@@ -1,61 +1,125 @@
 """The public inference object: a generator that takes pictures and gives pictures."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+import warnings
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Literal, Self, TypeVar
+from typing import Any, Generic, Literal, Self, TypedDict, TypeVar, Unpack
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
-
-from img2img.checkpoint import ModelSpec, load_model
-from img2img.devices import is_out_of_memory, resolve_device
+from img2img.checkpoint import ModelSpec, build_generator, load_model
+from img2img.devices import PrecisionName, resolve_device
 from img2img.errors import ConfigError, ImageError, Img2ImgError, ModelFileError
-from img2img.images import Picture, resized, to_pixels, to_tensor
+from img2img.images import Picture, Pixels, resized
+from img2img.inference.engine import Engine
+from img2img.inference.pipeline import ahead
+from img2img.inference.runner import Runner
+from img2img.inference.sizing import Scale, Size, Sizing, pad_to_fit
 from img2img.networks import Generator
 
-Scale = Literal["native", "trained"]
 K = TypeVar("K")
+
+
+class Options(TypedDict, total=False):
+    """How to translate: keywords of `Translator`, which says what they mean."""
+
+    device: str | Sequence[str]
+    precision: Literal["auto"] | PrecisionName
+    backend: str
+    batch: int | None
+    scale: Scale
+    resize: Size | None
+    max_side: int | None
+    truncate: bool
+    say: Callable[[str], None] | None
+
+
+@dataclass(frozen=True)
+class _Job(Generic[K]):
+    """A picture on its way."""
+
+    key: K
+    picture: Picture
+    seen: Size
+    """The size at which it is translated, before padding."""
 
 
 class Translator:
     """Translates pictures of any size with a trained generator.
 
     Args:
-        generator: set up for inference.
+        generator: set up for inference, in float32; it is left as it is.
         spec: what the generator needs and expects.
-        device: where to compute; in float32.
+        device: where to compute; several share the pictures between them.
+        precision: `auto`: the fastest that the device has units for. The first pictures are then
+            computed in float32 too, which is gone back to if they differ. Pictures of more than 8
+            bits are computed in float32.
+        backend: a name from `img2img list backends`; `auto`: the fastest that is here.
+        batch: pictures of one size to run together; None: what suits their size. Each comes out as
+            if it were alone.
         scale: the size at which pictures are translated. `native`: their own. `trained`: they
             are resized as the training images were, translated, and resized back.
+        resize: height and width of all results; None: each picture's own.
+        max_side: the most that height or width of a result may be; larger pictures are reduced.
+        truncate: round colours down, as the reference implementation does, not to the nearest.
+        say: told, in a sentence, what a person might want to know; None: they are warnings.
+
+    Raises:
+        ConfigError: no such device or backend, or one that cannot do that.
     """
 
     def __init__(
         self,
         generator: Generator,
         spec: ModelSpec,
-        device: torch.device | str = "cpu",
+        *,
+        device: str | Sequence[str] = "auto",
+        precision: Literal["auto"] | PrecisionName = "auto",
+        backend: str = "auto",
+        batch: int | None = None,
         scale: Scale = "native",
+        resize: Size | None = None,
+        max_side: int | None = None,
+        truncate: bool = False,
+        say: Callable[[str], None] | None = None,
     ) -> None:
         self.spec = spec
-        self._factor = spec.scale if scale == "trained" else 1.0
-        self.device = torch.device(device)
-        self._generator = generator.to(self.device)
+        self._generator = generator
+        self._sizing = Sizing(scale, resize, max_side)
+        devices = [device] if isinstance(device, str) else device
+        self._runners = [
+            Runner(
+                generator,
+                resolve_device(name),
+                precision=precision,
+                backend=backend,
+                say=say or _warn,
+            )
+            for name in devices
+        ]
+        self._engine = Engine(self._runners, batch=batch, truncate=truncate)
+        self._settings = (scale, resize, max_side, truncate, precision)
 
     @classmethod
     def load(
         cls,
         path: Path | str,
         *,
-        device: str = "auto",
         direction: Literal["AtoB", "BtoA"] | None = None,
-        scale: Scale = "native",
+        statistics: Literal["image", "running"] | None = None,
+        reference_exact: bool = False,
+        **options: Unpack[Options],
     ) -> Self:
         """Open a model file, or the model of a run folder.
 
         Args:
             direction: which generator to take, where the file holds both ways.
+            statistics: where normalisation takes mean and variance from: each image, or the
+                averages of training; None: as the file says.
+            reference_exact: as the reference implementation's test script does it: dropout stays
+                on, so that no two results are alike, statistics are each image's, colours are
+                rounded down, and all is float32.
 
         Raises:
             ModelFileError: there is no model, or it cannot be rebuilt.
@@ -67,12 +131,36 @@ class Translator:
         if chosen not in found:
             raise ConfigError(f"direction: {path} translates {' and '.join(found)}, not {chosen}")
         name = found[chosen]
-        channels = model.specs[name].in_channels, model.specs[name].out_channels
-        if channels != (3, 3):
+        spec = model.specs[name]
+        if (spec.in_channels, spec.out_channels) != (3, 3):
             raise ModelFileError(
-                f"{path}: translates {channels[0]} channels to {channels[1]}; pictures have 3"
+                f"{path}: translates {spec.in_channels} channels to {spec.out_channels};"
+                " pictures have 3"
             )
-        return cls(model.generator(name), model.specs[name], resolve_device(device), scale)
+        changes: dict[str, Any] = {}
+        if statistics:
+            changes["norm_statistics"] = statistics
+        if reference_exact:
+            changes |= {"norm_statistics": "image", "dropout": True}
+            options |= {"precision": "fp32", "backend": "eager", "truncate": True}
+        spec = spec.model_copy(update=changes)
+        return cls(build_generator(spec, model.tensors[name]), spec, **options)
+
+    @cached_property
+    def identity(self) -> str:
+        """A short text that differs where results could: by weights, and by settings."""
+        checksum = zlib.crc32(self.spec.model_dump_json().encode())
+        for name, tensor in sorted(self._generator.state_dict().items()):
+            checksum = zlib.crc32(name.encode(), checksum)
+            checksum = zlib.crc32(tensor.contiguous().numpy().data, checksum)
+        runner = self._runners[0]
+        settings = (*self._settings, runner.backend, runner.precision)
+        return f"{checksum:08x} {' '.join(map(str, settings))}"
+
+    def expect(self, pictures: int) -> None:
+        """Say how many pictures are to come, so that a long job can be prepared for."""
+        for runner in self._runners:
+            runner.expect(pictures // len(self._runners))
 
     def translate(self, picture: Picture) -> Picture:
         """Translate one picture; the result has its size, bit depth, alpha and metadata.
@@ -84,51 +172,48 @@ class Translator:
 
     def translate_batch(self, pictures: Sequence[Picture]) -> list[Picture]:
         """Translate several pictures, of any sizes, each as if it were alone."""
-        return [replace(picture, pixels=self._run(picture.composited())) for picture in pictures]
-
-    def translate_each(
-        self, items: Iterable[tuple[K, Picture]]
-    ) -> Iterator[tuple[K, Picture | Img2ImgError]]:
-        """Translate pictures as they come, each with a key of the caller's, in order.
-
-        A picture that cannot be translated gives the error in its place.
-        """
-        for key, picture in items:
-            try:
-                yield key, self.translate(picture)
-            except Img2ImgError as error:
-                yield key, error
+        results = []
+        for _, result in self.translate_each((None, picture) for picture in pictures):
+            if isinstance(result, Img2ImgError):
+                raise result
+            results.append(result)
+        return results
 
     def stream(self, pictures: Iterable[Picture]) -> Iterator[Picture]:
         """Translate pictures one after the other, in order, as they are asked for."""
         for picture in pictures:
             yield self.translate(picture)
 
-    @torch.inference_mode()
-    def _run(self, pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArray[np.generic]:
-        size: tuple[int, int] = pixels.shape[:2]
-        height, width = (max(1, round(self._factor * side)) for side in size)
-        try:
-            seen = resized(pixels, (height, width))
-            padded = pad_to_fit(seen, self.spec.size_multiple, self.spec.min_size)
-            x = to_tensor(padded).unsqueeze(0).to(self.device)
-            y: Tensor = self._generator(x)[0, :, :height, :width]
-            return resized(to_pixels(y.cpu(), pixels.dtype), size)
-        except (RuntimeError, MemoryError) as error:
-            if isinstance(error, RuntimeError) and not is_out_of_memory(error):
-                raise
-            raise ImageError(f"not enough memory for {width} x {height} pixels") from None
+    def translate_each(
+        self, items: Iterable[tuple[K, Picture]]
+    ) -> Iterator[tuple[K, Picture | Img2ImgError]]:
+        """Translate pictures as they come, each with a key of the caller's, in order.
+
+        Several are taken before the first is given, and run together or at the same time. A
+        picture that cannot be translated gives the error in its place.
+        """
+        prepared = ahead(self._prepared, items, workers=1, bound=2)
+        yield from ahead(self._restored, self._engine.each(prepared), workers=1, bound=2)
+
+    def _prepared(self, item: tuple[K, Picture]) -> tuple[_Job[K], Pixels]:
+        """What the network is given of a picture."""
+        key, picture = item
+        seen = self._sizing.of_network(picture.size, self.spec.scale)
+        pixels = resized(picture.composited(), seen)
+        padded = pad_to_fit(pixels, self.spec.size_multiple, self.spec.min_size)
+        return _Job(key, picture, seen), padded
+
+    def _restored(self, item: tuple[_Job[K], Pixels | None]) -> tuple[K, Picture | Img2ImgError]:
+        """A picture with the pixels that came of it."""
+        job, pixels = item
+        height, width = job.seen
+        if pixels is None:
+            return job.key, ImageError(f"not enough memory for {width} x {height} pixels")
+        picture, size = job.picture, self._sizing.of_result(job.picture.size)
+        alpha = None if picture.alpha is None else resized(picture.alpha, size)
+        translated = resized(pixels[:height, :width], size)
+        return job.key, replace(picture, pixels=translated, alpha=alpha)
 
 
-def pad_to_fit(pixels: NDArray[np.generic], multiple: int, least: int) -> NDArray[np.generic]:
-    """Enlarge [H, W, C] at the right and bottom to the next size that a network takes.
-
-    By reflection, repeated where the image is smaller than the padding; one row is repeated as it
-    is. Never further than needed: a larger canvas changes the statistics of normalisation.
-    """
-    padding = [(0, _up_to(max(size, least), multiple) - size) for size in pixels.shape[:2]]
-    return np.pad(pixels, [*padding, (0, 0)], mode="reflect")
-
-
-def _up_to(size: int, multiple: int) -> int:
-    return -(-size // multiple) * multiple
+def _warn(sentence: str) -> None:
+    warnings.warn(sentence, stacklevel=3)

@@ -104,8 +104,12 @@ def initialize(network: nn.Module, init: InitName) -> None:
     `normal` is N(0, 0.02) as published, which relies on normalisation to find the scale; `kaiming`
     (He et al. 2015, equation 15, for a leaky slope of 0.2) keeps the scale in networks without.
     The last convolution is always N(0, 0.02): larger, it would start the tanh behind it at its
-    ends, where there is no gradient. Biases that have no effect stay as they are.
+    ends, where there is no gradient. Biases that have no effect stay as they are. Weights without
+    storage, which are about to be loaded, are left alone.
     """
+    freeze_idle_biases(network)
+    if any(weight.is_meta for weight in network.parameters()):
+        return  # drawing them would draw nothing, and takes torch a second to prepare
     convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
     for convolution in convolutions:
         if init == "normal" or convolution is convolutions[-1]:
@@ -117,7 +121,6 @@ def initialize(network: nn.Module, init: InitName) -> None:
         if isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.weight, 1.0, 0.02)
             _zero(module.bias)
-    freeze_idle_biases(network)
 
 
 def _zero(bias: Tensor | None) -> None:

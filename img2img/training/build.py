@@ -15,7 +15,7 @@ from img2img.data.check import Survey
 from img2img.data.dataset import DataSet
 from img2img.data.loader import resolve_workers
 from img2img.data.sizes import PUBLISHED_CROP, HeightWidth
-from img2img.devices import resolve_device
+from img2img.devices import resolve_device, resolve_precision
 from img2img.errors import ConfigError
 from img2img.losses import OBJECTIVES, build_losses
 from img2img.networks import DISCRIMINATORS, GENERATORS, Generator
@@ -23,7 +23,6 @@ from img2img.networks.blocks import recompute_activations
 from img2img.training.held_out import measure_names
 from img2img.training.method import CHANNELS, METHODS, Method
 from img2img.training.optimizers import OPTIMIZERS
-from img2img.training.precision import resolve_precision
 from img2img.training.schedule import SCHEDULES
 
 

@@ -12,35 +12,15 @@ Weights, optimizer and averages are always float32. What is lower is how the net
 import copy
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from img2img.errors import ConfigError
+from img2img.devices import DTYPES, PrecisionName
 from img2img.networks import Discriminator, DiscriminatorOutput, Generator
 from img2img.networks.products import use_products
 from img2img.training.method import Method, Phase
-
-PrecisionName = Literal["fp32", "bf16", "fp16"]
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-
-
-def resolve_precision(
-    name: Literal["auto", "fp32", "bf16", "fp16"], device: torch.device
-) -> PrecisionName:
-    """Decide `auto` for a device, and refuse what it cannot do.
-
-    Raises:
-        ConfigError: float16 anywhere but on CUDA, or bfloat16 on MPS.
-    """
-    if name == "auto":
-        if device.type == "cuda":
-            return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-        return "bf16" if device.type == "cpu" and _cpu_multiplies_bfloat16() else "fp32"
-    if (name == "fp16" and device.type != "cuda") or (name == "bf16" and device.type == "mps"):
-        raise ConfigError(f"precision: {name} is not for {device.type}; use auto or fp32")
-    return name
 
 
 class Arithmetic:
@@ -53,7 +33,7 @@ class Arithmetic:
     """
 
     def __init__(self, method: Method, precision: PrecisionName, device: torch.device) -> None:
-        self.dtype = _DTYPES[precision]
+        self.dtype = DTYPES[precision]
         self.device = device
         low = precision != "fp32"
         self._autocast = low and device.type != "cpu"
@@ -178,10 +158,3 @@ def _cast_output(_: nn.Module, __: Any, output: Any) -> Any:
         logits, features = ([x.float() for x in each] for each in (output.logits, output.features))
         return DiscriminatorOutput(logits, features)
     return output.float()
-
-
-def _cpu_multiplies_bfloat16() -> bool:
-    """Whether matrix products in bfloat16 are faster than in float32: with AMX they are."""
-    # Older releases of torch cannot tell; they compute in float32.
-    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(capabilities.get("amx_bf16"))

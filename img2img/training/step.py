@@ -11,13 +11,13 @@ from torch import Tensor
 
 from img2img.config import RunConfig
 from img2img.data.samples import Batch
-from img2img.devices import is_out_of_memory, peak_memory, synchronize
+from img2img.devices import is_out_of_memory, peak_memory, resolve_precision, synchronize
 from img2img.errors import ConfigError, TrainingDiverged
 from img2img.processes import Processes
 from img2img.training.events import Observer
 from img2img.training.method import Method, Phase
 from img2img.training.optimizers import OPTIMIZERS, restore
-from img2img.training.precision import Arithmetic, resolve_precision
+from img2img.training.precision import Arithmetic
 
 # Where steps are skipped for numbers that are not finite: so many in a row end the run.
 MOST_SKIPPED = 20

@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from torch import Tensor
 
 from img2img import Picture, Translator
 from img2img.checkpoint import load_model
 from img2img.errors import ConfigError, ImageError, ModelFileError
 from img2img.images import resized
-from img2img.inference.translator import pad_to_fit
+from img2img.inference.backends.eager import Eager
+from img2img.inference.sizing import pad_to_fit
 
 
 def picture(height: int, width: int, top: int = 255, seed: int = 0) -> Picture:
@@ -120,30 +122,26 @@ def test_no_device_of_that_name(tiny_run: Path, name: str) -> None:
         Translator.load(tiny_run, device=name)
 
 
-@pytest.mark.parametrize(
-    "error",
-    [RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), MemoryError("2 TiB")],
-)
 def test_too_little_memory_names_the_size(
-    translator: Translator, monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
-    def generator(_: object) -> None:
-        raise error
-
-    monkeypatch.setattr(translator, "_generator", generator)
-    with pytest.raises(ImageError, match="33 x 17"):
-        translator.translate(picture(17, 33))
-
-
-def test_other_errors_are_not_taken_for_it(
     translator: Translator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def generator(_: object) -> None:
-        raise RuntimeError("a bug")
+    """And the others are translated."""
 
-    monkeypatch.setattr(translator, "_generator", generator)
-    with pytest.raises(RuntimeError, match="a bug"):
+    def run(_: Eager, x: Tensor) -> Tensor:
+        if x.shape[2:] == (24, 40):
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")
+        return x
+
+    monkeypatch.setattr(Eager, "run", run)
+    with pytest.raises(ImageError, match="33 x 17"):
         translator.translate(picture(17, 33))
+    given = [(number, picture(*size)) for number, size in enumerate([(8, 8), (17, 33), (9, 9)])]
+    results = dict(translator.translate_each(given))
+    assert isinstance(results[1], ImageError)
+    for number in (0, 2):
+        result = results[number]
+        assert isinstance(result, Picture)
+        assert np.array_equal(result.pixels, given[number][1].pixels)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 3), (2, 5), (7, 8), (8, 8), (9, 17)])

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from img2img.data.samples import Batch
+from img2img.devices import PrecisionName, resolve_precision
 from img2img.errors import ConfigError
 from img2img.losses.adversarial import Vanilla
 from img2img.losses.reconstruction import L1
@@ -16,7 +17,7 @@ from img2img.networks.resnet import ResnetGenerator
 from img2img.networks.unet import UNetGenerator
 from img2img.training.critic import Critic
 from img2img.training.pix2pix import Pix2Pix
-from img2img.training.precision import Arithmetic, PrecisionName, resolve_precision
+from img2img.training.precision import Arithmetic
 
 CPU = torch.device("cpu")
 

@@ -1,0 +1,56 @@
+"""What runs a generator: one small interface over several runtimes."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+from img2img.config import Component
+from img2img.devices import PrecisionName
+from img2img.networks import Generator
+from img2img.registry import Registry
+
+
+class Backend(ABC):
+    """A generator in the form that one runtime executes.
+
+    Args:
+        generator: set up for inference, in float32; it is left as it is.
+        device: where to compute.
+        precision: what to compute in.
+
+    Raises:
+        ConfigError: the runtime cannot do that.
+    """
+
+    @abstractmethod
+    def __init__(
+        self, generator: Generator, device: torch.device, precision: PrecisionName
+    ) -> None: ...
+
+    @classmethod
+    def missing(cls) -> str | None:
+        """What is not installed and how to get it; None when the runtime is here."""
+        return None
+
+    @abstractmethod
+    def run(self, x: Tensor) -> Tensor:
+        """Translate float32 [N, C, H, W] in [-1, 1] to float32 of the same height and width.
+
+        Height and width are multiples of the generator's `size_multiple`; each image comes out as
+        if it were alone.
+        """
+
+
+BACKENDS = Registry[Backend]("backend")
+
+
+def backend_class(name: str) -> type[Backend]:
+    """The backend of that name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    found = BACKENDS.find(Component(name=name), "backend").factory
+    assert isinstance(found, type)
+    return found

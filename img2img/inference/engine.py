@@ -1,0 +1,141 @@
+"""Pixels through a generator: batches of one size, several in flight, results in order."""
+
+import sys
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import cycle
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from img2img.devices import is_out_of_memory
+from img2img.images import Pixels
+from img2img.inference.runner import Runner
+from img2img.inference.transfer import Transfer
+
+K = TypeVar("K")
+Kind = tuple[tuple[int, ...], DTypeLike]
+
+# A batch holds as many images as make up this many pixels, if not told otherwise, and at most so
+# many: beyond, a network gains nothing.
+_BATCH_PIXELS, _BATCH_IMAGES = 8 * 512**2, 8
+# What may wait, before its turn or for an earlier image: batches, and pixels.
+_WAITING_BATCHES, _WAITING_PIXELS = 4, 32 * 2**20
+# Batches that a GPU is given before the first is asked back.
+_IN_FLIGHT = 3
+
+
+@dataclass(eq=False)
+class _Image(Generic[K]):
+    """One image on its way."""
+
+    key: K
+    pixels: Pixels
+    result: Pixels | None = None
+    done: bool = False
+
+    @property
+    def area(self) -> int:
+        height, width = self.pixels.shape[:2]
+        return int(height * width)
+
+
+class Engine:
+    """Runs images through one runner or, turn by turn, through several.
+
+    Args:
+        runners: one a device, all of one generator.
+        batch: images to run together; None: what suits their size. It does not change results.
+        truncate: as in `Transfer`.
+    """
+
+    def __init__(
+        self, runners: Sequence[Runner], *, batch: int | None = None, truncate: bool = False
+    ) -> None:
+        self._batch = batch
+        self._most_pixels = _BATCH_PIXELS if batch is None else sys.maxsize
+        lanes = [(runner, Transfer(runner.device, truncate=truncate)) for runner in runners]
+        self._lanes = cycle(lanes)
+        on_gpu = all(runner.device.type == "cuda" for runner in runners)
+        self._in_flight = len(runners) * (_IN_FLIGHT if on_gpu else 1)
+
+    def each(self, items: Iterable[tuple[K, Pixels]]) -> Iterator[tuple[K, Pixels | None]]:
+        """Translate pixels as they come, each with a key of the caller's, in order.
+
+        Several are taken before the first is given.
+
+        Args:
+            items: uint8 or uint16 (H, W, 3), of sizes that the generator takes.
+
+        Yields:
+            The same type and size; None where there is not enough memory for an image.
+        """
+        order: deque[_Image[K]] = deque()
+        groups: dict[Kind, list[_Image[K]]] = {}
+        begun: deque[Callable[[], None]] = deque()
+        for key, pixels in items:
+            image = _Image(key, pixels)
+            order.append(image)
+            kind = pixels.shape, pixels.dtype
+            group = groups.setdefault(kind, [])
+            group.append(image)
+            if len(group) >= self._batch_of(image):
+                begun.append(self._begin(groups.pop(kind)))
+            while groups and self._too_many(order):
+                begun.append(self._begin(groups.pop(next(iter(groups)))))
+            while len(begun) >= self._in_flight:
+                begun.popleft()()
+            yield from _ready(order)
+        begun.extend([self._begin(group) for group in groups.values()])
+        for finish in begun:
+            finish()
+            yield from _ready(order)
+
+    def _batch_of(self, image: _Image[K]) -> int:
+        """How many images like this one to run together."""
+        return max(1, min(self._batch or _BATCH_IMAGES, self._most_pixels // image.area))
+
+    def _too_many(self, order: Collection[_Image[K]]) -> bool:
+        """Whether so much waits that the oldest group has to be run as it is."""
+        most = _WAITING_BATCHES * max(map(self._batch_of, order))
+        return len(order) > most or sum(image.area for image in order) > _WAITING_PIXELS
+
+    def _begin(self, group: Sequence[_Image[K]]) -> Callable[[], None]:
+        """Run a batch; what is returned waits until the images have their results."""
+        runner, transfer = next(self._lanes)
+        deep = group[0].pixels.dtype == np.uint16
+        try:
+            y = runner.run(transfer.send([image.pixels for image in group]), deep=deep)
+            arrived = transfer.fetch(y, deep)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        else:
+            return partial(_finish, group, arrived)
+        # Not among the exceptions, which hold on to what has been allocated.
+        return partial(self._in_parts, group)
+
+    def _in_parts(self, group: Sequence[_Image[K]]) -> None:
+        """What did not fit in memory: half of it at a time."""
+        half = len(group) // 2
+        if not half:
+            group[0].done = True
+            return
+        self._most_pixels = half * group[0].area
+        for part in (group[:half], group[half:]):
+            self._begin(part)()
+
+
+def _finish(group: Sequence[_Image[K]], arrived: Callable[[], list[Pixels]]) -> None:
+    for image, result in zip(group, arrived(), strict=True):
+        image.result, image.done = result, True
+
+
+def _ready(order: deque[_Image[K]]) -> Iterator[tuple[K, Pixels | None]]:
+    """The results at the front, as far as they are there."""
+    while order and order[0].done:
+        image = order.popleft()
+        yield image.key, image.result

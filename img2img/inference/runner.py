@@ -1,0 +1,186 @@
+"""A generator in the fastest form that proves right on this machine."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from img2img.devices import PrecisionName, resolve_precision, synchronize
+from img2img.errors import ConfigError
+from img2img.inference.backends import BACKENDS, Backend, backend_class
+from img2img.inference.backends.compiled import Compiled
+from img2img.inference.backends.eager import Eager
+from img2img.networks import Generator
+
+Say = Callable[[str], None]
+
+# What lower precision may change, in grey levels of 255: on average, and at the 99th percentile.
+# docs/inference.md has what trained models show.
+MEAN_BOUND, TAIL_BOUND = 1.5, 6.0
+# How many images are compared with float32, and how large a part of them, in pixels to a side.
+PROVED_IMAGES, PROVED_SIZE = 4, 128
+# Batches after which times are those of the work itself.
+_WARMING_UP = 3
+# Seconds of work ahead from which compiling pays: it takes up to a minute of them itself.
+COMPILING_PAYS = 300.0
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far two results are apart, in grey levels of 255."""
+
+    mean: float
+    tail: float
+    """The 99th percentile."""
+
+    @classmethod
+    def between(cls, a: Tensor, b: Tensor) -> "Difference":
+        """Of two images or batches in [-1, 1]; not a number counts as far apart."""
+        apart = ((a - b).float().abs() * 127.5).nan_to_num(nan=255).flatten()
+        rank = max(1, round(0.99 * apart.numel()))
+        return cls(apart.mean().item(), apart.kthvalue(rank).values.item())
+
+    @property
+    def small(self) -> bool:
+        """Whether one can stand for the other."""
+        return self.mean <= MEAN_BOUND and self.tail <= TAIL_BOUND
+
+    def __str__(self) -> str:
+        return f"{self.mean:.2f} grey levels on average, {self.tail:.1f} at the 99th percentile"
+
+
+class Runner:
+    """Runs a generator on one device.
+
+    With `auto`, the first images are run in eager float32 too; what differs too much from that is
+    given up, with a word. Images of more than 8 bits are run in float32.
+
+    Args:
+        generator: set up for inference, in float32.
+        precision: `auto`: the fastest that the device has units for.
+        backend: `auto`: OpenVINO where it is installed and there is no GPU, else eager; long jobs
+            are compiled where there is a compiler.
+        say: told, in a sentence, what a person might want to know.
+
+    Raises:
+        ConfigError: no such backend, it is not installed, or it cannot do that.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        device: torch.device,
+        *,
+        precision: Literal["auto"] | PrecisionName = "auto",
+        backend: str = "auto",
+        say: Say,
+    ) -> None:
+        self.device = device
+        self.precision = resolve_precision(precision, device)
+        self._generator = generator
+        self._say = say
+        self._deep_in_float32 = precision == "auto"
+        self._may_compile = backend == "auto"
+        self.backend = _chosen(backend, device)
+        self._exact: Eager | None = None
+        self._fast = self._made(self.backend, self.precision)
+        unproved = "auto" in {precision, backend} and self._fast is not self._exact
+        self._to_prove = PROVED_IMAGES if unproved else 0
+        self._images_ahead = self._batches = 0
+
+    @property
+    def exact(self) -> Eager:
+        """The generator in eager float32."""
+        if self._exact is None:
+            self._exact = Eager(self._generator, self.device, "fp32")
+        return self._exact
+
+    def expect(self, images: int) -> None:
+        """Say how many images are to come, so that a long job can be prepared for."""
+        self._images_ahead = images
+
+    def run(self, x: Tensor, *, deep: bool = False) -> Tensor:
+        """Translate float32 [N, C, H, W] in [-1, 1] on the device to the same.
+
+        Args:
+            deep: the images have more than 8 bits.
+        """
+        if deep and self._deep_in_float32:
+            return self.exact.run(x)
+        if self._to_prove:
+            self._prove(x)
+        start = time.perf_counter()
+        y = self._fast.run(x)
+        if self._may_compile and self._images_ahead:
+            synchronize(self.device)
+            self._consider_compiling(x, y, time.perf_counter() - start)
+        return y
+
+    def _made(self, backend: str, precision: PrecisionName) -> Backend:
+        if backend == "eager" and precision == "fp32":
+            return self.exact
+        return backend_class(backend)(self._generator, self.device, precision)
+
+    def _prove(self, x: Tensor) -> None:
+        """Compare the first images with float32, and fall back to it where they differ."""
+        part = _centre(x[: self._to_prove], self._generator)
+        difference = Difference.between(self._fast.run(part), self.exact.run(part))
+        self._to_prove -= len(part)
+        if not difference.small:
+            self._say(
+                f"{self.backend} in {self.precision} differs from float32 by {difference}:"
+                " going on in float32"
+            )
+            self._to_prove, self._may_compile = 0, False
+            self.backend, self.precision, self._fast = "eager", "fp32", self.exact
+
+    def _consider_compiling(self, x: Tensor, y: Tensor, seconds: float) -> None:
+        """Compile where the images ahead are worth it, and keep that if it is right and faster."""
+        self._images_ahead = max(0, self._images_ahead - len(x))
+        self._batches += 1
+        ahead = self._images_ahead * seconds / len(x)
+        if self._batches <= _WARMING_UP or ahead < COMPILING_PAYS:
+            return
+        self._may_compile = False
+        if missing := Compiled.missing():
+            self._say(f"a job as long as this would gain by compiling, which needs {missing}")
+            return
+        self._say(f"compiling for the {ahead / 60:.0f} minutes ahead (--backend eager does not)")
+        try:
+            compiled = Compiled(self._generator, self.device, self.precision)
+            right = Difference.between(compiled.run(x), y).small
+        except Exception as error:  # whatever the machine's compiler finds wrong
+            reason = str(error).strip().partition("\n")[0]
+            self._say(f"compiling failed, going on without: {reason}")
+            return
+        start = time.perf_counter()
+        compiled.run(x)
+        synchronize(self.device)
+        gain = seconds / (time.perf_counter() - start)
+        if right and gain > 1:
+            self._say(f"compiled: {gain:.2f} times as fast")
+            self.backend, self._fast = "compile", compiled
+        else:
+            why = f"{gain:.2f} times as fast" if right else "not right"
+            self._say(f"compiled it is {why}: going on without")
+
+
+def _chosen(name: str, device: torch.device) -> str:
+    """`auto` decided, anything else checked for being there."""
+    if name == "auto":
+        openvino = device.type == "cpu" and "openvino" in BACKENDS.names()
+        return "openvino" if openvino and not backend_class("openvino").missing() else "eager"
+    if missing := backend_class(name).missing():
+        raise ConfigError(f"backend: {name} needs {missing}")
+    return name
+
+
+def _centre(x: Tensor, generator: Generator) -> Tensor:
+    """The middle of images, of a size that is quick to run and that the generator takes."""
+    multiple = generator.size_multiple
+    most = -(-max(PROVED_SIZE, generator.min_size) // multiple) * multiple
+    top, left = (max(0, size - most) // 2 for size in x.shape[2:])
+    return x[:, :, top : top + most, left : left + most]

@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from img2img import __version__
+from img2img.cli.bench import bench
 from img2img.cli.catalogue import list_parts
 from img2img.cli.data import data_app
 from img2img.cli.demo import demo
@@ -54,6 +55,7 @@ app = typer.Typer(
 )
 app.command()(train)
 app.command()(translate)
+app.command()(bench)
 app.command()(info)
 app.command("list")(list_parts)
 app.add_typer(data_app, name="data")

@@ -8,7 +8,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from img2img.devices import PrecisionName, resolve_precision, synchronize
+from img2img.devices import (
+    PrecisionName,
+    is_out_of_memory,
+    resolve_precision,
+    synchronize,
+)
 from img2img.errors import ConfigError
 from img2img.inference.backends import BACKENDS, Backend, backend_class
 from img2img.inference.backends.compiled import Compiled
@@ -66,7 +71,8 @@ class Runner:
         say: told, in a sentence, what a person might want to know.
 
     Raises:
-        ConfigError: no such backend, it is not installed, or it cannot do that.
+        ConfigError: no such backend, it is not installed (without a compiler, `compile` is
+            `eager`, with a word), or it cannot do that.
     """
 
     def __init__(
@@ -84,7 +90,7 @@ class Runner:
         self._say = say
         self._deep_in_float32 = precision == "auto"
         self._may_compile = backend == "auto"
-        self.backend = _chosen(backend, device)
+        self.backend = self._chosen(backend)
         self._exact: Eager | None = None
         self._fast = self._made(self.backend, self.precision)
         unproved = "auto" in {precision, backend} and self._fast is not self._exact
@@ -113,22 +119,48 @@ class Runner:
         if self._to_prove:
             self._prove(x)
         start = time.perf_counter()
-        y = self._fast.run(x)
+        y = self._run(x)
         if self._may_compile and self._images_ahead:
             synchronize(self.device)
             self._consider_compiling(x, y, time.perf_counter() - start)
         return y
+
+    def _chosen(self, name: str) -> str:
+        """`auto` decided, anything else checked for being there."""
+        if name == "auto":
+            openvino = self.device.type == "cpu" and "openvino" in BACKENDS.names()
+            return "openvino" if openvino and not backend_class("openvino").missing() else "eager"
+        missing = backend_class(name).missing()
+        if missing and name == "compile":
+            self._say(f"not compiled, which needs {missing}: going on without")
+            return "eager"
+        if missing:
+            raise ConfigError(f"backend: {name} needs {missing}")
+        return name
 
     def _made(self, backend: str, precision: PrecisionName) -> Backend:
         if backend == "eager" and precision == "fp32":
             return self.exact
         return backend_class(backend)(self._generator, self.device, precision)
 
+    def _run(self, x: Tensor) -> Tensor:
+        try:
+            return self._fast.run(x)
+        except Exception as error:
+            if self.backend != "compile" or is_out_of_memory(error):
+                raise
+            self._say(_no_compiling(error))
+        self.backend, self._fast = "eager", self._made("eager", self.precision)
+        return self._fast.run(x)
+
     def _prove(self, x: Tensor) -> None:
         """Compare the first images with float32, and fall back to it where they differ."""
-        part = _centre(x[: self._to_prove], self._generator)
-        difference = Difference.between(self._fast.run(part), self.exact.run(part))
-        self._to_prove -= len(part)
+        compared = min(self._to_prove, len(x))
+        # Compiling for the size of a part would take long.
+        part = x if self.backend == "compile" else _centre(x[:compared], self._generator)
+        exact = self.exact.run(part[:compared])
+        difference = Difference.between(self._run(part)[:compared], exact)
+        self._to_prove -= compared
         if not difference.small:
             self._say(
                 f"{self.backend} in {self.precision} differs from float32 by {difference}:"
@@ -153,8 +185,7 @@ class Runner:
             compiled = Compiled(self._generator, self.device, self.precision)
             right = Difference.between(compiled.run(x), y).small
         except Exception as error:  # whatever the machine's compiler finds wrong
-            reason = str(error).strip().partition("\n")[0]
-            self._say(f"compiling failed, going on without: {reason}")
+            self._say(_no_compiling(error))
             return
         start = time.perf_counter()
         compiled.run(x)
@@ -168,14 +199,9 @@ class Runner:
             self._say(f"compiled it is {why}: going on without")
 
 
-def _chosen(name: str, device: torch.device) -> str:
-    """`auto` decided, anything else checked for being there."""
-    if name == "auto":
-        openvino = device.type == "cpu" and "openvino" in BACKENDS.names()
-        return "openvino" if openvino and not backend_class("openvino").missing() else "eager"
-    if missing := backend_class(name).missing():
-        raise ConfigError(f"backend: {name} needs {missing}")
-    return name
+def _no_compiling(error: Exception) -> str:
+    reason = str(error).strip().partition("\n")[0]
+    return f"compiling failed, going on without: {reason}"
 
 
 def _centre(x: Tensor, generator: Generator) -> Tensor:

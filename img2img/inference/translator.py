@@ -12,10 +12,12 @@ from img2img.checkpoint import ModelSpec, build_generator, load_model
 from img2img.devices import PrecisionName, resolve_device
 from img2img.errors import ConfigError, ImageError, Img2ImgError, ModelFileError
 from img2img.images import Picture, Pixels, resized
+from img2img.inference.bench import Measurement, bench
 from img2img.inference.engine import Engine
 from img2img.inference.pipeline import ahead
 from img2img.inference.runner import Runner
 from img2img.inference.sizing import Scale, Size, Sizing, pad_to_fit
+from img2img.inference.transfer import Transfer
 from img2img.networks import Generator
 
 K = TypeVar("K")
@@ -194,6 +196,21 @@ class Translator:
         """
         prepared = ahead(self._prepared, items, workers=1, bound=2)
         yield from ahead(self._restored, self._engine.each(prepared), workers=1, bound=2)
+
+    def bench(self, picture: Picture, batch: int) -> Iterator[Measurement]:
+        """Measure what every backend gives on this machine.
+
+        Args:
+            batch: copies of the picture to run together.
+        """
+        device = self._runners[0].device
+        _, pixels = self._prepared((None, picture))
+        return bench(self._generator, device, Transfer(device).send([pixels] * batch))
+
+    @property
+    def device(self) -> str:
+        """Where it computes."""
+        return ", ".join(str(runner.device) for runner in self._runners)
 
     def _prepared(self, item: tuple[K, Picture]) -> tuple[_Job[K], Pixels]:
         """What the network is given of a picture."""

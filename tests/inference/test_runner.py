@@ -11,6 +11,7 @@ from img2img.errors import ConfigError
 from img2img.inference import runner as module
 from img2img.inference.backends import BACKENDS, backend_class
 from img2img.inference.backends.compiled import Compiled
+from img2img.inference.backends.eager import Eager
 from img2img.inference.runner import Difference, Runner
 from img2img.networks import Generator
 
@@ -132,9 +133,28 @@ def test_no_such_backend() -> None:
 
 
 def test_a_backend_that_is_not_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Compiled, "missing", classmethod(lambda _: "a C++ compiler"))
-    with pytest.raises(ConfigError, match="compile needs a C\\+\\+ compiler"):
-        Runner(Curve(), CPU, backend="compile", say=print)
+    monkeypatch.setattr(Eager, "missing", classmethod(lambda _: "a spring"))
+    with pytest.raises(ConfigError, match="backend: eager needs a spring"):
+        Runner(Curve(), CPU, backend="eager", say=print)
+
+
+@pytest.mark.parametrize("missing", ["a C++ compiler", None])
+def test_what_cannot_be_compiled_is_eager_with_a_word(
+    monkeypatch: pytest.MonkeyPatch, missing: str | None
+) -> None:
+    """No compiler, or one that does not work."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("no such header\nand more")
+
+    monkeypatch.setattr(Compiled, "missing", classmethod(lambda _: missing))
+    monkeypatch.setattr(Compiled, "run", fail)
+    said: list[str] = []
+    runner = Runner(Curve(), CPU, backend="compile", precision="fp32", say=said.append)
+    assert torch.equal(runner.run(x()), x())
+    assert runner.backend == "eager"
+    assert len(said) == 1
+    assert (missing or "compiling failed, going on without: no such header") in said[0]
 
 
 class TestLongJobs:

@@ -1,0 +1,72 @@
+"""`img2img bench`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from img2img.cli.output import console, error_console, print_json
+
+
+def bench(
+    model: Annotated[Path, typer.Argument(help="Run folder, or a model file from one.")],
+    source: Annotated[
+        Path | None,
+        typer.Option("--input", help="A picture to translate; by default one of coloured noise."),
+    ] = None,
+    size: Annotated[
+        int, typer.Option(min=1, max=8192, help="Without --input: height and width, in pixels.")
+    ] = 256,
+    batch: Annotated[int, typer.Option(min=1, help="Pictures to run together.")] = 8,
+    direction: Annotated[
+        Literal["AtoB", "BtoA"] | None, typer.Option(help="Where a model goes both ways: which.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Measure what each backend gives on this machine with a model.
+
+    Example: img2img bench runs/mine --input photo.jpg
+
+    For each backend and precision: the seconds until it is ready, the time of a picture alone and
+    in a batch, and how far its result is from float32, in grey levels of 255. `translate` takes
+    the one you name with --backend and --precision.
+    """
+    from dataclasses import asdict
+
+    from rich.table import Table
+
+    from img2img.images import read_picture
+    from img2img.inference.bench import noise
+    from img2img.inference.translator import Translator
+
+    translator = Translator.load(model, device=device, direction=direction, backend="eager")
+    picture = read_picture(source) if source else noise(size)
+    measurements = []
+    with error_console.status("measuring") as status:
+        for measurement in translator.bench(picture, batch):
+            measurements.append(measurement)
+            status.update(f"measured {measurement.backend} in {measurement.precision}")
+    if as_json:
+        print_json([asdict(measurement) for measurement in measurements])
+        return
+    height, width = picture.size
+    console.print(f"{model}: {width} x {height} pixels on {translator.device}", markup=False)
+    table = Table(box=None, pad_edge=False)
+    for column in ("backend", "precision"):
+        table.add_column(column)
+    batch_of = f"in a batch of {batch}"
+    for column in ("ready after", "ms alone", f"ms {batch_of}", "images/s", "off float32"):
+        table.add_column(column, justify="right")
+    for m in measurements:
+        cells = [m.missing or ""]
+        if m.difference and m.together and m.alone and m.preparing is not None:
+            cells = [
+                f"{m.preparing:.1f} s",
+                f"{1e3 * m.alone:.1f}",
+                f"{1e3 * m.together:.1f}",
+                f"{1 / min(m.alone, m.together):.1f}",
+                f"{m.difference.mean:.2f} (99 %: {m.difference.tail:.1f})",
+            ]
+        table.add_row(m.backend, m.precision, *cells)
+    console.print(table)

@@ -1,0 +1,90 @@
+"""What each backend gives on this machine."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from img2img.devices import PrecisionName, resolve_precision, synchronize
+from img2img.errors import ConfigError
+from img2img.images import Picture, resized
+from img2img.inference.backends import BACKENDS, Backend, backend_class
+from img2img.inference.backends.eager import Eager
+from img2img.inference.runner import Difference
+from img2img.networks import Generator
+
+# Timed runs of each form, and the seconds after which no further one begins.
+_RUNS, _SECONDS = 10, 4.0
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One backend in one precision.
+
+    Attributes:
+        preparing: seconds until it gives its first result.
+        alone: seconds an image, one at a time.
+        together: seconds an image, in a batch.
+        difference: from eager float32.
+        missing: why it was not measured; then all numbers are None.
+    """
+
+    backend: str
+    precision: PrecisionName
+    preparing: float | None = None
+    alone: float | None = None
+    together: float | None = None
+    difference: Difference | None = None
+    missing: str | None = None
+
+
+def bench(generator: Generator, device: torch.device, x: Tensor) -> Iterator[Measurement]:
+    """Measure every backend in float32 and in the device's fastest precision.
+
+    Args:
+        generator: set up for inference, in float32.
+        x: a batch [N, C, H, W] in [-1, 1] on the device, of a size that the generator takes.
+    """
+    exact = Eager(generator, device, "fp32").run(x)
+    precisions = dict.fromkeys(["fp32", resolve_precision("auto", device)])
+    for part in BACKENDS:
+        for precision in precisions:
+            missing = backend_class(part.name).missing()
+            if missing:
+                yield Measurement(part.name, precision, missing=f"needs {missing}")
+                continue
+            start = time.perf_counter()
+            try:
+                backend = backend_class(part.name)(generator, device, precision)
+                difference = Difference.between(backend.run(x), exact)
+            except ConfigError as error:
+                yield Measurement(part.name, precision, missing=str(error))
+                continue
+            synchronize(device)
+            preparing = time.perf_counter() - start
+            together = _seconds(backend, x, device) / len(x)
+            alone = _seconds(backend, x[:1], device)
+            yield Measurement(part.name, precision, preparing, alone, together, difference)
+
+
+def noise(side: int) -> Picture:
+    """A square picture of soft coloured clouds, always the same."""
+    coarse = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    return Picture(resized(coarse, (side, side)))
+
+
+def _seconds(backend: Backend, x: Tensor, device: torch.device) -> float:
+    """The median of several runs, after one that does not count."""
+    backend.run(x)
+    seconds: list[float] = []
+    while len(seconds) < _RUNS and sum(seconds) < _SECONDS:
+        synchronize(device)
+        start = time.perf_counter()
+        backend.run(x)
+        synchronize(device)
+        seconds.append(time.perf_counter() - start)
+    return median(seconds)

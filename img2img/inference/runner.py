@@ -89,8 +89,8 @@ class Runner:
         self._generator = generator
         self._say = say
         self._deep_in_float32 = precision == "auto"
-        self._may_compile = backend == "auto"
         self.backend = self._chosen(backend)
+        self._may_compile = backend == "auto" and self.backend == "eager"
         self._exact: Eager | None = None
         self._fast = self._made(self.backend, self.precision)
         unproved = "auto" in {precision, backend} and self._fast is not self._exact
@@ -173,10 +173,12 @@ class Runner:
         """Compile where the images ahead are worth it, and keep that if it is right and faster."""
         self._images_ahead = max(0, self._images_ahead - len(x))
         self._batches += 1
-        ahead = self._images_ahead * seconds / len(x)
-        if self._batches <= _WARMING_UP or ahead < COMPILING_PAYS:
+        if self._batches <= _WARMING_UP:
             return
         self._may_compile = False
+        ahead = self._images_ahead * seconds / len(x)
+        if ahead < COMPILING_PAYS:
+            return
         if missing := Compiled.missing():
             self._say(f"a job as long as this would gain by compiling, which needs {missing}")
             return

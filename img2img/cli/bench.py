@@ -55,9 +55,15 @@ def bench(
     table = Table(box=None, pad_edge=False)
     for column in ("backend", "precision"):
         table.add_column(column)
-    batch_of = f"in a batch of {batch}"
-    for column in ("ready after", "ms alone", f"ms {batch_of}", "images/s", "off float32"):
-        table.add_column(column, justify="right")
+    for column in (
+        "ready after",
+        "ms alone",
+        f"ms, {batch} together",
+        "images/s",
+        "off by",
+        "99 %",
+    ):
+        table.add_column(column, justify="right", no_wrap=True)
     for m in measurements:
         cells = [m.missing or ""]
         if m.difference and m.together and m.alone and m.preparing is not None:
@@ -66,7 +72,8 @@ def bench(
                 f"{1e3 * m.alone:.1f}",
                 f"{1e3 * m.together:.1f}",
                 f"{1 / min(m.alone, m.together):.1f}",
-                f"{m.difference.mean:.2f} (99 %: {m.difference.tail:.1f})",
+                f"{m.difference.mean:.2f}",
+                f"{m.difference.tail:.1f}",
             ]
         table.add_row(m.backend, m.precision, *cells)
     console.print(table)

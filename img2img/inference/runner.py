@@ -132,10 +132,10 @@ class Runner:
             return "openvino" if openvino and not backend_class("openvino").missing() else "eager"
         missing = backend_class(name).missing()
         if missing and name == "compile":
-            self._say(f"not compiled, which needs {missing}: going on without")
+            self._say(f"not compiled: {missing}")
             return "eager"
         if missing:
-            raise ConfigError(f"backend: {name} needs {missing}")
+            raise ConfigError(f"backend {name}: {missing}")
         return name
 
     def _made(self, backend: str, precision: PrecisionName) -> Backend:
@@ -180,7 +180,7 @@ class Runner:
         if ahead < COMPILING_PAYS:
             return
         if missing := Compiled.missing():
-            self._say(f"a job as long as this would gain by compiling, which needs {missing}")
+            self._say(f"a job as long as this would gain by compiling; {missing}")
             return
         self._say(f"compiling for the {ahead / 60:.0f} minutes ahead (--backend eager does not)")
         try:

@@ -134,7 +134,7 @@ def test_no_such_backend() -> None:
 
 def test_a_backend_that_is_not_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Eager, "missing", classmethod(lambda _: "a spring"))
-    with pytest.raises(ConfigError, match="backend: eager needs a spring"):
+    with pytest.raises(ConfigError, match="backend eager: a spring"):
         Runner(Curve(), CPU, backend="eager", say=print)
 
 
@@ -220,7 +220,7 @@ def test_every_backend_gives_what_eager_float32_gives(
     backend: str, tiny_generator: Generator
 ) -> None:
     if missing := backend_class(backend).missing():
-        pytest.skip(f"needs {missing}")
+        pytest.skip(missing)
     if backend == "compile":
         pytest.skip("compiling takes half a minute: a slow test has it")
     runner = Runner(tiny_generator, CPU, precision="fp32", backend=backend, say=print)

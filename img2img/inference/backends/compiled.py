@@ -40,10 +40,11 @@ class Compiled(Backend):
     @classmethod
     def missing(cls) -> str | None:
         if torch.cuda.is_available():
-            return None if importlib.util.find_spec("triton") else "Triton: pip install triton"
+            there = importlib.util.find_spec("triton")
+            return None if there else "triton not installed: pip install triton"
         names = ["cl"] if sys.platform == "win32" else ["g++", "clang++", "c++"]
         found = any(shutil.which(name) for name in [os.environ.get("CXX", names[0]), *names])
-        return None if found else "a C++ compiler, such as g++"
+        return None if found else "no C++ compiler found, such as g++"
 
     @torch.no_grad()  # freezing does not work in inference mode
     def run(self, x: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from img2img.images import Picture as Picture
     from img2img.images import read_picture as read_picture
     from img2img.images import write_picture as write_picture
-    from img2img.inference.folder import translate_files as translate_files
+    from img2img.inference.folder import translate_folder as translate_folder
     from img2img.inference.translator import Translator as Translator
     from img2img.training.run import train as train
 
@@ -33,7 +33,7 @@ _HOMES = {
     "read_picture": "img2img.images",
     "save_model": "img2img.checkpoint",
     "train": "img2img.training.run",
-    "translate_files": "img2img.inference.folder",
+    "translate_folder": "img2img.inference.folder",
     "write_picture": "img2img.images",
 }
 

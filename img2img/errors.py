@@ -39,14 +39,28 @@ class TrainingDiverged(Img2ImgError):
     exit_status = 1
 
 
-class TrainingStopped(Img2ImgError):
-    """Training ended before its length but can go on from a saved state."""
+class Stopped(Img2ImgError):
+    """Work ended before its end, and can go on from where it is."""
 
     exit_status = 75
 
 
+class TrainingStopped(Stopped):
+    """Training ended before its length but can go on from a saved state."""
+
+
 class TrainingInterrupted(TrainingStopped):
     """Training was ended by Ctrl-C and can go on from a saved state."""
+
+    exit_status = 130
+
+
+class TranslationStopped(Stopped):
+    """Not all files are translated; those that are stay, and the same call can go on."""
+
+
+class TranslationInterrupted(TranslationStopped):
+    """Translation was ended by Ctrl-C and can go on."""
 
     exit_status = 130
 

@@ -19,7 +19,7 @@ from img2img.cli.info import info
 from img2img.cli.output import say_error, say_note
 from img2img.cli.train import train
 from img2img.cli.translate import translate
-from img2img.errors import Img2ImgError, TrainingStopped
+from img2img.errors import Img2ImgError, Stopped
 
 
 class Commands(TyperGroup):
@@ -31,7 +31,7 @@ class Commands(TyperGroup):
         except Img2ImgError as error:
             if ctx.params.get("debug"):
                 raise
-            if isinstance(error, TrainingStopped):
+            if isinstance(error, Stopped):
                 if os.environ.get("RANK", "0") == "0":  # of several processes one speaks
                     say_note(str(error))
             else:

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -22,8 +23,8 @@ from img2img.resources import bundled
 Command = Callable[..., Any]
 
 # Command lines that end with status 0, and between them use every option there is. `$pairs`,
-# `$run` and `$here` are a folder of pairs, a run folder and an empty folder; `$tiny` are the flags
-# for a tiny network. Each starts in the empty folder.
+# `$run` and `$here` are a folder of pairs, a run folder and a folder with images in `in/`; `$tiny`
+# are the flags for a tiny network. Each starts in the last of these folders.
 LINES = [
     "--version",
     "-h",
@@ -46,6 +47,8 @@ LINES = [
     "translate --model $run --input $pairs/A --output out --device cpu --direction AtoB",
     "translate --model $run --input $pairs/A --output out --format png --skip-existing --json",
     "translate --model $run --input $pairs/A --output scaled --scale trained",
+    "translate --model $run --input $pairs/A --output out --compare --gallery --quality 80",
+    "translate --model $run --input $here/in --output in --overwrite",
     "info -h",
     "info --help",
     "info $run",
@@ -79,7 +82,7 @@ HELP = {"-h", "--help"}
 
 @pytest.fixture
 def here(tmp_path: Path, tiny_pairs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder, but for a configuration; the demo is made tiny."""
+    """An empty working folder, but for a configuration and `in/`; the demo is made tiny."""
     tree = f"""
         data: {{root: {tiny_pairs}, workers: 0}}
         device: cpu
@@ -92,6 +95,7 @@ def here(tmp_path: Path, tiny_pairs: Path, monkeypatch: pytest.MonkeyPatch) -> P
     replaced = {"configs/demo.yaml": tiny, "datasets/earth": tiny_pairs}
     monkeypatch.setattr(demo, "bundled", lambda name: replaced.get(name) or bundled(name))
     monkeypatch.chdir(tmp_path)
+    shutil.copytree(tiny_pairs / "A", tmp_path / "in")
     return tmp_path
 
 

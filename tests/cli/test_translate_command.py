@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,14 +35,23 @@ def translate(
 
 
 def files(folder: Path) -> set[str]:
-    return {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    """All that a person sees there."""
+    found = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    return {name for name in found if not Path(name).name.startswith(".")}
+
+
+def summary(outcome: Any) -> str:
+    """The line that is printed, without the speed."""
+    line: str = outcome.out
+    assert re.fullmatch(r"[^\n]+ \([0-9.]+ images/s\)\n", line)
+    return line[: line.rindex(" (")]
 
 
 def test_file_to_file(translate: Translate, make_image: MakeImage, tmp_path: Path) -> None:
     make_image("a.png", (9, 14))
     outcome = translate("a.png", "b.png")
     assert (outcome.status, outcome.err) == (0, "")
-    assert outcome.out == "1 translated to b.png\n"
+    assert summary(outcome) == "1 translated to b.png"
     assert read_picture(tmp_path / "b.png").size == (9, 14)
 
 
@@ -62,7 +72,7 @@ def test_folder_keeps_tree_and_names(
     (tmp_path / "in" / "notes.txt").write_text("no image")
     outcome = translate("in", "out")
     assert outcome.status == 0, outcome.err
-    assert outcome.out == "6 translated to out\n"
+    assert summary(outcome) == "6 translated to out"
     assert files(tmp_path / "out") == names
 
 
@@ -126,7 +136,7 @@ def test_other_kinds(translate: Translate, tmp_path: Path, mode: str, suffix: st
     noise = np.random.default_rng(0).integers(0, 256, (9, 11, 3), dtype=np.uint8)
     Image.fromarray(noise).convert(mode).save(tmp_path / f"a{suffix}")
     assert translate(f"a{suffix}", "out").status == 0
-    [result] = (tmp_path / "out").iterdir()
+    [result] = (tmp_path / "out").glob("[!.]*")
     assert result.name == ("a.png" if suffix == ".gif" else f"a{suffix}")
     assert read_picture(result).size == (9, 11)
 
@@ -146,7 +156,7 @@ def test_format(translate: Translate, make_image: MakeImage, tmp_path: Path) -> 
     make_image("in/b.jpg")
     assert translate("in", "out", "--format", "webp").status == 0
     assert files(tmp_path / "out") == {"a.webp", "b.webp"}
-    for path in (tmp_path / "out").iterdir():
+    for path in (tmp_path / "out").glob("[!.]*"):
         with Image.open(path) as image:
             assert image.format == "WEBP"
     wrong = translate("in", "other", "--format", "gif")
@@ -160,7 +170,7 @@ def test_format_and_name_of_another_kind(
 ) -> None:
     make_image("a.png")
     outcome = translate("a.png", "b.jpg", "--format", "tif")
-    assert outcome.out == "1 translated to b.tif\n"
+    assert summary(outcome) == "1 translated to b.tif"
     assert files(tmp_path) == {"a.png", "b.tif"}
 
 
@@ -175,17 +185,22 @@ def test_gif_and_png_of_one_name(
 
 
 def test_skip_existing(translate: Translate, make_image: MakeImage, tmp_path: Path) -> None:
-    make_image("in/a.png")
-    make_image("in/b.png")
+    for name in "abcd":
+        make_image(f"in/{name}.png")
     assert translate("in", "out").status == 0
+    made = (tmp_path / "out" / "a.png").read_bytes()
     (tmp_path / "out" / "b.png").unlink()
-    (tmp_path / "out" / "a.png").write_text("mine")
-    outcome = translate("in", "out", "--skip-existing")
-    assert outcome.out == "1 translated to out, 1 were there already\n"
-    assert (tmp_path / "out" / "a.png").read_text() == "mine"
-    assert (tmp_path / "out" / "b.png").is_file()
+    (tmp_path / "out" / "c.png").write_text("edited")
+    make_image("in/d.png", (5, 7))
     again = json.loads(translate("in", "out", "--skip-existing", "--json").out)
-    assert again == {"written": [], "skipped": ["in/a.png", "in/b.png"], "failed": {}}
+    assert again["written"] == ["out/b.png", "out/c.png", "out/d.png"]
+    assert again["skipped"] == ["in/a.png"]
+    assert (tmp_path / "out" / "a.png").read_bytes() == made
+    assert read_picture(tmp_path / "out" / "d.png").size == (5, 7)
+    outcome = translate("in", "out", "--skip-existing")
+    assert summary(outcome) == "0 translated to out, 4 were there already"
+    others = json.loads(translate("in", "out", "--skip-existing", "--json", "--quality", 9).out)
+    assert len(others["written"]) == 4
 
 
 def test_into_a_folder_of_the_input_and_again(
@@ -209,7 +224,7 @@ def test_a_corrupt_file_does_not_stop_the_others(
     (tmp_path / "in" / "text.png").write_text("hello")
     outcome = translate("in", "out")
     assert outcome.status == 1
-    assert outcome.out == "2 translated to out\n"
+    assert summary(outcome) == "2 translated to out, 3 failed"
     assert [line.split(":")[1].strip() for line in outcome.err.splitlines()] == [
         "in/cut.jpg",
         "in/empty.png",
@@ -241,7 +256,7 @@ def test_output_below_a_file(translate: Translate, make_image: MakeImage, tmp_pa
     (tmp_path / "taken").write_text("")
     outcome = translate("in", "taken/out")
     assert outcome.status == 2
-    assert outcome.err.startswith("error: cannot write taken/out/a.png: ")
+    assert outcome.err.startswith("error: cannot write to taken/out: ")
     assert outcome.err.count("\n") == 1
 
 

@@ -1,0 +1,136 @@
+"""What is known of the results in a folder: which file they were made of, and how.
+
+A hidden file of JSON lines, one for each input that was translated, appended to when its results
+are written. Several processes have a file each. It says which work need not be done again, so a
+line that is lost or torn, as by `kill -9`, costs one translation and nothing else.
+"""
+
+import json
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from img2img.errors import StorageError
+
+FileState = tuple[int, int]
+"""Bytes, and the time of the last change in nanoseconds."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One input and what was made of it. Names are relative, with slashes."""
+
+    source: str
+    """The input, as seen from the root of the inputs."""
+    state: FileState
+    """The input's, before it was read."""
+    settings: str
+    """The model and all that changes the results."""
+    size: tuple[int, int]
+    """Height and width of the picture."""
+    made: dict[str, FileState]
+    """The files written, as seen from the manifest's folder, as they were then."""
+
+
+def file_state(path: Path) -> FileState:
+    """Raises OSError where there is no such file."""
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
+
+
+class Manifest:
+    """Appends to the manifest of a folder, which is made. Safe to use from several threads.
+
+    Args:
+        rank: number of this process, where several write to the folder.
+
+    Raises:
+        StorageError: the folder cannot be made or written to.
+    """
+
+    def __init__(self, folder: Path, rank: int = 0) -> None:
+        self._path = folder / (f".img2img-{rank}.jsonl" if rank else ".img2img.jsonl")
+        self._lock = threading.Lock()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with self._path.open("ab+") as file:
+                if file.tell() and not _ends_a_line(self._path):
+                    file.write(b"\n")  # what was torn stays by itself
+        except OSError as error:
+            raise StorageError(f"cannot write to {folder}: {error.strerror or error}") from error
+
+    def add(self, entry: Entry) -> None:
+        """Note that the results are there.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        line = f"{json.dumps(asdict(entry))}\n".encode()
+        try:
+            # In one write, so that commands that share a folder do not mix their lines.
+            with self._lock, self._path.open("ab", buffering=0) as file:
+                file.write(line)
+        except OSError as error:
+            message = f"cannot write {self._path}: {error.strerror or error}"
+            raise StorageError(message) from error
+
+
+class Made:
+    """All that the manifests of a folder say was made, when they were read."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.by_source: dict[str, list[Entry]] = {}
+        for path in sorted(folder.glob(".img2img*.jsonl")):
+            for line in path.read_bytes().splitlines():
+                entry = _parsed(line)
+                if entry is not None:
+                    self.by_source.setdefault(entry.source, []).append(entry)
+
+    @property
+    def results(self) -> set[str]:
+        """The files that were made, but those that stand where their input was."""
+        made = {name for entries in self.by_source.values() for e in entries for name in e.made}
+        return made - self.by_source.keys()
+
+    def find(
+        self, source: str, state: FileState | None, settings: str, wanted: Sequence[str]
+    ) -> Entry | None:
+        """The entry of an input whose wanted results were made so, and are as they were.
+
+        Args:
+            state: the input's now; None if it does not matter, as where its result replaced it.
+        """
+        for entry in reversed(self.by_source.get(source, [])):
+            if (
+                entry.settings == settings
+                and state in (None, entry.state)
+                and all(self._is_as_made(name, entry) for name in wanted)
+            ):
+                return entry
+        return None
+
+    def _is_as_made(self, name: str, entry: Entry) -> bool:
+        try:
+            return entry.made.get(name) == file_state(self._folder / name)
+        except OSError:
+            return False
+
+
+def _parsed(line: bytes) -> Entry | None:
+    """The entry of a line; None if it is torn or something else."""
+    try:
+        fields = json.loads(line)
+        (size, time), (height, width) = fields["state"], fields["size"]
+        made = {name: (size, time) for name, (size, time) in fields["made"].items()}
+        return Entry(fields["source"], (size, time), fields["settings"], (height, width), made)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def _ends_a_line(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read() == b"\n"

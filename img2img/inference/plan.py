@@ -1,0 +1,257 @@
+"""Which files are translated, and what the results are called."""
+
+import glob
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from img2img.errors import DataError
+from img2img.images import IMAGE_SUFFIXES, UNREADABLE_SUFFIXES, WRITABLE_SUFFIXES, natural_key
+from img2img.inference.manifest import Made
+
+# Of a file's name, with every usual file system.
+LONGEST_NAME = 255
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file to translate, and where the result goes."""
+
+    source: Path
+    target: Path
+    name: str
+    """The source as seen from the root of the inputs, with slashes."""
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the result replaces its input."""
+        return _place(self.source) == _place(self.target)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done."""
+
+    jobs: list[Job]
+    folder: Path
+    """The folder that all results are in."""
+    named: bool
+    """Whether the result of a single file was given a name."""
+    refused: dict[Path, str]
+    """Files and folders that cannot be taken, and why."""
+    passed_over: Counter[str]
+    """How many files are pictures of a kind that is not read, by suffix."""
+
+    def apart(self, name: str) -> Path:
+        """A folder beside the results that has none of them in it, called `name` if possible."""
+        taken = {job.target.relative_to(self.folder).parts[0].casefold() for job in self.jobs}
+        number = 1
+        tried = name
+        while tried in taken:
+            number += 1
+            tried = f"{name}-{number}"
+        return self.folder / tried
+
+
+def plan(
+    source: str, output: Path, image_format: str | None = None, *, overwrite: bool = False
+) -> Plan:
+    """Decide which files are translated and what each result is called.
+
+    A folder is searched through, and its tree and names are kept under `output`. A single file may
+    have a file name as its `output`. Files of a kind that cannot be written become PNG; where that
+    gives two the same name, the one that is renamed keeps its old suffix within the new name.
+    Results of an earlier call, where `output` is inside the folder or the folder itself, are not
+    taken for input.
+
+    Args:
+        source: a file, a folder, or a glob such as `scans/**/*.tif`.
+        image_format: suffix of all results, such as `png`; None keeps each file's own.
+        overwrite: whether results may replace their inputs, where `output` is the folder of the
+            input. One of another format then stands beside its input.
+
+    Raises:
+        DataError: nothing there, no images, or the results would overwrite the input.
+    """
+    found = _find(source)
+    files, root = found.files, found.root
+    real_root, real_output = _real(root), _real(output)
+    if real_root == real_output:
+        made = Made(output).results
+        files = [file for file in files if file.relative_to(root).as_posix() not in made]
+    elif real_root in real_output.parents:
+        files = [file for file in files if real_output not in _place(file).parents]
+    if not files and not found.refused:
+        raise DataError(f"{source}: no images but those in --output {output}")
+    suffix = _known_suffix(image_format)
+    named = [Path(source)] == files and output.suffix != "" and not output.is_dir()
+    if named:
+        target = output if suffix is None else output.with_suffix(suffix)
+        _known_suffix(target.suffix)
+        jobs = [Job(files[0], target, files[0].name)]
+    elif output.is_file():
+        raise DataError(f"--output {output}: a file, where a folder for {source} is wanted")
+    elif real_root == real_output and not overwrite:
+        raise DataError(
+            f"--output {output}: the folder of the input; choose another, or let results replace"
+            " their inputs with --overwrite"
+        )
+    else:
+        jobs = _beside(files, root, output, suffix)
+    own = {_place(job.source): job for job in jobs}
+    if any((own.get(_place(job.target), job) is not job) for job in jobs) or (
+        not overwrite and any(job.in_place for job in jobs)
+    ):
+        raise DataError(f"--output {output}: would overwrite the input; choose another folder")
+    folder = jobs[0].target.parent if named else output
+    jobs, astray = _within(folder, jobs)
+    return Plan(jobs, folder, named, found.refused | astray, found.passed_over)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What a path or pattern means."""
+
+    files: list[Path]
+    root: Path
+    """Where the tree of the files starts."""
+    refused: dict[Path, str] = field(default_factory=dict)
+    passed_over: Counter[str] = field(default_factory=Counter)
+
+
+def _find(source: str) -> _Found:
+    """Search; whether a file can be opened is not asked, that is seen when it is read."""
+    path = Path(source)
+    refused: dict[Path, str] = {}
+    if path.is_dir():
+        found, root = _walk(path, (), refused), path
+    elif os.path.lexists(path):
+        return _Found([path], path.parent)
+    elif glob.has_magic(source):
+        names = glob.iglob(source, recursive=True)  # noqa: PTH207
+        found = (file for file in map(Path, names) if not file.is_dir())
+        magic = next(index for index, part in enumerate(path.parts) if glob.has_magic(part))
+        root = Path(*path.parts[:magic])
+    else:
+        raise DataError(f"{source}: no such file or folder")
+    seen = [*found]
+    files = [file for file in seen if file.suffix.lower() in IMAGE_SUFFIXES]
+    if path in refused:
+        raise DataError(f"{path}: {refused[path]}")
+    if not files and not refused:
+        raise DataError(f"{source}: no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
+    files.sort(key=lambda file: natural_key(file.as_posix()))
+    suffixes = (file.suffix.lower() for file in seen)
+    passed_over = Counter(suffix for suffix in suffixes if suffix in UNREADABLE_SUFFIXES)
+    return _Found(files, root, refused, passed_over)
+
+
+def _walk(folder: Path, above: Sequence[Path], refused: dict[Path, str]) -> Iterator[Path]:
+    """All that is no folder, but hidden things; folders that cannot be listed are refused."""
+    real = _real(folder)
+    if real in above:  # a link to a folder that it lies in
+        return
+    try:
+        entries = [*os.scandir(folder)]
+    except OSError as error:
+        refused[folder] = error.strerror or str(error)
+        return
+    for entry in entries:
+        if entry.name.startswith(".") or entry.name == "__MACOSX":
+            continue
+        path = folder / entry.name
+        if _is_folder(entry):
+            yield from _walk(path, (*above, real), refused)
+        else:
+            yield path
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _beside(files: Sequence[Path], root: Path, output: Path, suffix: str | None) -> list[Job]:
+    """Jobs that keep the tree under `root`, with no two results of one name."""
+    suffixes = {file: suffix or _own_suffix(file) for file in files}
+    alike = _without_case if _ignores_case(output) else str
+    targets: dict[Path, Path] = {}
+    taken: set[str] = set()
+    # Who keeps his name has the first right to it.
+    for file in sorted(files, key=lambda file: file.suffix != suffixes[file]):
+        folder = (output / file.relative_to(root)).parent
+        for name in _names(file, suffixes[file]):
+            if alike(str(folder / name)) not in taken:
+                break
+        taken.add(alike(str(folder / name)))
+        targets[file] = folder / name
+    return [Job(file, targets[file], file.relative_to(root).as_posix()) for file in files]
+
+
+def _names(file: Path, suffix: str) -> Iterator[str]:
+    """Names for a result, the best first."""
+    yield _fitting(file.stem, suffix)
+    yield _fitting(file.name, suffix)
+    number = 2
+    while True:
+        yield _fitting(file.name, f"-{number}{suffix}")
+        number += 1
+
+
+def _fitting(stem: str, end: str) -> str:
+    """`stem` + `end`, the stem cut to what a file system takes."""
+    if len(os.fsencode(stem + end)) <= LONGEST_NAME:
+        return stem + end
+    return os.fsencode(stem)[: LONGEST_NAME - len(end)].decode(errors="ignore") + end
+
+
+def _without_case(name: str) -> str:
+    return unicodedata.normalize("NFC", name.casefold())
+
+
+def _ignores_case(folder: Path) -> bool:
+    """Whether the file system takes names that differ only by case for one."""
+    real = _real(folder)
+    for path in (real, *real.parents):
+        swapped = path.with_name(path.name.swapcase()) if path.name else path
+        if swapped != path and path.exists():
+            return swapped.exists() and swapped.samefile(path)
+    return False
+
+
+def _within(folder: Path, jobs: Sequence[Job]) -> tuple[list[Job], dict[Path, str]]:
+    """Those whose results stay in `folder`; and the others, which a link would lead out of it."""
+    real = cache(_real)
+    inside = {job for job in jobs if real(job.target.parent).is_relative_to(real(folder))}
+    astray = [job for job in jobs if job not in inside]
+    why = "its result would lie outside the output folder, where a link leads"
+    return [job for job in jobs if job in inside], {job.source: why for job in astray}
+
+
+def _own_suffix(file: Path) -> str:
+    return file.suffix if file.suffix.lower() in WRITABLE_SUFFIXES else ".png"
+
+
+def _known_suffix(name: str | None) -> str | None:
+    if name is None:
+        return None
+    suffix = f".{name.lower().lstrip('.')}"
+    if suffix not in WRITABLE_SUFFIXES:
+        raise DataError(f"{name}: images are written as {', '.join(sorted(WRITABLE_SUFFIXES))}")
+    return suffix
+
+
+def _real(path: Path) -> Path:
+    """Without links; other than `Path.resolve`, not upset by one that leads to itself."""
+    return Path(os.path.realpath(path))
+
+
+def _place(path: Path) -> Path:
+    """Where a file itself is, be it a link or not: what is replaced when it is written."""
+    return _real(path.parent) / path.name

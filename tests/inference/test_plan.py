@@ -1,0 +1,132 @@
+"""Which files are translated, and what the results are called."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from img2img.errors import DataError
+from img2img.inference.plan import plan
+
+MakeImage = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def planned(source: str, output: str, image_format: str | None = None) -> dict[str, str]:
+    jobs = plan(source, Path(output), image_format).jobs
+    return {job.source.as_posix(): job.target.as_posix() for job in jobs}
+
+
+def make(make_image: MakeImage, *names: str) -> None:
+    for name in names:
+        make_image(name)
+
+
+def test_tree_and_names_are_kept(make_image: MakeImage) -> None:
+    make(make_image, "in/b.png", "in/deep/er/a b.jpg", "in/ü[1].webp")
+    assert planned("in", "out") == {
+        "in/b.png": "out/b.png",
+        "in/deep/er/a b.jpg": "out/deep/er/a b.jpg",
+        "in/ü[1].webp": "out/ü[1].webp",
+    }
+
+
+def test_a_file_goes_to_a_folder_or_to_a_name(make_image: MakeImage) -> None:
+    make(make_image, "in/a.png", "there.png/x.png")
+    assert planned("in/a.png", "out") == {"in/a.png": "out/a.png"}
+    assert planned("in/a.png", "out/b.jpg") == {"in/a.png": "out/b.jpg"}
+    assert planned("in/a.png", "there.png") == {"in/a.png": "there.png/a.png"}
+
+
+def test_brackets_are_a_name_where_there_is_such_a_file(make_image: MakeImage) -> None:
+    make(make_image, "in/a[1].png", "in/a1.png", "d[2]/x.png")
+    assert planned("in/a[1].png", "out") == {"in/a[1].png": "out/a[1].png"}
+    assert planned("d[2]", "out") == {"d[2]/x.png": "out/x.png"}
+    Path("in/a[1].png").unlink()
+    assert planned("in/a[1].png", "out") == {"in/a1.png": "out/a1.png"}
+
+
+def test_globs(make_image: MakeImage) -> None:
+    make(make_image, "in/a.png", "in/b.jpg", "in/deep/c.png", "in/deep/d.png")
+    Path("in/notes.txt").write_text("no image")
+    assert planned("in/*", "out") == {"in/a.png": "out/a.png", "in/b.jpg": "out/b.jpg"}
+    assert [*planned("in/**/*.png", "out").values()] == [
+        "out/a.png",
+        "out/deep/c.png",
+        "out/deep/d.png",
+    ]
+    assert planned("*/deep/c.*", "out") == {"in/deep/c.png": "out/in/deep/c.png"}
+    assert planned("./in/[ab].png", "out") == {"in/a.png": "out/a.png"}
+    absolute = planned(str(Path("in").resolve() / "*.jpg"), "out")
+    assert [*absolute.values()] == ["out/b.jpg"]
+
+
+def test_what_cannot_be_written_becomes_png(make_image: MakeImage) -> None:
+    make(make_image, "in/a.gif", "in/b.ppm")
+    assert [*planned("in", "out").values()] == ["out/a.png", "out/b.png"]
+
+
+def test_a_renamed_file_makes_way_for_one_that_keeps_its_name(make_image: MakeImage) -> None:
+    make(make_image, "in/a.gif", "in/a.png", "in/a.ppm")
+    assert planned("in", "out") == {
+        "in/a.gif": "out/a.gif.png",
+        "in/a.png": "out/a.png",
+        "in/a.ppm": "out/a.ppm.png",
+    }
+
+
+def test_no_two_results_have_one_name(make_image: MakeImage) -> None:
+    names = ["a.gif", "a.gif.png", "a.png", "a.ppm", "a.jpg", "a.jpg.png", "sub/a.gif"]
+    make(make_image, *(f"in/{name}" for name in names))
+    for image_format in (None, "png", "jpg"):
+        targets = [*planned("in", "out", image_format).values()]
+        assert len({*targets}) == len(names)
+
+
+@pytest.mark.parametrize("name", ["jpg", ".jpg", "JPG"])
+def test_format(make_image: MakeImage, name: str) -> None:
+    make(make_image, "in/a.png", "in/b.JPG")
+    assert [*planned("in", "out", name).values()] == ["out/a.jpg", "out/b.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("source", "output", "image_format", "message"),
+    [
+        ("in", "in", None, "overwrite"),
+        ("in/a.png", "in/a.png", None, "overwrite"),
+        ("in/a.png", "in", None, "overwrite"),
+        ("in/*.png", "in", None, "overwrite"),
+        ("in", "out/../in", None, "overwrite"),
+        ("in", "out", "gif", "images are written as"),
+        ("in/a.png", "out.txt", None, "images are written as"),
+        ("missing", "out", None, "no such file or folder"),
+        ("missing*", "out", None, "no images"),
+        ("empty", "out", None, "no images"),
+        (".", "in", None, "no images but those in --output"),
+    ],
+)
+def test_refusals(
+    make_image: MakeImage, source: str, output: str, image_format: str | None, message: str
+) -> None:
+    make_image("in/a.png")
+    Path("empty").mkdir()
+    with pytest.raises(DataError, match=message):
+        plan(source, Path(output), image_format)
+
+
+def test_a_link_to_the_input_is_not_written_to(make_image: MakeImage) -> None:
+    make_image("in/a.png")
+    Path("link").symlink_to("in")
+    with pytest.raises(DataError, match="overwrite"):
+        plan("in", Path("link"))
+
+
+def test_results_of_an_earlier_call_are_no_input(make_image: MakeImage) -> None:
+    make(make_image, "in/a.png", "in/out/a.png")
+    assert planned("in", "in/out") == {"in/a.png": "in/out/a.png"}
+    assert planned("in/**/*.png", "in/out") == {"in/a.png": "in/out/a.png"}
+    assert planned("in/out", "in/more") == {"in/out/a.png": "in/more/a.png"}

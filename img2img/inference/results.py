@@ -1,0 +1,152 @@
+"""What is written for a translated file, and noted."""
+
+import errno
+import hashlib
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from img2img.errors import Img2ImgError, StorageError
+from img2img.images import Picture, write_picture
+from img2img.inference.gallery import QUALITY, Card, thumbnail
+from img2img.inference.manifest import Entry, FileState, Made, Manifest, file_state
+from img2img.inference.plan import Job, Plan
+
+# What makes all further writing pointless; anything else is the matter of one file.
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
+
+# What a file holds: one frame or several.
+Image = Picture
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A file that has been read."""
+
+    job: Job
+    state: FileState
+    image: Image
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A file of which nothing is made, and why."""
+
+    job: Job
+    reason: str
+
+    @classmethod
+    def by(cls, job: Job, error: Exception) -> Self:
+        """The file itself is named by whoever reports this."""
+        return cls(job, str(error).removeprefix(f"{job.source}: "))
+
+
+@dataclass(frozen=True)
+class Results:
+    """Where the results of a file go, and how."""
+
+    folder: Path
+    """What the names in the manifest start from."""
+    manifest: Manifest | None
+    settings: str
+    quality: int
+    compare: Path | None
+    gallery: Path | None
+
+    def write(self, loaded: Loaded, image: Image) -> tuple[Job, Entry] | Failed:
+        """Write all that is made of a file, and note it.
+
+        Raises:
+            StorageError: it makes no sense to go on.
+        """
+        job, before, after = loaded.job, frames_of(loaded.image), frames_of(image)
+        try:
+            if self.gallery:
+                for path, frame in zip(self._thumbnails(job), (before[0], after[0]), strict=True):
+                    write_picture(path, thumbnail(frame), QUALITY)
+            if self.compare:
+                frames = [_beside(*pair) for pair in zip(before, after, strict=True)]
+                write_picture(self._compared(job), with_frames(image, frames), self.quality)
+            # Last: it may replace the input, and where it stands all is done.
+            write_picture(job.target, image, self.quality)
+            made = {self._name(path): file_state(path) for path in self._outputs(job)}
+            entry = Entry(job.name, loaded.state, self.settings, after[0].size, made)
+            if self.manifest:
+                self.manifest.add(entry)
+        except StorageError as error:
+            if isinstance(error.__cause__, OSError) and error.__cause__.errno in FULL:
+                raise
+            return Failed.by(job, error)
+        except (Img2ImgError, MemoryError, OSError) as error:
+            return Failed.by(job, error)
+        return job, entry
+
+    def made_before(self, planned: Plan) -> dict[Job, Entry]:
+        """Which files need not be translated again."""
+        made = Made(self.folder)
+        found = {}
+        for job in planned.jobs:
+            # Where the result has replaced the input, the result is all that there is to look at.
+            paths = [job.target] if job.in_place else self._outputs(job)
+            with suppress(OSError):
+                state = None if job.in_place else file_state(job.source)
+                entry = made.find(job.name, state, self.settings, [*map(self._name, paths)])
+                if entry:
+                    found[job] = entry
+        return found
+
+    def card(self, job: Job, entry: Entry) -> Card | None:
+        """What the gallery shows of a file; None if its result, made without, cannot be undone."""
+        before, after = self._thumbnails(job)
+        if self._name(before) not in entry.made:
+            return None
+        return Card(job.name, entry.size, job.target, before, after)
+
+    def _outputs(self, job: Job) -> list[Path]:
+        paths = [job.target]
+        if self.compare:
+            paths.append(self._compared(job))
+        if self.gallery:
+            paths += self._thumbnails(job)
+        return paths
+
+    def _compared(self, job: Job) -> Path:
+        assert self.compare
+        return self.compare / job.target.relative_to(self.folder)
+
+    def _thumbnails(self, job: Job) -> tuple[Path, Path]:
+        """Of input and result; their names are the same in every call."""
+        assert self.gallery
+        name = hashlib.blake2b(os.fsencode(job.name), digest_size=10).hexdigest()
+        return self.gallery / f"{name}-before.jpg", self.gallery / f"{name}-after.jpg"
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.folder).as_posix()
+
+
+def frames_of(image: Image) -> Sequence[Picture]:
+    """The pictures that a file holds, at least one."""
+    return (image,)
+
+
+def with_frames(image: Image, frames: Sequence[Picture]) -> Image:
+    """As `image` in all but its pictures."""
+    return frames[0]
+
+
+def pixels_of(image: Image) -> int:
+    """How many pixels there are to hold in memory."""
+    return sum(frame.size[0] * frame.size[1] for frame in frames_of(image))
+
+
+def _beside(left: Picture, right: Picture) -> Picture:
+    """Two pictures of one size as one."""
+    alpha = None
+    if left.alpha is not None and right.alpha is not None:
+        alpha = np.hstack([left.alpha, right.alpha])
+    return replace(right, pixels=np.hstack([left.pixels, right.pixels]), alpha=alpha)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from img2img.cli.output import console
 from img2img.images import read_picture
 
 Command = Callable[..., Any]
@@ -249,6 +250,65 @@ def test_the_input_is_never_overwritten(
         assert "overwrite" in outcome.err
         assert outcome.err.count("\n") == 1
     assert path.read_bytes() == before
+
+
+def test_overwrite(translate: Translate, make_image: MakeImage) -> None:
+    path = make_image("in/a.png")
+    before = path.read_bytes()
+    assert translate("in", "in", "--overwrite").status == 0
+    after = path.read_bytes()
+    assert after != before
+    outcome = translate("in", "in", "--overwrite", "--skip-existing")
+    assert summary(outcome) == "0 translated to in, 1 were there already"
+    assert path.read_bytes() == after
+
+
+def test_quality(translate: Translate, make_image: MakeImage, tmp_path: Path) -> None:
+    make_image("in/a.jpg", (64, 64))
+    sizes = []
+    for quality in (10, 50, 100):
+        assert translate("in", "out", "--quality", quality).status == 0
+        sizes.append((tmp_path / "out" / "a.jpg").stat().st_size)
+    assert sizes == sorted(sizes)
+    assert sizes[0] < sizes[2] / 2
+    for quality in (0, 101):
+        assert translate("in", "out", "--quality", quality).status == 2
+
+
+def test_many_failures_are_counted(translate: Translate, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for number in range(23):
+        (tmp_path / "in" / f"{number}\n.png").write_bytes(b"")
+    outcome = translate("in", "out")
+    assert outcome.status == 1
+    assert summary(outcome) == "0 translated to out, 23 failed"
+    *shown, last = outcome.err.splitlines()
+    assert shown == [f"failed: in/{n}\\n.png: the file is empty" for n in range(20)]
+    assert last == "... and 3 more; --json lists all"
+    assert len(json.loads(translate("in", "out", "--json").out)["failed"]) == 23
+
+
+def test_on_a_terminal_there_is_a_table(
+    translate: Translate, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_image("in/a.png")
+    make_image("in/b.png").write_bytes(b"")
+    monkeypatch.setattr(console, "_force_terminal", True)
+    outcome = translate("in", "[bold]out", "--gallery")
+    assert outcome.status == 1
+    for row in (r"translated\b.*\b1 \(.* images/s", r"failed\b.*\b1\b", r"results\b.*\[bold\]out"):
+        assert re.search(row, outcome.out)
+    assert "gallery/index.html" in outcome.out
+
+
+def test_kinds_that_are_not_read_are_noted(
+    translate: Translate, make_image: MakeImage, tmp_path: Path
+) -> None:
+    make_image("in/a.png")
+    (tmp_path / "in" / "b.psd").touch()
+    outcome = translate("in", "out")
+    assert outcome.status == 0
+    assert outcome.err == "note: passed over, as their kinds are not read: .psd (1)\n"
 
 
 def test_output_below_a_file(translate: Translate, make_image: MakeImage, tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """Which files are translated, and what the results are called."""
 
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from img2img.errors import DataError
+from img2img.inference import plan as planning
 from img2img.inference.plan import plan
 
 MakeImage = Callable[..., Path]
@@ -130,3 +132,63 @@ def test_results_of_an_earlier_call_are_no_input(make_image: MakeImage) -> None:
     assert planned("in", "in/out") == {"in/a.png": "in/out/a.png"}
     assert planned("in/**/*.png", "in/out") == {"in/a.png": "in/out/a.png"}
     assert planned("in/out", "in/more") == {"in/out/a.png": "in/more/a.png"}
+
+
+def test_names_that_differ_only_by_case(
+    make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Are two where the file system says so, and else both kept under other names."""
+    make(make_image, "in/a.png", "in/A.png", "in/sub/é.png", "in/Sub/E\u0301.png")
+    if len([*Path("in").iterdir()]) < 4:
+        pytest.skip("this file system takes them for one")
+    assert {*planned("in", "out").values()} == {
+        "out/a.png",
+        "out/A.png",
+        "out/sub/é.png",
+        "out/Sub/E\u0301.png",
+    }
+    monkeypatch.setattr(planning, "_ignores_case", lambda folder: True)
+    targets = [*planned("in", "out").values()]
+    assert len({unicodedata.normalize("NFC", target.casefold()) for target in targets}) == 4
+
+
+@pytest.mark.parametrize("letter", ["a", "é", "日"])
+def test_no_name_is_too_long(make_image: MakeImage, letter: str) -> None:
+    """Not even where it grows: by a longer suffix, or because two have the same name."""
+    stem = letter * (250 // len(letter.encode()))
+    make(make_image, *(f"in/{stem}{suffix}" for suffix in (".png", ".gif", ".ppm", ".bmp")))
+    for image_format in (None, "webp"):
+        targets = [*map(Path, planned("in", "out", image_format).values())]
+        assert len({*targets}) == 4
+        for target in targets:
+            assert len(target.name.encode()) <= 255
+            assert target.name.startswith(stem[:70])
+            target.parent.mkdir(exist_ok=True)
+            target.touch()
+
+
+def test_pipes_and_links_are_left_for_reading_to_name(make_image: MakeImage) -> None:
+    """None is opened, followed for ever, or passed over in silence."""
+    make(make_image, "in/a.png", "in/b/c.png")
+    Path("in/self.png").symlink_to("self.png")
+    Path("in/gone.png").symlink_to("nowhere.png")
+    Path("in/self").symlink_to("self")
+    Path("in/b/up").symlink_to("..")
+    assert {*planned("in", "out")} == {"in/a.png", "in/b/c.png", "in/gone.png", "in/self.png"}
+    assert {*planned("in/*.png", "out")} == {"in/a.png", "in/gone.png", "in/self.png"}
+    assert {*planned("in/self.png", "out")} == {"in/self.png"}
+
+
+def test_kinds_that_are_not_read_are_counted(make_image: MakeImage) -> None:
+    make(make_image, "in/a.png")
+    for name in ("b.heic", "c.HEIC", "d.psd", "e.txt", ".f.psd"):
+        Path("in", name).touch()
+    assert plan("in", Path("out")).passed_over == {".heic": 2, ".psd": 1}
+
+
+def test_overwriting_is_only_of_ones_own_input(make_image: MakeImage) -> None:
+    make(make_image, "out/in/a.png", "out/in/in/a.png", "one/a.png")
+    with pytest.raises(DataError, match="overwrite"):
+        plan("out/in", Path("out"), overwrite=True)
+    [job] = plan("one/a.png", Path("one/a.png"), overwrite=True).jobs
+    assert job.in_place

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from PIL import Image as Header
 
@@ -85,6 +85,18 @@ class Report:
         }
 
 
+class FolderOptions(TypedDict, total=False):
+    """Keywords of `translate_folder`, which says what they mean."""
+
+    image_format: str | None
+    quality: int
+    skip_existing: bool
+    overwrite: bool
+    compare: bool
+    gallery: bool
+    progress: Progress | None
+
+
 def translate_folder(
     translator: Translator,
     source: Path | str,
@@ -132,7 +144,7 @@ def translate_folder(
     results = Results(
         folder=planned.folder,
         manifest=Manifest(planned.folder, processes.rank) if kept else None,
-        settings=json.dumps([_identity(translator), quality]),
+        settings=json.dumps([translator.identity, quality]),
         quality=quality,
         compare=planned.apart("compare") if compare else None,
         gallery=planned.apart("gallery") if gallery else None,
@@ -141,6 +153,7 @@ def translate_folder(
     if skip_existing:
         before = processes.from_first(results.made_before(planned) if processes.first else {})
     todo = [job for job in planned.jobs if job not in before]
+    translator.expect(-(-len(todo) // processes.count))
 
     work = _Work(translator, results, progress)
     stopped = None
@@ -283,11 +296,6 @@ def _regular(path: Path) -> FileState:
     if not stat.S_ISREG(path.stat().st_mode):
         raise ImageError(f"{path}: not a regular file")
     return file_state(path)
-
-
-def _identity(translator: Translator) -> str:
-    """The model and what of its settings changes pixels."""
-    return f"{translator.spec.model_dump_json()} {translator._factor}"
 
 
 def _how_to_go_on(reason: str, done: int, files: int) -> str:

@@ -15,8 +15,7 @@ from img2img.devices import (
     synchronize,
 )
 from img2img.errors import ConfigError
-from img2img.inference.backends import BACKENDS, Backend, backend_class
-from img2img.inference.backends.compiled import Compiled
+from img2img.inference.backends import Backend, backend_class
 from img2img.inference.backends.eager import Eager
 from img2img.networks import Generator
 
@@ -29,8 +28,9 @@ MEAN_BOUND, TAIL_BOUND = 1.5, 6.0
 PROVED_IMAGES, PROVED_SIZE = 4, 128
 # Batches after which times are those of the work itself.
 _WARMING_UP = 3
-# Seconds of work ahead from which compiling pays: it takes up to a minute of them itself.
-COMPILING_PAYS = 300.0
+# Seconds of work ahead from which a backend pays that takes seconds, or a minute, to prepare; the
+# best first.
+PREPARING_PAYS = {"openvino": 45.0, "compile": 300.0}
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,8 @@ class Runner:
     Args:
         generator: set up for inference, in float32.
         precision: `auto`: the fastest that the device has units for.
-        backend: `auto`: OpenVINO where it is installed and there is no GPU, else eager; long jobs
-            are compiled where there is a compiler.
+        backend: `auto`: eager, which starts at once; in long jobs OpenVINO, if it is installed and
+            there is no GPU, or what torch.compile makes, if there is a compiler.
         say: told, in a sentence, what a person might want to know.
 
     Raises:
@@ -90,7 +90,7 @@ class Runner:
         self._say = say
         self._deep_in_float32 = precision == "auto"
         self.backend = self._chosen(backend)
-        self._may_compile = backend == "auto" and self.backend == "eager"
+        self._may_change = backend == "auto"
         self._exact: Eager | None = None
         self._fast = self._made(self.backend, self.precision)
         unproved = "auto" in {precision, backend} and self._fast is not self._exact
@@ -120,16 +120,15 @@ class Runner:
             self._prove(x)
         start = time.perf_counter()
         y = self._run(x)
-        if self._may_compile and self._images_ahead:
+        if self._may_change and self._images_ahead:
             synchronize(self.device)
-            self._consider_compiling(x, y, time.perf_counter() - start)
+            self._consider_another(x, y, time.perf_counter() - start)
         return y
 
     def _chosen(self, name: str) -> str:
         """`auto` decided, anything else checked for being there."""
         if name == "auto":
-            openvino = self.device.type == "cpu" and "openvino" in BACKENDS.names()
-            return "openvino" if openvino and not backend_class("openvino").missing() else "eager"
+            return "eager"
         missing = backend_class(name).missing()
         if missing and name == "compile":
             self._say(f"not compiled: {missing}")
@@ -149,7 +148,7 @@ class Runner:
         except Exception as error:
             if self.backend != "compile" or is_out_of_memory(error):
                 raise
-            self._say(_no_compiling(error))
+            self._say(_going_on_without("compile", error))
         self.backend, self._fast = "eager", self._made("eager", self.precision)
         return self._fast.run(x)
 
@@ -166,44 +165,60 @@ class Runner:
                 f"{self.backend} in {self.precision} differs from float32 by {difference}:"
                 " going on in float32"
             )
-            self._to_prove, self._may_compile = 0, False
+            self._to_prove, self._may_change = 0, False
             self.backend, self.precision, self._fast = "eager", "fp32", self.exact
 
-    def _consider_compiling(self, x: Tensor, y: Tensor, seconds: float) -> None:
-        """Compile where the images ahead are worth it, and keep that if it is right and faster."""
+    def _consider_another(self, x: Tensor, y: Tensor, seconds: float) -> None:
+        """Change to a faster backend where the images ahead are worth preparing it.
+
+        Args:
+            y: what the present one has made of `x`, and how long it took.
+        """
         self._images_ahead = max(0, self._images_ahead - len(x))
         self._batches += 1
         if self._batches <= _WARMING_UP:
             return
-        self._may_compile = False
+        self._may_change = False
         ahead = self._images_ahead * seconds / len(x)
-        if ahead < COMPILING_PAYS:
+        name = self._worth_preparing(ahead)
+        if name is None:
             return
-        if missing := Compiled.missing():
-            self._say(f"a job as long as this would gain by compiling; {missing}")
-            return
-        self._say(f"compiling for the {ahead / 60:.0f} minutes ahead (--backend eager does not)")
+        self._say(f"preparing {name} for the {ahead / 60:.0f} minutes ahead (--backend eager: not)")
         try:
-            compiled = Compiled(self._generator, self.device, self.precision)
-            right = Difference.between(compiled.run(x), y).small
-        except Exception as error:  # whatever the machine's compiler finds wrong
-            self._say(_no_compiling(error))
+            other = self._made(name, self.precision)
+            right = Difference.between(other.run(x), y).small
+            start = time.perf_counter()
+            other.run(x)
+        except Exception as error:  # whatever the machine's compiler or the runtime finds wrong
+            self._say(_going_on_without(name, error))
             return
-        start = time.perf_counter()
-        compiled.run(x)
         synchronize(self.device)
         gain = seconds / (time.perf_counter() - start)
         if right and gain > 1:
-            self._say(f"compiled: {gain:.2f} times as fast")
-            self.backend, self._fast = "compile", compiled
+            self._say(f"{name} is {gain:.2f} times as fast")
+            self.backend, self._fast = name, other
         else:
             why = f"{gain:.2f} times as fast" if right else "not right"
-            self._say(f"compiled it is {why}: going on without")
+            self._say(f"{name} is {why}: going on without")
+
+    def _worth_preparing(self, ahead: float) -> str | None:
+        """The backend that will pay in so many seconds of work, if it is here."""
+        for name, pays in PREPARING_PAYS.items():
+            if ahead < pays:
+                continue
+            if name == "openvino" and self.device.type != "cpu":
+                continue
+            missing = backend_class(name).missing()
+            if missing is None:
+                return name
+            if name == "compile":
+                self._say(f"a job as long as this would gain by compiling; {missing}")
+        return None
 
 
-def _no_compiling(error: Exception) -> str:
+def _going_on_without(backend: str, error: Exception) -> str:
     reason = str(error).strip().partition("\n")[0]
-    return f"compiling failed, going on without: {reason}"
+    return f"{backend} failed, going on without: {reason}"
 
 
 def _centre(x: Tensor, generator: Generator) -> Tensor:

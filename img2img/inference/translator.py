@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, Literal, Self, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypedDict, TypeVar, Unpack
 
 from img2img.checkpoint import ModelSpec, build_generator, load_model
 from img2img.devices import PrecisionName, resolve_device
@@ -19,6 +19,9 @@ from img2img.inference.runner import Runner
 from img2img.inference.sizing import Scale, Size, Sizing, pad_to_fit
 from img2img.inference.transfer import Transfer
 from img2img.networks import Generator
+
+if TYPE_CHECKING:
+    from img2img.inference.folder import FolderOptions, Report
 
 K = TypeVar("K")
 
@@ -196,6 +199,17 @@ class Translator:
         """
         prepared = ahead(self._prepared, items, workers=1, bound=2)
         yield from ahead(self._restored, self._engine.each(prepared), workers=1, bound=2)
+
+    def translate_folder(
+        self, source: Path | str, output: Path | str, **options: "Unpack[FolderOptions]"
+    ) -> "Report":
+        """Translate a file, a folder or a glob, as `img2img.inference.folder` has it.
+
+        One that fails is in the report, and does not stop the others.
+        """
+        from img2img.inference.folder import translate_folder
+
+        return translate_folder(self, source, output, **options)
 
     def bench(self, picture: Picture, batch: int) -> Iterator[Measurement]:
         """Measure what every backend gives on this machine.

@@ -154,16 +154,15 @@ def test_what_cannot_be_compiled_is_eager_with_a_word(
     assert torch.equal(runner.run(x()), x())
     assert runner.backend == "eager"
     assert len(said) == 1
-    assert (missing or "compiling failed, going on without: no such header") in said[0]
+    assert (missing or "compile failed, going on without: no such header") in said[0]
 
 
 class TestLongJobs:
-    """Compiling pays only there."""
+    """Only they are worth preparing a backend for."""
 
     @pytest.fixture(autouse=True)
     def _no_waiting(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(module, "COMPILING_PAYS", 1e-9)
-        monkeypatch.setattr(Runner, "_chosen", lambda _, __: "eager")  # whatever is installed
+        monkeypatch.setattr(module, "PREPARING_PAYS", {"compile": 1e-9})
 
     def run(self, *, ahead: int, generator: Generator | None = None) -> tuple[Runner, list[str]]:
         said: list[str] = []
@@ -193,7 +192,7 @@ class TestLongJobs:
         monkeypatch.setattr(Compiled, "run", fail)
         runner, said = self.run(ahead=1000)
         assert runner.backend == "eager"
-        assert said[-1] == "compiling failed, going on without: no such header"
+        assert said[-1] == "compile failed, going on without: no such header"
 
     def test_what_is_compiled_wrong_is_not_used(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Compiled, "missing", classmethod(lambda _: None))

@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from img2img.networks import Generator
+from img2img.networks.narrow import widen_narrow_maps
 from img2img.networks.norms import NormLayer, RunningStatistics
 
 Convolution = nn.Conv2d | nn.ConvTranspose2d
@@ -33,6 +34,8 @@ def inference_copy(generator: Generator, device: torch.device, dtype: torch.dtyp
         for layer in folded.modules():
             if isinstance(layer, NormLayer):
                 layer.to(torch.promote_types(dtype, torch.float32))
+        if dtype == torch.bfloat16:
+            widen_narrow_maps(folded)
     if device.type != "mps":
         folded.to(memory_format=torch.channels_last)
     return folded

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from img2img.devices import DTYPES, PrecisionName
 from img2img.networks import Discriminator, DiscriminatorOutput, Generator
+from img2img.networks.narrow import widen_narrow_maps
 from img2img.networks.products import use_products
 from img2img.training.method import Method, Phase
 
@@ -131,6 +132,7 @@ def _working_copy(method: Method, dtype: torch.dtype) -> Method:
             module.register_forward_pre_hook(partial(_cast_inputs, dtype))
             module.register_forward_hook(_cast_output)
     use_products(working)
+    widen_narrow_maps(working)
     return working
 
 

@@ -202,7 +202,8 @@ def test_few_pictures_are_in_memory_at_once(
     monkeypatch.setattr(module, "read_picture", reading)
     monkeypatch.setattr(results, "write_picture", writing)
     monkeypatch.setattr(module, "THREADS", 2)
-    for pixels, bound in ((2**26, 10), (64, 4)):
+    # A batch of eight and what waits for the next; four being read, and four being written.
+    for pixels, bound in ((2**26, 26), (64, 20)):
         inside.clear()
         most: list[int] = []
         monkeypatch.setattr(module, "PIXELS_AHEAD", pixels)
@@ -372,12 +373,13 @@ def test_what_cannot_be_translated_or_written_is_named(
         make_image(f"in/{name}", (6, 6) if name == "b.png" else (8, 8))
     Path("out/e.png").mkdir(parents=True)  # a folder where a result should be
     Path("out/c").write_text("a file where a folder should be")
-    one = translator.translate
+    translate = translator.translate_each
 
     def each(items: Iterable[tuple[Any, Picture]]) -> Iterator[tuple[Any, Any]]:
-        for key, picture in items:
-            small = picture.size == (6, 6)
-            yield key, ImageError("not enough memory") if small else one(picture)
+        for key, result in translate(items):
+            assert isinstance(result, Picture)
+            small = result.size == (6, 6)
+            yield key, ImageError("not enough memory") if small else result
 
     monkeypatch.setattr(translator, "translate_each", each)
     report = run()

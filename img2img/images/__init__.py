@@ -1,0 +1,43 @@
+"""Image files and what is in them: reading, writing, listing, and pixels <-> tensors.
+
+Everything that knows about file formats, bit depths, orientation, transparency or colour profiles
+is here; the rest of the program sees RGB pixels, or tensors in [-1, 1].
+"""
+
+from img2img.images.conversions import ImageLike, as_picture, like
+from img2img.images.listing import (
+    IMAGE_SUFFIXES,
+    UNREADABLE_SUFFIXES,
+    count_unreadable,
+    list_images,
+    natural_key,
+)
+from img2img.images.picture import Animation, Frames, Picture, Pixels, eight_bit
+from img2img.images.reading import MAX_PIXELS, read_image, read_picture
+from img2img.images.tensors import resized, to_pixels, to_tensor
+from img2img.images.writing import WRITABLE_SUFFIXES, write_image, write_picture
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "MAX_PIXELS",
+    "UNREADABLE_SUFFIXES",
+    "WRITABLE_SUFFIXES",
+    "Animation",
+    "Frames",
+    "ImageLike",
+    "Picture",
+    "Pixels",
+    "as_picture",
+    "count_unreadable",
+    "eight_bit",
+    "like",
+    "list_images",
+    "natural_key",
+    "read_image",
+    "read_picture",
+    "resized",
+    "to_pixels",
+    "to_tensor",
+    "write_image",
+    "write_picture",
+]

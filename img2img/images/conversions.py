@@ -1,0 +1,63 @@
+"""Images of other libraries as pictures, and back."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from img2img.errors import ImageError
+from img2img.images.picture import Picture
+from img2img.images.pillow import from_pillow, to_pillow
+
+# An image as Python programs hold it; `as_picture` says which.
+ImageLike = Picture | Image.Image | npt.NDArray[Any]
+
+
+def as_picture(image: ImageLike) -> Picture:
+    """A picture of any image.
+
+    Args:
+        image: a `Picture`; a Pillow image of any mode but floating-point ones, which is turned
+            upright if its EXIF block says so; or an array, uint8 or uint16, of shape (height,
+            width) or (height, width, 1) for grey, (height, width, 3) for RGB, (height, width, 4)
+            for RGB and alpha.
+
+    Raises:
+        ImageError: it is none of these, or empty.
+    """
+    if isinstance(image, Picture):
+        return image
+    if isinstance(image, Image.Image):
+        return from_pillow(image)
+    if not isinstance(image, np.ndarray) or image.dtype not in (np.uint8, np.uint16):
+        dtype = f" of {image.dtype}" if isinstance(image, np.ndarray) else ""
+        raise ImageError(
+            f"{type(image).__name__}{dtype}: give a Picture, a Pillow image, or an array of uint8"
+            " or uint16"
+        )
+    array = image[..., None] if image.ndim == 2 else image
+    if array.ndim != 3 or array.shape[2] not in {1, 3, 4} or array.size == 0:
+        raise ImageError(
+            f"array of shape {image.shape}: give (height, width) or (height, width, 1) for grey,"
+            " (height, width, 3) for RGB, (height, width, 4) for RGB and alpha"
+        )
+    if array.shape[2] == 1:
+        return Picture(np.repeat(array, 3, axis=2))
+    return Picture(array[..., :3], array[..., 3] if array.shape[2] == 4 else None)
+
+
+def like(picture: Picture, given: ImageLike) -> ImageLike:
+    """A picture as the kind of image that was given: what `as_picture` does, undone.
+
+    Colour stays: of grey comes RGB. Arrays have their alpha as a fourth channel, and keep their
+    16 bits; a Pillow image is 8-bit RGB or RGBA, for Pillow has no colour of 16 bits, and holds the
+    metadata in its `info`.
+    """
+    if isinstance(given, Picture):
+        return picture
+    if isinstance(given, Image.Image):
+        return to_pillow(picture)
+    if picture.alpha is None:
+        return picture.pixels
+    return np.dstack([picture.pixels, picture.alpha])

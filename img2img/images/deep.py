@@ -1,0 +1,109 @@
+"""Files of 16 bits a sample. Pillow has no such colour; OpenCV reads them."""
+
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, PpmImagePlugin, TiffImagePlugin
+from PIL.ExifTags import Base as Tag
+
+from img2img.errors import ImageError
+from img2img.images.picture import Pixels, bands
+
+_EXTRA_SAMPLES = 338
+_UNSPECIFIED, _MULTIPLIED = 0, 1
+
+
+def is_deep(image: Image.Image, header: bytes) -> bool:
+    """Whether it has 16 bits a sample, and is not of the grey ones that Pillow reads right.
+
+    Args:
+        image: opened, and not loaded.
+        header: the first bytes of the file.
+
+    Raises:
+        ImageError: depths other than 1 to 8 and 16, and kinds of 16 bits that cannot be decoded.
+    """
+    if image.format == "PNG":
+        return header[24] == 16  # the bit depth in the IHDR chunk
+    if isinstance(image, PpmImagePlugin.PpmImageFile) and image.mode == "RGB":
+        *_, arguments = image.tile[0]
+        top: Any = arguments[-1] if isinstance(arguments, tuple) else 255  # the brightest value
+        if 255 < top < 65535:
+            raise ImageError(f"samples from 0 to {top} are not supported: convert to 16 bits")
+        return bool(top == 65535)
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return _is_deep_tiff(image)
+    return False
+
+
+def decode_deep(
+    data: npt.NDArray[np.uint8], image: Image.Image, page: int = 0
+) -> tuple[Pixels, Pixels | None]:
+    """Pixels and alpha of a page, as uint16, turned upright where it is of a TIFF.
+
+    Args:
+        data: the file.
+        image: what Pillow knows of that page.
+
+    Raises:
+        ImageError: OpenCV cannot decode it.
+    """
+    if image.format == "TIFF":
+        _, found = cv2.imdecodemulti(data, cv2.IMREAD_UNCHANGED, None, (page, page + 1))
+        array = found[0] if found else None
+    else:
+        array = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    if array is None or array.dtype != np.uint16:
+        raise ImageError("this kind of 16-bit file cannot be decoded")
+    channels = 1 if array.ndim == 2 else array.shape[2]
+    if channels == 1:
+        return _grey(array.reshape(array.shape[:2]), image)
+    if channels not in {3, 4}:
+        raise ImageError(f"a 16-bit file of {channels} channels is not supported")
+    for rows in bands(*array.shape[:2]):  # of BGR; in place, where a copy would double the memory
+        array[rows, :, :3] = array[rows, :, 2::-1].copy()
+    if channels == 3:
+        return array, None
+    opacity = _tag(image, _EXTRA_SAMPLES) != _UNSPECIFIED
+    pixels = np.ascontiguousarray(array[..., :3])
+    return pixels, np.ascontiguousarray(array[..., 3]) if opacity else None
+
+
+def _grey(grey: Pixels, image: Image.Image) -> tuple[Pixels, Pixels | None]:
+    hidden = image.info.get("transparency")  # a value that stands for "nothing here"
+    alpha = None
+    if isinstance(hidden, int):
+        alpha = np.where(grey == hidden, 0, 65535).astype(np.uint16)
+    if _tag(image, Tag.PhotometricInterpretation) == 0:  # white is zero
+        np.subtract(65535, grey, out=grey)
+    return np.repeat(grey[..., None], 3, axis=2), alpha
+
+
+def _is_deep_tiff(image: TiffImagePlugin.TiffImageFile) -> bool:
+    tags = image.tag_v2
+    bits = max(tags.get(Tag.BitsPerSample, (1,)))
+    if bits <= 8:
+        return False
+    kind = max(tags.get(Tag.SampleFormat, (1,)))
+    grey_or_rgb = _tag(image, Tag.PhotometricInterpretation) in {0, 1, 2}
+    if bits != 16 or kind != 1 or not grey_or_rgb:
+        what = {2: " signed", 3: " floating-point"}.get(kind, "")
+        raise ImageError(
+            f"{bits}-bit{what} samples of mode {image.mode} are not supported:"
+            " convert the file to 8-bit, or to 16-bit grey or RGB"
+        )
+    if tags.get(Tag.SamplesPerPixel, 1) > 1 and tags.get(Tag.PlanarConfiguration, 1) == 2:
+        raise ImageError("16-bit samples plane after plane are not supported: interleave them")
+    if _tag(image, _EXTRA_SAMPLES) == _MULTIPLIED:
+        raise ImageError("16-bit colours multiplied by their opacity are not supported")
+    return True
+
+
+def _tag(image: Image.Image, tag: int) -> int | None:
+    """A tag of a TIFF, the first of its values; None for other files, and where it is not."""
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return None
+    value = image.tag_v2.get(tag)
+    return value[0] if isinstance(value, tuple) else value

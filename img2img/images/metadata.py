@@ -1,0 +1,104 @@
+"""What a file says about its pixels: orientation, colour profile, EXIF, XMP, resolution, text."""
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from PIL.ExifTags import IFD
+from PIL.ExifTags import Base as Tag
+
+from img2img.images.picture import Pixels
+
+# Of a TIFF, whose tags are its EXIF block: those that tell of the picture, not of how it is stored.
+# The last line is GeoTIFF's.
+DESCRIPTIVE = frozenset(
+    {Tag.ImageDescription, Tag.Make, Tag.Model, Tag.Software, Tag.DateTime, Tag.Artist}
+    | {Tag.Copyright, IFD.Exif, IFD.GPSInfo}
+    | {33550, 33922, 34264, 34735, 34736, 34737}
+)
+
+
+def metadata(image: Image.Image) -> dict[str, Any]:
+    """The fields of a `Picture` that are not pixels. What is damaged is left out."""
+    icc, xmp, dpi = (image.info.get(key) for key in ("icc_profile", "xmp", "dpi"))
+    turned = orientation(image) != 1
+    if turned and xmp:
+        xmp = re.sub(rb"(tiff:Orientation(?:=[\"']|>))[2-8]", rb"\g<1>1", xmp)
+    return {
+        "icc": icc if colour_space(icc) == b"RGB " else None,
+        "exif": _exif(image, turned),
+        "xmp": xmp or None,
+        "dpi": _dpi(dpi),
+        "text": _text(image),
+    }
+
+
+def orientation(image: Image.Image) -> int:
+    """How the pixels lie, 1 (upright) to 8, as EXIF numbers it."""
+    if image.format == "TIFF":  # both decoders turn a TIFF upright themselves
+        return 1
+    try:
+        return int(image.getexif().get(Tag.Orientation, 1))
+    except Exception:  # a damaged block says nothing about the pixels
+        return 1
+
+
+def colour_space(icc: bytes | None) -> bytes:
+    """Four letters in a profile's header, such as `RGB ` or `GRAY`."""
+    return b"" if icc is None else icc[16:20]
+
+
+def upright(array: Pixels, orientation: int) -> Pixels:
+    """Pixels turned from how they lie in the file to how they are seen."""
+    turn = _TURNS.get(orientation)
+    return array if turn is None else np.ascontiguousarray(turn(array))
+
+
+# Orientation -> what makes the picture upright.
+_TURNS: dict[int, Callable[[Pixels], Pixels]] = {
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
+    8: np.rot90,
+}
+
+
+def _exif(image: Image.Image, turned: bool) -> bytes | None:
+    """The EXIF block, saying "upright". Of a TIFF it is made from the tags."""
+    block: bytes | None = image.info.get("exif")
+    try:
+        if image.format == "TIFF":
+            tags = image.getexif()
+            kept = Image.Exif()
+            for tag in DESCRIPTIVE & set(tags):
+                kept[tag] = tags.get_ifd(tag) if tag in {IFD.Exif, IFD.GPSInfo} else tags[tag]
+            return kept.tobytes() if kept else None
+        if turned and block is not None:
+            exif = image.getexif()
+            exif[Tag.Orientation] = 1
+            block = exif.tobytes()
+    except Exception:
+        return None
+    return block
+
+
+def _dpi(dpi: Any) -> tuple[float, float] | None:
+    try:
+        across, down = map(float, dpi)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    plain = all(math.isfinite(value) and 0 < value < 2**16 for value in (across, down))
+    return (across, down) if plain else None
+
+
+def _text(image: Image.Image) -> dict[str, str]:
+    """Without the chunks that hold XMP and, as ImageMagick writes it, EXIF."""
+    chunks: dict[str, str] = getattr(image, "text", {}) if image.format == "PNG" else {}
+    other = ("XML:com.adobe.xmp", "Raw profile type")
+    return {key: str(value) for key, value in chunks.items() if not key.startswith(other)}

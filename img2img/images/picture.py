@@ -1,0 +1,118 @@
+"""What the program knows of an image: a picture, pictures that belong together, an animation."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from img2img.errors import ImageError
+
+# uint8 or uint16; numpy's type parameters cannot say "one of these two" usefully.
+Pixels = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """What an image file holds, upright.
+
+    Attributes:
+        pixels: uint8 or uint16, (height, width, 3), RGB.
+        alpha: opacity, of the same dtype, (height, width); None where the file has none.
+        icc: the file's RGB colour profile, untouched.
+        exif: the file's EXIF block, its orientation reset to upright.
+        xmp: the file's XMP packet, its orientation likewise.
+        dpi: pixels an inch, across and down.
+        text: the text chunks of a PNG by keyword.
+    """
+
+    pixels: Pixels
+    alpha: Pixels | None = None
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    dpi: tuple[float, float] | None = None
+    text: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        height, width = self.pixels.shape[:2]
+        return height, width
+
+    def composited(self) -> Pixels:
+        """The pixels as seen on white: colour that transparency hides becomes white.
+
+        This is what networks are given. The alpha channel itself stays in the picture, so that it
+        can be written back beside the translated pixels.
+        """
+        if self.alpha is None:
+            return self.pixels
+        top = np.iinfo(self.pixels.dtype).max
+        seen = np.empty_like(self.pixels)
+        for rows in bands(*self.size):
+            # At most 65535 * 65535 + 32767, which uint32 still holds.
+            alpha = self.alpha[rows].astype(np.uint32)[..., None]
+            mixed = self.pixels[rows] * alpha + (top - alpha) * np.uint32(top)
+            seen[rows] = (mixed + top // 2) // top
+        return seen
+
+    def columns(self, start: int, stop: int) -> "Picture":
+        """The part of the picture between two columns."""
+        alpha = None if self.alpha is None else self.alpha[:, start:stop]
+        return replace(self, pixels=self.pixels[:, start:stop], alpha=alpha)
+
+
+@dataclass(frozen=True, eq=False)
+class Frames:
+    """Several pictures in one file, in order: the pages of a TIFF, each of its own size and depth.
+
+    What is done to each picture is done by `replace(image, frames=...)`, which keeps the rest of an
+    `Animation` too.
+    """
+
+    frames: tuple[Picture, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Animation(Frames):
+    """Pictures of one size that are shown one after the other, each whole.
+
+    Attributes:
+        durations: how long each frame is shown, in milliseconds.
+        loop: how often the animation is played; 0 is for ever.
+
+    Raises:
+        ImageError: no frames, frames that differ in size, or not one duration a frame.
+    """
+
+    durations: tuple[int, ...]
+    loop: int = 0
+
+    def __post_init__(self) -> None:
+        if len({frame.size for frame in self.frames}) != 1:
+            raise ImageError("the frames of an animation are of one size, and at least one")
+        if len(self.durations) != len(self.frames):
+            raise ImageError(f"{len(self.frames)} frames, but {len(self.durations)} durations")
+
+
+def bands(height: int, width: int) -> Iterator[slice]:
+    """The rows of a picture in bands of about a megapixel, so that what is made of one is small."""
+    step = max(1, 2**20 // width)
+    return (slice(top, min(top + step, height)) for top in range(0, height, step))
+
+
+def eight_bit(pixels: Pixels) -> npt.NDArray[np.uint8]:
+    """Pixels as uint8, rounded to the nearest."""
+    if pixels.dtype == np.uint8:
+        return pixels
+    rounded = np.empty(pixels.shape, np.uint8)
+    for rows in bands(*pixels.shape[:2]):
+        rounded[rows] = (pixels[rows].astype(np.uint32) + 128) // 257
+    return rounded
+
+
+def sixteen_bit(pixels: Pixels) -> npt.NDArray[np.uint16]:
+    """Pixels as uint16 over its whole range."""
+    return pixels if pixels.dtype == np.uint16 else pixels.astype(np.uint16) * 257

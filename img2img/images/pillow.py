@@ -1,0 +1,74 @@
+"""Pillow's images as pictures, and back."""
+
+import io
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image, ImageCms
+
+from img2img.errors import ImageError
+from img2img.images.metadata import colour_space, metadata, orientation, upright
+from img2img.images.picture import Picture, Pixels, bands, eight_bit
+
+
+def from_pillow(image: Image.Image) -> Picture:
+    """An image of any of Pillow's modes, upright, with its metadata.
+
+    16 bits are kept where Pillow has them, which is in grey images alone.
+
+    Raises:
+        ImageError: samples of 32 bits that do not fit into 16, or floating-point ones.
+    """
+    image.load()  # before its metadata are asked for: PNG may have text behind the pixels
+    pixels, alpha = _pixels(image)
+    turn = orientation(image)
+    return Picture(
+        upright(pixels, turn), None if alpha is None else upright(alpha, turn), **metadata(image)
+    )
+
+
+def to_pillow(picture: Picture) -> Image.Image:
+    """A picture as 8-bit RGB or RGBA: Pillow has no colour of 16 bits. Metadata are in `info`."""
+    image = Image.fromarray(eight_bit(picture.pixels))
+    if picture.alpha is not None:
+        image.putalpha(Image.fromarray(eight_bit(picture.alpha)))
+    known = {"icc_profile": picture.icc, "exif": picture.exif, "xmp": picture.xmp}
+    image.info = {key: value for key, value in {**known, "dpi": picture.dpi}.items() if value}
+    return image
+
+
+def _pixels(image: Image.Image) -> tuple[Pixels, Pixels | None]:
+    if image.mode == "F":
+        raise ImageError("floating-point samples are not supported: convert to 8 or 16 bits")
+    if image.mode.startswith("I"):
+        grey = np.asarray(image)
+        if grey.min() < 0 or grey.max() > 65535:
+            raise ImageError("32-bit samples are not supported: convert to 8 or 16 bits")
+        return np.repeat(grey.astype(np.uint16)[..., None], 3, axis=2), None
+    # Band by band: Pillow converts, and hands its pixels over, in whole copies.
+    to_rgb = _conversion(image)
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    alpha = np.empty((image.height, image.width), np.uint8) if image.has_transparency_data else None
+    for rows in bands(*alpha.shape if alpha is not None else pixels.shape[:2]):
+        band = np.asarray(to_rgb(image.crop((0, rows.start, image.width, rows.stop))))
+        pixels[rows] = band[..., :3]
+        if alpha is not None:
+            alpha[rows] = band[..., 3]
+    return pixels, alpha
+
+
+def _conversion(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
+    """What makes RGB, or RGBA, of a part of the image; CMYK goes through its profile."""
+    icc = image.info.get("icc_profile")
+    if image.mode == "CMYK" and icc and colour_space(icc) == b"CMYK":
+        try:
+            profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
+            srgb = ImageCms.createProfile("sRGB")
+            transform = ImageCms.buildTransform(profile, srgb, "CMYK", "RGB")
+            return transform.apply
+        except ImageCms.PyCMSError:  # a broken profile; the ink values themselves are still there
+            pass
+    mode = "RGBA" if image.has_transparency_data else "RGB"
+    # La, RGBa: colours multiplied by their opacity
+    between = {"La": "LA"}.get(image.mode)
+    return lambda part: (part.convert(between) if between else part).convert(mode)

@@ -13,8 +13,12 @@ if TYPE_CHECKING:
     from img2img.config import RunConfig as RunConfig
     from img2img.config import load_config as load_config
     from img2img.errors import Img2ImgError as Img2ImgError
+    from img2img.images import Animation as Animation
+    from img2img.images import Frames as Frames
     from img2img.images import Picture as Picture
+    from img2img.images import read_image as read_image
     from img2img.images import read_picture as read_picture
+    from img2img.images import write_image as write_image
     from img2img.images import write_picture as write_picture
     from img2img.inference.folder import translate_folder as translate_folder
     from img2img.inference.translator import Translator as Translator
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Animation": "img2img.images",
+    "Frames": "img2img.images",
     "Img2ImgError": "img2img.errors",
     "ModelSpec": "img2img.checkpoint",
     "Picture": "img2img.images",
@@ -30,10 +36,12 @@ _HOMES = {
     "Translator": "img2img.inference.translator",
     "load_config": "img2img.config",
     "load_model": "img2img.checkpoint",
+    "read_image": "img2img.images",
     "read_picture": "img2img.images",
     "save_model": "img2img.checkpoint",
     "train": "img2img.training.run",
     "translate_folder": "img2img.inference.folder",
+    "write_image": "img2img.images",
     "write_picture": "img2img.images",
 }
 

@@ -24,6 +24,8 @@ DESCRIPTIVE = frozenset(
 def metadata(image: Image.Image) -> dict[str, Any]:
     """The fields of a `Picture` that are not pixels. What is damaged is left out."""
     icc, xmp, dpi = (image.info.get(key) for key in ("icc_profile", "xmp", "dpi"))
+    if image.format == "TIFF" and Tag.XResolution not in image.getexif():
+        dpi = None  # what Pillow says is made up
     turned = orientation(image) != 1
     if turned and xmp:
         xmp = re.sub(rb"(tiff:Orientation(?:=[\"']|>))[2-8]", rb"\g<1>1", xmp)

@@ -89,6 +89,8 @@ def _encode_webp(picture: Picture, quality: int) -> Parts:
 
 
 def _encode_webp_animation(animation: Animation, quality: int) -> Parts:
+    # Each frame is stored whole (kmax): of differences alone libwebp may mark the file as opaque,
+    # and what is transparent in all frames would be black.
     return _by_pillow(
         animation.frames,
         "WEBP",
@@ -96,6 +98,8 @@ def _encode_webp_animation(animation: Animation, quality: int) -> Parts:
         lossless=quality == 100,
         duration=[*animation.durations],
         loop=animation.loop,
+        kmin=0,
+        kmax=1,
     )
 
 

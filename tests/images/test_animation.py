@@ -35,7 +35,7 @@ def flat(colour: tuple[int, int, int], alpha: Pixels | None = None) -> Picture:
 
 def animation(loop: int = 0) -> Animation:
     alpha = np.full((16, 24), 255, np.uint8)
-    alpha[:8, :12] = 0
+    alpha[:, :12] = 0
     colours = [(250, 10, 20), (10, 240, 30), (20, 30, 230), (200, 200, 10)]
     return Animation(tuple(flat(colour, alpha) for colour in colours), DURATIONS, loop)
 

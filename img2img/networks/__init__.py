@@ -6,6 +6,7 @@ from img2img.networks.base import (
     Discriminator,
     DiscriminatorOutput,
     Generator,
+    Stage,
 )
 from img2img.registry import import_submodules
 
@@ -17,4 +18,5 @@ __all__ = [
     "Discriminator",
     "DiscriminatorOutput",
     "Generator",
+    "Stage",
 ]

@@ -1,13 +1,15 @@
 """Pieces that several networks are made of."""
 
 from collections.abc import Iterable
+from fractions import Fraction
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from img2img.networks.norms import freeze_idle_biases
+from img2img.networks.base import Stage
+from img2img.networks.norms import NormLayer, freeze_idle_biases
 
 PaddingName = Literal["reflect", "replicate", "zero"]
 InitName = Literal["normal", "kaiming"]
@@ -66,6 +68,21 @@ def at_least_float32(x: Tensor) -> Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
+def stage(
+    layers: nn.Sequential, *, halo: int, scale: Fraction = Fraction(1), shortcut: int = 0
+) -> Stage:
+    """Layers that run one after the other, of which the last convolution ends the stage's `op`."""
+    end = 1 + max(index for index, layer in enumerate(layers) if _convolutions(layer))
+    norm = layers[end] if end < len(layers) else None
+    if isinstance(norm, NormLayer):
+        return Stage(layers[:end], halo, scale, norm, layers[end + 1 :], shortcut)
+    return Stage(layers[:end], halo, scale, None, layers[end:], shortcut)
+
+
+def _convolutions(network: nn.Module) -> list[nn.Conv2d | nn.ConvTranspose2d]:
+    return [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
+
+
 def upsampling(
     kind: UpsampleName,
     in_channels: int,
@@ -110,7 +127,7 @@ def initialize(network: nn.Module, init: InitName) -> None:
     freeze_idle_biases(network)
     if any(weight.is_meta for weight in network.parameters()):
         return  # drawing them would draw nothing, and takes torch a second to prepare
-    convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
+    convolutions = _convolutions(network)
     for convolution in convolutions:
         if init == "normal" or convolution is convolutions[-1]:
             nn.init.normal_(convolution.weight, 0.0, 0.02)

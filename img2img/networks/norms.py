@@ -114,6 +114,29 @@ class RunningStatistics:
         )
 
 
+class GivenStatistics:
+    """Mean and (biased) variance, [C] each, that were found elsewhere; in float32 at least."""
+
+    def __init__(self, mean: Tensor, variance: Tensor) -> None:
+        self.mean, self.variance = mean, variance
+
+    def normalize(self, x: Tensor, layer: NormLayer) -> Tensor:
+        # torch wants the scale and shift of a layer that is in bfloat16 in the statistics' type.
+        weight, bias = (
+            None if own is None else own.to(self.mean.dtype) for own in (layer.weight, layer.bias)
+        )
+        return F.batch_norm(x, self.mean, self.variance, weight, bias, eps=layer.eps)
+
+
+def measures_its_input(layer: NormLayer) -> bool:
+    """Whether mean and variance are those of the map itself, so that parts of it go astray."""
+    if layer.running_mean is None:
+        return True
+    if layer.source is None:
+        return layer.training
+    return not isinstance(layer.source, RunningStatistics)
+
+
 def use_statistics(network: nn.Module, source: StatisticsSource | None) -> None:
     """Give every normalisation layer of `network` this source; None: as it was trained."""
     for layer in network.modules():

@@ -5,12 +5,13 @@ with it key by key.
 """
 
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Annotated
 
 from pydantic import Field
 from torch import Tensor, nn
 
-from img2img.networks.base import GENERATORS, Generator
+from img2img.networks.base import GENERATORS, Generator, Stage
 from img2img.networks.blocks import (
     InitName,
     InParts,
@@ -19,6 +20,7 @@ from img2img.networks.blocks import (
     UpsampleName,
     initialize,
     padding,
+    stage,
     upsampling,
 )
 from img2img.networks.norms import NormName, needs_bias, norm_layer
@@ -44,6 +46,13 @@ class ResnetBlock(nn.Module):
         y: Tensor = x + self.conv_block(x)
         return y
 
+    def stages(self) -> list[Stage]:
+        """A stage for each convolution; the second one's adds what came into the first one's."""
+        # Padding, convolution and norm, twice; between them an activation and perhaps dropout.
+        length = (len(self.conv_block) - 1) // 2
+        first, second = self.conv_block[:-length], self.conv_block[-length:]
+        return [stage(first, halo=1), stage(second, halo=1, shortcut=2)]
+
 
 @GENERATORS.register("resnet_9blocks", n_blocks=9)
 @GENERATORS.register("resnet_6blocks", n_blocks=6)
@@ -63,7 +72,6 @@ class ResnetGenerator(InParts, Generator):
     size_multiple = 4
     # The blocks' reflection padding needs two pixels at a quarter of the size.
     min_size = 8
-    local = True
 
     def __init__(
         self,
@@ -102,7 +110,19 @@ class ResnetGenerator(InParts, Generator):
     def forward(self, x: Tensor) -> Tensor:
         return self.run(self._parts(), x)
 
-    def _parts(self) -> Iterator[nn.Module]:
+    def stages(self) -> list[Stage]:
+        first, *inner, last = self._parts()
+        halvings, doublings = inner[:2], inner[-2:]
+        blocks = [layer for layer in self.model if isinstance(layer, ResnetBlock)]
+        return [
+            stage(first, halo=3),
+            *(stage(part, halo=1, scale=Fraction(1, 2)) for part in halvings),
+            *(each for block in blocks for each in block.stages()),
+            *(stage(part, halo=1, scale=Fraction(2)) for part in doublings),
+            stage(last, halo=3),
+        ]
+
+    def _parts(self) -> Iterator[nn.Sequential]:
         """The layers up to each activation, and each block."""
         part: list[nn.Module] = []
         for layer in self.model:

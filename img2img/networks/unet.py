@@ -97,8 +97,6 @@ class UNetGenerator(Generator):
         init: how weights are drawn; `kaiming` where there is no norm.
     """
 
-    local = False
-
     def __init__(
         self,
         *,

@@ -129,7 +129,6 @@ class HandGenerator(Generator):
     """y = a x + b for every pixel."""
 
     size_multiple = min_size = 1
-    local = True
 
     def __init__(self, a: float, b: float) -> None:
         super().__init__()

@@ -12,7 +12,6 @@ class OneNumber(Generator):
     """A weight and a buffer to average."""
 
     size_multiple = min_size = 1
-    local = True
 
     def __init__(self, value: float) -> None:
         super().__init__()

@@ -121,7 +121,6 @@ class HandGenerator(Generator):
     """y = w a + b for every pixel."""
 
     size_multiple = min_size = 1
-    local = True
 
     def __init__(self, w: float, b: float) -> None:
         super().__init__()

@@ -1,0 +1,279 @@
+"""Pictures too large for memory, translated exactly: in strips, stage by stage.
+
+A strip is some rows of a map at full width. It is computed from the input rows that it depends on,
+so that each pixel comes out as it would of the whole map. Where a normalisation wants statistics,
+those of all strips are merged before any strip is normalised.
+
+Only maps of the smallest size are stored; larger ones are computed again from them, or from the
+picture, whenever they are needed. Of a ResNet that is an eighth more work.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+from math import ceil, floor
+from operator import mul
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from img2img.images import Pixels, to_pixels, to_tensor
+from img2img.networks import Generator, Stage
+from img2img.networks.blocks import at_least_float32
+from img2img.networks.norms import GivenStatistics, measures_its_input
+
+Progress = Callable[[int, int], None]
+
+# Pixels whose statistics are taken at once: torch sums them in float32 one after the other, which
+# over a million of them would lose two digits.
+_PIXELS_AT_ONCE = 4096
+
+
+def translate_in_strips(
+    generator: Generator, pixels: Pixels, *, rows: int, progress: Progress | None = None
+) -> Pixels:
+    """Translate a picture without holding maps of its size; the result is that of the whole.
+
+    Computed where the generator is and in its numbers, with float32 differing from the untiled
+    result by rounding only.
+
+    Args:
+        generator: set up for inference, with `stages`.
+        pixels: (height, width, 3), uint8 or uint16, of a size that the generator takes.
+        rows: height of a strip where maps are largest, at least 1; few cost time, many memory.
+        progress: called with (strips done, strips).
+
+    Returns:
+        Pixels of the same shape and dtype.
+    """
+    device = next(generator.parameters()).device
+    result = np.empty_like(pixels)
+
+    def read(start: int, stop: int) -> Tensor:
+        return to_tensor(pixels[start:stop]).unsqueeze(0).to(device)
+
+    def write(start: int, strip: Tensor) -> None:
+        result[start : start + strip.shape[2]] = to_pixels(strip[0], pixels.dtype)
+
+    run_in_strips(generator, read, write, height=len(pixels), rows=rows, progress=progress)
+    return result
+
+
+@torch.inference_mode()
+def run_in_strips(
+    generator: Generator,
+    read: Callable[[int, int], Tensor],
+    write: Callable[[int, Tensor], None],
+    *,
+    height: int,
+    rows: int,
+    progress: Progress | None = None,
+) -> None:
+    """The same for tensors of one image, taken and given in strips.
+
+    Args:
+        read: gives rows from start to stop of the input, [1, C, stop - start, W]; called several
+            times for each row.
+        write: takes a start and the output's rows from there, [1, C, rows, W]; called in order.
+    """
+    stages = generator.stages()
+    norms = [stage.norm for stage in stages if stage.norm is not None]
+    sources = [norm.source for norm in norms]
+    try:
+        _Walk(stages, read, height, rows, progress).run(write)
+    finally:
+        for norm, source in zip(norms, sources, strict=True):
+            norm.source = source
+
+
+class _Walk:
+    """One picture on its way through the stages. Index -1 stands for the picture itself."""
+
+    def __init__(
+        self,
+        stages: Sequence[Stage],
+        read: Callable[[int, int], Tensor],
+        height: int,
+        rows: int,
+        progress: Progress | None,
+    ) -> None:
+        self.stages, self.read, self.rows, self.progress = stages, read, rows, progress
+        self.scales = list(accumulate((stage.scale for stage in stages), mul))
+        self.heights = [int(height * scale) for scale in self.scales] + [height]
+        smallest = min(self.scales)
+        self.stored = [scale == smallest for scale in self.scales[:-1]] + [False]
+        self.measured = [
+            stage.norm is not None and measures_its_input(stage.norm) for stage in stages
+        ]
+        self.maps: dict[int, Tensor] = {}
+        """Whole outputs of stages, [1, C, H, W]."""
+        self.passes = [i for i in range(len(stages)) if self.stored[i] or self.measured[i]]
+        self.done = 0
+
+    def run(self, write: Callable[[int, Tensor], None]) -> None:
+        for index in self.passes:
+            if self.stored[index]:
+                self.store(index)
+            else:
+                self.measure(index)
+        last = len(self.stages) - 1
+        for start, stop in self.strips(last):
+            write(start, self.output(last, start, stop))
+            self.count()
+
+    def strips(self, index: int) -> list[tuple[int, int]]:
+        """Where the strips of a stage's output start and stop."""
+        first = index
+        while first > 0 and not self.stored[first - 1]:
+            first -= 1
+        # Computing it takes all maps from the last stored one on.
+        largest = max(self.scales[first : index + 1])
+        rows = max(1, floor(self.rows * self.scales[index] / largest))
+        height = self.heights[index]
+        return [(start, min(start + rows, height)) for start in range(0, height, rows)]
+
+    def count(self) -> None:
+        """Say that a strip is done."""
+        self.done += 1
+        if self.progress:
+            passes = [*self.passes, len(self.stages) - 1]
+            self.progress(self.done, sum(len(self.strips(index)) for index in passes))
+
+    def output(self, index: int, start: int, stop: int) -> Tensor:
+        """Some rows of a stage's output."""
+        if index < 0:
+            return self.read(start, stop)
+        if index in self.maps:
+            return self.maps[index][:, :, start:stop]
+        return self.finished(index, self.convolved(index, start, stop), start)
+
+    def convolved(self, index: int, start: int, stop: int) -> Tensor:
+        """Some rows of what a stage's `op` gives."""
+        stage = self.stages[index]
+        op, scale, halo = stage.op, stage.scale, stage.halo
+        # From a multiple of the stride on, or strides would fall on other pixels than in the whole.
+        first = max(0, floor((start / scale - halo) / scale.denominator) * scale.denominator)
+        last = min(self.heights[index - 1], ceil(stop / scale) + halo)
+        y: Tensor = op(_as_weights_of(op, self.output(index - 1, first, last)))
+        skipped = start - int(first * scale)
+        return y[:, :, skipped : skipped + stop - start]
+
+    def finished(self, index: int, y: Tensor, start: int) -> Tensor:
+        """The stage's output rows, of what its `op` gave for them."""
+        stage = self.stages[index]
+        y = stage.then(y if stage.norm is None else stage.norm(y))
+        if stage.shortcut:
+            y = y + self.output(index - stage.shortcut, start, start + y.shape[2])
+        return y
+
+    def measure(self, index: int) -> None:
+        """Have a stage normalise by the statistics of the whole map."""
+        moments = _Moments()
+        for start, stop in self.strips(index):
+            moments.add(self.convolved(index, start, stop))
+            self.count()
+        self.normalize_by(index, moments)
+
+    def normalize_by(self, index: int, moments: "_Moments") -> None:
+        norm = self.stages[index].norm
+        assert norm is not None
+        norm.source = moments.statistics()
+
+    def store(self, index: int) -> None:
+        """Compute a stage's whole output, over its input where that is not needed any more."""
+        moments = _Moments()
+        target: Tensor | None = None
+        waiting: deque[tuple[int, int, Tensor]] = deque()
+        strips = self.strips(index)
+        for start, stop in strips:
+            y = self.convolved(index, start, stop)
+            if self.measured[index]:
+                moments.add(y)
+            else:
+                y = self.finished(index, y, start)
+            if target is None:
+                target = self.place_for(index, y)
+            # Where it goes may be what the next strip's halo is read from.
+            waiting.append((start, stop, y))
+            free = stop - self.stages[index].halo if stop < self.heights[index] else stop
+            while waiting and waiting[0][1] <= free:
+                begin, end, ready = waiting.popleft()
+                target[:, :, begin:end] = ready
+            self.count()
+        assert target is not None
+        if self.measured[index]:
+            self.normalize_by(index, moments)
+            for start, stop in strips:
+                rows = target[:, :, start:stop]
+                rows.copy_(self.finished(index, rows, start))
+        self.maps = {
+            other: map_
+            for other, map_ in self.maps.items()
+            if self.is_needed(other, since=index + 1)
+        }
+        self.maps[index] = target
+
+    def is_needed(self, index: int, since: int) -> bool:
+        """Whether a stage's output is some later stage's shortcut."""
+        return any(
+            stage.shortcut and at - stage.shortcut == index
+            for at, stage in enumerate(self.stages[since:], since)
+        )
+
+    def place_for(self, index: int, y: Tensor) -> Tensor:
+        """Memory for a stage's whole output, of which `y` is a strip."""
+        shape = (*y.shape[:2], self.heights[index], y.shape[3])
+        before = self.maps.get(index - 1)
+        if (
+            before is not None
+            and (before.shape, before.dtype) == (shape, y.dtype)
+            and not self.is_needed(index - 1, since=index)
+        ):
+            return before
+        channels_last = y.is_contiguous(memory_format=torch.channels_last)
+        layout = torch.channels_last if channels_last else torch.contiguous_format
+        return torch.empty(shape, dtype=y.dtype, device=y.device, memory_format=layout)
+
+
+class _Moments:
+    """Mean and variance of each channel, merged from parts as Chan et al. (1979) do."""
+
+    def __init__(self) -> None:
+        self.counts: list[int] = []
+        self.means: list[Tensor] = []
+        self.variances: list[Tensor] = []
+        """Unbiased ones, as BatchNorm collects them; they and the means in float32 at least."""
+
+    def add(self, strip: Tensor) -> None:
+        """Take in [1, C, rows, W]."""
+        _, channels, _, width = strip.shape
+        for part in torch.split(strip, max(1, _PIXELS_AT_ONCE // width), dim=2):
+            count = part.shape[2] * width
+            mean = at_least_float32(part.new_zeros(channels))
+            variance = torch.ones_like(mean)
+            if count > 1:
+                # With all the momentum the averages are those of this part.
+                F.batch_norm(part, mean, variance, training=True, momentum=1.0)
+            else:
+                mean.copy_(part.flatten())
+            self.counts.append(count)
+            self.means.append(mean)
+            self.variances.append(variance)
+
+    def statistics(self) -> GivenStatistics:
+        """Those of all that has been taken in."""
+        dtype, device = self.means[0].dtype, self.means[0].device
+        wide = torch.float32 if device.type == "mps" else torch.float64  # it has none
+        counts = torch.tensor(self.counts, dtype=wide, device=device).unsqueeze(1)
+        means, variances = (torch.stack(each).to(wide) for each in (self.means, self.variances))
+        mean = (counts * means).sum(0) / counts.sum()
+        squares = (counts - 1) * variances + counts * (means - mean) ** 2
+        return GivenStatistics(mean.to(dtype), (squares.sum(0) / counts.sum()).to(dtype))
+
+
+def _as_weights_of(op: nn.Module, x: Tensor) -> Tensor:
+    """The map in the type that a part of the network computes in."""
+    weight = next(op.parameters(), None)
+    return x if weight is None else x.to(weight.dtype)

@@ -3,8 +3,10 @@
 import ctypes
 import re
 import sys
+from pathlib import Path
 from typing import Literal
 
+import psutil
 import torch
 
 from img2img.errors import ConfigError
@@ -97,6 +99,55 @@ def peak_memory(device: torch.device) -> int | None:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that can be allocated now without pushing anything out: the GPU's, or the system's."""
+    if device.type == "cuda":
+        # What torch holds in reserve is not in use either.
+        held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + held
+    if device.type == "mps":
+        return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+    available: int = psutil.virtual_memory().available
+    return min([available, *left_by_control_groups(Path("/proc/self/cgroup"))])
+
+
+def left_by_control_groups(listed: Path, root: Path = Path("/sys/fs/cgroup")) -> list[int]:
+    """Bytes that Linux would still give to each group this process is in, as in a container.
+
+    Args:
+        listed: the file that names the groups, a line each: `0::/group` of the second version,
+            `4:memory:/group` of the first.
+    """
+    if not listed.is_file():
+        return []
+    left = []
+    for line in listed.read_text().splitlines():
+        _, controllers, name = line.split(":", 2)
+        if controllers == "":
+            top, files = root, ("memory.max", "memory.current", "inactive_file")
+        elif "memory" in controllers.split(","):
+            top = root / "memory"
+            files = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+        else:
+            continue
+        group = top / name.strip("/")
+        # A container may see its own group as the topmost, and not under the name it is listed as.
+        for folder in {top, *(each for each in (group, *group.parents) if top in each.parents)}:
+            left += _left_by(folder, *files)
+    return left
+
+
+def _left_by(group: Path, limit: str, usage: str, reclaimable: str) -> list[int]:
+    """What is left of a group's limit, if it has one; cached files are given up for the asking."""
+    try:
+        most = (group / limit).read_text().strip()
+        used = int((group / usage).read_text())
+        counts = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+    except OSError:  # no such group here, or the topmost, which has no limit
+        return []
+    return [] if most == "max" else [max(0, int(most) - used + int(counts[reclaimable]))]
 
 
 def keep_freed_memory() -> None:

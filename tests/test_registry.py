@@ -6,10 +6,12 @@ from typing import Annotated, Any
 import pytest
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from img2img.checkpoint import ModelSpec, load_model, prepare_for_inference, save_model
 from img2img.config import Component, load_config
 from img2img.errors import ConfigError
+from img2img.inference.tiling import run_in_strips
 from img2img.losses import OBJECTIVES, RECONSTRUCTIONS
 from img2img.networks import DISCRIMINATORS, GENERATORS, Generator
 from img2img.registry import Part, Registry
@@ -97,6 +99,25 @@ def test_generator_keeps_its_promises(part: Part[Generator]) -> None:
         assert output.shape == (1, 5, height, width)
         assert output.dtype == torch.float32
         assert output.abs().max() <= 1
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("part", list(GENERATORS), ids=lambda part: part.name)
+def test_a_generators_stages_are_its_forward(part: Part[Generator]) -> None:
+    generator = GENERATORS.build(small(part), "generator", in_channels=3, out_channels=3)
+    if not generator.local:
+        return
+    generator.double().eval()
+    x = torch.rand(1, 3, 3 * generator.min_size, generator.min_size).double() * 2 - 1
+    strips: list[Tensor] = []
+    run_in_strips(
+        generator,
+        lambda start, stop: x[:, :, start:stop],
+        lambda _, strip: strips.append(strip),
+        height=x.shape[2],
+        rows=generator.size_multiple,
+    )
+    assert (torch.cat(strips, 2) - generator(x)).abs().max() < 1e-10
 
 
 @torch.no_grad()

@@ -41,7 +41,7 @@ def translate_in_tiles(
         Pixels of the same shape and dtype.
 
     Raises:
-        ConfigError: tiles that overlap whole, or not at all sensibly.
+        ConfigError: the overlap is negative, or no smaller than a tile.
     """
     if not 0 <= overlap < tile:
         raise ConfigError(f"overlap: {overlap} pixels do not fit into tiles of {tile}")

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from img2img.networks.norms import (
     BatchNorm2d,
+    GivenStatistics,
     ImageStatistics,
     InstanceNorm2d,
     NormLayer,
@@ -125,6 +126,23 @@ def test_the_layout_is_kept_and_changes_nothing(
         layer.zero_grad()
         results.append([y.detach(), x.grad, *weights])
     torch.testing.assert_close(results[1], results[0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_statistics_that_are_given(dtype: torch.dtype) -> None:
+    layer = BatchNorm2d(3)
+    nn.init.normal_(layer.weight)
+    nn.init.normal_(layer.bias)
+    layer.to(dtype).requires_grad_(False)
+    x = (3 * torch.randn(1, 3, 9, 7) + 2).to(dtype)
+    variance, mean = torch.var_mean(x.double(), (0, 2, 3), correction=0)
+    wide = torch.promote_types(dtype, torch.float32)
+    layer.source = GivenStatistics(mean.to(wide), variance.to(wide))
+    got = layer(x)
+    assert got.dtype == dtype
+    layer.source = ImageStatistics()
+    tolerance = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 0.05}[dtype]
+    assert (got - layer(x)).abs().max() < tolerance
 
 
 def test_batch_norm_for_several_processes_has_the_same_weights() -> None:

@@ -124,6 +124,19 @@ def test_sizes() -> None:
     assert network(torch.zeros(1, 3, 9, 9)).shape != (1, 3, 9, 9)
 
 
+def test_stages_are_made_of_the_generators_own_modules() -> None:
+    network = resnet(ngf=2, n_blocks=3, dropout=True)
+    assert network.local
+    stages = network.stages()
+    parts = [part for stage in stages for part in (stage.op, stage.norm, stage.then) if part]
+    own = [layer for layer in network.modules() if not any(layer.children())]
+    assert [layer for part in parts for layer in part.modules() if not any(layer.children())] == own
+    assert [stage.halo for stage in stages] == [3, 1, 1, *[1] * 6, 1, 1, 3]
+    assert [stage.shortcut for stage in stages] == [0, 0, 0, *[0, 2] * 3, 0, 0, 0]
+    assert stages[-1].norm is None
+    assert all(isinstance(stage.norm, nn.InstanceNorm2d) for stage in stages[:-1])
+
+
 def test_block_adds_to_its_input() -> None:
     """With all weights of the blocks zero they pass on what they get."""
     network = resnet(ngf=2, n_blocks=2, norm="none")

@@ -117,6 +117,7 @@ def test_padding(upsample: str, pad: str) -> None:
 def test_sizes(depth: int) -> None:
     network = unet(ngf=2, num_downs=depth)
     assert network.size_multiple == network.min_size == 2**depth
+    assert not network.local
     least = network.min_size
     assert network(torch.zeros(1, 3, least, 2 * least)).shape == (1, 3, least, 2 * least)
     for size in [(least // 2, least // 2), (least + least // 2, least)]:

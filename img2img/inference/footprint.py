@@ -15,9 +15,11 @@ from img2img.errors import ImageError
 from img2img.inference.tiling import run_in_strips
 from img2img.networks import Generator
 
-# Of the free memory, what activations may take. On a CPU convolutions that are not in channels_last
-# take 0.4 of it once more, for copies in a layout of their own.
-_PART_FOR_MAPS = 0.7
+# Of the free memory, what a translation may take.
+_OURS = 0.9
+# What a forward takes over its footprint: convolutions on a CPU that are not in channels_last copy
+# maps into a layout of their own. In strips it is only the strips that are copied.
+_WITH_COPIES = 1.4
 # What the strips in the making may take, beside the maps that are stored.
 _MOST_FOR_STRIPS = 2**30
 _NARROW = 64
@@ -66,9 +68,9 @@ def rows_that_fit(
         ImageError: it fits in no way.
     """
     free = free_memory(device) if free is None else free
-    allowed = int(_PART_FOR_MAPS * free)
+    allowed = int(_OURS * free)
     whole = footprint(generator, height, width)
-    if whole <= allowed:
+    if _WITH_COPIES * whole <= allowed:
         return None
     # A strip takes what a picture of its height would. A multiple, so that small maps divide, too.
     multiple = generator.size_multiple

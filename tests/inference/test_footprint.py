@@ -89,7 +89,7 @@ def test_whole_in_strips_or_not_at_all() -> None:
     assert rows_that_fit(network, 512, 512, CPU, free=2 * whole) is None
     rows = rows_that_fit(network, 512, 512, CPU, free=whole)
     assert rows is not None
-    assert strips_footprint(network, 512, 512, rows) < 0.7 * whole
+    assert strips_footprint(network, 512, 512, rows) < 0.9 * whole
     with pytest.raises(ImageError, match=r"512 x 256 pixels: .* GB"):
         rows_that_fit(network, 256, 512, CPU, free=whole // 20)
 

@@ -14,7 +14,7 @@ from img2img.images.listing import (
 )
 from img2img.images.picture import Animation, Frames, Picture, Pixels, eight_bit
 from img2img.images.reading import MAX_PIXELS, read_image, read_picture
-from img2img.images.tensors import resized, to_pixels, to_tensor
+from img2img.images.tensors import from_levels, resized, to_levels, to_pixels, to_tensor
 from img2img.images.writing import WRITABLE_SUFFIXES, write_image, write_picture
 
 __all__ = [
@@ -30,12 +30,14 @@ __all__ = [
     "as_picture",
     "count_unreadable",
     "eight_bit",
+    "from_levels",
     "like",
     "list_images",
     "natural_key",
     "read_image",
     "read_picture",
     "resized",
+    "to_levels",
     "to_pixels",
     "to_tensor",
     "write_image",

@@ -24,26 +24,56 @@ def resized(pixels: Pixels, size: tuple[int, int]) -> Pixels:
         for plane in pixels.astype(np.float32).transpose(2, 0, 1)
     ]
     levels: Pixels = np.dstack([np.asarray(plane) for plane in planes])
+    if pixels.dtype == np.float32:
+        return levels
     return levels.round().clip(0, 65535).astype(np.uint16)
 
 
 def to_tensor(pixels: Pixels) -> Tensor:
-    """(height, width, 3) uint8 or uint16 -> float32 (3, height, width) in [-1, 1]."""
+    """(height, width, 3) uint8 or uint16 -> float32 (3, height, width) in [-1, 1].
+
+    float32 pixels are in [-1, 1] already.
+    """
     # In numpy: torch would spread this over threads, which fight for cores with the training.
-    planes = np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32)
-    planes /= np.float32(np.iinfo(pixels.dtype).max / 2)
-    planes -= 1
+    planes = np.array(pixels.transpose(2, 0, 1), dtype=np.float32, order="C")
+    if pixels.dtype != np.float32:
+        planes /= np.float32(np.iinfo(pixels.dtype).max / 2)
+        planes -= 1
     return torch.from_numpy(planes)
 
 
 def to_pixels(image: Tensor, dtype: npt.DTypeLike = np.uint8) -> Pixels:
-    """(channels, height, width) in [-1, 1] -> (height, width, channels) uint8 or uint16.
+    """(channels, height, width) in [-1, 1] -> (height, width, channels) uint8, uint16 or float32.
 
-    Rounded to the nearest value and clamped. (The reference implementation truncates, which makes
-    every picture half a grey level darker.)
+    Rounded to the nearest value and clamped, but for float32. (The reference implementation
+    truncates, which makes every picture half a grey level darker.)
     """
-    top = np.iinfo(dtype).max
-    levels = image.detach().float().add(1).mul_(top / 2).round_().clamp_(0, top)
-    # torch's uint16 has few operations: cross over as int32.
-    whole = levels.to(torch.uint8 if top == 255 else torch.int32).permute(1, 2, 0)
-    return np.ascontiguousarray(whole.cpu().numpy(), dtype=dtype)
+    return np.ascontiguousarray(to_levels(image, dtype).cpu().numpy(), dtype=dtype)
+
+
+def from_levels(levels: Tensor) -> Tensor:
+    """[..., height, width, 3] uint8, uint16 or float32 -> float32 [..., 3, height, width].
+
+    On any device; what were grey levels is then in [-1, 1]. The memory's layout stays.
+    """
+    x = levels.movedim(-1, -3).float()
+    if levels.is_floating_point():
+        return x
+    return x.mul_(2 / torch.iinfo(levels.dtype).max).sub_(1)
+
+
+def to_levels(image: Tensor, dtype: npt.DTypeLike, *, truncate: bool = False) -> Tensor:
+    """[..., channels, height, width] in [-1, 1] -> [..., height, width, channels], on any device.
+
+    Args:
+        dtype: uint8; uint16, which is given as int32, since torch's has few operations; or float32,
+            which is left in [-1, 1].
+        truncate: what lies between two levels becomes the lower one, not the nearer.
+    """
+    values = image.detach().float().movedim(-3, -1)
+    if dtype == np.float32:
+        return values
+    top = np.iinfo(np.dtype(dtype)).max
+    levels = values.add(1).mul_(top / 2)
+    levels = levels.floor_() if truncate else levels.round_()
+    return levels.clamp_(0, top).to(torch.uint8 if top == 255 else torch.int32)

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from img2img.devices import is_out_of_memory
+from img2img.errors import ImageError
 from img2img.images import Pixels
+from img2img.inference.oversize import Cutter
 from img2img.inference.runner import Runner
 from img2img.inference.transfer import Transfer
 
@@ -34,8 +36,7 @@ class _Image(Generic[K]):
 
     key: K
     pixels: Pixels
-    result: Pixels | None = None
-    done: bool = False
+    result: Pixels | ImageError | None = None
 
     @property
     def area(self) -> int:
@@ -48,13 +49,20 @@ class Engine:
 
     Args:
         runners: one a device, all of one generator.
+        cutter: for images that are too large to be run whole.
         batch: images to run together; None: what suits their size. It does not change results.
         truncate: as in `Transfer`.
     """
 
     def __init__(
-        self, runners: Sequence[Runner], *, batch: int | None = None, truncate: bool = False
+        self,
+        runners: Sequence[Runner],
+        cutter: Cutter,
+        *,
+        batch: int | None = None,
+        truncate: bool = False,
     ) -> None:
+        self._cutter = cutter
         self._batch = batch
         self._most_pixels = _BATCH_PIXELS if batch is None else sys.maxsize
         lanes = [(runner, Transfer(runner.device, truncate=truncate)) for runner in runners]
@@ -62,16 +70,16 @@ class Engine:
         on_gpu = all(runner.device.type == "cuda" for runner in runners)
         self._in_flight = len(runners) * (_IN_FLIGHT if on_gpu else 1)
 
-    def each(self, items: Iterable[tuple[K, Pixels]]) -> Iterator[tuple[K, Pixels | None]]:
+    def each(self, items: Iterable[tuple[K, Pixels]]) -> Iterator[tuple[K, Pixels | ImageError]]:
         """Translate pixels as they come, each with a key of the caller's, in order.
 
         Several are taken before the first is given.
 
         Args:
-            items: uint8 or uint16 (H, W, 3), of sizes that the generator takes.
+            items: uint8, uint16 or float32 (H, W, 3), of sizes that the generator takes.
 
         Yields:
-            The same type and size; None where there is not enough memory for an image.
+            The same type and size, or why an image could not be translated.
         """
         order: deque[_Image[K]] = deque()
         groups: dict[Kind, list[_Image[K]]] = {}
@@ -96,6 +104,8 @@ class Engine:
 
     def _batch_of(self, image: _Image[K]) -> int:
         """How many images like this one to run together."""
+        if self._cutter.cuts(image.pixels.shape[:2]):
+            return 1
         return max(1, min(self._batch or _BATCH_IMAGES, self._most_pixels // image.area))
 
     def _too_many(self, order: Collection[_Image[K]]) -> bool:
@@ -106,36 +116,49 @@ class Engine:
     def _begin(self, group: Sequence[_Image[K]]) -> Callable[[], None]:
         """Run a batch; what is returned waits until the images have their results."""
         runner, transfer = next(self._lanes)
-        deep = group[0].pixels.dtype == np.uint16
+        size, dtype = group[0].pixels.shape[:2], group[0].pixels.dtype
+        deep = dtype != np.uint8
         try:
+            side = self._cutter.side(runner, size, deep=deep) if len(group) == 1 else None
+            if side:
+                return partial(self._cut, group[0], runner, side)
             y = runner.run(transfer.send([image.pixels for image in group]), deep=deep)
-            arrived = transfer.fetch(y, deep)
+            arrived = transfer.fetch(y, dtype)
+        except ImageError as error:
+            group[0].result = error
+            return lambda: None
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
         else:
             return partial(_finish, group, arrived)
         # Not among the exceptions, which hold on to what has been allocated.
-        return partial(self._in_parts, group)
+        if len(group) == 1:
+            return partial(self._cut, group[0], runner, max(size) // 2)
+        return partial(self._halve, group)
 
-    def _in_parts(self, group: Sequence[_Image[K]]) -> None:
-        """What did not fit in memory: half of it at a time."""
+    def _halve(self, group: Sequence[_Image[K]]) -> None:
+        """What did not fit into memory: half of it at a time, now and in future."""
         half = len(group) // 2
-        if not half:
-            group[0].done = True
-            return
         self._most_pixels = half * group[0].area
         for part in (group[:half], group[half:]):
             self._begin(part)()
 
+    def _cut(self, image: _Image[K], runner: Runner, side: int) -> None:
+        try:
+            image.result = self._cutter.translate(runner, image.pixels, side)
+        except ImageError as error:
+            image.result = error
+
 
 def _finish(group: Sequence[_Image[K]], arrived: Callable[[], list[Pixels]]) -> None:
     for image, result in zip(group, arrived(), strict=True):
-        image.result, image.done = result, True
+        image.result = result
 
 
-def _ready(order: deque[_Image[K]]) -> Iterator[tuple[K, Pixels | None]]:
+def _ready(order: deque[_Image[K]]) -> Iterator[tuple[K, Pixels | ImageError]]:
     """The results at the front, as far as they are there."""
-    while order and order[0].done:
+    while order and order[0].result is not None:
         image = order.popleft()
+        assert image.result is not None
         yield image.key, image.result

@@ -3,6 +3,7 @@
 import copy
 import weakref
 from collections.abc import Callable
+from math import sqrt
 from typing import Any
 
 import torch
@@ -15,8 +16,9 @@ from img2img.errors import ImageError
 from img2img.inference.tiling import run_in_strips
 from img2img.networks import Generator
 
-# Of the free memory, what a translation may take.
-_OURS = 0.9
+# Of the free memory, what a translation may take; and the most that a picture may that goes whole,
+# which parts would hardly be slower for.
+_OURS, _MOST_WHOLE = 0.9, 6 * 2**30
 # What a forward takes over its footprint: convolutions on a CPU that are not in channels_last copy
 # maps into a layout of their own. In strips it is only the strips that are copied.
 _WITH_COPIES = 1.4
@@ -70,7 +72,7 @@ def rows_that_fit(
     free = free_memory(device) if free is None else free
     allowed = int(_OURS * free)
     whole = footprint(generator, height, width)
-    if _WITH_COPIES * whole <= allowed:
+    if _goes_whole(whole, free):
         return None
     # A strip takes what a picture of its height would. A multiple, so that small maps divide, too.
     multiple = generator.size_multiple
@@ -83,6 +85,26 @@ def rows_that_fit(
             f" and {allowed / 1e9:.1f} GB may be used"
         )
     return rows
+
+
+def tile_that_fits(
+    generator: Generator, height: int, width: int, device: torch.device, free: int | None = None
+) -> int | None:
+    """Side of the tiles in which a picture fits into memory; None: it does so whole.
+
+    Args:
+        free: bytes; None: what the device has.
+    """
+    free = free_memory(device) if free is None else free
+    whole = footprint(generator, height, width)
+    if _goes_whole(whole, free):
+        return None
+    a_pixel = _WITH_COPIES * whole / (height * width)
+    return int(sqrt(min(_OURS * free, _MOST_WHOLE) / a_pixel))
+
+
+def _goes_whole(needed: int, free: int) -> bool:
+    return _WITH_COPIES * needed <= min(_OURS * free, _MOST_WHOLE)
 
 
 class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -92,6 +92,7 @@ class Runner:
         self.backend = self._chosen(backend)
         self._may_change = backend == "auto"
         self._exact: Eager | None = None
+        self._eager: Eager | None = None
         self._fast = self._made(self.backend, self.precision)
         unproved = "auto" in {precision, backend} and self._fast is not self._exact
         self._to_prove = PROVED_IMAGES if unproved else 0
@@ -103,6 +104,15 @@ class Runner:
         if self._exact is None:
             self._exact = Eager(self._generator, self.device, "fp32")
         return self._exact
+
+    def network(self, deep: bool) -> Generator:
+        """What eager PyTorch runs such images with, for those who take it apart."""
+        if self.precision == "fp32" or (deep and self._deep_in_float32):
+            return self.exact.network
+        if self._eager is None:
+            same = self._fast if isinstance(self._fast, Eager) else None
+            self._eager = same or Eager(self._generator, self.device, self.precision)
+        return self._eager.network
 
     def expect(self, images: int) -> None:
         """Say how many images are to come, so that a long job can be prepared for."""

@@ -14,9 +14,11 @@ from img2img.errors import ConfigError, ImageError, Img2ImgError, ModelFileError
 from img2img.images import Picture, Pixels, resized
 from img2img.inference.bench import Measurement, bench
 from img2img.inference.engine import Engine
+from img2img.inference.oversize import Cutter, Tile, TileNorm
 from img2img.inference.pipeline import ahead
 from img2img.inference.runner import Runner
 from img2img.inference.sizing import Scale, Size, Sizing, pad_to_fit
+from img2img.inference.tiling import Progress
 from img2img.inference.transfer import Transfer
 from img2img.networks import Generator
 
@@ -37,6 +39,9 @@ class Options(TypedDict, total=False):
     resize: Size | None
     max_side: int | None
     truncate: bool
+    tile: Tile
+    tile_norm: TileNorm
+    progress: Progress | None
     say: Callable[[str], None] | None
 
 
@@ -68,6 +73,11 @@ class Translator:
         resize: height and width of all results; None: each picture's own.
         max_side: the most that height or width of a result may be; larger pictures are reduced.
         truncate: round colours down, as the reference implementation does, not to the nearest.
+        tile: how pictures are cut that are too large for memory: `auto`; `off`, never; or a number
+            of pixels, for all that are larger. Strips through a network like the ResNet give what
+            the whole picture gives; tiles through any other approximate that.
+        tile_norm: `local`: tiles that overlap, each with statistics of its own, to compare with.
+        progress: called with (parts done, parts) while a picture is translated in parts.
         say: told, in a sentence, what a person might want to know; None: they are warnings.
 
     Raises:
@@ -87,6 +97,9 @@ class Translator:
         resize: Size | None = None,
         max_side: int | None = None,
         truncate: bool = False,
+        tile: Tile = "auto",
+        tile_norm: TileNorm = "whole",
+        progress: Progress | None = None,
         say: Callable[[str], None] | None = None,
     ) -> None:
         self.spec = spec
@@ -103,8 +116,9 @@ class Translator:
             )
             for name in devices
         ]
-        self._engine = Engine(self._runners, batch=batch, truncate=truncate)
-        self._settings = (scale, resize, max_side, truncate, precision)
+        cutter = Cutter(tile, tile_norm, say=say or _warn, progress=progress)
+        self._engine = Engine(self._runners, cutter, batch=batch, truncate=truncate)
+        self._settings = (scale, resize, max_side, truncate, precision, tile, tile_norm)
 
     @classmethod
     def load(
@@ -147,7 +161,7 @@ class Translator:
             changes["norm_statistics"] = statistics
         if reference_exact:
             changes |= {"norm_statistics": "image", "dropout": True}
-            options |= {"precision": "fp32", "backend": "eager", "truncate": True}
+            options |= {"precision": "fp32", "backend": "eager", "truncate": True, "tile": "off"}
         spec = spec.model_copy(update=changes)
         return cls(build_generator(spec, model.tensors[name]), spec, **options)
 
@@ -234,12 +248,14 @@ class Translator:
         padded = pad_to_fit(pixels, self.spec.size_multiple, self.spec.min_size)
         return _Job(key, picture, seen), padded
 
-    def _restored(self, item: tuple[_Job[K], Pixels | None]) -> tuple[K, Picture | Img2ImgError]:
+    def _restored(
+        self, item: tuple[_Job[K], Pixels | ImageError]
+    ) -> tuple[K, Picture | Img2ImgError]:
         """A picture with the pixels that came of it."""
         job, pixels = item
+        if isinstance(pixels, ImageError):
+            return job.key, pixels
         height, width = job.seen
-        if pixels is None:
-            return job.key, ImageError(f"not enough memory for {width} x {height} pixels")
         picture, size = job.picture, self._sizing.of_result(job.picture.size)
         alpha = None if picture.alpha is None else resized(picture.alpha, size)
         translated = resized(pixels[:height, :width], size)

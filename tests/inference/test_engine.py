@@ -8,8 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from img2img.errors import ImageError
 from img2img.inference import engine as module
 from img2img.inference.engine import Engine
+from img2img.inference.oversize import Cutter
+from img2img.networks import Generator
+from img2img.networks.resnet import ResnetGenerator
 
 
 class Negative:
@@ -21,6 +25,9 @@ class Negative:
         self._fits = fits
         self._error = error
 
+    def network(self, _: bool) -> Generator:
+        return ResnetGenerator(in_channels=3, out_channels=3, ngf=1, n_blocks=1)
+
     def run(self, x: Tensor, *, deep: bool) -> Tensor:
         if len(x) > self._fits:
             raise RuntimeError(self._error)
@@ -28,8 +35,8 @@ class Negative:
         return -x
 
 
-def engine(*runners: Negative, **options: Any) -> Engine:
-    return Engine(runners, **options)  # type: ignore[arg-type]
+def engine(*runners: Negative, cutter: Cutter | None = None, **options: Any) -> Engine:
+    return Engine(runners, cutter or Cutter("off", say=print), **options)  # type: ignore[arg-type]
 
 
 def images(*sides: int, dtype: type = np.uint8) -> list[tuple[int, Any]]:
@@ -114,7 +121,8 @@ def test_an_image_that_does_not_fit_fails_alone() -> None:
     got = list(engine(Negative(fits=0)).each(given))
     assert [key for key, _ in got] == [0, 1]
     for _, result in got:
-        assert result is None
+        assert isinstance(result, ImageError)
+        assert "8 x 8" in str(result)
 
 
 def test_other_errors_are_bugs() -> None:

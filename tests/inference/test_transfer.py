@@ -28,7 +28,7 @@ def test_every_level_comes_back(device: str, dtype: type) -> None:
     assert x.shape == (2, 3, *pixels.shape[:2])
     assert (x.dtype, x.device.type) == (torch.float32, device)
     assert (x.min().item(), x.max().item()) == (-1, 1)
-    one, two = transfer.fetch(x, deep=dtype == np.uint16)()
+    one, two = transfer.fetch(x, dtype)()
     assert one.dtype == dtype
     assert np.array_equal(one, pixels)
     assert np.array_equal(two, pixels[::-1])
@@ -37,10 +37,10 @@ def test_every_level_comes_back(device: str, dtype: type) -> None:
 def test_to_the_nearest_or_down() -> None:
     """0.7 of a level above 100, and beyond both ends."""
     y = torch.tensor([100.7 / 127.5 - 1, 1.5, -1.5]).view(1, 3, 1, 1)
-    assert Transfer(CPU).fetch(y, deep=False)()[0].tolist() == [[[101, 255, 0]]]
-    assert Transfer(CPU, truncate=True).fetch(y, deep=False)()[0].tolist() == [[[100, 255, 0]]]
+    assert Transfer(CPU).fetch(y, np.uint8)()[0].tolist() == [[[101, 255, 0]]]
+    assert Transfer(CPU, truncate=True).fetch(y, np.uint8)()[0].tolist() == [[[100, 255, 0]]]
 
 
 def test_a_result_does_not_keep_its_batch() -> None:
-    results = Transfer(CPU).fetch(torch.zeros(4, 3, 8, 8), deep=False)()
+    results = Transfer(CPU).fetch(torch.zeros(4, 3, 8, 8), np.uint8)()
     assert all(result.base is None for result in results)

@@ -122,26 +122,39 @@ def test_no_device_of_that_name(tiny_run: Path, name: str) -> None:
         Translator.load(tiny_run, device=name)
 
 
-def test_too_little_memory_names_the_size(
-    translator: Translator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """And the others are translated."""
+class TestTooLittleMemory:
+    """For pictures of 40 x 24 pixels, as padded."""
 
-    def run(_: Eager, x: Tensor) -> Tensor:
-        if x.shape[2:] == (24, 40):
-            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")
-        return x
+    @pytest.fixture(autouse=True)
+    def _too_little(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def run(_: Eager, x: Tensor) -> Tensor:
+            if x.shape[2] * x.shape[3] >= 24 * 40:
+                raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")
+            return x
 
-    monkeypatch.setattr(Eager, "run", run)
-    with pytest.raises(ImageError, match="33 x 17"):
-        translator.translate(picture(17, 33))
-    given = [(number, picture(*size)) for number, size in enumerate([(8, 8), (17, 33), (9, 9)])]
-    results = dict(translator.translate_each(given))
-    assert isinstance(results[1], ImageError)
-    for number in (0, 2):
-        result = results[number]
-        assert isinstance(result, Picture)
-        assert np.array_equal(result.pixels, given[number][1].pixels)
+        monkeypatch.setattr(Eager, "run", run)
+
+    def test_smaller_parts_are_tried(self, tiny_run: Path) -> None:
+        said: list[str] = []
+        translator = Translator.load(tiny_run, say=said.append)
+        given = [picture(*size) for size in [(8, 8), (17, 33), (24, 40), (9, 9)]]
+        for one, result in zip(given, translator.translate_batch(given), strict=True):
+            assert np.abs(one.pixels.astype(int) - result.pixels).max() <= 1  # of blending
+        assert len(said) == 1
+        assert "approximates" in said[0]
+
+    def test_where_they_are_not_wanted_the_size_is_named(self, tiny_run: Path) -> None:
+        """And the others are translated."""
+        translator = Translator.load(tiny_run, tile="off")
+        with pytest.raises(ImageError, match="40 x 24"):
+            translator.translate(picture(17, 33))
+        given = [(number, picture(*size)) for number, size in enumerate([(8, 8), (17, 33), (9, 9)])]
+        results = dict(translator.translate_each(given))
+        assert isinstance(results[1], ImageError)
+        for number in (0, 2):
+            result = results[number]
+            assert isinstance(result, Picture)
+            assert np.array_equal(result.pixels, given[number][1].pixels)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 3), (2, 5), (7, 8), (8, 8), (9, 17)])

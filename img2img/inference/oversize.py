@@ -1,0 +1,121 @@
+"""Pictures that do not go through a network whole: when that is, and how they are cut."""
+
+from collections.abc import Callable
+from typing import Literal
+
+from img2img.devices import is_out_of_memory
+from img2img.errors import ConfigError, ImageError
+from img2img.images import Pixels
+from img2img.inference.blending import translate_in_tiles
+from img2img.inference.footprint import rows_that_fit, tile_that_fits
+from img2img.inference.runner import Runner
+from img2img.inference.tiling import Progress, translate_in_strips
+from img2img.networks import Generator
+
+Tile = Literal["auto", "off"] | int
+TileNorm = Literal["whole", "local"]
+
+# Pictures of fewer pixels are not asked about: they fit, or there is hardly any memory.
+_ASKED_ABOUT = 2**20
+# What a tile shares with its neighbour, as a part of its side.
+_OVERLAP = 4
+
+
+class Cutter:
+    """Translates pictures in parts that are too large for memory.
+
+    A network whose pixels depend on a bounded neighbourhood goes over strips, with statistics of
+    the whole picture: the result is that of the whole. Any other goes over overlapping tiles, each
+    by itself, which are blended: that approximates.
+
+    Args:
+        tile: pixels to a side of a tile, or rows of a strip, of pictures that are larger; `auto`:
+            where the memory that is free now asks for it; `off`: never.
+        norm: `local`: overlapping tiles with statistics of their own, for every network.
+        say: told once that the result is approximate.
+        progress: called with (parts done, parts) of a picture.
+
+    Raises:
+        ConfigError: a tile of no pixels.
+    """
+
+    def __init__(
+        self,
+        tile: Tile = "auto",
+        norm: TileNorm = "whole",
+        *,
+        say: Callable[[str], None],
+        progress: Progress | None = None,
+    ) -> None:
+        if isinstance(tile, int) and tile < 1:
+            raise ConfigError(f"tile: {tile} is not a number of pixels")
+        self._tile, self._norm = tile, norm
+        self._say, self._progress = say, progress
+        self._has_said = False
+
+    def cuts(self, size: tuple[int, int]) -> bool:
+        """Whether it was asked to cut pictures of this size, whatever memory there is."""
+        return isinstance(self._tile, int) and max(size) > self._tile
+
+    def side(self, runner: Runner, size: tuple[int, int], *, deep: bool) -> int | None:
+        """Rows of a strip or side of a tile for pictures of this size; None: they go whole.
+
+        Raises:
+            ImageError: such a picture fits into memory in no way.
+        """
+        height, width = size
+        if self._tile == "off" or (self._tile == "auto" and height * width < _ASKED_ABOUT):
+            return None
+        network = runner.network(deep)
+        if self._tile != "auto":
+            return _fitting(self._tile, network) if self.cuts(size) else None
+        if self._in_strips(network):
+            return rows_that_fit(network, height, width, runner.device)
+        side = tile_that_fits(network, height, width, runner.device)
+        return None if side is None else _fitting(side, network)
+
+    def translate(self, runner: Runner, pixels: Pixels, side: int) -> Pixels:
+        """Translate a picture in parts; where they do not fit into memory, in smaller ones.
+
+        Raises:
+            ImageError: the smallest do not fit.
+        """
+        deep = pixels.dtype != "uint8"
+        network = runner.network(deep)
+        side = _fitting(side, network)
+        while self._tile != "off":
+            try:
+                if self._in_strips(network):
+                    return translate_in_strips(network, pixels, rows=side, progress=self._progress)
+                return self._in_tiles(runner, pixels, side, deep)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+            if side == _fitting(1, network):
+                break
+            side = _fitting(side // 2, network)
+        height, width = pixels.shape[:2]
+        raise ImageError(f"not enough memory for {width} x {height} pixels")
+
+    def _in_strips(self, network: Generator) -> bool:
+        return self._norm == "whole" and network.local
+
+    def _in_tiles(self, runner: Runner, pixels: Pixels, side: int, deep: bool) -> Pixels:
+        if not self._has_said:
+            self._has_said = True
+            why = "statistics of their own" if self._norm == "local" else "this kind of network"
+            self._say(f"large pictures are translated in tiles, which with {why} approximates")
+        return translate_in_tiles(
+            lambda x: runner.run(x.to(runner.device), deep=deep).cpu(),
+            pixels,
+            tile=side,
+            overlap=side // _OVERLAP,
+            progress=self._progress,
+        )
+
+
+def _fitting(side: int, network: Generator) -> int:
+    """The size next below that the network takes, or the smallest."""
+    multiple = network.size_multiple
+    least = -(-network.min_size // multiple) * multiple
+    return max(side // multiple * multiple, least)

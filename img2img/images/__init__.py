@@ -13,7 +13,7 @@ from img2img.images.listing import (
     natural_key,
 )
 from img2img.images.picture import Animation, Frames, Picture, Pixels, eight_bit
-from img2img.images.reading import MAX_PIXELS, read_image, read_picture
+from img2img.images.reading import MAX_PIXELS, count_pixels, read_image, read_picture
 from img2img.images.tensors import from_levels, resized, to_levels, to_pixels, to_tensor
 from img2img.images.writing import WRITABLE_SUFFIXES, write_image, write_picture
 
@@ -28,6 +28,7 @@ __all__ = [
     "Picture",
     "Pixels",
     "as_picture",
+    "count_pixels",
     "count_unreadable",
     "eight_bit",
     "from_levels",

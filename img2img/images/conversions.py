@@ -4,14 +4,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from PIL import Image
+from torch import Tensor
 
 from img2img.errors import ImageError
 from img2img.images.picture import Picture
 from img2img.images.pillow import from_pillow, to_pillow
 
 # An image as Python programs hold it; `as_picture` says which.
-ImageLike = Picture | Image.Image | npt.NDArray[Any]
+ImageLike = Picture | Image.Image | npt.NDArray[Any] | Tensor
 
 
 def as_picture(image: ImageLike) -> Picture:
@@ -21,7 +23,8 @@ def as_picture(image: ImageLike) -> Picture:
         image: a `Picture`; a Pillow image of any mode but floating-point ones, which is turned
             upright if its EXIF block says so; or an array, uint8 or uint16, of shape (height,
             width) or (height, width, 1) for grey, (height, width, 3) for RGB, (height, width, 4)
-            for RGB and alpha.
+            for RGB and alpha; or a floating-point tensor [3, height, width] in [-1, 1], which gives
+            float32 pixels in [-1, 1].
 
     Raises:
         ImageError: it is none of these, or empty.
@@ -30,11 +33,13 @@ def as_picture(image: ImageLike) -> Picture:
         return image
     if isinstance(image, Image.Image):
         return from_pillow(image)
+    if isinstance(image, Tensor):
+        return _of_tensor(image)
     if not isinstance(image, np.ndarray) or image.dtype not in (np.uint8, np.uint16):
         dtype = f" of {image.dtype}" if isinstance(image, np.ndarray) else ""
         raise ImageError(
-            f"{type(image).__name__}{dtype}: give a Picture, a Pillow image, or an array of uint8"
-            " or uint16"
+            f"{type(image).__name__}{dtype}: give a Picture, a Pillow image, an array of uint8 or"
+            " uint16, or a tensor"
         )
     array = image[..., None] if image.ndim == 2 else image
     if array.ndim != 3 or array.shape[2] not in {1, 3, 4} or array.size == 0:
@@ -52,12 +57,24 @@ def like(picture: Picture, given: ImageLike) -> ImageLike:
 
     Colour stays: of grey comes RGB. Arrays have their alpha as a fourth channel, and keep their
     16 bits; a Pillow image is 8-bit RGB or RGBA, for Pillow has no colour of 16 bits, and holds the
-    metadata in its `info`.
+    metadata in its `info`. A tensor is of the type and on the device of the given one.
     """
     if isinstance(given, Picture):
         return picture
     if isinstance(given, Image.Image):
         return to_pillow(picture)
+    if isinstance(given, Tensor):
+        return torch.from_numpy(picture.pixels).movedim(2, 0).contiguous().to(given)
     if picture.alpha is None:
         return picture.pixels
     return np.dstack([picture.pixels, picture.alpha])
+
+
+def _of_tensor(image: Tensor) -> Picture:
+    shape = list(image.shape)
+    if not image.is_floating_point() or len(shape) != 3 or shape[0] != 3 or 0 in shape:
+        raise ImageError(
+            f"tensor of {image.dtype} and shape {shape}: give floating-point numbers in [-1, 1] of"
+            " shape [3, height, width]"
+        )
+    return Picture(image.detach().movedim(0, 2).float().cpu().contiguous().numpy())

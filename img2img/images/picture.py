@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from img2img.errors import ImageError
 
-# uint8 or uint16; numpy's type parameters cannot say "one of these two" usefully.
+# uint8, uint16 or float32; numpy's type parameters cannot say "one of these two" usefully.
 Pixels = npt.NDArray[Any]
 
 
@@ -18,7 +18,8 @@ class Picture:
     """What an image file holds, upright.
 
     Attributes:
-        pixels: uint8 or uint16, (height, width, 3), RGB.
+        pixels: uint8 or uint16, (height, width, 3), RGB; float32 in [-1, 1] of a tensor, which no
+            file holds.
         alpha: opacity, of the same dtype, (height, width); None where the file has none.
         icc: the file's RGB colour profile, untouched.
         exif: the file's EXIF block, its orientation reset to upright.

@@ -74,6 +74,16 @@ def read_image(path: Path | str) -> Picture | Frames:
         return _animation(file, frames) if frames > 1 else _decode(file)
 
 
+def count_pixels(path: Path | str) -> int:
+    """How many pixels a file says that it holds, in all its frames; nothing is decoded.
+
+    Raises:
+        ImageError: it cannot be opened, or is no image.
+    """
+    with _opened(Path(path)) as file:
+        return file.image.width * file.image.height * int(getattr(file.image, "n_frames", 1))
+
+
 @dataclass(frozen=True)
 class _File:
     """An open image file."""

@@ -12,7 +12,7 @@ from img2img.images.picture import Pixels
 def resized(pixels: Pixels, size: tuple[int, int]) -> Pixels:
     """Resize to (height, width) with the published filter, Pillow's antialiased bicubic.
 
-    OpenCV's filter of that name aliases when it shrinks.
+    Pixels may also be of one channel, (h, w). OpenCV's filter of that name aliases when it shrinks.
     """
     if pixels.shape[:2] == size:
         return pixels
@@ -21,9 +21,10 @@ def resized(pixels: Pixels, size: tuple[int, int]) -> Pixels:
         return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC))
     planes = [
         Image.fromarray(plane).resize((width, height), Image.Resampling.BICUBIC)
-        for plane in pixels.astype(np.float32).transpose(2, 0, 1)
+        for plane in np.atleast_3d(pixels).astype(np.float32).transpose(2, 0, 1)
     ]
     levels: Pixels = np.dstack([np.asarray(plane) for plane in planes])
+    levels = levels.reshape(*size, *pixels.shape[2:])
     if pixels.dtype == np.float32:
         return levels
     return levels.round().clip(0, 65535).astype(np.uint16)

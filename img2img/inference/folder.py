@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypedDict
 
-from PIL import Image as Header
-
 from img2img.errors import (
     ImageError,
     Img2ImgError,
@@ -23,7 +21,7 @@ from img2img.errors import (
     TranslationInterrupted,
     TranslationStopped,
 )
-from img2img.images import Picture, read_picture
+from img2img.images import Picture, count_pixels, read_image
 from img2img.inference.gallery import write_gallery
 from img2img.inference.manifest import Entry, FileState, Manifest, file_state
 from img2img.inference.pipeline import ahead
@@ -275,16 +273,15 @@ def _weigh(job: Job) -> tuple[Job, int]:
     """The file's pixels, as its header says; 0 where that fails, which reading will explain."""
     try:
         _regular(job.source)
-        with Header.open(job.source) as image:
-            return job, image.width * image.height * getattr(image, "n_frames", 1)
-    except Exception:  # decoders raise whatever the damage leads them to
+        return job, count_pixels(job.source)
+    except (Img2ImgError, OSError):
         return job, 0
 
 
 def _read(job: Job) -> Loaded | Failed:
     try:
         state = _regular(job.source)
-        return Loaded(job, state, read_picture(job.source))
+        return Loaded(job, state, read_image(job.source))
     except Img2ImgError as error:
         return Failed.by(job, error)
     except OSError as error:

@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 
 from img2img.errors import Img2ImgError, StorageError
-from img2img.images import Picture, write_picture
+from img2img.images import Frames, Picture, resized, write_image, write_picture
 from img2img.inference.gallery import QUALITY, Card, thumbnail
 from img2img.inference.manifest import Entry, FileState, Made, Manifest, file_state
 from img2img.inference.plan import Job, Plan
@@ -20,8 +20,8 @@ from img2img.inference.plan import Job, Plan
 # What makes all further writing pointless; anything else is the matter of one file.
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 
-# What a file holds: one frame or several.
-Image = Picture
+# What a file holds.
+Image = Picture | Frames
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,9 @@ class Results:
                     write_picture(path, thumbnail(frame), QUALITY)
             if self.compare:
                 frames = [_beside(*pair) for pair in zip(before, after, strict=True)]
-                write_picture(self._compared(job), with_frames(image, frames), self.quality)
+                write_image(self._compared(job), with_frames(image, frames), self.quality)
             # Last: it may replace the input, and where it stands all is done.
-            write_picture(job.target, image, self.quality)
+            write_image(job.target, image, self.quality)
             made = {self._name(path): file_state(path) for path in self._outputs(job)}
             entry = Entry(job.name, loaded.state, self.settings, after[0].size, made)
             if self.manifest:
@@ -131,12 +131,12 @@ class Results:
 
 def frames_of(image: Image) -> Sequence[Picture]:
     """The pictures that a file holds, at least one."""
-    return (image,)
+    return image.frames if isinstance(image, Frames) else (image,)
 
 
 def with_frames(image: Image, frames: Sequence[Picture]) -> Image:
     """As `image` in all but its pictures."""
-    return frames[0]
+    return replace(image, frames=tuple(frames)) if isinstance(image, Frames) else frames[0]
 
 
 def pixels_of(image: Image) -> int:
@@ -145,8 +145,9 @@ def pixels_of(image: Image) -> int:
 
 
 def _beside(left: Picture, right: Picture) -> Picture:
-    """Two pictures of one size as one."""
+    """Input and result as one picture, the input at the size of the result."""
     alpha = None
     if left.alpha is not None and right.alpha is not None:
-        alpha = np.hstack([left.alpha, right.alpha])
-    return replace(right, pixels=np.hstack([left.pixels, right.pixels]), alpha=alpha)
+        alpha = np.hstack([resized(left.alpha, right.size), right.alpha])
+    pixels = np.hstack([resized(left.pixels, right.size), right.pixels])
+    return replace(right, pixels=pixels, alpha=alpha)

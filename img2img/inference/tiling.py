@@ -16,19 +16,13 @@ from operator import mul
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from img2img.images import Pixels, to_pixels, to_tensor
 from img2img.networks import Generator, Stage
-from img2img.networks.blocks import at_least_float32
-from img2img.networks.norms import GivenStatistics, measures_its_input
+from img2img.networks.norms import Moments, measures_its_input
 
 Progress = Callable[[int, int], None]
-
-# Pixels whose statistics are taken at once: torch sums them in float32 one after the other, which
-# over a million of them would lose two digits.
-_PIXELS_AT_ONCE = 4096
 
 
 def translate_in_strips(
@@ -170,20 +164,20 @@ class _Walk:
 
     def measure(self, index: int) -> None:
         """Have a stage normalise by the statistics of the whole map."""
-        moments = _Moments()
+        moments = Moments()
         for start, stop in self.strips(index):
             moments.add(self.convolved(index, start, stop))
             self.count()
         self.normalize_by(index, moments)
 
-    def normalize_by(self, index: int, moments: "_Moments") -> None:
+    def normalize_by(self, index: int, moments: "Moments") -> None:
         norm = self.stages[index].norm
         assert norm is not None
         norm.source = moments.statistics()
 
     def store(self, index: int) -> None:
         """Compute a stage's whole output, over its input where that is not needed any more."""
-        moments = _Moments()
+        moments = Moments()
         target: Tensor | None = None
         waiting: deque[tuple[int, int, Tensor]] = deque()
         strips = self.strips(index)
@@ -235,42 +229,6 @@ class _Walk:
         channels_last = y.is_contiguous(memory_format=torch.channels_last)
         layout = torch.channels_last if channels_last else torch.contiguous_format
         return torch.empty(shape, dtype=y.dtype, device=y.device, memory_format=layout)
-
-
-class _Moments:
-    """Mean and variance of each channel, merged from parts as Chan et al. (1979) do."""
-
-    def __init__(self) -> None:
-        self.counts: list[int] = []
-        self.means: list[Tensor] = []
-        self.variances: list[Tensor] = []
-        """Unbiased ones, as BatchNorm collects them; they and the means in float32 at least."""
-
-    def add(self, strip: Tensor) -> None:
-        """Take in [1, C, rows, W]."""
-        _, channels, _, width = strip.shape
-        for part in torch.split(strip, max(1, _PIXELS_AT_ONCE // width), dim=2):
-            count = part.shape[2] * width
-            mean = at_least_float32(part.new_zeros(channels))
-            variance = torch.ones_like(mean)
-            if count > 1:
-                # With all the momentum the averages are those of this part.
-                F.batch_norm(part, mean, variance, training=True, momentum=1.0)
-            else:
-                mean.copy_(part.flatten())
-            self.counts.append(count)
-            self.means.append(mean)
-            self.variances.append(variance)
-
-    def statistics(self) -> GivenStatistics:
-        """Those of all that has been taken in."""
-        dtype, device = self.means[0].dtype, self.means[0].device
-        wide = torch.float32 if device.type == "mps" else torch.float64  # it has none
-        counts = torch.tensor(self.counts, dtype=wide, device=device).unsqueeze(1)
-        means, variances = (torch.stack(each).to(wide) for each in (self.means, self.variances))
-        mean = (counts * means).sum(0) / counts.sum()
-        squares = (counts - 1) * variances + counts * (means - mean) ** 2
-        return GivenStatistics(mean.to(dtype), (squares.sum(0) / counts.sum()).to(dtype))
 
 
 def _as_weights_of(op: nn.Module, x: Tensor) -> Tensor:

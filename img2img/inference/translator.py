@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypedDict, TypeVa
 from img2img.checkpoint import ModelSpec, build_generator, load_model
 from img2img.devices import PrecisionName, resolve_device
 from img2img.errors import ConfigError, ImageError, Img2ImgError, ModelFileError
-from img2img.images import Picture, Pixels, resized
+from img2img.images import ImageLike, Picture, Pixels, as_picture, like, resized
 from img2img.inference.bench import Measurement, bench
 from img2img.inference.engine import Engine
 from img2img.inference.oversize import Cutter, Tile, TileNorm
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from img2img.inference.folder import FolderOptions, Report
 
 K = TypeVar("K")
+AnyImage = TypeVar("AnyImage", bound=ImageLike)
 
 
 class Options(TypedDict, total=False):
@@ -181,27 +182,35 @@ class Translator:
         for runner in self._runners:
             runner.expect(pictures // len(self._runners))
 
-    def translate(self, picture: Picture) -> Picture:
-        """Translate one picture; the result has its size, bit depth, alpha and metadata.
+    def translate(self, image: AnyImage) -> AnyImage:
+        """Translate one image.
+
+        Args:
+            image: a `Picture`, a Pillow image, an array or a tensor, as `img2img.as_picture` has
+                it.
+
+        Returns:
+            The same kind of image, of the same size, bit depth, alpha and metadata. (Grey becomes
+            RGB.)
 
         Raises:
-            ImageError: there is not enough memory for a picture of this size.
+            ImageError: it is no image, or there is not enough memory for one of this size.
         """
-        return self.translate_batch([picture])[0]
+        return self.translate_batch([image])[0]
 
-    def translate_batch(self, pictures: Sequence[Picture]) -> list[Picture]:
-        """Translate several pictures, of any sizes, each as if it were alone."""
-        results = []
-        for _, result in self.translate_each((None, picture) for picture in pictures):
+    def translate_batch(self, images: Sequence[AnyImage]) -> list[AnyImage]:
+        """Translate several images, of any kinds and sizes, each as if it were alone."""
+        results: list[Any] = []
+        for given, result in self.translate_each((image, as_picture(image)) for image in images):
             if isinstance(result, Img2ImgError):
                 raise result
-            results.append(result)
+            results.append(like(result, given))
         return results
 
-    def stream(self, pictures: Iterable[Picture]) -> Iterator[Picture]:
-        """Translate pictures one after the other, in order, as they are asked for."""
-        for picture in pictures:
-            yield self.translate(picture)
+    def stream(self, images: Iterable[AnyImage]) -> Iterator[AnyImage]:
+        """Translate images one after the other, in order, each as it is asked for."""
+        for image in images:
+            yield self.translate(image)
 
     def translate_each(
         self, items: Iterable[tuple[K, Picture]]

@@ -15,6 +15,10 @@ from torch import Tensor, nn
 
 NormName = Literal["batch", "instance", "none"]
 
+# Pixels whose statistics are taken at once: torch sums them in float32 one after the other, which
+# over a million of them would lose two digits.
+_PIXELS_AT_ONCE = 4096
+
 
 class StatisticsSource(Protocol):
     """Where a normalisation layer takes its mean and variance from."""
@@ -98,9 +102,18 @@ class ImageStatistics:
     """
 
     def normalize(self, x: Tensor, layer: NormLayer) -> Tensor:
+        if x.dtype.itemsize >= 4 and _on_cpu_channels_last(x):
+            images = [self._exactly(image, layer) for image in x.chunk(len(x))]
+            return images[0] if len(images) == 1 else torch.cat(images)
         # One group a channel is instance normalisation, and unlike F.instance_norm it keeps
         # channels_last and takes a map of one pixel.
         return F.group_norm(x, x.shape[1], layer.weight, layer.bias, layer.eps)
+
+    def _exactly(self, image: Tensor, layer: NormLayer) -> Tensor:
+        """In this layout group_norm sums one after the other, which costs float32 three digits."""
+        moments = Moments()
+        moments.add(image)
+        return moments.statistics().normalize(image, layer)
 
 
 class RunningStatistics:
@@ -126,6 +139,42 @@ class GivenStatistics:
             None if own is None else own.to(self.mean.dtype) for own in (layer.weight, layer.bias)
         )
         return F.batch_norm(x, self.mean, self.variance, weight, bias, eps=layer.eps)
+
+
+class Moments:
+    """Mean and variance of each channel, merged from parts as Chan et al. (1979) do."""
+
+    def __init__(self) -> None:
+        self.counts: list[int] = []
+        self.means: list[Tensor] = []
+        self.variances: list[Tensor] = []
+        """Unbiased ones, as BatchNorm collects them; they and the means in float32 at least."""
+
+    def add(self, strip: Tensor) -> None:
+        """Take in [1, C, rows, W]."""
+        _, channels, _, width = strip.shape
+        for part in torch.split(strip, max(1, _PIXELS_AT_ONCE // width), dim=2):
+            count = part.shape[2] * width
+            mean = part.new_zeros(channels, dtype=torch.promote_types(part.dtype, torch.float32))
+            variance = torch.ones_like(mean)
+            if count > 1:
+                # With all the momentum the averages are those of this part.
+                F.batch_norm(part, mean, variance, training=True, momentum=1.0)
+            else:
+                mean.copy_(part.flatten())
+            self.counts.append(count)
+            self.means.append(mean)
+            self.variances.append(variance)
+
+    def statistics(self) -> GivenStatistics:
+        """Those of all that has been taken in."""
+        dtype, device = self.means[0].dtype, self.means[0].device
+        wide = torch.float32 if device.type == "mps" else torch.float64  # it has none
+        counts = torch.tensor(self.counts, dtype=wide, device=device).unsqueeze(1)
+        means, variances = (torch.stack(each).to(wide) for each in (self.means, self.variances))
+        mean = (counts * means).sum(0) / counts.sum()
+        squares = (counts - 1) * variances + counts * (means - mean) ** 2
+        return GivenStatistics(mean.to(dtype), (squares.sum(0) / counts.sum()).to(dtype))
 
 
 def measures_its_input(layer: NormLayer) -> bool:

@@ -188,7 +188,7 @@ def test_few_pictures_are_in_memory_at_once(
     for number in range(40):
         make_image(f"in/{number}.png", (8, 8), seed=number)
     inside: list[int] = []
-    read, write = vars(module)["read_picture"], vars(results)["write_picture"]
+    read, write = vars(module)["read_image"], vars(results)["write_image"]
 
     def reading(path: Path) -> Any:
         inside.append(1)
@@ -199,8 +199,8 @@ def test_few_pictures_are_in_memory_at_once(
         write(*arguments)
         inside.append(-1)
 
-    monkeypatch.setattr(module, "read_picture", reading)
-    monkeypatch.setattr(results, "write_picture", writing)
+    monkeypatch.setattr(module, "read_image", reading)
+    monkeypatch.setattr(results, "write_image", writing)
     monkeypatch.setattr(module, "THREADS", 2)
     # A batch of eight and what waits for the next; four being read, and four being written.
     for pixels, bound in ((2**26, 26), (64, 20)):
@@ -316,7 +316,7 @@ def test_a_full_disk_stops_and_says_how_to_go_on(
 ) -> None:
     for number in range(30):
         make_image(f"in/{number}.png", seed=number)
-    write = vars(results)["write_picture"]
+    write = vars(results)["write_image"]
     tried: list[Path] = []
 
     def writing(path: Path, *arguments: Any) -> None:
@@ -326,7 +326,7 @@ def test_a_full_disk_stops_and_says_how_to_go_on(
         write(path, *arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(results, "write_picture", writing)
+        patch.setattr(results, "write_image", writing)
         with pytest.raises(TranslationStopped, match=r"No space left.* of 30 .*--skip-existing"):
             run()
     assert len(tried) < 25

@@ -45,6 +45,19 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
+def named_devices(names: str) -> list[str]:
+    """`all`, every GPU there is, or a list with commas.
+
+    Raises:
+        ConfigError: no GPU for `all`.
+    """
+    if names != "all":
+        return [name.strip() for name in names.split(",")]
+    if not torch.cuda.is_available():
+        raise ConfigError("devices: all, but there is no GPU; name them, such as cpu")
+    return [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+
+
 PrecisionName = Literal["fp32", "bf16", "fp16"]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 

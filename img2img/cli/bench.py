@@ -18,6 +18,9 @@ def bench(
         int, typer.Option(min=1, max=8192, help="Without --input: height and width, in pixels.")
     ] = 256,
     batch: Annotated[int, typer.Option(min=1, help="Pictures to run together.")] = 8,
+    backend: Annotated[
+        str | None, typer.Option(help="Only this one of `img2img list backends`.")
+    ] = None,
     direction: Annotated[
         Literal["AtoB", "BtoA"] | None, typer.Option(help="Where a model goes both ways: which.")
     ] = None,
@@ -44,7 +47,7 @@ def bench(
     picture = read_picture(source) if source else noise(size)
     measurements = []
     with error_console.status("measuring") as status:
-        for measurement in translator.bench(picture, batch):
+        for measurement in translator.bench(picture, batch, backend):
             measurements.append(measurement)
             status.update(f"measured {measurement.backend} in {measurement.precision}")
     if as_json:

@@ -16,6 +16,7 @@ Catalogue = Literal[
     "optimizers",
     "schedules",
     "transforms",
+    "backends",
 ]
 
 
@@ -23,7 +24,7 @@ def list_parts(
     what: Annotated[Catalogue, typer.Argument(help="Which catalogue.", show_default=False)],
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
-    """List the parts that a configuration can name, with their arguments and defaults."""
+    """List the parts that a setting or option can name, with their arguments and defaults."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -50,6 +51,7 @@ def _entries(what: Catalogue) -> list[tuple[str, str, dict[str, Any]]]:
             for name, summary, arguments in transforms()
         ]
 
+    from img2img.inference.backends import BACKENDS
     from img2img.losses import OBJECTIVES, RECONSTRUCTIONS
     from img2img.networks import DISCRIMINATORS, GENERATORS
     from img2img.registry import Registry
@@ -65,6 +67,7 @@ def _entries(what: Catalogue) -> list[tuple[str, str, dict[str, Any]]]:
         "losses": RECONSTRUCTIONS,
         "optimizers": OPTIMIZERS,
         "schedules": SCHEDULES,
+        "backends": BACKENDS,
     }
     return [(part.name, part.summary, part.defaults()) for part in registries[what]]
 

@@ -1,7 +1,7 @@
 """What the commands have in common when they talk to a person or to a program."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -45,15 +45,30 @@ def print_json(value: Any) -> None:
 
 
 class _Rate(ProgressColumn):
-    """Images a second."""
+    """Images, or parts of one, a second."""
 
     def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:.1f} images/s" if task.speed else "")
+        return Text(f"{task.speed:.1f}/s" if task.speed else "")
+
+
+class Counter:
+    """Moves a progress bar of images, and one below it of the parts of a large image."""
+
+    def __init__(self, bar: Progress, what: str) -> None:
+        self._bar = bar
+        self._images = bar.add_task(what, total=None)
+        self._parts = bar.add_task("parts of a large image", total=None, visible=False)
+
+    def __call__(self, done: int, total: int) -> None:
+        self._bar.update(self._images, completed=done, total=total)
+
+    def parts(self, done: int, total: int) -> None:
+        self._bar.update(self._parts, completed=done, total=total, visible=done < total)
 
 
 @contextmanager
-def counting(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar of images on standard error; yields what moves it: (done, total)."""
+def counting(what: str, *, wanted: bool = True) -> Iterator[Counter]:
+    """A progress bar on standard error, if there is a terminal."""
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -62,7 +77,6 @@ def counting(what: str) -> Iterator[Callable[[int, int], None]]:
         TimeRemainingColumn(),
         console=error_console,
         transient=True,
-        disable=not error_console.is_terminal,  # where it would leave an empty line
+        disable=not (wanted and error_console.is_terminal),  # where it would leave an empty line
     ) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        yield Counter(bar, what)

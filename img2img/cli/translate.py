@@ -1,6 +1,6 @@
 """`img2img translate`."""
 
-from contextlib import nullcontext
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -16,6 +16,7 @@ from img2img.cli.output import (
     printable,
     say_note,
 )
+from img2img.errors import ConfigError
 
 if TYPE_CHECKING:
     from img2img.inference.folder import Report
@@ -39,6 +40,28 @@ def translate(
         Literal["AtoB", "BtoA"] | None, typer.Option(help="Where a model goes both ways: which.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    devices: Annotated[
+        str | None,
+        typer.Option(help="Several that share the images: all, or a list like cuda:0,cuda:1."),
+    ] = None,
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16", "fp16"],
+        typer.Option(
+            help="What to compute in. auto: the fastest that proves right against fp32; images of "
+            "more than 8 bits in fp32."
+        ),
+    ] = "auto",
+    backend: Annotated[
+        str,
+        typer.Option(
+            help="What to compute with, from `img2img list backends`. auto: eager PyTorch, which "
+            "starts at once; for long jobs what is faster here. `img2img bench` measures."
+        ),
+    ] = "auto",
+    batch: Annotated[
+        int | None,
+        typer.Option(min=1, help="Images to run together, by default what suits their size."),
+    ] = None,
     scale: Annotated[
         Literal["native", "trained"],
         typer.Option(
@@ -46,6 +69,39 @@ def translate(
             "(the results have the pictures' size either way)."
         ),
     ] = "native",
+    resize: Annotated[
+        str | None,
+        typer.Option(metavar="WxH", help="Size of all results; by default each image's own."),
+    ] = None,
+    max_side: Annotated[
+        int | None,
+        typer.Option(min=1, help="Most pixels to a side of a result; larger images are reduced."),
+    ] = None,
+    tile: Annotated[
+        str,
+        typer.Option(
+            help="How images too large for memory are cut. auto; off; or pixels to a side, for "
+            "all that are larger. Exact for ResNets, approximate for U-Nets."
+        ),
+    ] = "auto",
+    tile_norm: Annotated[
+        Literal["whole", "local"],
+        typer.Option(help="Normalise tiles by the whole image, or each by itself, to compare."),
+    ] = "whole",
+    statistics: Annotated[
+        Literal["image", "running"] | None,
+        typer.Option(
+            help="Normalise by each image's statistics, or by the averages of training; by "
+            "default as the model says."
+        ),
+    ] = None,
+    reference_exact: Annotated[
+        bool,
+        typer.Option(
+            "--reference-exact",
+            help="As the reference's test script: dropout on, colours rounded down, in fp32.",
+        ),
+    ] = False,
     image_format: Annotated[
         str | None,
         typer.Option("--format", help="Format of the results, e.g. png; by default each file's."),
@@ -87,13 +143,36 @@ def translate(
     `torchrun` or `accelerate launch`, several processes share the files.
     """
     from img2img.checkpoint import SCALE_WORTH_SAYING
-    from img2img.devices import resolve_device
+    from img2img.devices import keep_freed_memory, named_devices, resolve_device
     from img2img.inference.folder import translate_folder
     from img2img.inference.translator import Translator
     from img2img.processes import joined
 
-    with joined(resolve_device(device).type) as processes:
-        translator = Translator.load(model, device=device, direction=direction, scale=scale)
+    if devices and device != "auto":
+        raise ConfigError("--device and --devices: give one of them")
+    chosen = named_devices(devices) if devices else [device]
+    keep_freed_memory()
+    with (
+        joined(resolve_device(chosen[0]).type) as processes,
+        counting("translating", wanted=processes.first) as progress,
+    ):
+        translator = Translator.load(
+            model,
+            device=chosen,
+            direction=direction,
+            precision=precision,
+            backend=backend,
+            batch=batch,
+            scale=scale,
+            resize=_size(resize),
+            max_side=max_side,
+            tile=_tile(tile),
+            tile_norm=tile_norm,
+            statistics=statistics,
+            reference_exact=reference_exact,
+            progress=progress.parts,
+            say=say_note if processes.first else lambda _: None,
+        )
         trained = translator.spec.scale
         if (
             processes.first
@@ -104,28 +183,48 @@ def translate(
                 f"the model was trained on images at {100 * trained:.0f} % of their size, and"
                 " pictures are translated at their own; --scale trained may look better"
             )
-        with counting("translating") if processes.first else nullcontext() as progress:
-            report = translate_folder(
-                translator,
-                source,
-                output,
-                image_format=image_format,
-                quality=quality,
-                skip_existing=skip_existing,
-                overwrite=overwrite,
-                compare=compare,
-                gallery=gallery,
-                processes=processes,
-                progress=progress,
-            )
-        if processes.first:
-            _say(report, as_json)
-            if report.passed_over:
-                counts = report.passed_over.items()
-                kinds = ", ".join(f"{suffix} ({count})" for suffix, count in counts)
-                say_note(f"passed over, as their kinds are not read: {kinds}")
+        report = translate_folder(
+            translator,
+            source,
+            output,
+            image_format=image_format,
+            quality=quality,
+            skip_existing=skip_existing,
+            overwrite=overwrite,
+            compare=compare,
+            gallery=gallery,
+            processes=processes,
+            progress=progress,
+        )
+    if processes.first:
+        _say(report, as_json)
+        if report.passed_over:
+            counts = report.passed_over.items()
+            kinds = ", ".join(f"{suffix} ({count})" for suffix, count in counts)
+            say_note(f"passed over, as their kinds are not read: {kinds}")
     if report.failed:
         raise typer.Exit(1)
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    """Height and width from `WxH`."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
+    size = (int(match[2]), int(match[1])) if match else (0, 0)
+    if not all(size):
+        raise ConfigError(f"--resize: {text!r} is not a size like 640x480, width x height")
+    return size
+
+
+def _tile(text: str) -> Literal["auto", "off"] | int:
+    if text == "auto":
+        return "auto"
+    if text == "off":
+        return "off"
+    if not re.fullmatch(r"[1-9]\d{0,5}", text):
+        raise ConfigError(f"--tile: {text!r} is none of auto, off, or a number of pixels")
+    return int(text)
 
 
 def _say(report: "Report", as_json: bool) -> None:

@@ -1,7 +1,7 @@
 """What each backend gives on this machine."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from img2img.devices import PrecisionName, resolve_precision, synchronize
 from img2img.errors import ConfigError
 from img2img.images import Picture, resized
-from img2img.inference.backends import BACKENDS, Backend, backend_class
+from img2img.inference.backends import Backend, backend_class
 from img2img.inference.backends.eager import Eager
 from img2img.inference.runner import Difference
 from img2img.networks import Generator
@@ -42,8 +42,10 @@ class Measurement:
     missing: str | None = None
 
 
-def bench(generator: Generator, device: torch.device, x: Tensor) -> Iterator[Measurement]:
-    """Measure every backend in float32 and in the device's fastest precision.
+def bench(
+    generator: Generator, device: torch.device, x: Tensor, backends: Sequence[str]
+) -> Iterator[Measurement]:
+    """Measure backends in float32 and in the device's fastest precision.
 
     Args:
         generator: set up for inference, in float32.
@@ -51,26 +53,25 @@ def bench(generator: Generator, device: torch.device, x: Tensor) -> Iterator[Mea
     """
     exact = Eager(generator, device, "fp32").run(x)
     precisions = dict.fromkeys(["fp32", resolve_precision("auto", device)])
-    for part in BACKENDS:
+    for name in backends:
         for precision in precisions:
-            missing = backend_class(part.name).missing()
-            if missing:
-                yield Measurement(part.name, precision, missing=missing)
+            if missing := backend_class(name).missing():
+                yield Measurement(name, precision, missing=missing)
                 continue
             start = time.perf_counter()
             try:
-                backend = backend_class(part.name)(generator, device, precision)
+                backend = backend_class(name)(generator, device, precision)
                 difference = Difference.between(backend.run(x), exact)
             except ConfigError as error:
-                yield Measurement(part.name, precision, missing=str(error))
+                yield Measurement(name, precision, missing=str(error))
                 continue
             synchronize(device)
             preparing = time.perf_counter() - start
             together = _seconds(backend, x, device) / len(x)
             # One of its own, since some settle on the first batch's size.
-            backend = backend_class(part.name)(generator, device, precision)
+            backend = backend_class(name)(generator, device, precision)
             alone = _seconds(backend, x[:1], device)
-            yield Measurement(part.name, precision, preparing, alone, together, difference)
+            yield Measurement(name, precision, preparing, alone, together, difference)
 
 
 def noise(side: int) -> Picture:

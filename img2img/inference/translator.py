@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypedDict, TypeVa
 from img2img.checkpoint import ModelSpec, build_generator, load_model
 from img2img.devices import PrecisionName, resolve_device
 from img2img.errors import ConfigError, ImageError, Img2ImgError, ModelFileError
-from img2img.images import ImageLike, Picture, Pixels, as_picture, like, resized
+from img2img.images import MAX_PIXELS, ImageLike, Picture, Pixels, as_picture, like, resized
+from img2img.inference.backends import BACKENDS
 from img2img.inference.bench import Measurement, bench
 from img2img.inference.engine import Engine
 from img2img.inference.oversize import Cutter, Tile, TileNorm
@@ -105,6 +106,8 @@ class Translator:
     ) -> None:
         self.spec = spec
         self._generator = generator
+        if resize and not 0 < resize[0] * resize[1] <= MAX_PIXELS:
+            raise ConfigError(f"resize: {resize[1]} x {resize[0]} pixels are not 1 to {MAX_PIXELS}")
         self._sizing = Sizing(scale, resize, max_side)
         devices = [device] if isinstance(device, str) else device
         self._runners = [
@@ -234,15 +237,19 @@ class Translator:
 
         return translate_folder(self, source, output, **options)
 
-    def bench(self, picture: Picture, batch: int) -> Iterator[Measurement]:
-        """Measure what every backend gives on this machine.
+    def bench(
+        self, picture: Picture, batch: int, backend: str | None = None
+    ) -> Iterator[Measurement]:
+        """Measure what every backend, or this one, gives on this machine.
 
         Args:
             batch: copies of the picture to run together.
         """
         device = self._runners[0].device
         _, pixels = self._prepared((None, picture))
-        return bench(self._generator, device, Transfer(device).send([pixels] * batch))
+        names = [backend] if backend else BACKENDS.names()
+        x = Transfer(device).send([pixels] * batch)
+        return bench(self._generator, device, x, names)
 
     @property
     def device(self) -> str:

@@ -31,9 +31,9 @@ def bench(
 
     Example: img2img bench runs/mine --input photo.jpg
 
-    For each backend and precision: the seconds until it is ready, the time of a picture alone and
-    in a batch, and how far its result is from float32, in grey levels of 255. `translate` takes
-    the one you name with --backend and --precision.
+    For each backend and precision: the seconds until it is ready, the milliseconds of a picture
+    alone and in a batch, and how far its result is from float32 in grey levels of 255, on average
+    and at the 99th percentile. `translate` takes what --backend and --precision name.
     """
     from dataclasses import asdict
 
@@ -57,15 +57,8 @@ def bench(
     console.print(f"{model}: {width} x {height} pixels on {translator.device}", markup=False)
     table = Table(box=None, pad_edge=False)
     for column in ("backend", "precision"):
-        table.add_column(column)
-    for column in (
-        "ready after",
-        "ms alone",
-        f"ms, {batch} together",
-        "images/s",
-        "off by",
-        "99 %",
-    ):
+        table.add_column(column, no_wrap=True)
+    for column in ("ready", "ms alone", f"ms in {batch}", "images/s", "off by", "99 %"):
         table.add_column(column, justify="right", no_wrap=True)
     for m in measurements:
         cells = [m.missing or ""]

@@ -10,6 +10,9 @@ from img2img.devices import PrecisionName
 from img2img.networks import Generator
 from img2img.registry import Registry
 
+# Up to this many pixels of the image, one way, to a pixel of the smallest map.
+_SHALLOW = 16
+
 
 class Backend(ABC):
     """A generator in the form that one runtime executes.
@@ -40,6 +43,14 @@ class Backend(ABC):
         Height and width are multiples of the generator's `size_multiple`; each image comes out as
         if it were alone.
         """
+
+
+def wants_batches(generator: Generator) -> bool:
+    """Whether a CPU has too little to do for one image in the network's innermost layers.
+
+    Where it has enough, one image at a time is faster: its maps stay in the caches.
+    """
+    return generator.size_multiple > _SHALLOW
 
 
 BACKENDS = Registry[Backend]("backend")

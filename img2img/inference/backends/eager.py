@@ -6,13 +6,9 @@ import torch
 from torch import Tensor
 
 from img2img.devices import DTYPES, PrecisionName
-from img2img.inference.backends.base import BACKENDS, Backend
+from img2img.inference.backends.base import BACKENDS, Backend, wants_batches
 from img2img.inference.folding import inference_copy
 from img2img.networks import Generator
-
-# Up to this many pixels of the image to a pixel of the smallest map, one way, a single image gives
-# a core enough to do; networks that go down further want several images in each layer.
-_SHALLOW = 16
 
 
 @BACKENDS.register("eager")
@@ -26,7 +22,7 @@ class Eager(Backend):
         self.network = inference_copy(generator, device, self.dtype)
         # On a CPU an image to each core is faster than all cores on each layer of one image: they
         # need not wait for each other, and each finds its own maps in its cache.
-        self._apart = device.type == "cpu" and generator.size_multiple <= _SHALLOW
+        self._apart = device.type == "cpu" and not wants_batches(generator)
 
     def run(self, x: Tensor) -> Tensor:
         cores = torch.get_num_threads()

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from img2img.errors import ConfigError
-from img2img.inference.backends.base import BACKENDS, Backend
+from img2img.inference.backends.base import BACKENDS, Backend, wants_batches
 from img2img.inference.onnx_export import missing_packages, to_onnx
 from img2img.networks import Generator
 
@@ -33,6 +33,7 @@ class OpenVinoBackend(Backend):
             raise ConfigError(
                 f"backend openvino: runs on the CPU, not on {device}; use --device cpu"
             )
+        self._in_batches = wants_batches(generator)
         core = _openvino().Core()
         able = {"fp32", "bf16"} if _computes_bfloat16(core) else {"fp32"}
         if precision not in able:
@@ -56,7 +57,9 @@ class OpenVinoBackend(Backend):
         )
 
     def run(self, x: Tensor) -> Tensor:
-        return torch.from_numpy(self._model(x.contiguous().numpy())[0])
+        parts = [x] if self._in_batches else x.chunk(len(x))
+        results = [self._model(part.contiguous().numpy())[0] for part in parts]
+        return torch.cat([torch.from_numpy(result) for result in results])
 
 
 def _openvino() -> Any:

@@ -61,7 +61,6 @@ def bench(
     for column in ("ready", "ms alone", f"ms in {batch}", "images/s", "off by", "99 %"):
         table.add_column(column, justify="right", no_wrap=True)
     for m in measurements:
-        cells = [m.missing or ""]
         if m.difference and m.together and m.alone and m.preparing is not None:
             cells = [
                 f"{m.preparing:.1f} s",
@@ -71,5 +70,7 @@ def bench(
                 f"{m.difference.mean:.2f}",
                 f"{m.difference.tail:.1f}",
             ]
-        table.add_row(m.backend, m.precision, *cells)
+            table.add_row(m.backend, m.precision, *cells)
     console.print(table)
+    for why in dict.fromkeys(f"{m.backend}: {m.missing}" for m in measurements if m.missing):
+        console.print(why, markup=False, soft_wrap=True)

@@ -93,7 +93,13 @@ class Runner:
         self._may_change = backend == "auto"
         self._exact: Eager | None = None
         self._eager: Eager | None = None
-        self._fast = self._made(self.backend, self.precision)
+        try:
+            self._fast = self._made(self.backend, self.precision)
+        except ConfigError:
+            if precision != "auto" or self.precision == "fp32":
+                raise
+            self.precision = "fp32"  # which every backend has
+            self._fast = self._made(self.backend, self.precision)
         unproved = "auto" in {precision, backend} and self._fast is not self._exact
         self._to_prove = PROVED_IMAGES if unproved else 0
         self._images_ahead = self._batches = 0

@@ -22,7 +22,7 @@ from img2img.errors import (
     TranslationInterrupted,
     TranslationStopped,
 )
-from img2img.images import read_picture
+from img2img.images import Animation, Frames, read_image, read_picture, write_image
 from img2img.inference import folder as module
 from img2img.inference import results
 from img2img.inference.folder import Report
@@ -179,6 +179,37 @@ def test_results_are_those_of_single_pictures(
     assert seen == sorted(seen)
     assert report.images_per_second == pytest.approx(20 / report.seconds)
     json.dumps(report.to_json())
+
+
+def test_animations_and_pages_frame_by_frame(
+    run: Callable[..., Report], translator: Translator, tmp_path: Path
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (3, 12, 17, 3), dtype=np.uint8)
+    frames = tuple(Picture(pixels) for pixels in noise)
+    (tmp_path / "in").mkdir()
+    write_image("in/a.png", Animation(frames, (40, 80, 120), loop=2), quality=100)
+    write_image("in/b.tif", Frames((*frames[:2], Picture(noise[2, :5].astype(np.uint16) * 257))))
+    write_image("in/c.gif", Animation(frames, (40, 80, 120)))
+    Image.fromarray(noise[0]).save("in/d.png")
+    report = run(compare=True, gallery=True)
+    assert (len(report.written), report.failed) == (4, {})
+    moving, pages, gif = (read_image(f"out/{name}") for name in ("a.png", "b.tif", "c.gif"))
+    assert isinstance(moving, Animation)
+    assert (moving.durations, moving.loop) == ((40, 80, 120), 2)
+    wanted = translator.translate_batch(frames)
+    for got, frame in zip(moving.frames, wanted, strict=True):
+        assert np.array_equal(got.pixels, frame.pixels)
+    assert isinstance(pages, Frames)
+    assert [page.size for page in pages.frames] == [(12, 17), (12, 17), (5, 17)]
+    assert [page.pixels.dtype for page in pages.frames] == [np.uint8, np.uint8, np.uint16]
+    assert isinstance(gif, Animation)
+    assert gif.durations == (40, 80, 120)
+    compared = read_image("out/compare/a.png")
+    assert isinstance(compared, Animation)
+    assert compared.frames[0].size == (12, 34)
+    # What holds one picture holds no animation.
+    failed = run(output="still", image_format="jpg").failed
+    assert {path.name for path in failed} == {"a.png", "b.tif", "c.gif"}
 
 
 def test_few_pictures_are_in_memory_at_once(

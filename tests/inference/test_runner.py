@@ -1,6 +1,7 @@
 """The fastest form that proves right."""
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -96,6 +97,22 @@ def test_deep_images_are_run_in_float32(precision: PrecisionName, exact: bool) -
     generator = Curve(wrong=1 / 256)
     runner = Runner(generator, CPU, precision=precision, backend="eager", say=print)
     assert torch.equal(runner.run(x(), deep=True), x()) == exact
+
+
+@pytest.mark.usefixtures("bf16_by_default")
+def test_auto_is_what_the_backend_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    class OnlyFloat32(Eager):
+        def __init__(self, generator: Generator, device: torch.device, precision: Any) -> None:
+            if precision != "fp32":
+                raise ConfigError(f"computes in fp32, not {precision}")
+            super().__init__(generator, device, precision)
+
+    monkeypatch.setattr(module, "backend_class", lambda _: OnlyFloat32)
+    runner = Runner(Curve(), CPU, backend="onnx", say=print)
+    assert runner.precision == "fp32"
+    assert torch.equal(runner.run(x()), x())
+    with pytest.raises(ConfigError, match="not bf16"):
+        Runner(Curve(), CPU, backend="onnx", precision="bf16", say=print)
 
 
 @pytest.mark.usefixtures("bf16_by_default")

@@ -2,18 +2,22 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from img2img import Picture, Translator
-from img2img.checkpoint import load_model
+from img2img.checkpoint import load_model, save_model
 from img2img.errors import ConfigError, ImageError, ModelFileError
 from img2img.images import resized
 from img2img.inference.backends.eager import Eager
 from img2img.inference.sizing import pad_to_fit
+from img2img.networks.unet import UNetGenerator
 
 
 def picture(height: int, width: int, top: int = 255, seed: int = 0) -> Picture:
@@ -75,6 +79,114 @@ def test_everything_but_the_pixels_is_kept(translator: Translator) -> None:
     assert got.alpha is not None
     assert np.array_equal(got.alpha, alpha)
     assert (got.icc, got.exif) == (b"profile", b"exif")
+
+
+def test_every_kind_of_image_comes_back_as_its_kind(translator: Translator) -> None:
+    given = picture(20, 30)
+    wanted = translator.translate(given).pixels
+    array = translator.translate(given.pixels)
+    assert np.array_equal(array, wanted)
+    pillow = translator.translate(Image.fromarray(given.pixels))
+    assert (pillow.mode, pillow.size) == ("RGB", (30, 20))
+    assert np.array_equal(np.asarray(pillow), wanted)
+    tensor = torch.from_numpy(given.pixels).movedim(2, 0) / 127.5 - 1
+    result = translator.translate(tensor)
+    assert (result.shape, result.dtype) == (tensor.shape, tensor.dtype)
+    # Of more than 8 bits, and so in float32.
+    exact = Translator(translator._generator, translator.spec, device="cpu", precision="fp32")
+    levels = (result.movedim(0, 2).numpy() + 1) * 127.5
+    assert np.abs(levels - exact.translate(given).pixels).max() < 0.51
+    assert translator.translate(tensor.double()).dtype == torch.float64
+
+
+def test_grey_and_alpha(translator: Translator) -> None:
+    grey = picture(9, 11).pixels[..., 0]
+    result = translator.translate(grey)
+    assert result.shape == (9, 11, 3)
+    assert np.array_equal(result, translator.translate(np.stack([grey] * 3, axis=2)))
+    rgba = np.dstack([picture(9, 11).pixels, grey])
+    assert np.array_equal(translator.translate(rgba)[..., 3], grey)
+    assert translator.translate(Image.fromarray(rgba)).mode == "RGBA"
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((8, 8, 3), np.float32),
+        np.zeros((8, 8, 2), np.uint8),
+        np.zeros((0, 8, 3), np.uint8),
+        torch.zeros(1, 3, 8, 8),
+        torch.zeros(3, 8, 8, dtype=torch.uint8),
+        torch.zeros(3, 0, 8),
+        "photo.png",
+    ],
+    ids=str,
+)
+def test_what_is_no_image_is_told(translator: Translator, image: Any) -> None:
+    with pytest.raises(ImageError, match="give"):
+        translator.translate(image)
+
+
+def test_sizes_that_were_asked_for(tiny_run: Path) -> None:
+    rgba = np.dstack([picture(40, 60).pixels, picture(40, 60).pixels[..., 0]])
+    assert Translator.load(tiny_run, resize=(10, 20)).translate(rgba).shape == (10, 20, 4)
+    reduced = Translator.load(tiny_run, max_side=30)
+    assert reduced.translate(rgba).shape == (20, 30, 4)
+    assert reduced.translate(rgba[:5, :30]).shape == (5, 30, 4)
+    sixteen = rgba.astype(np.uint16) * 257
+    deep = Picture(sixteen[..., :3], sixteen[..., 3])
+    small = reduced.translate(deep)
+    assert small.size == (20, 30)
+    assert small.alpha is not None
+    assert small.pixels.dtype == np.uint16
+    assert small.alpha.dtype == np.uint16
+    with pytest.raises(ConfigError, match="resize"):
+        Translator.load(tiny_run, resize=(99_999, 99_999))
+
+
+def test_as_the_reference_does_it(tiny_run: Path, tmp_path: Path) -> None:
+    """With dropout, so that no two results are alike."""
+    generator = UNetGenerator(in_channels=3, out_channels=3, ngf=2, num_downs=6)
+    spec = load_model(tiny_run).specs["G"]
+    arguments = {**spec.arguments, "ngf": 2, "num_downs": 6}
+    changes = {"arguments": arguments, "size_multiple": 64, "min_size": 64}
+    save_model(tmp_path / "m.safetensors", {"G": spec.model_copy(update=changes)}, {"G": generator})
+    plain = Translator.load(tmp_path / "m.safetensors", device="cpu")
+    once, again = (plain.translate(picture(32, 32)).pixels for _ in range(2))
+    assert np.array_equal(once, again)
+    exact = Translator.load(tmp_path / "m.safetensors", device="cpu", reference_exact=True)
+    assert exact.spec.dropout
+    assert exact.spec.norm_statistics == "image"
+    given = picture(32, 32)
+    one, two = exact.translate(given), exact.translate(given)
+    assert not np.array_equal(one.pixels, two.pixels)
+
+
+def test_running_statistics_if_asked(tiny_run: Path, translator: Translator) -> None:
+    given = picture(32, 32)
+    running = Translator.load(tiny_run, statistics="running")
+    assert running.spec.norm_statistics == "running"
+    assert not np.array_equal(running.translate(given).pixels, translator.translate(given).pixels)
+    assert running.identity != translator.identity
+
+
+def test_identity_is_of_the_weights_and_of_what_changes_results(tiny_run: Path) -> None:
+    def identity(**options: Any) -> str:
+        return Translator.load(tiny_run, **{"device": "cpu", **options}).identity
+
+    assert identity() == identity(batch=3) == identity(device=["cpu", "cpu"])
+    others: list[dict[str, Any]] = [
+        {"scale": "trained"},
+        {"resize": (9, 9)},
+        {"max_side": 9},
+        {"tile": 32},
+    ]
+    others += [{"tile_norm": "local"}, {"precision": "fp32"}, {"reference_exact": True}]
+    found = {identity(**options) for options in others}
+    assert len(found | {identity()}) == len(others) + 1
+    other = Translator.load(tiny_run, device="cpu")
+    next(other._generator.parameters()).add_(1)
+    assert other.identity != identity()
 
 
 def test_what_transparency_hides_has_no_influence(translator: Translator) -> None:

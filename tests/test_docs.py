@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -57,3 +58,20 @@ def test_the_part_in_contributing_works_as_it_stands() -> None:
     (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
     # In a process of its own: a registered part stays registered.
     subprocess.run([sys.executable, "-c", code + USE_FLAT], check=True, timeout=120)
+
+
+def test_the_examples_in_python_run(tmp_path: Path, tiny_run: Path, tiny_pairs: Path) -> None:
+    """One after the other, as a reader would; `runs/icons` is any model."""
+    for page in ("README.md", "docs/inference.md"):
+        here = tmp_path / Path(page).stem
+        (here / "runs").mkdir(parents=True)
+        shutil.copytree(tiny_run, here / "runs" / "icons")
+        shutil.copytree(tiny_pairs / "A", here / "photos")
+        shutil.copytree(tiny_pairs / "A", here / "datasets" / "icons" / "test" / "A")
+        shutil.copy(tiny_pairs / "A" / "0.png", here / "photo.png")
+        text = (ROOT / page).read_text(encoding="utf-8")
+        examples = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+        assert examples
+        for code in examples:
+            subprocess.run([sys.executable, "-c", code], check=True, timeout=120, cwd=here)
+    assert len(list((tmp_path / "inference" / "translated").glob("*.png"))) == 6

@@ -11,6 +11,7 @@ from img2img.images.listing import (
     count_unreadable,
     list_images,
     natural_key,
+    walk,
 )
 from img2img.images.picture import Animation, Frames, Picture, Pixels, eight_bit
 from img2img.images.reading import MAX_PIXELS, count_pixels, read_image, read_picture
@@ -41,6 +42,7 @@ __all__ = [
     "to_levels",
     "to_pixels",
     "to_tensor",
+    "walk",
     "write_image",
     "write_picture",
 ]

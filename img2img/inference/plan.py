@@ -10,7 +10,13 @@ from functools import cache
 from pathlib import Path
 
 from img2img.errors import DataError
-from img2img.images import IMAGE_SUFFIXES, UNREADABLE_SUFFIXES, WRITABLE_SUFFIXES, natural_key
+from img2img.images import (
+    IMAGE_SUFFIXES,
+    UNREADABLE_SUFFIXES,
+    WRITABLE_SUFFIXES,
+    natural_key,
+    walk,
+)
 from img2img.inference.manifest import Made
 
 # Of a file's name, with every usual file system.
@@ -127,8 +133,12 @@ def _find(source: str) -> _Found:
     """Search; whether a file can be opened is not asked, that is seen when it is read."""
     path = Path(source)
     refused: dict[Path, str] = {}
+
+    def refuse(folder: Path, error: OSError) -> None:
+        refused[folder] = error.strerror or str(error)
+
     if path.is_dir():
-        found, root = _walk(path, (), refused), path
+        found, root = walk(path, refuse), path
     elif os.path.lexists(path):
         return _Found([path], path.parent)
     elif glob.has_magic(source):
@@ -148,33 +158,6 @@ def _find(source: str) -> _Found:
     suffixes = (file.suffix.lower() for file in seen)
     passed_over = Counter(suffix for suffix in suffixes if suffix in UNREADABLE_SUFFIXES)
     return _Found(files, root, refused, passed_over)
-
-
-def _walk(folder: Path, above: Sequence[Path], refused: dict[Path, str]) -> Iterator[Path]:
-    """All that is no folder, but hidden things; folders that cannot be listed are refused."""
-    real = _real(folder)
-    if real in above:  # a link to a folder that it lies in
-        return
-    try:
-        entries = [*os.scandir(folder)]
-    except OSError as error:
-        refused[folder] = error.strerror or str(error)
-        return
-    for entry in entries:
-        if entry.name.startswith(".") or entry.name == "__MACOSX":
-            continue
-        path = folder / entry.name
-        if _is_folder(entry):
-            yield from _walk(path, (*above, real), refused)
-        else:
-            yield path
-
-
-def _is_folder(entry: "os.DirEntry[str]") -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself
-        return False
 
 
 def _beside(files: Sequence[Path], root: Path, output: Path, suffix: str | None) -> list[Job]:

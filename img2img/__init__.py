@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from img2img.images import Animation as Animation
     from img2img.images import Frames as Frames
     from img2img.images import Picture as Picture
+    from img2img.images import as_picture as as_picture
     from img2img.images import read_image as read_image
     from img2img.images import read_picture as read_picture
     from img2img.images import write_image as write_image
@@ -37,6 +38,7 @@ _HOMES = {
     "load_config": "img2img.config",
     "load_model": "img2img.checkpoint",
     "read_image": "img2img.images",
+    "as_picture": "img2img.images",
     "read_picture": "img2img.images",
     "save_model": "img2img.checkpoint",
     "train": "img2img.training.run",

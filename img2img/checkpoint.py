@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from img2img import __version__
 from img2img.config import Component
-from img2img.errors import Img2ImgError, ModelFileError
+from img2img.errors import Img2ImgError, ModelFileError, shortened
 from img2img.files import atomic_write
 from img2img.networks import GENERATORS, Generator
 from img2img.networks.norms import (
@@ -58,7 +58,9 @@ class ModelSpec(BaseModel):
     exact_tiling: bool = Field(
         description="whether tiles with enough overlap can give what the whole image gives"
     )
-    crop_size: tuple[int, int] = Field(description="height and width it was trained on, in pixels")
+    crop_size: tuple[PositiveInt, PositiveInt] = Field(
+        description="height and width it was trained on, in pixels"
+    )
     scale: float = Field(
         gt=0, le=1000, description="pixels of a training image to a pixel of its file; 1 is native"
     )
@@ -68,6 +70,9 @@ class ModelSpec(BaseModel):
     method: str = Field(description="what trained it")
     steps: int = Field(ge=0, description="generator updates it has had")
     images: int = Field(ge=0, description="images it has seen")
+
+
+_SPECS = TypeAdapter(dict[str, ModelSpec])
 
 
 @dataclass(frozen=True)
@@ -115,8 +120,8 @@ def load_model(path: Path) -> ModelFile:
         raise ModelFileError(f"{file}: no such file{hint}")
     tensors, header = _read(file, "model")
     try:
-        specs = {n: ModelSpec.model_validate(spec) for n, spec in header["generators"].items()}
-    except (ValidationError, AttributeError, KeyError) as error:
+        specs = _SPECS.validate_python(header["generators"])
+    except (ValidationError, KeyError) as error:
         reason = _first_reason(error)
         raise ModelFileError(f"{file}: its description does not fit: {reason}") from None
     if not specs:
@@ -125,7 +130,7 @@ def load_model(path: Path) -> ModelFile:
     for key, tensor in tensors.items():
         name, _, rest = key.partition(".")
         if name not in states:
-            raise ModelFileError(f"{file}: a tensor of no generator: {key}")
+            raise ModelFileError(f"{file}: a tensor of no generator: {shortened(key)}")
         states[name][rest] = tensor
     return ModelFile(specs, states, str(header.get("version", "unknown")))
 
@@ -145,12 +150,15 @@ def build_generator(spec: ModelSpec, tensors: Mapping[str, Tensor]) -> Generator
                 section, "generator", in_channels=spec.in_channels, out_channels=spec.out_channels
             )
         generator.load_state_dict(dict(tensors), assign=True)
+        for name, tensor in tensors.items():
+            if tensor.is_complex() or not tensor.isfinite().all():
+                raise ModelFileError(f"{name} holds other than finite numbers")
         needs = (generator.size_multiple, generator.min_size, generator.local)
         if needs != (spec.size_multiple, spec.min_size, spec.exact_tiling):
             raise ModelFileError("its sizes are not those of its architecture")
-    except (Img2ImgError, RuntimeError) as error:
-        lines = [line.strip() for line in str(error).splitlines()]
-        raise ModelFileError(f"the model's weights do not fit it: {' '.join(lines[:2])}") from None
+    except (Img2ImgError, RuntimeError, TypeError, ValueError, OverflowError) as error:
+        reason = shortened(" ".join(str(error).split()))
+        raise ModelFileError(f"the model's weights do not fit it: {reason}") from None
     prepare_for_inference(generator, spec)
     return generator.float().requires_grad_(False)
 
@@ -212,7 +220,10 @@ def _read(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
             # could then not be replaced on Windows.
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
-        raise ModelFileError(f"{path}: not a readable safetensors file: {error}") from None
+        reason = shortened(str(error))
+        raise ModelFileError(f"{path}: not a readable safetensors file: {reason}") from None
+    except (RuntimeError, MemoryError) as error:  # what it says when it cannot map the file
+        raise ModelFileError(f"{path}: cannot be read: {shortened(str(error))}") from None
     try:
         header = json.loads(metadata[_HEADER_KEY])
         found, version = header["kind"], header["format_version"]
@@ -264,5 +275,5 @@ def _put_tensors(tree: Any, tensors: Mapping[str, Tensor]) -> Any:
 def _first_reason(error: Exception) -> str:
     if isinstance(error, ValidationError):
         detail = error.errors()[0]
-        return f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}"
+        return shortened(": ".join([*map(str, detail["loc"]), detail["msg"]]))
     return f"{type(error).__name__}: {error}"

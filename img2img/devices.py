@@ -90,7 +90,9 @@ def is_out_of_memory(error: Exception) -> bool:
     """Whether something failed for want of memory, on any device."""
     if isinstance(error, MemoryError):
         return True
-    words = ("out of memory", "not enough memory", "allocate memory", "ALLOC_FAILED")
+    words = ["out of memory", "not enough memory", "allocate memory", "ALLOC_FAILED", "bad_alloc"]
+    # oneDNN's, which does not say why.
+    words += ["could not create a primitive", "could not create a memory"]
     return any(word in str(error) for word in words)
 
 
@@ -122,6 +124,7 @@ def free_memory(device: torch.device) -> int:
         return torch.cuda.mem_get_info(device)[0] + held
     if device.type == "mps":
         return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+    give_back_freed_memory()
     available: int = psutil.virtual_memory().available
     return min([available, *left_by_control_groups(Path("/proc/self/cgroup"))])
 
@@ -161,6 +164,13 @@ def _left_by(group: Path, limit: str, usage: str, reclaimable: str) -> list[int]
     except OSError:  # no such group here, or the topmost, which has no limit
         return []
     return [] if most == "max" else [max(0, int(most) - used + int(counts[reclaimable]))]
+
+
+def give_back_freed_memory() -> None:
+    """Have the C library return to the system what `keep_freed_memory` has kept."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
 
 
 def keep_freed_memory() -> None:

@@ -65,6 +65,11 @@ class TranslationInterrupted(TranslationStopped):
     exit_status = 130
 
 
+def shortened(text: str, most: int = 300) -> str:
+    """The beginning of a text that somebody else has written."""
+    return text if len(text) <= most else f"{text[:most]} ..."
+
+
 def some_names(names: Sequence[str], most: int = 10) -> str:
     """`a, b, c (3)`: the first names and how many there are, for a message of bounded length."""
     shown = ", ".join(names[:most])

@@ -23,7 +23,7 @@ from typing import Annotated, Any, Generic, TypeVar, get_type_hints
 from pydantic import Field, TypeAdapter, ValidationError
 
 from img2img.config import Component, nearest
-from img2img.errors import ConfigError
+from img2img.errors import ConfigError, shortened
 
 Positive = Annotated[int, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -134,7 +134,9 @@ def _checked(value: Any, annotation: Any, path: str) -> Any:
         return TypeAdapter(annotation).validate_python(value)
     except ValidationError as error:
         reasons = dict.fromkeys(detail["msg"] for detail in error.errors())
-        raise ConfigError(f"{path}: {'; or '.join(reasons)} (given: {value!r})") from None
+        raise ConfigError(
+            f"{path}: {'; or '.join(reasons)} (given: {shortened(repr(value))})"
+        ) from None
 
 
 def import_submodules(package: str, path: list[str]) -> None:

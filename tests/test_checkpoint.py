@@ -77,6 +77,27 @@ def test_two_generators_in_one_file(tmp_path: Path) -> None:
     torch.testing.assert_close(weight, back.state_dict()["model.model.0.weight"])
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_are_finite_numbers(value: float) -> None:
+    spec, generator = tiny()
+    state = generator.state_dict()
+    state["model.model.0.weight"] = torch.full_like(state["model.model.0.weight"], value)
+    with pytest.raises(ModelFileError, match="model.model.0.weight holds other than finite"):
+        build_generator(spec, state)
+    complex_state = {key: weight.to(torch.complex64) for key, weight in state.items()}
+    with pytest.raises(ModelFileError, match="finite numbers"):
+        build_generator(spec, complex_state)
+
+
+@pytest.mark.parametrize("ngf", [10**9, 2**62, 2**64, 10**400])
+def test_an_absurd_width_is_one_line(ngf: int) -> None:
+    spec, generator = tiny(arguments={**ARGUMENTS, "ngf": ngf})
+    with pytest.raises(ModelFileError, match="do not fit") as error:
+        build_generator(spec, generator.state_dict())
+    assert len(str(error.value)) < 500
+    assert "\n" not in str(error.value)
+
+
 def test_norm_and_dropout_follow_the_spec() -> None:
     x = torch.rand(1, 3, 16, 16)
     spec, generator = tiny(norm_statistics="running")

@@ -24,12 +24,14 @@ error_console = Console(stderr=True, highlight=False)
 
 def say_error(message: str) -> None:
     """One error, on standard error."""
-    error_console.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
+    lines = "\n".join(map(printable, message.splitlines()))
+    error_console.print(f"[bold red]error:[/] {escape(lines)}", soft_wrap=True)
 
 
 def say_note(message: str) -> None:
     """Something worth knowing, on standard error."""
-    error_console.print(f"note: {message}", markup=False, soft_wrap=True)
+    lines = "\n".join(map(printable, message.splitlines()))
+    error_console.print(f"note: {lines}", markup=False, soft_wrap=True)
 
 
 def printable(text: str) -> str:

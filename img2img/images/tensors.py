@@ -43,13 +43,14 @@ def to_tensor(pixels: Pixels) -> Tensor:
     return torch.from_numpy(planes)
 
 
-def to_pixels(image: Tensor, dtype: npt.DTypeLike = np.uint8) -> Pixels:
+def to_pixels(image: Tensor, dtype: npt.DTypeLike = np.uint8, *, truncate: bool = False) -> Pixels:
     """(channels, height, width) in [-1, 1] -> (height, width, channels) uint8, uint16 or float32.
 
-    Rounded to the nearest value and clamped, but for float32. (The reference implementation
-    truncates, which makes every picture half a grey level darker.)
+    Rounded to the nearest value, or with `truncate` to the one below, and clamped, but for float32.
+    (The reference implementation truncates, which makes every picture half a grey level darker.)
     """
-    return np.ascontiguousarray(to_levels(image, dtype).cpu().numpy(), dtype=dtype)
+    levels = to_levels(image, dtype, truncate=truncate)
+    return np.ascontiguousarray(levels.cpu().numpy(), dtype=dtype)
 
 
 def from_levels(levels: Tensor) -> Tensor:

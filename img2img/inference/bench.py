@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from img2img.devices import PrecisionName, resolve_precision, synchronize
-from img2img.errors import ConfigError
 from img2img.images import Picture, resized
 from img2img.inference.backends import Backend, backend_class
 from img2img.inference.backends.eager import Eager
@@ -62,15 +61,16 @@ def bench(
             try:
                 backend = backend_class(name)(generator, device, precision)
                 difference = Difference.between(backend.run(x), exact)
-            except ConfigError as error:
-                yield Measurement(name, precision, missing=str(error))
+                synchronize(device)
+                preparing = time.perf_counter() - start
+                together = _seconds(backend, x, device) / len(x)
+                # One of its own, since some settle on the first batch's size.
+                backend = backend_class(name)(generator, device, precision)
+                alone = _seconds(backend, x[:1], device)
+            except Exception as error:  # a compiler or a runtime that does not work
+                reason = str(error).strip().partition("\n")[0]
+                yield Measurement(name, precision, missing=reason)
                 continue
-            synchronize(device)
-            preparing = time.perf_counter() - start
-            together = _seconds(backend, x, device) / len(x)
-            # One of its own, since some settle on the first batch's size.
-            backend = backend_class(name)(generator, device, precision)
-            alone = _seconds(backend, x[:1], device)
             yield Measurement(name, precision, preparing, alone, together, difference)
 
 

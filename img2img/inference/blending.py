@@ -23,6 +23,7 @@ def translate_in_tiles(
     *,
     tile: int,
     overlap: int,
+    truncate: bool = False,
     progress: Progress | None = None,
 ) -> Pixels:
     """Translate tile by tile and blend them where they overlap.
@@ -35,6 +36,7 @@ def translate_in_tiles(
         pixels: (height, width, 3), uint8 or uint16, of a size that `run` takes.
         tile: height and width of a tile, in pixels; a smaller picture has smaller tiles.
         overlap: pixels that neighbouring tiles share at least.
+        truncate: round colours down.
         progress: called with (tiles done, tiles).
 
     Returns:
@@ -59,7 +61,7 @@ def translate_in_tiles(
                 progress(row * len(lefts) + column + 1, len(tops) * len(lefts))
         # What no later tile reaches is done.
         done = (tops[row + 1] if row + 1 < len(tops) else len(pixels)) - top
-        result[top : top + done] = to_pixels(band[:, :done], pixels.dtype)
+        result[top : top + done] = to_pixels(band[:, :done], pixels.dtype, truncate=truncate)
         band = torch.cat([band[:, done:], torch.zeros_like(band[:, :done])], dim=1)
     return result
 

@@ -14,7 +14,7 @@ from numpy.typing import DTypeLike
 from img2img.devices import is_out_of_memory
 from img2img.errors import ImageError
 from img2img.images import Pixels
-from img2img.inference.oversize import Cutter
+from img2img.inference.oversize import ASKED_ABOUT, Cutter
 from img2img.inference.runner import Runner
 from img2img.inference.transfer import Transfer
 
@@ -70,13 +70,16 @@ class Engine:
         on_gpu = all(runner.device.type == "cuda" for runner in runners)
         self._in_flight = len(runners) * (_IN_FLIGHT if on_gpu else 1)
 
-    def each(self, items: Iterable[tuple[K, Pixels]]) -> Iterator[tuple[K, Pixels | ImageError]]:
+    def each(
+        self, items: Iterable[tuple[K, Pixels | ImageError]]
+    ) -> Iterator[tuple[K, Pixels | ImageError]]:
         """Translate pixels as they come, each with a key of the caller's, in order.
 
         Several are taken before the first is given.
 
         Args:
-            items: uint8, uint16 or float32 (H, W, 3), of sizes that the generator takes.
+            items: uint8, uint16 or float32 (H, W, 3), of sizes that the generator takes; or what
+                has gone wrong before, which is handed on in its turn.
 
         Yields:
             The same type and size, or why an image could not be translated.
@@ -85,6 +88,10 @@ class Engine:
         groups: dict[Kind, list[_Image[K]]] = {}
         begun: deque[Callable[[], None]] = deque()
         for key, pixels in items:
+            if isinstance(pixels, ImageError):
+                order.append(_Image(key, np.empty((0, 0, 3), np.uint8), pixels))
+                yield from _ready(order)
+                continue
             image = _Image(key, pixels)
             order.append(image)
             kind = pixels.shape, pixels.dtype
@@ -104,9 +111,9 @@ class Engine:
 
     def _batch_of(self, image: _Image[K]) -> int:
         """How many images like this one to run together."""
-        if self._cutter.cuts(image.pixels.shape[:2]):
+        if image.area >= ASKED_ABOUT or self._cutter.cuts(image.pixels.shape[:2]):
             return 1
-        return max(1, min(self._batch or _BATCH_IMAGES, self._most_pixels // image.area))
+        return max(1, min(self._batch or _BATCH_IMAGES, self._most_pixels // max(1, image.area)))
 
     def _too_many(self, order: Collection[_Image[K]]) -> bool:
         """Whether so much waits that the oldest group has to be run as it is."""

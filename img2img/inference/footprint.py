@@ -58,20 +58,27 @@ def _strips_peak(on_meta: Generator, height: int, rows: int) -> int:
 
 
 def rows_that_fit(
-    generator: Generator, height: int, width: int, device: torch.device, free: int | None = None
+    generator: Generator,
+    height: int,
+    width: int,
+    device: torch.device,
+    *,
+    free: int | None = None,
+    whole: int | None = None,
 ) -> int | None:
     """Rows of the strips in which a picture fits into memory; None: it does so whole.
 
     Args:
         generator: one with `stages`.
         free: bytes; None: what the device has.
+        whole: the picture's footprint, where it is known.
 
     Raises:
         ImageError: it fits in no way.
     """
     free = free_memory(device) if free is None else free
     allowed = int(_OURS * free)
-    whole = footprint(generator, height, width)
+    whole = footprint(generator, height, width) if whole is None else whole
     if _goes_whole(whole, free):
         return None
     # A strip takes what a picture of its height would. A multiple, so that small maps divide, too.
@@ -88,15 +95,22 @@ def rows_that_fit(
 
 
 def tile_that_fits(
-    generator: Generator, height: int, width: int, device: torch.device, free: int | None = None
+    generator: Generator,
+    height: int,
+    width: int,
+    device: torch.device,
+    *,
+    free: int | None = None,
+    whole: int | None = None,
 ) -> int | None:
     """Side of the tiles in which a picture fits into memory; None: it does so whole.
 
     Args:
         free: bytes; None: what the device has.
+        whole: the picture's footprint, where it is known.
     """
     free = free_memory(device) if free is None else free
-    whole = footprint(generator, height, width)
+    whole = footprint(generator, height, width) if whole is None else whole
     if _goes_whole(whole, free):
         return None
     a_pixel = _WITH_COPIES * whole / (height * width)

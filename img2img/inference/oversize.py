@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from typing import Literal
 
+from torch import Tensor
+
 from img2img.devices import is_out_of_memory
 from img2img.errors import ConfigError, ImageError
-from img2img.images import Pixels
+from img2img.images import Pixels, to_tensor
 from img2img.inference.blending import translate_in_tiles
-from img2img.inference.footprint import rows_that_fit, tile_that_fits
-from img2img.inference.runner import Runner
+from img2img.inference.footprint import footprint, rows_that_fit, tile_that_fits
+from img2img.inference.runner import Runner, proof_size
 from img2img.inference.tiling import Progress, translate_in_strips
 from img2img.networks import Generator
 
@@ -16,7 +18,7 @@ Tile = Literal["auto", "off"] | int
 TileNorm = Literal["whole", "local"]
 
 # Pictures of fewer pixels are not asked about: they fit, or there is hardly any memory.
-_ASKED_ABOUT = 2**20
+ASKED_ABOUT = 2**20
 # What a tile shares with its neighbour, as a part of its side.
 _OVERLAP = 4
 
@@ -31,6 +33,8 @@ class Cutter:
     Args:
         tile: pixels to a side of a tile, or rows of a strip, of pictures that are larger; `auto`:
             where the memory that is free now asks for it; `off`: never.
+        multiple: of which the sizes of pictures are multiples, as padded.
+        truncate: round colours down.
         norm: `local`: overlapping tiles with statistics of their own, for every network.
         say: told once that the result is approximate.
         progress: called with (parts done, parts) of a picture.
@@ -44,18 +48,25 @@ class Cutter:
         tile: Tile = "auto",
         norm: TileNorm = "whole",
         *,
+        multiple: int = 1,
+        truncate: bool = False,
         say: Callable[[str], None],
         progress: Progress | None = None,
     ) -> None:
         if isinstance(tile, int) and tile < 1:
             raise ConfigError(f"tile: {tile} is not a number of pixels")
         self._tile, self._norm = tile, norm
+        self._multiple, self._truncate = multiple, truncate
+        self._footprints: dict[tuple[int, tuple[int, int]], int] = {}
         self._say, self._progress = say, progress
         self._has_said = False
 
     def cuts(self, size: tuple[int, int]) -> bool:
         """Whether it was asked to cut pictures of this size, whatever memory there is."""
-        return isinstance(self._tile, int) and max(size) > self._tile
+        if not isinstance(self._tile, int):
+            return False
+        # Of the size that it has with padding; without, it may be no larger than a tile.
+        return max(size) > -(-self._tile // self._multiple) * self._multiple
 
     def side(self, runner: Runner, size: tuple[int, int], *, deep: bool) -> int | None:
         """Rows of a strip or side of a tile for pictures of this size; None: they go whole.
@@ -64,14 +75,18 @@ class Cutter:
             ImageError: such a picture fits into memory in no way.
         """
         height, width = size
-        if self._tile == "off" or (self._tile == "auto" and height * width < _ASKED_ABOUT):
+        if self._tile == "off" or (self._tile == "auto" and height * width < ASKED_ABOUT):
             return None
         network = runner.network(deep)
         if self._tile != "auto":
             return _fitting(self._tile, network) if self.cuts(size) else None
+        key = id(network), size
+        if key not in self._footprints:
+            self._footprints[key] = footprint(network, height, width)
+        whole = self._footprints[key]
         if self._in_strips(network):
-            return rows_that_fit(network, height, width, runner.device)
-        side = tile_that_fits(network, height, width, runner.device)
+            return rows_that_fit(network, height, width, runner.device, whole=whole)
+        side = tile_that_fits(network, height, width, runner.device, whole=whole)
         return None if side is None else _fitting(side, network)
 
     def translate(self, runner: Runner, pixels: Pixels, side: int) -> Pixels:
@@ -81,19 +96,28 @@ class Cutter:
             ImageError: the smallest do not fit.
         """
         deep = pixels.dtype != "uint8"
-        network = runner.network(deep)
-        side = _fitting(side, network)
+        side = _fitting(side, runner.network(deep))
         while self._tile != "off":
             try:
+                if not deep:
+                    runner.prove(_middle(pixels, side, runner))
+                network = runner.network(deep)
                 if self._in_strips(network):
-                    return translate_in_strips(network, pixels, rows=side, progress=self._progress)
+                    return translate_in_strips(
+                        network,
+                        pixels,
+                        rows=side,
+                        truncate=self._truncate,
+                        progress=self._progress,
+                    )
                 return self._in_tiles(runner, pixels, side, deep)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-            if side == _fitting(1, network):
+            smaller = _fitting(side // 2, runner.network(deep))
+            if smaller == side:
                 break
-            side = _fitting(side // 2, network)
+            side = smaller
         height, width = pixels.shape[:2]
         raise ImageError(f"not enough memory for {width} x {height} pixels")
 
@@ -110,6 +134,7 @@ class Cutter:
             pixels,
             tile=side,
             overlap=side // _OVERLAP,
+            truncate=self._truncate,
             progress=self._progress,
         )
 
@@ -119,3 +144,11 @@ def _fitting(side: int, network: Generator) -> int:
     multiple = network.size_multiple
     least = -(-network.min_size // multiple) * multiple
     return max(side // multiple * multiple, least)
+
+
+def _middle(pixels: Pixels, most: int, runner: Runner) -> Tensor:
+    """What of a picture is enough to compare one precision with another, on the runner's device."""
+    side = min(most, proof_size(runner.network(deep=False)))
+    top, left = (max(0, size - side) // 2 for size in pixels.shape[:2])
+    x = to_tensor(pixels[top : top + side, left : left + side])
+    return x.unsqueeze(0).to(runner.device)

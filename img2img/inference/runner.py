@@ -60,8 +60,8 @@ class Difference:
 class Runner:
     """Runs a generator on one device.
 
-    With `auto`, the first images are run in eager float32 too; what differs too much from that is
-    given up, with a word. Images of more than 8 bits are run in float32.
+    With `precision` `auto`, the first images are run in eager float32 too; what differs too much
+    from that is given up, with a word. Images of more than 8 bits are run in float32.
 
     Args:
         generator: set up for inference, in float32.
@@ -90,7 +90,8 @@ class Runner:
         self._say = say
         self._deep_in_float32 = precision == "auto"
         self.backend = self._chosen(backend)
-        self._may_change = backend == "auto"
+        self._any_backend = backend == "auto"
+        self._may_change = False
         self._exact: Eager | None = None
         self._eager: Eager | None = None
         try:
@@ -100,7 +101,7 @@ class Runner:
                 raise
             self.precision = "fp32"  # which every backend has
             self._fast = self._made(self.backend, self.precision)
-        unproved = "auto" in {precision, backend} and self._fast is not self._exact
+        unproved = precision == "auto" and self._fast is not self._exact
         self._to_prove = PROVED_IMAGES if unproved else 0
         self._images_ahead = self._batches = 0
 
@@ -123,6 +124,7 @@ class Runner:
     def expect(self, images: int) -> None:
         """Say how many images are to come, so that a long job can be prepared for."""
         self._images_ahead = images
+        self._may_change = self._any_backend and self.backend == "eager"
 
     def run(self, x: Tensor, *, deep: bool = False) -> Tensor:
         """Translate float32 [N, C, H, W] in [-1, 1] on the device to the same.
@@ -132,11 +134,10 @@ class Runner:
         """
         if deep and self._deep_in_float32:
             return self.exact.run(x)
-        if self._to_prove:
-            self._prove(x)
+        self.prove(x)
         start = time.perf_counter()
         y = self._run(x)
-        if self._may_change and self._images_ahead:
+        if self._may_change:
             synchronize(self.device)
             self._consider_another(x, y, time.perf_counter() - start)
         return y
@@ -168,8 +169,14 @@ class Runner:
         self.backend, self._fast = "eager", self._made("eager", self.precision)
         return self._fast.run(x)
 
-    def _prove(self, x: Tensor) -> None:
-        """Compare the first images with float32, and fall back to it where they differ."""
+    def prove(self, x: Tensor) -> None:
+        """Compare the first images with float32, and fall back to it where they differ.
+
+        Args:
+            x: images, of which the middle is taken.
+        """
+        if not self._to_prove:
+            return
         compared = min(self._to_prove, len(x))
         # Compiling for the size of a part would take long.
         part = x if self.backend == "compile" else _centre(x[:compared], self._generator)
@@ -181,7 +188,7 @@ class Runner:
                 f"{self.backend} in {self.precision} differs from float32 by {difference}:"
                 " going on in float32"
             )
-            self._to_prove, self._may_change = 0, False
+            self._to_prove, self._may_change, self._any_backend = 0, False, False
             self.backend, self.precision, self._fast = "eager", "fp32", self.exact
 
     def _consider_another(self, x: Tensor, y: Tensor, seconds: float) -> None:
@@ -237,9 +244,14 @@ def _going_on_without(backend: str, error: Exception) -> str:
     return f"{backend} failed, going on without: {reason}"
 
 
+def proof_size(generator: Generator) -> int:
+    """Pixels to a side of the part that is compared, as the generator takes them."""
+    multiple = generator.size_multiple
+    return -(-max(PROVED_SIZE, generator.min_size) // multiple) * multiple
+
+
 def _centre(x: Tensor, generator: Generator) -> Tensor:
     """The middle of images, of a size that is quick to run and that the generator takes."""
-    multiple = generator.size_multiple
-    most = -(-max(PROVED_SIZE, generator.min_size) // multiple) * multiple
+    most = proof_size(generator)
     top, left = (max(0, size - most) // 2 for size in x.shape[2:])
     return x[:, :, top : top + most, left : left + most]

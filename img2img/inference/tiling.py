@@ -26,7 +26,12 @@ Progress = Callable[[int, int], None]
 
 
 def translate_in_strips(
-    generator: Generator, pixels: Pixels, *, rows: int, progress: Progress | None = None
+    generator: Generator,
+    pixels: Pixels,
+    *,
+    rows: int,
+    truncate: bool = False,
+    progress: Progress | None = None,
 ) -> Pixels:
     """Translate a picture without holding maps of its size; the result is that of the whole.
 
@@ -37,6 +42,7 @@ def translate_in_strips(
         generator: set up for inference, with `stages`.
         pixels: (height, width, 3), uint8 or uint16, of a size that the generator takes.
         rows: height of a strip where maps are largest, at least 1; few cost time, many memory.
+        truncate: round colours down.
         progress: called with (strips done, strips).
 
     Returns:
@@ -49,7 +55,9 @@ def translate_in_strips(
         return to_tensor(pixels[start:stop]).unsqueeze(0).to(device)
 
     def write(start: int, strip: Tensor) -> None:
-        result[start : start + strip.shape[2]] = to_pixels(strip[0], pixels.dtype)
+        result[start : start + strip.shape[2]] = to_pixels(
+            strip[0], pixels.dtype, truncate=truncate
+        )
 
     run_in_strips(generator, read, write, height=len(pixels), rows=rows, progress=progress)
     return result

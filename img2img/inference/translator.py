@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypedDict, TypeVar, Unpack, get_args
 
 from img2img.checkpoint import ModelSpec, build_generator, load_model
-from img2img.devices import PrecisionName, resolve_device
+from img2img.devices import DTYPES, PrecisionName, resolve_device
 from img2img.errors import ConfigError, ImageError, Img2ImgError, ModelFileError
 from img2img.images import MAX_PIXELS, ImageLike, Picture, Pixels, as_picture, like, resized
 from img2img.inference.backends import BACKENDS
@@ -58,7 +58,7 @@ class _Job(Generic[K]):
 
 
 class Translator:
-    """Translates pictures of any size with a trained generator.
+    """Translates pictures of any size with a trained generator; for one thread at a time.
 
     Args:
         generator: set up for inference, in float32; it is left as it is.
@@ -106,10 +106,20 @@ class Translator:
     ) -> None:
         self.spec = spec
         self._generator = generator
-        if resize and not 0 < resize[0] * resize[1] <= MAX_PIXELS:
+        _check("scale", scale, get_args(Scale))
+        _check("tile_norm", tile_norm, get_args(TileNorm))
+        _check("precision", precision, ("auto", *DTYPES))
+        if not isinstance(tile, int):
+            _check("tile", tile, ("auto", "off"))
+        for name, number in (("batch", batch), ("max_side", max_side), ("tile", tile)):
+            if isinstance(number, int) and number < 1:
+                raise ConfigError(f"{name}: {number} is not a number of at least 1")
+        if resize and not (min(resize) > 0 and resize[0] * resize[1] <= MAX_PIXELS):
             raise ConfigError(f"resize: {resize[1]} x {resize[0]} pixels are not 1 to {MAX_PIXELS}")
         self._sizing = Sizing(scale, resize, max_side)
         devices = [device] if isinstance(device, str) else device
+        if not devices:
+            raise ConfigError("device: none is named")
         self._runners = [
             Runner(
                 generator,
@@ -120,7 +130,14 @@ class Translator:
             )
             for name in devices
         ]
-        cutter = Cutter(tile, tile_norm, say=say or _warn, progress=progress)
+        cutter = Cutter(
+            tile,
+            tile_norm,
+            multiple=spec.size_multiple,
+            truncate=truncate,
+            say=say or _warn,
+            progress=progress,
+        )
         self._engine = Engine(self._runners, cutter, batch=batch, truncate=truncate)
         self._settings = (scale, resize, max_side, truncate, precision, tile, tile_norm)
 
@@ -162,12 +179,23 @@ class Translator:
             )
         changes: dict[str, Any] = {}
         if statistics:
+            _check("statistics", statistics, ("image", "running"))
             changes["norm_statistics"] = statistics
         if reference_exact:
+            fixed = {"precision": ("fp32", "auto"), "backend": ("eager", "auto"), "tile": ("auto",)}
+            for option, allowed in fixed.items():
+                if (given := options.get(option, "auto")) not in allowed:
+                    raise ConfigError(f"{option}: {given} is not as the reference does it")
+            if statistics == "running":
+                raise ConfigError("statistics: running are not as the reference does it")
             changes |= {"norm_statistics": "image", "dropout": True}
             options |= {"precision": "fp32", "backend": "eager", "truncate": True, "tile": "off"}
         spec = spec.model_copy(update=changes)
-        return cls(build_generator(spec, model.tensors[name]), spec, **options)
+        try:
+            generator = build_generator(spec, model.tensors[name])
+        except ModelFileError as error:
+            raise ModelFileError(f"{path}: {error}") from None
+        return cls(generator, spec, **options)
 
     @cached_property
     def identity(self) -> str:
@@ -247,6 +275,8 @@ class Translator:
         """
         device = self._runners[0].device
         _, pixels = self._prepared((None, picture))
+        if isinstance(pixels, ImageError):
+            raise pixels
         names = [backend] if backend else BACKENDS.names()
         x = Transfer(device).send([pixels] * batch)
         return bench(self._generator, device, x, names)
@@ -256,13 +286,18 @@ class Translator:
         """Where it computes."""
         return ", ".join(str(runner.device) for runner in self._runners)
 
-    def _prepared(self, item: tuple[K, Picture]) -> tuple[_Job[K], Pixels]:
+    def _prepared(self, item: tuple[K, Picture]) -> tuple[_Job[K], Pixels | ImageError]:
         """What the network is given of a picture."""
         key, picture = item
-        seen = self._sizing.of_network(picture.size, self.spec.scale)
-        pixels = resized(picture.composited(), seen)
-        padded = pad_to_fit(pixels, self.spec.size_multiple, self.spec.min_size)
-        return _Job(key, picture, seen), padded
+        height, width = seen = self._sizing.of_network(picture.size, self.spec.scale)
+        job = _Job(key, picture, seen)
+        if height * width > MAX_PIXELS:
+            return job, ImageError(f"at {width} x {height} it would be larger than {MAX_PIXELS}")
+        try:
+            pixels = resized(picture.composited(), seen)
+            return job, pad_to_fit(pixels, self.spec.size_multiple, self.spec.min_size)
+        except MemoryError:
+            return job, _too_large(seen)
 
     def _restored(
         self, item: tuple[_Job[K], Pixels | ImageError]
@@ -273,9 +308,22 @@ class Translator:
             return job.key, pixels
         height, width = job.seen
         picture, size = job.picture, self._sizing.of_result(job.picture.size)
-        alpha = None if picture.alpha is None else resized(picture.alpha, size)
-        translated = resized(pixels[:height, :width], size)
+        try:
+            alpha = None if picture.alpha is None else resized(picture.alpha, size)
+            translated = resized(pixels[:height, :width], size)
+        except MemoryError:
+            return job.key, _too_large(size)
         return job.key, replace(picture, pixels=translated, alpha=alpha)
+
+
+def _too_large(size: Size) -> ImageError:
+    height, width = size
+    return ImageError(f"not enough memory for {width} x {height} pixels")
+
+
+def _check(name: str, value: object, allowed: Sequence[object]) -> None:
+    if value not in allowed:
+        raise ConfigError(f"{name}: {value!r} is none of {', '.join(map(str, allowed))}")
 
 
 def _warn(sentence: str) -> None:

@@ -125,6 +125,38 @@ class TestAuto:
         assert isinstance(results[2], Picture)
 
 
+def test_strips_and_tiles_are_proved_too(
+    tiny_generator: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What differs from float32 too much is not used for large pictures either."""
+    monkeypatch.setattr(
+        "img2img.inference.runner.resolve_precision",
+        lambda name, _: "bf16" if name == "auto" else name,
+    )
+    monkeypatch.setattr("img2img.inference.runner.MEAN_BOUND", 0.0)
+    said: list[str] = []
+    cut = translator(tiny_generator, precision="auto", tile=64, say=said.append)
+    exact = translator(tiny_generator, tile=64, say=lambda _: None)
+    given = smooth(130, 100)
+    assert np.array_equal(cut.translate(given).pixels, exact.translate(given).pixels)
+    assert "differs from float32" in said[0]
+
+
+def test_rounding_down_in_parts(tiny_generator: Generator) -> None:
+    given = smooth(130, 100)
+    nearest = translator(tiny_generator, tile=64, say=lambda _: None).translate(given).pixels
+    down = translator(tiny_generator, tile=64, truncate=True, say=lambda _: None).translate(given)
+    apart = nearest.astype(int) - down.pixels
+    assert set(np.unique(apart)) == {0, 1}
+
+
+def test_what_is_no_larger_than_a_tile_is_not_cut(tiny_generator: Generator) -> None:
+    """Even if its padding makes it larger."""
+    given = smooth(50, 50)
+    whole = translator(tiny_generator, tile="off").translate(given).pixels
+    assert np.array_equal(translator(tiny_generator, tile=50).translate(given).pixels, whole)
+
+
 @pytest.mark.parametrize("tile", [0, -64])
 def test_a_tile_has_pixels(tiny_run: Path, tile: int) -> None:
     with pytest.raises(ConfigError, match="tile"):

@@ -86,9 +86,10 @@ def test_what_is_wrong_is_given_up_and_said() -> None:
 @pytest.mark.usefixtures("bf16_by_default")
 def test_what_was_asked_for_is_not_given_up() -> None:
     said: list[str] = []
-    runner = Runner(Curve(wrong=0.25), CPU, backend="eager", precision="bf16", say=said.append)
-    assert torch.equal(runner.run(x()), x() + 0.25)
-    assert not said
+    for backend in ("eager", "auto"):
+        runner = Runner(Curve(wrong=0.25), CPU, backend=backend, precision="bf16", say=said.append)
+        assert torch.equal(runner.run(x()), x() + 0.25)
+        assert not said
 
 
 @pytest.mark.usefixtures("bf16_by_default")
@@ -172,6 +173,28 @@ def test_what_cannot_be_compiled_is_eager_with_a_word(
     assert runner.backend == "eager"
     assert len(said) == 1
     assert (missing or "compile failed, going on without: no such header") in said[0]
+
+
+def test_memory_that_runs_out_leaves_compiled_sizes_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A size that did not fit is not what smaller batches are filled up to."""
+    compiled = Compiled(Curve(), CPU, "fp32")
+    sizes: list[int] = []
+
+    def run(batch: Tensor) -> Tensor:
+        sizes.append(len(batch))
+        if len(batch) > 2:
+            raise RuntimeError("CUDA out of memory")
+        return batch
+
+    monkeypatch.setattr(compiled, "_compiled", run)
+    with pytest.raises(RuntimeError):
+        compiled.run(x(4))
+    assert torch.equal(compiled.run(x(2)), x(2))
+    assert torch.equal(compiled.run(x(1)), x(1))
+    assert torch.equal(compiled.run(x(3)), x(3))
+    assert sizes == [4, 2, 2, 2, 2]
 
 
 class TestLongJobs:

@@ -15,6 +15,7 @@ from img2img import Picture, Translator
 from img2img.checkpoint import load_model, save_model
 from img2img.errors import ConfigError, ImageError, ModelFileError
 from img2img.images import resized
+from img2img.inference import translator as module
 from img2img.inference.backends.eager import Eager
 from img2img.inference.sizing import pad_to_fit
 from img2img.networks.unet import UNetGenerator
@@ -142,6 +143,60 @@ def test_sizes_that_were_asked_for(tiny_run: Path) -> None:
     assert small.alpha.dtype == np.uint16
     with pytest.raises(ConfigError, match="resize"):
         Translator.load(tiny_run, resize=(99_999, 99_999))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"max_side": 0},
+        {"batch": 0},
+        {"scale": "foo"},
+        {"tile": "foo"},
+        {"tile_norm": "foo"},
+        {"precision": "foo"},
+        {"statistics": "foo"},
+        {"device": []},
+        {"resize": (-1, -1)},
+        {"backend": "foo"},
+        {"reference_exact": True, "precision": "bf16"},
+        {"reference_exact": True, "tile": 64},
+        {"reference_exact": True, "statistics": "running"},
+    ],
+    ids=str,
+)
+def test_options_are_checked(tiny_run: Path, options: dict[str, Any]) -> None:
+    name = [*options][-1]
+    with pytest.raises(ConfigError, match=f"^{name}"):
+        Translator.load(tiny_run, **options)
+
+
+@pytest.mark.parametrize("place", ["pad_to_fit", "resized"])
+def test_memory_may_run_out_anywhere(
+    tiny_run: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """While a picture is prepared or finished; the others are translated."""
+    translator = Translator.load(tiny_run, device="cpu", max_side=64)
+    work = getattr(module, place)
+
+    def fail(pixels: Any, *arguments: Any) -> Any:
+        if max(pixels.shape) > 60:
+            raise MemoryError
+        return work(pixels, *arguments)
+
+    monkeypatch.setattr(module, place, fail)
+    given = [(number, picture(20, side)) for number, side in enumerate((20, 61, 30))]
+    results = dict(translator.translate_each(given))
+    assert isinstance(results[1], ImageError)
+    assert "not enough memory" in str(results[1])
+    assert isinstance(results[0], Picture)
+    assert isinstance(results[2], Picture)
+
+
+def test_a_scale_of_the_model_has_bounds(tiny_run: Path) -> None:
+    spec = load_model(tiny_run).specs["G"].model_copy(update={"scale": 1000.0})
+    translator = Translator(load_model(tiny_run).generator("G"), spec, scale="trained")
+    with pytest.raises(ImageError, match="40000 x 40000"):
+        translator.translate(picture(40, 40))
 
 
 def test_as_the_reference_does_it(tiny_run: Path, tmp_path: Path) -> None:

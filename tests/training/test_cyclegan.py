@@ -1170,6 +1170,7 @@ class TestTranslate:
     ) -> None:
         source, target = photos / "photos/0.png", tmp_path / "0.png"
         words = ["--model", run, "--input", source, "--output", target, "--device", "cpu"]
+        words += ["--precision", "fp32"]
         outcome = img2img("translate", *words, *given)
         assert outcome.status == 0, outcome.err
         with Image.open(target) as image:

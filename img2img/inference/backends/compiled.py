@@ -50,12 +50,13 @@ class Compiled(Backend):
     def run(self, x: Tensor) -> Tensor:
         if x.shape[1:] not in self._sizes and len(self._sizes) == MAX_SHAPES:
             return self._eager.run(x)
-        size = self._sizes.setdefault(x.shape[1:], len(x))
+        size = self._sizes.get(x.shape[1:], len(x))
         # A smaller batch would be compiled anew: fill it with repetitions.
         whole = -(-len(x) // size) * size
         batches = _filled(x.to(self._eager.dtype), whole).chunk(whole // size)
         # With CUDA graphs the next call overwrites what this one gave.
         outputs = [self._compiled(batch).float().clone() for batch in batches]
+        self._sizes[x.shape[1:]] = size  # now that it did fit into memory
         return torch.cat(outputs)[: len(x)]
 
 

@@ -19,6 +19,10 @@ class Eager(Backend):
         self, generator: Generator, device: torch.device, precision: PrecisionName
     ) -> None:
         self.dtype = DTYPES[precision]
+        if precision == "fp32" and device.type == "cuda":
+            # Else convolutions round what they multiply to 10 bits, and this is what others are
+            # compared with.
+            torch.backends.cudnn.allow_tf32 = False
         self.network = inference_copy(generator, device, self.dtype)
         # On a CPU an image to each core is faster than all cores on each layer of one image: they
         # need not wait for each other, and each finds its own maps in its cache.

@@ -130,7 +130,7 @@ def load_model(path: Path) -> ModelFile:
     for key, tensor in tensors.items():
         name, _, rest = key.partition(".")
         if name not in states:
-            raise ModelFileError(f"{file}: a tensor of no generator: {shortened(key)}")
+            raise ModelFileError(f"{file}: a tensor of no generator: {shortened(repr(key))}")
         states[name][rest] = tensor
     return ModelFile(specs, states, str(header.get("version", "unknown")))
 
@@ -230,9 +230,11 @@ def _read(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except (KeyError, TypeError, ValueError, RecursionError):
         raise ModelFileError(f"{path}: a safetensors file, but not one of img2img") from None
     if version != FORMAT_VERSION:
-        raise ModelFileError(f"{path}: format {version}; this version reads {FORMAT_VERSION}")
+        other = shortened(repr(version))
+        raise ModelFileError(f"{path}: format {other}; this version reads {FORMAT_VERSION}")
     if found != kind:
-        raise ModelFileError(f"{path}: a {found} file, where a {kind} file is wanted")
+        other = found if found in ("model", "state") else "strange"
+        raise ModelFileError(f"{path}: a {other} file, where a {kind} file is wanted")
     if header.pop("checksum", None) != _checksum(tensors, header):
         raise ModelFileError(f"{path}: damaged: its checksum does not match")
     return tensors, header

@@ -96,11 +96,12 @@ ALONE = Processes()
 
 
 @contextmanager
-def joined(device_type: str) -> Iterator[Processes]:
+def joined(device_type: str, timeout: timedelta = TIMEOUT) -> Iterator[Processes]:
     """Join the processes that a launcher has started, if one has, while this context lasts.
 
     Args:
         device_type: `cuda` gives each process of a machine a GPU of its own.
+        timeout: how long they wait for each other.
 
     Raises:
         ConfigError: there are more processes than GPUs, or the launcher's variables do not fit.
@@ -120,7 +121,7 @@ def joined(device_type: str) -> Iterator[Processes]:
         torch.cuda.set_device(local if there > 1 else 0)  # a scheduler may show each its own
     try:
         backend = "cpu:gloo,cuda:nccl" if device_type == "cuda" else "gloo"
-        dist.init_process_group(backend, rank=rank, world_size=count, timeout=TIMEOUT)
+        dist.init_process_group(backend, rank=rank, world_size=count, timeout=timeout)
     except (ValueError, dist.DistError) as error:
         raise ConfigError(f"the {count} processes cannot find each other: {error}") from None
     try:

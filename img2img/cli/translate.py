@@ -1,6 +1,7 @@
 """`img2img translate`."""
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from img2img.inference.folder import Report
 
 FAILURES_SHOWN = 20
+# How long one process may be busier than another, of those that share a folder.
+PATIENCE = timedelta(days=30)
 
 
 def translate(
@@ -153,9 +156,11 @@ def translate(
     chosen = named_devices(devices) if devices else [device]
     keep_freed_memory()
     with (
-        joined(resolve_device(chosen[0]).type) as processes,
+        joined(resolve_device(chosen[0]).type, PATIENCE) as processes,
         counting("translating", wanted=processes.first) as progress,
     ):
+        if devices and processes.count > 1:
+            raise ConfigError("--devices: each of several processes has a device of its own")
         translator = Translator.load(
             model,
             device=chosen,

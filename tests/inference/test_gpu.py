@@ -6,33 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from img2img import Picture, Translator
-from img2img.checkpoint import ModelSpec
+from img2img import Picture
 from img2img.networks import Generator
+from tests.inference.conftest import translator
 
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
 ]
-
-
-def translator(generator: Generator, **options: Any) -> Translator:
-    spec = ModelSpec(
-        architecture="any",
-        arguments={},
-        in_channels=3,
-        out_channels=3,
-        direction="AtoB",
-        size_multiple=generator.size_multiple,
-        min_size=generator.min_size,
-        exact_tiling=generator.local,
-        crop_size=(64, 64),
-        scale=1,
-        method="none",
-        steps=0,
-        images=0,
-    )
-    return Translator(generator, spec, **options)
 
 
 def pictures(count: int, dtype: type = np.uint8) -> list[Picture]:

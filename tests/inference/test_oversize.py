@@ -8,34 +8,15 @@ import pytest
 import torch
 
 from img2img import Picture, Translator
-from img2img.checkpoint import ModelSpec
 from img2img.errors import ConfigError, ImageError
 from img2img.inference import footprint as memory
 from img2img.inference.backends.eager import Eager
 from img2img.inference.oversize import Cutter
 from img2img.inference.runner import Runner
 from img2img.networks import Generator
+from tests.inference.conftest import translator
 
 CPU = torch.device("cpu")
-
-
-def translator(generator: Generator, **options: Any) -> Translator:
-    spec = ModelSpec(
-        architecture="any",
-        arguments={},
-        in_channels=3,
-        out_channels=3,
-        direction="AtoB",
-        size_multiple=generator.size_multiple,
-        min_size=generator.min_size,
-        exact_tiling=generator.local,
-        crop_size=(64, 64),
-        scale=1,
-        method="none",
-        steps=0,
-        images=0,
-    )
-    return Translator(generator, spec, device="cpu", **{"precision": "fp32", **options})
 
 
 def smooth(height: int, width: int, top: int = 255) -> Picture:

@@ -14,6 +14,9 @@ from img2img.images.picture import Pixels, bands
 _EXTRA_SAMPLES = 338
 _UNSPECIFIED, _MULTIPLIED = 0, 1
 
+# What it finds wrong is an error of ours, which names the file; its own lines do not.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
 
 def is_deep(image: Image.Image, header: bytes) -> bool:
     """Whether it has 16 bits a sample, and is not of the grey ones that Pillow reads right.

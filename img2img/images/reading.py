@@ -63,7 +63,7 @@ def read_image(path: Path | str) -> Picture | Frames:
 
     Raises:
         ImageError: as `read_picture`; all frames together are larger than `MAX_PIXELS`, or an
-            animation ends before its last frame.
+            animation ends before its last frame, or a document before its last page.
     """
     with _opened(Path(path)) as file:
         image = file.image
@@ -123,7 +123,7 @@ def _opened(path: Path) -> Iterator[_File]:
     except ImageError as error:
         raise ImageError(f"{path}: {error}") from None
     except Image.DecompressionBombError:
-        raise ImageError(f"{path}: {_too_large('these')}") from None
+        raise ImageError(f"{path}: more pixels than the {MAX_PIXELS} that are read") from None
     except UnidentifiedImageError:
         raise ImageError(f"{path}: not an image, or not of a known format") from None
     except MemoryError:
@@ -135,11 +135,8 @@ def _opened(path: Path) -> Iterator[_File]:
 def _check_size(pixels: int, image: Image.Image, frames: int = 1) -> None:
     if pixels > MAX_PIXELS:
         several = f" of {frames} frames" if frames > 1 else ""
-        raise ImageError(_too_large(f"{image.width} x {image.height}{several}"))
-
-
-def _too_large(size: str) -> str:
-    return f"{size} pixels are more than the {MAX_PIXELS} that are read"
+        size = f"{image.width} x {image.height}{several}"
+        raise ImageError(f"{size} pixels are more than the {MAX_PIXELS} that are read")
 
 
 def _decode(file: _File, page: int = 0) -> Picture:
@@ -162,9 +159,13 @@ def _pages(file: _File) -> Picture | Frames:
             image.seek(page)
         except EOFError:
             break
+        tags = image.tag_v2  # type: ignore[attr-defined]
+        # Of a directory that is cut off, Pillow warns, and takes its start for that of the next.
+        if tags.next == tags.offset:
+            raise ImageError(f"damaged or truncated (the directory of page {page + 1})")
         pixels += image.width * image.height
         _check_size(pixels, image, page + 1)
-        kind = image.tag_v2.get(_NEW_SUBFILE_TYPE, 0)  # type: ignore[attr-defined]
+        kind = tags.get(_NEW_SUBFILE_TYPE, 0)
         if page == 0 or not kind & 0b101:  # a reduced copy, a mask
             pages.append(_decode(file, page))
     return Frames(tuple(pages)) if len(pages) > 1 else pages[0]

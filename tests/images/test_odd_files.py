@@ -15,11 +15,13 @@ from PIL import Image, ImageCms
 from img2img.errors import ImageError
 from img2img.images import (
     WRITABLE_SUFFIXES,
+    Frames,
     Picture,
     Pixels,
     eight_bit,
     read_image,
     read_picture,
+    write_image,
     write_picture,
 )
 
@@ -295,3 +297,31 @@ def test_metadata_are_kept(tmp_path: Path) -> None:
             assert back.dpi is not None
             assert [round(value) for value in back.dpi] == [300, 150]
         assert back.text == (text if suffix == ".png" else {})
+
+
+def test_a_truncated_document_never_loses_pages(tmp_path: Path) -> None:
+    """Of a writer whose directories are behind the pixels, where a cut finds them."""
+    path = tmp_path / "x.tif"
+    pages = [Image.fromarray(ALPHA16) for _ in range(3)]
+    pages[0].save(path, save_all=True, append_images=pages[1:], compression="tiff_lzw")
+    whole = path.read_bytes()
+    read = read_image(path)
+    assert isinstance(read, Frames)
+    assert len(read.frames) == 3
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        try:
+            part = read_image(path)
+        except ImageError:
+            continue
+        assert isinstance(part, Frames)
+        assert len(part.frames) == 3
+
+
+def test_decoders_say_nothing_themselves(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "x.tif"
+    write_image(path, Frames((Picture(RGB16), Picture(RGB16))))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2 + 8])
+    with pytest.raises(ImageError):
+        read_image(path)
+    assert capfd.readouterr().err == ""

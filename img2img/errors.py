@@ -5,6 +5,7 @@ traceback and exits with `exit_status`; a library user catches `Img2ImgError`.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 
 class Img2ImgError(Exception):
@@ -56,7 +57,15 @@ class TrainingInterrupted(TrainingStopped):
 
 
 class TranslationStopped(Stopped):
-    """Not all files are translated; those that are stay, and the same call can go on."""
+    """Not all files are translated; those that are stay, and the same call can go on.
+
+    Attributes:
+        report: what became of the files until then, as `translate_folder` returns it.
+    """
+
+    def __init__(self, message: str, report: Any = None) -> None:
+        super().__init__(message)
+        self.report = report
 
 
 class TranslationInterrupted(TranslationStopped):

@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -43,10 +44,12 @@ def atomic_write(path: Path) -> Iterator[Path]:
             shutil.rmtree(own, ignore_errors=True)
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Remove what killed processes were writing to a folder."""
+def remove_leftovers(folder: Path, older: float = 0.0) -> None:
+    """Remove what killed processes were writing to a folder, if begun `older` seconds ago."""
     for path in [*folder.glob(f"{_TEMPORARY}*")]:
-        shutil.rmtree(path, ignore_errors=True)
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime >= older:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

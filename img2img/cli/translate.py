@@ -17,7 +17,7 @@ from img2img.cli.output import (
     printable,
     say_note,
 )
-from img2img.errors import ConfigError
+from img2img.errors import ConfigError, TranslationStopped
 
 if TYPE_CHECKING:
     from img2img.inference.folder import Report
@@ -36,8 +36,11 @@ def translate(
         ),
     ],
     output: Annotated[
-        Path,
-        typer.Option(help="Folder for the results, which keep tree and names; or one file's name."),
+        str,
+        typer.Option(
+            metavar="PATH",
+            help="Folder for the results, which keep tree and names; or one file's name.",
+        ),
     ],
     direction: Annotated[
         Literal["AtoB", "BtoA"] | None, typer.Option(help="Where a model goes both ways: which.")
@@ -188,19 +191,24 @@ def translate(
                 f"the model was trained on images at {100 * trained:.0f} % of their size, and"
                 " pictures are translated at their own; --scale trained may look better"
             )
-        report = translate_folder(
-            translator,
-            source,
-            output,
-            image_format=image_format,
-            quality=quality,
-            skip_existing=skip_existing,
-            overwrite=overwrite,
-            compare=compare,
-            gallery=gallery,
-            processes=processes,
-            progress=progress,
-        )
+        try:
+            report = translate_folder(
+                translator,
+                source,
+                output,
+                image_format=image_format,
+                quality=quality,
+                skip_existing=skip_existing,
+                overwrite=overwrite,
+                compare=compare,
+                gallery=gallery,
+                processes=processes,
+                progress=progress,
+            )
+        except TranslationStopped as stopped:
+            if as_json and processes.first:
+                print_json(stopped.report.to_json())
+            raise
     if processes.first:
         _say(report, as_json)
         if report.passed_over:

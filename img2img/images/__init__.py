@@ -16,7 +16,7 @@ from img2img.images.listing import (
 from img2img.images.picture import Animation, Frames, Picture, Pixels, eight_bit
 from img2img.images.reading import MAX_PIXELS, count_pixels, read_image, read_picture
 from img2img.images.tensors import from_levels, resized, to_levels, to_pixels, to_tensor
-from img2img.images.writing import WRITABLE_SUFFIXES, write_image, write_picture
+from img2img.images.writing import WRITABLE_SUFFIXES, check_format, write_image, write_picture
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -29,6 +29,7 @@ __all__ = [
     "Picture",
     "Pixels",
     "as_picture",
+    "check_format",
     "count_pixels",
     "count_unreadable",
     "eight_bit",

@@ -49,10 +49,7 @@ def write_image(path: Path | str, image: Picture | Frames, quality: int = 95) ->
         StorageError: the disk refused.
     """
     path = Path(path)
-    encoders, what = _encoders(image)
-    encode = encoders.get(path.suffix.lower())
-    if encode is None:
-        raise ImageError(f"{path}: cannot write {what} in this format; use {' '.join(encoders)}")
+    encode = _encoder(path, image)
     try:
         parts = [*encode(image, quality)]
     except Exception as error:  # whatever the encoder finds wrong, mostly the size
@@ -66,13 +63,22 @@ def write_picture(path: Path | str, picture: Picture, quality: int = 95) -> None
     write_image(path, picture, quality)
 
 
-def _encoders(image: Picture | Frames) -> tuple[dict[str, Callable[[Any, int], Parts]], str]:
-    """What writes it, by suffix, and what it is."""
+def check_format(path: Path, image: Picture | Frames) -> None:
+    """Raises ImageError where the format of the path's suffix does not hold such an image."""
+    _encoder(path, image)
+
+
+def _encoder(path: Path, image: Picture | Frames) -> Callable[[Any, int], Parts]:
+    encoders: dict[str, Callable[[Any, int], Parts]] = _STILLS
+    what = "a picture"
     if isinstance(image, Animation):
-        return _ANIMATIONS, "an animation"
-    if isinstance(image, Frames):
-        return _PAGES, "several pages"
-    return _STILLS, "a picture"
+        encoders, what = _ANIMATIONS, "an animation"
+    elif isinstance(image, Frames):
+        encoders, what = _PAGES, "several pages"
+    encode = encoders.get(path.suffix.lower())
+    if encode is None:
+        raise ImageError(f"{path}: cannot write {what} in this format; use {' '.join(encoders)}")
+    return encode
 
 
 def _encode_jpeg(picture: Picture, quality: int) -> Parts:

@@ -8,24 +8,27 @@ import json
 import os
 import stat
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypedDict
 
 from img2img.errors import (
+    DataError,
     ImageError,
     Img2ImgError,
     StorageError,
     TranslationInterrupted,
     TranslationStopped,
+    some_names,
 )
-from img2img.images import Picture, count_pixels, read_image
+from img2img.files import write_text
+from img2img.images import Picture, check_format, count_pixels, read_image
 from img2img.inference.gallery import write_gallery
 from img2img.inference.manifest import Entry, FileState, Manifest, file_state
 from img2img.inference.pipeline import ahead
-from img2img.inference.plan import Job, plan
+from img2img.inference.plan import OURS, Job, plan
 from img2img.inference.results import (
     Failed,
     Image,
@@ -43,6 +46,8 @@ THREADS = min(8, os.cpu_count() or 1)
 # Pixels that are read and not yet taken by the network, and that are translated and not yet
 # written: 200 MB of 8-bit RGB each. One picture of more is alone.
 PIXELS_AHEAD = 64 * 2**20
+# Why a file is not translated that an earlier call has replaced by its result.
+AGAIN = "the result of an earlier call, whose original is gone"
 
 Progress = Callable[[int, int], None]
 
@@ -123,17 +128,23 @@ def translate_folder(
         skip_existing: leave what this model made with these settings, where neither input nor
             result has changed since (by size and time).
         overwrite: let results replace their inputs, where `output` is the folder of the input.
+            A result that has replaced its input is not translated again.
         compare: write input and result side by side, too, in the folder `compare`.
         gallery: make a page to look at, `gallery/index.html`.
         processes: all of them make this call, and share the files; each gets the whole report.
         progress: called with (files done, files) of this process.
 
     Raises:
-        DataError: nothing there, no images, or the results would overwrite the input.
+        DataError: nothing there, no images, or the results would overwrite the input; or inputs
+            have been replaced by earlier results, and `skip_existing` is not given.
         StorageError: nothing can be written to the output folder.
-        TranslationStopped: the disk is full, or Ctrl-C; what is written is whole.
+        TranslationStopped: the disk is full, or Ctrl-C; what is written is whole, and `report` of
+            the error says what that is.
     """
     begun = time.monotonic()
+    for option, given in (("--input", source), ("--output", output)):
+        if not str(given):
+            raise DataError(f"{option}: empty, where a name is wanted")
     # All look, so that all see the same mistake; what the first one sees is what is done.
     planned = processes.from_first(
         plan(str(source), Path(output), image_format, overwrite=overwrite)
@@ -144,14 +155,36 @@ def translate_folder(
         manifest=Manifest(planned.folder, processes.rank) if kept else None,
         settings=json.dumps([translator.identity, quality]),
         quality=quality,
-        compare=planned.apart("compare") if compare else None,
-        gallery=planned.apart("gallery") if gallery else None,
+        compare=processes.from_first(planned.apart("compare")) if compare else None,
+        gallery=processes.from_first(planned.apart("gallery")) if gallery else None,
     )
     before: dict[Job, Entry] = {}
     if skip_existing:
         before = processes.from_first(results.made_before(planned) if processes.first else {})
-    todo = [job for job in planned.jobs if job not in before]
+    replaced = {job.source: AGAIN for job in planned.jobs if job in planned.again - before.keys()}
+    if replaced and not skip_existing:
+        names = some_names([*map(str, replaced)], most=3)
+        raise DataError(
+            f"{names}: {AGAIN}; leave such files as they are with --skip-existing, or choose"
+            " another --output"
+        )
+    refused = planned.refused | replaced
+    todo = [job for job in planned.jobs if job not in before and job.source not in replaced]
+    if processes.first:
+        for folder in filter(None, (results.compare, results.gallery)):
+            write_text(folder / OURS, "")
+        results.remove_leftovers(planned.jobs)
     translator.expect(-(-len(todo) // processes.count))
+
+    def report_of(made: Container[Job], failed: Mapping[Job, str]) -> Report:
+        return Report(
+            output=planned.jobs[0].target if planned.named else planned.folder,
+            written=[job.target for job in planned.jobs if job in made],
+            skipped=[job.source for job in planned.jobs if job in before],
+            failed=refused | {job.source: failed[job] for job in todo if job in failed},
+            passed_over=dict(planned.passed_over),
+            seconds=time.monotonic() - begun,
+        )
 
     work = _Work(translator, results, progress)
     stopped = None
@@ -162,22 +195,16 @@ def translate_folder(
     except KeyboardInterrupt:
         done = len(before) + len(work.made)
         message = _how_to_go_on("Ctrl-C", done, len(planned.jobs))
-        raise TranslationInterrupted(message) from None
+        raise TranslationInterrupted(message, report_of(work.made, work.failed)) from None
     parts = processes.gather((work.made, work.failed, stopped))
     made = {job: entry for part, _, _ in parts for job, entry in part.items()}
     failed = {job: why for _, part, _ in parts for job, why in part.items()}
     for reason in (reason for _, _, reason in parts if reason):
         done = len(before) + len(made)
-        raise TranslationStopped(_how_to_go_on(reason, done, len(planned.jobs)))
+        message = _how_to_go_on(reason, done, len(planned.jobs))
+        raise TranslationStopped(message, report_of(made, failed))
 
-    report = Report(
-        output=planned.jobs[0].target if planned.named else planned.folder,
-        written=[job.target for job in planned.jobs if job in made],
-        skipped=[job.source for job in planned.jobs if job in before],
-        failed=planned.refused | {job.source: failed[job] for job in todo if job in failed},
-        passed_over=dict(planned.passed_over),
-        seconds=time.monotonic() - begun,
-    )
+    report = report_of(made, failed)
     if results.gallery:
         report.gallery = results.gallery / "index.html"
         if processes.first:
@@ -281,7 +308,9 @@ def _weigh(job: Job) -> tuple[Job, int]:
 def _read(job: Job) -> Loaded | Failed:
     try:
         state = _regular(job.source)
-        return Loaded(job, state, read_image(job.source))
+        image = read_image(job.source)
+        check_format(job.target, image)  # before any work goes into it
+        return Loaded(job, state, image)
     except Img2ImgError as error:
         return Failed.by(job, error)
     except OSError as error:

@@ -9,6 +9,7 @@ import json
 import os
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -83,17 +84,25 @@ class Made:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.by_source: dict[str, list[Entry]] = {}
+        self._states: set[tuple[str, FileState]] = set()
         for path in sorted(folder.glob(".img2img*.jsonl")):
             for line in path.read_bytes().splitlines():
                 entry = _parsed(line)
                 if entry is not None:
                     self.by_source.setdefault(entry.source, []).append(entry)
+                    self._states.update(entry.made.items())
 
     @property
     def results(self) -> set[str]:
         """The files that were made, but those that stand where their input was."""
         made = {name for entries in self.by_source.values() for e in entries for name in e.made}
         return made - self.by_source.keys()
+
+    def stands(self, name: str) -> bool:
+        """Whether the file of that name is a result, and as it was made."""
+        with suppress(OSError):
+            return (name, file_state(self._folder / name)) in self._states
+        return False
 
     def find(
         self, source: str, state: FileState | None, settings: str, wanted: Sequence[str]

@@ -4,8 +4,9 @@ import glob
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from img2img.inference.manifest import Made
 
 # Of a file's name, with every usual file system.
 LONGEST_NAME = 255
+# The hidden file in folders of comparisons and galleries that this program has made.
+OURS = ".img2img"
 
 
 @dataclass(frozen=True)
@@ -51,13 +54,18 @@ class Plan:
     """Files and folders that cannot be taken, and why."""
     passed_over: Counter[str]
     """How many files are pictures of a kind that is not read, by suffix."""
+    again: frozenset[Job]
+    """Those whose input is the result of an earlier call, which has replaced it."""
 
     def apart(self, name: str) -> Path:
-        """A folder beside the results that has none of them in it, called `name` if possible."""
+        """A folder beside the results that has none of them in it, called `name` if possible.
+
+        One that is there already is another's, unless it has the mark `OURS`.
+        """
         taken = {job.target.relative_to(self.folder).parts[0].casefold() for job in self.jobs}
         number = 1
         tried = name
-        while tried in taken:
+        while tried in taken or _is_anothers(self.folder / tried):
             number += 1
             tried = f"{name}-{number}"
         return self.folder / tried
@@ -78,7 +86,8 @@ def plan(
         source: a file, a folder, or a glob such as `scans/**/*.tif`.
         image_format: suffix of all results, such as `png`; None keeps each file's own.
         overwrite: whether results may replace their inputs, where `output` is the folder of the
-            input. One of another format then stands beside its input.
+            input. One of another format then stands beside its input. Nothing else is replaced but
+            results of earlier calls.
 
     Raises:
         DataError: nothing there, no images, or the results would overwrite the input.
@@ -86,9 +95,9 @@ def plan(
     found = _find(source)
     files, root = found.files, found.root
     real_root, real_output = _real(root), _real(output)
-    if real_root == real_output:
-        made = Made(output).results
-        files = [file for file in files if file.relative_to(root).as_posix() not in made]
+    made = Made(output) if real_root == real_output else None
+    if made:
+        files = [file for file in files if file.relative_to(root).as_posix() not in made.results]
     elif real_root in real_output.parents:
         files = [file for file in files if real_output not in _place(file).parents]
     if not files and not found.refused:
@@ -101,13 +110,13 @@ def plan(
         jobs = [Job(files[0], target, files[0].name)]
     elif output.is_file():
         raise DataError(f"--output {output}: a file, where a folder for {source} is wanted")
-    elif real_root == real_output and not overwrite:
+    elif made and not overwrite:
         raise DataError(
             f"--output {output}: the folder of the input; choose another, or let results replace"
             " their inputs with --overwrite"
         )
     else:
-        jobs = _beside(files, root, output, suffix)
+        jobs = _beside(files, root, output, suffix, made)
     own = {_place(job.source): job for job in jobs}
     if any((own.get(_place(job.target), job) is not job) for job in jobs) or (
         not overwrite and any(job.in_place for job in jobs)
@@ -115,7 +124,10 @@ def plan(
         raise DataError(f"--output {output}: would overwrite the input; choose another folder")
     folder = jobs[0].target.parent if named else output
     jobs, astray = _within(folder, jobs)
-    return Plan(jobs, folder, named, found.refused | astray, found.passed_over)
+    replaced = [job for job in jobs if job.in_place] if overwrite else []
+    known = made or Made(folder)
+    again = frozenset(job for job in replaced if known.stands(job.name))
+    return Plan(jobs, folder, named, found.refused | astray, found.passed_over, again)
 
 
 @dataclass(frozen=True)
@@ -142,8 +154,7 @@ def _find(source: str) -> _Found:
     elif os.path.lexists(path):
         return _Found([path], path.parent)
     elif glob.has_magic(source):
-        names = glob.iglob(source, recursive=True)  # noqa: PTH207
-        found = (file for file in map(Path, names) if not file.is_dir())
+        found = _expanded(path.parts, refuse)
         magic = next(index for index, part in enumerate(path.parts) if glob.has_magic(part))
         root = Path(*path.parts[:magic])
     else:
@@ -160,8 +171,41 @@ def _find(source: str) -> _Found:
     return _Found(files, root, refused, passed_over)
 
 
-def _beside(files: Sequence[Path], root: Path, output: Path, suffix: str | None) -> list[Job]:
-    """Jobs that keep the tree under `root`, with no two results of one name."""
+def _expanded(pattern: tuple[str, ...], refuse: Callable[[Path, OSError], None]) -> Iterator[Path]:
+    """The files that a glob means. Below `**` no link to a folder above is followed."""
+    head = pattern[: pattern.index("**")] if "**" in pattern else pattern
+    tail = pattern[len(head) :]
+    for start in map(Path, glob.iglob(str(Path(*head)))):  # noqa: PTH207
+        if not tail and not start.is_dir():
+            yield start
+        elif tail and start.is_dir():
+            below = (file.relative_to(start) for file in walk(start, refuse))
+            yield from (start / file for file in below if _fits(file.parts, tail))
+
+
+def _fits(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
+    if not pattern:
+        return not parts
+    if pattern[0] == "**":  # any number of folders; at the end, all that is in them
+        rests = range(len(parts) + 1)
+        return len(pattern) == 1 or any(_fits(parts[start:], pattern[1:]) for start in rests)
+    return bool(parts) and fnmatch(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
+
+
+def _beside(
+    files: Sequence[Path], root: Path, output: Path, suffix: str | None, made: Made | None
+) -> list[Job]:
+    """Jobs that keep the tree under `root`, with no two results of one name.
+
+    Args:
+        made: what may be replaced, besides a file by its own result, where not all may.
+    """
+
+    def protected(file: Path, target: Path) -> bool:
+        if made is None or not os.path.lexists(target) or _place(file) == _place(target):
+            return False
+        return not made.stands(target.relative_to(output).as_posix())
+
     suffixes = {file: suffix or _own_suffix(file) for file in files}
     alike = _without_case if _ignores_case(output) else str
     targets: dict[Path, Path] = {}
@@ -170,10 +214,11 @@ def _beside(files: Sequence[Path], root: Path, output: Path, suffix: str | None)
     for file in sorted(files, key=lambda file: file.suffix != suffixes[file]):
         folder = (output / file.relative_to(root)).parent
         for name in _names(file, suffixes[file]):
-            if alike(str(folder / name)) not in taken:
+            target = folder / name
+            if alike(str(target)) not in taken and not protected(file, target):
                 break
-        taken.add(alike(str(folder / name)))
-        targets[file] = folder / name
+        taken.add(alike(str(target)))
+        targets[file] = target
     return [Job(file, targets[file], file.relative_to(root).as_posix()) for file in files]
 
 
@@ -228,6 +273,10 @@ def _known_suffix(name: str | None) -> str | None:
     if suffix not in WRITABLE_SUFFIXES:
         raise DataError(f"{name}: images are written as {', '.join(sorted(WRITABLE_SUFFIXES))}")
     return suffix
+
+
+def _is_anothers(folder: Path) -> bool:
+    return os.path.lexists(folder) and not (folder / OURS).exists()
 
 
 def _real(path: Path) -> Path:

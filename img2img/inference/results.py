@@ -11,7 +11,8 @@ from typing import Self
 
 import numpy as np
 
-from img2img.errors import Img2ImgError, StorageError
+from img2img.errors import ImageError, Img2ImgError, StorageError
+from img2img.files import remove_leftovers
 from img2img.images import Frames, Picture, resized, write_image, write_picture
 from img2img.inference.gallery import QUALITY, Card, thumbnail
 from img2img.inference.manifest import Entry, FileState, Made, Manifest, file_state
@@ -19,6 +20,8 @@ from img2img.inference.plan import Job, Plan
 
 # What makes all further writing pointless; anything else is the matter of one file.
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
+# What is being written may be another command's: seconds after which it no longer is.
+LEFT = 3600.0
 
 # What a file holds.
 Image = Picture | Frames
@@ -65,24 +68,28 @@ class Results:
             StorageError: it makes no sense to go on.
         """
         job, before, after = loaded.job, frames_of(loaded.image), frames_of(image)
+        beside: list[Path] = []
         try:
             if self.gallery:
                 for path, frame in zip(self._thumbnails(job), (before[0], after[0]), strict=True):
                     write_picture(path, thumbnail(frame), QUALITY)
+                    beside.append(path)
             if self.compare:
                 frames = [_beside(*pair) for pair in zip(before, after, strict=True)]
-                write_image(self._compared(job), with_frames(image, frames), self.quality)
+                beside.append(self._write_compared(job, with_frames(image, frames)))
             # Last: it may replace the input, and where it stands all is done.
             write_image(job.target, image, self.quality)
-            made = {self._name(path): file_state(path) for path in self._outputs(job)}
+            made = {self._name(path): file_state(path) for path in (job.target, *beside)}
             entry = Entry(job.name, loaded.state, self.settings, after[0].size, made)
             if self.manifest:
                 self.manifest.add(entry)
-        except StorageError as error:
-            if isinstance(error.__cause__, OSError) and error.__cause__.errno in FULL:
-                raise
-            return Failed.by(job, error)
         except (Img2ImgError, MemoryError, OSError) as error:
+            for path in beside:  # of what failed, nothing stays
+                with suppress(OSError):
+                    path.unlink()
+            cause = error.__cause__ if isinstance(error, StorageError) else None
+            if isinstance(cause, OSError) and cause.errno in FULL:
+                raise
             return Failed.by(job, error)
         return job, entry
 
@@ -92,12 +99,12 @@ class Results:
         found = {}
         for job in planned.jobs:
             # Where the result has replaced the input, the result is all that there is to look at.
-            paths = [job.target] if job.in_place else self._outputs(job)
-            with suppress(OSError):
-                state = None if job.in_place else file_state(job.source)
-                entry = made.find(job.name, state, self.settings, [*map(self._name, paths)])
-                if entry:
-                    found[job] = entry
+            for paths in [[job.target]] if job.in_place else self._outputs(job):
+                with suppress(OSError):
+                    state = None if job.in_place else file_state(job.source)
+                    entry = made.find(job.name, state, self.settings, [*map(self._name, paths)])
+                    if entry:
+                        found[job] = entry
         return found
 
     def card(self, job: Job, entry: Entry) -> Card | None:
@@ -107,17 +114,31 @@ class Results:
             return None
         return Card(job.name, entry.size, job.target, before, after)
 
-    def _outputs(self, job: Job) -> list[Path]:
-        paths = [job.target]
-        if self.compare:
-            paths.append(self._compared(job))
-        if self.gallery:
-            paths += self._thumbnails(job)
-        return paths
+    def remove_leftovers(self, jobs: Sequence[Job]) -> None:
+        """Remove what killed processes were writing to the folders that the jobs write to."""
+        paths = (path for job in jobs for path in self._outputs(job)[0])
+        for folder in {path.parent for path in paths}:
+            remove_leftovers(folder, older=LEFT)
 
-    def _compared(self, job: Job) -> Path:
+    def _outputs(self, job: Job) -> list[list[Path]]:
+        """All that is made of a file, in each of the ways that there are."""
+        paths = [job.target, *(self._thumbnails(job) if self.gallery else ())]
+        return [[*paths, path] for path in self._compared(job)] if self.compare else [paths]
+
+    def _write_compared(self, job: Job, image: Image) -> Path:
+        path, instead = self._compared(job)
+        try:
+            write_image(path, image, self.quality)
+        except ImageError:
+            write_image(instead, image)
+            return instead
+        return path
+
+    def _compared(self, job: Job) -> tuple[Path, Path]:
+        """Of the result's format; and where that has no room for twice the width, PNG."""
         assert self.compare
-        return self.compare / job.target.relative_to(self.folder)
+        path = self.compare / job.target.relative_to(self.folder)
+        return path, path.with_name(f"{path.name}.png")
 
     def _thumbnails(self, job: Job) -> tuple[Path, Path]:
         """Of input and result; their names are the same in every call."""

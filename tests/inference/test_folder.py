@@ -305,7 +305,12 @@ def test_in_place(run: Callable[..., Report], make_image: MakeImage) -> None:
     assert report.written == []
     assert Path("in/a.png").read_bytes() == after
     assert Path("in/gallery/index.html").read_text().count("<figure>") == 3
-    assert len(run("in", "in", **options).written) == 3
+    # And they are not translated again: not by a second call, nor with other settings.
+    with pytest.raises(DataError, match=r"original is gone.*--skip-existing"):
+        run("in", "in", **options)
+    failed = run("in", "in", skip_existing=True, quality=50, **options).failed
+    assert {*failed} == {Path("in/a.png"), Path("in/sub/b.jpg"), Path("in/c.gif")}
+    assert Path("in/a.png").read_bytes() == after
 
 
 def test_in_place_of_another_format(run: Callable[..., Report], make_image: MakeImage) -> None:
@@ -335,6 +340,80 @@ def test_compare(run: Callable[..., Report], translator: Translator, tmp_path: P
     assert np.array_equal(both.alpha, np.hstack([rgba[..., 3], rgba[..., 3]]))
 
 
+def test_a_persons_own_folders_and_files_stay(
+    run: Callable[..., Report], make_image: MakeImage
+) -> None:
+    make_image("in/a.png")
+    own = [make_image(f"out/{name}/a.png", seed=9) for name in ("compare", "gallery")]
+    before = [path.read_bytes() for path in own]
+    for _ in range(2):
+        run(compare=True, gallery=True)
+        run("in/a.png", "out/named.png", compare=True)
+    assert [path.read_bytes() for path in own] == before
+    assert len([*Path("out/gallery").iterdir()]) == 1
+    assert {path.name for path in Path("out").iterdir() if path.is_dir()} == {
+        "compare",
+        "compare-2",
+        "gallery",
+        "gallery-2",
+    }
+
+
+def test_a_comparison_too_wide_for_the_format(
+    run: Callable[..., Report], make_image: MakeImage
+) -> None:
+    make_image("in/a.webp", (2, 9000))
+    for skipped in (0, 1):
+        report = run(compare=True, skip_existing=True)
+        assert (report.failed, len(report.skipped)) == ({}, skipped)
+    assert files("out") == {"a.webp", "compare/a.webp.png"}
+    assert read_picture("out/compare/a.webp.png").size == (2, 18000)
+
+
+def test_of_what_failed_nothing_stays(run: Callable[..., Report], make_image: MakeImage) -> None:
+    make_image("in/a.png", (2, 17000))
+    assert len(run(compare=True, gallery=True, image_format="webp").failed) == 1
+    assert files("out") == {"gallery/index.html"}
+
+
+def test_what_a_killed_command_left_is_removed(
+    run: Callable[..., Report], make_image: MakeImage
+) -> None:
+    """Once it is old: another command may be writing there."""
+    make_image("in/sub/a.png")
+    for name in ("old", "new"):
+        Path(f"out/sub/.img2img-part-{name}").mkdir(parents=True)
+    os.utime("out/sub/.img2img-part-old", (1, 1))
+    run()
+    assert [path.name for path in leftovers("out")] == [".img2img-part-new"]
+
+
+def test_what_the_format_cannot_hold_is_not_translated(
+    run: Callable[..., Report], translator: Translator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("in").mkdir()
+    frames = (Picture(np.zeros((4, 4, 3), np.uint8)), Picture(np.ones((4, 4, 3), np.uint8)))
+    write_image("in/a.png", Animation(frames, (10, 10)))
+    taken: list[Any] = []
+
+    def each(items: Iterable[Any]) -> Iterator[Any]:
+        taken.extend(items)
+        yield from ()
+
+    monkeypatch.setattr(translator, "translate_each", each)
+    assert "cannot write an animation" in run(image_format="jpg").failed[Path("in/a.png")]
+    assert taken == []
+
+
+@pytest.mark.parametrize(("source", "output"), [("", "out"), ("in", "")])
+def test_an_empty_name(
+    run: Callable[..., Report], make_image: MakeImage, source: str, output: str
+) -> None:
+    make_image("in/a.png")
+    with pytest.raises(DataError, match="empty"):
+        run(source, output, overwrite=True)
+
+
 def full_disk(path: Path, *_: object) -> None:
     try:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -358,8 +437,11 @@ def test_a_full_disk_stops_and_says_how_to_go_on(
 
     with monkeypatch.context() as patch:
         patch.setattr(results, "write_image", writing)
-        with pytest.raises(TranslationStopped, match=r"No space left.* of 30 .*--skip-existing"):
+        with pytest.raises(
+            TranslationStopped, match=r"No space left.* of 30 .*--skip-existing"
+        ) as stopped:
             run()
+    assert {path.name for path in stopped.value.report.written} == files("out")
     assert len(tried) < 25
     assert len(files("out")) == 5
     report = run(skip_existing=True)

@@ -8,6 +8,7 @@ import pytest
 
 from img2img.errors import DataError
 from img2img.inference import plan as planning
+from img2img.inference.manifest import Entry, Manifest, file_state
 from img2img.inference.plan import plan
 
 MakeImage = Callable[..., Path]
@@ -184,6 +185,26 @@ def test_kinds_that_are_not_read_are_counted(make_image: MakeImage) -> None:
     for name in ("b.heic", "c.HEIC", "d.psd", "e.txt", ".f.psd"):
         Path("in", name).touch()
     assert plan("in", Path("out")).passed_over == {".heic": 2, ".psd": 1}
+
+
+def test_globs_through_links_to_folders_above(make_image: MakeImage) -> None:
+    """Each file once, and at once: two such links would double the names with each level."""
+    make(make_image, "in/a.png", "in/deep/b.png", "in/deep/er/c.jpg")
+    for name in ("in/up", "in/too", "in/deep/back"):
+        Path(name).symlink_to(Path("in").resolve())
+    assert {*planned("in/**/*.png", "out")} == {"in/a.png", "in/deep/b.png"}
+    assert {*planned("**/deep/**", "out")} == {"in/deep/b.png", "in/deep/er/c.jpg"}
+    assert {*planned("i*/**/er/**/[c].*", "out")} == {"in/deep/er/c.jpg"}
+
+
+def test_only_what_is_known_is_replaced(make_image: MakeImage) -> None:
+    make(make_image, "in/a.png", "in/a.jpg")
+    [job] = plan("in/a.png", Path("in"), "jpg", overwrite=True).jobs
+    assert job.target == Path("in/a.png.jpg")
+    made = {"a.jpg": file_state(Path("in/a.jpg"))}
+    Manifest(Path("in")).add(Entry("a.png", (1, 2), "model", (8, 8), made))
+    [job] = plan("in/a.png", Path("in"), "jpg", overwrite=True).jobs
+    assert job.target == Path("in/a.jpg")
 
 
 def test_overwriting_is_only_of_ones_own_input(make_image: MakeImage) -> None:

@@ -161,7 +161,8 @@ def translate_folder(
     before: dict[Job, Entry] = {}
     if skip_existing:
         before = processes.from_first(results.made_before(planned) if processes.first else {})
-    replaced = {job.source: AGAIN for job in planned.jobs if job in planned.again - before.keys()}
+    again = planned.again - before.keys()
+    replaced = {job.source: AGAIN for job in planned.jobs if job in again}
     if replaced and not skip_existing:
         names = some_names([*map(str, replaced)], most=3)
         raise DataError(

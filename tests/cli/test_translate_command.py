@@ -1,5 +1,6 @@
 """`img2img translate`: files of every kind in, files of the same kind out."""
 
+import errno
 import io
 import json
 import os
@@ -14,7 +15,9 @@ import pytest
 from PIL import Image
 
 from img2img.cli.output import console
+from img2img.errors import StorageError
 from img2img.images import read_picture
+from img2img.inference import results
 
 Command = Callable[..., Any]
 MakeImage = Callable[..., Path]
@@ -202,6 +205,35 @@ def test_skip_existing(translate: Translate, make_image: MakeImage, tmp_path: Pa
     assert summary(outcome) == "0 translated to out, 4 were there already"
     others = json.loads(translate("in", "out", "--skip-existing", "--json", "--quality", 9).out)
     assert len(others["written"]) == 4
+
+
+def test_a_stop_is_reported_as_json_too(
+    translate: Translate, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        make_image(f"in/{name}.png")
+    write = vars(results)["write_image"]
+
+    def writing(path: Path, *more: Any) -> None:
+        if path.name == "b.png":
+            cause = OSError(errno.ENOSPC, "No space left on device")
+            raise StorageError(f"cannot write {path}: {cause.strerror}") from cause
+        write(path, *more)
+
+    monkeypatch.setattr(results, "write_image", writing)
+    outcome = translate("in", "out", "--json")
+    assert outcome.status == 75
+    assert "--skip-existing" in outcome.err
+    written = json.loads(outcome.out)["written"]
+    assert {Path(path).name for path in written} == {p.name for p in Path("out").glob("[!.]*")}
+
+
+def test_empty_names(translate: Translate, make_image: MakeImage) -> None:
+    make_image("in/a.png")
+    for given, option in ((("", "out"), "--input"), (("in", ""), "--output")):
+        outcome = translate(*given)
+        assert outcome.status == 2
+        assert f"{option}: empty" in outcome.err
 
 
 def test_into_a_folder_of_the_input_and_again(

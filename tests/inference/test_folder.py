@@ -405,15 +405,6 @@ def test_what_the_format_cannot_hold_is_not_translated(
     assert taken == []
 
 
-@pytest.mark.parametrize(("source", "output"), [("", "out"), ("in", "")])
-def test_an_empty_name(
-    run: Callable[..., Report], make_image: MakeImage, source: str, output: str
-) -> None:
-    make_image("in/a.png")
-    with pytest.raises(DataError, match="empty"):
-        run(source, output, overwrite=True)
-
-
 def full_disk(path: Path, *_: object) -> None:
     try:
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -459,6 +459,7 @@ def test_ctrl_c(
         with pytest.raises(TranslationInterrupted, match="of 20 files") as stopped:
             run()
     assert stopped.value.exit_status == 130
+    assert {path.name for path in stopped.value.report.written} == files("out")
     assert leftovers("out") == []
     for name in files("out"):
         read_picture(f"out/{name}")

@@ -173,8 +173,11 @@ def give_back_freed_memory() -> None:
         trim(0)
 
 
-def keep_freed_memory() -> None:
+def keep_freed_memory(largest: int = 2**31 - 1) -> None:
     """Have the C library keep what this process frees, for its next allocations.
+
+    Args:
+        largest: bytes of a block that is kept; larger ones go back to the system at once.
 
     By default glibc gives large blocks back to the system at once. A training step on a CPU frees
     and allocates the same gigabytes each time, and getting them page by page takes a quarter of
@@ -183,6 +186,7 @@ def keep_freed_memory() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
         # Older releases take no more than half of a heap.
-        if not mallopt(_M_MMAP_THRESHOLD, 2**31 - 1):
-            mallopt(_M_MMAP_THRESHOLD, 2**25)
-        mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+        if not mallopt(_M_MMAP_THRESHOLD, largest):
+            mallopt(_M_MMAP_THRESHOLD, min(largest, 2**25))
+        # Many smaller blocks make up the end of a heap.
+        mallopt(_M_TRIM_THRESHOLD, min(8 * largest, 2**31 - 1))

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from img2img.inference.folder import Report
 
 FAILURES_SHOWN = 20
+# Bytes of a block that is kept for the next picture. What a very large one needs goes back at once:
+# kept, it would be in the way of its other maps.
+KEPT = 2**26
 # How long one process may be busier than another, of those that share a folder.
 PATIENCE = timedelta(days=30)
 
@@ -157,7 +160,7 @@ def translate(
     if devices and device != "auto":
         raise ConfigError("--device and --devices: give one of them")
     chosen = named_devices(devices) if devices else [device]
-    keep_freed_memory()
+    keep_freed_memory(KEPT)
     with (
         joined(resolve_device(chosen[0]).type, PATIENCE) as processes,
         counting("translating", wanted=processes.first) as progress,

@@ -23,7 +23,7 @@ _OURS, _MOST_WHOLE = 0.9, 6 * 2**30
 # maps into a layout of their own. In strips it is only the strips that are copied.
 _WITH_COPIES = 1.4
 # What the strips in the making may take, beside the maps that are stored.
-_MOST_FOR_STRIPS = 2**30
+_MOST_FOR_STRIPS = 3 * 2**27
 _NARROW = 64
 
 

@@ -101,7 +101,12 @@ class Made:
     def stands(self, name: str) -> bool:
         """Whether the file of that name is a result, and as it was made."""
         with suppress(OSError):
-            return (name, file_state(self._folder / name)) in self._states
+            state = file_state(self._folder / name)
+            entries = self.by_source.get(name, [])
+            # Of an entry that says nothing of what was made, the result was about to replace its
+            # input, and has done so if that is another file now.
+            replaced = bool(entries) and not entries[-1].made and entries[-1].state != state
+            return replaced or (name, state) in self._states
         return False
 
     def find(
@@ -112,7 +117,10 @@ class Made:
         Args:
             state: the input's now; None if it does not matter, as where its result replaced it.
         """
-        for entry in reversed(self.by_source.get(source, [])):
+        entries = self.by_source.get(source, [])
+        if entries and not entries[-1].made:
+            return entries[-1] if self.stands(source) else None
+        for entry in reversed(entries):
             if (
                 entry.settings == settings
                 and state in (None, entry.state)

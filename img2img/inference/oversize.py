@@ -10,7 +10,7 @@ from img2img.errors import ConfigError, ImageError
 from img2img.images import Pixels, to_tensor
 from img2img.inference.blending import translate_in_tiles
 from img2img.inference.footprint import footprint, rows_that_fit, tile_that_fits
-from img2img.inference.runner import Runner, proof_size
+from img2img.inference.runner import Runner
 from img2img.inference.tiling import Progress, translate_in_strips
 from img2img.networks import Generator
 
@@ -19,6 +19,8 @@ TileNorm = Literal["whole", "local"]
 
 # Pictures of fewer pixels are not asked about: they fit, or there is hardly any memory.
 ASKED_ABOUT = 2**20
+# Pixels to a side of what is compared with float32, at least.
+_SAMPLED = 512
 # What a tile shares with its neighbour, as a part of its side.
 _OVERLAP = 4
 
@@ -100,7 +102,7 @@ class Cutter:
         while self._tile != "off":
             try:
                 if not deep:
-                    runner.prove(_middle(pixels, side, runner))
+                    runner.prove(_sample(pixels, runner))
                 network = runner.network(deep)
                 if self._in_strips(network):
                     return translate_in_strips(
@@ -146,9 +148,7 @@ def _fitting(side: int, network: Generator) -> int:
     return max(side // multiple * multiple, least)
 
 
-def _middle(pixels: Pixels, most: int, runner: Runner) -> Tensor:
-    """What of a picture is enough to compare one precision with another, on the runner's device."""
-    side = min(most, proof_size(runner.network(deep=False)))
-    top, left = (max(0, size - side) // 2 for size in pixels.shape[:2])
-    x = to_tensor(pixels[top : top + side, left : left + side])
-    return x.unsqueeze(0).to(runner.device)
+def _sample(pixels: Pixels, runner: Runner) -> Tensor:
+    """Every so many pixels of a picture, [1, 3, H, W] on the runner's device."""
+    step = max(1, max(pixels.shape[:2]) // _SAMPLED)
+    return to_tensor(pixels[::step, ::step]).unsqueeze(0).to(runner.device)

@@ -77,6 +77,9 @@ class Results:
             if self.compare:
                 frames = [_beside(*pair) for pair in zip(before, after, strict=True)]
                 beside.append(self._write_compared(job, with_frames(image, frames)))
+            if self.manifest and job.in_place:
+                # Noted before, so that what ends in between is not translated once more.
+                self.manifest.add(Entry(job.name, loaded.state, self.settings, after[0].size, {}))
             # Last: it may replace the input, and where it stands all is done.
             write_image(job.target, image, self.quality)
             made = {self._name(path): file_state(path) for path in (job.target, *beside)}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from img2img.devices import (
@@ -24,7 +25,7 @@ Say = Callable[[str], None]
 # What lower precision may change, in grey levels of 255: on average, and at the 99th percentile.
 # docs/inference.md has what trained models show.
 MEAN_BOUND, TAIL_BOUND = 1.5, 6.0
-# How many images are compared with float32, and how large a part of them, in pixels to a side.
+# How many images are compared with float32, and at which size, in pixels to a side.
 PROVED_IMAGES, PROVED_SIZE = 4, 128
 # Batches after which times are those of the work itself.
 _WARMING_UP = 3
@@ -173,13 +174,13 @@ class Runner:
         """Compare the first images with float32, and fall back to it where they differ.
 
         Args:
-            x: images, of which the middle is taken.
+            x: images [N, C, H, W] in [-1, 1] on the device, of any size.
         """
         if not self._to_prove:
             return
         compared = min(self._to_prove, len(x))
-        # Compiling for the size of a part would take long.
-        part = x if self.backend == "compile" else _centre(x[:compared], self._generator)
+        # Compiling for another size would take long.
+        part = x if self.backend == "compile" else reduced(x[:compared], self._generator)
         exact = self.exact.run(part[:compared])
         difference = Difference.between(self._run(part)[:compared], exact)
         self._to_prove -= compared
@@ -244,14 +245,13 @@ def _going_on_without(backend: str, error: Exception) -> str:
     return f"{backend} failed, going on without: {reason}"
 
 
-def proof_size(generator: Generator) -> int:
-    """Pixels to a side of the part that is compared, as the generator takes them."""
-    multiple = generator.size_multiple
-    return -(-max(PROVED_SIZE, generator.min_size) // multiple) * multiple
+def reduced(x: Tensor, generator: Generator) -> Tensor:
+    """Images [N, C, H, W] at a size that is quick to run, and that the generator takes.
 
-
-def _centre(x: Tensor, generator: Generator) -> Tensor:
-    """The middle of images, of a size that is quick to run and that the generator takes."""
-    most = proof_size(generator)
-    top, left = (max(0, size - most) // 2 for size in x.shape[2:])
-    return x[:, :, top : top + most, left : left + most]
+    Whole, not in part: a part may be flat, which normalisation by its own statistics would blow up.
+    """
+    multiple, size = generator.size_multiple, x.shape[2:]
+    factor = min(1.0, PROVED_SIZE / max(size))
+    least = -(-generator.min_size // multiple)
+    height, width = (max(least, round(factor * side / multiple)) * multiple for side in size)
+    return x if (height, width) == size else F.adaptive_avg_pool2d(x, (height, width))

@@ -56,6 +56,8 @@ def pad_to_fit(pixels: NDArray[Any], multiple: int, least: int) -> NDArray[Any]:
     is. Never further than needed: a larger canvas changes the statistics of normalisation.
     """
     padding = [(0, _up_to(max(size, least), multiple) - size) for size in pixels.shape[:2]]
+    if not any(after for _, after in padding):
+        return pixels  # and no copy, which np.pad makes
     return np.pad(pixels, [*padding, (0, 0)], mode="reflect")
 
 

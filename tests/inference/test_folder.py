@@ -26,6 +26,7 @@ from img2img.images import Animation, Frames, read_image, read_picture, write_im
 from img2img.inference import folder as module
 from img2img.inference import results
 from img2img.inference.folder import Report
+from img2img.inference.manifest import Entry, Manifest
 from tests.training.test_processes import torchrun
 
 MakeImage = Callable[..., Path]
@@ -311,6 +312,40 @@ def test_in_place(run: Callable[..., Report], make_image: MakeImage) -> None:
     failed = run("in", "in", skip_existing=True, quality=50, **options).failed
     assert {*failed} == {Path("in/a.png"), Path("in/sub/b.jpg"), Path("in/c.gif")}
     assert Path("in/a.png").read_bytes() == after
+
+
+def test_in_place_nothing_is_translated_twice_whenever_it_ends(
+    run: Callable[..., Report], make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before a result replaces its input, or after that but before it is noted."""
+    for name in "ab":
+        make_image(f"in/{name}.png")
+    before = {name: Path(f"in/{name}.png").read_bytes() for name in "ab"}
+    write, add = vars(results)["write_image"], Manifest.add
+
+    def killed_before(path: Path, *arguments: Any) -> None:
+        if path.name == "a.png":
+            raise KeyboardInterrupt
+        write(path, *arguments)
+
+    def killed_after(manifest: Manifest, entry: Entry) -> None:
+        if entry.source == "b.png" and entry.made:
+            raise KeyboardInterrupt
+        add(manifest, entry)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(results, "write_image", killed_before)
+        patch.setattr(Manifest, "add", killed_after)
+        with pytest.raises(TranslationInterrupted):
+            run("in", "in", overwrite=True)
+    after = Path("in/b.png").read_bytes()
+    assert Path("in/a.png").read_bytes() == before["a"]
+    report = run("in", "in", overwrite=True, skip_existing=True)
+    assert report.failed == {}
+    if after != before["b"]:  # it may not have come so far
+        assert Path("in/b.png").read_bytes() == after
+    assert Path("in/a.png").read_bytes() != before["a"]
+    assert run("in", "in", overwrite=True, skip_existing=True).written == []
 
 
 def test_in_place_of_another_format(run: Callable[..., Report], make_image: MakeImage) -> None:

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import Literal
 
-from torch import Tensor
-
 from img2img.devices import is_out_of_memory
 from img2img.errors import ConfigError, ImageError
 from img2img.images import Pixels, to_tensor
@@ -98,11 +96,11 @@ class Cutter:
             ImageError: the smallest do not fit.
         """
         deep = pixels.dtype != "uint8"
+        if not deep and self._tile != "off":
+            _prove(runner, pixels)
         side = _fitting(side, runner.network(deep))
         while self._tile != "off":
             try:
-                if not deep:
-                    runner.prove(_sample(pixels, runner))
                 network = runner.network(deep)
                 if self._in_strips(network):
                     return translate_in_strips(
@@ -148,7 +146,12 @@ def _fitting(side: int, network: Generator) -> int:
     return max(side // multiple * multiple, least)
 
 
-def _sample(pixels: Pixels, runner: Runner) -> Tensor:
-    """Every so many pixels of a picture, [1, 3, H, W] on the runner's device."""
+def _prove(runner: Runner, pixels: Pixels) -> None:
+    """Have a runner compare its precision with float32, on every so many pixels of a picture."""
     step = max(1, max(pixels.shape[:2]) // _SAMPLED)
-    return to_tensor(pixels[::step, ::step]).unsqueeze(0).to(runner.device)
+    x = to_tensor(pixels[::step, ::step]).unsqueeze(0).to(runner.device)
+    try:
+        runner.prove(x)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):  # for want of memory, the next picture will do
+            raise

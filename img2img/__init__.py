@@ -7,7 +7,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from img2img.checkpoint import ModelSpec as ModelSpec
     from img2img.checkpoint import load_model as load_model
     from img2img.checkpoint import save_model as save_model
     from img2img.config import RunConfig as RunConfig
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from img2img.images import write_picture as write_picture
     from img2img.inference.folder import translate_folder as translate_folder
     from img2img.inference.translator import Translator as Translator
+    from img2img.spec import ModelSpec as ModelSpec
     from img2img.training.run import train as train
 
 __version__ = "0.1.0"
@@ -31,7 +31,7 @@ _HOMES = {
     "Animation": "img2img.images",
     "Frames": "img2img.images",
     "Img2ImgError": "img2img.errors",
-    "ModelSpec": "img2img.checkpoint",
+    "ModelSpec": "img2img.spec",
     "Picture": "img2img.images",
     "RunConfig": "img2img.config",
     "Translator": "img2img.inference.translator",

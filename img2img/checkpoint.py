@@ -7,88 +7,28 @@ generators, each with the `ModelSpec` that rebuilds it; it is all that inference
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from img2img import __version__
-from img2img.config import Component
-from img2img.errors import Img2ImgError, ModelFileError, shortened
+from img2img.compat.collection import import_files, reference_files
+from img2img.compat.pth import looks_like_pth
+from img2img.errors import ModelFileError, shortened
 from img2img.files import atomic_write
-from img2img.networks import GENERATORS, Generator
-from img2img.networks.norms import (
-    ImageStatistics,
-    RunningStatistics,
-    use_statistics,
-)
+from img2img.spec import DiscriminatorSpec, ModelFile, ModelSpec
 
 FORMAT_VERSION = 2
-# A model that was trained on images enlarged or reduced by more than this is told apart.
-SCALE_WORTH_SAYING = 1.25
 MODEL_NAME = "model.safetensors"
 _HEADER_KEY = "img2img"
 
-
-class ModelSpec(BaseModel):
-    """Everything that is needed to rebuild and run one generator without its training config."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    architecture: str = Field(description="name in the catalogue of generators")
-    arguments: dict[str, Any] = Field(description="arguments the generator is built with")
-    in_channels: int = Field(gt=0, le=64, description="channels of the input image")
-    out_channels: int = Field(gt=0, le=64, description="channels of the output image")
-    value_range: tuple[Literal[-1], Literal[1]] = Field(
-        default=(-1, 1), description="what black and white are as numbers, in and out"
-    )
-    direction: Literal["AtoB", "BtoA"] = Field(description="which way it translates")
-    size_multiple: int = Field(gt=0, description="height and width must be multiples of this")
-    min_size: int = Field(gt=0, description="smallest height or width it can take, in pixels")
-    norm_statistics: Literal["image", "running"] = Field(
-        default="image",
-        description="where normalisation takes mean and variance from: each image, or averages",
-    )
-    dropout: bool = Field(default=False, description="whether dropout stays on at inference")
-    exact_tiling: bool = Field(
-        description="whether tiles with enough overlap can give what the whole image gives"
-    )
-    crop_size: tuple[PositiveInt, PositiveInt] = Field(
-        description="height and width it was trained on, in pixels"
-    )
-    scale: float = Field(
-        gt=0, le=1000, description="pixels of a training image to a pixel of its file; 1 is native"
-    )
-    style_dim: int = Field(
-        default=0, ge=0, le=0, description="length of the style vector it takes; 0: none"
-    )
-    method: str = Field(description="what trained it")
-    steps: int = Field(ge=0, description="generator updates it has had")
-    images: int = Field(ge=0, description="images it has seen")
-
-
 _SPECS = TypeAdapter(dict[str, ModelSpec])
-
-
-@dataclass(frozen=True)
-class ModelFile:
-    """What a model file holds."""
-
-    specs: dict[str, ModelSpec]
-    """By the generator's name: `G`, or `G_AB` and `G_BA`."""
-    tensors: dict[str, dict[str, Tensor]]
-    """By the generator's name: its state_dict."""
-    version: str
-    """The version of img2img that wrote it."""
-
-    def generator(self, name: str) -> Generator:
-        """Rebuild one generator, ready for inference as its spec says."""
-        return build_generator(self.specs[name], self.tensors[name])
+_DISCRIMINATORS = TypeAdapter(dict[str, DiscriminatorSpec])
 
 
 def save_model(
@@ -99,78 +39,64 @@ def save_model(
     Raises:
         StorageError: the disk refused; what stood at `path` before is intact.
     """
+    tensors = {name: generator.state_dict() for name, generator in generators.items()}
+    write_model(path, ModelFile(dict(specs), tensors, ""))
+
+
+def write_model(path: Path, model: ModelFile) -> None:
+    """Write what is in `model`; its origin becomes this program.
+
+    Raises:
+        StorageError: the disk refused; what stood at `path` before is intact.
+    """
     tensors = {
         f"{name}.{key}": tensor
-        for name, generator in generators.items()
-        for key, tensor in generator.state_dict().items()
+        for name, state in model.tensors.items()
+        for key, tensor in state.items()
     }
-    header = {"generators": {name: spec.model_dump(mode="json") for name, spec in specs.items()}}
+    header: dict[str, Any] = {"generators": _SPECS.dump_python(model.specs, mode="json")}
+    if model.discriminators:
+        header["discriminators"] = _DISCRIMINATORS.dump_python(model.discriminators, mode="json")
     _write(path, "model", tensors, header)
 
 
 def load_model(path: Path) -> ModelFile:
     """Read a model file, or the one in a run folder. Nothing in it is executed.
 
+    A file or folder of checkpoints of pytorch-CycleGAN-and-pix2pix and its relatives is read, too,
+    with what it does not tell taken as `compat.collection.Wishes` says.
+
     Raises:
         ModelFileError: there is none, it is damaged, or it is something else.
     """
     file = path / MODEL_NAME if path.is_dir() else path
     if not file.is_file():
+        if path.is_dir() and reference_files(path):
+            return import_files([path]).model
         hint = ": the run has saved no model yet" if path.is_dir() else ""
         raise ModelFileError(f"{file}: no such file{hint}")
-    tensors, header = _read(file, "model")
+    if looks_like_pth(file):
+        return import_files([file]).model
+    try:
+        tensors, header = _read(file, "model")
+    except _NotOurs:
+        return import_files([file]).model
     try:
         specs = _SPECS.validate_python(header["generators"])
+        discriminators = _DISCRIMINATORS.validate_python(header.get("discriminators", {}))
     except (ValidationError, KeyError) as error:
         reason = _first_reason(error)
         raise ModelFileError(f"{file}: its description does not fit: {reason}") from None
     if not specs:
         raise ModelFileError(f"{file}: holds no generator")
-    states: dict[str, dict[str, Tensor]] = {name: {} for name in specs}
+    states: dict[str, dict[str, Tensor]] = {name: {} for name in (*specs, *discriminators)}
     for key, tensor in tensors.items():
         name, _, rest = key.partition(".")
         if name not in states:
-            raise ModelFileError(f"{file}: a tensor of no generator: {shortened(repr(key))}")
+            raise ModelFileError(f"{file}: a tensor of no network: {shortened(repr(key))}")
         states[name][rest] = tensor
-    return ModelFile(specs, states, str(header.get("version", "unknown")))
-
-
-def build_generator(spec: ModelSpec, tensors: Mapping[str, Tensor]) -> Generator:
-    """A generator with these weights, in float32 on the CPU, set up for inference.
-
-    Raises:
-        ModelFileError: no such architecture here, or weights that do not fit it.
-    """
-    section = Component.model_validate({**spec.arguments, "name": spec.architecture})
-    try:
-        # Without storage first: a file that asks for an absurd size costs nothing before its
-        # tensors are compared with it.
-        with torch.device("meta"):
-            generator = GENERATORS.build(
-                section, "generator", in_channels=spec.in_channels, out_channels=spec.out_channels
-            )
-        generator.load_state_dict(dict(tensors), assign=True)
-        for name, tensor in tensors.items():
-            if tensor.is_complex() or not tensor.isfinite().all():
-                raise ModelFileError(f"{name} holds other than finite numbers")
-        needs = (generator.size_multiple, generator.min_size, generator.local)
-        if needs != (spec.size_multiple, spec.min_size, spec.exact_tiling):
-            raise ModelFileError("its sizes are not those of its architecture")
-    except (Img2ImgError, RuntimeError, TypeError, ValueError, OverflowError) as error:
-        reason = shortened(" ".join(str(error).split()))
-        raise ModelFileError(f"the model's weights do not fit it: {reason}") from None
-    prepare_for_inference(generator, spec)
-    return generator.float().requires_grad_(False)
-
-
-def prepare_for_inference(generator: nn.Module, spec: ModelSpec) -> None:
-    """Set dropout and the source of normalisation statistics as the spec says."""
-    running = spec.norm_statistics == "running"
-    use_statistics(generator, RunningStatistics() if running else ImageStatistics())
-    generator.eval()
-    for module in generator.modules():
-        if isinstance(module, nn.Dropout):
-            module.train(spec.dropout)
+    origin = shortened(f"img2img {header.get('version', '(unknown)')}")
+    return ModelFile(specs, states, origin, discriminators)
 
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:
@@ -193,6 +119,10 @@ def load_state(path: Path) -> dict[str, Any]:
     tensors, header = _read(path, "state")
     tree: dict[str, Any] = _put_tensors(header["tree"], tensors)
     return tree
+
+
+class _NotOurs(ModelFileError):
+    """A safetensors file that something else has written."""
 
 
 def _write(path: Path, kind: str, tensors: Mapping[str, Tensor], header: dict[str, Any]) -> None:
@@ -224,6 +154,8 @@ def _read(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise ModelFileError(f"{path}: not a readable safetensors file: {reason}") from None
     except (RuntimeError, MemoryError) as error:  # what it says when it cannot map the file
         raise ModelFileError(f"{path}: cannot be read: {shortened(str(error))}") from None
+    if _HEADER_KEY not in metadata:
+        raise _NotOurs(f"{path}: a safetensors file, but not one of img2img")
     try:
         header = json.loads(metadata[_HEADER_KEY])
         found, version = header["kind"], header["format_version"]

@@ -557,10 +557,10 @@ class TestModelFile:
             ("truncated", "not a readable safetensors file"),
             ("header", "not a readable safetensors file"),
             ("longer", "not a readable safetensors file"),
-            ("pickle", "not a readable safetensors file"),
-            ("torch", "not a readable safetensors file"),
+            ("pickle", "nothing in it was run"),
+            ("torch", "none was run"),
             ("flipped", "damaged"),
-            ("other", "not one of img2img"),
+            ("other", "no network that is known"),
             ("state", "a state file, where a model file is wanted"),
         ],
     )

@@ -10,18 +10,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from img2img.checkpoint import (
-    ModelSpec,
-    build_generator,
-    load_model,
-    load_state,
-    prepare_for_inference,
-    save_model,
-    save_state,
-)
+from img2img.checkpoint import load_model, load_state, save_model, save_state
 from img2img.config import Component
 from img2img.errors import ModelFileError
 from img2img.networks import GENERATORS, Generator
+from img2img.spec import ModelSpec, build_generator, prepare_for_inference
 
 ARGUMENTS = {"ngf": 4, "num_downs": 3}
 
@@ -171,7 +164,7 @@ def test_a_pickle_is_refused_and_does_not_run(tmp_path: Path) -> None:
 def test_other_safetensors_files_are_told_apart(tmp_path: Path, model_file: Path) -> None:
     other = tmp_path / "other.safetensors"
     save_file({"weight": torch.zeros(2)}, other)
-    with pytest.raises(ModelFileError, match="not one of img2img"):
+    with pytest.raises(ModelFileError, match="no network that is known"):
         load_model(other)
     save_file({"weight": torch.zeros(2)}, other, metadata={"img2img": "[]"})
     with pytest.raises(ModelFileError, match="not one of img2img"):

@@ -16,7 +16,8 @@ def info(
     from rich.markup import escape
     from rich.table import Table
 
-    from img2img.checkpoint import ModelSpec, load_model
+    from img2img.checkpoint import load_model
+    from img2img.spec import ModelSpec
 
     file = load_model(model)
     counts = {
@@ -27,9 +28,9 @@ def info(
             name: {**spec.model_dump(mode="json"), "parameters": counts[name]}
             for name, spec in file.specs.items()
         }
-        print_json({"version": file.version, "generators": generators})
+        print_json({"origin": file.origin, "generators": generators})
         return
-    console.print(f"{model}: written by img2img {file.version}", markup=False)
+    console.print(f"{model}: written by {file.origin}", markup=False)
     for name, spec in file.specs.items():
         table = Table(title=escape(f"generator {name}"), title_justify="left", box=None)
         for column in ("", "", ""):

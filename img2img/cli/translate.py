@@ -151,11 +151,11 @@ def translate(
     translated is named and does not stop the others; the exit status is then 1. Started by
     `torchrun` or `accelerate launch`, several processes share the files.
     """
-    from img2img.checkpoint import SCALE_WORTH_SAYING
     from img2img.devices import keep_freed_memory, named_devices, resolve_device
     from img2img.inference.folder import translate_folder
     from img2img.inference.translator import Translator
     from img2img.processes import joined
+    from img2img.spec import SCALE_WORTH_SAYING
 
     if devices and device != "auto":
         raise ConfigError("--device and --devices: give one of them")

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypedDict, TypeVar, Unpack, get_args
 
-from img2img.checkpoint import ModelSpec, build_generator, load_model
+from img2img.checkpoint import load_model
 from img2img.devices import DTYPES, PrecisionName, resolve_device
 from img2img.errors import ConfigError, ImageError, Img2ImgError, ModelFileError
 from img2img.images import MAX_PIXELS, ImageLike, Picture, Pixels, as_picture, like, resized
@@ -22,6 +22,7 @@ from img2img.inference.sizing import Scale, Size, Sizing, pad_to_fit
 from img2img.inference.tiling import Progress
 from img2img.inference.transfer import Transfer
 from img2img.networks import Generator
+from img2img.spec import ModelSpec, build_generator
 
 if TYPE_CHECKING:
     from img2img.inference.folder import FolderOptions, Report

@@ -1,10 +1,12 @@
 """Pieces that several networks are made of."""
 
+import math
 from collections.abc import Iterable
 from fractions import Fraction
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -14,6 +16,9 @@ from img2img.networks.norms import NormLayer, freeze_idle_biases
 PaddingName = Literal["reflect", "replicate", "zero"]
 InitName = Literal["normal", "kaiming"]
 UpsampleName = Literal["deconv", "nearest", "bilinear"]
+DownsampleName = Literal["stride", "blur"]
+RangeName = Literal["-1,1", "0,1"]
+OutputName = Literal["tanh", "sigmoid"]
 
 # What torch's convolutions call the kinds of padding.
 MODES: dict[PaddingName, Literal["reflect", "replicate", "zeros"]] = {
@@ -63,6 +68,38 @@ class OutputTanh(nn.Module):
         return torch.tanh(at_least_float32(x))
 
 
+class OutputSigmoid(nn.Module):
+    """The logistic function in float32 at least, for the reasons of `OutputTanh`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.sigmoid(at_least_float32(x))
+
+
+class ToUnit(nn.Module):
+    """[-1, 1] to [0, 1], in front of a network that was trained on such numbers."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x + 1) / 2
+
+
+class FromUnit(nn.Module):
+    """[0, 1] to [-1, 1], behind a network that gives such numbers."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * x - 1
+
+
+def input_layer(layer: nn.Module, value_range: RangeName) -> nn.Module:
+    """The first layer of a generator that was trained on numbers of this range."""
+    return layer if value_range == "-1,1" else nn.Sequential(ToUnit(), layer)
+
+
+def output_layer(activation: OutputName, value_range: RangeName) -> nn.Module:
+    """The last layer of a generator that was trained to give numbers of this range."""
+    last = OutputTanh() if activation == "tanh" else OutputSigmoid()
+    return last if value_range == "-1,1" else nn.Sequential(last, FromUnit())
+
+
 def at_least_float32(x: Tensor) -> Tensor:
     """The tensor in float32, or in float64 if it is."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
@@ -103,10 +140,40 @@ def upsampling(
             in_channels, out_channels, kernel, 2, padding=1, output_padding=4 - kernel, bias=bias
         )
     align = False if kind == "bilinear" else None
-    return nn.Sequential(
+    return ResizeConvolution(
         nn.Upsample(scale_factor=2, mode=kind, align_corners=align),
         nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias, padding_mode=MODES[pad]),
     )
+
+
+class ResizeConvolution(nn.Sequential):
+    """Enlarges, then convolves."""
+
+
+class BlurDown(nn.Module):
+    """Halve height and width, after a blur that leaves nothing to alias.
+
+    [N, channels, H, W] to [N, channels, ceil(H / 2), ceil(W / 2)], by the binomial filter (1, 2, 1)
+    (Zhang, "Making Convolutional Networks Shift-Invariant Again", 2019, arXiv 1904.11486).
+    """
+
+    kernel: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        # Not persistent: nothing in it is learned.
+        self.register_buffer("kernel", binomial(3).repeat(channels, 1, 1, 1), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        padded = F.pad(x, (1, 1, 1, 1), "reflect")
+        return F.conv2d(padded, self.kernel, stride=2, groups=x.shape[1])
+
+
+def binomial(size: int) -> Tensor:
+    """The square blur kernel [1, 1, size, size] of binomial coefficients, whose sum is 1."""
+    # Not where a network is built without storage, which nobody would fill in.
+    row = torch.tensor([float(math.comb(size - 1, k)) for k in range(size)], device="cpu")
+    return (row[:, None] * row / row.sum() ** 2)[None, None]
 
 
 def padding(kind: PaddingName, pixels: int) -> list[nn.Module]:

@@ -6,6 +6,7 @@ a network another source: each image's own statistics, running averages, or any 
 """
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Literal, Protocol
 
@@ -13,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-NormName = Literal["batch", "instance", "none"]
+NormName = Literal["batch", "instance", "instance_affine", "none"]
 
 # Pixels whose statistics are taken at once: torch sums them in float32 one after the other, which
 # over a million of them would lose two digits.
@@ -223,6 +224,7 @@ def norm_layer(name: NormName) -> Callable[[int], nn.Module]:
     layers: dict[str, Callable[[int], nn.Module]] = {
         "batch": BatchNorm2d,
         "instance": InstanceNorm2d,
+        "instance_affine": partial(InstanceNorm2d, affine=True),
         "none": nn.Identity,
     }
     return layers[name]

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from img2img.networks.base import DISCRIMINATORS, Discriminator, DiscriminatorOutput
-from img2img.networks.blocks import InitName, initialize
+from img2img.networks.blocks import BlurDown, DownsampleName, InitName, initialize
 from img2img.networks.norms import NormName, needs_bias, norm_layer
 from img2img.registry import Positive
 
@@ -37,6 +37,7 @@ class PatchDiscriminator(Discriminator):
     Args:
         ndf: channels of the first convolution; they double up to 8 times that.
         n_layers: halvings; each doubles the patch.
+        downsample: `stride` is the published way; `blur` as in the ResNet generator.
         init: how weights are drawn; `kaiming` where there is no norm.
     """
 
@@ -47,6 +48,7 @@ class PatchDiscriminator(Discriminator):
         ndf: Positive = 64,
         n_layers: Annotated[int, Field(ge=1, le=12)] = 3,
         norm: NormName = "batch",
+        downsample: DownsampleName = "stride",
         init: InitName = "normal",
     ) -> None:
         super().__init__()
@@ -54,14 +56,18 @@ class PatchDiscriminator(Discriminator):
         self.min_size = 3 * 2**n_layers
         self.mixes_images = norm == "batch"
         widths = [ndf * min(2**layer, 8) for layer in range(n_layers + 1)]
-        layers: list[nn.Module] = [
-            nn.Conv2d(in_channels, ndf, 4, 2, 1),
-            _activation(),
-        ]
+        halving = 2 if downsample == "stride" else 1
+
+        def blur(width: int) -> list[nn.Module]:
+            return [BlurDown(width)] if downsample == "blur" else []
+
+        layers = [nn.Conv2d(in_channels, ndf, 4, halving, 1), _activation(), *blur(ndf)]
         for layer, (before, after) in enumerate(pairwise(widths), start=1):
-            stride = 2 if layer < n_layers else 1
+            inner = layer < n_layers
+            stride = halving if inner else 1
             convolve = nn.Conv2d(before, after, 4, stride, 1, bias=needs_bias(norm))
             layers += [convolve, norm_layer(norm)(after), _activation()]
+            layers += blur(after) if inner else []
         layers.append(nn.Conv2d(widths[-1], 1, 4, 1, 1))
         self.model = nn.Sequential(*layers)
         initialize(self, init)

@@ -6,6 +6,7 @@ with it key by key.
 
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import pairwise
 from typing import Annotated
 
 from pydantic import Field
@@ -13,12 +14,17 @@ from torch import Tensor, nn
 
 from img2img.networks.base import GENERATORS, Generator, Stage
 from img2img.networks.blocks import (
+    BlurDown,
+    DownsampleName,
     InitName,
     InParts,
-    OutputTanh,
+    OutputName,
     PaddingName,
+    RangeName,
     UpsampleName,
     initialize,
+    input_layer,
+    output_layer,
     padding,
     stage,
     upsampling,
@@ -58,20 +64,22 @@ class ResnetBlock(nn.Module):
 @GENERATORS.register("resnet_6blocks", n_blocks=6)
 @GENERATORS.register("resnet")
 class ResnetGenerator(InParts, Generator):
-    """ResNet with two halvings, n residual blocks and two doublings, the generator of CycleGAN.
+    """ResNet with halvings, n residual blocks and as many doublings, the generator of CycleGAN.
 
     Args:
-        ngf: channels at full size; 4 times that in the blocks.
-        n_blocks: residual blocks at a quarter of the size.
+        ngf: channels at full size; they double with each halving.
+        n_downs: halvings, 2 as published.
+        n_blocks: residual blocks at the smallest size.
         pad: padding of the convolutions in blocks and after resizing; the first and last layer
             always reflect.
+        pad_up: padding of the convolutions after resizing; null: as `pad`.
+        downsample: `stride` is the published way; `blur` convolves at full size and then halves
+            through a blur, which does not alias (Zhang 2019), as CUT does.
         upsample: how sizes are doubled; `deconv` is the published way.
+        value_range: what black and white are as numbers inside.
+        output: the function that bounds the last layer.
         init: how weights are drawn; `kaiming` where there is no norm.
     """
-
-    size_multiple = 4
-    # The blocks' reflection padding needs two pixels at a quarter of the size.
-    min_size = 8
 
     def __init__(
         self,
@@ -79,31 +87,44 @@ class ResnetGenerator(InParts, Generator):
         in_channels: int,
         out_channels: int,
         ngf: Positive = 64,
+        n_downs: Annotated[int, Field(ge=1, le=6)] = 2,
         n_blocks: Annotated[int, Field(ge=1, le=64)] = 9,
         norm: NormName = "instance",
         dropout: bool = False,
         pad: PaddingName = "reflect",
+        pad_up: PaddingName | None = None,
+        downsample: DownsampleName = "stride",
         upsample: UpsampleName = "deconv",
+        value_range: RangeName = "-1,1",
+        output: OutputName = "tanh",
         init: InitName = "normal",
     ) -> None:
         super().__init__()
+        self.size_multiple = 2**n_downs
+        # The blocks' reflection padding needs two pixels at the smallest size.
+        self.min_size = 2 * self.size_multiple
         make_norm, bias = norm_layer(norm), needs_bias(norm)
+        widths = [ngf * 2**level for level in range(n_downs + 1)]
         layers: list[nn.Module] = [
-            nn.ReflectionPad2d(3),
+            input_layer(nn.ReflectionPad2d(3), value_range),
             nn.Conv2d(in_channels, ngf, 7, bias=bias),
             make_norm(ngf),
             nn.ReLU(inplace=True),
         ]
-        for width in (ngf, 2 * ngf):
-            halve = nn.Conv2d(width, 2 * width, 3, 2, 1, bias=bias)
-            layers += [halve, make_norm(2 * width), nn.ReLU(inplace=True)]
+        for before, after in pairwise(widths):
+            stride = 2 if downsample == "stride" else 1
+            convolve = nn.Conv2d(before, after, 3, stride, 1, bias=bias)
+            layers += [convolve, make_norm(after), nn.ReLU(inplace=True)]
+            if downsample == "blur":
+                layers.append(BlurDown(after))
         layers += [
-            ResnetBlock(4 * ngf, norm=norm, pad=pad, dropout=dropout) for _ in range(n_blocks)
+            ResnetBlock(widths[-1], norm=norm, pad=pad, dropout=dropout) for _ in range(n_blocks)
         ]
-        for width in (4 * ngf, 2 * ngf):
-            double = upsampling(upsample, width, width // 2, kernel=3, bias=bias, pad=pad)
-            layers += [double, make_norm(width // 2), nn.ReLU(inplace=True)]
-        layers += [nn.ReflectionPad2d(3), nn.Conv2d(ngf, out_channels, 7), OutputTanh()]
+        for before, after in pairwise(reversed(widths)):
+            double = upsampling(upsample, before, after, kernel=3, bias=bias, pad=pad_up or pad)
+            layers += [double, make_norm(after), nn.ReLU(inplace=True)]
+        layers += [nn.ReflectionPad2d(3), nn.Conv2d(ngf, out_channels, 7)]
+        layers.append(output_layer(output, value_range))
         self.model = nn.Sequential(*layers)
         initialize(self, init)
 
@@ -112,21 +133,30 @@ class ResnetGenerator(InParts, Generator):
 
     def stages(self) -> list[Stage]:
         first, *inner, last = self._parts()
-        halvings, doublings = inner[:2], inner[-2:]
-        blocks = [layer for layer in self.model if isinstance(layer, ResnetBlock)]
         return [
             stage(first, halo=3),
-            *(stage(part, halo=1, scale=Fraction(1, 2)) for part in halvings),
-            *(each for block in blocks for each in block.stages()),
-            *(stage(part, halo=1, scale=Fraction(2)) for part in doublings),
+            *(each for part in inner for each in self._stages(part)),
             stage(last, halo=3),
         ]
 
     def _parts(self) -> Iterator[nn.Sequential]:
-        """The layers up to each activation, and each block."""
+        """The layers up to each activation, and each block and blur."""
         part: list[nn.Module] = []
         for layer in self.model:
             part.append(layer)
-            if isinstance(layer, ResnetBlock | nn.ReLU | OutputTanh):
+            if isinstance(layer, ResnetBlock | nn.ReLU | BlurDown):
                 yield nn.Sequential(*part)
                 part = []
+        yield nn.Sequential(*part)
+
+    @staticmethod
+    def _stages(part: nn.Sequential) -> list[Stage]:
+        """Those of what comes between the first layers and the last."""
+        layer = part[0]
+        if isinstance(layer, ResnetBlock):
+            return layer.stages()
+        if isinstance(layer, BlurDown):
+            return [Stage(layer, halo=1, scale=Fraction(1, 2))]
+        if isinstance(layer, nn.Conv2d):
+            return [stage(part, halo=1, scale=Fraction(1, layer.stride[0]))]
+        return [stage(part, halo=1, scale=Fraction(2))]

@@ -16,10 +16,13 @@ from img2img.networks.blocks import (
     MODES,
     InitName,
     InParts,
-    OutputTanh,
+    OutputName,
     PaddingName,
+    RangeName,
     UpsampleName,
     initialize,
+    input_layer,
+    output_layer,
     upsampling,
 )
 from img2img.networks.norms import NormName, needs_bias, norm_layer
@@ -31,7 +34,8 @@ MIN_DOWNS, MAX_DOWNS = 2, 8
 class UNetLevel(InParts):
     """One halving, everything below it, and the doubling back, beside a skip connection.
 
-    [N, outer, H, W] to [N, 2 * outer, H, W], or to [N, out_channels, H, W] for the outermost.
+    [N, outer, H, W] to [N, 2 * outer, H, W]; for the outermost, which ends with the layer `last`,
+    [N, in_channels, H, W] to [N, outer, H, W].
     """
 
     def __init__(
@@ -41,13 +45,15 @@ class UNetLevel(InParts):
         below: "UNetLevel | None",
         *,
         in_channels: int | None = None,
+        last: nn.Module | None = None,
         norm: NormName,
         pad: PaddingName,
+        pad_up: PaddingName | None,
         upsample: UpsampleName,
         dropout: bool = False,
     ) -> None:
         super().__init__()
-        self.outermost = in_channels is not None
+        self.outermost = last is not None
         bias = needs_bias(norm)
         make_norm = norm_layer(norm)
         from_below = inner if below is None else 2 * inner
@@ -55,10 +61,17 @@ class UNetLevel(InParts):
         # Reflection needs two pixels, which the innermost map may not have.
         pad = "replicate" if pad == "reflect" and below is None else pad
         down = nn.Conv2d(in_channels or outer, inner, 4, 2, 1, bias=bias, padding_mode=MODES[pad])
-        up = upsampling(upsample, from_below, outer, kernel=4, bias=bias or self.outermost, pad=pad)
+        up = upsampling(
+            upsample,
+            from_below,
+            outer,
+            kernel=4,
+            bias=bias or self.outermost,
+            pad=pad_up or pad,
+        )
         layers: list[nn.Module]
-        if self.outermost:
-            layers = [down, *lower, nn.ReLU(inplace=True), up, OutputTanh()]
+        if last is not None:
+            layers = [down, *lower, nn.ReLU(inplace=True), up, last]
         else:
             # The innermost map can be one pixel, which has no variance to normalise by.
             down_norm = [] if below is None else [make_norm(inner)]
@@ -93,7 +106,10 @@ class UNetGenerator(Generator):
             `auto`: the most that the crop allows.
         dropout: whether the inner levels of full width drop half of their activations.
         pad: padding of the convolutions, but for `deconv`; `zero` is the published way.
+        pad_up: padding of the convolutions after resizing; null: as `pad`.
         upsample: how sizes are doubled; `deconv` is the published way.
+        value_range: what black and white are as numbers inside.
+        output: the function that bounds the last layer.
         init: how weights are drawn; `kaiming` where there is no norm.
     """
 
@@ -107,7 +123,10 @@ class UNetGenerator(Generator):
         norm: NormName = "batch",
         dropout: bool = True,
         pad: PaddingName = "zero",
+        pad_up: PaddingName | None = None,
         upsample: UpsampleName = "deconv",
+        value_range: RangeName = "-1,1",
+        output: OutputName = "tanh",
         init: InitName = "normal",
     ) -> None:
         super().__init__()
@@ -122,11 +141,21 @@ class UNetGenerator(Generator):
                 level,
                 norm=norm,
                 pad=pad,
+                pad_up=pad_up,
                 upsample=upsample,
                 dropout=dropout and 4 <= index < depth - 1,
             )
+        self.enter = input_layer(nn.Identity(), value_range)
         self.model = UNetLevel(
-            out_channels, ngf, level, in_channels=in_channels, norm=norm, pad=pad, upsample=upsample
+            out_channels,
+            ngf,
+            level,
+            in_channels=in_channels,
+            last=output_layer(output, value_range),
+            norm=norm,
+            pad=pad,
+            pad_up=pad_up,
+            upsample=upsample,
         )
         initialize(self, init)
 
@@ -139,5 +168,5 @@ class UNetGenerator(Generator):
         return resolved
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.model(x)
+        y: Tensor = self.model(self.enter(x))
         return y

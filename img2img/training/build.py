@@ -8,7 +8,6 @@ from typing import Any, cast
 
 import torch
 
-from img2img.checkpoint import SCALE_WORTH_SAYING, ModelSpec
 from img2img.config import Component, DataConfig, RunConfig
 from img2img.data.augment import check_names
 from img2img.data.check import Survey
@@ -20,6 +19,7 @@ from img2img.errors import ConfigError
 from img2img.losses import OBJECTIVES, build_losses
 from img2img.networks import DISCRIMINATORS, GENERATORS, Generator
 from img2img.networks.blocks import recompute_activations
+from img2img.spec import SCALE_WORTH_SAYING, ModelSpec
 from img2img.training.held_out import measure_names
 from img2img.training.method import CHANNELS, METHODS, Method
 from img2img.training.optimizers import OPTIMIZERS

@@ -6,13 +6,13 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from img2img.checkpoint import ModelSpec, prepare_for_inference
 from img2img.data.samples import Batch
 from img2img.images import Picture, to_pixels
 from img2img.metrics.paired import l1
 from img2img.networks import Generator
 from img2img.networks.norms import use_statistics
 from img2img.sheets import sheet
+from img2img.spec import ModelSpec, prepare_for_inference
 from img2img.training.method import Method
 
 MEASURES = {"l1": l1}

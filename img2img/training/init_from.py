@@ -1,28 +1,34 @@
 """Starting from another model's weights."""
 
+from collections.abc import Mapping
 from pathlib import Path
+
+from torch import Tensor, nn
 
 from img2img.checkpoint import load_model
 from img2img.data.samples import Direction
 from img2img.errors import ConfigError, some_names
+from img2img.spec import DiscriminatorSpec, ModelSpec
 from img2img.training.method import Method
 
 
 def init_from(path: Path, method: Method, data: Direction) -> list[str]:
-    """Give each generator the weights of a model file's generator of the same direction.
+    """Give networks the weights of a model file: generators by direction, discriminators by name.
 
     Layers are matched by name; those that the file lacks, or has in another shape, keep their own
     weights.
 
     Args:
+        path: a model file, a run folder, or what `img2img import` reads.
         data: the direction that the data is read in.
 
     Returns:
-        A line on each generator: what was taken, and which layers do not match.
+        A line on each network: what was taken, and which layers do not match.
 
     Raises:
         ModelFileError: there is no model, or it is damaged.
-        ConfigError: it has no generator of such a direction, or not a single layer of one fits.
+        ConfigError: it has no generator of such a direction, or not a single layer of a network
+            fits.
     """
     model = load_model(path)
     sources = {spec.direction: name for name, spec in model.specs.items()}
@@ -36,22 +42,39 @@ def init_from(path: Path, method: Method, data: Direction) -> list[str]:
             told.append(f"{name} starts anew: {path} translates {' and '.join(sources)} only")
             continue
         source = sources[direction]
-        spec, theirs = model.specs[source], model.tensors[source]
-        own = generator.state_dict()
-        taken = {
-            key: tensor
-            for key, tensor in theirs.items()
-            if key in own and own[key].shape == tensor.shape
-        }
-        others = sorted(own.keys() ^ theirs.keys() | (own.keys() & theirs.keys()) - taken.keys())
-        if not taken:
-            settings = " ".join(f"{key}={value}" for key, value in spec.arguments.items())
-            raise ConfigError(
-                f"init_from: no layer of {path} fits {name}; its {source} is"
-                f" {spec.architecture} with {settings}: set generator.* likewise"
-            )
-        generator.load_state_dict(taken, strict=False)
-        differing = f"; these do not match: {some_names(others)}" if others else ""
-        count = f"{len(taken)} of {len(own)} layers"
-        told.append(f"{name} starts from {source} of {path}, {count}{differing}")
+        spec = model.specs[source]
+        taken = _take(generator, model.tensors[source], name, "generator", spec, path)
+        told.append(f"{name} starts from {source} of {path}, {taken}")
+    for name, critic in method.critics.items():
+        if judge := model.discriminators.get(name):
+            weights = model.tensors[name]
+            taken = _take(critic.discriminator, weights, name, "discriminator", judge, path)
+            told.append(f"{name} starts from {name} of {path}, {taken}")
     return told
+
+
+def _take(
+    network: nn.Module,
+    theirs: Mapping[str, Tensor],
+    name: str,
+    section: str,
+    spec: ModelSpec | DiscriminatorSpec,
+    path: Path,
+) -> str:
+    """Load what fits; how much that is, in words."""
+    own = network.state_dict()
+    taken = {
+        key: tensor
+        for key, tensor in theirs.items()
+        if key in own and own[key].shape == tensor.shape
+    }
+    settings = {"name": spec.architecture, **spec.arguments}
+    likewise = " ".join(f"--set {section}.{key}={value}" for key, value in settings.items())
+    if not taken:
+        raise ConfigError(f"init_from: no layer of {path} fits {name}; it wants {likewise}")
+    network.load_state_dict(taken, strict=False)
+    count = f"{len(taken)} of {len(own)} layers"
+    others = sorted(own.keys() ^ theirs.keys() | (own.keys() & theirs.keys()) - taken.keys())
+    if not others:
+        return count
+    return f"{count}; these do not match: {some_names(others)}; all would with {likewise}"

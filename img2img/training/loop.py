@@ -8,7 +8,6 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from img2img.checkpoint import ModelSpec
 from img2img.config import RunConfig
 from img2img.data.samples import Batch
 from img2img.devices import synchronize
@@ -20,6 +19,7 @@ from img2img.errors import (
     TrainingDiverged,
 )
 from img2img.processes import ALONE, Processes
+from img2img.spec import ModelSpec
 from img2img.training.ema import Ema
 from img2img.training.events import Observer, Progress, Summary
 from img2img.training.held_out import HeldOut

@@ -10,16 +10,11 @@ from filelock import FileLock, Timeout
 from torch import nn
 
 from img2img import config as configuration
-from img2img.checkpoint import (
-    MODEL_NAME,
-    ModelSpec,
-    load_state,
-    save_model,
-    save_state,
-)
+from img2img.checkpoint import MODEL_NAME, load_state, save_model, save_state
 from img2img.config import RunConfig
 from img2img.errors import ConfigError, ModelFileError, StorageError
 from img2img.files import atomic_write, remove_leftovers, write_text
+from img2img.spec import ModelSpec
 
 # A full state is several times a model: only the newest are kept.
 STATES_KEPT = 2

@@ -32,11 +32,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from img2img.checkpoint import ModelSpec, load_model, save_model
+from img2img.checkpoint import load_model, save_model
 from img2img.config import Component
 from img2img.errors import ConfigError
 from img2img.networks import GENERATORS, Generator
 from img2img.networks.norms import use_statistics
+from img2img.spec import ModelSpec
 
 SIZE, SETTLED, REPEATS = 256, 20, 5
 DATASETS = Path(__file__).parents[2] / "datasets"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+import torch
 import typer.main
 
 import img2img as package
@@ -19,6 +20,7 @@ from img2img import demo
 from img2img.cli.app import app
 from img2img.cli.catalogue import Catalogue
 from img2img.resources import bundled
+from tests.compat.published import Unet
 
 Command = Callable[..., Any]
 
@@ -63,6 +65,12 @@ LINES = [
     "info --help",
     "info $run",
     "info $run --json",
+    "import -h",
+    "import --help",
+    "import $here/unet.pth --output m.safetensors --direction BtoA --statistics running --dropout",
+    "import $here/unet.pth --no-dropout --crop-size 128 --padding replicate --json",
+    "import $here/unet.pth --value-range 0,1 --output-function sigmoid --part net",
+    "import $here/unet.pth --upsample nearest",
     "list -h",
     "list --help",
     "list generators",
@@ -106,6 +114,7 @@ def here(tmp_path: Path, tiny_pairs: Path, monkeypatch: pytest.MonkeyPatch) -> P
     monkeypatch.setattr(demo, "bundled", lambda name: replaced.get(name) or bundled(name))
     monkeypatch.chdir(tmp_path)
     shutil.copytree(tiny_pairs / "A", tmp_path / "in")
+    torch.save({"netG": Unet().state_dict()}, tmp_path / "unet.pth")
     return tmp_path
 
 
@@ -194,7 +203,7 @@ def test_without_arguments_the_help_is_shown(img2img: Command) -> None:
 
 def test_info_as_json(img2img: Command, tiny_run: Path) -> None:
     found = json.loads(img2img("info", tiny_run, "--json").out)
-    assert found["version"] == package.__version__
+    assert found["origin"] == f"img2img {package.__version__}"
     spec = found["generators"]["G"]
     assert (spec["architecture"], spec["steps"], spec["direction"]) == ("unet", 3, "AtoB")
     assert found == json.loads(img2img("info", tiny_run / "model.safetensors", "--json").out)

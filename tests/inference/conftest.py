@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from img2img import Translator
-from img2img.checkpoint import ModelSpec
 from img2img.config import Component
 from img2img.networks import GENERATORS, Generator
 from img2img.networks.norms import ImageStatistics, use_statistics
+from img2img.spec import ModelSpec
 
 TINY = [
     {"name": "resnet", "ngf": 4, "n_blocks": 2},

@@ -69,6 +69,23 @@ def test_strips_equal_the_whole(
             assert (in_strips(network, x, rows) - whole).abs().max() < 1e-10
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"downsample": "blur", "upsample": "bilinear", "pad_up": "zero"},
+        {"downsample": "blur", "n_downs": 3},
+        {"n_downs": 1, "value_range": "0,1", "output": "sigmoid"},
+        {"norm": "instance_affine", "value_range": "0,1"},
+    ],
+)
+def test_other_forms_in_strips(arguments: dict[str, Any]) -> None:
+    network = resnet(**arguments)
+    use_statistics(network, ImageStatistics())
+    x = noise(torch.float64, 64, 40)
+    for rows in (1, 5, 16, 100):
+        assert (in_strips(network, x, rows) - network(x)).abs().max() < 1e-10
+
+
 @pytest.mark.parametrize("size", [(8, 8), (8, 64), (64, 8), (12, 20)])
 def test_small_and_long_pictures(size: tuple[int, int]) -> None:
     network = resnet(dropout=True)

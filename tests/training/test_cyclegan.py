@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from img2img.checkpoint import ModelSpec, load_model, load_state
+from img2img.checkpoint import load_model, load_state
 from img2img.config import RunConfig, check, load_config
 from img2img.data.samples import Batch
 from img2img.data.unpaired import UnpairedData
@@ -28,6 +28,7 @@ from img2img.losses.reconstruction import L1
 from img2img.networks import Discriminator, DiscriminatorOutput, Generator
 from img2img.networks.patchgan import PatchDiscriminator
 from img2img.networks.resnet import ResnetGenerator
+from img2img.spec import ModelSpec
 from img2img.training.build import build_method, describe
 from img2img.training.critic import Critic
 from img2img.training.cyclegan import CycleGAN

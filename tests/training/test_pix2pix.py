@@ -16,7 +16,6 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from img2img.checkpoint import ModelSpec
 from img2img.config import RunConfig, check, load_config
 from img2img.data.augment import Transform
 from img2img.data.loader import batches
@@ -29,6 +28,7 @@ from img2img.losses.reconstruction import L1
 from img2img.networks import Discriminator, DiscriminatorOutput, Generator
 from img2img.networks.patchgan import PatchDiscriminator
 from img2img.networks.unet import UNetGenerator
+from img2img.spec import ModelSpec
 from img2img.training.build import build_method, describe, resolve
 from img2img.training.critic import Critic
 from img2img.training.events import Observer, Progress

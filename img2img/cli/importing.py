@@ -1,0 +1,125 @@
+"""`img2img import`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from img2img.cli.output import console, print_json, printable, say_note
+
+
+def import_(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Checkpoints such as latest_net_G.pth; of a CycleGAN all of them, or their folder."
+        ),
+    ],
+    output: Annotated[Path, typer.Option(help="The model file to write.")] = Path(
+        "model.safetensors"
+    ),
+    direction: Annotated[
+        Literal["AtoB", "BtoA"] | None,
+        typer.Option(help="Which way a single generator translates; AtoB if not said."),
+    ] = None,
+    statistics: Annotated[
+        Literal["image", "running"],
+        typer.Option(
+            help="BatchNorm by each image's statistics, as the reference tests, or by averages, as "
+            "it does with --eval."
+        ),
+    ] = "image",
+    dropout: Annotated[
+        bool,
+        typer.Option(
+            "--dropout/--no-dropout",
+            help="Leave dropout on, as the reference's test of Pix2Pix; no two results are alike.",
+        ),
+    ] = False,
+    crop_size: Annotated[
+        int, typer.Option(min=1, max=8192, help="Side of the crops it was trained on, in pixels.")
+    ] = 256,
+    padding: Annotated[
+        Literal["reflect", "replicate"],
+        typer.Option(help="What layers of padding do, which have no weights."),
+    ] = "reflect",
+    upsample: Annotated[
+        Literal["nearest", "bilinear"],
+        typer.Option(help="How layers that enlarge do it, which have no weights."),
+    ] = "bilinear",
+    value_range: Annotated[
+        Literal["-1,1", "0,1"], typer.Option(help="What black and white were as numbers.")
+    ] = "-1,1",
+    last: Annotated[
+        Literal["tanh", "sigmoid"],
+        typer.Option("--output-function", help="What bounds the last layer."),
+    ] = "tanh",
+    part: Annotated[
+        str | None,
+        typer.Option(help="Which networks of a file with several: how their names in it begin."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+) -> None:
+    """Make a model file of checkpoints of pytorch-CycleGAN-and-pix2pix, CUT and their relatives.
+
+    Example: img2img import checkpoints/horse2zebra --output horse2zebra.safetensors
+
+    Architecture and sizes are told by the weights. What they do not tell is printed, with the
+    option that says it. Nothing in the files is run. `translate`, `info`, `export` and
+    `train --init-from` take such checkpoints directly, too, with what is most usual.
+    """
+    from img2img.checkpoint import write_model
+    from img2img.compat.collection import Wishes, import_files
+
+    wishes = Wishes(
+        direction=direction,
+        statistics=statistics,
+        dropout=dropout,
+        crop_size=crop_size,
+        padding=padding,
+        upsample=upsample,
+        value_range=value_range,
+        output=last,
+        part=part,
+    )
+    imported = import_files(files, wishes)
+    model = imported.model
+    for name in model.specs:  # would otherwise fail when it is used
+        model.generator(name)
+    write_model(output, model)
+    for note in imported.notes:
+        say_note(note)
+    if as_json:
+        networks = {
+            name: {"architecture": spec.architecture, "arguments": spec.arguments}
+            for name, spec in (model.specs | model.discriminators).items()
+        }
+        print_json(
+            {
+                "output": str(output),
+                "networks": networks,
+                "assumed": imported.assumed,
+                "notes": imported.notes,
+            }
+        )
+        return
+    for name, spec in (model.specs | model.discriminators).items():
+        settings = ", ".join(f"{key} {value}" for key, value in spec.arguments.items())
+        line = printable(f"{name}: {spec.architecture}, {settings}")
+        console.print(line, markup=False, soft_wrap=True)
+    assumed = _as_options(imported.assumed)
+    console.print(f"taken for granted, as weights do not tell: {assumed}", soft_wrap=True)
+    console.print(printable(f"written: {output}"), markup=False, soft_wrap=True)
+
+
+def _as_options(assumed: Mapping[str, str]) -> str:
+    """What was taken for granted, as the options that would say something else."""
+    names = {"output": "output-function"}
+    words = []
+    for wish, value in assumed.items():
+        option = names.get(wish, wish.replace("_", "-"))
+        words.append(
+            {"True": f"--{option}", "False": f"--no-{option}"}.get(value, f"--{option} {value}")
+        )
+    return ", ".join(words)

@@ -1,0 +1,335 @@
+"""Files of other programs as a model of ours: one network a file, or several in one."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from img2img.compat.junyanz import Assumptions, Network, State, closest, recognize
+from img2img.compat.pth import DEPTH, looks_like_pth, read_pth
+from img2img.config import Component
+from img2img.errors import ModelFileError, shortened, some_names
+from img2img.networks import GENERATORS
+from img2img.spec import DiscriminatorSpec, ModelFile, ModelSpec
+
+Direction = Literal["AtoB", "BtoA"]
+Where = tuple[str, ...]
+
+_DIRECTIONS: dict[str, Direction] = {"G_AB": "AtoB", "G_BA": "BtoA"}
+
+# `latest_net_G_A.pth`, `netG_A2B.pth`, `G_AB`, `generator`, `netG_ema`.
+_ROLE = re.compile(
+    r"(?:^|[^a-z]|net)_?(?P<kind>g|d|gen|dis|disc|generator|discriminator)"
+    r"_?(?P<way>a2b|b2a|atob|btoa|ab|ba|a|b)?_?(?P<ema>ema)?(?=$|[^a-z])"
+)
+_EPOCH = re.compile(r"(latest|\d+|iter_\d+)_net_([GD])(_[AB])?\.pth")
+# What the published code tests with.
+CROP = 256
+
+
+@dataclass(frozen=True)
+class Wishes(Assumptions):
+    """What a person says of files that cannot tell it; None: what is most usual."""
+
+    direction: Direction | None = None
+    """Of a single generator."""
+    statistics: Literal["image", "running"] = "image"
+    """`image`: as the published code tests; `running`: as it does with `--eval`."""
+    dropout: bool = False
+    """Whether dropout stays on, as in the published code's tests of Pix2Pix."""
+    crop_size: int = CROP
+    part: str | None = None
+    """Beginning of the names of the networks that are wanted, where a file holds several."""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A model, and what a person should know of it."""
+
+    model: ModelFile
+    assumed: dict[str, str]
+    """What the files do not tell, by the name of the wish, and what was taken."""
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A network within a file."""
+
+    path: Path
+    where: str
+    """The dotted beginning of its names there."""
+    network: Network
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.where}" if self.where else str(self.path)
+
+    @cached_property
+    def role(self) -> str | None:
+        """Which way, or of what, its name says it is: `a`, `a2b`, `ba` ...; None: nothing."""
+        for name in (*reversed(self.where.split(".")), self.path.stem):
+            for match in _ROLE.finditer(name.lower()):
+                if match["kind"][0] == self.network.kind[0]:
+                    return match["way"]
+        return None
+
+    @property
+    def averaged(self) -> bool:
+        """Whether it is the average of a network over its training."""
+        return "ema" in re.split(r"[^a-z]+", f"{self.path.stem}.{self.where}".lower())
+
+
+def reference_files(folder: Path) -> list[Path]:
+    """The networks of the newest epoch in a folder of checkpoints; empty where there are none."""
+    epochs: dict[str, list[Path]] = {}
+    for path in sorted(folder.glob("*_net_*.pth")):
+        if match := _EPOCH.fullmatch(path.name):
+            epochs.setdefault(match[1], []).append(path)
+    whole = {epoch: files for epoch, files in epochs.items() if any("_G" in f.name for f in files)}
+    return whole[max(whole, key=_age)] if whole else []
+
+
+def import_files(paths: Sequence[Path], wishes: Wishes | None = None) -> Imported:
+    """Make one model of files that another program has written.
+
+    Args:
+        paths: files, each with one network or several, or folders of the published code's
+            checkpoints, of which the newest are taken. Of a CycleGAN the names tell which is which:
+            `G_A` there is `G_AB` here, and `D_A`, which judges images of domain B, is `D_B`.
+
+    Raises:
+        ModelFileError: a file is damaged, or of no known layout; or there is no generator.
+    """
+    wishes = wishes or Wishes()
+    notes: list[str] = []
+    found: list[_Found] = []
+    for path in paths:
+        files = reference_files(path) if path.is_dir() else [path]
+        if not files:
+            raise ModelFileError(f"{path}: a folder without checkpoints like latest_net_G.pth")
+        for file in files:
+            found += _networks_of(file, wishes, notes)
+    named = {name: each.network for name, each in _named(found, wishes).items()}
+    specs: dict[str, ModelSpec] = {}
+    discriminators: dict[str, DiscriminatorSpec] = {}
+    assumed: dict[str, str] = {}
+    for name, network in named.items():
+        if network.kind == "generator":
+            specs[name] = _spec(name, network, wishes)
+            assumed |= _assumed(name, specs[name], network, wishes)
+        else:
+            discriminators[name] = DiscriminatorSpec(
+                architecture=network.architecture,
+                arguments=network.arguments,
+                in_channels=network.in_channels,
+            )
+    if not specs:
+        names = ", ".join(map(str, paths))
+        raise ModelFileError(f"{names}: a discriminator, but no generator")
+    tensors = {name: network.tensors for name, network in named.items()}
+    return Imported(ModelFile(specs, tensors, "another program", discriminators), assumed, notes)
+
+
+def _networks_of(path: Path, wishes: Wishes, notes: list[str]) -> list[_Found]:
+    search = _Search(wishes)
+    content = _read(path)
+    search.tree(content, ())
+    for where, reason in search.damaged:
+        raise ModelFileError(f"{path}: {_dotted(where)}{reason}")
+    if not search.found:
+        for where, reason in search.doubtful:
+            raise ModelFileError(f"{path}: {_dotted(where)}{reason}")
+        state = _flat(content)
+        reason = closest(state) if state else "it holds no tensors"
+        raise ModelFileError(f"{path}: no network that is known: {reason}")
+    if search.strange:
+        names = some_names([".".join(where) for where in search.strange], most=3)
+        notes.append(f"{path}: left out, as not known: {shortened(names)}")
+    wanted = [
+        (where, network)
+        for where, network in search.found
+        if ".".join(where).startswith(wishes.part or "")
+    ]
+    if not wanted:
+        names = some_names([".".join(where) for where, _ in search.found])
+        raise ModelFileError(f"{path}: no network is called {wishes.part}; there are: {names}")
+    return [_Found(path, ".".join(where), network) for where, network in wanted]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise ModelFileError(f"{path}: no such file")
+    if looks_like_pth(path):
+        return read_pth(path)
+    try:
+        return dict(load_file(path))
+    except (OSError, SafetensorError) as error:
+        reason = shortened(str(error))
+        raise ModelFileError(
+            f"{path}: neither a file of PyTorch nor a safetensors file: {reason}"
+        ) from None
+
+
+@dataclass
+class _Search:
+    """Looks for networks in dictionaries of weights, which may lie in others, or side by side."""
+
+    wishes: Wishes
+    found: list[tuple[Where, Network]] = field(default_factory=list)
+    strange: list[Where] = field(default_factory=list)
+    """Weights of nothing known."""
+    damaged: list[tuple[Where, str]] = field(default_factory=list)
+    """What is nearly a network."""
+    doubtful: list[tuple[Where, str]] = field(default_factory=list)
+    """The same, of weights that perhaps were never meant to be one."""
+
+    def tree(self, content: Mapping[Any, Any], where: Where) -> None:
+        """Search a dictionary with weights or other dictionaries in it."""
+        weights = {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
+        if weights:
+            self.state(_without_wrappers(weights), where)
+        if len(where) < DEPTH:
+            for key, value in content.items():
+                if isinstance(value, Mapping):
+                    self.tree(value, (*where, str(key)))
+
+    def state(self, state: State, where: Where) -> bool:
+        """Search weights by their dotted names; whether they are one network."""
+        bare = "0.weight" in state or "1.weight" in state
+        candidate = {f"model.{key}": tensor for key, tensor in state.items()} if bare else state
+        try:
+            network = recognize(candidate, self.wishes)
+        except ModelFileError as error:
+            (self.doubtful if bare else self.damaged).append((where, str(error)))
+            return False
+        if network is not None:
+            self.found.append((where, network))
+            return True
+        parts: dict[str, dict[str, Tensor]] = {}
+        for key, tensor in state.items():
+            part, _, rest = key.partition(".")
+            parts.setdefault(part, {})[rest] = tensor
+        known = len(self.found)
+        inside = [
+            (
+                (*where, part),
+                len(where) < DEPTH and "" not in rest and self.state(rest, (*where, part)),
+            )
+            for part, rest in parts.items()
+        ]
+        if len(self.found) > known:
+            self.strange += [place for place, whole in inside if not whole]
+        elif not where:
+            self.strange.append(where)
+        return False
+
+
+def _without_wrappers(state: State) -> dict[str, Tensor]:
+    """Without what DataParallel and torch.compile put in front of names."""
+    return {
+        ".".join(part for part in key.split(".") if part not in ("module", "_orig_mod")): tensor
+        for key, tensor in state.items()
+    }
+
+
+def _flat(content: Mapping[Any, Any], depth: int = DEPTH) -> dict[str, Tensor]:
+    """All tensors of a tree by their own names."""
+    flat: dict[str, Tensor] = {}
+    for key, value in content.items():
+        if isinstance(value, Tensor):
+            flat[str(key)] = value
+        elif isinstance(value, Mapping) and depth:
+            flat |= _flat(value, depth - 1)
+    return flat
+
+
+def _dotted(where: Where) -> str:
+    return f"{'.'.join(where)}: " if where else ""
+
+
+def _named(found: Sequence[_Found], wishes: Wishes) -> dict[str, _Found]:
+    """The networks by our names for them."""
+    # Who calls the way from A to B `A`, calls what judges its results likewise.
+    by_result = not any(each.role and len(each.role) > 1 for each in found)
+    generators = [each for each in found if each.network.kind == "generator"]
+    named: dict[str, _Found] = {}
+    for each in found:
+        side = each.role[0] if each.role else None
+        if each.network.kind == "generator":
+            if len(generators) == 1 and wishes.direction:
+                side = None
+            name = {None: "G", "a": "G_AB", "b": "G_BA"}[side]
+        else:
+            own = {"a": "D_B", "b": "D_A"} if by_result else {"a": "D_A", "b": "D_B"}
+            name = "D" if side is None else own[side]
+        other = named.get(name)
+        if other is None or (each.averaged and not other.averaged):
+            named[name] = each
+        elif each.averaged == other.averaged:
+            raise ModelFileError(
+                f"{other} and {each}: both may be {name}; choose with --part"
+                if other.path == each.path
+                else f"{other} and {each}: both may be {name}"
+            )
+    if "G" in named and len(generators) > 1 and {"G_AB", "G_BA"} & named.keys():
+        raise ModelFileError(f"{named['G']}: its name does not tell which way it translates")
+    if wishes.direction and len({"G", "G_AB", "G_BA"} & named.keys()) > 1:
+        raise ModelFileError("--direction is for a single generator; these are told by their names")
+    return named
+
+
+def _spec(name: str, network: Network, wishes: Wishes) -> ModelSpec:
+    section = Component.model_validate({**network.arguments, "name": network.architecture})
+    with torch.device("meta"):
+        generator = GENERATORS.build(
+            section,
+            "generator",
+            in_channels=network.in_channels,
+            out_channels=network.out_channels,
+        )
+    multiple = generator.size_multiple
+    crop = max(-(-wishes.crop_size // multiple) * multiple, generator.min_size)
+    return ModelSpec(
+        architecture=network.architecture,
+        arguments=network.arguments,
+        in_channels=network.in_channels,
+        out_channels=network.out_channels,
+        direction=_DIRECTIONS.get(name) or wishes.direction or "AtoB",
+        size_multiple=multiple,
+        min_size=generator.min_size,
+        norm_statistics=wishes.statistics,
+        dropout=wishes.dropout,
+        exact_tiling=generator.local,
+        crop_size=(crop, crop),
+        scale=1.0,
+        method="another program",
+        steps=0,
+        images=0,
+    )
+
+
+def _assumed(name: str, spec: ModelSpec, network: Network, wishes: Wishes) -> dict[str, str]:
+    """What the files leave open, and what it was taken for."""
+    taken = {"crop_size": str(spec.crop_size[0])}
+    if name == "G":
+        taken["direction"] = spec.direction
+    if spec.arguments["norm"] == "batch":
+        taken["statistics"] = spec.norm_statistics
+    if spec.arguments["dropout"]:
+        taken["dropout"] = str(spec.dropout)
+    return taken | {wish: str(getattr(wishes, wish)) for wish in sorted(network.assumed)}
+
+
+def _age(epoch: str) -> tuple[int, int]:
+    """What is newer is larger."""
+    if epoch == "latest":
+        return 2, 0
+    number = int(epoch.removeprefix("iter_"))
+    return (0 if epoch.startswith("iter_") else 1), number

@@ -1,0 +1,107 @@
+"""PyTorch's own files, of which nothing is run: tensors, numbers and texts only."""
+
+import re
+import warnings
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from img2img.errors import ModelFileError, shortened
+
+# Dictionaries within dictionaries; deeper ones are not searched.
+DEPTH = 8
+_ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
+# The most that a file may unpack to, of its own size. torch.save does not compress.
+_UNPACKED = 2
+
+
+def looks_like_pth(path: Path) -> bool:
+    """Whether a file begins as `torch.save` writes it."""
+    with path.open("rb") as file:
+        beginning = file.read(len(_ZIP))
+    return beginning == _ZIP or beginning[:1] == _PICKLE
+
+
+def read_pth(path: Path) -> dict[str, Any]:
+    """A dictionary that `torch.save` has written. No class in it is built, and no code is run.
+
+    Raises:
+        ModelFileError: damaged, too large unpacked, or more than tensors, numbers and texts.
+    """
+    if not looks_like_pth(path):
+        raise ModelFileError(f"{path}: neither a model of img2img nor a file of PyTorch")
+    stored = _check_archive(path) if zipfile.is_zipfile(path) else path.stat().st_size
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    # What a file that is damaged on purpose makes the reader raise is not to be foretold.
+    except Exception as error:
+        raise ModelFileError(f"{path}: {_reason(error)}") from None
+    if not isinstance(content, Mapping):
+        kind = type(content).__name__
+        raise ModelFileError(f"{path}: holds a {kind}, where a dictionary of weights is wanted")
+    _check_tensors(path, content, stored)
+    return dict(content)
+
+
+def tensors_in(content: Any, depth: int = DEPTH) -> Iterator[Tensor]:
+    """All tensors of a tree of dictionaries."""
+    if isinstance(content, Tensor):
+        yield content
+    elif isinstance(content, Mapping) and depth:
+        for value in content.values():
+            yield from tensors_in(value, depth - 1)
+
+
+def _check_archive(path: Path) -> int:
+    """Refuse what is no archive of weights; the bytes that it has for tensors."""
+    size = path.stat().st_size
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise ModelFileError(f"{path}: damaged: {shortened(str(error))}") from None
+    unpacked = sum(entry.file_size for entry in entries)
+    if unpacked > _UNPACKED * size:
+        raise ModelFileError(
+            f"{path}: its {size / 2**20:.1f} MB would unpack to {unpacked / 2**20:.0f} MB, which"
+            " no file of weights does"
+        )
+    names = [entry.filename.partition("/")[2] for entry in entries]
+    if any(name.startswith("code/") for name in names):
+        raise ModelFileError(f"{path}: a TorchScript program, where weights are wanted")
+    if "data.pkl" not in names:
+        raise ModelFileError(f"{path}: an archive, but not of weights")
+    return unpacked
+
+
+def _check_tensors(path: Path, content: Mapping[Any, Any], stored: int) -> None:
+    """Refuse tensors that claim more numbers than the file has bytes for."""
+    storages: dict[int, int] = {}
+    for tensor in tensors_in(content):
+        if tensor.layout != torch.strided or tensor.is_meta or tensor.is_quantized:
+            raise ModelFileError(f"{path}: holds tensors that are not plain arrays of numbers")
+        storage = tensor.untyped_storage()
+        storages[storage.data_ptr()] = storage.nbytes()
+        if tensor.numel() * tensor.itemsize > storage.nbytes():
+            raise ModelFileError(f"{path}: holds a tensor of more numbers than are stored")
+    if sum(storages.values()) > stored:
+        raise ModelFileError(f"{path}: damaged: its tensors are larger than the file")
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    found = re.search(r"GLOBAL ([\w.]+)|(?:class|global|type) '?([\w.]+\.[\w.]+)", text)
+    if found:
+        name = found[1] or found[2]
+        return (
+            f"holds {shortened(name, 80)}, which only running code from the file could rebuild;"
+            " none was run. Its weights alone are wanted: torch.save(network.state_dict(), ...)"
+        )
+    if "weights_only" in text:  # torch's own words advise to run the code
+        return "a pickle, but not of weights alone; nothing in it was run"
+    return f"damaged, or not a file of weights: {shortened(text or type(error).__name__, 200)}"

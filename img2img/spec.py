@@ -1,0 +1,124 @@
+"""What a network is, in words that rebuild it: the specification that travels with its weights."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from torch import Tensor, nn
+
+from img2img.config import Component
+from img2img.errors import Img2ImgError, ModelFileError, shortened
+from img2img.networks import GENERATORS, Generator
+from img2img.networks.norms import (
+    ImageStatistics,
+    RunningStatistics,
+    use_statistics,
+)
+
+# A model that was trained on images enlarged or reduced by more than this is told apart.
+SCALE_WORTH_SAYING = 1.25
+
+
+class ModelSpec(BaseModel):
+    """Everything that is needed to rebuild and run one generator without its training config."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    architecture: str = Field(description="name in the catalogue of generators")
+    arguments: dict[str, Any] = Field(description="arguments the generator is built with")
+    in_channels: int = Field(gt=0, le=64, description="channels of the input image")
+    out_channels: int = Field(gt=0, le=64, description="channels of the output image")
+    value_range: tuple[Literal[-1], Literal[1]] = Field(
+        default=(-1, 1), description="what black and white are as numbers, in and out"
+    )
+    direction: Literal["AtoB", "BtoA"] = Field(description="which way it translates")
+    size_multiple: int = Field(gt=0, description="height and width must be multiples of this")
+    min_size: int = Field(gt=0, description="smallest height or width it can take, in pixels")
+    norm_statistics: Literal["image", "running"] = Field(
+        default="image",
+        description="where normalisation takes mean and variance from: each image, or averages",
+    )
+    dropout: bool = Field(default=False, description="whether dropout stays on at inference")
+    exact_tiling: bool = Field(
+        description="whether tiles with enough overlap can give what the whole image gives"
+    )
+    crop_size: tuple[PositiveInt, PositiveInt] = Field(
+        description="height and width it was trained on, in pixels"
+    )
+    scale: float = Field(
+        gt=0, le=1000, description="pixels of a training image to a pixel of its file; 1 is native"
+    )
+    style_dim: int = Field(
+        default=0, ge=0, le=0, description="length of the style vector it takes; 0: none"
+    )
+    method: str = Field(description="what trained it")
+    steps: int = Field(ge=0, description="generator updates it has had")
+    images: int = Field(ge=0, description="images it has seen")
+
+
+class DiscriminatorSpec(BaseModel):
+    """What rebuilds a discriminator, which only training needs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    architecture: str = Field(description="name in the catalogue of discriminators")
+    arguments: dict[str, Any] = Field(description="arguments the discriminator is built with")
+    in_channels: int = Field(gt=0, le=128, description="channels of what it judges")
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """What a model file holds."""
+
+    specs: dict[str, ModelSpec]
+    """By the generator's name: `G`, or `G_AB` and `G_BA`."""
+    tensors: dict[str, dict[str, Tensor]]
+    """By the network's name: its state_dict."""
+    origin: str
+    """What wrote it, as `img2img 0.1.0`."""
+    discriminators: dict[str, DiscriminatorSpec] = field(default_factory=dict)
+    """By the discriminator's name: `D`, or `D_A` and `D_B`. Few files have any."""
+
+    def generator(self, name: str) -> Generator:
+        """Rebuild one generator, ready for inference as its spec says."""
+        return build_generator(self.specs[name], self.tensors[name])
+
+
+def build_generator(spec: ModelSpec, tensors: Mapping[str, Tensor]) -> Generator:
+    """A generator with these weights, in float32 on the CPU, set up for inference.
+
+    Raises:
+        ModelFileError: no such architecture here, or weights that do not fit it.
+    """
+    section = Component.model_validate({**spec.arguments, "name": spec.architecture})
+    try:
+        # Without storage first: a file that asks for an absurd size costs nothing before its
+        # tensors are compared with it.
+        with torch.device("meta"):
+            generator = GENERATORS.build(
+                section, "generator", in_channels=spec.in_channels, out_channels=spec.out_channels
+            )
+        generator.load_state_dict(dict(tensors), assign=True)
+        for name, tensor in tensors.items():
+            if tensor.is_complex() or not tensor.isfinite().all():
+                raise ModelFileError(f"{name} holds other than finite numbers")
+        needs = (generator.size_multiple, generator.min_size, generator.local)
+        if needs != (spec.size_multiple, spec.min_size, spec.exact_tiling):
+            raise ModelFileError("its sizes are not those of its architecture")
+    except (Img2ImgError, RuntimeError, TypeError, ValueError, OverflowError) as error:
+        reason = shortened(" ".join(str(error).split()))
+        raise ModelFileError(f"the model's weights do not fit it: {reason}") from None
+    prepare_for_inference(generator, spec)
+    return generator.float().requires_grad_(False)
+
+
+def prepare_for_inference(generator: nn.Module, spec: ModelSpec) -> None:
+    """Set dropout and the source of normalisation statistics as the spec says."""
+    running = spec.norm_statistics == "running"
+    use_statistics(generator, RunningStatistics() if running else ImageStatistics())
+    generator.eval()
+    for module in generator.modules():
+        if isinstance(module, nn.Dropout):
+            module.train(spec.dropout)

@@ -36,8 +36,9 @@ def read_pth(path: Path) -> dict[str, Any]:
         raise ModelFileError(f"{path}: neither a model of img2img nor a file of PyTorch")
     stored = _check_archive(path) if zipfile.is_zipfile(path) else path.stat().st_size
     try:
-        with warnings.catch_warnings(action="ignore"):
-            content = torch.load(path, map_location="cpu", weights_only=True)
+        # Opened here, so that its name does not decide how it is read.
+        with warnings.catch_warnings(action="ignore"), path.open("rb") as file:
+            content = torch.load(file, map_location="cpu", weights_only=True)
     # What a file that is damaged on purpose makes the reader raise is not to be foretold.
     except Exception as error:
         raise ModelFileError(f"{path}: {_reason(error)}") from None

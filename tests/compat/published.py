@@ -98,7 +98,8 @@ class Block(nn.Module):
         self.conv_block = nn.Sequential(*layers, norm(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.conv_block(x)
+        y: Tensor = x + self.conv_block(x)
+        return y
 
 
 def enlarge(kind: str, into: int, out: int, size: int, bias: bool) -> list[nn.Module]:

@@ -40,6 +40,12 @@ class TrainingDiverged(Img2ImgError):
     exit_status = 1
 
 
+class ExportFailed(Img2ImgError):
+    """An exported model does not do what the model does, and is not kept."""
+
+    exit_status = 1
+
+
 class Stopped(Img2ImgError):
     """Work ended before its end, and can go on from where it is."""
 

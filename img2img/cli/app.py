@@ -15,6 +15,7 @@ from img2img.cli.bench import bench
 from img2img.cli.catalogue import list_parts
 from img2img.cli.data import data_app
 from img2img.cli.demo import demo
+from img2img.cli.export import export
 from img2img.cli.importing import import_
 from img2img.cli.info import info
 from img2img.cli.output import say_error, say_note
@@ -59,6 +60,7 @@ app.command()(translate)
 app.command()(bench)
 app.command("import")(import_)
 app.command()(info)
+app.command()(export)
 app.command("list")(list_parts)
 app.add_typer(data_app, name="data")
 app.command()(demo)

@@ -31,7 +31,10 @@ PATIENCE = timedelta(days=30)
 
 
 def translate(
-    model: Annotated[Path, typer.Option(help="Run folder, or a model file from one.")],
+    model: Annotated[
+        Path,
+        typer.Option(help="Run folder, a model file from one, or what `img2img export` wrote."),
+    ],
     source: Annotated[
         str,
         typer.Option(

@@ -132,7 +132,8 @@ class Engine:
             y = runner.run(transfer.send([image.pixels for image in group]), deep=deep)
             arrived = transfer.fetch(y, dtype)
         except ImageError as error:
-            group[0].result = error
+            for image in group:
+                image.result = error
             return lambda: None
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):

@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_leaves
 
 from img2img.devices import free_memory
 from img2img.errors import ImageError
+from img2img.inference.exported import ExportedGenerator
 from img2img.inference.tiling import run_in_strips
 from img2img.networks import Generator
 
@@ -164,7 +165,8 @@ def _peak(run: Callable[[], object]) -> int:
 
 
 def _without_data(generator: Generator) -> Generator:
-    return copy.deepcopy(generator).to("meta")
+    network = generator.layout() if isinstance(generator, ExportedGenerator) else generator
+    return copy.deepcopy(network).to("meta")
 
 
 def _input(generator: Generator, batch: int, height: int, width: int) -> Tensor:

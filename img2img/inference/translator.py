@@ -15,6 +15,7 @@ from img2img.images import MAX_PIXELS, ImageLike, Picture, Pixels, as_picture, l
 from img2img.inference.backends import BACKENDS
 from img2img.inference.bench import Measurement, bench
 from img2img.inference.engine import Engine
+from img2img.inference.exported import EXPORTED_SUFFIXES, ExportedGenerator
 from img2img.inference.oversize import Cutter, Tile, TileNorm
 from img2img.inference.pipeline import ahead
 from img2img.inference.runner import Runner
@@ -22,7 +23,7 @@ from img2img.inference.sizing import Scale, Size, Sizing, pad_to_fit
 from img2img.inference.tiling import Progress
 from img2img.inference.transfer import Transfer
 from img2img.networks import Generator
-from img2img.spec import ModelSpec, build_generator
+from img2img.spec import ModelFile, ModelSpec, build_generator
 
 if TYPE_CHECKING:
     from img2img.inference.folder import FolderOptions, Report
@@ -56,6 +57,30 @@ class _Job(Generic[K]):
     picture: Picture
     seen: Size
     """The size at which it is translated, before padding."""
+
+
+def choose_generator(
+    path: Path, direction: Literal["AtoB", "BtoA"] | None
+) -> tuple[ModelFile, str]:
+    """Open a model file or run folder; the name of its generator of pictures for that direction.
+
+    Raises:
+        ModelFileError: there is no model, or it is not one of pictures.
+        ConfigError: the model does not translate in that direction.
+    """
+    model = load_model(path)
+    found = {spec.direction: name for name, spec in model.specs.items()}
+    chosen = direction or ("AtoB" if "AtoB" in found else next(iter(found)))
+    if chosen not in found:
+        raise ConfigError(f"direction: {path} translates {' and '.join(found)}, not {chosen}")
+    name = found[chosen]
+    spec = model.specs[name]
+    if (spec.in_channels, spec.out_channels) != (3, 3):
+        raise ModelFileError(
+            f"{path}: translates {spec.in_channels} channels to {spec.out_channels};"
+            " pictures have 3"
+        )
+    return model, name
 
 
 class Translator:
@@ -152,7 +177,9 @@ class Translator:
         reference_exact: bool = False,
         **options: Unpack[Options],
     ) -> Self:
-        """Open a model file, or the model of a run folder.
+        """Open a model file, the model of a run folder, or an exported model (ONNX, OpenVINO).
+
+        An exported model runs on the CPU, in the precision and with the statistics it has.
 
         Args:
             direction: which generator to take, where the file holds both ways.
@@ -166,18 +193,17 @@ class Translator:
             ModelFileError: there is no model, or it cannot be rebuilt.
             ConfigError: the model does not translate in that direction, or no such device.
         """
-        model = load_model(Path(path))
-        found = {spec.direction: name for name, spec in model.specs.items()}
-        chosen = direction or ("AtoB" if "AtoB" in found else next(iter(found)))
-        if chosen not in found:
-            raise ConfigError(f"direction: {path} translates {' and '.join(found)}, not {chosen}")
-        name = found[chosen]
+        path = Path(path)
+        if path.suffix.lower() in EXPORTED_SUFFIXES and not path.is_dir():
+            say = options.get("say") or _warn
+            exported, spec = ExportedGenerator.load(path, say)
+            if direction not in (None, spec.direction):
+                raise ConfigError(f"direction: {path} translates {spec.direction}, not {direction}")
+            if statistics not in (None, spec.norm_statistics):
+                raise ConfigError(f"statistics: were fixed when {path} was exported")
+            return cls(exported, spec, **_as_exported(options, reference_exact))
+        model, name = choose_generator(path, direction)
         spec = model.specs[name]
-        if (spec.in_channels, spec.out_channels) != (3, 3):
-            raise ModelFileError(
-                f"{path}: translates {spec.in_channels} channels to {spec.out_channels};"
-                " pictures have 3"
-            )
         changes: dict[str, Any] = {}
         if statistics:
             _check("statistics", statistics, ("image", "running"))
@@ -274,6 +300,8 @@ class Translator:
         Args:
             batch: copies of the picture to run together.
         """
+        if isinstance(self._generator, ExportedGenerator):
+            raise ConfigError("bench: an exported model has one backend; give the model file")
         device = self._runners[0].device
         _, pixels = self._prepared((None, picture))
         if isinstance(pixels, ImageError):
@@ -315,6 +343,26 @@ class Translator:
         except MemoryError:
             return job.key, _too_large(size)
         return job.key, replace(picture, pixels=translated, alpha=alpha)
+
+
+def _as_exported(options: Options, reference_exact: bool) -> Options:
+    """Options for an exported model, which leaves no choice of some.
+
+    Raises:
+        ConfigError: another choice was made.
+    """
+    if reference_exact:
+        raise ConfigError("reference_exact: not with an exported model; give the model file")
+    device = options.get("device", "auto")
+    devices = [device] if isinstance(device, str) else device
+    given = [*devices, options.get("precision", "auto"), options.get("backend", "auto")]
+    if other := [name for name in given if name not in ("auto", "cpu")]:
+        raise ConfigError(
+            f"{other[0]}: an exported model runs on the CPU and as it was exported; for a choice,"
+            " give the model file"
+        )
+    fixed: Options = {"device": "cpu", "precision": "fp32", "backend": "eager"}
+    return {**options, **fixed}
 
 
 def _too_large(size: Size) -> ImageError:

@@ -1,6 +1,6 @@
 """ONNX Runtime."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -28,17 +28,21 @@ class OnnxRuntimeBackend(Backend):
             raise ConfigError(f"backend onnx: runs on the CPU, not on {device}; use --device cpu")
         if precision != "fp32":
             raise ConfigError(f"backend onnx: computes in fp32, not {precision}")
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        # Both keep memory for every size that was ever seen.
-        options.enable_cpu_mem_arena = False
-        options.enable_mem_pattern = False
-        self._session = onnxruntime.InferenceSession(
-            to_onnx(generator), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = onnx_session(to_onnx(generator))
 
     def run(self, x: Tensor) -> Tensor:
         (y,) = self._session.run(["output"], {"input": x.numpy()})
         return torch.from_numpy(y)
+
+
+def onnx_session(model: bytes) -> Any:
+    """A serialized model, ready to run; safe to use from several threads."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    # Both keep memory for every size that was ever seen.
+    options.enable_cpu_mem_arena = False
+    options.enable_mem_pattern = False
+    options.log_severity_level = 4  # what goes wrong is raised, too
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

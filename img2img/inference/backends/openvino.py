@@ -33,28 +33,19 @@ class OpenVinoBackend(Backend):
             raise ConfigError(
                 f"backend openvino: runs on the CPU, not on {device}; use --device cpu"
             )
-        self._in_batches = wants_batches(generator)
-        core = _openvino().Core()
+        core = openvino_package().Core()
         able = {"fp32", "bf16"} if _computes_bfloat16(core) else {"fp32"}
         if precision not in able:
             raise ConfigError(
                 f"backend openvino: cannot compute in {precision} on this CPU; it can in"
                 f" {', '.join(sorted(able))}"
             )
+        self._in_batches = wants_batches(generator)
         # A float32 network with a hint of bfloat16 would leave all of a U-Net's transposed
         # convolutions in float32, as what stands between the last convolution and the output.
         dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-        self._model = core.compile_model(
-            core.read_model(to_onnx(generator, dtype=dtype)),
-            "CPU",
-            {
-                "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
-                "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-                "PERFORMANCE_HINT": "LATENCY",
-                # Two processes of one thread would both be pinned to the first core.
-                "ENABLE_CPU_PINNING": False,
-            },
-        )
+        model = core.read_model(to_onnx(generator, dtype=dtype))
+        self._model = compiled(core, model, "bf16" if precision == "bf16" else "f32")
 
     def run(self, x: Tensor) -> Tensor:
         parts = [x] if self._in_batches else x.chunk(len(x))
@@ -62,7 +53,22 @@ class OpenVinoBackend(Backend):
         return torch.cat([torch.from_numpy(result) for result in results])
 
 
-def _openvino() -> Any:
+def compiled(core: Any, model: Any, precision: Literal["f32", "bf16"]) -> Any:
+    """A model, ready to run on the CPU; from one thread at a time."""
+    return core.compile_model(
+        model,
+        "CPU",
+        {
+            "INFERENCE_PRECISION_HINT": precision,
+            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+            "PERFORMANCE_HINT": "LATENCY",
+            # Two processes of one thread would both be pinned to the first core.
+            "ENABLE_CPU_PINNING": False,
+        },
+    )
+
+
+def openvino_package() -> Any:
     """The package, whose import would otherwise report itself to its maker over the network."""
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino

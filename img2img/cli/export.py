@@ -1,0 +1,87 @@
+"""`img2img export`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from img2img.cli.output import console, error_console, print_json
+
+
+def export(
+    model: Annotated[Path, typer.Argument(help="Run folder, or a model file from one.")],
+    format_name: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="onnx: one file that most runtimes take; openvino: .xml and .bin; torch: a "
+            "program of torch.export.",
+        ),
+    ] = "onnx",
+    output: Annotated[
+        Path | None,
+        typer.Option(help="File to write, or a folder for it; by default beside the model."),
+    ] = None,
+    direction: Annotated[
+        Literal["AtoB", "BtoA"] | None, typer.Option(help="Where a model goes both ways: which.")
+    ] = None,
+    pixels: Annotated[
+        bool,
+        typer.Option(
+            "--pixels",
+            help="Take and give uint8 pixels, (batch, height, width, 3), instead of the floats "
+            "that the network has.",
+        ),
+    ] = False,
+    half: Annotated[
+        bool, typer.Option("--half", help="Weights in float16: half the size, nearly the same.")
+    ] = False,
+    images: Annotated[
+        Path | None,
+        typer.Option(help="Picture or folder to compare on; by default some satellite pictures."),
+    ] = None,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Grey levels that the result may differ by from PyTorch's float32, on average, on "
+            "any picture; by default 0.01, with --half 0.5.",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Write a model in a format that other programs run, and prove that it is the same there.
+
+    Example: img2img export runs/mine --format onnx --output mine.onnx
+
+    Any number of images, of any height and width that are multiples of what `img2img info` says,
+    go through the exported model. It is run on pictures before it is kept; if it differs from what
+    PyTorch gives, no file is left and the exit status is 1. `img2img translate --model mine.onnx`
+    runs ONNX and OpenVINO files.
+    """
+    from dataclasses import asdict
+
+    from img2img.export import export_model
+
+    with error_console.status(f"exporting to {format_name}"):
+        exported = export_model(
+            model,
+            output,
+            format_name,
+            direction=direction,
+            pixels=pixels,
+            half=half,
+            images=images,
+            tolerance=tolerance,
+        )
+    if as_json:
+        print_json({**asdict(exported), "files": [str(file) for file in exported.files]})
+        return
+    names = " and ".join(str(file) for file in exported.files)
+    console.print(
+        f"wrote {names} ({exported.bytes / 1e6:.1f} MB)\n"
+        f"differs from PyTorch's float32 by {exported.mean:.2g} grey levels of 255 on average and"
+        f" {exported.largest:.2g} at most on the worst of {exported.images} images",
+        markup=False,
+        soft_wrap=True,
+    )

@@ -1,0 +1,42 @@
+"""ONNX."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from img2img.export.base import FORMATS, Format
+from img2img.inference.exported import METADATA_KEY, Description, open_exported
+from img2img.inference.onnx_export import missing_packages, to_onnx
+from img2img.networks import Generator
+
+
+def run_exported(path: Path) -> Callable[[Tensor], Tensor]:
+    """An exported model, as `translate` runs it."""
+    _, opened = open_exported(path)
+    run = opened.start()
+    return lambda x: torch.from_numpy(run(x.numpy()))
+
+
+@FORMATS.register("onnx")
+class OnnxFormat(Format):
+    """One `.onnx` file, for ONNX Runtime and most others."""
+
+    suffix = ".onnx"
+
+    @classmethod
+    def missing(cls) -> str | None:
+        return missing_packages("onnx", "onnxruntime", "onnx", "onnxscript")
+
+    def write(self, path: Path, generator: Generator, description: Description) -> None:
+        model = to_onnx(
+            generator,
+            dtype=torch.float16 if description.half else torch.float32,
+            pixels=description.spec.value_range if description.pixels else None,
+            metadata={METADATA_KEY: description.model_dump_json()},
+        )
+        path.write_bytes(model)
+
+    def open(self, path: Path) -> Callable[[Tensor], Tensor]:
+        return run_exported(path)

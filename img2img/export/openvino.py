@@ -1,0 +1,35 @@
+"""OpenVINO."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from torch import Tensor
+
+from img2img.export.base import FORMATS, Format
+from img2img.export.onnx import run_exported
+from img2img.inference.backends.openvino import openvino_package
+from img2img.inference.exported import METADATA_KEY, Description
+from img2img.inference.onnx_export import missing_packages, to_onnx
+from img2img.networks import Generator
+
+
+@FORMATS.register("openvino")
+class OpenVinoFormat(Format):
+    """An `.xml` file and, beside it, the weights in a `.bin` file, for OpenVINO."""
+
+    suffix = ".xml"
+    beside = (".bin",)
+
+    @classmethod
+    def missing(cls) -> str | None:
+        return missing_packages("openvino", "openvino", "onnx", "onnxscript")
+
+    def write(self, path: Path, generator: Generator, description: Description) -> None:
+        openvino = openvino_package()
+        pixels = description.spec.value_range if description.pixels else None
+        model = openvino.Core().read_model(to_onnx(generator, pixels=pixels))
+        model.set_rt_info(description.model_dump_json(), [METADATA_KEY])
+        openvino.save_model(model, path, compress_to_fp16=description.half)
+
+    def open(self, path: Path) -> Callable[[Tensor], Tensor]:
+        return run_exported(path)

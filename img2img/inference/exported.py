@@ -1,0 +1,287 @@
+"""An exported model as a generator, so that all that translates pictures runs it, too.
+
+A file of a stranger is opened: nothing in it is executed but the operators of its runtime, and no
+other file is read but the weights that OpenVINO keeps beside its own.
+"""
+
+import threading
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+from torch import Tensor
+
+from img2img import __version__
+from img2img.config import Component
+from img2img.devices import is_out_of_memory
+from img2img.errors import ConfigError, ImageError, ModelFileError, shortened
+from img2img.inference.backends.onnx import onnx_session
+from img2img.inference.backends.openvino import compiled, openvino_package
+from img2img.inference.onnx_export import missing_packages
+from img2img.networks import GENERATORS, Generator
+from img2img.spec import ModelSpec
+
+Array = NDArray[Any]
+Run = Callable[[Array], Array]
+
+METADATA_KEY = "img2img"
+# How far from a whole grey level the values of 8-bit pictures are, by rounding.
+_WHOLE = 0.01
+
+
+class Description(BaseModel):
+    """What an exported model says of itself, as JSON under `METADATA_KEY`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format_version: Literal[1] = 1
+    version: str = __version__
+    """The version of img2img that wrote it."""
+    generator: str
+    """Its name in the model that it was exported from."""
+    pixels: bool
+    """Whether uint8 [N, H, W, 3] goes in and comes out, not float32 [N, 3, H, W]."""
+    half: bool
+    """Whether its weights are float16."""
+    spec: ModelSpec
+
+
+class Opened(ABC):
+    """A file that one runtime runs, read and not yet made ready.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        ModelFileError: it cannot be read.
+    """
+
+    @abstractmethod
+    def __init__(self, path: Path) -> None: ...
+
+    @staticmethod
+    @abstractmethod
+    def missing() -> str | None:
+        """What is not installed and how to get it; None when the runtime is here."""
+
+    text: str | None
+    """What it says of itself; None: it is not one of ours."""
+    checksum: int
+    pixels: bool
+    """Whether its input is uint8."""
+
+    @abstractmethod
+    def start(self) -> Run:
+        """Make it ready: a function that several threads may call."""
+
+
+class OpenedOnnx(Opened):
+    """An ONNX model, for ONNX Runtime."""
+
+    def __init__(self, path: Path) -> None:
+        import onnx
+
+        self._model = path.read_bytes()
+        self.checksum = zlib.crc32(self._model)
+        try:
+            model = onnx.load_model_from_string(self._model)
+        except Exception as error:  # protobuf's, which has several implementations
+            raise ModelFileError(f"{path}: not a readable ONNX model: {_reason(error)}") from None
+        # By their names, since there may be several; the last one counts.
+        self.text = {entry.key: entry.value for entry in model.metadata_props}.get(METADATA_KEY)
+        external = onnx.TensorProto.EXTERNAL
+        if any(getattr(part, "data_location", None) == external for part in _parts(model)):
+            raise ModelFileError(f"{path}: has weights in other files, which are not read")
+        types = [value.type.tensor_type.elem_type for value in model.graph.input]
+        self.pixels = types == [onnx.TensorProto.UINT8]
+
+    @staticmethod
+    def missing() -> str | None:
+        return missing_packages("onnx", "onnxruntime", "onnx")
+
+    def start(self) -> Run:
+        session = onnx_session(self._model)
+        (name,) = (value.name for value in session.get_inputs())
+        return lambda x: session.run(None, {name: x})[0]
+
+
+class OpenedOpenVino(Opened):
+    """An OpenVINO model: an `.xml` file, and its weights in a `.bin` file beside it."""
+
+    def __init__(self, path: Path) -> None:
+        weights = path.with_suffix(".bin")
+        if not weights.is_file():
+            raise ModelFileError(f"{path}: its weights are missing: {weights.name}")
+        openvino = openvino_package()
+        self._core = openvino.Core()
+        self._core.set_property({"ENABLE_MMAP": False})  # so that the files may be replaced
+        self.checksum = zlib.crc32(weights.read_bytes(), zlib.crc32(path.read_bytes()))
+        try:
+            self._model = self._core.read_model(path, weights)
+            self.pixels = self._model.input().element_type == openvino.Type.u8
+        except Exception as error:
+            raise ModelFileError(
+                f"{path}: not a readable OpenVINO model: {_reason(error)}"
+            ) from None
+        there = self._model.has_rt_info([METADATA_KEY])
+        self.text = self._model.get_rt_info([METADATA_KEY]).astype(str) if there else None
+
+    @staticmethod
+    def missing() -> str | None:
+        return missing_packages("openvino", "openvino")
+
+    def start(self) -> Run:
+        model, lock = compiled(self._core, self._model, "f32"), threading.Lock()
+
+        def run(x: Array) -> Array:
+            with lock:
+                result: Array = model(x)[0].copy()
+            return result
+
+        return run
+
+
+OPENED: dict[str, type[Opened]] = {".onnx": OpenedOnnx, ".xml": OpenedOpenVino}
+# Kinds that are told apart from model files, run or not.
+EXPORTED_SUFFIXES = frozenset([*OPENED, ".pt2"])
+
+
+def open_exported(path: Path) -> tuple[Description, Opened]:
+    """Read an exported model, which is made ready only by `start`.
+
+    Raises:
+        ModelFileError: there is none, it is damaged, or it is not one that img2img exported.
+        ConfigError: its runtime is not installed.
+    """
+    suffix = path.suffix.lower()
+    if not path.is_file():
+        raise ModelFileError(f"{path}: no such file")
+    if suffix not in OPENED:
+        raise ModelFileError(
+            f"{path}: to open a program of torch.export can run code that is in it, so it is not"
+            " done; take the model file, or export to ONNX"
+        )
+    if reason := OPENED[suffix].missing():
+        raise ConfigError(f"{path}: {reason}")
+    opened = OPENED[suffix](path)
+    if opened.text is None:
+        raise ModelFileError(f"{path}: not exported by img2img, so what it takes is not known")
+    try:
+        description = Description.model_validate_json(opened.text)
+    except ValidationError as error:
+        detail = error.errors()[0]
+        reason = shortened(": ".join([*map(str, detail["loc"]), detail["msg"]]))
+        raise ModelFileError(f"{path}: its description does not fit: {reason}") from None
+    if opened.pixels != description.pixels:
+        raise ModelFileError(f"{path}: its description does not fit: its input is another")
+    return description, opened
+
+
+class ExportedGenerator(Generator):
+    """A generator that another runtime computes: for the CPU, in the precision it has.
+
+    Args:
+        description: what the file says.
+        run: the file, ready to run.
+        checksum: of the file.
+        say: told, in a sentence, when pictures lose bits in it.
+
+    Raises:
+        ModelFileError: what the description says does not fit together.
+    """
+
+    def __init__(
+        self, description: Description, run: Run, checksum: int, say: Callable[[str], None]
+    ) -> None:
+        super().__init__()
+        self._spec, self._pixels = description.spec, description.pixels
+        self._run, self._say = run, say
+        self._has_said = False
+        # In the state, as the weights of other generators are: results are known by it.
+        self.register_buffer("checksum", torch.tensor(checksum))
+        layout = self.layout()
+        self.size_multiple, self.min_size = layout.size_multiple, layout.min_size
+        spec = self._spec
+        if (spec.size_multiple, spec.min_size) != (self.size_multiple, self.min_size):
+            raise ModelFileError("its sizes are not those of its architecture")
+
+    @classmethod
+    def load(cls, path: Path, say: Callable[[str], None]) -> tuple[Self, ModelSpec]:
+        """Open a file.
+
+        Raises:
+            ModelFileError: it is not one that img2img exported, or it is damaged.
+            ConfigError: its runtime is not installed.
+        """
+        description, opened = open_exported(path)
+        try:
+            run = opened.start()
+            return cls(description, run, opened.checksum, say), description.spec
+        except Exception as error:  # whatever the runtime finds wrong
+            raise ModelFileError(f"{path}: cannot be run: {_reason(error)}") from None
+
+    def layout(self) -> Generator:
+        """The network that it was exported from, without weights, on the meta device."""
+        spec = self._spec
+        section = Component.model_validate({**spec.arguments, "name": spec.architecture})
+        with torch.device("meta"):
+            return GENERATORS.build(
+                section, "generator", in_channels=spec.in_channels, out_channels=spec.out_channels
+            )
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self  # there is nothing in it that could be changed
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Translate [N, 3, H, W].
+
+        Raises:
+            ImageError: the runtime cannot do that.
+        """
+        height, width = x.shape[2:]
+        given = self._levels(x) if self._pixels else x
+        try:
+            result = torch.from_numpy(self._run(given.contiguous().numpy()))
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise MemoryError(str(error)) from None
+            raise ImageError(
+                f"the exported model fails at {width} x {height} pixels: {_reason(error)}"
+            ) from None
+        if (result.shape, result.dtype) != (given.shape, given.dtype):
+            raise ImageError(f"the exported model gives no picture of {width} x {height} pixels")
+        return self._values(result) if self._pixels else result
+
+    def _levels(self, x: Tensor) -> Tensor:
+        """As uint8 [N, H, W, 3]."""
+        black, white = self._spec.value_range
+        levels = (x - black) * (255 / (white - black))
+        whole = levels.round()
+        if not self._has_said and bool(((levels - whole).abs() > _WHOLE).any()):
+            self._has_said = True
+            self._say("the exported model takes and gives 8 bits: pictures of more lose them")
+        return whole.clamp_(0, 255).to(torch.uint8).movedim(1, -1)
+
+    def _values(self, levels: Tensor) -> Tensor:
+        black, white = self._spec.value_range
+        return levels.movedim(-1, 1).float() * ((white - black) / 255) + black
+
+
+def _parts(message: Any) -> Iterator[Any]:
+    """A protobuf message and all that are in it."""
+    todo = [message]
+    while todo:
+        part = todo.pop()
+        yield part
+        for field, value in part.ListFields():
+            if field.message_type is not None:
+                todo.extend([value] if hasattr(value, "ListFields") else value)
+
+
+def _reason(error: Exception) -> str:
+    return shortened(" ".join(str(error).split()))

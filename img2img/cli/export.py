@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from img2img.cli.output import console, error_console, print_json
+from img2img.cli.output import console, error_console, print_json, printable, say_note
+from img2img.errors import ConfigError
 
 
 def export(
@@ -15,7 +16,8 @@ def export(
         typer.Option(
             "--format",
             help="onnx: one file that most runtimes take; openvino: .xml and .bin; torch: a "
-            "program of torch.export.",
+            "program of torch.export; reference: latest_net_G.pth and the like, as "
+            "pytorch-CycleGAN-and-pix2pix has them.",
         ),
     ] = "onnx",
     output: Annotated[
@@ -61,8 +63,20 @@ def export(
     """
     from dataclasses import asdict
 
-    from img2img.export import export_model
+    from img2img.export import export_model, export_reference
 
+    if format_name == "reference":
+        if pixels or half or images or tolerance is not None:
+            raise ConfigError("--format reference: the weights as they are, with no other option")
+        files, notes = export_reference(model, output, direction=direction)
+        for note in notes:
+            say_note(note)
+        if as_json:
+            print_json({"files": [str(file) for file in files], "format": format_name})
+        else:
+            names = printable(" and ".join(map(str, files)))
+            console.print(f"wrote {names}, bit for bit", markup=False, soft_wrap=True)
+        return
     with error_console.status(f"exporting to {format_name}"):
         exported = export_model(
             model,

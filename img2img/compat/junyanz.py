@@ -103,6 +103,12 @@ def reference_state(network: nn.Module) -> dict[str, Tensor]:
     state = {layout.names[key]: tensor for key, tensor in network.state_dict().items()}
     if any(isinstance(module, BlurDown) for module in network.modules()):
         state |= layout.blurs
+    if any(isinstance(module, nn.Identity) for module in network.modules()):
+        # Without normalisation there are biases only at the ends there. Here all have some, which
+        # are 0 where the weights are from there.
+        biases = [key for key in state if _is_convolutions_bias(key, state)][:-1]
+        if not any(state[key].any() for key in biases):
+            state = {key: tensor for key, tensor in state.items() if key not in biases}
     return state
 
 

@@ -22,8 +22,11 @@ _UNPACKED = 2
 def looks_like_pth(path: Path) -> bool:
     """Whether a file begins as `torch.save` writes it."""
     with path.open("rb") as file:
-        beginning = file.read(len(_ZIP))
-    return beginning == _ZIP or beginning[:1] == _PICKLE
+        beginning = file.read(9)
+    # A safetensors file begins with the length of its header, which may look like anything.
+    if int.from_bytes(beginning[:8], "little") < path.stat().st_size and beginning[8:] == b"{":
+        return False
+    return beginning.startswith((_ZIP, _PICKLE))
 
 
 def read_pth(path: Path) -> dict[str, Any]:

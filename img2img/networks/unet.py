@@ -145,7 +145,7 @@ class UNetGenerator(Generator):
                 upsample=upsample,
                 dropout=dropout and 4 <= index < depth - 1,
             )
-        self.enter = input_layer(nn.Identity(), value_range)
+        self.enter = input_layer(nn.Sequential(), value_range)
         self.model = UNetLevel(
             out_channels,
             ngf,

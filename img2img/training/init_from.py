@@ -69,7 +69,10 @@ def _take(
         if key in own and own[key].shape == tensor.shape
     }
     settings = {"name": spec.architecture, **spec.arguments}
-    likewise = " ".join(f"--set {section}.{key}={value}" for key, value in settings.items())
+    likewise = " ".join(
+        f"--set {section}.{key}={'null' if value is None else value}"
+        for key, value in settings.items()
+    )
     if not taken:
         raise ConfigError(f"init_from: no layer of {path} fits {name}; it wants {likewise}")
     network.load_state_dict(taken, strict=False)

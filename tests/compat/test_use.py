@@ -1,0 +1,158 @@
+"""Checkpoints of the other implementation in use: translated with, trained from, written back."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from img2img.checkpoint import load_model, write_model
+from img2img.compat.collection import import_files
+from img2img.inference.translator import Translator
+from tests.compat.published import Patch, Resnet, Unet, in_tests, instance, trained
+from tests.conftest import noise
+
+Command = Callable[..., Any]
+
+CYCLEGAN = "--set generator.name=resnet --set generator.ngf=6 --set generator.n_blocks=2"
+
+
+def cyclegan(folder: Path) -> Path:
+    folder.mkdir()
+    for seed, name in enumerate("AB"):
+        torch.save(trained(Resnet(), seed).state_dict(), folder / f"latest_net_G_{name}.pth")
+        judge = trained(Patch(norm=instance), seed + 2)
+        torch.save(judge.state_dict(), folder / f"latest_net_D_{name}.pth")
+    return folder
+
+
+@pytest.mark.parametrize("kind", [Unet, Resnet])
+def test_translate_as_the_reference_does(
+    tmp_path: Path, img2img: Command, kind: type[torch.nn.Module]
+) -> None:
+    network = trained(kind())
+    torch.save(network.state_dict(), tmp_path / "latest_net_G.pth")
+    pixels = noise(64, 96)
+    Image.fromarray(pixels).save(tmp_path / "in.png")
+    model = tmp_path / "latest_net_G.pth"
+    line = ["--input", tmp_path / "in.png", "--output", tmp_path / "out.png", "--precision", "fp32"]
+    assert img2img("translate", "--model", model, *line).status == 0
+    x = torch.from_numpy(pixels).permute(2, 0, 1).float()[None] / 127.5 - 1
+    wanted = (in_tests(network)(x)[0].permute(1, 2, 0) + 1) * 127.5
+    got = np.asarray(Image.open(tmp_path / "out.png")).astype(float)
+    assert np.abs(got - wanted.numpy()).max() < 0.51  # rounded to the nearest
+
+
+def test_a_folder_goes_both_ways(tmp_path: Path) -> None:
+    folder = cyclegan(tmp_path / "set")
+    x = 2 * torch.rand(3, 32, 32) - 1
+    results = []
+    for name, direction in (("A", "AtoB"), ("B", "BtoA")):
+        translator = Translator.load(folder, direction=direction, precision="fp32")  # type: ignore[arg-type]
+        network = trained(Resnet(), "AB".index(name))
+        wanted = in_tests(network)(x[None])[0]
+        results.append(translator.translate(x))
+        torch.testing.assert_close(results[-1], wanted, atol=1e-5, rtol=0)
+    assert not torch.equal(*results)
+
+
+def test_info(tmp_path: Path, img2img: Command) -> None:
+    outcome = img2img("info", cyclegan(tmp_path / "set"))
+    assert outcome.status == 0, outcome.err
+    assert "another program" in outcome.out
+    assert "G_BA" in outcome.out
+
+
+@pytest.mark.parametrize("imported", [False, True])
+def test_training_starts_from_a_set(
+    tmp_path: Path, img2img: Command, tiny_pairs: Path, imported: bool
+) -> None:
+    """All four networks, those that judge under our names."""
+    source = cyclegan(tmp_path / "set")
+    wanted = import_files([source]).model.tensors
+    if imported:
+        write_model(tmp_path / "set.safetensors", import_files([source]).model)
+        source = tmp_path / "set.safetensors"
+    words = f"--max-steps 1 --precision fp32 {CYCLEGAN} --set discriminator.ndf=4".split()
+    words += ["--crop-size", "32", "--workers", "0", "--set", "optimizer.lr=1e-12"]
+    run = tmp_path / "run"
+    data = ["--data", tiny_pairs, "--output", run]
+    outcome = img2img("train", "cyclegan", *data, "--init-from", source, *words)
+    assert outcome.status == 0, outcome.err
+    told = " ".join((outcome.out + outcome.err).split())
+    for name in ("G_AB", "G_BA", "D_A", "D_B"):
+        assert f"{name} starts from {name}" in told
+    assert "do not match" not in told
+    tensors = load_model(run).tensors
+    for name in ("G_AB", "G_BA"):
+        for key, tensor in tensors[name].items():
+            torch.testing.assert_close(tensor, wanted[name][key], atol=1e-6, rtol=0)
+
+
+def test_another_architecture_says_what_to_set(
+    tmp_path: Path, img2img: Command, tiny_pairs: Path
+) -> None:
+    torch.save(Unet().state_dict(), tmp_path / "latest_net_G.pth")
+    data = ["--data", tiny_pairs, "--output", tmp_path / "run", "--crop-size", 32]
+    source = ["--init-from", tmp_path / "latest_net_G.pth"]
+    small = ["--set", "generator.name=resnet", "--set", "generator.ngf=2", "--max-steps", "1"]
+    outcome = img2img("train", "pix2pix", *data, *source, *small)
+    assert outcome.status == 2
+    line = outcome.err.partition("it wants ")[2]
+    assert "--set generator.name=unet" in line
+    settings = line.split()
+    outcome = img2img("train", "pix2pix", *data, *source, "--max-steps", 1, *settings)
+    assert outcome.status == 0, outcome.err
+
+
+class TestWrittenBack:
+    def test_set(self, tmp_path: Path, img2img: Command) -> None:
+        folder = cyclegan(tmp_path / "set")
+        model = tmp_path / "m.safetensors"
+        assert img2img("import", folder, "--output", model).status == 0
+        back = tmp_path / "back"
+        assert img2img("export", model, "--format", "reference", "--output", back).status == 0
+        names = {path.name for path in folder.iterdir()}
+        assert {path.name for path in back.iterdir()} == names
+        for name in names:
+            old, new = (torch.load(place / name, weights_only=True) for place in (folder, back))
+            assert old.keys() == new.keys()
+            assert all(torch.equal(old[key], new[key]) for key in old)
+
+    def test_of_our_own_training(self, tmp_path: Path, img2img: Command, tiny_run: Path) -> None:
+        target = tmp_path / "latest_net_G.pth"
+        line = ["export", tiny_run, "--format", "reference", "--output", target]
+        assert img2img(*line).status == 0
+        ours = load_model(tiny_run).generator("G")
+        theirs = load_model(target).generator("G")
+        assert all(
+            torch.equal(tensor, theirs.state_dict()[key])
+            for key, tensor in ours.state_dict().items()
+        )
+
+    def test_one_direction(self, tmp_path: Path, img2img: Command) -> None:
+        folder = cyclegan(tmp_path / "set")
+        line = ["export", folder, "--format", "reference", "--output", tmp_path / "x.pth"]
+        outcome = img2img(*line)
+        assert outcome.status == 2
+        assert "G_AB" in outcome.err
+        assert img2img(*line, "--direction", "BtoA").status == 0
+        old = torch.load(folder / "latest_net_G_B.pth", weights_only=True)
+        new = torch.load(tmp_path / "x.pth", weights_only=True)
+        assert all(torch.equal(old[key], new[key]) for key in old)
+
+    def test_what_only_forks_have_is_told(self, tmp_path: Path, img2img: Command) -> None:
+        torch.save(Resnet(up="nearest").state_dict(), tmp_path / "latest_net_G.pth")
+        model = tmp_path / "m.safetensors"
+        img2img("import", tmp_path, "--output", model, "--upsample", "nearest")
+        outcome = img2img("export", model, "--format", "reference", "--output", tmp_path / "x.pth")
+        assert outcome.status == 0
+        assert "upsample nearest" in outcome.err
+
+    def test_no_other_options(self, tmp_path: Path, img2img: Command, tiny_run: Path) -> None:
+        outcome = img2img("export", tiny_run, "--format", "reference", "--half")
+        assert outcome.status == 2
+        assert not list(tiny_run.parent.glob("*-reference"))

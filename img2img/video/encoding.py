@@ -235,7 +235,7 @@ def joined_packets(segments: Sequence[Path], info: VideoInfo) -> "Iterator[Packe
     """
     depth: int | None = None
     held: list[int] = []
-    step = max(1, round(1 / (info.rate * info.time_base))) if info.rate else 1
+    step = info.step
     number = 0
     origin = _origin(info)
     first = 0

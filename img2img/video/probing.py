@@ -73,6 +73,11 @@ class VideoInfo:
         height, width = self.size
         return (width, height) if self.rotation % 180 == 90 else (height, width)
 
+    @property
+    def step(self) -> int:
+        """The time from one frame to the next by the average rate, in `time_base`."""
+        return max(1, round(1 / (self.rate * self.time_base))) if self.rate else 1
+
 
 def is_video(path: Path) -> bool:
     """Whether a path has the suffix of a video file."""

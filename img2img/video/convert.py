@@ -186,13 +186,13 @@ class _Work:
     def do(self, transform: Transform, source: Iterator[Frame], seconds: float) -> None:
         """Make segments of so many seconds of the frames that the journal has not got yet."""
         info = self._info
-        if self._journal.segments:
-            transform.restore(self._journal.state())
+        if state := self._journal.state():
+            transform.restore(state)
         decoded = ahead(lambda _: next(source, None), repeat(None), workers=1, bound=_bound(info))
         self._moved(0)
         with closing(decoded):
             # By the clock of the input: so a call that goes on sees the same borders.
-            length = Fraction(seconds) / info.time_base
+            length = Fraction(seconds).limit_denominator(1000) / info.time_base
             parts = groupby(
                 iter(decoded.__next__, None), lambda frame: (frame.pts - info.start) // length
             )

@@ -153,7 +153,7 @@ def join(
     last = max(packet.pts or 0 for packet in joined_packets(segments[-1:], info))
     part = _Part(
         after=first * info.time_base if start > 0 else None,
-        before=None if end is None else info.start * info.time_base + Fraction(end),
+        before=None if end is None else info.start * info.time_base + _exactly(end),
         shift=(first - info.start) * info.time_base if start > 0 else Fraction(0),
     )
     with ExitStack() as stack:
@@ -350,6 +350,11 @@ def _changes(path: Path, source: InputContainer | None, begin: Fraction) -> tupl
             if lost:
                 notes += (f"{path.suffix} has no place for the metadata {', '.join(lost)}",)
     return notes
+
+
+def _exactly(seconds: float) -> Fraction:
+    """What somebody meant who wrote 0.2, which a float is a little above."""
+    return Fraction(seconds).limit_denominator(10**6)
 
 
 def _kept(metadata: Mapping[str, str]) -> dict[str, str]:

@@ -13,10 +13,14 @@ from av.subtitles.stream import SubtitleStream
 from av.subtitles.subtitle import SubtitleSet
 
 SIZE = (48, 64)
-ASS = (
-    b"[Script Info]\nScriptType: v4.00+\n[V4+ Styles]\nFormat: Name\nStyle: Default\n[Events]\n"
-    b"Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\n"
-)
+ASS = b"""[Script Info]
+ScriptType: v4.00+
+[V4+ Styles]
+Format: Name, Fontname, Fontsize, PrimaryColour, Alignment
+Style: Default,Arial,16,&Hffffff,2
+[Events]
+Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
+"""
 CHAPTERS: Any = [
     {
         "id": number,
@@ -155,7 +159,9 @@ def packets(path: Path, kind: str, track: int = 0) -> list[tuple[float, bytes]]:
 def same_packets(
     one: list[tuple[float, bytes]], other: list[tuple[float, bytes]], later: float = 0.0
 ) -> None:
-    """The same packets, at the same times to the millisecond."""
+    """The same packets, at the same times to the millisecond; those of `one` so much later."""
     assert [data for _, data in one] == [data for _, data in other]
-    far = [abs(there + later - here) for (there, _), (here, _) in zip(one, other, strict=True)]
+    far = [
+        abs(one_time - time - later) for (one_time, _), (time, _) in zip(one, other, strict=True)
+    ]
     assert max(far) <= 0.001 + 1e-9

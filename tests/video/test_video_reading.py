@@ -41,7 +41,7 @@ def test_what_is_in_a_file(make_clip: MakeClip) -> None:
     info = probe(make_clip("a.mp4", 10, aspect=Fraction(4, 3), colour=(1, 1, 1, 1)))
     assert info.size == (48, 64)
     assert (info.codec, info.pixel_format, info.depth, info.alpha) == ("h264", "yuv420p", 8, False)
-    assert (info.time_base, info.rate, info.start) == (Fraction(1, 12800), 25, 0)
+    assert (info.time_base, info.rate, info.start) == (Fraction(1, 12800), Fraction(25), 0)
     assert (info.frames, info.duration) == (10, 0.4)
     assert (info.sample_aspect, info.rotation) == (Fraction(4, 3), 0)
     colour = info.colour

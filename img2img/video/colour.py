@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from av import VideoFrame
+from av import VideoFormat, VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from img2img.errors import VideoError
@@ -21,6 +21,9 @@ _ACCURATE = (
     | Interpolation.FULL_CHR_H_INT
     | Interpolation.FULL_CHR_H_INP
 )
+
+# White of 16 bits as swscale makes it of YUV and takes it for YUV: 255 * 256, not 65535.
+_WHITE = 65280
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,11 @@ class Converter:
         """
         self._tag(frame)
         form = "rgb24" if depth == 8 else "rgb48le"
-        return self._converted(frame, form, _FULL).to_ndarray()
+        pixels: Pixels = self._converted(frame, form, _FULL).to_ndarray()
+        if depth > 8 and _has_matrix(frame.format):
+            np.minimum(pixels, _WHITE, out=pixels)
+            pixels += pixels >> 8
+        return pixels
 
     def from_rgb(self, pixels: Pixels, form: str) -> VideoFrame:
         """A frame of a pixel format, of pixels as `to_rgb` gives them.
@@ -79,6 +86,8 @@ class Converter:
         Raises:
             VideoError: a pixel format or matrix that cannot be converted.
         """
+        if pixels.dtype == np.uint16 and _has_matrix(VideoFormat(form)):
+            pixels = pixels - (pixels >> 8)
         named = "rgb24" if pixels.dtype == np.uint8 else "rgb48le"
         frame = VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format=named)
         self._tag(frame)
@@ -99,3 +108,8 @@ class Converter:
                 f"{frame.format.name} of matrix {self._colour.matrix} cannot be converted"
                 f" to {form}: {error}"
             ) from error
+
+
+def _has_matrix(form: VideoFormat) -> bool:
+    """Whether colours of a pixel format are converted by a matrix: not those of RGB or grey."""
+    return not form.is_rgb and len(form.components) >= 3

@@ -7,7 +7,9 @@ frame to zero). `joined_packets` gives the packets of all segments for one strea
 
 import heapq
 import os
+import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -69,6 +71,9 @@ class _Encoder:
     even: bool = False
 
 
+# The formats that the tags of a stream describe: no alpha, no grey, no RGB, no range of its own.
+_YUV = re.compile(r"yuv4\d\dp(\d+le)?")
+
 # Else all times are moved so that the first decoding time is not below zero.
 _AS_GIVEN = {"avoid_negative_ts": "disabled"}
 
@@ -123,6 +128,7 @@ def _filled(encoding: Encoding, info: VideoInfo, size: tuple[int, int]) -> Encod
     encoder = _ENCODERS[encoding.codec]
     try:
         formats = [form.name for form in av.Codec(encoder.name, "w").video_formats or ()]
+        formats = [name for name in formats if _YUV.fullmatch(name)]
     except ValueError as error:
         raise ConfigError(
             f"the installed PyAV has no encoder {encoder.name}, which {encoding.codec} needs"
@@ -189,10 +195,9 @@ class SegmentWriter:
         self._format = filled.pixel_format or ""
         self._origin = _origin(info)
         self._converter = Converter(info.colour, info.size)
-        try:
-            self._container = av.open(f"file:{path}", "w", format="nut", options=_AS_GIVEN)
-        except OSError as error:
-            raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+        with self._writing():
+            self._file = path.open("wb")
+        self._container = av.open(self._file, "w", format="nut", options=_AS_GIVEN)
         stream = self._container.add_stream(
             encoder.name, rate=info.rate or Fraction(25), options=options
         )
@@ -216,14 +221,27 @@ class SegmentWriter:
         pixels = as_coded(frame.pixels, self._info.display_matrix)
         coded = self._converter.from_rgb(pixels, self._format)
         coded.pts, coded.time_base = frame.pts - self._origin, self._info.time_base
-        self._container.mux(self._stream.encode(coded))
+        with self._writing():
+            self._container.mux(self._stream.encode(coded))
 
     def close(self) -> None:
-        """Write what the encoder still holds, and see the file onto the disk."""
-        self._container.mux(self._stream.encode(None))
-        self._container.close()
-        with self._path.open("rb+") as file:
-            os.fsync(file.fileno())
+        """Write what the encoder still holds, and see the file onto the disk.
+
+        Raises:
+            StorageError: the disk is full.
+        """
+        with self._writing(), self._file:
+            self._container.mux(self._stream.encode(None))
+            self._container.close()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StorageError(f"cannot write {self._path}: {error.strerror or error}") from error
 
 
 def joined_packets(segments: Sequence[Path], info: VideoInfo) -> "Iterator[Packet[VideoStream]]":

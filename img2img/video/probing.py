@@ -116,7 +116,7 @@ def probe(path: Path) -> VideoInfo:
             size=(frame.height, frame.width),
             rotation=int(frame.rotation),
             display_matrix=matrix,
-            sample_aspect=stream.sample_aspect_ratio or None,
+            sample_aspect=stream.sample_aspect_ratio or context.sample_aspect_ratio or None,
             time_base=base,
             rate=rate,
             start=frame.pts or 0,

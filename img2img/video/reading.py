@@ -1,6 +1,7 @@
 """The frames of a video file, upright, each with its time."""
 
 import heapq
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -16,6 +17,9 @@ from img2img.images import Pixels
 from img2img.video.colour import Converter
 from img2img.video.orientation import upright
 from img2img.video.probing import VideoInfo, open_video, video_stream
+
+# A frame that has not come so many packets after its own does not come: H.264 reorders 16 at most.
+_LONGEST_DELAY = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,11 +157,27 @@ def _key_before(info: VideoInfo, after: int, first: int) -> _Key | None:
 
 
 def _decoded(info: VideoInfo, key: _Key | None) -> Iterator[_Shot]:
-    """The frames from a key frame on, or from the start, as they are decoded or stood in for."""
-    step = info.step
-    awaited: list[int] = []  # times of packets whose frames have not come, a heap
+    """The frames from a key frame on, or from the start, as decoded or stood in for."""
     good: VideoFrame | None = None
-    pts = info.start - step if key is None else key.pts - 1
+    pts = info.start - info.step if key is None else key.pts - 1
+    for own, frame in _in_order(info, key):
+        if (frame is None or frame.is_corrupt) and good is not None:
+            # A frame that is not there has no place of its own beside one that is.
+            if frame is not None or own > pts:
+                pts = max(own, pts + 1)
+                yield _Shot(good, pts, 0 if frame is None else frame.duration, True)
+        elif frame is not None:
+            good = frame
+            pts = max(own, pts + 1)
+            yield _Shot(good, pts, frame.duration, frame.is_corrupt)
+
+
+def _in_order(info: VideoInfo, key: _Key | None) -> Iterator[tuple[int, VideoFrame | None]]:
+    """Times and what the decoder gives for them, from a key frame on; None for nothing."""
+    awaited: dict[int, int] = {}  # times of packets whose frames have not come; their numbers
+    ready: list[tuple[int, int, VideoFrame | None]] = []  # a heap by time
+    order = itertools.count()
+    last = info.start - info.step
     with open_video(info.path) as container:
         stream = video_stream(container, info.stream)
         # Frames decoded in parallel would hand the errors of one out with another's packet, and at
@@ -167,31 +187,23 @@ def _decoded(info: VideoInfo, key: _Key | None) -> Iterator[_Shot]:
             if key is not None and number < key.packet:
                 continue
             if packet.pts is not None and _gives_frame(packet, stream):
-                heapq.heappush(awaited, packet.pts)
+                awaited[packet.pts] = number
             try:
                 decoded = stream.decode(packet)
             except av.FFmpegError:
-                continue  # its time stays awaited
+                decoded = []  # its time stays awaited
             for frame in decoded:
-                own = pts + step if frame.pts is None else frame.pts
-                while awaited and awaited[0] < own:
-                    missed = heapq.heappop(awaited)
-                    if good is not None and missed > pts:
-                        pts = missed
-                        yield _Shot(good, pts, 0, True)
-                if awaited and awaited[0] == own:
-                    heapq.heappop(awaited)
-                if key is not None and own < key.pts:
-                    continue
-                pts = max(own, pts + 1)
-                if good is None or not frame.is_corrupt:
-                    good = frame
-                yield _Shot(good, pts, frame.duration, frame.is_corrupt)
-        while awaited and good is not None:
-            missed = heapq.heappop(awaited)
-            if missed > pts:
-                pts = missed
-                yield _Shot(good, pts, 0, True)
+                last = last + info.step if frame.pts is None else frame.pts
+                awaited.pop(last, None)
+                if key is None or last >= key.pts:
+                    heapq.heappush(ready, (last, next(order), frame))
+            ended = packet.size == 0
+            for time in [t for t, fed in awaited.items() if ended or number - fed > _LONGEST_DELAY]:
+                del awaited[time]
+                heapq.heappush(ready, (time, next(order), None))
+            while ready and (not awaited or ready[0][0] < min(awaited)):
+                time, _, shown = heapq.heappop(ready)
+                yield time, shown
 
 
 def _packets(container: InputContainer, stream: VideoStream) -> "Iterator[Packet[Any]]":

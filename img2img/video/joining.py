@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 import av
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
-from av.stream import Disposition, Stream
+from av.stream import Discard, Disposition, Stream
 from av.subtitles.codeccontext import SubtitleCodecContext
 from av.video.stream import VideoStream
 
@@ -44,7 +44,7 @@ _WITH_COVER = {".mp4", ".m4v", ".mov"}
 # What a muxer writes of itself, and what it wrote of the packets that there were.
 _OWN_KEYS = {
     *("major_brand", "minor_version", "compatible_brands", "encoder", "duration", "vendor_id"),
-    *("bps", "number_of_frames", "number_of_bytes"),
+    *("bps", "number_of_frames", "number_of_bytes", "software"),
 }
 
 # When a packet is due in seconds, which stream of the result it is for, and the packet.
@@ -81,7 +81,7 @@ def check_container(info: VideoInfo, target: Path) -> Plan:
         target: the file as it is wished for.
 
     Raises:
-        ConfigError: no container of that suffix is written.
+        ConfigError: no container of that suffix is written, or it would take the source's place.
         VideoError: the source cannot be read.
     """
     if target.suffix.lower() not in CONTAINERS:
@@ -89,7 +89,12 @@ def check_container(info: VideoInfo, target: Path) -> Plan:
             f"{target}: no video is written with that suffix; choose one of {', '.join(CONTAINERS)}"
         )
     with open_video(info.path) as source:
-        return _plan(source, info, target, ())
+        plan = _plan(source, info, target, ())
+    if plan.target.exists() and plan.target.samefile(info.path):
+        raise ConfigError(
+            f"{' '.join((*plan.notes, f'{plan.target} is the input'))}: choose another --output"
+        )
+    return plan
 
 
 def _plan(source: InputContainer, info: VideoInfo, target: Path, notes: tuple[str, ...]) -> Plan:
@@ -98,7 +103,7 @@ def _plan(source: InputContainer, info: VideoInfo, target: Path, notes: tuple[st
     for stream in source.streams:
         what = f"{stream.type} track {stream.index} ({stream.name or 'of an unknown kind'})"
         cover = bool(stream.disposition & Disposition.attached_pic)
-        if stream.index == info.stream or _is_chapters(stream, source):
+        if stream.index == info.stream or _is_written_anew(stream, source):
             continue
         if cover and suffix == MATROSKA:
             copied.add(stream.index)
@@ -132,7 +137,8 @@ def join(
     The target appears when it is whole. Memory does not grow with its length.
 
     Args:
-        segments: made by `SegmentWriter`, with one encoding, in order; not empty.
+        segments: made by `SegmentWriter`, with one encoding, in order; not empty. They are on the
+            target's disk.
         info: what they were made with.
         plan: of `check_container`; or `Plan(target)`, for pictures alone.
         span: what part of the source the segments show: seconds after its first frame; None: to
@@ -159,7 +165,8 @@ def join(
     with ExitStack() as stack:
         source = stack.enter_context(open_video(plan.source)) if plan.source else None
         template = stack.enter_context(open_video(segments[0])).streams.video[0]
-        with atomic_write(plan.target) as temporary:
+        # Among the segments: what a process leaves that is killed goes when they go.
+        with atomic_write(plan.target, segments[0].parent) as temporary:
             try:
                 # Containers that do not know the option pass over it.
                 with av.open(
@@ -313,6 +320,9 @@ def _of_source(
 ) -> Iterator[_Due]:
     if not fed:
         return
+    for stream in source.streams:
+        if stream.index not in fed:
+            stream.discard = Discard.all  # not even read, where the container allows it
     for packet in source.demux([source.streams[index] for index in fed]):
         if packet.size and part.holds(packet):
             index = packet.stream.index
@@ -390,6 +400,8 @@ def _is_text(stream: Stream) -> bool:
     )
 
 
-def _is_chapters(stream: Stream, container: InputContainer) -> bool:
-    """Whether a track is MP4's form of chapters, which are read and written as such."""
-    return stream.type == "data" and stream.name == "bin_data" and bool(container.chapters())
+def _is_written_anew(stream: Stream, container: InputContainer) -> bool:
+    """Whether a track is MP4's form of chapters or of a time code, which are read as such."""
+    return stream.type == "data" and (
+        "timecode" in stream.metadata or (stream.name == "bin_data" and bool(container.chapters()))
+    )

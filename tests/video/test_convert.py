@@ -4,7 +4,6 @@ import itertools
 import multiprocessing
 import os
 import random
-import resource
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -142,6 +141,7 @@ def test_a_part_and_every_third_frame(tmp_path: Path, clip: Path) -> None:
     assert not [*tmp_path.glob(".*")]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="it cannot fork")
 def test_killed_five_times(tmp_path: Path) -> None:
     """The result is that of a call that was never interrupted, to the last bit of its frames."""
     source = make_clip(tmp_path / "a.mp4", times=[n + n // 7 for n in range(60)], sounds=[Sound()])
@@ -172,9 +172,7 @@ def test_killed_five_times(tmp_path: Path) -> None:
     assert frame_times(made.target) == frame_times(whole) == frame_times(source)
     assert np.array_equal(pixels(made.target), pixels(whole))
     assert packets(made.target, "audio") == packets(whole, "audio") == packets(source, "audio")
-    left = {path.name for path in tmp_path.iterdir()}
-    # Of a process that was killed while it put the file together.
-    assert {name for name in left if "part" not in name} == {"a.mp4", "whole.mp4", "b.mp4"}
+    assert {path.name for path in tmp_path.iterdir()} == {"a.mp4", "whole.mp4", "b.mp4"}
 
 
 @pytest.mark.parametrize("at", [0, 13, 39])
@@ -208,6 +206,8 @@ def test_sigterm(tmp_path: Path, clip: Path) -> None:
 @pytest.mark.parametrize("room", [4_000, 40_000])
 def test_no_room(tmp_path: Path, room: int) -> None:
     """Neither for a segment nor for the file that they are joined to."""
+    import resource
+
     source = make_clip(tmp_path / "a.mp4", times=range(40), sounds=[Sound("flac")])
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))

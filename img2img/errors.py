@@ -26,6 +26,10 @@ class ImageError(Img2ImgError):
     """A file cannot be read as an image, or cannot be written."""
 
 
+class VideoError(Img2ImgError):
+    """A file cannot be read as a video, or its frames cannot be encoded."""
+
+
 class ModelFileError(Img2ImgError):
     """A file is not a model, or not one that this version can rebuild."""
 

@@ -15,12 +15,16 @@ _TEMPORARY = ".img2img-part-"
 
 
 @contextmanager
-def atomic_write(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path, folder: Path | None = None) -> Iterator[Path]:
     """Yield a temporary path to write; when the block ends well, flush it and take `path`'s place.
 
     Whatever stood at `path` stays until the new file is whole and on the disk. The temporary file
     has a folder of its own beside `path`, for what a writer may put next to it. Both are removed
     when the block fails.
+
+    Args:
+        path: the file to write.
+        folder: where the temporary one grows, on the same disk; None: beside `path`.
 
     Raises:
         StorageError: the disk is full, or the folder cannot be written.
@@ -28,7 +32,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     own: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        own = Path(tempfile.mkdtemp(dir=path.parent, prefix=_TEMPORARY))
+        own = Path(tempfile.mkdtemp(dir=folder or path.parent, prefix=_TEMPORARY))
         temporary = own / path.name  # image writers choose their format by the suffix
         yield temporary
         with temporary.open("rb+") as file:

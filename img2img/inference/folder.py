@@ -27,7 +27,6 @@ from img2img.files import write_text
 from img2img.images import Picture, check_format, count_pixels, read_image
 from img2img.inference.gallery import write_gallery
 from img2img.inference.manifest import Entry, FileState, Manifest, file_state
-from img2img.inference.pipeline import ahead
 from img2img.inference.plan import OURS, Job, plan
 from img2img.inference.results import (
     Failed,
@@ -39,6 +38,7 @@ from img2img.inference.results import (
     with_frames,
 )
 from img2img.inference.translator import Translator
+from img2img.pipeline import ahead
 from img2img.processes import ALONE, Processes
 
 # Threads that read, and as many that write.

@@ -17,12 +17,12 @@ from img2img.inference.bench import Measurement, bench
 from img2img.inference.engine import Engine
 from img2img.inference.exported import EXPORTED_SUFFIXES, ExportedGenerator
 from img2img.inference.oversize import Cutter, Tile, TileNorm
-from img2img.inference.pipeline import ahead
 from img2img.inference.runner import Runner
 from img2img.inference.sizing import Scale, Size, Sizing, pad_to_fit
 from img2img.inference.tiling import Progress
 from img2img.inference.transfer import Transfer
 from img2img.networks import Generator
+from img2img.pipeline import ahead
 from img2img.spec import ModelFile, ModelSpec, build_generator
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from img2img.inference.pipeline import ahead
+from img2img.pipeline import ahead
 
 
 def test_in_order_whoever_is_first() -> None:

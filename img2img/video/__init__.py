@@ -1,0 +1,24 @@
+"""Video files: what is in one, its frames, and frames encoded, each at its own time.
+
+Everything that knows about codecs, containers, colour matrices and display rotation is here; the
+rest of the program sees upright RGB frames with the times of the file.
+"""
+
+from img2img.video.colour import Colour
+from img2img.video.encoding import Encoding, SegmentWriter, check_encoding, joined_packets
+from img2img.video.probing import VIDEO_SUFFIXES, VideoInfo, is_video, probe
+from img2img.video.reading import Frame, frames
+
+__all__ = [
+    "VIDEO_SUFFIXES",
+    "Colour",
+    "Encoding",
+    "Frame",
+    "SegmentWriter",
+    "VideoInfo",
+    "check_encoding",
+    "frames",
+    "is_video",
+    "joined_packets",
+    "probe",
+]

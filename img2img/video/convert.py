@@ -1,0 +1,279 @@
+"""A video through a transform: read, changed, encoded in closed segments, joined.
+
+What takes hours must survive a crash. So the video is encoded as segments of some seconds; each is
+noted in a journal when it is whole, and the same call goes on behind the last one. Where segments
+begin depends on the input's timestamps alone, and each is encoded by itself: so the result is that
+of a call that was never interrupted.
+"""
+
+import errno
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from itertools import chain, groupby, repeat
+from pathlib import Path
+from types import FrameType
+from typing import Protocol
+
+import av
+
+from img2img.errors import StorageError, TranslationInterrupted, TranslationStopped, VideoError
+from img2img.pipeline import ahead
+from img2img.video.encoding import Encoding, SegmentWriter, check_encoding
+from img2img.video.joining import check_container, join
+from img2img.video.journal import Journal, Shot, State
+from img2img.video.probing import VideoInfo, probe
+from img2img.video.reading import Frame, frames
+
+# Samples of the frames decoded ahead, and of those that wait for the encoder: 200 MB of 8-bit RGB
+# each. At least two frames, at most 16.
+_SAMPLES_AHEAD = 200 * 10**6
+# The ways in which a system says that there is no room.
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+Progress = Callable[[int, int | None], None]
+
+
+class Transform(Protocol):
+    """What is done to the frames."""
+
+    def __call__(self, frames: Iterator[Frame], /) -> Iterator[Frame]:
+        """As many frames with the same times, in the same order, all of one size.
+
+        Called once a segment. It may read ahead within it.
+        """
+
+    def state(self) -> State:
+        """What it remembers after the last frame given out; empty: nothing."""
+
+    def restore(self, state: State, /) -> None:
+        """Go on from what `state` has returned."""
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What has become of a video.
+
+    Attributes:
+        target: the file that was written.
+        frames: how many it has.
+        concealed: how many of them stand for one that could not be decoded.
+        resumed: how many an earlier call had made.
+        seconds: that this call took.
+        notes: a line on everything that is not as in the source.
+    """
+
+    target: Path
+    frames: int
+    concealed: int
+    resumed: int
+    seconds: float
+    notes: tuple[str, ...]
+
+
+def convert(
+    source: Path,
+    target: Path,
+    transform: Transform,
+    *,
+    encoding: Encoding,
+    settings: str,
+    start: float | None = None,
+    end: float | None = None,
+    every: int = 1,
+    segment_seconds: float = 10.0,
+    progress: Progress | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Converted:
+    """Convert a video. Times, sound, subtitles, chapters and metadata stay as they are.
+
+    Decoding, the transform and encoding work at the same time, a bounded number of frames apart.
+
+    Args:
+        target: the file to write, or its namesake `.mkv` where its container has no place for the
+            sound or the subtitles. It is replaced when the new one is whole.
+        transform: made anew for each call; its state is restored.
+        settings: what decides what the transform does, as text. Work that was begun with others is
+            not gone on with.
+        start, end: the part to convert, in seconds after the first frame.
+        every: take every n-th frame of it.
+        segment_seconds: what is lost at most when the process dies, in seconds of the video.
+        progress: called with (frames done, frames), those of an earlier call included; None where
+            the file does not say how many there are.
+        say: hears at once of what is not as one might expect.
+
+    Raises:
+        ConfigError: the encoding or the container are not to be had.
+        DataError: another process makes the same file.
+        VideoError: the source cannot be read, or has no frames there.
+        StorageError: nothing can be written beside the target.
+        TranslationInterrupted: Ctrl-C. What is done is kept, as it is if the process is killed, and
+            the same call goes on.
+        TranslationStopped: the same by SIGTERM, or because the disk is full.
+    """
+    begun = time.monotonic()
+    info = probe(source)
+    plan = check_container(info, target)
+    encoding = check_encoding(encoding, plan.target.suffix, info)
+    for note in plan.notes:
+        say(note)
+    # The library's version, too: two versions' segments may not fit together.
+    whole = [settings, asdict(encoding), start, end, every, segment_seconds, av.__version__]
+    journal = Journal(plan.target, source, json.dumps(whole))
+    with journal.opened(say), _terminated_as_interrupted():
+        resumed = _frames_in(journal)
+        if resumed:
+            seconds = float((journal.segments[-1].last - info.start) * info.time_base)
+            say(f"{plan.target.name}: going on at {seconds:.1f} s, where it was stopped before")
+        try:
+            there = frames(
+                info,
+                start=start,
+                end=end,
+                every=every,
+                after=journal.segments[-1].last if resumed else None,
+            )
+            work = _Work(journal, info, encoding, progress, _total(info, start, end, every))
+            work.do(transform, there, segment_seconds)
+            if not journal.segments:
+                raise VideoError(f"{source}: no frames between the given times")
+            notes = join(
+                journal.paths,
+                info,
+                plan,
+                span=(start or 0.0, end),
+                last_duration=journal.segments[-1].duration * every,
+            )
+        except (KeyboardInterrupt, StorageError, OSError) as error:
+            stopped = _stopped(error, plan.target, _frames_in(journal))
+            if stopped is None:
+                raise
+            raise stopped from error
+        for note in notes:
+            say(note)
+        made = Converted(
+            target=plan.target,
+            frames=_frames_in(journal),
+            concealed=sum(segment.concealed for segment in journal.segments),
+            resumed=resumed,
+            seconds=time.monotonic() - begun,
+            notes=plan.notes + notes,
+        )
+        journal.remove()
+    return made
+
+
+class _Work:
+    """The chain from frames to closed segments in a journal."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        info: VideoInfo,
+        encoding: Encoding,
+        progress: Progress | None,
+        total: int | None,
+    ) -> None:
+        self._journal, self._info, self._encoding = journal, info, encoding
+        self._progress, self._total = progress, total
+        self._done = _frames_in(journal)
+
+    def do(self, transform: Transform, source: Iterator[Frame], seconds: float) -> None:
+        """Make segments of so many seconds of the frames that the journal has not got yet."""
+        info = self._info
+        if state := self._journal.state():
+            transform.restore(state)
+        decoded = ahead(lambda _: next(source, None), repeat(None), workers=1, bound=_bound(info))
+        self._moved(0)
+        with closing(decoded):
+            # By the clock of the input: so a call that goes on sees the same borders.
+            length = Fraction(seconds).limit_denominator(1000) / info.time_base
+            parts = groupby(
+                iter(decoded.__next__, None), lambda frame: (frame.pts - info.start) // length
+            )
+            for _, part in parts:
+                self._segment(transform, part)
+
+    def _segment(self, transform: Transform, part: Iterator[Frame]) -> None:
+        path = self._journal.next_path()
+        shots: list[Shot] = []
+
+        def noted() -> Iterator[Frame]:
+            for frame in part:
+                shots.append(Shot(frame.pts, frame.duration, frame.concealed))
+                yield frame
+
+        changed = iter(transform(noted()))
+        first = next(changed)
+        height, width = first.pixels.shape[:2]
+        writer = SegmentWriter(path, self._info, (height, width), self._encoding)
+        written = ahead(writer.write, chain([first], changed), workers=1, bound=_bound(self._info))
+        with closing(written):
+            for _ in written:
+                self._moved(1)
+        writer.close()
+        self._journal.add(path, shots, transform.state())
+
+    def _moved(self, frames: int) -> None:
+        self._done += frames
+        if self._progress:
+            self._progress(self._done, self._total)
+
+
+def _bound(info: VideoInfo) -> int:
+    """How many frames may wait."""
+    height, width = info.size
+    return max(2, min(16, _SAMPLES_AHEAD // (3 * height * width)))
+
+
+def _total(info: VideoInfo, start: float | None, end: float | None, every: int) -> int | None:
+    """How many frames there will be, about."""
+    if info.frames is None or not info.duration:
+        return info.frames if (start, end, every) == (None, None, 1) else None
+    part = min(end or info.duration, info.duration) - (start or 0.0)
+    return max(1, round(info.frames * part / info.duration / every))
+
+
+def _frames_in(journal: Journal) -> int:
+    return sum(segment.frames for segment in journal.segments)
+
+
+def _stopped(error: BaseException, target: Path, done: int) -> TranslationStopped | None:
+    """What to raise where the same call can go on; None: it is an error of another kind."""
+    how = f"{done} frames of {target.name} are done, and the same command goes on from there"
+    if isinstance(error, _Terminated):
+        return TranslationStopped(f"stopped: SIGTERM; {how}")
+    if isinstance(error, KeyboardInterrupt):
+        return TranslationInterrupted(f"stopped: Ctrl-C; {how}")
+    if isinstance(error, StorageError):
+        return TranslationStopped(f"stopped: {error}; {how}")
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        return TranslationStopped(f"stopped: cannot write {target}: {error.strerror}; {how}")
+    return None
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, raised where Ctrl-C would be."""
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Have SIGTERM raise what Ctrl-C raises, where signals can be handled."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def handle(number: int, _: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_IGN)  # a second one must not break off the tidying up
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,285 @@
+"""Frames encoded as closed segments, which are joined without encoding again.
+
+A segment is a file of whole groups of pictures that starts with a key frame. It is in the NUT
+container, the one that keeps every time base (Matroska rounds to milliseconds, MP4 moves the first
+frame to zero). `joined_packets` gives the packets of all segments for one stream.
+"""
+
+import heapq
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av import Packet
+from av.video.stream import VideoStream
+
+from img2img.errors import ConfigError, StorageError, VideoError
+from img2img.video.colour import Converter
+from img2img.video.orientation import as_coded
+from img2img.video.probing import VideoInfo, open_video
+from img2img.video.reading import Frame
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How frames are encoded.
+
+    Attributes:
+        codec: `h264`, `hevc`, `av1`, `vp9` or `ffv1`.
+        crf: quality, lower is better; None is the codec's default here, `h264`'s is 18.
+        preset: speed against size; None is the codec's default here, `h264`'s is medium.
+        pixel_format: FFmpeg's name of it; None is yuv420p, of 10 or 12 bits for a video of more
+            than 8, and 4:4:4 where a side is odd and the encoder takes 4:2:0 of even ones only.
+    """
+
+    codec: str = "h264"
+    crf: int | None = None
+    preset: str | None = None
+    pixel_format: str | None = None
+
+
+_X26_PRESETS = (
+    *("ultrafast", "superfast", "veryfast", "faster", "fast"),
+    *("medium", "slow", "slower", "veryslow", "placebo"),
+)
+
+
+@dataclass(frozen=True)
+class _Encoder:
+    """What an encoder takes.
+
+    Attributes:
+        name: FFmpeg's.
+        containers: suffixes of the files that hold its packets.
+        crf: the default and the largest; None where the codec has no such thing.
+        presets: what it takes; the default.
+        options: what it always gets.
+        even: whether it takes 4:2:0 of even sides only.
+    """
+
+    name: str
+    containers: tuple[str, ...]
+    crf: tuple[int, int] | None = None
+    presets: tuple[str, ...] = ()
+    preset: str | None = None
+    options: tuple[tuple[str, str], ...] = ()
+    even: bool = False
+
+
+# The formats that the tags of a stream describe: no alpha, no grey, no RGB, no range of its own.
+_YUV = re.compile(r"yuv4\d\dp(\d+le)?")
+
+# Else all times are moved so that the first decoding time is not below zero.
+_AS_GIVEN = {"avoid_negative_ts": "disabled"}
+
+_ENCODERS = {
+    "h264": _Encoder(
+        "libx264", (".mp4", ".m4v", ".mov", ".mkv"), (18, 51), _X26_PRESETS, "medium", even=True
+    ),
+    "hevc": _Encoder(
+        *("libx265", (".mp4", ".m4v", ".mov", ".mkv"), (20, 51), _X26_PRESETS, "medium"),
+        options=(("x265-params", "log-level=error:open-gop=0"),),
+        even=True,
+    ),
+    "av1": _Encoder(
+        *("libsvtav1", (".mp4", ".mkv", ".webm"), (24, 63)),
+        *(tuple(str(speed) for speed in range(14)), "8"),
+    ),
+    "vp9": _Encoder(
+        *("libvpx-vp9", (".mp4", ".mkv", ".webm"), (24, 63)),
+        options=(("row-mt", "1"), ("cpu-used", "2"), ("b", "0")),
+    ),
+    "ffv1": _Encoder("ffv1", (".mkv",)),
+}
+
+
+def check_encoding(encoding: Encoding, container_suffix: str, info: VideoInfo) -> Encoding:
+    """The encoding with its defaults filled in.
+
+    Args:
+        encoding: what is wanted.
+        container_suffix: of the final file, `.mp4`.
+        info: of the video it is for.
+
+    Raises:
+        ConfigError: there is no such codec, it has no such quality, preset or pixel format, or the
+            container does not take it. The message lists what there is.
+    """
+    filled = _filled(encoding, info, info.size)
+    encoder = _ENCODERS[filled.codec]
+    if container_suffix.lower() not in encoder.containers:
+        taking = sorted(name for name, e in _ENCODERS.items() if container_suffix in e.containers)
+        raise ConfigError(
+            f"a {container_suffix} file cannot hold {filled.codec}: use"
+            f" {', '.join(encoder.containers)}"
+            + (f", or the codec {', '.join(taking)}" if taking else "")
+        )
+    return filled
+
+
+def _filled(encoding: Encoding, info: VideoInfo, size: tuple[int, int]) -> Encoding:
+    if encoding.codec not in _ENCODERS:
+        raise ConfigError(f"no codec {encoding.codec!r}: there are {', '.join(_ENCODERS)}")
+    encoder = _ENCODERS[encoding.codec]
+    try:
+        formats = [form.name for form in av.Codec(encoder.name, "w").video_formats or ()]
+        formats = [name for name in formats if _YUV.fullmatch(name)]
+    except ValueError as error:
+        raise ConfigError(
+            f"the installed PyAV has no encoder {encoder.name}, which {encoding.codec} needs"
+        ) from error
+    crf, preset = encoding.crf, encoding.preset
+    if encoder.crf is None:
+        if crf is not None:
+            raise ConfigError(f"{encoding.codec} has no crf: it keeps every pixel")
+    else:
+        best, most = encoder.crf
+        crf = best if crf is None else crf
+        if not 0 <= crf <= most:
+            raise ConfigError(f"a crf of {crf} for {encoding.codec}: it is from 0 to {most}")
+    if preset is None:
+        preset = encoder.preset
+    elif preset not in encoder.presets:
+        there = ", ".join(encoder.presets) or "it has none"
+        raise ConfigError(f"no preset {preset!r} of {encoding.codec}: {there}")
+    odd = size[0] % 2 == 1 or size[1] % 2 == 1
+    form = encoding.pixel_format
+    if form is None:
+        layout = "yuv444p" if odd and encoder.even else "yuv420p"
+        deep = [f"{layout}12le", f"{layout}10le"] if info.depth > 10 else [f"{layout}10le"]
+        choice = [*(deep if info.depth > 8 else ()), layout]
+        form = next(form for form in choice if form in formats)
+    elif form not in formats:
+        raise ConfigError(
+            f"{encoding.codec} has no pixel format {form!r}: there are {', '.join(formats)}"
+        )
+    elif odd and encoder.even and ("420" in form or "422" in form):
+        raise ConfigError(
+            f"{encoding.codec} in {form} needs an even size, and this is {size[1]} x {size[0]}:"
+            " take a pixel format of 4:4:4, or another codec"
+        )
+    return replace(encoding, crf=crf, preset=preset, pixel_format=form)
+
+
+class SegmentWriter:
+    """One closed segment: whole groups of pictures from a key frame on, playable alone.
+
+    Args:
+        path: the file, of any suffix.
+        info: of the video whose frames these are: time base, colour, rotation, pixel aspect.
+        size: height and width of the frames given, upright.
+        encoding: how; the same for all segments that are to be joined.
+
+    Raises:
+        ConfigError: the encoding is none, as `check_encoding` says.
+        StorageError: the file cannot be written.
+    """
+
+    def __init__(
+        self, path: Path, info: VideoInfo, size: tuple[int, int], encoding: Encoding
+    ) -> None:
+        height, width = (size[1], size[0]) if info.rotation % 180 == 90 else size
+        filled = _filled(encoding, info, (height, width))
+        encoder = _ENCODERS[filled.codec]
+        options = dict(encoder.options)
+        if filled.crf is not None:
+            options["crf"] = str(filled.crf)
+        if filled.preset is not None:
+            options["preset"] = filled.preset
+        self._path, self._info = path, info
+        self._format = filled.pixel_format or ""
+        self._origin = _origin(info)
+        self._converter = Converter(info.colour, info.size)
+        with self._writing():
+            self._file = path.open("wb")
+        self._container = av.open(self._file, "w", format="nut", options=_AS_GIVEN)
+        stream = self._container.add_stream(
+            encoder.name, rate=info.rate or Fraction(25), options=options
+        )
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height, stream.pix_fmt = width, height, self._format
+        context = stream.codec_context
+        context.time_base = stream.time_base = info.time_base
+        if info.sample_aspect:
+            context.sample_aspect_ratio = info.sample_aspect
+        colour = info.colour
+        context.color_range, context.colorspace = colour.range, colour.matrix
+        context.color_primaries, context.color_trc = colour.primaries, colour.transfer
+        self._stream = stream
+
+    def write(self, frame: Frame) -> None:
+        """Encode a frame.
+
+        Raises:
+            StorageError: the disk is full.
+        """
+        pixels = as_coded(frame.pixels, self._info.display_matrix)
+        coded = self._converter.from_rgb(pixels, self._format)
+        coded.pts, coded.time_base = frame.pts - self._origin, self._info.time_base
+        with self._writing():
+            self._container.mux(self._stream.encode(coded))
+
+    def close(self) -> None:
+        """Write what the encoder still holds, and see the file onto the disk.
+
+        Raises:
+            StorageError: the disk is full.
+        """
+        with self._writing(), self._file:
+            self._container.mux(self._stream.encode(None))
+            self._container.close()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StorageError(f"cannot write {self._path}: {error.strerror or error}") from error
+
+
+def joined_packets(segments: Sequence[Path], info: VideoInfo) -> "Iterator[Packet[VideoStream]]":
+    """The packets of segments one after the other, for one stream.
+
+    Their `pts` are those of the frames written, in `info.time_base`. Their `dts` are made anew, as
+    each segment's own start before its first frame and so within the segment before it: that of
+    the n-th packet is the n-th of all times in order, as many frames ago as the codec reorders.
+    """
+    depth: int | None = None
+    held: list[int] = []
+    step = info.step
+    number = 0
+    origin = _origin(info)
+    first = 0
+    for path in segments:
+        with open_video(path) as container:
+            stream = container.streams.video[0]
+            if depth is None:
+                depth = stream.codec_context.reorder_depth
+            for packet in container.demux(stream):
+                if packet.size == 0:
+                    continue
+                if packet.pts is None:
+                    raise VideoError(f"{path}: a packet without a time")
+                pts = round(packet.pts * packet.time_base / info.time_base) + origin
+                heapq.heappush(held, pts)
+                if number == 0:
+                    first = pts
+                if number < depth:
+                    packet.dts = first - (depth - number) * step
+                else:
+                    packet.dts = heapq.heappop(held)
+                packet.pts, packet.time_base, packet.duration = pts, info.time_base, step
+                number += 1
+                yield packet
+
+
+def _origin(info: VideoInfo) -> int:
+    """What is taken off all times in a segment, as NUT holds none below zero."""
+    return min(info.start, 0)

@@ -1,0 +1,407 @@
+"""Joining closed segments to one file, with the sound and all else that the source holds.
+
+Nothing is encoded again: packets are copied, of the pictures from the segments and of everything
+else from the source. Only text subtitles change their form, where a container asks for it.
+"""
+
+import heapq
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from fractions import Fraction
+from operator import itemgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import av
+from av.container import InputContainer, OutputContainer
+from av.packet import Packet
+from av.stream import Discard, Disposition, Stream
+from av.subtitles.codeccontext import SubtitleCodecContext
+from av.video.stream import VideoStream
+
+from img2img.errors import ConfigError, VideoError
+from img2img.files import atomic_write
+from img2img.video.encoding import joined_packets
+from img2img.video.probing import VideoInfo, open_video
+
+if TYPE_CHECKING:
+    from av.container.core import Chapter  # which is in the stubs alone
+
+# What can be written, by suffix, and the form that text subtitles have there.
+CONTAINERS = {
+    ".mp4": "mov_text",
+    ".m4v": "mov_text",
+    ".mov": "mov_text",
+    ".mkv": "srt",
+    ".webm": "webvtt",
+}
+# The one that takes nearly everything.
+MATROSKA = ".mkv"
+# Those that have a place for a cover among their tags.
+_WITH_COVER = {".mp4", ".m4v", ".mov"}
+# What a muxer writes of itself, and what it wrote of the packets that there were.
+_OWN_KEYS = {
+    *("major_brand", "minor_version", "compatible_brands", "encoder", "duration", "vendor_id"),
+    *("bps", "number_of_frames", "number_of_bytes", "software"),
+}
+
+# When a packet is due in seconds, which stream of the result it is for, and the packet.
+_Due = tuple[float, Stream, "Packet[Any]"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is written beside the pictures.
+
+    Attributes:
+        target: the file to write: what was asked for, or its namesake in Matroska.
+        source: the file with the sound; None: there is none.
+        copied: indices of the source's streams whose packets are copied.
+        converted: of its text subtitles, to be written in the container's own form.
+        notes: a line on everything that will not be as it was.
+    """
+
+    target: Path
+    source: Path | None = None
+    copied: frozenset[int] = frozenset()
+    converted: frozenset[int] = frozenset()
+    notes: tuple[str, ...] = ()
+
+
+def check_container(info: VideoInfo, target: Path) -> Plan:
+    """Decide, before any work, what goes into the file `target` and how.
+
+    Sound and subtitles are never given up for the container's sake: text subtitles take its form,
+    and if it has no place for something else, the file becomes Matroska.
+
+    Args:
+        info: of the source.
+        target: the file as it is wished for.
+
+    Raises:
+        ConfigError: no container of that suffix is written, or it would take the source's place.
+        VideoError: the source cannot be read.
+    """
+    if target.suffix.lower() not in CONTAINERS:
+        raise ConfigError(
+            f"{target}: no video is written with that suffix; choose one of {', '.join(CONTAINERS)}"
+        )
+    with open_video(info.path) as source:
+        plan = _plan(source, info, target, ())
+    if plan.target.exists() and plan.target.samefile(info.path):
+        raise ConfigError(
+            f"{' '.join((*plan.notes, f'{plan.target} is the input'))}: choose another --output"
+        )
+    return plan
+
+
+def _plan(source: InputContainer, info: VideoInfo, target: Path, notes: tuple[str, ...]) -> Plan:
+    suffix = target.suffix.lower()
+    copied, converted = set(), set()
+    for stream in source.streams:
+        what = f"{stream.type} track {stream.index} ({stream.name or 'of an unknown kind'})"
+        cover = bool(stream.disposition & Disposition.attached_pic)
+        if stream.index == info.stream or _is_written_anew(stream, source):
+            continue
+        if cover and suffix == MATROSKA:
+            copied.add(stream.index)
+        elif stream.type == "video" and not (cover and suffix in _WITH_COVER):
+            why = f"{suffix} has no place for it" if cover else "one video is converted"
+            notes += (f"{what} is left out: {why}",)
+        elif _takes(target, stream):
+            copied.add(stream.index)
+        elif _is_text(stream):
+            converted.add(stream.index)
+            notes += (f"{what} is written as {CONTAINERS[suffix]}, the text of {suffix} files",)
+        elif stream.type in ("audio", "subtitle") and suffix != MATROSKA:
+            other = target.with_suffix(MATROSKA)
+            line = f"{suffix} has no place for {what}: the file becomes {other.name}"
+            return _plan(source, info, other, (line,))
+        else:
+            notes += (f"{what} is left out: {suffix} has no place for it",)
+    return Plan(target, info.path, frozenset(copied), frozenset(converted), notes)
+
+
+def join(
+    segments: Sequence[Path],
+    info: VideoInfo,
+    plan: Plan,
+    *,
+    span: tuple[float, float | None] = (0.0, None),
+    last_duration: int = 0,
+) -> tuple[str, ...]:
+    """Write the segments' pictures, one after another, and what goes with them, as `plan.target`.
+
+    The target appears when it is whole. Memory does not grow with its length.
+
+    Args:
+        segments: made by `SegmentWriter`, with one encoding, in order; not empty. They are on the
+            target's disk.
+        info: what they were made with.
+        plan: of `check_container`; or `Plan(target)`, for pictures alone.
+        span: what part of the source the segments show: seconds after its first frame; None: to
+            its end. Sound outside of it is left out, at the borders of packets. What does not
+            begin with the source is moved to where the source begins, all streams alike.
+        last_duration: for how long the last frame is shown, in `info.time_base`; 0: as long as
+            frames are on average.
+
+    Returns:
+        A line on everything that the container could not hold as it was.
+
+    Raises:
+        StorageError: the disk is full, or the folder cannot be written.
+        VideoError: the source or a segment cannot be read, or the container refuses them.
+    """
+    start, end = span
+    first = next(joined_packets(segments[:1], info)).pts or 0
+    last = max(packet.pts or 0 for packet in joined_packets(segments[-1:], info))
+    part = _Part(
+        after=first * info.time_base if start > 0 else None,
+        before=None if end is None else info.start * info.time_base + _exactly(end),
+        shift=(first - info.start) * info.time_base if start > 0 else Fraction(0),
+    )
+    with ExitStack() as stack:
+        source = stack.enter_context(open_video(plan.source)) if plan.source else None
+        template = stack.enter_context(open_video(segments[0])).streams.video[0]
+        # Among the segments: what a process leaves that is killed goes when they go.
+        with atomic_write(plan.target, segments[0].parent) as temporary:
+            try:
+                # Containers that do not know the option pass over it.
+                with av.open(
+                    f"file:{temporary}", "w", container_options={"movflags": "+faststart"}
+                ) as output:
+                    pictures = _add_pictures(output, template, info, plan)
+                    queues = [_of_segments(segments, info, pictures, part, {last: last_duration})]
+                    if source:
+                        output.metadata.update(_kept(source.metadata))
+                        output.set_chapters([*part.chapters(source.chapters())])
+                        _name(pictures, source.streams[info.stream])
+                        fed = _add_others(output, source, plan)
+                        queues.append(_of_source(source, fed, plan, part))
+                    # What belongs together in time lies together in the file.
+                    for _, stream, packet in heapq.merge(*queues, key=itemgetter(0)):
+                        packet.stream = stream
+                        output.mux_one(packet)
+                return _changes(temporary, source, first * info.time_base - part.shift)
+            except av.FFmpegError as error:
+                if isinstance(error, OSError):
+                    raise
+                raise VideoError(f"{plan.target} cannot be put together: {error}") from error
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The part of a source that is written.
+
+    Attributes:
+        after, before: time of its first and behind its last moment in seconds; None: no bound.
+        shift: how many seconds earlier everything is shown.
+    """
+
+    after: Fraction | None = None
+    before: Fraction | None = None
+    shift: Fraction = Fraction(0)
+
+    def holds(self, packet: "Packet[Any]") -> bool:
+        ticks = packet.dts if packet.pts is None else packet.pts
+        if ticks is None:
+            return True
+        time = ticks * packet.time_base
+        return (self.after is None or time >= self.after) and (
+            self.before is None or time < self.before
+        )
+
+    def moved(self, packet: "Packet[Any]", stream: Stream) -> _Due:
+        """The packet at its new time, for a stream."""
+        ticks = round(self.shift / packet.time_base)
+        if packet.pts is not None:
+            packet.pts -= ticks
+        if packet.dts is not None:
+            packet.dts -= ticks
+        due = packet.pts if packet.dts is None else packet.dts
+        return float((due or 0) * packet.time_base), stream, packet
+
+    def chapters(self, chapters: "Iterable[Chapter]") -> "Iterator[Chapter]":
+        """Those that are in this part, or of which a piece is."""
+        for chapter in chapters:
+            base = chapter["time_base"] or Fraction(1)
+            start, end = chapter["start"] * base, chapter["end"] * base
+            if self.after is not None:
+                start = max(start, self.after)
+            if self.before is not None:
+                end = min(end, self.before)
+            if start < end:
+                moved = [round((time - self.shift) / base) for time in (start, end)]
+                yield {**chapter, "start": moved[0], "end": moved[1]}
+
+
+def _add_pictures(
+    output: OutputContainer, template: VideoStream, info: VideoInfo, plan: Plan
+) -> VideoStream:
+    pictures = output.add_stream_from_template(template, opaque=True)
+    pictures.time_base = info.time_base
+    pictures.set_display_matrix(info.display_matrix)
+    # What Matroska says of the frames' duration; each has its own time all the same.
+    pictures.codec_context.framerate = template.average_rate or info.rate or Fraction(25)
+    if template.codec_context.name == "hevc" and plan.target.suffix.lower() != MATROSKA:
+        pictures.codec_context.codec_tag = "hvc1"  # under any other name, Apple's players refuse
+    return pictures
+
+
+def _add_others(output: OutputContainer, source: InputContainer, plan: Plan) -> dict[int, Stream]:
+    """Add the source's other streams, in its order, as players choose the first of a kind.
+
+    Returns:
+        By index in the source, the stream that packets go to.
+    """
+    fed: dict[int, Stream] = {}
+    for stream in source.streams:
+        if stream.index in plan.converted:
+            added = _add_text(output, stream, plan)
+        elif stream.index not in plan.copied:
+            continue
+        elif stream.type == "video" and plan.target.suffix.lower() == MATROSKA:
+            _attach_cover(output, stream, plan)
+            continue
+        else:
+            added = output.add_stream_from_template(stream, opaque=True)
+        _name(added, stream)
+        if stream.type != "attachment":  # which has no packets
+            fed[stream.index] = added
+    return fed
+
+
+def _add_text(output: OutputContainer, stream: Stream, plan: Plan) -> Stream:
+    """A stream of text subtitles in the container's own form, for `_in_its_form`."""
+    added = output.add_stream(CONTAINERS[plan.target.suffix.lower()])
+    decoder, encoder = (cast(SubtitleCodecContext, of.codec_context) for of in (stream, added))
+    decoder.open(strict=False)
+    encoder.subtitle_header = decoder.subtitle_header
+    added.time_base = encoder.time_base = Fraction(1, 1000)
+    return added
+
+
+def _attach_cover(output: OutputContainer, stream: Stream, plan: Plan) -> None:
+    """Put a cover where Matroska has such a picture: among the attachments."""
+    kind = (stream.name or "").replace("mjpeg", "jpeg")
+    with open_video(cast(Path, plan.source)) as container:
+        packets = container.demux(container.streams[stream.index])
+        data = next((bytes(packet) for packet in packets if packet.size), b"")
+    name = stream.metadata.get("filename", f"cover.{kind.replace('jpeg', 'jpg')}")
+    output.add_attachment(name, stream.metadata.get("mimetype", f"image/{kind}"), data)
+
+
+def _name(stream: Stream, like: Stream) -> None:
+    """Give a stream the language, the title and the role of another."""
+    metadata = _kept(like.metadata)
+    if "name" in metadata:  # what MP4's reader calls so is a title to its writer
+        metadata.setdefault("title", metadata.pop("name"))
+    stream.metadata.update(metadata)
+    stream.disposition = like.disposition
+
+
+def _of_segments(
+    segments: Sequence[Path],
+    info: VideoInfo,
+    pictures: VideoStream,
+    part: _Part,
+    durations: Mapping[int, int],
+) -> Iterator[_Due]:
+    for packet in joined_packets(segments, info):
+        # Of all others, it is the time of the next that counts.
+        packet.duration = durations.get(packet.pts or 0) or packet.duration
+        yield part.moved(packet, pictures)
+
+
+def _of_source(
+    source: InputContainer, fed: Mapping[int, Stream], plan: Plan, part: _Part
+) -> Iterator[_Due]:
+    if not fed:
+        return
+    for stream in source.streams:
+        if stream.index not in fed:
+            stream.discard = Discard.all  # not even read, where the container allows it
+    for packet in source.demux([source.streams[index] for index in fed]):
+        if packet.size and part.holds(packet):
+            index = packet.stream.index
+            if index not in plan.converted:
+                yield part.moved(packet, fed[index])
+            elif (text := _in_its_form(packet, fed[index])) is not None:
+                yield part.moved(text, fed[index])
+
+
+def _in_its_form(packet: "Packet[Any]", stream: Stream) -> "Packet[Any] | None":
+    """A text subtitle as a stream's codec writes it; None: it only says that there is no text."""
+    text = packet.stream.codec_context.decode2(packet)
+    if text is None:
+        return None
+    written = cast(SubtitleCodecContext, stream.codec_context).encode_subtitle(text)
+    written.pts, written.dts, written.duration = packet.pts, packet.dts, packet.duration
+    written.time_base = packet.time_base
+    return written
+
+
+def _changes(path: Path, source: InputContainer | None, begin: Fraction) -> tuple[str, ...]:
+    """What is not as it should be in a file that has been written; `begin` in seconds."""
+    notes: tuple[str, ...] = ()
+    with open_video(path) as written:
+        pictures = written.streams.video[0]
+        late = (pictures.start_time or 0) * (pictures.time_base or Fraction(0)) - begin
+        if late > Fraction(2, 1000):
+            notes += (
+                f"everything comes {float(late) * 1000:.0f} ms later: {path.suffix} holds nothing"
+                " before time 0, where the sound begins",
+            )
+        if source:
+            there = {key.lower() for key in written.metadata}
+            lost = [key for key in _kept(source.metadata) if key.lower() not in there]
+            if lost:
+                notes += (f"{path.suffix} has no place for the metadata {', '.join(lost)}",)
+    return notes
+
+
+def _exactly(seconds: float) -> Fraction:
+    """What somebody meant who wrote 0.2, which a float is a little above."""
+    return Fraction(seconds).limit_denominator(10**6)
+
+
+def _kept(metadata: Mapping[str, str]) -> dict[str, str]:
+    return {
+        key: value
+        for key, value in metadata.items()
+        if key.lower() not in _OWN_KEYS and not key.lower().startswith("_statistics")
+    }
+
+
+class _Nowhere(io.BytesIO):
+    """A file in memory; its name says which container it is."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+
+def _takes(target: Path, stream: Stream) -> bool:
+    """Whether a container takes a stream. Its muxer knows, and says so at the header."""
+    try:
+        with av.open(_Nowhere(target.name), "w") as container:
+            container.add_stream_from_template(stream, opaque=True)
+            container.start_encoding()
+        return True
+    except (ValueError, av.FFmpegError):
+        return False
+
+
+def _is_text(stream: Stream) -> bool:
+    return stream.type == "subtitle" and bool(
+        stream.codec_context and stream.codec_context.codec.text_sub
+    )
+
+
+def _is_written_anew(stream: Stream, container: InputContainer) -> bool:
+    """Whether a track is MP4's form of chapters or of a time code, which are read as such."""
+    return stream.type == "data" and (
+        "timecode" in stream.metadata or (stream.name == "bin_data" and bool(container.chapters()))
+    )

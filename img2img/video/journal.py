@@ -1,0 +1,268 @@
+"""What has been done of a long conversion, kept beside the result until that is whole.
+
+A hidden folder holds closed segments and a journal: a line of JSON on what is converted and how,
+and then one for each segment, written when the segment is on the disk. A process that dies at any
+moment leaves at worst a file that no line speaks of, or half a line; neither counts.
+"""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from filelock import FileLock, Timeout
+
+from img2img.errors import DataError, StorageError
+from img2img.files import atomic_write, remove_leftovers, write_text
+
+State = dict[str, npt.NDArray[Any]]
+
+_FORMAT = 1
+_NAME, _LOCK = "journal.jsonl", ".lock"
+_OURS = re.compile(r"journal\.jsonl|\.lock|\d{6}\.(nut|npz)|\.img2img-part-.*")
+# States are as large as frames, and only the newest is needed; one more, should it be damaged.
+_STATES_KEPT = 2
+# What is read of an input to know it again: its beginning and its end.
+_PROBE_BYTES = 1 << 20
+
+
+class Shot(NamedTuple):
+    """What is noted of a frame: as `Frame` has it."""
+
+    pts: int
+    duration: int
+    concealed: bool
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A closed segment.
+
+    Attributes:
+        file: its name in the folder.
+        size, checksum: in bytes, and SHA-256.
+        first, last: times of its first and last frame.
+        duration: for how long the last one is shown; 0: unknown.
+        frames: how many it has.
+        concealed: how many of them stand for one that could not be decoded.
+        state: file name of what the transform remembered at its end; None: nothing.
+        state_checksum: SHA-256 of that file.
+    """
+
+    file: str
+    size: int
+    checksum: str
+    first: int
+    last: int
+    duration: int
+    frames: int
+    concealed: int
+    state: str | None = None
+    state_checksum: str | None = None
+
+
+class Journal:
+    """The segments made so far, in order, and the folder that they are in.
+
+    Args:
+        target: the file that they will be joined to; the folder is beside it.
+        source: what is converted.
+        settings: everything else that decides what the segments are like, as text.
+    """
+
+    def __init__(self, target: Path, source: Path, settings: str) -> None:
+        self.folder = target.parent / f".{target.name}.img2img"
+        self.segments: list[Segment] = []
+        self._target = target
+        self._path = self.folder / _NAME
+        self._header = {"format": _FORMAT, "input": _identity(source), "settings": settings}
+
+    @contextmanager
+    def opened(self, say: Callable[[str], None]) -> Iterator[None]:
+        """Have the folder to oneself while this context lasts, with what can be used of it.
+
+        A folder without any segment vanishes at the end.
+
+        Args:
+            say: hears it when earlier work cannot be used, and why.
+
+        Raises:
+            DataError: something else is in the folder's place, or another process is at work.
+            StorageError: it cannot be made or written to.
+        """
+        self._check_place()
+        lock = FileLock(self.folder / _LOCK)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise DataError(
+                f"{self._target}: another process is making this file; wait for it, or choose"
+                " another --output"
+            ) from None
+        except (OSError, NotImplementedError) as error:  # a disk may know no locks
+            reason = getattr(error, "strerror", None) or error
+            raise StorageError(f"cannot write {self.folder}: {reason}") from error
+        try:
+            self._read(say)
+            yield
+        finally:
+            if not self.segments:
+                self.remove()
+            # Before it is released: else another process could take hold of a file about to vanish.
+            with suppress(OSError):
+                (self.folder / _LOCK).unlink()
+            lock.release()
+            with suppress(OSError):  # of a folder with something in it
+                self.folder.rmdir()
+
+    @property
+    def paths(self) -> list[Path]:
+        return [self.folder / segment.file for segment in self.segments]
+
+    def next_path(self) -> Path:
+        """Where the next segment is to be written."""
+        return self.folder / f"{len(self.segments):06d}.nut"
+
+    def add(self, path: Path, shots: Sequence[Shot], state: State) -> None:
+        """Note a segment that is closed and on the disk, its frames, and the state at its end.
+
+        Raises:
+            StorageError: the disk refuses it.
+        """
+        kept = self._save_state(state) if state else None
+        segment = Segment(
+            file=path.name,
+            size=path.stat().st_size,
+            checksum=_checksum(path),
+            first=shots[0].pts,
+            last=shots[-1].pts,
+            duration=shots[-1].duration,
+            frames=len(shots),
+            concealed=sum(shot.concealed for shot in shots),
+            state=kept.name if kept else None,
+            state_checksum=_checksum(kept) if kept else None,
+        )
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(segment)) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise StorageError(f"cannot write {self._path}: {error.strerror}") from error
+        self.segments.append(segment)
+        for old in self.segments[:-_STATES_KEPT]:
+            if old.state:
+                (self.folder / old.state).unlink(missing_ok=True)
+
+    def state(self) -> State:
+        """What the transform remembered at the end of the last segment; empty: nothing."""
+        name = self.segments[-1].state if self.segments else None
+        if name is None:
+            return {}
+        with np.load(self.folder / name, allow_pickle=False) as arrays:
+            return dict(arrays)
+
+    def remove(self) -> None:
+        """Remove everything; the journal first, so that none speaks of what is gone."""
+        self.segments = []
+        self._path.unlink(missing_ok=True)
+        self._remove_others(set())
+
+    def _check_place(self) -> None:
+        folder = self.folder
+        if not folder.is_symlink() and not folder.exists():
+            return
+        ours = folder.is_dir() and not folder.is_symlink()
+        if not ours or not all(_OURS.fullmatch(path.name) for path in folder.iterdir()):
+            raise DataError(
+                f"{folder} is in the way: the work on {self._target.name} is kept there; move it,"
+                " or choose another --output"
+            )
+
+    def _read(self, say: Callable[[str], None]) -> None:
+        """Take over the segments up to the first that cannot be used, and forget the others."""
+        header, segments = self._lines()
+        if header is not None and header != self._header:
+            same = header.get("input") == self._header["input"]
+            what = "other settings" if same else "another input"
+            say(f"{self._target.name}: begun before, but with {what}; starting anew")
+            segments = []
+        self.segments = [*self._whole(segments)]
+        while self.segments and not self._has_state(self.segments[-1]):
+            self.segments.pop()
+        if len(self.segments) < len(segments):
+            say(
+                f"{self._target.name}: {segments[len(self.segments)].file} or what belongs to it is"
+                f" damaged or missing; going on from segment {len(self.segments)}"
+            )
+        lines = [self._header, *map(asdict, self.segments)]
+        write_text(self._path, "".join(json.dumps(line) + "\n" for line in lines))
+        kept = {segment.file for segment in self.segments}
+        self._remove_others(kept | {segment.state or "" for segment in self.segments})
+
+    def _lines(self) -> tuple[dict[str, Any] | None, list[Segment]]:
+        """Header and segments, as far as the file makes sense."""
+        header, segments = None, []
+        with suppress(OSError, ValueError, TypeError):
+            header, *lines = self._path.read_text(encoding="utf-8").splitlines()
+            header = json.loads(header)
+            for line in lines:
+                segments.append(Segment(**json.loads(line)))
+        return header if isinstance(header, dict) else None, segments
+
+    def _whole(self, segments: list[Segment]) -> Iterator[Segment]:
+        """Segments up to the first that is not as it was written."""
+        for segment in segments:
+            path = self.folder / segment.file
+            try:
+                if path.stat().st_size != segment.size or _checksum(path) != segment.checksum:
+                    return
+            except OSError:
+                return
+            yield segment
+
+    def _has_state(self, segment: Segment) -> bool:
+        if segment.state is None:
+            return True
+        with suppress(OSError):
+            return _checksum(self.folder / segment.state) == segment.state_checksum
+        return False
+
+    def _save_state(self, state: State) -> Path:
+        path = self.folder / f"{len(self.segments):06d}.npz"
+        with atomic_write(path) as temporary:
+            np.savez_compressed(temporary, **state)  # type: ignore[arg-type]
+        return path
+
+    def _remove_others(self, kept: set[str]) -> None:
+        remove_leftovers(self.folder)
+        for path in self.folder.iterdir():
+            if path.name not in {_NAME, _LOCK, *kept} and path.is_file():
+                path.unlink(missing_ok=True)
+
+
+def _identity(path: Path) -> dict[str, Any]:
+    """What a file is known by again: size, time, and a hash of its beginning and end."""
+    try:
+        stat = path.stat()
+        digest = hashlib.sha256()
+        with path.open("rb") as file:
+            digest.update(file.read(_PROBE_BYTES))
+            file.seek(max(0, stat.st_size - _PROBE_BYTES))
+            digest.update(file.read(_PROBE_BYTES))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    return {"size": stat.st_size, "time": stat.st_mtime_ns, "hash": digest.hexdigest()}
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,191 @@
+"""What a video file holds, without reading it to its end."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av import VideoFrame
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from img2img.errors import VideoError
+from img2img.images import MAX_PIXELS
+from img2img.video.colour import Colour
+
+VIDEO_SUFFIXES = frozenset(
+    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".mts", ".m2ts", ".ts"}
+    | {".wmv", ".flv", ".3gp", ".ogv", ".mxf", ".vob", ".asf", ".nut"}
+)
+
+# Of a file without a frame in its first packets nothing can be said.
+_PACKETS_TRIED = 1000
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What a file says of its video, and what its first frame shows.
+
+    Attributes:
+        path: the file.
+        stream: the number of the video among the streams of the file.
+        size: height and width as coded, not turned.
+        rotation: degrees, anticlockwise, by which a player turns the frames; 0 where none.
+        display_matrix: the nine numbers that say so, and whether it mirrors; None where none.
+        sample_aspect: width of a pixel over its height; None where the file does not say.
+        time_base: the unit of all times, in seconds.
+        rate: frames a second, on average; None where unknown.
+        start: time of the first frame, in `time_base`.
+        duration: seconds, as far as the file says.
+        frames: how many, as far as the file says, else by duration and rate.
+        depth: bits a channel.
+        pixel_format: FFmpeg's name of it.
+        codec: FFmpeg's name of it.
+        colour: its tags.
+        alpha: whether frames have opacity, which `frames` leaves out.
+    """
+
+    path: Path
+    size: tuple[int, int]
+    rotation: int
+    sample_aspect: Fraction | None
+    time_base: Fraction
+    rate: Fraction | None
+    start: int
+    duration: float | None
+    frames: int | None
+    depth: int
+    pixel_format: str
+    codec: str
+    colour: Colour
+    alpha: bool
+    stream: int = 0
+    display_matrix: tuple[int, ...] | None = None
+
+    @property
+    def upright_size(self) -> tuple[int, int]:
+        """Height and width as shown."""
+        height, width = self.size
+        return (width, height) if self.rotation % 180 == 90 else (height, width)
+
+    @property
+    def step(self) -> int:
+        """The time from one frame to the next by the average rate, in `time_base`."""
+        return max(1, round(1 / (self.rate * self.time_base))) if self.rate else 1
+
+
+def is_video(path: Path) -> bool:
+    """Whether a path has the suffix of a video file."""
+    return path.suffix.lower() in VIDEO_SUFFIXES
+
+
+def probe(path: Path) -> VideoInfo:
+    """What is in a video file. Its first frame is decoded, which shows that it can be.
+
+    Of several videos in a file it is the first that is not the cover of an album.
+
+    Raises:
+        VideoError: the file cannot be read, holds no video or no frame that can be decoded (it is
+            damaged, or encrypted), or its frames are larger than `MAX_PIXELS`.
+    """
+    with open_video(path) as container:
+        stream = _find_video(container, path)
+        context = stream.codec_context
+        if context.width * context.height > MAX_PIXELS:
+            raise VideoError(
+                f"{path}: frames of {context.width} x {context.height} pixels are more than the"
+                f" {MAX_PIXELS} that are read"
+            )
+        frame = _first_frame(container, stream, path)
+        form = frame.format
+        matrix = _display_matrix(frame)
+        base = stream.time_base or Fraction(1, av.time_base)
+        rate = stream.average_rate or stream.guessed_rate or None
+        duration = _duration(container, stream, base)
+        count = stream.frames or None
+        if count is None and duration and rate:
+            count = max(1, round(duration * rate))
+        return VideoInfo(
+            path=path,
+            stream=stream.index,
+            size=(frame.height, frame.width),
+            rotation=int(frame.rotation),
+            display_matrix=matrix,
+            sample_aspect=stream.sample_aspect_ratio or context.sample_aspect_ratio or None,
+            time_base=base,
+            rate=rate,
+            start=frame.pts or 0,
+            duration=duration,
+            frames=count,
+            depth=max(part.bits for part in form.components),
+            pixel_format=form.name,
+            codec=context.codec.canonical_name,
+            colour=Colour(
+                2 if form.name.startswith("yuvj") else frame.color_range,
+                frame.color_primaries,
+                frame.color_trc,
+                frame.colorspace,
+            ),
+            alpha=any(part.is_alpha for part in form.components)
+            or stream.metadata.get("alpha_mode") == "1",
+        )
+
+
+@contextmanager
+def open_video(path: Path) -> Iterator[InputContainer]:
+    """A container, open.
+
+    Raises:
+        VideoError: the file is not there, or is none that FFmpeg knows.
+    """
+    try:
+        # "file:", as a name may look like an address.
+        container = av.open(f"file:{path}", metadata_errors="replace")
+    except (av.FFmpegError, OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise VideoError(f"{path} cannot be read as a video: {reason}") from error
+    with container:
+        yield container
+
+
+def video_stream(container: InputContainer, number: int) -> VideoStream:
+    """The stream of a container that `VideoInfo.stream` names."""
+    return next(stream for stream in container.streams.video if stream.index == number)
+
+
+def _find_video(container: InputContainer, path: Path) -> VideoStream:
+    for stream in container.streams.video:
+        if not stream.disposition & Disposition.attached_pic:
+            if stream.codec_context is None or stream.codec_context.width == 0:
+                raise VideoError(f"{path}: its video is of a kind that cannot be decoded")
+            return stream
+    raise VideoError(f"{path} has no video")
+
+
+def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> VideoFrame:
+    for number, packet in enumerate(container.demux(stream)):
+        try:
+            decoded = stream.decode(packet)
+        except av.FFmpegError:
+            continue
+        if decoded:
+            return decoded[0]
+        if number == _PACKETS_TRIED:
+            break
+    raise VideoError(f"{path} has no frame that can be decoded: it is empty, damaged or encrypted")
+
+
+def _display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
+    data: Any = frame.side_data.get("DISPLAYMATRIX")
+    return None if data is None else tuple(np.frombuffer(data, np.int32).tolist())
+
+
+def _duration(container: InputContainer, stream: VideoStream, base: Fraction) -> float | None:
+    if stream.duration:
+        return float(stream.duration * base)
+    return container.duration / av.time_base if container.duration else None

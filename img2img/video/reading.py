@@ -1,0 +1,224 @@
+"""The frames of a video file, upright, each with its time."""
+
+import heapq
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import av
+from av import Packet, VideoFrame
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from img2img.errors import VideoError
+from img2img.images import Pixels
+from img2img.video.colour import Converter
+from img2img.video.orientation import upright
+from img2img.video.probing import VideoInfo, open_video, video_stream
+
+# A frame that has not come so many packets after its own does not come: H.264 reorders 16 at most.
+_LONGEST_DELAY = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """A frame as it is shown.
+
+    Attributes:
+        pixels: RGB, (H, W, 3), upright: uint8 of a video of 8 bits, uint16 over its whole range
+            of one of more.
+        pts: when it is shown, in `VideoInfo.time_base`.
+        duration: for how long, likewise; 0 is unknown.
+        concealed: the frame of this time could not be decoded; these are the last good one's.
+    """
+
+    pixels: Pixels
+    pts: int
+    duration: int
+    concealed: bool
+
+
+@dataclass(frozen=True)
+class _Shot:
+    """A decoded frame and its time."""
+
+    frame: VideoFrame
+    pts: int
+    duration: int
+    concealed: bool
+
+
+def frames(
+    info: VideoInfo,
+    *,
+    start: float | None = None,
+    end: float | None = None,
+    every: int = 1,
+    after: int | None = None,
+) -> Iterator[Frame]:
+    """The frames of a video, in the order they are shown, each later than the one before.
+
+    A packet is one frame at one time. Where the decoder gives nothing for a time, or says that what
+    it gives is damaged, the last good frame stands in, `concealed`; what only follows a damaged
+    frame is taken as the decoder gives it. A gap between times is no lost frame (the rate may
+    vary), nor is what a file that was cut off does not have any more, nor what comes before the
+    first frame that can be decoded. A frame without a time gets the next by the rate, and one whose
+    time is not later than the last one's is moved to the next unit of time.
+
+    Args:
+        info: of `probe`.
+        start: seconds after the first frame's time; frames before it are left out.
+        end: likewise; frames from it on are left out.
+        every: one frame of so many, counted from the first that is not left out.
+        after: a time in `time_base`. Frames up to it are not given, but count for `every`: what
+            comes is what a call without it would have given from there on. What comes before the
+            last key frame is not decoded.
+
+    Raises:
+        VideoError: the file cannot be read any more, or its colours cannot be converted.
+    """
+    first = _ticks(info, start or 0)
+    last = None if end is None else _ticks(info, end)
+    before = first - 1 if after is None else max(first - 1, after)
+    key = _key_before(info, before, first) if before >= info.start else None
+    converter = Converter(info.colour, info.size)
+    index = 0 if key is None else key.frames
+    for shot in _decoded(info, key):
+        if shot.pts < first:
+            continue
+        if last is not None and shot.pts >= last:
+            return
+        if index % every == 0 and (after is None or shot.pts > after):
+            pixels = upright(converter.to_rgb(shot.frame, info.depth), info.display_matrix)
+            yield Frame(pixels, shot.pts, shot.duration, shot.concealed)
+        index += 1
+
+
+def _ticks(info: VideoInfo, seconds: float) -> int:
+    """The first time that is not before so many seconds after the first frame's."""
+    # A millionth less, as 0.12 s is not 3 / 25 s to the last bit.
+    return info.start + math.ceil(seconds / info.time_base - 1e-6)
+
+
+@dataclass(frozen=True)
+class _Key:
+    """A key frame at which decoding can begin.
+
+    Attributes:
+        packet: its number among the packets of the stream.
+        pts: its time.
+        frames: how many come before it and count.
+    """
+
+    packet: int
+    pts: int
+    frames: int
+
+
+def _key_before(info: VideoInfo, after: int, first: int) -> _Key | None:
+    """The last key frame up to a time, if decoding from it gives what decoding from the start does.
+
+    It does not in a file whose packets lack times or have one twice, and where the key frame itself
+    is damaged.
+
+    Args:
+        info: of the file.
+        after: the time.
+        first: frames before this time do not count.
+    """
+    key: _Key | None = None
+    count = 0  # of packets so far whose frames count
+    latest = info.start - 1
+    seen: set[int] = set()  # times since the key frame
+    with open_video(info.path) as container:
+        stream = video_stream(container, info.stream)
+        for number, packet in enumerate(_packets(container, stream)):
+            if packet.dts is not None and packet.dts > after:
+                break
+            if not _gives_frame(packet, stream):
+                continue
+            pts = packet.pts
+            if pts is None or pts in seen:
+                return None
+            if packet.is_keyframe and latest < pts <= after:
+                key = _Key(number, pts, count)
+                seen.clear()
+            elif key is not None and first <= pts < key.pts:
+                key = replace(key, frames=key.frames + 1)
+            seen.add(pts)
+            latest = max(latest, pts)
+            count += pts >= first
+    if key is None:
+        return None
+    beginning = next(_decoded(info, key), None)
+    return key if beginning and beginning.pts == key.pts and not beginning.concealed else None
+
+
+def _decoded(info: VideoInfo, key: _Key | None) -> Iterator[_Shot]:
+    """The frames from a key frame on, or from the start, as decoded or stood in for."""
+    good: VideoFrame | None = None
+    pts = info.start - info.step if key is None else key.pts - 1
+    for own, frame in _in_order(info, key):
+        if (frame is None or frame.is_corrupt) and good is not None:
+            # A frame that is not there has no place of its own beside one that is.
+            if frame is not None or own > pts:
+                pts = max(own, pts + 1)
+                yield _Shot(good, pts, 0 if frame is None else frame.duration, True)
+        elif frame is not None:
+            good = frame
+            pts = max(own, pts + 1)
+            yield _Shot(good, pts, frame.duration, frame.is_corrupt)
+
+
+def _in_order(info: VideoInfo, key: _Key | None) -> Iterator[tuple[int, VideoFrame | None]]:
+    """Times and what the decoder gives for them, from a key frame on; None for nothing."""
+    awaited: dict[int, int] = {}  # times of packets whose frames have not come; their numbers
+    ready: list[tuple[int, int, VideoFrame | None]] = []  # a heap by time
+    order = itertools.count()
+    last = info.start - info.step
+    with open_video(info.path) as container:
+        stream = video_stream(container, info.stream)
+        # Frames decoded in parallel would hand the errors of one out with another's packet, and at
+        # the end of the file lose what comes after an error.
+        stream.thread_type = "SLICE"
+        for number, packet in enumerate(_packets(container, stream)):
+            if key is not None and number < key.packet:
+                continue
+            if packet.pts is not None and _gives_frame(packet, stream):
+                awaited[packet.pts] = number
+            try:
+                decoded = stream.decode(packet)
+            except av.FFmpegError:
+                decoded = []  # its time stays awaited
+            for frame in decoded:
+                last = last + info.step if frame.pts is None else frame.pts
+                awaited.pop(last, None)
+                if key is None or last >= key.pts:
+                    heapq.heappush(ready, (last, next(order), frame))
+            ended = packet.size == 0
+            for time in [t for t, fed in awaited.items() if ended or number - fed > _LONGEST_DELAY]:
+                del awaited[time]
+                heapq.heappush(ready, (time, next(order), None))
+            while ready and (not awaited or ready[0][0] < min(awaited)):
+                time, _, shown = heapq.heappop(ready)
+                yield time, shown
+
+
+def _packets(container: InputContainer, stream: VideoStream) -> "Iterator[Packet[Any]]":
+    """The packets of a stream, as far as the file has them, and an empty one that ends decoding."""
+    try:
+        yield from container.demux(stream)
+    except av.InvalidDataError:
+        yield Packet()
+    except av.FFmpegError as error:
+        raise VideoError(f"{container.name}: cannot be read on: {error.strerror}") from error
+
+
+def _gives_frame(packet: "Packet[Any]", stream: VideoStream) -> bool:
+    """Whether a frame is shown of it: not of one cut away by an edit list, or for reference."""
+    if packet.size == 0 or packet.is_discard:
+        return False
+    # The fifth bit of VP8's frame header. Later codecs pack such frames with one that is shown.
+    return stream.codec.canonical_name != "vp8" or bool(memoryview(packet)[0] & 0x10)

@@ -1,0 +1,343 @@
+"""From a video to a video; interrupted, killed, and gone on with."""
+
+import itertools
+import multiprocessing
+import os
+import random
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import psutil
+import pytest
+
+from img2img.errors import (
+    DataError,
+    TranslationInterrupted,
+    TranslationStopped,
+    VideoError,
+)
+from img2img.video import Encoding, Frame, frames, probe
+from img2img.video.convert import Converted, convert
+from img2img.video.journal import State
+from tests.video.clips import Sound, frame_times, make_clip, packets, pixels, same_packets
+
+REAL = Path(__file__).parents[3] / "shared" / "data" / "video"
+FAST = Encoding(preset="ultrafast")
+UNEVEN = [0, 1, 4, 9, 10, 11, 20, 31, 33, 40, 41]
+
+
+class Trail:
+    """Each frame with a trace of those before it; reads two frames ahead.
+
+    Args:
+        at: called with the number of each frame.
+    """
+
+    def __init__(self, at: Callable[[int], None] = lambda _: None) -> None:
+        self._last: Any = None
+        self._at = at
+        self._numbers = itertools.count()
+
+    def __call__(self, there: Iterator[Frame], /) -> Iterator[Frame]:
+        held: list[Frame] = []
+        for frame in itertools.chain(there, [None, None]):
+            held += [frame] if frame else []
+            if held and (len(held) == 3 or frame is None):
+                self._at(next(self._numbers))
+                yield self._with_trace(held.pop(0))
+
+    def _with_trace(self, frame: Frame) -> Frame:
+        if self._last is None:
+            self._last = frame.pixels
+        self._last = (self._last // 2 + frame.pixels // 2).astype(frame.pixels.dtype)
+        return replace(frame, pixels=self._last)
+
+    def state(self) -> State:
+        return {"last": self._last}
+
+    def restore(self, state: State, /) -> None:
+        self._last = state["last"]
+
+
+class Same:
+    """The frames as they are; remembers nothing."""
+
+    def __init__(self, at: Callable[[int], None] = lambda _: None) -> None:
+        self._at = at
+        self._numbers = itertools.count()
+
+    def __call__(self, there: Iterator[Frame], /) -> Iterator[Frame]:
+        for frame in there:
+            self._at(next(self._numbers))
+            yield frame
+
+    def state(self) -> State:
+        return {}
+
+    def restore(self, state: State, /) -> None:
+        raise AssertionError("nothing was remembered")
+
+
+def run(source: Path, target: Path, transform: Any = None, **options: Any) -> Converted:
+    given: Any = {"encoding": FAST, "settings": "any", "segment_seconds": 0.2} | options
+    return convert(source, target, transform or Same(), **given)
+
+
+def interrupted(number: int) -> Callable[[int], None]:
+    """Ctrl-C at a frame."""
+
+    def at(this: int) -> None:
+        if this == number:
+            raise KeyboardInterrupt
+
+    return at
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    sounds = [Sound(), Sound("ac3", "deu", "Deutsch")]
+    return make_clip(tmp_path / "a.mp4", times=range(40), sounds=sounds)
+
+
+@pytest.mark.parametrize("times", [range(30), UNEVEN, [0], [7]])
+@pytest.mark.parametrize("target", ["b.mp4", "b.mkv"])
+def test_every_frame_at_its_time(tmp_path: Path, times: list[int], target: str) -> None:
+    source = make_clip(tmp_path / "a.mp4", times=times, sounds=[Sound("flac")])
+    told: list[tuple[int, int | None]] = []
+    made = run(source, tmp_path / target, progress=lambda *counts: told.append(counts))
+    assert made.target == tmp_path / target
+    assert (made.frames, made.concealed, made.resumed, made.notes) == (len(times), 0, 0, ())
+    assert frame_times(made.target) == pytest.approx(frame_times(source), abs=0.001)
+    same_packets(packets(made.target, "audio"), packets(source, "audio"))
+    assert told == [(number, len(times)) for number in range(len(times) + 1)]
+    assert {path.name for path in tmp_path.iterdir()} == {"a.mp4", target}
+    if target == "b.mp4" and times != UNEVEN:  # where reordering makes the source's too short
+        assert probe(made.target).duration == probe(source).duration
+
+
+def test_webm(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mkv", times=range(12), sounds=[Sound("libopus")])
+    made = run(source, tmp_path / "b.webm", encoding=Encoding("vp9"))
+    assert frame_times(made.target) == pytest.approx(frame_times(source), abs=0.001)
+    same_packets(packets(made.target, "audio"), packets(source, "audio"))
+
+
+def test_a_part_and_every_third_frame(tmp_path: Path, clip: Path) -> None:
+    made = run(clip, tmp_path / "b.mp4", every=3)
+    assert frame_times(made.target) == pytest.approx([n / 25 for n in range(0, 40, 3)])
+    same_packets(packets(made.target, "audio"), packets(clip, "audio"))
+    made = run(clip, tmp_path / "c.mp4", start=0.4, end=1.2, every=2)
+    assert frame_times(made.target) == pytest.approx([n / 25 for n in range(0, 20, 2)])
+    heard = [(time, data) for time, data in packets(clip, "audio") if 0.4 <= time < 1.2]
+    same_packets(packets(made.target, "audio"), heard, later=-0.4)
+    with pytest.raises(VideoError, match="no frames"):
+        run(clip, tmp_path / "d.mp4", start=99.0)
+    assert not [*tmp_path.glob(".*")]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it cannot fork")
+def test_killed_five_times(tmp_path: Path) -> None:
+    """The result is that of a call that was never interrupted, to the last bit of its frames."""
+    source = make_clip(tmp_path / "a.mp4", times=[n + n // 7 for n in range(60)], sounds=[Sound()])
+    whole = run(source, tmp_path / "whole.mp4", Trail()).target
+    context = multiprocessing.get_context("fork")
+    done = context.Value("i", 0)
+
+    def work() -> None:
+        def progress(frames: int, _: int | None) -> None:
+            done.value = frames
+
+        run(source, tmp_path / "b.mp4", Trail(), progress=progress)
+
+    chance = random.Random(0)
+    for kill in range(5):
+        process = context.Process(target=work)
+        process.start()
+        limit = 10 * kill + chance.randrange(8, 20)
+        while done.value < limit and process.is_alive():
+            pass
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+        assert not (tmp_path / "b.mp4").exists()
+    made = run(source, tmp_path / "b.mp4", Trail())
+    assert made.resumed > 20
+    assert made.frames == 60
+    assert frame_times(made.target) == frame_times(whole) == frame_times(source)
+    assert np.array_equal(pixels(made.target), pixels(whole))
+    assert packets(made.target, "audio") == packets(whole, "audio") == packets(source, "audio")
+    assert {path.name for path in tmp_path.iterdir()} == {"a.mp4", "whole.mp4", "b.mp4"}
+
+
+@pytest.mark.parametrize("at", [0, 13, 39])
+def test_ctrl_c_leaves_what_can_be_gone_on_with(tmp_path: Path, clip: Path, at: int) -> None:
+    whole = run(clip, tmp_path / "whole.mp4", Trail()).target
+    with pytest.raises(TranslationInterrupted, match="same command") as caught:
+        run(clip, tmp_path / "b.mp4", Trail(interrupted(at)))
+    assert caught.value.exit_status == 130
+    assert not (tmp_path / "b.mp4").exists()
+    said: list[str] = []
+    made = run(clip, tmp_path / "b.mp4", Trail(), say=said.append)
+    assert made.resumed == at // 5 * 5  # segments are of five frames
+    assert bool(said) == bool(made.resumed)
+    assert np.array_equal(pixels(made.target), pixels(whole))
+
+
+def test_sigterm(tmp_path: Path, clip: Path) -> None:
+    def at(number: int) -> None:
+        if number == 13:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(TranslationStopped, match="SIGTERM") as caught:
+        run(clip, tmp_path / "b.mp4", Same(at))
+    assert caught.value.exit_status == 75
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert run(clip, tmp_path / "b.mp4").resumed == 10
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no such limit")
+@pytest.mark.parametrize("room", [4_000, 40_000])
+def test_no_room(tmp_path: Path, room: int) -> None:
+    """Neither for a segment nor for the file that they are joined to."""
+    import resource
+
+    source = make_clip(tmp_path / "a.mp4", times=range(40), sounds=[Sound("flac")])
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+    try:
+        with pytest.raises(TranslationStopped) as caught:
+            run(source, tmp_path / "b.mp4", segment_seconds=0.4)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.exit_status == 75
+    made = run(source, tmp_path / "b.mp4", segment_seconds=0.4)
+    assert (made.frames, made.resumed) == (40, 0 if room == 4_000 else 40)
+
+
+def spoil(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 255
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, spoil])
+def test_a_segment_that_is_damaged_is_made_again(
+    tmp_path: Path, clip: Path, harm: Callable[[Path], None]
+) -> None:
+    with pytest.raises(TranslationInterrupted):
+        run(clip, tmp_path / "b.mp4", Same(interrupted(32)))
+    harm(tmp_path / ".b.mp4.img2img" / "000002.nut")
+    said: list[str] = []
+    made = run(clip, tmp_path / "b.mp4", say=said.append)
+    assert (made.frames, made.resumed) == (40, 10)
+    assert "000002.nut" in said[0]
+    assert frame_times(made.target) == frame_times(clip)
+
+
+def test_a_state_that_is_damaged(tmp_path: Path, clip: Path) -> None:
+    whole = run(clip, tmp_path / "whole.mp4", Trail()).target
+    with pytest.raises(TranslationInterrupted):
+        run(clip, tmp_path / "b.mp4", Trail(interrupted(32)))
+    spoil(tmp_path / ".b.mp4.img2img" / "000005.npz")
+    made = run(clip, tmp_path / "b.mp4", Trail())
+    assert made.resumed == 25
+    assert np.array_equal(pixels(made.target), pixels(whole))
+
+
+def test_half_a_line_does_not_count(tmp_path: Path, clip: Path) -> None:
+    with pytest.raises(TranslationInterrupted):
+        run(clip, tmp_path / "b.mp4", Same(interrupted(32)))
+    journal = tmp_path / ".b.mp4.img2img" / "journal.jsonl"
+    journal.write_bytes(journal.read_bytes()[:-40])
+    assert run(clip, tmp_path / "b.mp4").resumed == 25
+
+
+def test_other_work_is_not_gone_on_with(tmp_path: Path, clip: Path) -> None:
+    other = make_clip(tmp_path / "other.mp4", times=range(40))
+    for options, source, word in (
+        ({"settings": "others"}, clip, "other settings"),
+        ({"encoding": Encoding(crf=30, preset="ultrafast")}, clip, "other settings"),
+        ({"every": 2}, clip, "other settings"),
+        ({}, other, "another input"),
+    ):
+        with pytest.raises(TranslationInterrupted):
+            run(clip, tmp_path / "b.mp4", Same(interrupted(32)))
+        said: list[str] = []
+        made = run(source, tmp_path / "b.mp4", **options, say=said.append)
+        assert made.resumed == 0
+        assert word in said[0]
+
+
+def test_what_is_in_the_way_stays(tmp_path: Path, clip: Path) -> None:
+    folder = tmp_path / ".b.mp4.img2img"
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "000000.nut").write_text("mine")
+    folder.symlink_to(mine)
+    with pytest.raises(DataError, match="in the way"):
+        run(clip, tmp_path / "b.mp4")
+    folder.unlink()
+    folder.mkdir()
+    (folder / "letter.txt").write_text("mine")
+    with pytest.raises(DataError, match="in the way"):
+        run(clip, tmp_path / "b.mp4")
+    assert (mine / "000000.nut").read_text() == (folder / "letter.txt").read_text() == "mine"
+
+
+def test_two_at_once(tmp_path: Path, clip: Path) -> None:
+    def at(number: int) -> None:
+        if number == 7:
+            with pytest.raises(DataError, match="another process"):
+                run(clip, tmp_path / "b.mp4")
+
+    assert run(clip, tmp_path / "b.mp4", Same(at)).frames == 40
+
+
+def test_what_stood_there_stays_until_the_new_is_whole(tmp_path: Path, clip: Path) -> None:
+    target = tmp_path / "b.mp4"
+    target.write_text("old")
+    with pytest.raises(TranslationInterrupted):
+        run(clip, target, Same(interrupted(32)))
+    assert target.read_text() == "old"
+    run(clip, target)
+    assert len(frame_times(target)) == 40
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real clips are not there")
+@pytest.mark.parametrize(("name", "target"), [("bigbuckbunny", "b.mkv"), ("bikes", "b.mp4")])
+def test_real_clips(tmp_path: Path, name: str, target: str) -> None:
+    source = REAL / f"{name}.mp4"
+    made = run(source, tmp_path / target, every=10, segment_seconds=2.0)
+    there = frame_times(source)[::10]
+    assert frame_times(made.target) == pytest.approx(there, abs=0.001)
+    with av.open(str(source)) as before, av.open(str(made.target)) as after:
+        assert len(before.streams.audio) == len(after.streams.audio)
+        for track in range(len(before.streams.audio)):
+            same_packets(packets(made.target, "audio", track), packets(source, "audio", track))
+    first = next(iter(frames(probe(source)))).pixels.astype(float)
+    assert np.abs(first - pixels(made.target)[0]).mean() < 4
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
+    peaks = []
+    for seconds in (5, 60):
+        source = make_clip(
+            tmp_path / "a.mp4", times=range(25 * seconds), size=(240, 320), sounds=[Sound()]
+        )
+        used: list[int] = []
+        run(
+            source,
+            tmp_path / "b.mp4",
+            segment_seconds=10.0,
+            progress=lambda *_: used.append(psutil.Process().memory_info().rss),  # noqa: B023
+        )
+        peaks.append(max(used))
+    assert peaks[1] - peaks[0] < 100 * 2**20

@@ -149,9 +149,9 @@ def test_grey() -> None:
 
 
 def test_warping_by_whole_pixels_is_exact() -> None:
-    image = texture(0).astype(np.float32) / 3
-    flow, everywhere = np.zeros((2, 96, 128, 2), np.float32)
-    everywhere[:] = 3, -2
+    image: Floats = np.divide(texture(0), 3, dtype=np.float32)
+    flow: Floats = np.zeros((96, 128, 2), np.float32)
+    everywhere: Floats = np.full((96, 128, 2), (3, -2), np.float32)
     for interpolation in (cv2.INTER_LINEAR, cv2.INTER_CUBIC):
         assert np.array_equal(warp(image, flow, interpolation), image)
         moved = warp(image, everywhere, interpolation)

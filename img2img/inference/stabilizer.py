@@ -45,7 +45,8 @@ class Stabilizer:
             allowed = ", ".join(get_args(Strength))
             raise ConfigError(f"stabilize: {strength!r} is none of {allowed}")
         self._share = _SHARES[strength]
-        # The input's and the output's last frame. The latter is not rounded: errors would add up.
+        # The input's last frame, and the blend for it. That is not rounded, and its detail is not
+        # raised: errors would add up, and a pattern would be raised again and again.
         self._before: tuple[Pixels, Floats] | None = None
 
     def reset(self) -> None:
@@ -63,46 +64,55 @@ class Stabilizer:
             The type and size of `made`.
         """
         here, frame = grey(given, most=_MOST), made.astype(np.float32)
+        most = np.iinfo(made.dtype).max
+        blend = shown = frame
         if self._before is not None:
-            there, shown = self._before
-            if here.shape == there.shape and frame.shape == shown.shape:
+            there, before = self._before
+            if here.shape == there.shape and frame.shape == before.shape:
                 motion = Motion.between(here, there)
                 if not motion.is_cut:
-                    frame = self._blended(frame, shown, motion, np.iinfo(made.dtype).max / 255)
-        self._before = here, frame
-        return np.rint(frame).clip(0, np.iinfo(made.dtype).max).astype(made.dtype)
+                    trust = _trust(motion, frame.shape[:2])
+                    # Linear interpolation, frame after frame, would blur.
+                    moved = warp(before, enlarged(motion.flow, frame.shape[:2]), cv2.INTER_CUBIC)
+                    blend = frame + self._share * trust * (moved - frame)
+                    shown = blend + trust * _lost_detail(blend, frame, most / 255)
+        self._before = here, blend
+        return np.rint(shown).clip(0, most).astype(made.dtype)
 
     def state(self) -> dict[str, NDArray[np.generic]]:
         """All that the next frames depend on, for `restore`; empty before the first frame."""
-        return (
-            {} if self._before is None else dict(zip(("grey", "shown"), self._before, strict=True))
-        )
+        if self._before is None:
+            return {}
+        given, blend = self._before
+        return {"given": given, "blend": blend}
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Go on where `state` was taken: what follows is the same to the bit."""
-        self._before = (
-            (state["grey"].astype(np.uint8), state["shown"].astype(np.float32)) if state else None
-        )
-
-    def _blended(self, frame: Floats, shown: Floats, motion: Motion, level: float) -> Floats:
-        """A frame and the one shown before it, [H, W, 3] of `level` to a grey level of 255."""
-        height, width = size = frame.shape[:2]
-        alike = (1 - motion.difference / _DIFFERENT).clip(0, 1) * motion.reliable
-        # At the border between trusted and not, from nothing up: what is not trusted stays so.
-        trust = np.minimum(alike, cv2.blur(alike, (_SPREAD, _SPREAD)))
-        trust = cv2.resize(trust, (width, height))[..., None]
-        # Linear interpolation, frame after frame, would blur.
-        moved = warp(shown, enlarged(motion.flow, size), cv2.INTER_CUBIC)
-        blended = frame + self._share * trust * (moved - frame)
-        detail, own = _detail(blended), _detail(frame)
-        gain = np.sqrt((_power(own) + level**2) / (_power(detail) + level**2)).clip(1, _GAIN)
-        result: Floats = blended + trust * (gain - 1)[..., None] * detail
-        return result
+        self._before = None
+        if state:
+            self._before = state["given"].astype(np.uint8), state["blend"].astype(np.float32)
 
 
-def _detail(frame: Floats) -> Floats:
-    detail: Floats = frame - cv2.blur(frame, (_FINE, _FINE))
-    return detail
+def _trust(motion: Motion, size: tuple[int, int]) -> Floats:
+    """How far the frame before can stand for this one, from 0 to 1, [H, W, 1] of this size."""
+    alike = (1 - motion.difference / _DIFFERENT).clip(0, 1) * motion.reliable
+    # The border is spread inwards: what is not to be trusted stays so.
+    trust = np.minimum(alike, cv2.blur(alike, (_SPREAD, _SPREAD)))
+    height, width = size
+    resized: Floats = cv2.resize(trust, (width, height))
+    return resized[..., None]
+
+
+def _lost_detail(blend: Floats, frame: Floats, level: float) -> Floats:
+    """What to add to a blend [H, W, 3] to have its fine detail as strong as that of the frame.
+
+    Args:
+        level: what a grey level of 255 is.
+    """
+    detail, own = (image - cv2.blur(image, (_FINE, _FINE)) for image in (blend, frame))
+    gain = np.sqrt((_power(own) + level**2) / (_power(detail) + level**2)).clip(1, _GAIN)
+    lost: Floats = (gain - 1)[..., None] * detail
+    return lost
 
 
 def _power(detail: Floats) -> Floats:

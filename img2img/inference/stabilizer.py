@@ -116,5 +116,7 @@ def _lost_detail(blend: Floats, frame: Floats, level: float) -> Floats:
 
 
 def _power(detail: Floats) -> Floats:
-    power: Floats = cv2.blur(np.square(detail).mean(axis=-1), (_AROUND, _AROUND))
+    """The mean square of [H, W, 3] around each pixel, [H, W]."""
+    squares = np.einsum("hwc,hwc->hw", detail, detail) / 3
+    power: Floats = cv2.blur(squares, (_AROUND, _AROUND))
     return power

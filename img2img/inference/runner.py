@@ -19,6 +19,7 @@ from img2img.errors import ConfigError
 from img2img.inference.backends import Backend, backend_class
 from img2img.inference.backends.eager import Eager
 from img2img.networks import Generator
+from img2img.networks.smoothing import unsmoothed
 
 Say = Callable[[str], None]
 
@@ -181,8 +182,9 @@ class Runner:
         compared = min(self._to_prove, len(x))
         # Compiling for another size would take long.
         part = x if self.backend == "compile" else reduced(x[:compared], self._generator)
-        exact = self.exact.run(part[:compared])
-        difference = Difference.between(self._run(part)[:compared], exact)
+        with unsmoothed(self._generator):
+            exact = self.exact.run(part[:compared])
+            difference = Difference.between(self._run(part)[:compared], exact)
         self._to_prove -= compared
         if not difference.small:
             self._say(

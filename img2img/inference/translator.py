@@ -1,5 +1,6 @@
 """The public inference object: a generator that takes pictures and gives pictures."""
 
+import copy
 import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,6 +23,7 @@ from img2img.inference.sizing import Scale, Size, Sizing, pad_to_fit
 from img2img.inference.tiling import Progress
 from img2img.inference.transfer import Transfer
 from img2img.networks import Generator
+from img2img.networks.smoothing import Smoothing
 from img2img.pipeline import ahead
 from img2img.spec import ModelFile, ModelSpec, build_generator
 
@@ -45,6 +47,7 @@ class Options(TypedDict, total=False):
     truncate: bool
     tile: Tile
     tile_norm: TileNorm
+    smooth: float | None
     progress: Progress | None
     say: Callable[[str], None] | None
 
@@ -105,8 +108,15 @@ class Translator:
             of pixels, for all that are larger. Strips through a network like the ResNet give what
             the whole picture gives; tiles through any other approximate that.
         tile_norm: `local`: tiles that overlap, each with statistics of its own, to compare with.
+        smooth: for the frames of one video, in their order: normalisation statistics are averages
+            over about so many of them, at least 1, which `smoothing` holds. They then run one at a
+            time, in eager PyTorch on one device; those translated in parts have their own.
         progress: called with (parts done, parts) while a picture is translated in parts.
         say: told, in a sentence, what a person might want to know; None: they are warnings.
+
+    Attributes:
+        smoothing: what `smooth` remembers of the frames up to the last that `translate` has given;
+            None without.
 
     Raises:
         ConfigError: no such device or backend, or one that cannot do that.
@@ -127,11 +137,11 @@ class Translator:
         truncate: bool = False,
         tile: Tile = "auto",
         tile_norm: TileNorm = "whole",
+        smooth: float | None = None,
         progress: Progress | None = None,
         say: Callable[[str], None] | None = None,
     ) -> None:
         self.spec = spec
-        self._generator = generator
         _check("scale", scale, get_args(Scale))
         _check("tile_norm", tile_norm, get_args(TileNorm))
         _check("precision", precision, ("auto", *DTYPES))
@@ -146,6 +156,15 @@ class Translator:
         devices = [device] if isinstance(device, str) else device
         if not devices:
             raise ConfigError("device: none is named")
+        self.smoothing: Smoothing | None = None
+        if smooth is not None:
+            if smooth < 1:
+                raise ConfigError(f"smooth: {smooth} is not a number of at least 1")
+            if backend not in ("auto", "eager") or len(devices) > 1:
+                raise ConfigError("smooth: frames run in eager PyTorch on one device")
+            backend, batch, generator = "eager", 1, copy.deepcopy(generator)
+            self.smoothing = Smoothing(generator, smooth)
+        self._generator = generator
         self._runners = [
             Runner(
                 generator,
@@ -165,7 +184,7 @@ class Translator:
             progress=progress,
         )
         self._engine = Engine(self._runners, cutter, batch=batch, truncate=truncate)
-        self._settings = (scale, resize, max_side, truncate, precision, tile, tile_norm)
+        self._settings = (scale, resize, max_side, truncate, precision, tile, tile_norm, smooth)
 
     @classmethod
     def load(

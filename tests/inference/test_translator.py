@@ -331,3 +331,36 @@ def test_padding_is_least_and_at_the_right_and_bottom(size: tuple[int, int]) -> 
     assert padded.shape[:2] == tuple(max(8, -(-side // 4) * 4) for side in size)
     assert np.array_equal(padded[: size[0], : size[1]], pixels)
     assert set(map(bytes, padded.reshape(-1, 3))) <= set(map(bytes, pixels.reshape(-1, 3)))
+
+
+def test_smoothing_over_frames(tiny_run: Path) -> None:
+    """One at a time, whatever the batch; of what is tried out for precision nothing is kept."""
+    plain = Translator.load(tiny_run, device="cpu")
+    given = [picture(32, 32, seed=seed) for seed in range(3)]
+    given[1:] = [Picture(each.pixels // 4 + 128) for each in given[1:]]
+    assert plain.smoothing is None
+    translator = Translator.load(tiny_run, device="cpu", smooth=4, batch=3)
+    assert translator.smoothing is not None
+    together = translator.translate_batch(given)
+    own = [each.pixels.astype(int) for each in plain.translate_batch(given)]
+    changed = [np.abs(a.pixels - b).mean() for a, b in zip(together, own, strict=True)]
+    assert changed[0] < 1
+    assert min(changed[1:]) > 0
+    translator.smoothing.reset()
+    for frame, before in zip(given[:2], together, strict=False):
+        assert np.array_equal(translator.translate(frame).pixels, before.pixels)
+    state = translator.smoothing.state()
+    resumed = Translator.load(tiny_run, device="cpu", smooth=4)
+    assert resumed.smoothing is not None
+    resumed.smoothing.restore(state)
+    assert np.array_equal(resumed.translate(given[2]).pixels, together[2].pixels)
+    assert resumed.identity != plain.identity
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"smooth": 0.5}, {"smooth": 4, "backend": "onnx"}, {"smooth": 4, "device": ["cpu"] * 2}],
+)
+def test_smoothing_has_its_bounds(tiny_run: Path, options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="smooth"):
+        Translator.load(tiny_run, **options)

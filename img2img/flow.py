@@ -13,9 +13,10 @@ Floats = NDArray[np.float32]
 
 # Pixels to a side of a frame; DIS takes no smaller ones.
 LEAST_SIDE = 16
-# A cut is where most pixels (of those a person sees on the screen) were nowhere to be found, and
-# what was taken for them is off by this much, of 255. In the fastest pans the second stays below 10
-# and across cuts it is seldom below 40; a flash or a fade has much of it, but not of the first.
+# A cut is where more than this part of the pixels is not found again in the other frame, and what
+# was taken for them is off by more than this much of 255, on average. In fast pans half of them may
+# be lost, but what is found is off by 10 or so; across cuts by 40. Where light goes on, or in a
+# fade, it may be off by as much, but little is lost.
 _LOST, _OFF = 0.5, 16.0
 
 
@@ -23,7 +24,8 @@ _LOST, _OFF = 0.5, 16.0
 class Motion:
     """Where the pixels of one grey frame, `here`, are in another, `there`.
 
-    Sundaram et al. (ECCV 2010), as Ruder et al. (2016) and Lai et al. (ECCV 2018) have it.
+    What is to be trusted of it is by Sundaram et al. (ECCV 2010), with the numbers of Ruder et al.
+    ("Artistic Style Transfer for Videos", 2016), which Lai et al. (ECCV 2018) measure with, too.
     """
 
     here: Pixels
@@ -75,10 +77,10 @@ class Motion:
 
     @cached_property
     def is_cut(self) -> bool:
-        """Whether the two frames are of different scenes.
+        """Whether a cut is between the frames.
 
-        They are where the flow disagrees for more than half of the pixels, and the mean difference
-        is above 16 of 255.
+        It is if the flow disagrees for more than half of the pixels and the mean difference is more
+        than 16 of 255.
         """
         return bool(1 - self.agrees.mean() > _LOST and self.difference.mean() > _OFF)
 

@@ -1,4 +1,4 @@
-"""Translating files: a picture, a folder with all that is in it, or a glob.
+"""Translating files: a picture or video, a folder with all that is in it, or a glob.
 
 A file is read, translated and written in a chain in which each step works ahead of the next, so
 that disk, decoders and network are busy at once; how far ahead is bounded, and so is the memory.
@@ -10,7 +10,7 @@ import stat
 import time
 from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -34,12 +34,15 @@ from img2img.inference.results import (
     Loaded,
     Results,
     frames_of,
+    is_pointless,
     pixels_of,
     with_frames,
 )
 from img2img.inference.translator import Translator
+from img2img.inference.video import VideoOptions, translate_to_images, translate_video
 from img2img.pipeline import ahead
 from img2img.processes import ALONE, Processes
+from img2img.video.convert import Converted
 
 # Threads that read, and as many that write.
 THREADS = min(8, os.cpu_count() or 1)
@@ -50,6 +53,7 @@ PIXELS_AHEAD = 64 * 2**20
 AGAIN = "the result of an earlier call, whose original is gone"
 
 Progress = Callable[[int, int], None]
+VideoProgress = Callable[[str, int, int | None], None]
 
 
 @dataclass
@@ -65,6 +69,8 @@ class Report:
     """The reason by input."""
     passed_over: dict[str, int] = field(default_factory=dict)
     """How many files are pictures of a kind that is not read, by suffix."""
+    videos: dict[Path, Converted] = field(default_factory=dict)
+    """What became of the videos among them, by input."""
     seconds: float = 0.0
     gallery: Path | None = None
     """The page, if one was asked for."""
@@ -82,6 +88,10 @@ class Report:
             "skipped": [str(path) for path in self.skipped],
             "failed": {str(path): reason for path, reason in self.failed.items()},
             "passed_over": self.passed_over,
+            "videos": {
+                str(path): {**asdict(made), "target": str(made.target)}
+                for path, made in self.videos.items()
+            },
             "seconds": round(self.seconds, 3),
             "images_per_second": round(self.images_per_second, 3),
             "gallery": None if self.gallery is None else str(self.gallery),
@@ -97,7 +107,10 @@ class FolderOptions(TypedDict, total=False):
     overwrite: bool
     compare: bool
     gallery: bool
+    video: VideoOptions | None
     progress: Progress | None
+    video_progress: VideoProgress | None
+    say: Callable[[str], None]
 
 
 def translate_folder(
@@ -111,8 +124,11 @@ def translate_folder(
     overwrite: bool = False,
     compare: bool = False,
     gallery: bool = False,
+    video: VideoOptions | None = None,
     processes: Processes = ALONE,
     progress: Progress | None = None,
+    video_progress: VideoProgress | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Translate file after file. One that fails is noted and does not stop the others.
 
@@ -123,20 +139,23 @@ def translate_folder(
     Args:
         source: a file, a folder, or a glob such as `scans/**/*.tif`.
         output: a folder; or, for a single file, a file name.
-        image_format: suffix of all results, such as `png`; None keeps each file's own.
+        image_format: suffix of all images made, such as `png`; None keeps each file's own.
         quality: of JPEG and lossy WebP, 1 to 100.
         skip_existing: leave what this model made with these settings, where neither input nor
             result has changed since (by size and time).
         overwrite: let results replace their inputs, where `output` is the folder of the input.
             A result that has replaced its input is not translated again.
-        compare: write input and result side by side, too, in the folder `compare`.
-        gallery: make a page to look at, `gallery/index.html`.
+        compare: write input and result of images side by side, too, in the folder `compare`.
+        gallery: make a page of the images to look at, `gallery/index.html`.
+        video: how videos are translated; one that was interrupted is gone on with.
         processes: all of them make this call, and share the files; each gets the whole report.
         progress: called with (files done, files) of this process.
+        video_progress: called with (name, frames done, frames) of the video at work.
+        say: told of what is not as one might expect of a video.
 
     Raises:
-        DataError: nothing there, no images, or the results would overwrite the input; or inputs
-            have been replaced by earlier results, and `skip_existing` is not given.
+        DataError: nothing there, no images or videos, or the results would overwrite the input; or
+            inputs have been replaced by earlier results, and `skip_existing` is not given.
         StorageError: nothing can be written to the output folder.
         TranslationStopped: the disk is full, or Ctrl-C; what is written is whole, and `report` of
             the error says what that is.
@@ -145,15 +164,24 @@ def translate_folder(
     for option, given in (("--input", source), ("--output", output)):
         if not str(given):
             raise DataError(f"{option}: empty, where a name is wanted")
+    video = video or VideoOptions()
     # All look, so that all see the same mistake; what the first one sees is what is done.
     planned = processes.from_first(
-        plan(str(source), Path(output), image_format, overwrite=overwrite)
+        plan(
+            str(source),
+            Path(output),
+            image_format,
+            container=video.container,
+            frames=video.frames,
+            overwrite=overwrite,
+        )
     )
     kept = skip_existing or not planned.named
     results = Results(
         folder=planned.folder,
         manifest=Manifest(planned.folder, processes.rank) if kept else None,
         settings=json.dumps([translator.identity, quality]),
+        video_settings=json.dumps([translator.identity, asdict(video), quality]),
         quality=quality,
         compare=processes.from_first(planned.apart("compare")) if compare else None,
         gallery=processes.from_first(planned.apart("gallery")) if gallery else None,
@@ -175,37 +203,42 @@ def translate_folder(
         for folder in filter(None, (results.compare, results.gallery)):
             write_text(folder / OURS, "")
         results.remove_leftovers(planned.jobs)
-    translator.expect(-(-len(todo) // processes.count))
+    translator.expect(-(-sum(not job.is_video for job in todo) // processes.count))
 
-    def report_of(made: Container[Job], failed: Mapping[Job, str]) -> Report:
+    def report_of(
+        made: Container[Job], failed: Mapping[Job, str], videos: Mapping[Job, Converted]
+    ) -> Report:
+        targets = {job: videos[job].target if job in videos else job.target for job in planned.jobs}
         return Report(
-            output=planned.jobs[0].target if planned.named else planned.folder,
-            written=[job.target for job in planned.jobs if job in made],
+            output=targets[planned.jobs[0]] if planned.named else planned.folder,
+            written=[targets[job] for job in planned.jobs if job in made],
             skipped=[job.source for job in planned.jobs if job in before],
             failed=refused | {job.source: failed[job] for job in todo if job in failed},
             passed_over=dict(planned.passed_over),
+            videos={job.source: converted for job, converted in videos.items()},
             seconds=time.monotonic() - begun,
         )
 
-    work = _Work(translator, results, progress)
+    work = _Work(translator, results, video, progress, video_progress, say)
     stopped = None
     try:
         work.do(todo[processes.rank :: processes.count])
-    except StorageError as error:
-        stopped = str(error)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, TranslationInterrupted) as error:
         done = len(before) + len(work.made)
-        message = _how_to_go_on("Ctrl-C", done, len(planned.jobs))
-        raise TranslationInterrupted(message, report_of(work.made, work.failed)) from None
-    parts = processes.gather((work.made, work.failed, stopped))
-    made = {job: entry for part, _, _ in parts for job, entry in part.items()}
-    failed = {job: why for _, part, _ in parts for job, why in part.items()}
-    for reason in (reason for _, _, reason in parts if reason):
+        message = _how_to_go_on(str(error) or "Ctrl-C", done, len(planned.jobs))
+        report = report_of(work.made, work.failed, work.videos)
+        raise TranslationInterrupted(message, report) from None
+    except (StorageError, TranslationStopped) as error:
+        stopped = str(error)
+    parts = processes.gather((work.made, work.failed, work.videos, stopped))
+    made = {job: entry for part, _, _, _ in parts for job, entry in part.items()}
+    failed = {job: why for _, part, _, _ in parts for job, why in part.items()}
+    videos = {job: converted for _, _, part, _ in parts for job, converted in part.items()}
+    report = report_of(made, failed, videos)
+    for reason in (reason for *_, reason in parts if reason):
         done = len(before) + len(made)
-        message = _how_to_go_on(reason, done, len(planned.jobs))
-        raise TranslationStopped(message, report_of(made, failed))
+        raise TranslationStopped(_how_to_go_on(reason, done, len(planned.jobs)), report)
 
-    report = report_of(made, failed)
     if results.gallery:
         report.gallery = results.gallery / "index.html"
         if processes.first:
@@ -219,18 +252,74 @@ def translate_folder(
 class _Work:
     """The chain from files to files, and what has come out of it."""
 
-    def __init__(self, translator: Translator, results: Results, progress: Progress | None) -> None:
-        self._translator, self._results, self._progress = translator, results, progress
+    def __init__(
+        self,
+        translator: Translator,
+        results: Results,
+        video: VideoOptions,
+        progress: Progress | None,
+        video_progress: VideoProgress | None,
+        say: Callable[[str], None],
+    ) -> None:
+        self._translator, self._results, self._video = translator, results, video
+        self._progress, self._video_progress, self._say = progress, video_progress, say
         self.made: dict[Job, Entry] = {}
         self.failed: dict[Job, str] = {}
+        self.videos: dict[Job, Converted] = {}
 
     def do(self, jobs: Sequence[Job]) -> None:
-        """Translate.
+        """Translate, first the images and then the videos.
 
         Raises:
             StorageError: it makes no sense to go on. All that has been done is in `made`.
+            TranslationStopped: the same, within a video.
         """
         self._moved(len(jobs))
+        self._do_images([job for job in jobs if not job.is_video], len(jobs))
+        for job in jobs:
+            if job.is_video:
+                self._do_video(job)
+                self._moved(len(jobs))
+
+    def _do_video(self, job: Job) -> None:
+        def progress(done: int, frames: int | None) -> None:
+            if self._video_progress:
+                self._video_progress(job.name, done, frames)
+
+        def say(line: str) -> None:
+            self._say(f"{job.name}: {line.removeprefix(f'{job.target.name}: ')}")
+
+        try:
+            state = _regular(job.source)
+            if self._video.frames:
+                made = translate_to_images(
+                    self._translator,
+                    job.source,
+                    job.target,
+                    self._video,
+                    quality=self._results.quality,
+                    progress=progress,
+                    say=say,
+                )
+            else:
+                made = translate_video(
+                    self._translator,
+                    job.source,
+                    job.target,
+                    self._video,
+                    progress=progress,
+                    say=say,
+                )
+            self.videos[job] = made
+            self.made[job] = self._results.note_video(job, state, made.size, made.target)
+        except TranslationStopped:
+            raise
+        except (Img2ImgError, OSError, MemoryError) as error:
+            if is_pointless(error):
+                raise
+            self.failed[job] = Failed.by(job, error).reason
+
+    def _do_images(self, jobs: Sequence[Job], files: int) -> None:
         weighed = ahead(_weigh, jobs, workers=THREADS)
         read = ahead(
             lambda item: _read(item[0]),
@@ -250,8 +339,8 @@ class _Work:
         # Closed from the end to the beginning, so that nobody works on when this returns.
         with closing(weighed), closing(read), closing(translated), closing(written):
             for _ in written:
-                self._moved(len(jobs))
-        self._moved(len(jobs))  # the last ones may have failed on the way
+                self._moved(files)
+        self._moved(files)  # the last ones may have failed on the way
 
     def _moved(self, files: int) -> None:
         if self._progress:
@@ -326,6 +415,9 @@ def _regular(path: Path) -> FileState:
 
 
 def _how_to_go_on(reason: str, done: int, files: int) -> str:
+    reason = reason.removeprefix("stopped: ")
+    if files == 1 and "goes on" in reason:  # a video says so itself
+        return f"stopped: {reason}"
     return (
         f"stopped: {reason}; {done} of {files} files are done, and the same command with"
         " --skip-existing goes on from there"

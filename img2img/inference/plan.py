@@ -4,7 +4,7 @@ import glob
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from functools import cache
@@ -19,7 +19,10 @@ from img2img.images import (
     walk,
 )
 from img2img.inference.manifest import Made
+from img2img.video import VIDEO_SUFFIXES, is_video
+from img2img.video.joining import CONTAINERS
 
+SUFFIXES = IMAGE_SUFFIXES | VIDEO_SUFFIXES
 # Of a file's name, with every usual file system.
 LONGEST_NAME = 255
 # The hidden file in folders of comparisons and galleries that this program has made.
@@ -34,6 +37,11 @@ class Job:
     target: Path
     name: str
     """The source as seen from the root of the inputs, with slashes."""
+
+    @property
+    def is_video(self) -> bool:
+        """Whether it is a video, not an image."""
+        return is_video(self.source)
 
     @property
     def in_place(self) -> bool:
@@ -72,19 +80,28 @@ class Plan:
 
 
 def plan(
-    source: str, output: Path, image_format: str | None = None, *, overwrite: bool = False
+    source: str,
+    output: Path,
+    image_format: str | None = None,
+    *,
+    container: str | None = None,
+    frames: bool = False,
+    overwrite: bool = False,
 ) -> Plan:
     """Decide which files are translated and what each result is called.
 
     A folder is searched through, and its tree and names are kept under `output`. A single file may
-    have a file name as its `output`. Files of a kind that cannot be written become PNG; where that
-    gives two the same name, the one that is renamed keeps its old suffix within the new name.
+    have a file name as its `output`. Files of a kind that cannot be written become PNG, or MP4;
+    where that gives two the same name, the one that is renamed keeps its old suffix within the new
+    name.
     Results of an earlier call, where `output` is inside the folder or the folder itself, are not
     taken for input.
 
     Args:
         source: a file, a folder, or a glob such as `scans/**/*.tif`.
-        image_format: suffix of all results, such as `png`; None keeps each file's own.
+        image_format: suffix of all images that are made, such as `png`; None keeps each file's own.
+        container: the same for videos, such as `mkv`.
+        frames: whether of a video numbered images are made, in a folder of its name.
         overwrite: whether results may replace their inputs, where `output` is the folder of the
             input. One of another format then stands beside its input. Nothing else is replaced but
             results of earlier calls.
@@ -102,11 +119,13 @@ def plan(
         files = [file for file in files if real_output not in _place(file).parents]
     if not files and not found.refused:
         raise DataError(f"{source}: no images but those in --output {output}")
-    suffix = _known_suffix(image_format)
     named = [Path(source)] == files and output.suffix != "" and not output.is_dir()
+    named = named and not (frames and is_video(files[0]))
     if named:
+        known = _known_container if is_video(files[0]) else _known_suffix
+        suffix = known(container if is_video(files[0]) else image_format)
         target = output if suffix is None else output.with_suffix(suffix)
-        _known_suffix(target.suffix)
+        known(target.suffix)
         jobs = [Job(files[0], target, files[0].name)]
     elif output.is_file():
         raise DataError(f"--output {output}: a file, where a folder for {source} is wanted")
@@ -116,7 +135,9 @@ def plan(
             " their inputs with --overwrite"
         )
     else:
-        jobs = _beside(files, root, output, suffix, made)
+        image, video = _known_suffix(image_format), "" if frames else _known_container(container)
+        suffixes = {file: _suffix_of(file, image, video) for file in files}
+        jobs = _beside(suffixes, root, output, made)
     own = {_place(job.source): job for job in jobs}
     if any((own.get(_place(job.target), job) is not job) for job in jobs) or (
         not overwrite and any(job.in_place for job in jobs)
@@ -160,11 +181,11 @@ def _find(source: str) -> _Found:
     else:
         raise DataError(f"{source}: no such file or folder")
     seen = [*found]
-    files = [file for file in seen if file.suffix.lower() in IMAGE_SUFFIXES]
+    files = [file for file in seen if file.suffix.lower() in SUFFIXES]
     if path in refused:
         raise DataError(f"{path}: {refused[path]}")
     if not files and not refused:
-        raise DataError(f"{source}: no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
+        raise DataError(f"{source}: no images or videos ({', '.join(sorted(SUFFIXES))})")
     files.sort(key=lambda file: natural_key(file.as_posix()))
     suffixes = (file.suffix.lower() for file in seen)
     passed_over = Counter(suffix for suffix in suffixes if suffix in UNREADABLE_SUFFIXES)
@@ -192,12 +213,11 @@ def _fits(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
     return bool(parts) and fnmatch(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
 
 
-def _beside(
-    files: Sequence[Path], root: Path, output: Path, suffix: str | None, made: Made | None
-) -> list[Job]:
+def _beside(suffixes: Mapping[Path, str], root: Path, output: Path, made: Made | None) -> list[Job]:
     """Jobs that keep the tree under `root`, with no two results of one name.
 
     Args:
+        suffixes: of the results, by file.
         made: what may be replaced, besides a file by its own result, where not all may.
     """
 
@@ -206,12 +226,11 @@ def _beside(
             return False
         return not made.stands(target.relative_to(output).as_posix())
 
-    suffixes = {file: suffix or _own_suffix(file) for file in files}
     alike = _without_case if _ignores_case(output) else str
     targets: dict[Path, Path] = {}
     taken: set[str] = set()
     # Who keeps his name has the first right to it.
-    for file in sorted(files, key=lambda file: file.suffix != suffixes[file]):
+    for file in sorted(suffixes, key=lambda file: file.suffix != suffixes[file]):
         folder = (output / file.relative_to(root)).parent
         for name in _names(file, suffixes[file]):
             target = folder / name
@@ -219,7 +238,7 @@ def _beside(
                 break
         taken.add(alike(str(target)))
         targets[file] = target
-    return [Job(file, targets[file], file.relative_to(root).as_posix()) for file in files]
+    return [Job(file, targets[file], file.relative_to(root).as_posix()) for file in suffixes]
 
 
 def _names(file: Path, suffix: str) -> Iterator[str]:
@@ -262,8 +281,13 @@ def _within(folder: Path, jobs: Sequence[Job]) -> tuple[list[Job], dict[Path, st
     return [job for job in jobs if job in inside], {job.source: why for job in astray}
 
 
-def _own_suffix(file: Path) -> str:
-    return file.suffix if file.suffix.lower() in WRITABLE_SUFFIXES else ".png"
+def _suffix_of(file: Path, image: str | None, video: str | None) -> str:
+    """Of a file's result: what is wished for, its own, or what takes everything."""
+    if is_video(file):
+        own = file.suffix if file.suffix.lower() in CONTAINERS else ".mp4"
+        return own if video is None else video
+    own = file.suffix if file.suffix.lower() in WRITABLE_SUFFIXES else ".png"
+    return own if image is None else image
 
 
 def _known_suffix(name: str | None) -> str | None:
@@ -272,6 +296,15 @@ def _known_suffix(name: str | None) -> str | None:
     suffix = f".{name.lower().lstrip('.')}"
     if suffix not in WRITABLE_SUFFIXES:
         raise DataError(f"{name}: images are written as {', '.join(sorted(WRITABLE_SUFFIXES))}")
+    return suffix
+
+
+def _known_container(name: str | None) -> str | None:
+    if name is None:
+        return None
+    suffix = f".{name.lower().lstrip('.')}"
+    if suffix not in CONTAINERS:
+        raise DataError(f"{name}: videos are written as {', '.join(sorted(CONTAINERS))}")
     return suffix
 
 

@@ -17,6 +17,7 @@ from img2img.images import Frames, Picture, resized, write_image, write_picture
 from img2img.inference.gallery import QUALITY, Card, thumbnail
 from img2img.inference.manifest import Entry, FileState, Made, Manifest, file_state
 from img2img.inference.plan import Job, Plan
+from img2img.video.joining import MATROSKA
 
 # What makes all further writing pointless; anything else is the matter of one file.
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
@@ -57,6 +58,9 @@ class Results:
     """What the names in the manifest start from."""
     manifest: Manifest | None
     settings: str
+    """Of what images are made by, as far as it changes them."""
+    video_settings: str
+    """The same of videos."""
     quality: int
     compare: Path | None
     gallery: Path | None
@@ -90,11 +94,22 @@ class Results:
             for path in beside:  # of what failed, nothing stays
                 with suppress(OSError):
                     path.unlink()
-            cause = error.__cause__ if isinstance(error, StorageError) else None
-            if isinstance(cause, OSError) and cause.errno in FULL:
+            if is_pointless(error):
                 raise
             return Failed.by(job, error)
         return job, entry
+
+    def note_video(self, job: Job, state: FileState, size: tuple[int, int], made: Path) -> Entry:
+        """Note that a video, or a folder of its frames, has been made.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        states = {self._name(made): file_state(made)}
+        entry = Entry(job.name, state, self.video_settings, size, states)
+        if self.manifest:
+            self.manifest.add(entry)
+        return entry
 
     def made_before(self, planned: Plan) -> dict[Job, Entry]:
         """Which files need not be translated again."""
@@ -105,7 +120,8 @@ class Results:
             for paths in [[job.target]] if job.in_place else self._outputs(job):
                 with suppress(OSError):
                     state = None if job.in_place else file_state(job.source)
-                    entry = made.find(job.name, state, self.settings, [*map(self._name, paths)])
+                    settings = self.video_settings if job.is_video else self.settings
+                    entry = made.find(job.name, state, settings, [*map(self._name, paths)])
                     if entry:
                         found[job] = entry
         return found
@@ -125,6 +141,8 @@ class Results:
 
     def _outputs(self, job: Job) -> list[list[Path]]:
         """All that is made of a file, in each of the ways that there are."""
+        if job.is_video:
+            return [[job.target], [job.target.with_suffix(MATROSKA)]]
         paths = [job.target, *(self._thumbnails(job) if self.gallery else ())]
         return [[*paths, path] for path in self._compared(job)] if self.compare else [paths]
 
@@ -151,6 +169,12 @@ class Results:
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.folder).as_posix()
+
+
+def is_pointless(error: Exception) -> bool:
+    """Whether after such an error all further writing would fail, too."""
+    cause = error.__cause__ if isinstance(error, StorageError) else None
+    return isinstance(cause, OSError) and cause.errno in FULL
 
 
 def frames_of(image: Image) -> Sequence[Picture]:

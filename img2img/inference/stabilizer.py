@@ -8,15 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from img2img.errors import ConfigError
-from img2img.flow import Floats, Motion, enlarged, grey, warp
+from img2img.flow import Floats, Motion, enlarged, warp
 from img2img.images import Pixels
 
 Strength = Literal["light", "strong"]
 
 # How much of a frame comes from the one before, where all agrees. docs/video.md has what they do.
 _SHARES: dict[Strength, float] = {"light": 0.4, "strong": 0.75}
-# The most pixels to a side of what the flow is found in.
-_MOST = 512
+# The most pixels to a side of what the motion is to be found in, for speed.
+FLOW_SIDE = 512
 # Of 255: input pixels that differ by so much are not of one thing, whatever the flow says.
 _DIFFERENT = 64
 # Pixels over which the border between what is to be trusted and what not is spread.
@@ -30,7 +30,7 @@ class Stabilizer:
     """Blends each translated frame with the one before, moved along the optical flow of the input.
 
     Where the flow is not to be trusted (`Motion.reliable`), or the input itself has changed, a
-    frame stays as it is; and so does the first one, and the first after a cut. A mean of two frames
+    frame stays as it is; and so does the first one of a scene. A mean of two frames
     is duller than each of them, so fine detail is given back the power that it has in the frame.
 
     Args:
@@ -45,52 +45,40 @@ class Stabilizer:
             allowed = ", ".join(get_args(Strength))
             raise ConfigError(f"stabilize: {strength!r} is none of {allowed}")
         self._share = _SHARES[strength]
-        # The input's last frame, and the blend for it. That is not rounded, and its detail is not
-        # raised: errors would add up, and a pattern would be raised again and again.
-        self._before: tuple[Pixels, Floats] | None = None
+        # The last blend. It is not rounded, and its detail is not raised: errors would add up, and
+        # a pattern would be raised again and again.
+        self._before: Floats | None = None
 
-    def reset(self) -> None:
-        """Forget the frames: the next one is the first."""
-        self._before = None
-
-    def stabilize(self, given: Pixels, made: Pixels) -> Pixels:
+    def stabilize(self, made: Pixels, motion: Motion | None) -> Pixels:
         """The next frame, stabilised.
 
         Args:
-            given: of the input, uint8 or uint16 [h, w, 3].
-            made: what was made of it, uint8 or uint16 [H, W, 3], of any size.
+            made: what was made of the input's frame, uint8 or uint16 [H, W, 3], of any size.
+            motion: of the input from this frame to the one before; None: there is none before it
+                that it could go on from.
 
         Returns:
             The type and size of `made`.
         """
-        here, frame = grey(given, most=_MOST), made.astype(np.float32)
+        frame = made.astype(np.float32)
         most = np.iinfo(made.dtype).max
-        blend = shown = frame
-        if self._before is not None:
-            there, before = self._before
-            if here.shape == there.shape and frame.shape == before.shape:
-                motion = Motion.between(here, there)
-                if not motion.is_cut:
-                    trust = _trust(motion, frame.shape[:2])
-                    # Linear interpolation, frame after frame, would blur.
-                    moved = warp(before, enlarged(motion.flow, frame.shape[:2]), cv2.INTER_CUBIC)
-                    blend = frame + self._share * trust * (moved - frame)
-                    shown = blend + trust * _lost_detail(blend, frame, most / 255)
-        self._before = here, blend
+        before, blend, shown = self._before, frame, frame
+        if motion is not None and before is not None and before.shape == frame.shape:
+            trust = _trust(motion, frame.shape[:2])
+            # Linear interpolation, frame after frame, would blur.
+            moved = warp(before, enlarged(motion.flow, frame.shape[:2]), cv2.INTER_CUBIC)
+            blend = frame + self._share * trust * (moved - frame)
+            shown = blend + trust * _lost_detail(blend, frame, most / 255)
+        self._before = blend
         return np.rint(shown).clip(0, most).astype(made.dtype)
 
     def state(self) -> dict[str, NDArray[np.generic]]:
         """All that the next frames depend on, for `restore`; empty before the first frame."""
-        if self._before is None:
-            return {}
-        given, blend = self._before
-        return {"given": given, "blend": blend}
+        return {} if self._before is None else {"blend": self._before}
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Go on where `state` was taken: what follows is the same to the bit."""
-        self._before = None
-        if state:
-            self._before = state["given"].astype(np.uint8), state["blend"].astype(np.float32)
+        self._before = state["blend"].astype(np.float32) if state else None
 
 
 def _trust(motion: Motion, size: tuple[int, int]) -> Floats:

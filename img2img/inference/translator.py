@@ -142,6 +142,19 @@ class Translator:
         say: Callable[[str], None] | None = None,
     ) -> None:
         self.spec = spec
+        self._options: Options = {
+            "device": device,
+            "precision": precision,
+            "batch": batch,
+            "scale": scale,
+            "resize": resize,
+            "max_side": max_side,
+            "truncate": truncate,
+            "tile": tile,
+            "tile_norm": tile_norm,
+            "progress": progress,
+            "say": say,
+        }
         _check("scale", scale, get_args(Scale))
         _check("tile_norm", tile_norm, get_args(TileNorm))
         _check("precision", precision, ("auto", *DTYPES))
@@ -242,6 +255,22 @@ class Translator:
         except ModelFileError as error:
             raise ModelFileError(f"{path}: {error}") from None
         return cls(generator, spec, **options)
+
+    def smoothed(self, frames: float) -> Self:
+        """Another with this generator, for the frames of one video: `smooth` says what it does.
+
+        Of several devices it takes the first.
+        """
+        device = self._options["device"]
+        first = device if isinstance(device, str) else device[0]
+        options: Options = {**self._options, "device": first, "smooth": frames}
+        return type(self)(self._generator, self.spec, **options)
+
+    def without_dropout(self) -> Self:
+        """Another with this generator, which gives the same result every time."""
+        generator = copy.deepcopy(self._generator).eval()
+        spec = self.spec.model_copy(update={"dropout": False})
+        return type(self)(generator, spec, **self._options)
 
     @cached_property
     def identity(self) -> str:

@@ -61,6 +61,7 @@ class Converted:
 
     Attributes:
         target: the file that was written.
+        size: height and width of a frame, upright.
         frames: how many it has.
         concealed: how many of them stand for one that could not be decoded.
         resumed: how many an earlier call had made.
@@ -69,6 +70,7 @@ class Converted:
     """
 
     target: Path
+    size: tuple[int, int]
     frames: int
     concealed: int
     resumed: int
@@ -158,6 +160,7 @@ def convert(
             say(note)
         made = Converted(
             target=plan.target,
+            size=probe(plan.target).upright_size,
             frames=_frames_in(journal),
             concealed=sum(segment.concealed for segment in journal.segments),
             resumed=resumed,

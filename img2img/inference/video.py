@@ -1,0 +1,244 @@
+"""Translating videos: frames through a translator, stabilised, with all else as it was."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from img2img.errors import Img2ImgError, VideoError
+from img2img.flow import Motion, grey
+from img2img.images import Picture, Pixels, write_picture
+from img2img.inference.stabilizer import FLOW_SIDE, Stabilizer, Strength
+from img2img.inference.translator import Translator
+from img2img.pipeline import ahead
+from img2img.video import Encoding, Frame, frames, probe
+from img2img.video.convert import Converted, Progress, convert
+from img2img.video.journal import State
+
+Stabilize = Literal["off"] | Strength
+
+# Containers that do not take what is encoded to by default, and what they get.
+_OWN_CODECS = {".webm": "vp9"}
+# Frames over which normalisation statistics are smoothed.
+SMOOTHED: dict[Strength, float] = {"light": 8, "strong": 16}
+
+
+@dataclass(frozen=True)
+class VideoOptions:
+    """How videos are translated.
+
+    Attributes:
+        codec: `h264`, `hevc`, `av1`, `vp9` or `ffv1`; None: h264, or vp9 in WebM.
+        crf: quality, lower is better; None: the codec's good default, 18 for h264.
+        preset: speed of the encoder against size; None: the codec's own.
+        pixel_format: as FFmpeg calls it; None: 4:2:0, of 10 bits where the input has more than 8.
+        container: suffix of the results, such as `mkv`; None: each file's own, or mp4.
+        start, end: the part to translate, in seconds after the first frame.
+        every: take every n-th frame.
+        stabilize: against flicker: how much.
+        frames: write numbered images, in a folder a video, instead of videos.
+        image_format: of those, as a suffix.
+    """
+
+    codec: str | None = None
+    crf: int | None = None
+    preset: str | None = None
+    pixel_format: str | None = None
+    container: str | None = None
+    start: float | None = None
+    end: float | None = None
+    every: int = 1
+    stabilize: Stabilize = "off"
+    frames: bool = False
+    image_format: str = "png"
+
+    def encoding(self, suffix: str) -> Encoding:
+        """For a file of this suffix."""
+        codec = self.codec or _OWN_CODECS.get(suffix.lower(), "h264")
+        return Encoding(codec, self.crf, self.preset, self.pixel_format)
+
+
+def translate_video(
+    translator: Translator,
+    source: Path | str,
+    target: Path | str,
+    options: VideoOptions | None = None,
+    *,
+    progress: Progress | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Converted:
+    """Translate a video, with its times, sound, subtitles, chapters, metadata and colour tags.
+
+    What is done survives a crash: the same call goes on from the last ten seconds that were
+    finished.
+
+    Args:
+        target: the file to write; it becomes `.mkv` where its container has no place for the sound.
+        progress: called with (frames done, frames), those of an earlier call included.
+        say: told of what is not as one might expect.
+
+    Raises:
+        ConfigError: the encoding or the container are not to be had.
+        DataError: another process makes the same file.
+        VideoError: the video cannot be read, or a frame cannot be translated.
+        StorageError: nothing can be written beside the target.
+        TranslationInterrupted: Ctrl-C; the same call goes on.
+        TranslationStopped: SIGTERM, or the disk is full; likewise.
+    """
+    options = options or VideoOptions()
+    target = Path(target)
+    transform = Frames(translator, options.stabilize, say)
+    return convert(
+        Path(source),
+        target,
+        transform,
+        encoding=options.encoding(target.suffix),
+        settings=json.dumps([translator.identity, options.stabilize]),
+        start=options.start,
+        end=options.end,
+        every=options.every,
+        progress=progress,
+        say=say,
+    )
+
+
+def translate_to_images(
+    translator: Translator,
+    source: Path | str,
+    folder: Path | str,
+    options: VideoOptions | None = None,
+    *,
+    quality: int = 95,
+    progress: Progress | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Converted:
+    """Translate a video to numbered images, of 8 or 16 bits as the video has them.
+
+    They are called `000001.png` and so on. What stood in the folder under such a name is replaced.
+
+    Raises:
+        VideoError: the video cannot be read, has no frames there, or one cannot be translated.
+        StorageError: the folder cannot be written to.
+    """
+    begun = time.monotonic()
+    options, source, folder = options or VideoOptions(), Path(source), Path(folder)
+    suffix = f".{options.image_format.lower().lstrip('.')}"
+    info = probe(source)
+    transform = Frames(translator, options.stabilize, say)
+    given = frames(info, start=options.start, end=options.end, every=options.every)
+    total = info.frames if (options.start, options.end, options.every) == (None, None, 1) else None
+
+    def write(numbered: tuple[int, Frame]) -> Frame:
+        number, frame = numbered
+        write_picture(folder / f"{number:06d}{suffix}", Picture(frame.pixels), quality)
+        return frame
+
+    done = concealed = 0
+    size = info.upright_size
+    for frame in ahead(write, enumerate(transform(given), 1), workers=2, bound=4):
+        done, concealed = done + 1, concealed + frame.concealed
+        size = frame.pixels.shape[:2]
+        if progress:
+            progress(done, total)
+    if not done:
+        raise VideoError(f"{source}: no frames between the given times")
+    return Converted(folder, size, done, concealed, 0, time.monotonic() - begun, ())
+
+
+class Frames:
+    """The frames of one video through a translator; what `convert` calls a transform.
+
+    Args:
+        translator: of which, to stabilise, another is made that takes frames one by one.
+        stabilize: how much.
+        say: told that dropout, which would flicker, is off.
+    """
+
+    def __init__(
+        self, translator: Translator, stabilize: Stabilize, say: Callable[[str], None]
+    ) -> None:
+        if translator.spec.dropout:
+            say("dropout, with which no two frames are alike, is off in videos")
+            translator = translator.without_dropout()
+        self._stabilizer: Stabilizer | None = None
+        if stabilize != "off":
+            self._stabilizer = Stabilizer(stabilize)
+            translator = translator.smoothed(SMOOTHED[stabilize])
+        self._translator = translator
+        self._before: Pixels | None = None
+
+    def __call__(self, frames: Iterator[Frame], /) -> Iterator[Frame]:
+        """Frames translated, in their order; some are taken ahead."""
+        if self._stabilizer is None:
+            keyed = ((frame, Picture(frame.pixels)) for frame in frames)
+            return (_made(*pair) for pair in self._translator.translate_each(keyed))
+        # While a frame is in the network, the motion of the next is found, and the one before it
+        # is stabilised.
+        moved = ahead(self._moved, frames, workers=1, bound=2)
+        return ahead(self._steadied, self._in_order(moved), workers=1, bound=2)
+
+    def state(self) -> State:
+        """What the next frames depend on."""
+        if self._stabilizer is None or self._before is None:
+            return {}
+        parts = {"before": self._before}
+        parts |= {f"blend/{key}": value for key, value in self._stabilizer.state().items()}
+        if self._translator.smoothing:
+            smooth = self._translator.smoothing.state()
+            parts |= {f"norm/{key}": value for key, value in smooth.items()}
+        return parts
+
+    def restore(self, state: State, /) -> None:
+        """Go on where `state` was taken."""
+        if self._stabilizer is None or not state:
+            return
+        self._before = state["before"]
+        self._stabilizer.restore(_below("blend/", state))
+        if self._translator.smoothing:
+            self._translator.smoothing.restore(_below("norm/", state))
+
+    def _moved(self, frame: Frame) -> tuple[Frame, Motion | None]:
+        """A frame, and how it has moved since the last one; None: it is the first of a scene."""
+        now, before = grey(frame.pixels, most=FLOW_SIDE), self._before
+        self._before = now
+        if before is None or before.shape != now.shape:
+            return frame, None
+        motion = Motion.between(now, before)
+        return frame, None if motion.is_cut else motion
+
+    def _in_order(
+        self, moved: Iterator[tuple[Frame, Motion | None]]
+    ) -> Iterator[tuple[Frame, Motion | None]]:
+        """Frames translated one after the other, by statistics of their scene."""
+        for frame, motion in moved:
+            if motion is None and self._translator.smoothing:
+                self._translator.smoothing.reset()
+            try:
+                made = self._translator.translate(Picture(frame.pixels))
+            except Img2ImgError as error:
+                raise VideoError(f"the frame at {frame.pts}: {error}") from error
+            yield replace(frame, pixels=made.pixels), motion
+
+    def _steadied(self, item: tuple[Frame, Motion | None]) -> Frame:
+        frame, motion = item
+        assert self._stabilizer is not None
+        return replace(frame, pixels=self._stabilizer.stabilize(frame.pixels, motion))
+
+
+def _made(frame: Frame, made: Picture | Img2ImgError) -> Frame:
+    """A frame with what was made of it.
+
+    Raises:
+        VideoError: it could not be translated, and none is left out.
+    """
+    if isinstance(made, Img2ImgError):
+        raise VideoError(f"the frame at {frame.pts}: {made}") from made
+    return replace(frame, pixels=made.pixels)
+
+
+def _below(prefix: str, state: State) -> State:
+    return {
+        key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)
+    }

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -245,6 +246,49 @@ def test_a_cover_is_no_video_and_is_kept(tmp_path: Path, joined: Joined) -> None
             content = next(after.demux(covers[0]))
             assert bytes(content) == image.read_bytes()
         assert len(frame_times(result)) == 25
+
+
+def test_times_that_do_not_rise(tmp_path: Path, joined: Joined) -> None:
+    """As in damaged recordings. Nothing fails when all the work is done, and nothing is lost."""
+    clip = make_clip(tmp_path / "a.mp4", times=range(40))
+    damaged = tmp_path / "damaged.mkv"
+    with av.open(str(clip)) as source, av.open(str(damaged), "w") as made:
+        video = made.add_stream_from_template(source.streams.video[0], opaque=True)
+        audio = made.add_stream("pcm_s16le", rate=48000)
+        for packet in source.demux(source.streams.video[0]):
+            if packet.size:
+                packet.stream = video
+                made.mux(packet)
+        for number in range(20):
+            sound: Any = av.Packet(bytes([number] * 3840))
+            sound.pts = sound.dts = 40 * (number - number % 3)
+            sound.time_base = Fraction(1, 1000)
+            sound.stream = audio
+            made.mux(sound)
+    result, notes = joined(damaged, "b.mov")
+    assert len(notes) == 1
+    assert "do not rise" in notes[0]
+    before, after = packets(damaged, "audio"), packets(result, "audio")
+    assert [time for time, _ in before][:4] == pytest.approx([0, 0, 0, 0.12])
+    assert b"".join(data for _, data in after) == b"".join(data for _, data in before)
+    assert frame_times(result) == pytest.approx(frame_times(damaged), abs=0.001)
+
+
+def test_sound_that_a_container_refuses_at_the_end_only(tmp_path: Path, joined: Joined) -> None:
+    """MP4 takes PCM, but not of channels without a layout, such as those of many AVI files."""
+    wave = make_clip(tmp_path / "a.avi", codec="mpeg4", sounds=[Sound("pcm_s16le")])
+    result, notes = joined(wave, "b.mp4")
+    same_packets(packets(result, "audio"), packets(wave, "audio"))
+    assert result.suffix == ".mkv"
+    assert "pcm_s16le" in notes[0]
+
+
+def test_the_input_is_not_overwritten(tmp_path: Path) -> None:
+    """Neither when it is named nor when the target becomes Matroska."""
+    clip = make_clip(tmp_path / "a.mkv", sounds=[Sound("flac")])
+    for target in ("a.mkv", "a.webm"):
+        with pytest.raises(ConfigError, match="is the input"):
+            check_container(probe(clip), tmp_path / target)
 
 
 def test_pictures_alone(tmp_path: Path) -> None:

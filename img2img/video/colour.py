@@ -1,6 +1,6 @@
 """The colours of video frames: what a stream says of them, and YUV <-> RGB by it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from av import VideoFormat, VideoFrame
@@ -10,8 +10,7 @@ from img2img.errors import VideoError
 from img2img.images import Pixels
 
 # The numbers of ITU-T H.273, which FFmpeg uses; a range of 0 is unspecified.
-UNSPECIFIED = 2
-_RGB, _BT709, _BT601 = 0, 1, 6
+_RGB, _BT709, _UNSPECIFIED, _BT601 = 0, 1, 2, 6
 _LIMITED, _FULL = 1, 2
 
 # By default swscale interpolates chroma at half its resolution and rounds in a hurry.
@@ -49,9 +48,13 @@ class Colour:
             size: height and width. From 720 rows or 1280 columns it is BT.709, below it BT.601.
         """
         matrix = self.matrix
-        if matrix in {_RGB, UNSPECIFIED}:
+        if matrix in {_RGB, _UNSPECIFIED}:
             matrix = _BT709 if size[0] >= 720 or size[1] >= 1280 else _BT601
-        return Colour(self.range or _LIMITED, self.primaries, self.transfer, matrix)
+        return replace(self, range=self.range or _LIMITED, matrix=matrix)
+
+    def of_yuv(self, size: tuple[int, int]) -> "Colour":
+        """The tags of the same colours in YUV: those of RGB itself cannot stay."""
+        return self if self.matrix != _RGB else self.resolved(size)
 
 
 class Converter:

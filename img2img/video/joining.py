@@ -103,7 +103,7 @@ def _plan(source: InputContainer, info: VideoInfo, target: Path, notes: tuple[st
     copied, converted = set(), set()
     for stream in source.streams:
         what = f"{stream.type} track {stream.index} ({stream.name or 'of an unknown kind'})"
-        cover = bool(stream.disposition & Disposition.attached_pic)
+        cover = _is_cover(stream)
         if stream.index == info.stream or _is_written_anew(stream, source):
             continue
         if cover and suffix == MATROSKA:
@@ -330,17 +330,19 @@ def _of_source(
     last: dict[int, int] = {}
     for packet in source.demux([source.streams[index] for index in fed]):
         index = packet.stream.index
-        if not packet.size or not part.holds(packet):
-            continue
-        if _made_to_rise(packet, last.get(index), fed[index]):
-            note = f"the times of {packet.stream.type} track {index} do not rise everywhere: mended"
-            if note not in notes:
-                notes.append(note)
-        last[index] = cast(int, packet.dts)
-        if index not in plan.converted:
-            yield part.moved(packet, fed[index])
-        elif (text := _in_its_form(packet, fed[index])) is not None:
-            yield part.moved(text, fed[index])
+        if packet.size and _is_cover(packet.stream):
+            yield 0.0, fed[index], packet  # it belongs to no time
+        elif packet.size and part.holds(packet):
+            if _made_to_rise(packet, last.get(index), fed[index]):
+                kind = packet.stream.type
+                note = f"the times of {kind} track {index} do not rise everywhere: mended"
+                if note not in notes:
+                    notes.append(note)
+            last[index] = cast(int, packet.dts)
+            if index not in plan.converted:
+                yield part.moved(packet, fed[index])
+            elif (text := _in_its_form(packet, fed[index])) is not None:
+                yield part.moved(text, fed[index])
 
 
 def _made_to_rise(packet: "Packet[Any]", last: int | None, stream: Stream) -> bool:
@@ -350,11 +352,11 @@ def _made_to_rise(packet: "Packet[Any]", last: int | None, stream: Stream) -> bo
     """
     if packet.dts is None:
         packet.dts = packet.pts
+    if packet.dts is not None and (last is None or packet.dts > last):
+        return False
     # At least one unit of the source, and of the result.
     step = max(1, math.ceil((stream.time_base or 0) / packet.time_base))
     least = 0 if last is None else last + step
-    if packet.dts is not None and (last is None or packet.dts > last):
-        return False
     packet.dts = least
     packet.pts = least if packet.pts is None else max(packet.pts, least)
     return True
@@ -422,6 +424,10 @@ def _takes(target: Path, info: VideoInfo, stream: Stream) -> bool:
         return True
     except (ValueError, av.FFmpegError):
         return False
+
+
+def _is_cover(stream: Stream) -> bool:
+    return bool(stream.disposition & Disposition.attached_pic)
 
 
 def _is_text(stream: Stream) -> bool:

@@ -28,9 +28,9 @@ from tests.video.clips import (
 UNEVEN = [0, 1, 4, 9, 10, 11, 20, 31, 33, 40, 41]
 
 
-def segments(info: VideoInfo, folder: Path, length: int = 4) -> list[Path]:
-    """The frames of a video as closed segments of some frames each."""
-    shots = [*frames(info)]
+def segments(info: VideoInfo, folder: Path, length: int = 4, **part: Any) -> list[Path]:
+    """The frames of a video, or of a part of it, as closed segments of some frames each."""
+    shots = [*frames(info, **part)]
     paths = []
     for begin in range(0, len(shots), length):
         paths.append(folder / f"{begin}.nut")
@@ -201,12 +201,8 @@ def test_a_part_of_the_source(tmp_path: Path) -> None:
     """Its first frame takes the place of the source's first, with the sound of its time."""
     clip = make_clip(tmp_path / "a.mkv", times=range(75), sounds=[Sound("ac3")], chapters=CHAPTERS)
     info = probe(clip)
-    writer = SegmentWriter(tmp_path / "s.nut", info, info.size, Encoding())
-    for shot in frames(info, start=1.0, end=2.0):
-        writer.write(shot)
-    writer.close()
     plan = check_container(info, tmp_path / "b.mkv")
-    join([tmp_path / "s.nut"], info, plan, span=(1.0, 2.0))
+    join(segments(info, tmp_path, start=1.0, end=2.0), info, plan, span=(1.0, 2.0))
     assert frame_times(plan.target) == pytest.approx([n / 25 for n in range(25)], abs=0.001)
     within = [(time, data) for time, data in packets(clip, "audio") if 1 <= time < 2]
     same_packets(packets(plan.target, "audio"), within, later=-1.0)
@@ -217,7 +213,7 @@ def test_a_part_of_the_source(tmp_path: Path) -> None:
         assert third["end"] * (third["time_base"] or 0) == 0.5
 
 
-def test_a_cover_is_no_video_and_is_kept(tmp_path: Path, joined: Joined) -> None:
+def test_a_cover_is_no_video_and_is_kept(tmp_path: Path) -> None:
     plain = make_clip(tmp_path / "plain.mp4", sounds=[Sound()])
     image = tmp_path / "cover.jpg"
     Image.fromarray(picture(1)).save(image)
@@ -234,8 +230,11 @@ def test_a_cover_is_no_video_and_is_kept(tmp_path: Path, joined: Joined) -> None
             picture_packet = next(still.demux(still.streams.video[0]))
             picture_packet.stream = cover
             made.mux(picture_packet)
-    for target in ("b.mp4", "b.mkv"):
-        result, _ = joined(clip, target)
+    info = probe(clip)
+    for target, start in (("b.mp4", 0.0), ("b.mkv", 0.0), ("c.mp4", 0.4)):
+        plan = check_container(info, tmp_path / target)
+        join(segments(info, tmp_path, start=start), info, plan, span=(start, None))
+        result = plan.target
         with av.open(str(result)) as after:
             covers = [
                 stream
@@ -245,7 +244,7 @@ def test_a_cover_is_no_video_and_is_kept(tmp_path: Path, joined: Joined) -> None
             assert len(covers) == 1
             content = next(after.demux(covers[0]))
             assert bytes(content) == image.read_bytes()
-        assert len(frame_times(result)) == 25
+        assert len(frame_times(result)) == 25 - 25 * start
 
 
 def test_times_that_do_not_rise(tmp_path: Path, joined: Joined) -> None:

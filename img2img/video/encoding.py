@@ -15,7 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import av
-from av import Packet
+from av import Packet, VideoFrame
 from av.container import OutputContainer
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
@@ -36,7 +36,9 @@ class Encoding:
         crf: quality, lower is better; None is the codec's default here, `h264`'s is 18.
         preset: speed against size; None is the codec's default here, `h264`'s is medium.
         pixel_format: FFmpeg's name of it; None is yuv420p, of 10 or 12 bits for a video of more
-            than 8, and 4:4:4 where a side is odd and the encoder takes 4:2:0 of even ones only.
+            than 8 where the encoder has them (`vp9` of PyAV's wheels has not), and yuv444p where a
+            side is odd and the codec, `h264` or `hevc`, has 4:2:0 of even ones only. No crop would
+            help: those codecs crop by two pixels, and few players heed a container's.
     """
 
     codec: str = "h264"
@@ -221,7 +223,8 @@ class SegmentWriter:
         self._path, self._info = path, info
         self._format = filled.pixel_format or ""
         self._origin = _origin(info)
-        self._converter = Converter(info.colour, info.size)
+        # Of its own size: a player that finds no tags goes by the size of what it plays.
+        self._converter = Converter(info.colour, (height, width))
         with self._writing():
             self._file = path.open("wb")
         self._container = av.open(self._file, "w", format="nut", options=_AS_GIVEN)
@@ -238,12 +241,12 @@ class SegmentWriter:
 
         Raises:
             StorageError: the disk is full.
+            VideoError: the encoder refuses the frame, as of a size that it has not.
         """
         pixels = as_coded(frame.pixels, self._info.display_matrix)
         coded = self._converter.from_rgb(pixels, self._format)
         coded.pts, coded.time_base = frame.pts - self._origin, self._info.time_base
-        with self._writing():
-            self._container.mux(self._stream.encode(coded))
+        self._mux(coded)
 
     def close(self) -> None:
         """Write what the encoder still holds, and see the file onto the disk.
@@ -252,10 +255,22 @@ class SegmentWriter:
             StorageError: the disk is full.
         """
         with self._writing(), self._file:
-            self._container.mux(self._stream.encode(None))
+            self._mux(None)
             self._container.close()
             self._file.flush()
             os.fsync(self._file.fileno())
+
+    def _mux(self, coded: VideoFrame | None) -> None:
+        try:
+            packets = self._stream.encode(coded)
+        except av.FFmpegError as error:
+            context = self._stream.codec_context
+            raise VideoError(
+                f"{context.name} cannot encode frames of {context.width} x {context.height} pixels:"
+                f" {error.strerror}"
+            ) from error
+        with self._writing():
+            self._container.mux(packets)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -293,7 +308,7 @@ def joined_stream(container: OutputContainer, segment: Path, info: VideoInfo) ->
 
 
 def _describe(context: VideoCodecContext, info: VideoInfo) -> None:
-    colour = info.colour.of_yuv(info.size)
+    colour = info.colour.of_yuv((context.height, context.width))
     context.color_range, context.colorspace = colour.range, colour.matrix
     context.color_primaries, context.color_trc = colour.primaries, colour.transfer
     if info.sample_aspect:

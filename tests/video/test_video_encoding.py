@@ -4,13 +4,12 @@ import itertools
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
 import pytest
 
-from img2img.errors import ConfigError, StorageError
+from img2img.errors import ConfigError, StorageError, VideoError
 from img2img.images import Pixels
 from img2img.video import (
     Encoding,
@@ -318,8 +317,24 @@ def test_quality_and_preset_are_used(make_clip: MakeClip, tmp_path: Path) -> Non
     assert size(FAST) != size(Encoding(preset="slow"))
 
 
+def test_a_size_that_an_encoder_has_not(make_clip: MakeClip, tmp_path: Path) -> None:
+    info = probe(make_clip("a.mp4"))
+    with pytest.raises(VideoError, match="libx265 cannot encode frames of 4 x 2 pixels"):
+        segments(tmp_path, info, pictures([0], (2, 4)), CODECS["hevc"])
+
+
+def test_untagged_colours_go_by_the_size_that_is_written(
+    make_clip: MakeClip, tmp_path: Path
+) -> None:
+    info = probe(make_clip("a.mp4", 1, size=(720, 128)))
+    small = [Frame(picture(0), 0, 0, False)]
+    (path,) = segments(tmp_path, info, small, Encoding())
+    (frame,) = frames(probe(path))
+    assert np.abs(frame.pixels.astype(int) - picture(0)).mean() < 3
+
+
 def test_frames_of_another_size(make_clip: MakeClip, tmp_path: Path) -> None:
-    info: Any = probe(make_clip("a.mp4", rotation=90))
+    info = probe(make_clip("a.mp4", rotation=90))
     shown = [Frame(picture(0, 40, 30), 0, 0, False)]
     (path,) = segments(tmp_path, info, shown, FAST)
     assert probe(path).size == (30, 40)

@@ -5,7 +5,13 @@ rest of the program sees upright RGB frames with the times of the file.
 """
 
 from img2img.video.colour import Colour
-from img2img.video.encoding import Encoding, SegmentWriter, check_encoding, joined_packets
+from img2img.video.encoding import (
+    Encoding,
+    SegmentWriter,
+    check_encoding,
+    joined_packets,
+    joined_stream,
+)
 from img2img.video.probing import VIDEO_SUFFIXES, VideoInfo, is_video, probe
 from img2img.video.reading import Frame, frames
 
@@ -20,5 +26,6 @@ __all__ = [
     "frames",
     "is_video",
     "joined_packets",
+    "joined_stream",
     "probe",
 ]

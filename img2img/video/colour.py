@@ -1,6 +1,6 @@
 """The colours of video frames: what a stream says of them, and YUV <-> RGB by it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from av import VideoFormat, VideoFrame
@@ -10,8 +10,7 @@ from img2img.errors import VideoError
 from img2img.images import Pixels
 
 # The numbers of ITU-T H.273, which FFmpeg uses; a range of 0 is unspecified.
-UNSPECIFIED = 2
-_RGB, _BT709, _BT601 = 0, 1, 6
+_RGB, _BT709, _UNSPECIFIED, _RESERVED, _BT601 = 0, 1, 2, 3, 6
 _LIMITED, _FULL = 1, 2
 
 # By default swscale interpolates chroma at half its resolution and rounds in a hurry.
@@ -49,9 +48,13 @@ class Colour:
             size: height and width. From 720 rows or 1280 columns it is BT.709, below it BT.601.
         """
         matrix = self.matrix
-        if matrix in {_RGB, UNSPECIFIED}:
+        if matrix in {_RGB, _UNSPECIFIED, _RESERVED}:
             matrix = _BT709 if size[0] >= 720 or size[1] >= 1280 else _BT601
-        return Colour(self.range or _LIMITED, self.primaries, self.transfer, matrix)
+        return replace(self, range=self.range or _LIMITED, matrix=matrix)
+
+    def of_yuv(self, size: tuple[int, int]) -> "Colour":
+        """The tags of the same colours in YUV: those of RGB itself cannot stay."""
+        return self if self.matrix != _RGB else self.resolved(size)
 
 
 class Converter:
@@ -64,17 +67,20 @@ class Converter:
 
     def __init__(self, colour: Colour, size: tuple[int, int]) -> None:
         self._colour = colour.resolved(size)
+        self._height, self._width = size
         self._reformatter = VideoReformatter()
 
     def to_rgb(self, frame: VideoFrame, depth: int) -> Pixels:
         """The pixels, (H, W, 3): uint8 at a depth of 8 bits, uint16 over its whole range above.
+
+        A frame of another size than the stream's, as broadcasts may have, is resized to it.
 
         Raises:
             VideoError: a pixel format or matrix that cannot be converted.
         """
         self._tag(frame)
         form = "rgb24" if depth == 8 else "rgb48le"
-        pixels: Pixels = self._converted(frame, form, _FULL).to_ndarray()
+        pixels: Pixels = self._converted(frame, form, _FULL, self._width, self._height).to_ndarray()
         if depth > 8 and _has_matrix(frame.format):
             np.minimum(pixels, _WHITE, out=pixels)
             pixels += pixels >> 8
@@ -91,17 +97,24 @@ class Converter:
         named = "rgb24" if pixels.dtype == np.uint8 else "rgb48le"
         frame = VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format=named)
         self._tag(frame)
-        return self._converted(frame, form, self._colour.range)
+        return self._converted(frame, form, self._colour.range, frame.width, frame.height)
 
     def _tag(self, frame: VideoFrame) -> None:
         frame.colorspace, frame.color_range = self._colour.matrix, self._colour.range
 
-    def _converted(self, frame: VideoFrame, form: str, to_range: int) -> VideoFrame:
+    def _converted(
+        self, frame: VideoFrame, form: str, to_range: int, width: int, height: int
+    ) -> VideoFrame:
         if frame.format.is_rgb:
             frame.color_range = _FULL
         try:
             return self._reformatter.reformat(
-                frame, format=form, interpolation=_ACCURATE, dst_color_range=to_range
+                frame,
+                width,
+                height,
+                form,
+                interpolation=_ACCURATE,
+                dst_color_range=to_range,
             )
         except (OSError, ValueError, NotImplementedError) as error:
             raise VideoError(

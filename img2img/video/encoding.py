@@ -5,17 +5,19 @@ container, the one that keeps every time base (Matroska rounds to milliseconds, 
 frame to zero). `joined_packets` gives the packets of all segments for one stream.
 """
 
-import heapq
 import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
-from av import Packet
+from av import Packet, VideoFrame
+from av.container import OutputContainer
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from img2img.errors import ConfigError, StorageError, VideoError
@@ -34,7 +36,9 @@ class Encoding:
         crf: quality, lower is better; None is the codec's default here, `h264`'s is 18.
         preset: speed against size; None is the codec's default here, `h264`'s is medium.
         pixel_format: FFmpeg's name of it; None is yuv420p, of 10 or 12 bits for a video of more
-            than 8, and 4:4:4 where a side is odd and the encoder takes 4:2:0 of even ones only.
+            than 8 where the encoder has them (`vp9` of PyAV's wheels has not), and yuv444p where a
+            side is odd and the codec, `h264` or `hevc`, has 4:2:0 of even ones only. No crop would
+            help: those codecs crop by two pixels, and few players heed a container's.
     """
 
     codec: str = "h264"
@@ -56,6 +60,8 @@ class _Encoder:
     Attributes:
         name: FFmpeg's.
         containers: suffixes of the files that hold its packets.
+        shape: whether its packets say the shape of a pixel. If not, it is MP4 that does; PyAV
+            cannot have Matroska do so.
         crf: the default and the largest; None where the codec has no such thing.
         presets: what it takes; the default.
         options: what it always gets.
@@ -69,22 +75,36 @@ class _Encoder:
     preset: str | None = None
     options: tuple[tuple[str, str], ...] = ()
     even: bool = False
+    shape: bool = False
 
+
+# SVT-AV1 writes to the terminal what it does, unless told to keep to errors.
+os.environ.setdefault("SVT_LOG", "1")
 
 # The formats that the tags of a stream describe: no alpha, no grey, no RGB, no range of its own.
 _YUV = re.compile(r"yuv4\d\dp(\d+le)?")
+
+# What an encoder is told of a video that does not say.
+_RATE = Fraction(25)
 
 # Else all times are moved so that the first decoding time is not below zero.
 _AS_GIVEN = {"avoid_negative_ts": "disabled"}
 
 _ENCODERS = {
     "h264": _Encoder(
-        "libx264", (".mp4", ".m4v", ".mov", ".mkv"), (18, 51), _X26_PRESETS, "medium", even=True
+        "libx264",
+        (".mp4", ".m4v", ".mov", ".mkv"),
+        (18, 51),
+        _X26_PRESETS,
+        "medium",
+        even=True,
+        shape=True,
     ),
     "hevc": _Encoder(
         *("libx265", (".mp4", ".m4v", ".mov", ".mkv"), (20, 51), _X26_PRESETS, "medium"),
         options=(("x265-params", "log-level=error:open-gop=0"),),
         even=True,
+        shape=True,
     ),
     "av1": _Encoder(
         *("libsvtav1", (".mp4", ".mkv", ".webm"), (24, 63)),
@@ -94,7 +114,7 @@ _ENCODERS = {
         *("libvpx-vp9", (".mp4", ".mkv", ".webm"), (24, 63)),
         options=(("row-mt", "1"), ("cpu-used", "2"), ("b", "0")),
     ),
-    "ffv1": _Encoder("ffv1", (".mkv",)),
+    "ffv1": _Encoder("ffv1", (".mkv", ".mp4")),
 }
 
 
@@ -118,6 +138,15 @@ def check_encoding(encoding: Encoding, container_suffix: str, info: VideoInfo) -
             f"a {container_suffix} file cannot hold {filled.codec}: use"
             f" {', '.join(encoder.containers)}"
             + (f", or the codec {', '.join(taking)}" if taking else "")
+        )
+    if (
+        not encoder.shape
+        and container_suffix.lower() != ".mp4"
+        and info.sample_aspect not in {None, 1}
+    ):
+        raise ConfigError(
+            f"{info.path} has pixels of {info.sample_aspect}, which a {container_suffix} file of"
+            f" {filled.codec} cannot say: use .mp4, or the codec h264 or hevc"
         )
     return filled
 
@@ -194,22 +223,17 @@ class SegmentWriter:
         self._path, self._info = path, info
         self._format = filled.pixel_format or ""
         self._origin = _origin(info)
-        self._converter = Converter(info.colour, info.size)
+        # Of its own size: a player that finds no tags goes by the size of what it plays.
+        self._converter = Converter(info.colour, (height, width))
         with self._writing():
             self._file = path.open("wb")
         self._container = av.open(self._file, "w", format="nut", options=_AS_GIVEN)
-        stream = self._container.add_stream(
-            encoder.name, rate=info.rate or Fraction(25), options=options
-        )
+        stream = self._container.add_stream(encoder.name, rate=info.rate or _RATE, options=options)
         assert isinstance(stream, VideoStream)
         stream.width, stream.height, stream.pix_fmt = width, height, self._format
         context = stream.codec_context
         context.time_base = stream.time_base = info.time_base
-        if info.sample_aspect:
-            context.sample_aspect_ratio = info.sample_aspect
-        colour = info.colour
-        context.color_range, context.colorspace = colour.range, colour.matrix
-        context.color_primaries, context.color_trc = colour.primaries, colour.transfer
+        _describe(context, info)
         self._stream = stream
 
     def write(self, frame: Frame) -> None:
@@ -217,12 +241,12 @@ class SegmentWriter:
 
         Raises:
             StorageError: the disk is full.
+            VideoError: the encoder refuses the frame, as of a size that it has not.
         """
         pixels = as_coded(frame.pixels, self._info.display_matrix)
         coded = self._converter.from_rgb(pixels, self._format)
         coded.pts, coded.time_base = frame.pts - self._origin, self._info.time_base
-        with self._writing():
-            self._container.mux(self._stream.encode(coded))
+        self._mux(coded)
 
     def close(self) -> None:
         """Write what the encoder still holds, and see the file onto the disk.
@@ -231,10 +255,22 @@ class SegmentWriter:
             StorageError: the disk is full.
         """
         with self._writing(), self._file:
-            self._container.mux(self._stream.encode(None))
+            self._mux(None)
             self._container.close()
             self._file.flush()
             os.fsync(self._file.fileno())
+
+    def _mux(self, coded: VideoFrame | None) -> None:
+        try:
+            packets = self._stream.encode(coded)
+        except av.FFmpegError as error:
+            context = self._stream.codec_context
+            raise VideoError(
+                f"{context.name} cannot encode frames of {context.width} x {context.height} pixels:"
+                f" {error.strerror}"
+            ) from error
+        with self._writing():
+            self._container.mux(packets)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -244,40 +280,89 @@ class SegmentWriter:
             raise StorageError(f"cannot write {self._path}: {error.strerror or error}") from error
 
 
-def joined_packets(segments: Sequence[Path], info: VideoInfo) -> "Iterator[Packet[VideoStream]]":
+def joined_stream(container: OutputContainer, segment: Path, info: VideoInfo) -> VideoStream:
+    """A stream for `joined_packets` in a file that is not begun, with all that `info` says of it.
+
+    A segment itself does not hold the display matrix, and with some codecs neither the colours nor
+    the shape of a pixel.
+
+    Args:
+        container: the file.
+        segment: any of them: they are encoded alike.
+        info: of the video.
+
+    Raises:
+        VideoError: the segment cannot be read.
+    """
+    with open_video(segment) as source:
+        stream = container.add_stream_from_template(source.streams.video[0], opaque=True)
+    context = stream.codec_context
+    context.framerate = info.rate or _RATE
+    if info.display_matrix is not None:
+        stream.set_display_matrix(info.display_matrix)
+    _describe(context, info)
+    stream.time_base = info.time_base
+    if stream.codec.canonical_name == "hevc" and container.format.name in {"mp4", "mov"}:
+        context.codec_tag = "hvc1"  # the one that Apple plays
+    return stream
+
+
+def _describe(context: VideoCodecContext, info: VideoInfo) -> None:
+    colour = info.colour.of_yuv((context.height, context.width))
+    context.color_range, context.colorspace = colour.range, colour.matrix
+    context.color_primaries, context.color_trc = colour.primaries, colour.transfer
+    if info.sample_aspect:
+        context.sample_aspect_ratio = info.sample_aspect
+
+
+def joined_packets(
+    segments: Sequence[Path], info: VideoInfo, last: int = 0
+) -> "Iterator[Packet[VideoStream]]":
     """The packets of segments one after the other, for one stream.
 
-    Their `pts` are those of the frames written, in `info.time_base`. Their `dts` are made anew, as
-    each segment's own start before its first frame and so within the segment before it: that of
-    the n-th packet is the n-th of all times in order, as many frames ago as the codec reorders.
+    Their `pts` are those of the frames written, in `info.time_base`, and each lasts until the next.
+    Their `dts` are made anew, as each segment's own begin before its first frame and so within the
+    segment before it: that of the n-th packet is the n-th of all times in order, as many frames ago
+    as the codec reorders.
+
+    Args:
+        segments: in order, at least one.
+        info: of the video that they were written for.
+        last: how long the last frame is shown, in `time_base`; 0 is as long as on average.
+
+    Raises:
+        VideoError: a segment cannot be read.
     """
-    depth: int | None = None
-    held: list[int] = []
-    step = info.step
-    number = 0
-    origin = _origin(info)
-    first = 0
-    for path in segments:
-        with open_video(path) as container:
-            stream = container.streams.video[0]
-            if depth is None:
-                depth = stream.codec_context.reorder_depth
-            for packet in container.demux(stream):
-                if packet.size == 0:
-                    continue
-                if packet.pts is None:
-                    raise VideoError(f"{path}: a packet without a time")
-                pts = round(packet.pts * packet.time_base / info.time_base) + origin
-                heapq.heappush(held, pts)
-                if number == 0:
-                    first = pts
-                if number < depth:
-                    packet.dts = first - (depth - number) * step
-                else:
-                    packet.dts = heapq.heappop(held)
-                packet.pts, packet.time_base, packet.duration = pts, info.time_base, step
-                number += 1
-                yield packet
+    times = _times(segments[0], info)
+    with open_video(segments[0]) as container:
+        depth = container.streams.video[0].codec_context.reorder_depth
+    earlier = [times[0] - info.step * n for n in range(depth, 0, -1)]
+    for path, following in zip(segments, [*segments[1:], None], strict=True):
+        coming = [times[-1] + (last or info.step)] if following is None else _times(following, info)
+        lengths = {time: later - time for time, later in pairwise([*times, coming[0]])}
+        decoded = earlier + times
+        for number, packet in enumerate(_packets(path, info)):
+            packet.dts, packet.duration = decoded[number], lengths[packet.pts or 0]
+            yield packet
+        earlier = decoded[len(times) :]
+        times = coming
+
+
+def _times(segment: Path, info: VideoInfo) -> list[int]:
+    return sorted(packet.pts or 0 for packet in _packets(segment, info))
+
+
+def _packets(segment: Path, info: VideoInfo) -> "Iterator[Packet[VideoStream]]":
+    with open_video(segment) as container:
+        for packet in container.demux(container.streams.video[0]):
+            if packet.size == 0:
+                continue
+            if packet.pts is None:
+                raise VideoError(f"{segment}: a packet without a time")
+            # NUT divides the unit where it is too coarse for it.
+            packet.pts = int(packet.pts * packet.time_base / info.time_base) + _origin(info)
+            packet.time_base = info.time_base
+            yield packet
 
 
 def _origin(info: VideoInfo) -> int:

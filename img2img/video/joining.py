@@ -6,6 +6,7 @@ else from the source. Only text subtitles change their form, where a container a
 
 import heapq
 import io
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -102,7 +103,7 @@ def _plan(source: InputContainer, info: VideoInfo, target: Path, notes: tuple[st
     copied, converted = set(), set()
     for stream in source.streams:
         what = f"{stream.type} track {stream.index} ({stream.name or 'of an unknown kind'})"
-        cover = bool(stream.disposition & Disposition.attached_pic)
+        cover = _is_cover(stream)
         if stream.index == info.stream or _is_written_anew(stream, source):
             continue
         if cover and suffix == MATROSKA:
@@ -110,7 +111,7 @@ def _plan(source: InputContainer, info: VideoInfo, target: Path, notes: tuple[st
         elif stream.type == "video" and not (cover and suffix in _WITH_COVER):
             why = f"{suffix} has no place for it" if cover else "one video is converted"
             notes += (f"{what} is left out: {why}",)
-        elif _takes(target, stream):
+        elif _takes(target, info, stream):
             copied.add(stream.index)
         elif _is_text(stream):
             converted.add(stream.index)
@@ -162,6 +163,7 @@ def join(
         before=None if end is None else info.start * info.time_base + _exactly(end),
         shift=(first - info.start) * info.time_base if start > 0 else Fraction(0),
     )
+    notes: list[str] = []
     with ExitStack() as stack:
         source = stack.enter_context(open_video(plan.source)) if plan.source else None
         template = stack.enter_context(open_video(segments[0])).streams.video[0]
@@ -179,16 +181,18 @@ def join(
                         output.set_chapters([*part.chapters(source.chapters())])
                         _name(pictures, source.streams[info.stream])
                         fed = _add_others(output, source, plan)
-                        queues.append(_of_source(source, fed, plan, part))
+                        queues.append(_of_source(source, fed, plan, part, notes))
+                    output.start_encoding()  # from here on, streams have their units of time
                     # What belongs together in time lies together in the file.
                     for _, stream, packet in heapq.merge(*queues, key=itemgetter(0)):
                         packet.stream = stream
                         output.mux_one(packet)
-                return _changes(temporary, source, first * info.time_base - part.shift)
+                notes += _changes(temporary, source, first * info.time_base - part.shift)
             except av.FFmpegError as error:
                 if isinstance(error, OSError):
                     raise
                 raise VideoError(f"{plan.target} cannot be put together: {error}") from error
+    return tuple(notes)
 
 
 @dataclass(frozen=True)
@@ -316,20 +320,46 @@ def _of_segments(
 
 
 def _of_source(
-    source: InputContainer, fed: Mapping[int, Stream], plan: Plan, part: _Part
+    source: InputContainer, fed: Mapping[int, Stream], plan: Plan, part: _Part, notes: list[str]
 ) -> Iterator[_Due]:
     if not fed:
         return
     for stream in source.streams:
         if stream.index not in fed:
             stream.discard = Discard.all  # not even read, where the container allows it
+    last: dict[int, int] = {}
     for packet in source.demux([source.streams[index] for index in fed]):
-        if packet.size and part.holds(packet):
-            index = packet.stream.index
+        index = packet.stream.index
+        if packet.size and _is_cover(packet.stream):
+            yield 0.0, fed[index], packet  # it belongs to no time
+        elif packet.size and part.holds(packet):
+            if _made_to_rise(packet, last.get(index), fed[index]):
+                kind = packet.stream.type
+                note = f"the times of {kind} track {index} do not rise everywhere: mended"
+                if note not in notes:
+                    notes.append(note)
+            last[index] = cast(int, packet.dts)
             if index not in plan.converted:
                 yield part.moved(packet, fed[index])
             elif (text := _in_its_form(packet, fed[index])) is not None:
                 yield part.moved(text, fed[index])
+
+
+def _made_to_rise(packet: "Packet[Any]", last: int | None, stream: Stream) -> bool:
+    """Move a packet that is not after the last one, which most containers refuse; whether it was.
+
+    A damaged recording must not fail when all the work is done.
+    """
+    if packet.dts is None:
+        packet.dts = packet.pts
+    if packet.dts is not None and (last is None or packet.dts > last):
+        return False
+    # At least one unit of the source, and of the result.
+    step = max(1, math.ceil((stream.time_base or 0) / packet.time_base))
+    least = 0 if last is None else last + step
+    packet.dts = least
+    packet.pts = least if packet.pts is None else max(packet.pts, least)
+    return True
 
 
 def _in_its_form(packet: "Packet[Any]", stream: Stream) -> "Packet[Any] | None":
@@ -343,23 +373,20 @@ def _in_its_form(packet: "Packet[Any]", stream: Stream) -> "Packet[Any] | None":
     return written
 
 
-def _changes(path: Path, source: InputContainer | None, begin: Fraction) -> tuple[str, ...]:
+def _changes(path: Path, source: InputContainer | None, begin: Fraction) -> Iterator[str]:
     """What is not as it should be in a file that has been written; `begin` in seconds."""
-    notes: tuple[str, ...] = ()
     with open_video(path) as written:
         pictures = written.streams.video[0]
         late = (pictures.start_time or 0) * (pictures.time_base or Fraction(0)) - begin
         if late > Fraction(2, 1000):
-            notes += (
+            yield (
                 f"everything comes {float(late) * 1000:.0f} ms later: {path.suffix} holds nothing"
-                " before time 0, where the sound begins",
+                " before time 0, where the sound begins"
             )
-        if source:
-            there = {key.lower() for key in written.metadata}
-            lost = [key for key in _kept(source.metadata) if key.lower() not in there]
-            if lost:
-                notes += (f"{path.suffix} has no place for the metadata {', '.join(lost)}",)
-    return notes
+        there = {key.lower() for key in written.metadata}
+        wanted = _kept(source.metadata) if source else {}
+        if lost := [key for key in wanted if key.lower() not in there]:
+            yield f"{path.suffix} has no place for the metadata {', '.join(lost)}"
 
 
 def _exactly(seconds: float) -> Fraction:
@@ -383,15 +410,24 @@ class _Nowhere(io.BytesIO):
         self.name = name
 
 
-def _takes(target: Path, stream: Stream) -> bool:
-    """Whether a container takes a stream. Its muxer knows, and says so at the header."""
+def _takes(target: Path, info: VideoInfo, stream: Stream) -> bool:
+    """Whether a container takes a stream. Its muxer knows, and says so at the header or the end."""
     try:
-        with av.open(_Nowhere(target.name), "w") as container:
-            container.add_stream_from_template(stream, opaque=True)
+        with open_video(info.path) as source, av.open(_Nowhere(target.name), "w") as container:
+            added = container.add_stream_from_template(stream, opaque=True)
             container.start_encoding()
+            if stream.type == "audio":  # of all others, the first packet may be hours away
+                packet = next(source.demux(source.streams[stream.index]))
+                packet.stream = added
+                if packet.size:
+                    container.mux_one(packet)
         return True
     except (ValueError, av.FFmpegError):
         return False
+
+
+def _is_cover(stream: Stream) -> bool:
+    return bool(stream.disposition & Disposition.attached_pic)
 
 
 def _is_text(stream: Stream) -> bool:

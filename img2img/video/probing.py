@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 
 from img2img.errors import VideoError
 from img2img.images import MAX_PIXELS
-from img2img.video.colour import Colour
+from img2img.video.colour import Colour, Converter
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".mts", ".m2ts", ".ts"}
@@ -43,7 +43,7 @@ class VideoInfo:
         start: time of the first frame, in `time_base`.
         duration: seconds, as far as the file says.
         frames: how many, as far as the file says, else by duration and rate.
-        depth: bits a channel.
+        depth: bits a channel, 8 to 16.
         pixel_format: FFmpeg's name of it.
         codec: FFmpeg's name of it.
         colour: its tags.
@@ -85,13 +85,14 @@ def is_video(path: Path) -> bool:
 
 
 def probe(path: Path) -> VideoInfo:
-    """What is in a video file. Its first frame is decoded, which shows that it can be.
+    """What is in a video file. Its first frame is made RGB, which shows that it can be.
 
     Of several videos in a file it is the first that is not the cover of an album.
 
     Raises:
         VideoError: the file cannot be read, holds no video or no frame that can be decoded (it is
-            damaged, or encrypted), or its frames are larger than `MAX_PIXELS`.
+            damaged, or encrypted), or its frames are larger than `MAX_PIXELS` or of colours that
+            cannot be converted.
     """
     with open_video(path) as container:
         stream = _find_video(container, path)
@@ -103,7 +104,17 @@ def probe(path: Path) -> VideoInfo:
             )
         frame = _first_frame(container, stream, path)
         form = frame.format
-        matrix = _display_matrix(frame)
+        depth = min(max(8, *(part.bits for part in form.components)), 16)
+        colour = Colour(
+            2 if form.name.startswith("yuvj") else frame.color_range,
+            frame.color_primaries,
+            frame.color_trc,
+            frame.colorspace,
+        )
+        try:
+            Converter(colour, (frame.height, frame.width)).to_rgb(frame, depth)
+        except VideoError as error:
+            raise VideoError(f"{path}: {error}") from error
         base = stream.time_base or Fraction(1, av.time_base)
         rate = stream.average_rate or stream.guessed_rate or None
         duration = _duration(container, stream, base)
@@ -115,22 +126,17 @@ def probe(path: Path) -> VideoInfo:
             stream=stream.index,
             size=(frame.height, frame.width),
             rotation=int(frame.rotation),
-            display_matrix=matrix,
+            display_matrix=_display_matrix(frame),
             sample_aspect=stream.sample_aspect_ratio or context.sample_aspect_ratio or None,
             time_base=base,
             rate=rate,
             start=frame.pts or 0,
             duration=duration,
             frames=count,
-            depth=max(part.bits for part in form.components),
+            depth=depth,
             pixel_format=form.name,
             codec=context.codec.canonical_name,
-            colour=Colour(
-                2 if form.name.startswith("yuvj") else frame.color_range,
-                frame.color_primaries,
-                frame.color_trc,
-                frame.colorspace,
-            ),
+            colour=colour,
             alpha=any(part.is_alpha for part in form.components)
             or stream.metadata.get("alpha_mode") == "1",
         )

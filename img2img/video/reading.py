@@ -74,7 +74,8 @@ def frames(
         every: one frame of so many, counted from the first that is not left out.
         after: a time in `time_base`. Frames up to it are not given, but count for `every`: what
             comes is what a call without it would have given from there on. What comes before the
-            last key frame is not decoded.
+            last key frame is not decoded; in a damaged file that may show in pixels that the
+            decoder has patched by what it had decoded before.
 
     Raises:
         VideoError: the file cannot be read any more, or its colours cannot be converted.

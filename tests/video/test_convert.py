@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -161,7 +162,7 @@ def test_killed_five_times(tmp_path: Path) -> None:
         process.start()
         limit = 10 * kill + chance.randrange(8, 20)
         while done.value < limit and process.is_alive():
-            pass
+            time.sleep(0.001)
         process.kill()
         process.join()
         assert process.exitcode == -signal.SIGKILL
@@ -249,6 +250,16 @@ def test_a_state_that_is_damaged(tmp_path: Path, clip: Path) -> None:
     made = run(clip, tmp_path / "b.mp4", Trail())
     assert made.resumed == 25
     assert np.array_equal(pixels(made.target), pixels(whole))
+
+
+def test_what_a_process_leaves_that_is_killed_while_it_joins(tmp_path: Path, clip: Path) -> None:
+    with pytest.raises(TranslationInterrupted):
+        run(clip, tmp_path / "b.mp4", Same(interrupted(39)))
+    half = tmp_path / ".b.mp4.img2img" / ".img2img-part-xyz"
+    half.mkdir()
+    (half / "b.mp4").write_bytes(b"half a file")
+    assert run(clip, tmp_path / "b.mp4").resumed == 35
+    assert {path.name for path in tmp_path.iterdir()} == {"a.mp4", "b.mp4"}
 
 
 def test_half_a_line_does_not_count(tmp_path: Path, clip: Path) -> None:

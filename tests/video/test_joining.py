@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -27,9 +28,9 @@ from tests.video.clips import (
 UNEVEN = [0, 1, 4, 9, 10, 11, 20, 31, 33, 40, 41]
 
 
-def segments(info: VideoInfo, folder: Path, length: int = 4) -> list[Path]:
-    """The frames of a video as closed segments of some frames each."""
-    shots = [*frames(info)]
+def segments(info: VideoInfo, folder: Path, length: int = 4, **part: Any) -> list[Path]:
+    """The frames of a video, or of a part of it, as closed segments of some frames each."""
+    shots = [*frames(info, **part)]
     paths = []
     for begin in range(0, len(shots), length):
         paths.append(folder / f"{begin}.nut")
@@ -200,12 +201,8 @@ def test_a_part_of_the_source(tmp_path: Path) -> None:
     """Its first frame takes the place of the source's first, with the sound of its time."""
     clip = make_clip(tmp_path / "a.mkv", times=range(75), sounds=[Sound("ac3")], chapters=CHAPTERS)
     info = probe(clip)
-    writer = SegmentWriter(tmp_path / "s.nut", info, info.size, Encoding())
-    for shot in frames(info, start=1.0, end=2.0):
-        writer.write(shot)
-    writer.close()
     plan = check_container(info, tmp_path / "b.mkv")
-    join([tmp_path / "s.nut"], info, plan, span=(1.0, 2.0))
+    join(segments(info, tmp_path, start=1.0, end=2.0), info, plan, span=(1.0, 2.0))
     assert frame_times(plan.target) == pytest.approx([n / 25 for n in range(25)], abs=0.001)
     within = [(time, data) for time, data in packets(clip, "audio") if 1 <= time < 2]
     same_packets(packets(plan.target, "audio"), within, later=-1.0)
@@ -216,7 +213,7 @@ def test_a_part_of_the_source(tmp_path: Path) -> None:
         assert third["end"] * (third["time_base"] or 0) == 0.5
 
 
-def test_a_cover_is_no_video_and_is_kept(tmp_path: Path, joined: Joined) -> None:
+def test_a_cover_is_no_video_and_is_kept(tmp_path: Path) -> None:
     plain = make_clip(tmp_path / "plain.mp4", sounds=[Sound()])
     image = tmp_path / "cover.jpg"
     Image.fromarray(picture(1)).save(image)
@@ -233,8 +230,11 @@ def test_a_cover_is_no_video_and_is_kept(tmp_path: Path, joined: Joined) -> None
             picture_packet = next(still.demux(still.streams.video[0]))
             picture_packet.stream = cover
             made.mux(picture_packet)
-    for target in ("b.mp4", "b.mkv"):
-        result, _ = joined(clip, target)
+    info = probe(clip)
+    for target, start in (("b.mp4", 0.0), ("b.mkv", 0.0), ("c.mp4", 0.4)):
+        plan = check_container(info, tmp_path / target)
+        join(segments(info, tmp_path, start=start), info, plan, span=(start, None))
+        result = plan.target
         with av.open(str(result)) as after:
             covers = [
                 stream
@@ -244,7 +244,50 @@ def test_a_cover_is_no_video_and_is_kept(tmp_path: Path, joined: Joined) -> None
             assert len(covers) == 1
             content = next(after.demux(covers[0]))
             assert bytes(content) == image.read_bytes()
-        assert len(frame_times(result)) == 25
+        assert len(frame_times(result)) == 25 - 25 * start
+
+
+def test_times_that_do_not_rise(tmp_path: Path, joined: Joined) -> None:
+    """As in damaged recordings. Nothing fails when all the work is done, and nothing is lost."""
+    clip = make_clip(tmp_path / "a.mp4", times=range(40))
+    damaged = tmp_path / "damaged.mkv"
+    with av.open(str(clip)) as source, av.open(str(damaged), "w") as made:
+        video = made.add_stream_from_template(source.streams.video[0], opaque=True)
+        audio = made.add_stream("pcm_s16le", rate=48000)
+        for packet in source.demux(source.streams.video[0]):
+            if packet.size:
+                packet.stream = video
+                made.mux(packet)
+        for number in range(20):
+            sound: Any = av.Packet(bytes([number] * 3840))
+            sound.pts = sound.dts = 40 * (number - number % 3)
+            sound.time_base = Fraction(1, 1000)
+            sound.stream = audio
+            made.mux(sound)
+    result, notes = joined(damaged, "b.mov")
+    assert len(notes) == 1
+    assert "do not rise" in notes[0]
+    before, after = packets(damaged, "audio"), packets(result, "audio")
+    assert [time for time, _ in before][:4] == pytest.approx([0, 0, 0, 0.12])
+    assert b"".join(data for _, data in after) == b"".join(data for _, data in before)
+    assert frame_times(result) == pytest.approx(frame_times(damaged), abs=0.001)
+
+
+def test_sound_that_a_container_refuses_at_the_end_only(tmp_path: Path, joined: Joined) -> None:
+    """MP4 takes PCM, but not of channels without a layout, such as those of many AVI files."""
+    wave = make_clip(tmp_path / "a.avi", codec="mpeg4", sounds=[Sound("pcm_s16le")])
+    result, notes = joined(wave, "b.mp4")
+    same_packets(packets(result, "audio"), packets(wave, "audio"))
+    assert result.suffix == ".mkv"
+    assert "pcm_s16le" in notes[0]
+
+
+def test_the_input_is_not_overwritten(tmp_path: Path) -> None:
+    """Neither when it is named nor when the target becomes Matroska."""
+    clip = make_clip(tmp_path / "a.mkv", sounds=[Sound("flac")])
+    for target in ("a.mkv", "a.webm"):
+        with pytest.raises(ConfigError, match="is the input"):
+            check_container(probe(clip), tmp_path / target)
 
 
 def test_pictures_alone(tmp_path: Path) -> None:

@@ -4,13 +4,12 @@ import itertools
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
 import pytest
 
-from img2img.errors import ConfigError, StorageError
+from img2img.errors import ConfigError, StorageError, VideoError
 from img2img.images import Pixels
 from img2img.video import (
     Encoding,
@@ -20,6 +19,7 @@ from img2img.video import (
     check_encoding,
     frames,
     joined_packets,
+    joined_stream,
     probe,
 )
 from tests.video.conftest import MakeClip, picture
@@ -51,9 +51,8 @@ def segments(
 
 def joined(folder: Path, info: VideoInfo, paths: list[Path], name: str = "joined.mp4") -> Path:
     path = folder / name
-    with av.open(str(paths[0])) as first, av.open(str(path), "w") as container:
-        stream = container.add_stream_from_template(first.streams.video[0], opaque=True)
-        stream.time_base = info.time_base
+    with av.open(str(path), "w") as container:
+        stream = joined_stream(container, paths[0], info)
         for packet in joined_packets(paths, info):
             packet.stream = stream
             container.mux(packet)
@@ -117,6 +116,36 @@ def test_a_joined_file_has_all_frames(make_clip: MakeClip, tmp_path: Path, codec
     for frame, expected in zip(found, shown, strict=True):
         assert np.abs(frame.pixels.astype(int) - expected.pixels).mean() < 8
         assert not frame.concealed
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_joined_file_is_described(make_clip: MakeClip, tmp_path: Path, codec: str) -> None:
+    path = make_clip("a.mp4", colour=(1, 9, 14, 9), aspect=Fraction(4, 3), rotation=90)
+    info = probe(path)
+    check_encoding(CODECS[codec], ".mp4", info)
+    paths = segments(tmp_path, info, list(frames(info)), CODECS[codec], 5)
+    found = probe(joined(tmp_path, info, paths))
+    kept = ["size", "rotation", "display_matrix", "sample_aspect", "colour"]
+    kept += ["start", "duration", "frames", "rate", "time_base"]
+    assert [getattr(found, name) for name in kept] == [getattr(info, name) for name in kept]
+
+
+def test_how_long_frames_last(make_clip: MakeClip, tmp_path: Path) -> None:
+    times = [0, 512, 600, 3000, 3001, 9000, 9512, 10000, 20000, 20512]
+    info = as_read(probe(make_clip("a.mp4")), Fraction(1, 12800), times)
+    paths = segments(tmp_path, info, pictures(times), FAST, 4)
+    lasting = {packet.pts: packet.duration for packet in joined_packets(paths, info, last=4000)}
+    assert [lasting[time] for time in times] == [512, 88, 2400, 1, 5999, 512, 488, 10000, 512, 4000]
+
+
+def test_colours_of_rgb_are_tagged_as_encoded(make_clip: MakeClip, tmp_path: Path) -> None:
+    info = probe(make_clip("a.mp4", codec="libx264rgb", form="rgb24"))
+    assert info.colour.matrix == 0
+    (path,) = segments(tmp_path, info, list(frames(info)), Encoding())
+    found = probe(path)
+    assert found.colour.matrix == 6
+    (frame, *_) = frames(found)
+    assert np.abs(frame.pixels.astype(int) - picture(0)).mean() < 5
 
 
 @pytest.mark.parametrize("codec", CODECS)
@@ -251,7 +280,8 @@ def test_what_cannot_be_encoded(make_clip: MakeClip) -> None:
         (Encoding(pixel_format="rgb555"), ".mp4", info, "yuv444p"),
         (Encoding(pixel_format="yuv420p"), ".mp4", odd, "even"),
         (Encoding(), ".webm", info, "av1, vp9"),
-        (Encoding("ffv1"), ".mp4", info, r"\.mkv"),
+        (Encoding("ffv1"), ".mov", info, r"\.mkv"),
+        (Encoding("vp9"), ".webm", replace(info, sample_aspect=Fraction(4, 3)), "pixels of 4/3"),
         (Encoding(), ".avi", info, r"\.mkv"),
     ]
     for encoding, suffix, what, message in refused:
@@ -287,8 +317,24 @@ def test_quality_and_preset_are_used(make_clip: MakeClip, tmp_path: Path) -> Non
     assert size(FAST) != size(Encoding(preset="slow"))
 
 
+def test_a_size_that_an_encoder_has_not(make_clip: MakeClip, tmp_path: Path) -> None:
+    info = probe(make_clip("a.mp4"))
+    with pytest.raises(VideoError, match="libx265 cannot encode frames of 4 x 2 pixels"):
+        segments(tmp_path, info, pictures([0], (2, 4)), CODECS["hevc"])
+
+
+def test_untagged_colours_go_by_the_size_that_is_written(
+    make_clip: MakeClip, tmp_path: Path
+) -> None:
+    info = probe(make_clip("a.mp4", 1, size=(720, 128)))
+    small = [Frame(picture(0), 0, 0, False)]
+    (path,) = segments(tmp_path, info, small, Encoding())
+    (frame,) = frames(probe(path))
+    assert np.abs(frame.pixels.astype(int) - picture(0)).mean() < 3
+
+
 def test_frames_of_another_size(make_clip: MakeClip, tmp_path: Path) -> None:
-    info: Any = probe(make_clip("a.mp4", rotation=90))
+    info = probe(make_clip("a.mp4", rotation=90))
     shown = [Frame(picture(0, 40, 30), 0, 0, False)]
     (path,) = segments(tmp_path, info, shown, FAST)
     assert probe(path).size == (30, 40)

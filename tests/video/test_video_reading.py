@@ -284,6 +284,32 @@ def test_times_that_are_missing_or_twice(tmp_path: Path, make_clip: MakeClip) ->
     assert times(list(frames(info, after=40))) == [41, 120]
 
 
+def test_a_size_that_changes_is_that_of_the_first_frame(
+    tmp_path: Path, make_clip: MakeClip
+) -> None:
+    path = tmp_path / "both.h264"
+    parts = [make_clip("a.h264", 3), make_clip("b.h264", 3, size=(96, 128))]
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    found = given(path)
+    assert [frame.pixels.shape for frame in found] == [(48, 64, 3)] * 6
+    for number, frame in enumerate(found):
+        assert np.abs(frame.pixels.astype(int) - picture(number % 3)).mean() < 8
+
+
+def test_colours_that_cannot_be_converted(make_clip: MakeClip) -> None:
+    path = make_clip("a.mp4", colour=(1, 1, 1, 10), form="yuv444p")
+    with pytest.raises(VideoError, match=r"a\.mp4: yuv444p of matrix 10"):
+        probe(path)
+
+
+def test_what_has_fewer_bits_than_eight(make_clip: MakeClip) -> None:
+    info = probe(make_clip("a.mov", codec="qtrle", form="rgb555be"))
+    assert info.depth == 8
+    (frame, *_) = frames(info)
+    assert frame.pixels.dtype == np.uint8
+    assert np.abs(frame.pixels.astype(int) - picture(0)).mean() < 8
+
+
 def test_absurd_sizes_are_refused(make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch) -> None:
     path = make_clip("a.mp4")
     monkeypatch.setattr("img2img.video.probing.MAX_PIXELS", 48 * 64 - 1)

@@ -11,7 +11,7 @@ from pathlib import Path
 from img2img.errors import StorageError
 
 # How the names of folders begin that hold a file which is still being written.
-_TEMPORARY = ".img2img-part-"
+PART = ".img2img-part-"
 
 
 @contextmanager
@@ -32,7 +32,7 @@ def atomic_write(path: Path, folder: Path | None = None) -> Iterator[Path]:
     own: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        own = Path(tempfile.mkdtemp(dir=folder or path.parent, prefix=_TEMPORARY))
+        own = Path(tempfile.mkdtemp(dir=folder or path.parent, prefix=PART))
         temporary = own / path.name  # image writers choose their format by the suffix
         yield temporary
         with temporary.open("rb+") as file:
@@ -50,7 +50,7 @@ def atomic_write(path: Path, folder: Path | None = None) -> Iterator[Path]:
 
 def remove_leftovers(folder: Path, older: float = 0.0) -> None:
     """Remove what killed processes were writing to a folder, if begun `older` seconds ago."""
-    for path in [*folder.glob(f"{_TEMPORARY}*")]:
+    for path in [*folder.glob(f"{PART}*")]:
         with suppress(OSError):
             if time.time() - path.stat().st_mtime >= older:
                 shutil.rmtree(path, ignore_errors=True)

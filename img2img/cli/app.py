@@ -21,6 +21,7 @@ from img2img.cli.info import info
 from img2img.cli.output import say_error, say_note
 from img2img.cli.train import train
 from img2img.cli.translate import translate
+from img2img.cli.video import video_app
 from img2img.errors import Img2ImgError, Stopped
 
 
@@ -63,6 +64,7 @@ app.command()(info)
 app.command()(export)
 app.command("list")(list_parts)
 app.add_typer(data_app, name="data")
+app.add_typer(video_app, name="video")
 app.command()(demo)
 
 

@@ -54,18 +54,26 @@ class _Rate(ProgressColumn):
 
 
 class Counter:
-    """Moves a progress bar of images, and one below it of the parts of a large image."""
+    """Moves a progress bar of files, one of the parts of a large image, and one of frames."""
 
     def __init__(self, bar: Progress, what: str) -> None:
         self._bar = bar
         self._images = bar.add_task(what, total=None)
         self._parts = bar.add_task("parts of a large image", total=None, visible=False)
+        self._frames = bar.add_task("frames", total=None, visible=False)
+        self._video = ""
 
-    def __call__(self, done: int, total: int) -> None:
+    def __call__(self, done: int, total: int | None) -> None:
         self._bar.update(self._images, completed=done, total=total)
 
     def parts(self, done: int, total: int) -> None:
         self._bar.update(self._parts, completed=done, total=total, visible=done < total)
+
+    def frames(self, video: str, done: int, total: int | None) -> None:
+        if video != self._video:
+            self._video = video
+            self._bar.reset(self._frames, description=f"frames of {escape(printable(video))}")
+        self._bar.update(self._frames, completed=done, total=total, visible=done != total)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.table import Table
@@ -21,8 +21,10 @@ from img2img.errors import ConfigError, TranslationStopped
 
 if TYPE_CHECKING:
     from img2img.inference.folder import Report
+    from img2img.video.convert import Converted
 
 FAILURES_SHOWN = 20
+_VIDEO: dict[str, Any] = {"rich_help_panel": "Videos"}
 # Bytes of a block that is kept for the next picture. What a very large one needs goes back at once:
 # kept, it would be in the way of its other maps.
 KEPT = 2**26
@@ -38,7 +40,8 @@ def translate(
     source: Annotated[
         str,
         typer.Option(
-            "--input", help="An image, a folder (with all folders in it), or a quoted glob."
+            "--input",
+            help="An image or video, a folder (with all folders in it), or a quoted glob.",
         ),
     ],
     output: Annotated[
@@ -116,7 +119,9 @@ def translate(
     ] = False,
     image_format: Annotated[
         str | None,
-        typer.Option("--format", help="Format of the results, e.g. png; by default each file's."),
+        typer.Option(
+            "--format", help="Format of resulting images, e.g. png; by default each file's own."
+        ),
     ] = None,
     quality: Annotated[
         int, typer.Option(min=1, max=100, help="Quality of JPEG and WebP results.")
@@ -144,19 +149,64 @@ def translate(
             "--gallery", help="Make a page with before/after sliders, gallery/index.html."
         ),
     ] = False,
+    stabilize: Annotated[
+        Literal["off", "light", "strong"],
+        typer.Option(help="Let videos flicker less, at some cost of sharpness and time.", **_VIDEO),
+    ] = "off",
+    start: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Begin there: 12.5 seconds or 1:02:03.", **_VIDEO),
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option(metavar="TIME", help="End there, likewise.", **_VIDEO)
+    ] = None,
+    every: Annotated[int, typer.Option(min=1, help="Take every n-th frame.", **_VIDEO)] = 1,
+    frames: Annotated[
+        bool,
+        typer.Option(
+            "--frames",
+            help="Write numbered images, in a folder a video; --format says of which kind.",
+            **_VIDEO,
+        ),
+    ] = False,
+    codec: Annotated[
+        str | None,
+        typer.Option(
+            help="h264, hevc, av1, vp9 or ffv1 (lossless); by default h264, in WebM vp9.", **_VIDEO
+        ),
+    ] = None,
+    crf: Annotated[
+        int | None,
+        typer.Option(min=0, help="Quality; lower is better and larger; h264: 18.", **_VIDEO),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="The encoder's speed against size, such as slow.", **_VIDEO),
+    ] = None,
+    pixel_format: Annotated[
+        str | None, typer.Option(help="Such as yuv444p; by default 4:2:0.", **_VIDEO)
+    ] = None,
+    container: Annotated[
+        str | None,
+        typer.Option(help="mp4, mov, mkv or webm; by default each file's own, or mp4.", **_VIDEO),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Translate images of any size with a trained model.
+    """Translate images of any size, and videos, with a trained model.
 
     Example: img2img translate --model runs/mine --input photos --output translated
 
+    Example: img2img translate --model runs/mine --input clip.mp4 --output out.mp4 --stabilize light
+
     Each result has the size, bit depth and transparency of its input. A file that cannot be
-    translated is named and does not stop the others; the exit status is then 1. Started by
+    translated is named and does not stop the others; the exit status is then 1. Videos keep times,
+    sound, subtitles and colours; after a stop the same command goes on within one. Started by
     `torchrun` or `accelerate launch`, several processes share the files.
     """
     from img2img.devices import keep_freed_memory, named_devices, resolve_device
     from img2img.inference.folder import translate_folder
     from img2img.inference.translator import Translator
+    from img2img.inference.video import VideoOptions
     from img2img.processes import joined
     from img2img.spec import SCALE_WORTH_SAYING
 
@@ -208,8 +258,23 @@ def translate(
                 overwrite=overwrite,
                 compare=compare,
                 gallery=gallery,
+                video=VideoOptions(
+                    codec=codec,
+                    crf=crf,
+                    preset=preset,
+                    pixel_format=pixel_format,
+                    container=container,
+                    start=_seconds("start", start),
+                    end=_seconds("end", end),
+                    every=every,
+                    stabilize=stabilize,
+                    frames=frames,
+                    image_format=image_format or "png",
+                ),
                 processes=processes,
                 progress=progress,
+                video_progress=progress.frames,
+                say=say_note,
             )
         except TranslationStopped as stopped:
             if as_json and processes.first:
@@ -236,6 +301,17 @@ def _size(text: str | None) -> tuple[int, int] | None:
     return size
 
 
+def _seconds(option: str, text: str | None) -> float | None:
+    """From `12.5`, `1:30` or `1:02:03`."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(?:(?:(\d{1,4}):)?(\d{1,4}):)?(\d{1,7}(?:\.\d{1,9})?)", text)
+    if match is None:
+        raise ConfigError(f"--{option}: {text!r} is no time like 12.5, 1:30 or 1:02:03")
+    hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return 3600 * hours + 60 * minutes + seconds
+
+
 def _tile(text: str) -> Literal["auto", "off"] | int:
     if text == "auto":
         return "auto"
@@ -244,6 +320,17 @@ def _tile(text: str) -> Literal["auto", "off"] | int:
     if not re.fullmatch(r"[1-9]\d{0,5}", text):
         raise ConfigError(f"--tile: {text!r} is none of auto, off, or a number of pixels")
     return int(text)
+
+
+def _about(path: Path, made: "Converted") -> str:
+    """A line on a video."""
+    new = made.frames - made.resumed
+    line = f"{path}: {made.frames} frames to {made.target}"
+    if made.resumed:
+        line += f", {made.resumed} of them before"
+    if made.concealed:
+        line += f"; {made.concealed} could not be decoded, and the ones before them stand there"
+    return f"{line} ({new / made.seconds:.1f} frames/s)" if made.seconds else line
 
 
 def _say(report: "Report", as_json: bool) -> None:
@@ -274,6 +361,13 @@ def _say(report: "Report", as_json: bool) -> None:
         console.print(f"{line} ({speed})", markup=False, soft_wrap=True)
         if page:
             console.print(f"look at it: {page}", markup=False, soft_wrap=True)
+    if not as_json:
+        for path, made in report.videos.items():
+            console.print(printable(_about(path, made)), markup=False, soft_wrap=True)
+    _say_failed(report)
+
+
+def _say_failed(report: "Report") -> None:
     for path, reason in [*report.failed.items()][:FAILURES_SHOWN]:
         line = printable(f"failed: {path}: {reason}")
         error_console.print(line, markup=False, soft_wrap=True)

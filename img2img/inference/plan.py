@@ -122,10 +122,11 @@ def plan(
     named = [Path(source)] == files and output.suffix != "" and not output.is_dir()
     named = named and not (frames and is_video(files[0]))
     if named:
-        known = _known_container if is_video(files[0]) else _known_suffix
-        suffix = known(container if is_video(files[0]) else image_format)
+        video = is_video(files[0])
+        check, wished = (_known_container, container) if video else (_known_suffix, image_format)
+        suffix = check(wished)
         target = output if suffix is None else output.with_suffix(suffix)
-        known(target.suffix)
+        check(target.suffix)
         jobs = [Job(files[0], target, files[0].name)]
     elif output.is_file():
         raise DataError(f"--output {output}: a file, where a folder for {source} is wanted")
@@ -135,8 +136,9 @@ def plan(
             " their inputs with --overwrite"
         )
     else:
-        image, video = _known_suffix(image_format), "" if frames else _known_container(container)
-        suffixes = {file: _suffix_of(file, image, video) for file in files}
+        suffix, container = _known_suffix(image_format), _known_container(container)
+        of_videos = "" if frames else container
+        suffixes = {file: _suffix_of(file, suffix, of_videos) for file in files}
         jobs = _beside(suffixes, root, output, made)
     own = {_place(job.source): job for job in jobs}
     if any((own.get(_place(job.target), job) is not job) for job in jobs) or (

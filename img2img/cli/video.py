@@ -1,0 +1,136 @@
+"""`img2img video`: what goes with the translation of videos."""
+
+import re
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from img2img.cli.output import console, counting, print_json, printable, say_note
+from img2img.errors import ConfigError
+
+video_app = typer.Typer(
+    no_args_is_help=True,
+    help="Make videos of images, and measure how steady translated ones are.",
+)
+
+
+@video_app.command()
+def assemble(
+    source: Annotated[
+        Path, typer.Argument(help="Folder of images, which are taken in the order of their names.")
+    ],
+    output: Annotated[Path, typer.Option(help="The video: mp4, mov, mkv or webm.")],
+    fps: Annotated[
+        str, typer.Option(help="Images a second: 25, 29.97 or 30000/1001. Not with --like.")
+    ] = "25",
+    like: Annotated[
+        Path | None,
+        typer.Option(help="A video whose times, sound, subtitles and colours are taken over."),
+    ] = None,
+    start: Annotated[
+        float | None,
+        typer.Option(help="With --like: seconds after its first frame where the images begin."),
+    ] = None,
+    every: Annotated[
+        int, typer.Option(min=1, help="With --like: the images are every n-th of its frames.")
+    ] = 1,
+    codec: Annotated[
+        str | None,
+        typer.Option(help="h264, hevc, av1, vp9 or ffv1; by default h264, in WebM vp9."),
+    ] = None,
+    crf: Annotated[int | None, typer.Option(min=0, help="Quality; lower is better.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="The encoder's speed against size, such as slow.")
+    ] = None,
+    pixel_format: Annotated[
+        str | None, typer.Option(help="Such as yuv444p; by default 4:2:0.")
+    ] = None,
+) -> None:
+    """Make a video of a folder of images, such as `translate --frames` writes.
+
+    Example: img2img video assemble frames --fps 24 --output clip.mp4
+
+    Example: img2img video assemble frames --like original.mp4 --output clip.mp4
+    """
+    from img2img.images import list_images
+    from img2img.inference.video import VideoOptions
+    from img2img.video.assembling import assemble, assemble_like
+
+    if not source.is_dir():
+        raise ConfigError(f"{source}: no such folder")
+    images = list_images(source)
+    options = VideoOptions(codec, crf, preset, pixel_format)
+    encoding = options.encoding(output.suffix)
+    with counting("images") as progress:
+        if like is not None:
+            made = assemble_like(
+                images,
+                like,
+                output,
+                start=start,
+                every=every,
+                encoding=encoding,
+                progress=progress,
+                say=say_note,
+            )
+        elif start is not None or every != 1:
+            raise ConfigError("--start and --every: only with --like")
+        else:
+            made = assemble(images, output, rate=_rate(fps), encoding=encoding, progress=progress)
+    line = printable(f"{made.frames} images to {made.target}")
+    console.print(line, markup=False, soft_wrap=True)
+
+
+@video_app.command()
+def evaluate(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="The video that was translated.")],
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="The translation.")],
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            help="Another translation, not stabilised, to compare sharpness with; else the input."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Measure how much a translated video flickers.
+
+    Example: img2img video evaluate clip.mp4 out.mp4 --reference unstabilised.mp4
+
+    The warping error (Lai et al. 2018) is how much colours change along the motion of the input;
+    over the input's own, which no video is without, 1 is as steady as the input. Blur lowers it,
+    too: so look at the sharpness beside it.
+    """
+    from dataclasses import asdict
+
+    from rich.table import Table
+
+    from img2img.metrics.video import compare_videos
+
+    with counting("frames") as progress:
+        found = compare_videos(source, output, reference, progress)
+    if as_json:
+        print_json(asdict(found))
+        return
+    table = Table(box=None, show_header=False)
+    table.add_row("frames compared", str(found.frames))
+    table.add_row("changes of scene", str(found.cuts))
+    table.add_row("warping error of the input", f"{found.input_error:.3g}")
+    table.add_row("warping error of the output", f"{found.output_error:.3g}")
+    table.add_row("output over input", "-" if found.ratio is None else f"{found.ratio:.2f}")
+    of = "the reference" if reference else "the input"
+    sharpness = "-" if found.sharpness is None else f"{found.sharpness:.2f}"
+    table.add_row(f"sharpness over that of {of}", sharpness)
+    console.print(table)
+
+
+def _rate(text: str) -> Fraction:
+    """From `25`, `29.97` or `30000/1001`; what is written short means the broadcast rate."""
+    match = re.fullmatch(r"\d{1,6}(\.\d{1,6})?|\d{1,9}/[1-9]\d{0,8}", text)
+    rate = Fraction(text) if match else Fraction(0)
+    if not 0 < rate <= 1000:
+        raise ConfigError(f"--fps: {text!r} is no rate like 25, 29.97 or 30000/1001")
+    broadcast = Fraction(1000 * round(rate), 1001) if rate > 1 else rate
+    return broadcast if abs(rate - broadcast) < Fraction(1, 200) and "/" not in text else rate

@@ -3,8 +3,8 @@
     python tests/benchmarks/flicker.py --model FILE... --video FILE... [--max-side N] [--smooth N]
 
 Of each model and video: the warping error over that of the input, its change from that without
-stabilising, and the sharpness over that without; all once more with statistics smoothed
-over N frames. Then what stabilising takes of a frame's time.
+stabilising, and the sharpness over that without; all once more with statistics smoothed over N
+frames. Then what stabilising takes of a frame's time.
 """
 
 import argparse

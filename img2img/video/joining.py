@@ -20,11 +20,10 @@ from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import Discard, Disposition, Stream
 from av.subtitles.codeccontext import SubtitleCodecContext
-from av.video.stream import VideoStream
 
 from img2img.errors import ConfigError, VideoError
 from img2img.files import atomic_write
-from img2img.video.encoding import joined_packets
+from img2img.video.encoding import joined_packets, joined_stream
 from img2img.video.probing import VideoInfo, open_video
 
 if TYPE_CHECKING:
@@ -37,6 +36,14 @@ CONTAINERS = {
     ".mov": "mov_text",
     ".mkv": "srt",
     ".webm": "webvtt",
+}
+# FFmpeg's names of them. By its suffix, an M4V would be an iPod's.
+_FORMATS = {
+    ".mp4": "mp4",
+    ".m4v": "mp4",
+    ".mov": "mov",
+    ".mkv": "matroska",
+    ".webm": "webm",
 }
 # The one that takes nearly everything.
 MATROSKA = ".mkv"
@@ -157,7 +164,6 @@ def join(
     """
     start, end = span
     first = next(joined_packets(segments[:1], info)).pts or 0
-    last = max(packet.pts or 0 for packet in joined_packets(segments[-1:], info))
     part = _Part(
         after=first * info.time_base if start > 0 else None,
         before=None if end is None else info.start * info.time_base + _exactly(end),
@@ -166,16 +172,21 @@ def join(
     notes: list[str] = []
     with ExitStack() as stack:
         source = stack.enter_context(open_video(plan.source)) if plan.source else None
-        template = stack.enter_context(open_video(segments[0])).streams.video[0]
         # Among the segments: what a process leaves that is killed goes when they go.
         with atomic_write(plan.target, segments[0].parent) as temporary:
             try:
-                # Containers that do not know the option pass over it.
                 with av.open(
-                    f"file:{temporary}", "w", container_options={"movflags": "+faststart"}
+                    f"file:{temporary}",
+                    "w",
+                    format=_FORMATS[plan.target.suffix.lower()],
+                    # Containers that do not know it pass over it.
+                    container_options={"movflags": "+faststart"},
                 ) as output:
-                    pictures = _add_pictures(output, template, info, plan)
-                    queues = [_of_segments(segments, info, pictures, part, {last: last_duration})]
+                    pictures = joined_stream(output, segments[0], info)
+                    joined = joined_packets(segments, info, last_duration)
+                    queues: list[Iterator[_Due]] = [
+                        (part.moved(packet, pictures) for packet in joined)
+                    ]
                     if source:
                         output.metadata.update(_kept(source.metadata))
                         output.set_chapters([*part.chapters(source.chapters())])
@@ -241,19 +252,6 @@ class _Part:
                 yield {**chapter, "start": moved[0], "end": moved[1]}
 
 
-def _add_pictures(
-    output: OutputContainer, template: VideoStream, info: VideoInfo, plan: Plan
-) -> VideoStream:
-    pictures = output.add_stream_from_template(template, opaque=True)
-    pictures.time_base = info.time_base
-    pictures.set_display_matrix(info.display_matrix)
-    # What Matroska says of the frames' duration; each has its own time all the same.
-    pictures.codec_context.framerate = template.average_rate or info.rate or Fraction(25)
-    if template.codec_context.name == "hevc" and plan.target.suffix.lower() != MATROSKA:
-        pictures.codec_context.codec_tag = "hvc1"  # under any other name, Apple's players refuse
-    return pictures
-
-
 def _add_others(output: OutputContainer, source: InputContainer, plan: Plan) -> dict[int, Stream]:
     """Add the source's other streams, in its order, as players choose the first of a kind.
 
@@ -304,19 +302,6 @@ def _name(stream: Stream, like: Stream) -> None:
         metadata.setdefault("title", metadata.pop("name"))
     stream.metadata.update(metadata)
     stream.disposition = like.disposition
-
-
-def _of_segments(
-    segments: Sequence[Path],
-    info: VideoInfo,
-    pictures: VideoStream,
-    part: _Part,
-    durations: Mapping[int, int],
-) -> Iterator[_Due]:
-    for packet in joined_packets(segments, info):
-        # Of all others, it is the time of the next that counts.
-        packet.duration = durations.get(packet.pts or 0) or packet.duration
-        yield part.moved(packet, pictures)
 
 
 def _of_source(
@@ -402,18 +387,11 @@ def _kept(metadata: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-class _Nowhere(io.BytesIO):
-    """A file in memory; its name says which container it is."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self.name = name
-
-
 def _takes(target: Path, info: VideoInfo, stream: Stream) -> bool:
     """Whether a container takes a stream. Its muxer knows, and says so at the header or the end."""
     try:
-        with open_video(info.path) as source, av.open(_Nowhere(target.name), "w") as container:
+        form = _FORMATS[target.suffix.lower()]
+        with open_video(info.path) as source, av.open(io.BytesIO(), "w", form) as container:
             added = container.add_stream_from_template(stream, opaque=True)
             container.start_encoding()
             if stream.type == "audio":  # of all others, the first packet may be hours away

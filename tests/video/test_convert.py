@@ -129,6 +129,14 @@ def test_webm(tmp_path: Path) -> None:
     same_packets(packets(made.target, "audio"), packets(source, "audio"))
 
 
+@pytest.mark.parametrize("target", ["b.mp4", "b.m4v", "b.mov", "b.mkv"])
+def test_hevc(tmp_path: Path, target: str) -> None:
+    source = make_clip(tmp_path / "a.mp4", times=range(9))
+    made = run(source, tmp_path / target, encoding=Encoding("hevc", preset="ultrafast"))
+    assert made.target.name == target
+    assert frame_times(made.target) == pytest.approx(frame_times(source), abs=0.001)
+
+
 def test_a_part_and_every_third_frame(tmp_path: Path, clip: Path) -> None:
     made = run(clip, tmp_path / "b.mp4", every=3)
     assert frame_times(made.target) == pytest.approx([n / 25 for n in range(0, 40, 3)])

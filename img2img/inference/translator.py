@@ -15,7 +15,7 @@ from img2img.images import MAX_PIXELS, ImageLike, Picture, Pixels, as_picture, l
 from img2img.inference.backends import BACKENDS
 from img2img.inference.bench import Measurement, bench
 from img2img.inference.engine import Engine
-from img2img.inference.exported import EXPORTED_SUFFIXES, ExportedGenerator
+from img2img.inference.exported import ExportedGenerator, is_exported
 from img2img.inference.oversize import Cutter, Tile, TileNorm
 from img2img.inference.pipeline import ahead
 from img2img.inference.runner import Runner
@@ -193,7 +193,7 @@ class Translator:
             ConfigError: the model does not translate in that direction, or no such device.
         """
         path = Path(path)
-        if path.suffix.lower() in EXPORTED_SUFFIXES and not path.is_dir():
+        if is_exported(path):
             say = options.get("say") or _warn
             exported, spec = ExportedGenerator.load(path, say)
             if direction not in (None, spec.direction):

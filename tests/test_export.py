@@ -6,6 +6,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,22 @@ from img2img import Translator, as_picture, export_model, load_model
 from img2img.checkpoint import ModelSpec, save_model
 from img2img.config import Component
 from img2img.errors import ConfigError, DataError, ExportFailed, ImageError, ModelFileError
-from img2img.export import FORMATS, base
+from img2img.export import FORMATS, Exported, base
 from img2img.export.torch import TorchFormat
 from img2img.inference import exported
+from img2img.inference.exportable import Exportable
 from tests.conftest import noise
 from tests.inference.test_runtimes import generator
 
 SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt2"}
 RESNET: dict[str, Any] = {"name": "resnet", "ngf": 4, "n_blocks": 1}
 UNET: dict[str, Any] = {"name": "unet", "ngf": 4, "num_downs": 4, "norm": "batch"}
+NETWORKS = {"resnet": (RESNET, "image"), "unet": (UNET, "image"), "running": (UNET, "running")}
+# What most tests look at: a network, and whether pixels go in and come out.
+KINDS = [("resnet", False), ("unet", True)]
+
+MakeModel = Callable[..., Path]
+Made = Callable[..., tuple[Path, Exported]]
 
 
 def need(format_name: str) -> None:
@@ -47,49 +55,73 @@ def run_by_us(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-MakeModel = Callable[..., Path]
+def write_model(
+    path: Path,
+    section: dict[str, Any],
+    *,
+    directions: tuple[str, ...] = ("AtoB",),
+    statistics: str = "image",
+    dropout: bool = False,
+) -> Path:
+    """A model file with one generator for each direction named."""
+    network = generator(section, statistics=statistics)
+    specs = {
+        f"G_{direction}": ModelSpec.model_validate(
+            {
+                "architecture": section["name"],
+                "arguments": {key: value for key, value in section.items() if key != "name"},
+                "in_channels": 3,
+                "out_channels": 3,
+                "direction": direction,
+                "size_multiple": network.size_multiple,
+                "min_size": network.min_size,
+                "exact_tiling": network.local,
+                "norm_statistics": statistics,
+                "dropout": dropout,
+                "crop_size": (64, 64),
+                "scale": 1,
+                "method": "none",
+                "steps": 0,
+                "images": 0,
+            }
+        )
+        for direction in directions
+    }
+    save_model(path, specs, dict.fromkeys(specs, network))
+    return path
 
 
 @pytest.fixture
 def make_model(tmp_path: Path) -> MakeModel:
-    """Write a model file with one generator for each direction named."""
+    return partial(write_model, tmp_path / "models" / "net.safetensors")
 
-    def make(
-        section: dict[str, Any],
-        *,
-        directions: tuple[str, ...] = ("AtoB",),
-        statistics: str = "image",
-        dropout: bool = False,
-    ) -> Path:
-        arguments = {key: value for key, value in section.items() if key != "name"}
-        specs, generators = {}, {}
-        for direction in directions:
-            network = generator(section, statistics=statistics)
-            specs[f"G_{direction}"] = ModelSpec.model_validate(
-                {
-                    "architecture": section["name"],
-                    "arguments": arguments,
-                    "in_channels": 3,
-                    "out_channels": 3,
-                    "direction": direction,
-                    "size_multiple": network.size_multiple,
-                    "min_size": network.min_size,
-                    "exact_tiling": network.local,
-                    "norm_statistics": statistics,
-                    "dropout": dropout,
-                    "crop_size": (64, 64),
-                    "scale": 1,
-                    "method": "none",
-                    "steps": 0,
-                    "images": 0,
-                }
-            )
-            generators[f"G_{direction}"] = network
-        path = tmp_path / "models" / "net.safetensors"
-        save_model(path, specs, generators)
-        return path
 
-    return make
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, tiny_pairs: Path) -> Made:
+    """A model file and what was exported of it, once for all tests. Not to be changed."""
+
+    @cache
+    def export(
+        format_name: str, network: str = "resnet", *, pixels: bool = False, half: bool = False
+    ) -> tuple[Path, Exported]:
+        folder = tmp_path_factory.mktemp("exported")
+        section, statistics = NETWORKS[network]
+        model = write_model(folder / "net.safetensors", section, statistics=statistics)
+        target = folder / "out" / f"net{SUFFIXES[format_name]}"
+        images = tiny_pairs / "A" / "0.png"
+        return model, export_model(
+            model, target, format_name, pixels=pixels, half=half, images=images
+        )
+
+    return export
+
+
+@pytest.fixture
+def onnx_model(made: Made) -> Any:
+    need("onnx")
+    import onnx
+
+    return onnx.load(made("onnx")[1].files[0])
 
 
 def only_file(folder: Path) -> Path:
@@ -97,210 +129,157 @@ def only_file(folder: Path) -> Path:
     return file
 
 
-@pytest.mark.parametrize("pixels", [False, True])
-@pytest.mark.parametrize(
-    ("section", "statistics"), [(RESNET, "image"), (UNET, "image"), (UNET, "running")]
-)
+@pytest.mark.parametrize(("network", "pixels"), [*KINDS, ("running", False)])
 def test_it_gives_what_the_model_gives(
-    format_name: str,
-    section: dict[str, Any],
-    statistics: str,
-    pixels: bool,
-    make_model: MakeModel,
-    tmp_path: Path,
+    format_name: str, network: str, pixels: bool, made: Made
 ) -> None:
-    model = make_model(section, statistics=statistics)
-    target = tmp_path / "out" / f"net{SUFFIXES[format_name]}"
-    done = export_model(model, target, format_name, pixels=pixels)
-    assert done.files[0] == target
-    assert all(file.is_file() for file in done.files)
+    model, done = made(format_name, network, pixels=pixels)
+    target = done.files[0]
     assert sorted(target.parent.iterdir()) == sorted(done.files)
     assert done.bytes == sum(file.stat().st_size for file in done.files)
-    assert done.images >= 5
-    assert 0 <= done.mean <= min(done.largest, 0.01)
-    assert done.largest <= (1 if pixels else 0.5)
+    assert done.images == 5
+    assert 0 <= done.mean <= min(done.largest, 0.05)
+    assert done.largest <= 1
     run = FORMATS.build(Component(name=format_name), "format").open(target)
-    network = load_model(model).generator("G_AtoB")
+    exact = load_model(model).generator("G_AtoB")
     for count, height, width in [(1, 16, 16), (3, 32, 16), (2, 16, 48)]:
         x = torch.randint(0, 256, (count, height, width, 3), dtype=torch.uint8)
+        values = (x.movedim(-1, 1) / 127.5 - 1).contiguous()
         with torch.inference_mode():
-            wanted = network(x.movedim(-1, 1) / 127.5 - 1)
-            given = x if pixels else (x.movedim(-1, 1) / 127.5 - 1).contiguous()
-            got = run(given)
+            wanted, got = exact(values), run(x if pixels else values)
         assert wanted.std() > 0.05
         if pixels:
             assert got.dtype == torch.uint8
-            wanted = ((wanted + 1) * 127.5).round().movedim(1, -1)
-            assert (got.float() - wanted).abs().max() <= 1
-            assert (got.float() - wanted).abs().mean() < 0.01
+            apart = (got.float() - ((wanted + 1) * 127.5).round().movedim(1, -1)).abs()
+            assert apart.max() <= 1
+            assert apart.mean() < 0.05
         else:
-            torch.testing.assert_close(got, wanted, atol=1e-4, rtol=0)
+            torch.testing.assert_close(got, wanted, atol=2e-3, rtol=0)
 
 
-def test_half_is_half_the_size_and_near(
-    format_name: str, make_model: MakeModel, tmp_path: Path
-) -> None:
-    model = make_model({**UNET, "ngf": 32})
-    whole = export_model(model, tmp_path / f"whole{SUFFIXES[format_name]}", format_name)
-    half = export_model(model, tmp_path / f"half{SUFFIXES[format_name]}", format_name, half=True)
-    assert half.bytes < 0.6 * whole.bytes
+def test_half_is_smaller_and_near(format_name: str, made: Made) -> None:
+    whole, half = (made(format_name, half=half)[1] for half in (False, True))
+    assert half.bytes < whole.bytes
     assert whole.mean < half.mean <= half.tolerance == 0.5
 
 
-def test_a_range_from_zero_to_one(format_name: str, tmp_path: Path) -> None:
-    """As networks of others may have it; the description of ours follows."""
-    need(format_name)
-    spec = ModelSpec.model_construct(value_range=(0, 1), architecture="any")
-    description = exported.Description.model_construct(
-        version="0", generator="G", pixels=True, half=False, spec=spec
-    )
-    part = FORMATS.build(Component(name=format_name), "format")
-    path = tmp_path / f"net{SUFFIXES[format_name]}"
+def test_pixels_of_a_network_from_zero_to_one() -> None:
     network = generator(RESNET)
-    if format_name != "torch":
-        pytest.skip("the file says so in a description that is refused as yet")
-    part.write(path, network, description)
     x = torch.randint(0, 256, (1, 16, 16, 3), dtype=torch.uint8)
-    wanted = (network(x.movedim(-1, 1) / 255) * 255).round().clamp(0, 255).movedim(1, -1)
-    assert (part.open(path)(x).float() - wanted).abs().max() <= 1
+    with torch.inference_mode():
+        got = Exportable(network, pixels=(0, 1))(x)
+        wanted = network(x.movedim(-1, 1) / 255) * 255
+    assert wanted.min() < 0  # and so there is something to clamp
+    apart = got.float() - wanted.round().clamp(0, 255).movedim(1, -1)
+    assert apart.abs().max() <= 1
+    assert apart.abs().mean() < 0.05
 
 
 def test_default_names(make_model: MakeModel, tiny_run: Path, tmp_path: Path) -> None:
-    model = make_model(RESNET)
-    assert export_model(model, format="torch").files == [model.with_name("net.pt2")]
-    both = make_model(RESNET, directions=("AtoB", "BtoA"))
-    for direction in ("AtoB", "BtoA"):
-        done = export_model(both, format="torch", direction=direction)  # type: ignore[arg-type]
-        assert done.files == [model.with_name(f"net-{direction}.pt2")]
-        assert (done.direction, done.generator) == (direction, f"G_{direction}")
+    model = make_model(RESNET, directions=("AtoB", "BtoA"))
+    done = export_model(model, format="torch", direction="BtoA")
+    assert done.files == [model.with_name("net-BtoA.pt2")]
+    assert (done.direction, done.generator) == ("BtoA", "G_BtoA")
     run = tmp_path / "run"
     shutil.copytree(tiny_run, run)
     assert export_model(run, format="torch").files == [run / "model.pt2"]
     assert export_model(run, tmp_path, "torch").files == [tmp_path / "model.pt2"]
 
 
-@pytest.mark.parametrize("pixels", [False, True])
-def test_nothing_of_ours_is_needed_to_run_it(
-    format_name: str, pixels: bool, make_model: MakeModel, tmp_path: Path
-) -> None:
-    model = make_model(UNET)
-    target = tmp_path / f"net{SUFFIXES[format_name]}"
-    export_model(model, target, format_name, pixels=pixels)
-    image = noise(32, 16)
-    np.save(tmp_path / "x.npy", image)
-    code = f"""
-import importlib.util, json, sys
+ALONE = """
+import json, sys
 import numpy as np
-assert importlib.util.find_spec("img2img") is None
-x = np.load("x.npy")[None]
-pixels, path = {pixels}, {str(target)!r}
-if not pixels:
-    x = np.ascontiguousarray(x.transpose(0, 3, 1, 2)).astype(np.float32) / 127.5 - 1
+
+path, x = sys.argv[1], np.load("x.npy")[None]
 if path.endswith(".onnx"):
     import onnxruntime
     session = onnxruntime.InferenceSession(path)
-    y = session.run(None, {{"input": x}})[0]
+    y = session.run(None, {"input": x})[0]
     text = session.get_modelmeta().custom_metadata_map["img2img"]
 elif path.endswith(".xml"):
     import openvino
-    core = openvino.Core()
-    model = core.read_model(path)
+    model = openvino.Core().read_model(path)
     text = model.get_rt_info(["img2img"]).astype(str)
-    y = core.compile_model(model, "CPU", {{"INFERENCE_PRECISION_HINT": "f32"}})(x)[0]
+    settings = {"INFERENCE_PRECISION_HINT": "f32"}
+    y = openvino.Core().compile_model(model, "CPU", settings)(x)[0]
 else:
     import torch
-    files = {{"img2img.json": ""}}
+    files = {"img2img.json": ""}
     program = torch.export.load(path, extra_files=files)
     text = files["img2img.json"]
     y = program.module()(torch.from_numpy(x)).numpy()
 assert json.loads(text)["spec"]["size_multiple"] == 16
-if not pixels:
-    y = ((y.transpose(0, 2, 3, 1) + 1) * 127.5).round().clip(0, 255).astype(np.uint8)
+assert not any(name.startswith("img2img") for name in sys.modules)
 np.save("y.npy", y[0])
 """
-    script = tmp_path / "script.py"
-    script.write_text(code)
-    # Isolated, so that neither the current folder nor PYTHONPATH has the package in it.
-    done = subprocess.run(
-        [sys.executable, "-I", script], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    if "AssertionError" in done.stderr and "find_spec" in done.stderr:
-        pytest.skip("img2img is installed in this environment")
-    assert done.returncode == 0, done.stderr
+
+
+def test_nothing_of_ours_is_needed_to_run_it(format_name: str, made: Made, tmp_path: Path) -> None:
+    model, done = made(format_name, "unet", pixels=True)
+    image = noise(32, 16)
+    np.save(tmp_path / "x.npy", image)
+    # Isolated, so that PYTHONPATH does not have the package in it.
+    words = [sys.executable, "-I", "-c", ALONE, str(done.files[0])]
+    ended = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
     wanted = Translator.load(model, device="cpu", precision="fp32").translate(image)
     apart = np.abs(np.load(tmp_path / "y.npy").astype(int) - wanted)
     assert apart.max() <= 1
-    assert apart.mean() < 0.01
+    assert apart.mean() < 0.05
 
 
-def test_no_file_tells_of_this_machine(
-    format_name: str, make_model: MakeModel, tmp_path: Path
-) -> None:
-    done = export_model(make_model(RESNET), tmp_path / f"n{SUFFIXES[format_name]}", format_name)
+def test_no_file_tells_of_this_machine(format_name: str, made: Made) -> None:
+    _, done = made(format_name)
     for file in done.files:
         contents = [file.read_bytes()]
         if zipfile.is_zipfile(file):
             with zipfile.ZipFile(file) as archive:
                 contents = [archive.read(name) for name in archive.namelist()]
         for content in contents:
-            assert str(tmp_path).encode() not in content
+            assert str(file.parents[1]).encode() not in content
             assert str(Path(exported.__file__).parents[2]).encode() not in content
 
 
 class TestTranslate:
     """Exported models in the place of model files."""
 
-    @pytest.mark.parametrize("section", [RESNET, UNET], ids=["resnet", "unet"])
-    @pytest.mark.parametrize("pixels", [False, True])
+    @pytest.mark.parametrize(("network", "pixels"), KINDS)
     def test_pictures_of_any_size(
-        self,
-        run_by_us: str,
-        section: dict[str, Any],
-        pixels: bool,
-        make_model: MakeModel,
-        tmp_path: Path,
+        self, run_by_us: str, network: str, pixels: bool, made: Made
     ) -> None:
-        model = make_model(section)
-        target = tmp_path / f"net{SUFFIXES[run_by_us]}"
-        export_model(model, target, run_by_us, pixels=pixels)
-        tested = Translator.load(target)
+        model, done = made(run_by_us, network, pixels=pixels)
+        tested = Translator.load(done.files[0])
         exact = Translator.load(model, device="cpu", precision="fp32")
-        images = [
-            noise(*size) for size in [(1, 1), (5, 40), (33, 17), (33, 17), (33, 17), (64, 64)]
-        ]
+        sizes = [(5, 40), (33, 17), (33, 17), (33, 17), (64, 64)]
+        images = [noise(*size) for size in sizes]
         for got, wanted in zip(
             tested.translate_batch(images), exact.translate_batch(images), strict=True
         ):
             assert got.shape == wanted.shape
             assert np.abs(got.astype(int) - wanted).max() <= 1
+        assert tested.translate(noise(1, 1)).shape == (1, 1, 3)
         assert tested.device == "cpu"
 
-    def test_sixteen_bits_go_through_floats(
-        self, run_by_us: str, make_model: MakeModel, tmp_path: Path
-    ) -> None:
-        model = make_model(UNET)
+    @pytest.mark.parametrize(("network", "pixels"), KINDS)
+    def test_sixteen_bits(self, run_by_us: str, network: str, pixels: bool, made: Made) -> None:
+        model, done = made(run_by_us, network, pixels=pixels)
+        said: list[str] = []
+        tested = Translator.load(done.files[0], say=said.append)
+        tested.translate(noise(20, 30))
+        assert said == []
         image = noise(20, 30).astype(np.uint16) * 200 + 77
         wanted = Translator.load(model, device="cpu", precision="fp32").translate(image)
-        said: list[str] = []
-        for pixels, off in ((False, 20), (True, 400)):
-            target = tmp_path / f"net{pixels}{SUFFIXES[run_by_us]}"
-            export_model(model, target, run_by_us, pixels=pixels)
-            assert said == []
-            tested = Translator.load(target, say=said.append)
-            tested.translate(noise(20, 30))
-            assert said == []
-            for _ in range(2):
-                got = tested.translate(image)
-            assert got.dtype == np.uint16
-            assert np.abs(got.astype(int) - wanted).mean() < off
-        assert len(said) == 1
-        assert "8 bits" in said[0]
+        for _ in range(2):
+            got = tested.translate(image)
+        assert got.dtype == np.uint16
+        assert np.abs(got.astype(int) - wanted).mean() < (400 if pixels else 20)
+        assert len(said) == pixels
+        assert all("8 bits" in sentence for sentence in said)
 
     def test_large_pictures_are_cut(
-        self, run_by_us: str, make_model: MakeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, run_by_us: str, made: Made, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        target = tmp_path / f"net{SUFFIXES[run_by_us]}"
-        export_model(make_model(RESNET), target, run_by_us)
+        target = made(run_by_us)[1].files[0]
         said: list[str] = []
         tested = Translator.load(target, tile=32, say=said.append)
         image = noise(70, 50)
@@ -309,23 +288,13 @@ class TestTranslate:
         monkeypatch.setattr("img2img.inference.oversize.ASKED_ABOUT", 1)
         assert Translator.load(target).translate(image).shape == image.shape
 
-    def test_identity_is_the_files(
-        self, run_by_us: str, make_model: MakeModel, tmp_path: Path
-    ) -> None:
-        model = make_model(RESNET)
-        paths = [tmp_path / f"{half}{SUFFIXES[run_by_us]}" for half in (False, True)]
-        for half, path in enumerate(paths):
-            export_model(model, path, run_by_us, half=bool(half))
-        whole, half_ = (Translator.load(path).identity for path in paths)
-        assert whole != half_
-        assert whole == Translator.load(paths[0]).identity
+    def test_identity_is_the_files(self, run_by_us: str, made: Made) -> None:
+        paths = [made(run_by_us, half=half)[1].files[0] for half in (False, True, False)]
+        whole, half, again = (Translator.load(path).identity for path in paths)
+        assert whole == again != half
 
-    def test_a_runtime_that_fails_fails_the_picture(
-        self, run_by_us: str, make_model: MakeModel, tmp_path: Path
-    ) -> None:
-        target = tmp_path / f"net{SUFFIXES[run_by_us]}"
-        export_model(make_model(RESNET), target, run_by_us)
-        tested = Translator.load(target)
+    def test_a_runtime_that_fails_fails_the_picture(self, run_by_us: str, made: Made) -> None:
+        tested = Translator.load(made(run_by_us)[1].files[0])
         network = tested._generator
         assert isinstance(network, exported.ExportedGenerator)
         real = network._run
@@ -356,16 +325,11 @@ class TestTranslate:
         ],
     )
     def test_choices_that_there_are_not(
-        self,
-        options: dict[str, Any],
-        word: str,
-        make_model: MakeModel,
-        tmp_path: Path,
+        self, options: dict[str, Any], word: str, made: Made
     ) -> None:
         need("onnx")
-        export_model(make_model(RESNET), tmp_path / "net.onnx")
         with pytest.raises(ConfigError, match=word):
-            Translator.load(tmp_path / "net.onnx", **options)
+            Translator.load(made("onnx")[1].files[0], **options)
 
 
 class TestRefused:
@@ -403,7 +367,7 @@ class TestRefused:
 
             def shifted(x: torch.Tensor) -> torch.Tensor:
                 y = run(x).clone()
-                y[:, :, 0] += 0.2
+                y[:, :, 0] += 0.4
                 return y
 
             return shifted
@@ -411,7 +375,7 @@ class TestRefused:
         monkeypatch.setattr(TorchFormat, "open", at_border)
         with pytest.raises(ExportFailed, match="grey levels"):
             export_model(model, target, "torch")
-        assert export_model(model, target, "torch", tolerance=5).mean > 0.01
+        assert export_model(model, target, "torch", tolerance=50).mean > 0.05
         assert target.stat().st_size > 1000
 
     @pytest.mark.parametrize(
@@ -458,19 +422,11 @@ class TestRefused:
 class TestHostile:
     """Files of strangers: a line, and no code of theirs runs."""
 
-    def refused(self, path: Path, word: str) -> None:
+    def refused(self, path: Path, word: str | None = None) -> None:
         with pytest.raises(ModelFileError, match=word) as error:
             Translator.load(path)
         assert str(path) in str(error.value)
         assert "\n" not in str(error.value)
-
-    @pytest.fixture
-    def onnx_model(self, make_model: MakeModel, tmp_path: Path) -> Any:
-        need("onnx")
-        import onnx
-
-        export_model(make_model(RESNET), tmp_path / "net.onnx")
-        return onnx.load(tmp_path / "net.onnx")
 
     def test_an_onnx_model_that_is_not_ours(self, onnx_model: Any, tmp_path: Path) -> None:
         import onnx
@@ -531,19 +487,16 @@ class TestHostile:
         path.write_bytes(onnx_model.SerializeToString())
         self.refused(path, "cannot be run")
 
-    def test_what_is_cut_off_or_no_model(
-        self, run_by_us: str, make_model: MakeModel, tmp_path: Path
-    ) -> None:
-        done = export_model(make_model(RESNET), tmp_path / f"n{SUFFIXES[run_by_us]}", run_by_us)
-        target = done.files[0]
-        for file in done.files:
+    def test_what_is_cut_off_or_no_model(self, run_by_us: str, made: Made, tmp_path: Path) -> None:
+        target, *others = (Path(shutil.copy(file, tmp_path)) for file in made(run_by_us)[1].files)
+        for file in (target, *others):
             whole = file.read_bytes()
             for part in (whole[: len(whole) // 2], whole[:9], b"", b"\x80\x04\x95no model" * 50):
                 file.write_bytes(part)
-                self.refused(target, "")
+                self.refused(target)
             file.write_bytes(whole)
         Translator.load(target)
-        for file in done.files[1:]:
+        for file in others:
             file.unlink()
             self.refused(target, file.name)
 
@@ -553,9 +506,8 @@ class TestHostile:
         path.with_suffix(".bin").write_bytes(b"")
         for text in ("<html></html>", '<?xml version="1.0"?><net name="a" version="11"></net>'):
             path.write_text(text)
-            self.refused(path, "")
+            self.refused(path)
 
-    def test_a_program_is_not_even_opened(self, make_model: MakeModel, tmp_path: Path) -> None:
-        done = export_model(make_model(RESNET), tmp_path / "net.pt2", "torch")
-        self.refused(done.files[0], "run code")
+    def test_a_program_is_not_even_opened(self, made: Made, tmp_path: Path) -> None:
+        self.refused(made("torch")[1].files[0], "run code")
         self.refused(tmp_path / "none.onnx", "no such file")

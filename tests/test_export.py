@@ -1,5 +1,6 @@
 """Exported models: the same as the model, in every format, with nothing of ours installed."""
 
+import copy
 import json
 import shutil
 import subprocess
@@ -87,7 +88,7 @@ def write_model(
         )
         for direction in directions
     }
-    save_model(path, specs, dict.fromkeys(specs, network))
+    save_model(path, specs, {name: copy.deepcopy(network) for name in specs})
     return path
 
 

@@ -203,6 +203,7 @@ class ExportedGenerator(Generator):
     ) -> None:
         super().__init__()
         self._spec, self._pixels = description.spec, description.pixels
+        self.has_float16 = description.half
         self._run, self._say = run, say
         self._has_said = False
         # In the state, as the weights of other generators are: results are known by it.

@@ -200,7 +200,7 @@ class Translator:
                 raise ConfigError(f"direction: {path} translates {spec.direction}, not {direction}")
             if statistics not in (None, spec.norm_statistics):
                 raise ConfigError(f"statistics: were fixed when {path} was exported")
-            return cls(exported, spec, **_as_exported(options, reference_exact))
+            return cls(exported, spec, **_as_exported(exported, options, reference_exact))
         model, name = choose_generator(path, direction)
         spec = model.specs[name]
         changes: dict[str, Any] = {}
@@ -344,7 +344,7 @@ class Translator:
         return job.key, replace(picture, pixels=translated, alpha=alpha)
 
 
-def _as_exported(options: Options, reference_exact: bool) -> Options:
+def _as_exported(exported: ExportedGenerator, options: Options, reference_exact: bool) -> Options:
     """Options for an exported model, which leaves no choice of some.
 
     Raises:
@@ -355,7 +355,8 @@ def _as_exported(options: Options, reference_exact: bool) -> Options:
     device = options.get("device", "auto")
     devices = [device] if isinstance(device, str) else device
     given = [*devices, options.get("precision", "auto"), options.get("backend", "auto")]
-    if other := [name for name in given if name not in ("auto", "cpu")]:
+    there = {"auto", "cpu"} if exported.has_float16 else {"auto", "cpu", "fp32"}
+    if other := [name for name in given if name not in there]:
         raise ConfigError(
             f"{other[0]}: an exported model runs on the CPU and as it was exported; for a choice,"
             " give the model file"

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from img2img.config import RunConfig as RunConfig
     from img2img.config import load_config as load_config
     from img2img.errors import Img2ImgError as Img2ImgError
+    from img2img.export import export_model as export_model
     from img2img.images import Animation as Animation
     from img2img.images import Frames as Frames
     from img2img.images import Picture as Picture
@@ -35,6 +36,7 @@ _HOMES = {
     "Picture": "img2img.images",
     "RunConfig": "img2img.config",
     "Translator": "img2img.inference.translator",
+    "export_model": "img2img.export",
     "load_config": "img2img.config",
     "load_model": "img2img.checkpoint",
     "read_image": "img2img.images",

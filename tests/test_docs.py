@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from img2img.config import load_config
+from img2img.config import Component, load_config
+from img2img.export import FORMATS, export_model
 
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.skipif(not (ROOT / "docs").is_dir(), reason="needs the repository")
@@ -75,3 +76,30 @@ def test_the_examples_in_python_run(tmp_path: Path, tiny_run: Path, tiny_pairs: 
         for code in examples:
             subprocess.run([sys.executable, "-c", code], check=True, timeout=120, cwd=here)
     assert len(list((tmp_path / "inference" / "translated").glob("*.png"))) == 6
+
+
+FILES = {".onnx": "onnx", ".xml": "openvino", ".pt2": "torch"}
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_the_examples_of_running_exported_models_run(
+    number: int, tmp_path: Path, tiny_run: Path, tiny_pairs: Path
+) -> None:
+    text = (ROOT / "docs" / "export.md").read_text(encoding="utf-8")
+    examples = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    assert len(examples) == 4
+    code = examples[number]
+    shutil.copytree(tiny_run, tmp_path / "runs" / "icons")
+    shutil.copy(tiny_pairs / "A" / "0.png", tmp_path / "photo.png")
+    suffix, name = next(
+        (found for found in FILES.items() if f'"icons{found[0]}"' in code), (None, "")
+    )
+    if suffix:
+        if reason := FORMATS.build(Component(name=name), "format").missing():
+            pytest.skip(reason)
+        photo = tmp_path / "photo.png"
+        pixels = suffix == ".onnx"
+        export_model(tiny_run, tmp_path / f"icons{suffix}", name, pixels=pixels, images=photo)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120, cwd=tmp_path)
+    if "translated.png" in code:
+        assert (tmp_path / "translated.png").is_file()

@@ -47,7 +47,7 @@ def export(
         typer.Option(
             min=0,
             help="Grey levels that the result may differ by from PyTorch's float32, on average, on "
-            "any picture; by default 0.01, with --half 0.5.",
+            "any picture; by default 0.05, with --half 0.5.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,

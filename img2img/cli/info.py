@@ -7,9 +7,18 @@ import typer
 
 from img2img.cli.output import console, print_json
 
+MEANINGS = {
+    "parameters": "weights that were trained",
+    "pixels": "whether uint8 (batch, height, width, 3) goes in and comes out",
+    "half": "whether weights are float16",
+}
+
 
 def info(
-    model: Annotated[Path, typer.Argument(help="Run folder, or a model file from one.")],
+    model: Annotated[
+        Path,
+        typer.Argument(help="Run folder, a model file from one, or what `img2img export` wrote."),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Say what is in a model file: its networks, what they expect, how they were trained."""
@@ -17,26 +26,35 @@ def info(
     from rich.table import Table
 
     from img2img.checkpoint import load_model
+    from img2img.inference.exported import is_exported, open_exported
     from img2img.spec import ModelSpec
 
-    file = load_model(model)
-    counts = {
-        name: sum(p.numel() for p in file.generator(name).parameters()) for name in file.specs
-    }
+    extras: dict[str, dict[str, object]] = {}
+    if is_exported(model):
+        description, _ = open_exported(model)
+        origin, specs = f"img2img {description.version}", {description.generator: description.spec}
+        extras[description.generator] = {"pixels": description.pixels, "half": description.half}
+    else:
+        file = load_model(model)
+        origin, specs = file.origin, file.specs
+        for name in specs:
+            count = sum(weight.numel() for weight in file.generator(name).parameters())
+            extras[name] = {"parameters": count}
     if as_json:
         generators = {
-            name: {**spec.model_dump(mode="json"), "parameters": counts[name]}
-            for name, spec in file.specs.items()
+            name: {**spec.model_dump(mode="json"), **extras[name]} for name, spec in specs.items()
         }
-        print_json({"origin": file.origin, "generators": generators})
+        print_json({"origin": origin, "generators": generators})
         return
-    console.print(f"{model}: written by {file.origin}", markup=False)
-    for name, spec in file.specs.items():
+    console.print(f"{model}: written by {origin}", markup=False)
+    for name, spec in specs.items():
         table = Table(title=escape(f"generator {name}"), title_justify="left", box=None)
         for column in ("", "", ""):
             table.add_column(column)
         for key, value in spec.model_dump().items():
             meaning = ModelSpec.model_fields[key].description or ""
             table.add_row(key, escape(str(value)), f"[dim]{escape(meaning)}[/]")
-        table.add_row("parameters", f"{counts[name]:,}", "[dim]weights that were trained[/]")
+        for key, value in extras[name].items():
+            shown = f"{value:,}" if key == "parameters" else str(value)
+            table.add_row(key, shown, f"[dim]{MEANINGS[key]}[/]")
         console.print(table)

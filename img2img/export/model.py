@@ -24,7 +24,7 @@ from img2img.resources import bundled
 
 # What an export may differ from PyTorch's float32 on the worst picture, in grey levels of 255 on
 # average: by the order of sums, and by float16 weights.
-TOLERANCE, HALF_TOLERANCE = 0.01, 0.5
+TOLERANCE, HALF_TOLERANCE = 0.05, 0.5
 # How many pictures are compared, and the pixels to a side that larger ones are reduced to.
 MOST_PICTURES, MOST_SIDE = 16, 512
 # Pixels to a side of the small ones.
@@ -82,7 +82,7 @@ def export_model(
         images: a picture, or a folder of which the first 16 are taken, to compare on; None: some
             that come with the package.
         tolerance: the most that the mean difference may be on any picture, in grey levels of 255;
-            None: 0.01, or 0.5 with `half`.
+            None: 0.05, or 0.5 with `half`.
 
     Raises:
         ConfigError: no such format, its packages are not installed, or the model has no such form.

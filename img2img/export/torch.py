@@ -30,6 +30,7 @@ class TorchFormat(Format):
             program = torch.export.export(network, (example,), dynamic_shapes=(axes,))
         for node in program.graph.nodes:
             node.meta.pop("stack_trace", None)  # where in which file of this machine it came from
+        program.example_inputs = None  # as large as a picture
         text = description.model_dump_json()
         torch.export.save(program, path, extra_files={f"{METADATA_KEY}.json": text})
 

@@ -147,8 +147,11 @@ class OpenedOpenVino(Opened):
 
 
 OPENED: dict[str, type[Opened]] = {".onnx": OpenedOnnx, ".xml": OpenedOpenVino}
-# Kinds that are told apart from model files, run or not.
-EXPORTED_SUFFIXES = frozenset([*OPENED, ".pt2"])
+
+
+def is_exported(path: Path) -> bool:
+    """Whether a path names an exported model, of a kind that is run or not; else a model file."""
+    return path.suffix.lower() in {*OPENED, ".pt2"} and not path.is_dir()
 
 
 def open_exported(path: Path) -> tuple[Description, Opened]:
@@ -200,6 +203,7 @@ class ExportedGenerator(Generator):
     ) -> None:
         super().__init__()
         self._spec, self._pixels = description.spec, description.pixels
+        self.has_float16 = description.half
         self._run, self._say = run, say
         self._has_said = False
         # In the state, as the weights of other generators are: results are known by it.

@@ -16,7 +16,7 @@ from img2img.images import MAX_PIXELS, ImageLike, Picture, Pixels, as_picture, l
 from img2img.inference.backends import BACKENDS
 from img2img.inference.bench import Measurement, bench
 from img2img.inference.engine import Engine
-from img2img.inference.exported import EXPORTED_SUFFIXES, ExportedGenerator
+from img2img.inference.exported import ExportedGenerator, is_exported
 from img2img.inference.oversize import Cutter, Tile, TileNorm
 from img2img.inference.runner import Runner
 from img2img.inference.sizing import Scale, Size, Sizing, pad_to_fit
@@ -226,14 +226,14 @@ class Translator:
             ConfigError: the model does not translate in that direction, or no such device.
         """
         path = Path(path)
-        if path.suffix.lower() in EXPORTED_SUFFIXES and not path.is_dir():
+        if is_exported(path):
             say = options.get("say") or _warn
             exported, spec = ExportedGenerator.load(path, say)
             if direction not in (None, spec.direction):
                 raise ConfigError(f"direction: {path} translates {spec.direction}, not {direction}")
             if statistics not in (None, spec.norm_statistics):
                 raise ConfigError(f"statistics: were fixed when {path} was exported")
-            return cls(exported, spec, **_as_exported(options, reference_exact))
+            return cls(exported, spec, **_as_exported(exported, options, reference_exact))
         model, name = choose_generator(path, direction)
         spec = model.specs[name]
         changes: dict[str, Any] = {}
@@ -393,7 +393,7 @@ class Translator:
         return job.key, replace(picture, pixels=translated, alpha=alpha)
 
 
-def _as_exported(options: Options, reference_exact: bool) -> Options:
+def _as_exported(exported: ExportedGenerator, options: Options, reference_exact: bool) -> Options:
     """Options for an exported model, which leaves no choice of some.
 
     Raises:
@@ -404,7 +404,8 @@ def _as_exported(options: Options, reference_exact: bool) -> Options:
     device = options.get("device", "auto")
     devices = [device] if isinstance(device, str) else device
     given = [*devices, options.get("precision", "auto"), options.get("backend", "auto")]
-    if other := [name for name in given if name not in ("auto", "cpu")]:
+    there = {"auto", "cpu"} if exported.has_float16 else {"auto", "cpu", "fp32"}
+    if other := [name for name in given if name not in there]:
         raise ConfigError(
             f"{other[0]}: an exported model runs on the CPU and as it was exported; for a choice,"
             " give the model file"

@@ -1,5 +1,6 @@
 """Optical flow between the frames of a video, where it is to be trusted, and scene cuts."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -83,6 +84,39 @@ class Motion:
         than 16 of 255.
         """
         return bool(1 - self.agrees.mean() > _LOST and self.difference.mean() > _OFF)
+
+
+class Tracker:
+    """Finds the motion from each frame of a video to the one before.
+
+    Args:
+        most: the most pixels to a side of what it is found in.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._before: Pixels | None = None
+
+    def motion(self, pixels: Pixels) -> Motion | None:
+        """From this frame to the last; None: there is none, or it was of another scene.
+
+        Args:
+            pixels: the next frame, uint8 or uint16 [H, W, 3].
+        """
+        now, before = grey(pixels, self._most), self._before
+        self._before = now
+        if before is None or before.shape != now.shape:
+            return None
+        motion = Motion.between(now, before)
+        return None if motion.is_cut else motion
+
+    def state(self) -> dict[str, NDArray[np.generic]]:
+        """What the next motion depends on, for `restore`; empty before the first frame."""
+        return {} if self._before is None else {"before": self._before}
+
+    def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+        """Go on where `state` was taken."""
+        self._before = state["before"].astype(np.uint8) if state else None
 
 
 def grey(pixels: Pixels, most: int | None = None) -> Pixels:

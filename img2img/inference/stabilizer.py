@@ -15,8 +15,8 @@ Strength = Literal["light", "strong"]
 
 # How much of a frame comes from the one before, where all agrees. docs/video.md has what they do.
 _SHARES: dict[Strength, float] = {"light": 0.4, "strong": 0.75}
-# The most pixels to a side of what the motion is to be found in: at 1280 x 720 all of it takes three
-# times as long, and takes off a fifth more.
+# The most pixels to a side of what the motion is to be found in: at 1280 x 720 all of it takes
+# three times as long, and takes off a fifth more.
 FLOW_SIDE = 512
 # Of 255: input pixels that differ by so much are not of one thing, whatever the flow says.
 _DIFFERENT = 64

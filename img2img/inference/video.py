@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 from img2img.errors import Img2ImgError, VideoError
-from img2img.flow import Motion, grey
-from img2img.images import Picture, Pixels, write_picture
+from img2img.flow import Motion, Tracker
+from img2img.images import Picture, write_picture
 from img2img.inference.stabilizer import FLOW_SIDE, Stabilizer, Strength
 from img2img.inference.translator import Translator
+from img2img.networks.smoothing import Smoothing
 from img2img.pipeline import ahead
 from img2img.video import Encoding, Frame, frames, probe
 from img2img.video.convert import Converted, Progress, convert
@@ -167,7 +168,7 @@ class Frames:
             self._stabilizer = Stabilizer(stabilize)
             translator = translator.smoothed(SMOOTHED[stabilize])
         self._translator = translator
-        self._before: Pixels | None = None
+        self._tracker = Tracker(FLOW_SIDE)
 
     def __call__(self, frames: Iterator[Frame], /) -> Iterator[Frame]:
         """Frames translated, in their order; some are taken ahead."""
@@ -181,32 +182,32 @@ class Frames:
 
     def state(self) -> State:
         """What the next frames depend on."""
-        if self._stabilizer is None or self._before is None:
-            return {}
-        parts = {"before": self._before}
-        parts |= {f"blend/{key}": value for key, value in self._stabilizer.state().items()}
-        if self._translator.smoothing:
-            smooth = self._translator.smoothing.state()
-            parts |= {f"norm/{key}": value for key, value in smooth.items()}
-        return parts
+        return {
+            f"{name}/{key}": value
+            for name, part in self._parts().items()
+            for key, value in part.state().items()
+        }
 
     def restore(self, state: State, /) -> None:
         """Go on where `state` was taken."""
-        if self._stabilizer is None or not state:
-            return
-        self._before = state["before"]
-        self._stabilizer.restore(_below("blend/", state))
+        for name, part in self._parts().items():
+            own = f"{name}/"
+            part.restore({k.removeprefix(own): v for k, v in state.items() if k.startswith(own)})
+
+    def _parts(self) -> dict[str, Stabilizer | Tracker | Smoothing]:
+        """All that remember something of the frames."""
+        if self._stabilizer is None:
+            return {}
+        parts: dict[str, Stabilizer | Tracker | Smoothing] = {
+            "stabilizer": self._stabilizer,
+            "tracker": self._tracker,
+        }
         if self._translator.smoothing:
-            self._translator.smoothing.restore(_below("norm/", state))
+            parts["norms"] = self._translator.smoothing
+        return parts
 
     def _moved(self, frame: Frame) -> tuple[Frame, Motion | None]:
-        """A frame, and how it has moved since the last one; None: it is the first of a scene."""
-        now, before = grey(frame.pixels, most=FLOW_SIDE), self._before
-        self._before = now
-        if before is None or before.shape != now.shape:
-            return frame, None
-        motion = Motion.between(now, before)
-        return frame, None if motion.is_cut else motion
+        return frame, self._tracker.motion(frame.pixels)
 
     def _in_order(
         self, moved: Iterator[tuple[Frame, Motion | None]]
@@ -236,9 +237,3 @@ def _made(frame: Frame, made: Picture | Img2ImgError) -> Frame:
     if isinstance(made, Img2ImgError):
         raise VideoError(f"the frame at {frame.pts}: {made}") from made
     return replace(frame, pixels=made.pixels)
-
-
-def _below(prefix: str, state: State) -> State:
-    return {
-        key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)
-    }

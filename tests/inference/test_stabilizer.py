@@ -8,7 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from img2img.errors import ConfigError
-from img2img.inference.stabilizer import Stabilizer, Strength
+from img2img.flow import Tracker
+from img2img.inference.stabilizer import FLOW_SIDE, Stabilizer, Strength
 from img2img.metrics.video import VideoMeter
 
 Frame = NDArray[Any]
@@ -36,8 +37,18 @@ def video(frames: int, *, seed: int = 0) -> tuple[list[Frame], list[Frame]]:
     return inputs, outputs
 
 
+class Steady:
+    """A stabiliser with the tracker that tells it how the input moves."""
+
+    def __init__(self, strength: Strength) -> None:
+        self.stabilizer, self.tracker = Stabilizer(strength), Tracker(FLOW_SIDE)
+
+    def stabilize(self, given: Frame, made: Frame) -> Frame:
+        return self.stabilizer.stabilize(made, self.tracker.motion(given))
+
+
 def stabilized(strength: Strength, inputs: list[Frame], outputs: list[Frame]) -> list[Frame]:
-    stabilizer = Stabilizer(strength)
+    stabilizer = Steady(strength)
     return [stabilizer.stabilize(*pair) for pair in zip(inputs, outputs, strict=True)]
 
 
@@ -54,7 +65,7 @@ def test_a_still_video_stays_as_it_is(strength: Strength, deep: bool) -> None:
 
 def test_flicker_over_a_still_input_dies_away() -> None:
     """A step of 40 in the translation is taken in shares: 40 (1 - share), and so on."""
-    stabilizer, given = Stabilizer("strong"), texture(0)
+    stabilizer, given = Steady("strong"), texture(0)
     flat = np.full((64, 96, 3), 100, np.uint8)
     stabilizer.stabilize(given, flat)
     shown = [stabilizer.stabilize(given, flat + 40) for _ in range(30)]
@@ -115,7 +126,7 @@ def test_what_was_hidden_is_shown_as_it_is(strength: Strength) -> None:
 
 def test_what_the_input_did_not_do_is_not_blended() -> None:
     """A light goes on in the input: the flow stands still, but the frame is another."""
-    stabilizer, given = Stabilizer("strong"), texture(0) // 3
+    stabilizer, given = Steady("strong"), texture(0) // 3
     made = texture(1)
     stabilizer.stabilize(given, made)
     assert np.array_equal(stabilizer.stabilize(given + 80, 255 - made), 255 - made)
@@ -124,25 +135,28 @@ def test_what_the_input_did_not_do_is_not_blended() -> None:
 def test_going_on_from_a_state_is_exact() -> None:
     inputs, outputs = video(6)
     whole = stabilized("light", inputs, outputs)
-    first, second = Stabilizer("light"), Stabilizer("light")
+    first, second = Steady("light"), Steady("light")
     for pair in zip(inputs[:3], outputs[:3], strict=True):
         first.stabilize(*pair)
-    kept = {name: array.copy() for name, array in first.state().items()}
+    kept = [
+        {name: array.copy() for name, array in part.state().items()}
+        for part in (first.stabilizer, first.tracker)
+    ]
     first.stabilize(inputs[0], outputs[0])
-    second.restore(kept)
+    second.stabilizer.restore(kept[0])
+    second.tracker.restore(kept[1])
     for t in range(3, 6):
         assert np.array_equal(second.stabilize(inputs[t], outputs[t]), whole[t])
 
 
 def test_a_state_of_nothing() -> None:
     given, made = texture(0), texture(1)
-    stabilizer = Stabilizer("strong")
-    assert stabilizer.state() == {}
-    stabilizer.stabilize(given, made)
-    stabilizer.restore({})
-    assert np.array_equal(stabilizer.stabilize(given, 255 - made), 255 - made)
-    stabilizer.reset()
-    assert stabilizer.state() == {}
+    steady = Steady("strong")
+    assert steady.stabilizer.state() == steady.tracker.state() == {}
+    steady.stabilize(given, made)
+    steady.stabilizer.restore({})
+    steady.tracker.restore({})
+    assert np.array_equal(steady.stabilize(given, 255 - made), 255 - made)
 
 
 def test_sizes_and_depths_may_differ() -> None:
@@ -157,7 +171,7 @@ def test_sizes_and_depths_may_differ() -> None:
 
 
 def test_a_frame_of_another_size_begins_anew() -> None:
-    stabilizer = Stabilizer("strong")
+    stabilizer = Steady("strong")
     stabilizer.stabilize(texture(0), texture(1))
     other = texture(1, 48, 80)
     assert np.array_equal(stabilizer.stabilize(texture(0), other), other)

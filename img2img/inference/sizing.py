@@ -20,11 +20,13 @@ class Sizing:
             resized as the training images were, translated, and resized back.
         resize: the size that all results have; None: each picture's own.
         max_side: the most that height or width of a result may be; larger pictures are reduced.
+        even: whether they are reduced to even sizes, which most encoders of video want.
     """
 
     scale: Scale = "native"
     resize: Size | None = None
     max_side: int | None = None
+    even: bool = False
 
     def of_result(self, size: Size) -> Size:
         """The result's size for a picture of this size."""
@@ -32,7 +34,8 @@ class Sizing:
         longest = max(height, width)
         if self.max_side is None or longest <= self.max_side:
             return height, width
-        return _scaled((height, width), self.max_side / longest)
+        multiple = 2 if self.even else 1
+        return _scaled((height, width), self.max_side // multiple * multiple / longest, multiple)
 
     def of_network(self, size: Size, trained_scale: float) -> Size:
         """The size at which a picture of this size is translated.
@@ -44,8 +47,8 @@ class Sizing:
         return _scaled(result, trained_scale) if self.scale == "trained" else result
 
 
-def _scaled(size: Size, factor: float) -> Size:
-    height, width = (max(1, round(factor * side)) for side in size)
+def _scaled(size: Size, factor: float, multiple: int = 1) -> Size:
+    height, width = (max(1, round(factor * side / multiple)) * multiple for side in size)
     return height, width
 
 

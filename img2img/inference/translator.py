@@ -48,6 +48,7 @@ class Options(TypedDict, total=False):
     tile: Tile
     tile_norm: TileNorm
     smooth: float | None
+    even: bool
     progress: Progress | None
     say: Callable[[str], None] | None
 
@@ -111,6 +112,7 @@ class Translator:
         smooth: for the frames of one video, in their order: normalisation statistics are averages
             over about so many of them, at least 1, which `smoothing` holds. They then run one at a
             time, in eager PyTorch on one device; those translated in parts have their own.
+        even: `max_side` reduces to even sizes, as most encoders of video want.
         progress: called with (parts done, parts) while a picture is translated in parts.
         say: told, in a sentence, what a person might want to know; None: they are warnings.
 
@@ -138,6 +140,7 @@ class Translator:
         tile: Tile = "auto",
         tile_norm: TileNorm = "whole",
         smooth: float | None = None,
+        even: bool = False,
         progress: Progress | None = None,
         say: Callable[[str], None] | None = None,
     ) -> None:
@@ -145,6 +148,7 @@ class Translator:
         self._options: Options = {
             "device": device,
             "precision": precision,
+            "backend": backend,
             "batch": batch,
             "scale": scale,
             "resize": resize,
@@ -165,7 +169,7 @@ class Translator:
                 raise ConfigError(f"{name}: {number} is not a number of at least 1")
         if resize and not (min(resize) > 0 and resize[0] * resize[1] <= MAX_PIXELS):
             raise ConfigError(f"resize: {resize[1]} x {resize[0]} pixels are not 1 to {MAX_PIXELS}")
-        self._sizing = Sizing(scale, resize, max_side)
+        self._sizing = Sizing(scale, resize, max_side, even)
         devices = [device] if isinstance(device, str) else device
         if not devices:
             raise ConfigError("device: none is named")
@@ -197,7 +201,17 @@ class Translator:
             progress=progress,
         )
         self._engine = Engine(self._runners, cutter, batch=batch, truncate=truncate)
-        self._settings = (scale, resize, max_side, truncate, precision, tile, tile_norm, smooth)
+        self._settings = (
+            scale,
+            resize,
+            max_side,
+            truncate,
+            precision,
+            tile,
+            tile_norm,
+            smooth,
+            even,
+        )
 
     @classmethod
     def load(
@@ -256,21 +270,27 @@ class Translator:
             raise ModelFileError(f"{path}: {error}") from None
         return cls(generator, spec, **options)
 
-    def smoothed(self, frames: float) -> Self:
-        """Another with this generator, for the frames of one video: `smooth` says what it does.
+    def for_video(self, smooth: float | None = None) -> Self:
+        """Another with this generator, or this one, for the frames of one video in their order.
 
-        Of several devices it takes the first.
+        Dropout is off in it, and pictures are reduced to even sizes.
+
+        Args:
+            smooth: as in the class; of several devices it then takes the first.
         """
-        device = self._options["device"]
-        first = device if isinstance(device, str) else device[0]
-        options: Options = {**self._options, "device": first, "smooth": frames}
-        return type(self)(self._generator, self.spec, **options)
-
-    def without_dropout(self) -> Self:
-        """Another with this generator, which gives the same result every time."""
-        generator = copy.deepcopy(self._generator).eval()
-        spec = self.spec.model_copy(update={"dropout": False})
-        return type(self)(generator, spec, **self._options)
+        options, spec, generator = self._options.copy(), self.spec, self._generator
+        if not (smooth or spec.dropout or options["max_side"]):
+            return self
+        if spec.dropout:
+            generator = copy.deepcopy(generator).eval()
+            spec = spec.model_copy(update={"dropout": False})
+        device = options["device"]
+        if smooth and not isinstance(device, str):
+            options["device"] = device[0]
+        options["even"], options["smooth"] = True, smooth
+        if smooth:
+            options["backend"] = "eager"
+        return type(self)(generator, spec, **options)
 
     @cached_property
     def identity(self) -> str:

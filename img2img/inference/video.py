@@ -162,12 +162,9 @@ class Frames:
     ) -> None:
         if translator.spec.dropout:
             say("dropout, with which no two frames are alike, is off in videos")
-            translator = translator.without_dropout()
-        self._stabilizer: Stabilizer | None = None
-        if stabilize != "off":
-            self._stabilizer = Stabilizer(stabilize)
-            translator = translator.smoothed(SMOOTHED[stabilize])
-        self._translator = translator
+        self._stabilizer = None if stabilize == "off" else Stabilizer(stabilize)
+        smooth = None if stabilize == "off" else SMOOTHED[stabilize]
+        self._translator = translator.for_video(smooth)
         self._tracker = Tracker(FLOW_SIDE)
 
     def __call__(self, frames: Iterator[Frame], /) -> Iterator[Frame]:

@@ -121,7 +121,8 @@ def convert(
     begun = time.monotonic()
     info = probe(source)
     plan = check_container(info, target)
-    encoding = check_encoding(encoding, plan.target.suffix, info)
+    # Only asked: its defaults depend on the size of what the transform makes.
+    check_encoding(encoding, plan.target.suffix, info)
     for note in plan.notes:
         say(note)
     # The library's version, too: two versions' segments may not fit together.

@@ -52,6 +52,8 @@ _WITH_COVER = {".mp4", ".m4v", ".mov"}
 # What a muxer writes of itself, and what it wrote of the packets that there were.
 _OWN_KEYS = {
     *("major_brand", "minor_version", "compatible_brands", "encoder", "duration", "vendor_id"),
+    # When the file was made, which is not when this one is.
+    "creation_time",
     *("bps", "number_of_frames", "number_of_bytes", "software"),
 }
 
@@ -317,6 +319,8 @@ def _of_source(
         index = packet.stream.index
         if packet.size and _is_cover(packet.stream):
             yield 0.0, fed[index], packet  # it belongs to no time
+        elif _is_gap(packet):
+            continue
         elif packet.size and part.holds(packet):
             if _made_to_rise(packet, last.get(index), fed[index]):
                 kind = packet.stream.type
@@ -328,6 +332,11 @@ def _of_source(
                 yield part.moved(packet, fed[index])
             elif (text := _in_its_form(packet, fed[index])) is not None:
                 yield part.moved(text, fed[index])
+
+
+def _is_gap(packet: "Packet[Any]") -> bool:
+    """Whether it only says that there is no text for a while, which the muxer says by itself."""
+    return packet.stream.name == "mov_text" and packet.size == 2
 
 
 def _made_to_rise(packet: "Packet[Any]", last: int | None, stream: Stream) -> bool:

@@ -154,7 +154,7 @@ def open_video(path: Path) -> Iterator[InputContainer]:
         container = av.open(f"file:{path}", metadata_errors="replace")
     except (av.FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise VideoError(f"{path} cannot be read as a video: {reason}") from error
+        raise VideoError(f"{path}: cannot be read as a video: {reason}") from error
     with container:
         yield container
 
@@ -170,7 +170,7 @@ def _find_video(container: InputContainer, path: Path) -> VideoStream:
             if stream.codec_context is None or stream.codec_context.width == 0:
                 raise VideoError(f"{path}: its video is of a kind that cannot be decoded")
             return stream
-    raise VideoError(f"{path} has no video")
+    raise VideoError(f"{path}: it has no video")
 
 
 def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> VideoFrame:
@@ -183,7 +183,7 @@ def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> 
             return decoded[0]
         if number == _PACKETS_TRIED:
             break
-    raise VideoError(f"{path} has no frame that can be decoded: it is empty, damaged or encrypted")
+    raise VideoError(f"{path}: no frame can be decoded: it is empty, damaged or encrypted")
 
 
 def _display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:

@@ -21,6 +21,7 @@ from img2img.cli.app import app
 from img2img.cli.catalogue import Catalogue
 from img2img.resources import bundled
 from tests.compat.published import Unet
+from tests.video.clips import make_clip
 
 Command = Callable[..., Any]
 
@@ -61,6 +62,22 @@ LINES = [
     "bench $run --size 16 --batch 1 --backend eager --json",
     "translate --model $run --input $pairs/A --output out --compare --gallery --quality 80",
     "translate --model $run --input $here/in --output in --overwrite",
+    "translate --model $run --input $here/clip.mp4 --output o.mp4 --start 0.04 --end 0:00.2",
+    "translate --model $run --input $here/clip.mp4 --output o.mp4 --stabilize light --every 2",
+    "translate --model $run --input $here/clip.mp4 --output o --container mkv --crf 30",
+    "translate --model $run --input $here/clip.mp4 --output o.mp4 --codec h264 --preset fast",
+    "translate --model $run --input $here/clip.mp4 --output o.mp4 --pixel-format yuv444p",
+    "translate --model $run --input $here/clip.mp4 --output o --frames",
+    "video -h",
+    "video --help",
+    "video assemble -h",
+    "video assemble --help",
+    "video assemble $here/in --output o.mp4 --fps 10 --codec h264 --crf 20 --preset fast",
+    "video assemble $here/in --output o.mp4 --like $here/clip.mp4 --start 0 --every 1",
+    "video assemble $here/in --output o.mp4 --pixel-format yuv444p",
+    "video evaluate -h",
+    "video evaluate --help",
+    "video evaluate $here/clip.mp4 $here/clip.mp4 --reference $here/clip.mp4 --json",
     "info -h",
     "info --help",
     "info $run",
@@ -118,6 +135,7 @@ def here(tmp_path: Path, tiny_pairs: Path, monkeypatch: pytest.MonkeyPatch) -> P
     monkeypatch.setattr(demo, "bundled", lambda name: replaced.get(name) or bundled(name))
     monkeypatch.chdir(tmp_path)
     shutil.copytree(tiny_pairs / "A", tmp_path / "in")
+    make_clip(tmp_path / "clip.mp4", times=range(6), size=(32, 32))
     torch.save({"netG": Unet().state_dict()}, tmp_path / "unet.pth")
     return tmp_path
 

@@ -73,8 +73,12 @@ def load_model(path: Path) -> ModelFile:
     if not file.is_file():
         if path.is_dir() and reference_files(path):
             return import_files([path]).model
-        hint = ": the run has saved no model yet" if path.is_dir() else ""
+        hint = ""
+        if path.is_dir():
+            hint = ": the run has saved no model yet; nor is there a latest_net_G.pth or the like"
         raise ModelFileError(f"{file}: no such file{hint}")
+    if file.stat().st_size == 0:
+        raise ModelFileError(f"{file}: an empty file")
     if looks_like_pth(file):
         return import_files([file]).model
     try:
@@ -96,7 +100,7 @@ def load_model(path: Path) -> ModelFile:
             raise ModelFileError(f"{file}: a tensor of no network: {shortened(repr(key))}")
         states[name][rest] = tensor
     origin = shortened(f"img2img {header.get('version', '(unknown)')}")
-    return ModelFile(specs, states, origin, discriminators)
+    return ModelFile(specs, states, origin, discriminators, file)
 
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:

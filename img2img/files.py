@@ -31,6 +31,8 @@ def atomic_write(path: Path, folder: Path | None = None) -> Iterator[Path]:
     """
     own: Path | None = None
     try:
+        if path.exists() and not path.is_file():
+            raise StorageError(f"cannot write {path}: it is there, and no regular file")
         path.parent.mkdir(parents=True, exist_ok=True)
         own = Path(tempfile.mkdtemp(dir=folder or path.parent, prefix=PART))
         temporary = own / path.name  # image writers choose their format by the suffix

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -80,10 +81,15 @@ class ModelFile:
     """What wrote it, as `img2img 0.1.0`."""
     discriminators: dict[str, DiscriminatorSpec] = field(default_factory=dict)
     """By the discriminator's name: `D`, or `D_A` and `D_B`. Few files have any."""
+    path: Path | None = None
+    """The file that it was read from."""
 
     def generator(self, name: str) -> Generator:
         """Rebuild one generator, ready for inference as its spec says."""
-        return build_generator(self.specs[name], self.tensors[name])
+        try:
+            return build_generator(self.specs[name], self.tensors[name])
+        except ModelFileError as error:
+            raise ModelFileError(f"{self.path}: {error}" if self.path else str(error)) from None
 
 
 def build_generator(spec: ModelSpec, tensors: Mapping[str, Tensor]) -> Generator:
@@ -100,10 +106,9 @@ def build_generator(spec: ModelSpec, tensors: Mapping[str, Tensor]) -> Generator
             generator = GENERATORS.build(
                 section, "generator", in_channels=spec.in_channels, out_channels=spec.out_channels
             )
-        generator.load_state_dict(dict(tensors), assign=True)
         for name, tensor in tensors.items():
-            if tensor.is_complex() or not tensor.isfinite().all():
-                raise ModelFileError(f"{name} holds other than finite numbers")
+            _check_numbers(name, tensor)
+        generator.load_state_dict(dict(tensors), assign=True)
         needs = (generator.size_multiple, generator.min_size, generator.local)
         if needs != (spec.size_multiple, spec.min_size, spec.exact_tiling):
             raise ModelFileError("its sizes are not those of its architecture")
@@ -112,6 +117,15 @@ def build_generator(spec: ModelSpec, tensors: Mapping[str, Tensor]) -> Generator
         raise ModelFileError(f"the model's weights do not fit it: {reason}") from None
     prepare_for_inference(generator, spec)
     return generator.float().requires_grad_(False)
+
+
+def _check_numbers(name: str, tensor: Tensor) -> None:
+    if name.endswith("num_batches_tracked"):
+        return
+    if not tensor.is_floating_point() or tensor.itemsize < 2:
+        raise ModelFileError(f"{name} holds {tensor.dtype}, where real numbers are wanted")
+    if not tensor.isfinite().all():
+        raise ModelFileError(f"{name} holds other than finite numbers")
 
 
 def prepare_for_inference(generator: nn.Module, spec: ModelSpec) -> None:

@@ -63,7 +63,7 @@ def export(
     """
     from dataclasses import asdict
 
-    from img2img.export import export_model, export_reference
+    from img2img.export import FORMATS, export_model, export_reference
 
     if format_name == "reference":
         if pixels or half or images or tolerance is not None:
@@ -75,8 +75,11 @@ def export(
             print_json({"files": [str(file) for file in files], "format": format_name})
         else:
             names = printable(" and ".join(map(str, files)))
-            console.print(f"wrote {names}, bit for bit", markup=False, soft_wrap=True)
+            console.print(f"wrote {names}", markup=False, soft_wrap=True)
         return
+    if format_name not in FORMATS.names():
+        names = ", ".join([*FORMATS.names(), "reference"])
+        raise ConfigError(f"--format {format_name}: there are {names}")
     with error_console.status(f"exporting to {format_name}"):
         exported = export_model(
             model,
@@ -93,7 +96,7 @@ def export(
         return
     names = " and ".join(str(file) for file in exported.files)
     console.print(
-        f"wrote {names} ({exported.bytes / 1e6:.1f} MB)\n"
+        f"wrote {names} ({exported.direction}, {exported.bytes / 1e6:.1f} MB)\n"
         f"differs from PyTorch's float32 by {exported.mean:.2g} grey levels of 255 on average and"
         f" {exported.largest:.2g} at most on the worst of {exported.images} images",
         markup=False,

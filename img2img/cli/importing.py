@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from img2img.cli.output import console, print_json, printable, say_note
+from img2img.errors import ConfigError
 
 
 def import_(
@@ -16,9 +17,10 @@ def import_(
             help="Checkpoints such as latest_net_G.pth; of a CycleGAN all of them, or their folder."
         ),
     ],
-    output: Annotated[Path, typer.Option(help="The model file to write.")] = Path(
-        "model.safetensors"
-    ),
+    output: Annotated[
+        Path | None,
+        typer.Option(help="The model file to write; by default of the first file's name, here."),
+    ] = None,
     direction: Annotated[
         Literal["AtoB", "BtoA"] | None,
         typer.Option(help="Which way a single generator translates; AtoB if not said."),
@@ -45,9 +47,19 @@ def import_(
         typer.Option(help="What layers of padding do, which have no weights."),
     ] = "reflect",
     upsample: Annotated[
-        Literal["nearest", "bilinear"],
-        typer.Option(help="How layers that enlarge do it, which have no weights."),
-    ] = "bilinear",
+        Literal["nearest", "bilinear"] | None,
+        typer.Option(
+            help="How layers that enlarge do it, which have no weights; bilinear where a layer "
+            "pads behind them, else nearest."
+        ),
+    ] = None,
+    norm: Annotated[
+        Literal["instance", "none"] | None,
+        typer.Option(
+            help="How networks without weights of norms normalise; instance if their convolutions "
+            "have biases, else none."
+        ),
+    ] = None,
     value_range: Annotated[
         Literal["-1,1", "0,1"], typer.Option(help="What black and white were as numbers.")
     ] = "-1,1",
@@ -79,38 +91,53 @@ def import_(
         crop_size=crop_size,
         padding=padding,
         upsample=upsample,
+        norm=norm,
         value_range=value_range,
         output=last,
         part=part,
     )
+    target = output or Path(f"{files[0].resolve().stem}.safetensors")
+    if output is None and target.exists():
+        raise ConfigError(f"{target} is there already; name another file with --output")
+    if target.exists() and any(_holds(file, target) for file in files):
+        raise ConfigError(f"--output {target}: is an input; name another file")
     imported = import_files(files, wishes)
     model = imported.model
-    for name in model.specs:  # would otherwise fail when it is used
-        model.generator(name)
-    write_model(output, model)
+    write_model(target, model)
     for note in imported.notes:
         say_note(note)
     if as_json:
         networks = {
-            name: {"architecture": spec.architecture, "arguments": spec.arguments}
+            name: spec.model_dump(mode="json")
             for name, spec in (model.specs | model.discriminators).items()
         }
         print_json(
             {
-                "output": str(output),
+                "output": str(target),
                 "networks": networks,
                 "assumed": imported.assumed,
                 "notes": imported.notes,
             }
         )
         return
+    for name, own in model.specs.items():
+        if (own.in_channels, own.out_channels) != (3, 3):
+            channels = f"{own.in_channels} channels to {own.out_channels}"
+            say_note(f"{name} translates {channels}; `translate` runs those of 3 to 3 only")
     for name, spec in (model.specs | model.discriminators).items():
         settings = ", ".join(f"{key} {value}" for key, value in spec.arguments.items())
         line = printable(f"{name}: {spec.architecture}, {settings}")
         console.print(line, markup=False, soft_wrap=True)
     assumed = _as_options(imported.assumed)
     console.print(f"taken for granted, as weights do not tell: {assumed}", soft_wrap=True)
-    console.print(printable(f"written: {output}"), markup=False, soft_wrap=True)
+    console.print(printable(f"written: {target}"), markup=False, soft_wrap=True)
+
+
+def _holds(given: Path, target: Path) -> bool:
+    """Whether a file or folder that was given is, or has in it, a file."""
+    if given.is_dir():
+        return any(target.samefile(file) for file in given.iterdir())
+    return given.exists() and target.samefile(given)
 
 
 def _as_options(assumed: Mapping[str, str]) -> str:

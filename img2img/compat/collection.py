@@ -8,12 +8,20 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from img2img.compat.junyanz import Assumptions, Network, State, closest, recognize
-from img2img.compat.pth import DEPTH, looks_like_pth, read_pth
+from img2img.compat.junyanz import (
+    Assumptions,
+    Network,
+    State,
+    Unfitting,
+    closest,
+    recognize,
+)
+from img2img.compat.pth import DEPTH, looks_like_pth, named_tensors, read_pth
 from img2img.config import Component
 from img2img.errors import ModelFileError, shortened, some_names
 from img2img.networks import GENERATORS
@@ -21,13 +29,14 @@ from img2img.spec import DiscriminatorSpec, ModelFile, ModelSpec
 
 Direction = Literal["AtoB", "BtoA"]
 Where = tuple[str, ...]
+_SIDES = str.maketrans("xy", "ab")
 
 _DIRECTIONS: dict[str, Direction] = {"G_AB": "AtoB", "G_BA": "BtoA"}
 
 # `latest_net_G_A.pth`, `netG_A2B.pth`, `G_AB`, `generator`, `netG_ema`.
 _ROLE = re.compile(
     r"(?:^|[^a-z]|net)_?(?P<kind>g|d|gen|dis|disc|generator|discriminator)"
-    r"_?(?P<way>a2b|b2a|atob|btoa|ab|ba|a|b)?_?(?P<ema>ema)?(?=$|[^a-z])"
+    r"_?(?P<way>[ax]_?(?:2|to)?_?[by]|[by]_?(?:2|to)?_?[ax]|[abxy])?_?(?:ema)?(?=$|[^a-z])"
 )
 _EPOCH = re.compile(r"(latest|\d+|iter_\d+)_net_([GD])(_[AB])?\.pth")
 # What the published code tests with.
@@ -110,43 +119,59 @@ def import_files(paths: Sequence[Path], wishes: Wishes | None = None) -> Importe
     wishes = wishes or Wishes()
     notes: list[str] = []
     found: list[_Found] = []
-    for path in paths:
+    for path in dict.fromkeys(paths):
         files = reference_files(path) if path.is_dir() else [path]
         if not files:
             raise ModelFileError(f"{path}: a folder without checkpoints like latest_net_G.pth")
         for file in files:
             found += _networks_of(file, wishes, notes)
-    named = {name: each.network for name, each in _named(found, wishes).items()}
+    named = _named(found, wishes)
     specs: dict[str, ModelSpec] = {}
     discriminators: dict[str, DiscriminatorSpec] = {}
     assumed: dict[str, str] = {}
-    for name, network in named.items():
-        if network.kind == "generator":
-            specs[name] = _spec(name, network, wishes)
-            assumed |= _assumed(name, specs[name], network, wishes)
-        else:
-            discriminators[name] = DiscriminatorSpec(
-                architecture=network.architecture,
-                arguments=network.arguments,
-                in_channels=network.in_channels,
-            )
+    for name, each in named.items():
+        network = each.network
+        try:
+            if network.kind == "generator":
+                specs[name] = _spec(name, network, wishes)
+                assumed |= _assumed(name, specs[name], network)
+            else:
+                discriminators[name] = DiscriminatorSpec(
+                    architecture=network.architecture,
+                    arguments=network.arguments,
+                    in_channels=network.in_channels,
+                )
+        except ValidationError as error:
+            detail = error.errors()[0]
+            reason = ": ".join([*map(str, detail["loc"]), detail["msg"]])
+            raise ModelFileError(f"{each}: {shortened(reason)}") from None
     if not specs:
         names = ", ".join(map(str, paths))
         raise ModelFileError(f"{names}: a discriminator, but no generator")
-    tensors = {name: network.tensors for name, network in named.items()}
-    return Imported(ModelFile(specs, tensors, "another program", discriminators), assumed, notes)
+    tensors = {name: each.network.tensors for name, each in named.items()}
+    one = paths[0] if len(paths) == 1 else None
+    model = ModelFile(specs, tensors, "another program", discriminators, one)
+    for name in specs:
+        model.generator(name)  # numbers that are none would be found when it is used
+    return Imported(model, assumed, notes)
 
 
 def _networks_of(path: Path, wishes: Wishes, notes: list[str]) -> list[_Found]:
     search = _Search(wishes)
     content = _read(path)
     search.tree(content, ())
-    for where, reason in search.damaged:
-        raise ModelFileError(f"{path}: {_dotted(where)}{reason}")
+    generator = any(network.kind == "generator" for _, network in search.found)
+    for where, error in [*search.damaged, *([] if search.found else search.doubtful)]:
+        line = f"{path}: {_dotted(where)}{error}"
+        # One can do without a discriminator.
+        if not ".".join(where).startswith(wishes.part or "") or (
+            generator and error.kind == "discriminator"
+        ):
+            notes.append(f"left out: {line}")
+        else:
+            raise ModelFileError(line)
     if not search.found:
-        for where, reason in search.doubtful:
-            raise ModelFileError(f"{path}: {_dotted(where)}{reason}")
-        state = _flat(content)
+        state = dict(named_tensors(content))
         reason = closest(state) if state else "it holds no tensors"
         raise ModelFileError(f"{path}: no network that is known: {reason}")
     if search.strange:
@@ -169,11 +194,14 @@ def _read(path: Path) -> dict[str, Any]:
     if looks_like_pth(path):
         return read_pth(path)
     try:
+        with safe_open(path, framework="pt") as file:
+            if "img2img" in (file.metadata() or {}):
+                raise ModelFileError(f"{path}: is a model of img2img already")
         return dict(load_file(path))
     except (OSError, SafetensorError) as error:
-        reason = shortened(str(error))
         raise ModelFileError(
-            f"{path}: neither a file of PyTorch nor a safetensors file: {reason}"
+            f"{path}: neither a file of PyTorch nor a readable safetensors file:"
+            f" {shortened(str(error))}"
         ) from None
 
 
@@ -185,16 +213,29 @@ class _Search:
     found: list[tuple[Where, Network]] = field(default_factory=list)
     strange: list[Where] = field(default_factory=list)
     """Weights of nothing known."""
-    damaged: list[tuple[Where, str]] = field(default_factory=list)
+    damaged: list[tuple[Where, Unfitting]] = field(default_factory=list)
     """What is nearly a network."""
-    doubtful: list[tuple[Where, str]] = field(default_factory=list)
+    doubtful: list[tuple[Where, Unfitting]] = field(default_factory=list)
     """The same, of weights that perhaps were never meant to be one."""
+    seen: set[int] = field(default_factory=set)
+    """Dictionaries that have been searched."""
+
+    @property
+    def met(self) -> int:
+        """How many networks there were, whole or not."""
+        return len(self.found) + len(self.damaged) + len(self.doubtful)
 
     def tree(self, content: Mapping[Any, Any], where: Where) -> None:
         """Search a dictionary with weights or other dictionaries in it."""
+        if id(content) in self.seen:  # in a file that is made to be endless
+            return
+        self.seen.add(id(content))
         weights = {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
         if weights:
+            before = self.met
             self.state(_without_wrappers(weights), where)
+            if self.met == before and any(".weight" in key for key in weights):
+                self.strange.append(where)
         if len(where) < DEPTH:
             for key, value in content.items():
                 if isinstance(value, Mapping):
@@ -206,8 +247,8 @@ class _Search:
         candidate = {f"model.{key}": tensor for key, tensor in state.items()} if bare else state
         try:
             network = recognize(candidate, self.wishes)
-        except ModelFileError as error:
-            (self.doubtful if bare else self.damaged).append((where, str(error)))
+        except Unfitting as error:
+            (self.doubtful if bare else self.damaged).append((where, error))
             return False
         if network is not None:
             self.found.append((where, network))
@@ -226,28 +267,21 @@ class _Search:
         ]
         if len(self.found) > known:
             self.strange += [place for place, whole in inside if not whole]
-        elif not where:
-            self.strange.append(where)
         return False
 
 
 def _without_wrappers(state: State) -> dict[str, Tensor]:
-    """Without what DataParallel and torch.compile put in front of names."""
+    """Without what DataParallel, torch.compile and averages put around names."""
     return {
-        ".".join(part for part in key.split(".") if part not in ("module", "_orig_mod")): tensor
+        ".".join(
+            # So a fork calls it that has all else as published.
+            "conv_block" if part == "block" else part
+            for part in key.split(".")
+            if part not in ("module", "_orig_mod")
+        ): tensor
         for key, tensor in state.items()
+        if key != "n_averaged"  # of an AveragedModel
     }
-
-
-def _flat(content: Mapping[Any, Any], depth: int = DEPTH) -> dict[str, Tensor]:
-    """All tensors of a tree by their own names."""
-    flat: dict[str, Tensor] = {}
-    for key, value in content.items():
-        if isinstance(value, Tensor):
-            flat[str(key)] = value
-        elif isinstance(value, Mapping) and depth:
-            flat |= _flat(value, depth - 1)
-    return flat
 
 
 def _dotted(where: Where) -> str:
@@ -261,7 +295,7 @@ def _named(found: Sequence[_Found], wishes: Wishes) -> dict[str, _Found]:
     generators = [each for each in found if each.network.kind == "generator"]
     named: dict[str, _Found] = {}
     for each in found:
-        side = each.role[0] if each.role else None
+        side = each.role[0].translate(_SIDES) if each.role else None
         if each.network.kind == "generator":
             if len(generators) == 1 and wishes.direction:
                 side = None
@@ -315,7 +349,7 @@ def _spec(name: str, network: Network, wishes: Wishes) -> ModelSpec:
     )
 
 
-def _assumed(name: str, spec: ModelSpec, network: Network, wishes: Wishes) -> dict[str, str]:
+def _assumed(name: str, spec: ModelSpec, network: Network) -> dict[str, str]:
     """What the files leave open, and what it was taken for."""
     taken = {"crop_size": str(spec.crop_size[0])}
     if name == "G":
@@ -324,7 +358,7 @@ def _assumed(name: str, spec: ModelSpec, network: Network, wishes: Wishes) -> di
         taken["statistics"] = spec.norm_statistics
     if spec.arguments["dropout"]:
         taken["dropout"] = str(spec.dropout)
-    return taken | {wish: str(getattr(wishes, wish)) for wish in sorted(network.assumed)}
+    return taken | network.assumed
 
 
 def _age(epoch: str) -> tuple[int, int]:

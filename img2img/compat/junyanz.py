@@ -49,8 +49,11 @@ class Assumptions:
 
     padding: Literal["reflect", "replicate"] = "reflect"
     """Of layers that pad."""
-    upsample: Literal["nearest", "bilinear"] = "bilinear"
-    """Of layers that resize."""
+    upsample: Literal["nearest", "bilinear"] | None = None
+    """Of layers that resize; None: bilinear where a layer pads behind them, else nearest."""
+    norm: Literal["instance", "none"] | None = None
+    """Of networks without weights or averages of norms; None: instance if convolutions in front of
+    them have biases, else none, as the published code has it."""
     value_range: RangeName = "-1,1"
     """What black and white are as numbers, in and out."""
     output: OutputName = "tanh"
@@ -69,15 +72,27 @@ class Network:
     """Of a discriminator: 1."""
     tensors: dict[str, Tensor]
     """By our names."""
-    assumed: frozenset[str]
-    """The fields of `Assumptions` that the weights left open."""
+    assumed: dict[str, str]
+    """The fields of `Assumptions` that the weights left open, and what they were taken for."""
+
+
+class Unfitting(ModelFileError):
+    """Weights that are nearly those of a known kind.
+
+    Attributes:
+        kind: which.
+    """
+
+    def __init__(self, message: str, kind: Kind) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 def recognize(state: State, assumptions: Assumptions) -> Network | None:
     """The network that these weights are of; None where they are of no known kind.
 
     Raises:
-        ModelFileError: they are nearly those of a known kind.
+        Unfitting: they are nearly those of a known kind.
     """
     for guess in (_unet, _resnet, _patch, _pixel):
         guessed = guess(state, assumptions)
@@ -94,6 +109,8 @@ def closest(state: State) -> str:
     if not alike[best]:
         return f"{_few([*state])} are in no layout known, which are {', '.join(known)}"
     strange = [key for key in state if key not in known[best]]
+    if not strange:
+        return f"{_few(sorted(known[best] - set(state)))} are missing of {best}"
     return f"{_few(strange)} are not in {best}, the closest of {', '.join(known)}"
 
 
@@ -162,7 +179,7 @@ class _Guess(NamedTuple):
     out_channels: int
     biased: bool
     """Whether convolutions in front of normalisation have biases."""
-    assumed: frozenset[str]
+    assumed: dict[str, str]
 
 
 def _unet(state: State, assumptions: Assumptions) -> _Guess | None:
@@ -179,17 +196,18 @@ def _unet(state: State, assumptions: Assumptions) -> _Guess | None:
     up = _kernel(state, f"{root}{last}") or first
     resized = up[2] == 3
     # Behind the first convolution, the level below and an activation.
-    pad_up = ("zero", assumptions.padding)[last > 4] if resized else "zero"
+    pad_up = assumptions.padding if resized and last > 4 else "zero"
+    upsample = _resizing(assumptions, pad_up) if resized else "deconv"
     named = {8: "unet_256", 7: "unet_128"}.get(levels, "unet")
-    norm, biased = _norm(state, f"{root}1.model.1")
+    norm, biased, open_norm = _norm(state, f"{root}1.model.1", assumptions)
     arguments = {
         "ngf": first[0],
         "num_downs": levels,
         "norm": norm,
         "pad_up": pad_up,
-        "upsample": assumptions.upsample if resized else "deconv",
+        "upsample": upsample,
     }
-    assumed = _assumed(padding=pad_up != "zero", upsample=resized)
+    assumed = _assumed(arguments, padding=pad_up != "zero", upsample=resized, norm=open_norm)
     out_channels = up[0] if resized else up[1]
     return _generator(named, arguments, first[1], out_channels, biased, assumed, assumptions)
 
@@ -213,7 +231,10 @@ def _resnet(state: State, assumptions: Assumptions) -> _Guess | None:
     # Behind the last block: resizing, and perhaps padding.
     pad_up = assumptions.padding if resized and ups[0] - blocks[-1] == 3 else "zero"
     open_upsample = resized and not any(number > blocks[-1] for number in blurs)
-    norm, biased = _norm(state, "model.1")
+    upsample = "deconv"
+    if resized:
+        upsample = _resizing(assumptions, pad_up) if open_upsample else "bilinear"
+    norm, biased, open_norm = _norm(state, "model.1", assumptions)
     arguments = {
         "ngf": first[0],
         "n_downs": len(downs),
@@ -224,13 +245,12 @@ def _resnet(state: State, assumptions: Assumptions) -> _Guess | None:
         "pad": assumptions.padding if padded else "zero",
         "pad_up": pad_up if resized else None,
         "downsample": "blur" if any(number < blocks[0] for number in blurs) else "stride",
-        "upsample": (
-            "deconv" if not resized else assumptions.upsample if open_upsample else "bilinear"
-        ),
+        "upsample": upsample,
     }
     named = {9: "resnet_9blocks", 6: "resnet_6blocks"}.get(len(blocks), "resnet")
     end = _kernel(state, f"model.{last}") or first
-    assumed = _assumed(padding=padded or pad_up != "zero", upsample=open_upsample)
+    padding = padded or pad_up != "zero"
+    assumed = _assumed(arguments, padding=padding, upsample=open_upsample, norm=open_norm)
     return _generator(named, arguments, first[1], end[0], biased, assumed, assumptions)
 
 
@@ -238,7 +258,7 @@ def _patch(state: State, assumptions: Assumptions) -> _Guess | None:
     first, numbers = _kernel(state, "model.0"), _numbers(state, "model.")
     if first is None or first[2] != 4 or len(numbers) < 3 or _child(state, "model."):
         return None
-    norm, biased = _norm(state, f"model.{numbers[1]}")
+    norm, biased, _ = _norm(state, f"model.{numbers[1]}", assumptions)
     blurred = any(key.endswith(f".{_BLUR}") for key in state)
     arguments = {
         "ndf": first[0],
@@ -246,16 +266,16 @@ def _patch(state: State, assumptions: Assumptions) -> _Guess | None:
         "norm": norm,
         "downsample": "blur" if blurred else "stride",
     }
-    return _Guess("discriminator", "patch", arguments, first[1], 1, biased, frozenset())
+    return _Guess("discriminator", "patch", arguments, first[1], 1, biased, {})
 
 
 def _pixel(state: State, assumptions: Assumptions) -> _Guess | None:
     first = _kernel(state, "net.0")
     if first is None or first[2] != 1:
         return None
-    norm, biased = _norm(state, "net.2")
+    norm, biased, _ = _norm(state, "net.2", assumptions)
     arguments = {"ndf": first[0], "norm": norm}
-    return _Guess("discriminator", "pixel", arguments, first[1], 1, biased, frozenset())
+    return _Guess("discriminator", "pixel", arguments, first[1], 1, biased, {})
 
 
 def _generator(
@@ -264,31 +284,43 @@ def _generator(
     in_channels: int,
     out_channels: int,
     biased: bool,
-    assumed: frozenset[str],
+    assumed: dict[str, str],
     assumptions: Assumptions,
 ) -> _Guess:
     """A generator, with what no weights tell."""
-    arguments |= {"value_range": assumptions.value_range, "output": assumptions.output}
-    assumed |= {"value_range", "output"}
+    untold = {"value_range": assumptions.value_range, "output": assumptions.output}
+    arguments, assumed = arguments | untold, assumed | untold
     return _Guess("generator", architecture, arguments, in_channels, out_channels, biased, assumed)
 
 
-def _assumed(**fields: bool) -> frozenset[str]:
-    return frozenset(name for name, left_open in fields.items() if left_open)
+def _resizing(assumptions: Assumptions, pad_up: str) -> str:
+    """How layers that resize do it: what two widespread ways of writing them are for."""
+    return assumptions.upsample or ("nearest" if pad_up == "zero" else "bilinear")
 
 
-def _norm(state: State, convolution: str) -> tuple[str, bool]:
-    """The kind of normalisation, and whether the convolution in front of one has a bias.
+def _assumed(arguments: Mapping[str, Any], *, padding: bool, **left_open: bool) -> dict[str, str]:
+    """What was taken for granted of the arguments."""
+    taken = {name: str(arguments[name]) for name, untold in left_open.items() if untold}
+    pads = {str(arguments.get("pad")), str(arguments["pad_up"])} & {"reflect", "replicate"}
+    return taken | ({"padding": pads.pop()} if padding else {})
 
-    It has one there with InstanceNorm only. Old InstanceNorms have running averages, which the
-    present implementation drops, too.
+
+def _norm(state: State, convolution: str, assumptions: Assumptions) -> tuple[str, bool, bool]:
+    """The kind of normalisation, whether the convolution in front of one has a bias, and whether
+    the weights leave the kind open.
+
+    As published, it has one with InstanceNorm only. InstanceNorm with weights and averages computes
+    what BatchNorm does, one image at a time. Averages alone are those of old InstanceNorms, which
+    the present implementation drops, too.
     """
     biased = f"{convolution}.bias" in state
     affine = any(key.endswith(".weight") and weight.ndim == 1 for key, weight in state.items())
     averages = any(key.endswith(".running_mean") for key in state)
     if affine:
-        return ("batch" if averages and not biased else "instance_affine"), biased
-    return ("instance" if biased or averages else "none"), biased
+        return ("batch" if averages else "instance_affine"), biased, False
+    if averages:
+        return "instance", biased, False
+    return assumptions.norm or ("instance" if biased else "none"), biased, True
 
 
 def _kernel(state: State, layer: str) -> tuple[int, ...] | None:
@@ -313,20 +345,26 @@ def _child(state: State, prefix: str) -> str | None:
 def _fitted(guess: _Guess, state: State) -> Network:
     """The weights under our names, if they are all there and nothing else is."""
     channels = guess.in_channels, guess.out_channels
+
+    def unfitting(reason: object) -> Unfitting:
+        return Unfitting(f"like {guess.architecture}, but {reason}", guess.kind)
+
     try:
         network = _built(guess.kind, guess.architecture, guess.arguments, *channels)
     except ConfigError as error:
-        raise ModelFileError(f"like {guess.architecture}, but {error}") from None
+        raise unfitting(error) from None
     layout, left = _layout(network), dict(state)
     for name, kernel in layout.blurs.items():
         given = left.pop(name, None)
         if given is not None and not (
             given.shape == kernel.shape and torch.allclose(given.float(), kernel.float())
         ):
-            raise ModelFileError(f"like {guess.architecture}, but with another blur in {name}")
+            raise unfitting(f"with another blur in {name}")
     if guess.arguments["norm"] != "batch":
         averages = ("running_mean", "running_var", "num_batches_tracked")
         left = {name: tensor for name, tensor in left.items() if not name.endswith(averages)}
+    elif guess.biased:
+        left = _without_biases(network, layout, left)
     own = network.state_dict()
     # The last convolution has a bias whatever the norm, but for this one.
     kept = set() if guess.architecture == "pixel" else {[*own][-1]}
@@ -336,10 +374,8 @@ def _fitted(guess: _Guess, state: State) -> Network:
         if name in left:
             tensors[key] = left.pop(name)
             if tensors[key].shape != tensor.shape:
-                raise ModelFileError(
-                    f"like {guess.architecture}, but {name} is {list(tensors[key].shape)}, where"
-                    f" {list(tensor.shape)} is wanted"
-                )
+                given_shape, wanted = list(tensors[key].shape), list(tensor.shape)
+                raise unfitting(f"{name} is {given_shape}, where {wanted} is wanted")
         elif key.endswith("num_batches_tracked"):  # which old files do not have
             tensors[key] = torch.zeros((), dtype=torch.long)
         elif not guess.biased and key not in kept and _is_convolutions_bias(key, own):
@@ -349,11 +385,31 @@ def _fitted(guess: _Guess, state: State) -> Network:
     if left or missing:
         found = [f"{_few([*left])} are not of it"] if left else []
         found += [f"{_few(missing)} are missing"] if missing else []
-        raise ModelFileError(f"like {guess.architecture}, but {', and '.join(found)}")
+        raise unfitting(" and ".join(found))
     section = Component.model_validate({**guess.arguments, "name": guess.architecture})
     supplied = ("in_channels", "out_channels")
     arguments = CATALOGUES[guess.kind].arguments(section, guess.kind, *supplied)
     return Network(guess.kind, guess.architecture, arguments, *channels, tensors, guess.assumed)
+
+
+def _without_biases(network: nn.Module, layout: _Layout, state: State) -> dict[str, Tensor]:
+    """The same with biases in front of BatchNorm, which has none here, taken off its averages.
+
+    By an image's own statistics they have no effect.
+    """
+    left, own = dict(state), network.state_dict()
+    places = [key.removesuffix(".running_mean") for key in own if key.endswith(".running_mean")]
+    for place in places:
+        chain, _, number = place.rpartition(".")
+        inside = network.get_submodule(chain)
+        before = inside[int(number) - 1]  # type: ignore[index]
+        inner = f".{len(before) - 1}" if isinstance(before, nn.Sequential) else ""
+        weight = layout.names[f"{chain}.{int(number) - 1}{inner}.weight"]
+        bias = left.pop(weight.removesuffix("weight") + "bias", None)
+        mean = layout.names[f"{place}.running_mean"]
+        if bias is not None and mean in left and left[mean].shape == bias.shape:
+            left[mean] = left[mean] - bias
+    return left
 
 
 def _is_convolutions_bias(key: str, state: State) -> bool:

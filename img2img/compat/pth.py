@@ -1,5 +1,6 @@
 """PyTorch's own files, of which nothing is run: tensors, numbers and texts only."""
 
+import mmap
 import re
 import warnings
 import zipfile
@@ -15,6 +16,7 @@ from img2img.errors import ModelFileError, shortened
 # Dictionaries within dictionaries; deeper ones are not searched.
 DEPTH = 8
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
+_BYTEARRAY = b"bytearray"
 # The most that a file may unpack to, of its own size. torch.save does not compress.
 _UNPACKED = 2
 
@@ -38,6 +40,8 @@ def read_pth(path: Path) -> dict[str, Any]:
     if not looks_like_pth(path):
         raise ModelFileError(f"{path}: neither a model of img2img nor a file of PyTorch")
     stored = _check_archive(path) if zipfile.is_zipfile(path) else path.stat().st_size
+    if _allocates(path):
+        raise ModelFileError(f"{path}: would have memory taken that no weights need")
     try:
         # Opened here, so that its name does not decide how it is read.
         with warnings.catch_warnings(action="ignore"), path.open("rb") as file:
@@ -52,13 +56,22 @@ def read_pth(path: Path) -> dict[str, Any]:
     return dict(content)
 
 
-def tensors_in(content: Any, depth: int = DEPTH) -> Iterator[Tensor]:
-    """All tensors of a tree of dictionaries."""
-    if isinstance(content, Tensor):
-        yield content
-    elif isinstance(content, Mapping) and depth:
-        for value in content.values():
-            yield from tensors_in(value, depth - 1)
+def named_tensors(content: Mapping[Any, Any]) -> Iterator[tuple[str, Tensor]]:
+    """All tensors of a tree of dictionaries, by their own names; each dictionary once."""
+    seen: set[int] = set()
+    level = [content]
+    for _ in range(DEPTH):
+        below: list[Mapping[Any, Any]] = []
+        for mapping in level:
+            if id(mapping) in seen:
+                continue
+            seen.add(id(mapping))
+            for key, value in mapping.items():
+                if isinstance(value, Tensor):
+                    yield str(key), value
+                elif isinstance(value, Mapping):
+                    below.append(value)
+        level = below
 
 
 def _check_archive(path: Path) -> int:
@@ -83,10 +96,20 @@ def _check_archive(path: Path) -> int:
     return unpacked
 
 
+def _allocates(path: Path) -> bool:
+    """Whether the pickle in a file asks for a `bytearray`, of any size: what weights never do."""
+    if not zipfile.is_zipfile(path):
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:
+            return whole.find(_BYTEARRAY) >= 0
+    with zipfile.ZipFile(path) as archive:
+        names = [name for name in archive.namelist() if name.endswith("data.pkl")]
+        return any(_BYTEARRAY in archive.read(name) for name in names)
+
+
 def _check_tensors(path: Path, content: Mapping[Any, Any], stored: int) -> None:
     """Refuse tensors that claim more numbers than the file has bytes for."""
     storages: dict[int, int] = {}
-    for tensor in tensors_in(content):
+    for _, tensor in named_tensors(content):
         if tensor.layout != torch.strided or tensor.is_meta or tensor.is_quantized:
             raise ModelFileError(f"{path}: holds tensors that are not plain arrays of numbers")
         storage = tensor.untyped_storage()

@@ -29,7 +29,12 @@ class OpenVinoFormat(Format):
         pixels = description.spec.value_range if description.pixels else None
         model = openvino.Core().read_model(to_onnx(generator, pixels=pixels))
         model.set_rt_info(description.model_dump_json(), [METADATA_KEY])
-        openvino.save_model(model, path, compress_to_fp16=description.half)
+        try:
+            openvino.save_model(model, path, compress_to_fp16=description.half)
+        except RuntimeError as error:
+            if "iostream" in str(error):  # all that it says of a full disk
+                raise OSError("the disk is full, or refuses to be written") from error
+            raise
 
     def open(self, path: Path) -> Callable[[Tensor], Tensor]:
         return run_exported(path)

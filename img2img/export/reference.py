@@ -12,7 +12,7 @@ from img2img.compat.junyanz import reference_state
 from img2img.config import Component
 from img2img.errors import ConfigError, ExportFailed
 from img2img.files import atomic_write
-from img2img.networks import DISCRIMINATORS
+from img2img.networks import DISCRIMINATORS, GENERATORS
 from img2img.spec import ModelFile
 
 # Their names by ours. `D_A` there judges what `G_A` makes: images of domain B.
@@ -37,8 +37,8 @@ def export_reference(
 ) -> tuple[list[Path], list[str]]:
     """Write each network of a model as a state_dict under the names that it has there.
 
-    The files are `latest_net_G.pth`, or `latest_net_G_A.pth` and so on, and bit for bit what
-    `img2img import` makes the same model of; each is read again before it takes its name.
+    The files are `latest_net_G.pth`, or `latest_net_G_A.pth` and so on. They hold the model's
+    numbers bit for bit, in the type that they have; each is read again before it takes its name.
 
     Args:
         model: a model file or run folder.
@@ -64,6 +64,8 @@ def export_reference(
     stem = path.name if path.is_dir() else path.stem
     folder = path.parent / f"{stem}-reference" if output is None else Path(output)
     single = folder.suffix == ".pth" and not folder.is_dir()
+    if folder.suffix and not single and not folder.exists():
+        raise ConfigError(f"output: {folder}: a folder is wanted, or a file called .pth")
     if single and len(chosen) > 1:
         names = ", ".join(chosen)
         raise ConfigError(f"output: {folder}: one file, where {names} are written; give a folder")
@@ -78,12 +80,20 @@ def export_reference(
 
 
 def _network(file: ModelFile, name: str) -> nn.Module:
-    if name in file.specs:
-        return file.generator(name)
-    spec = file.discriminators[name]
-    section = Component.model_validate({**spec.arguments, "name": spec.architecture})
-    network = DISCRIMINATORS.build(section, "discriminator", in_channels=spec.in_channels)
-    network.load_state_dict(file.tensors[name])
+    """A network with the numbers as the file has them; a generator would be made float32."""
+    network: nn.Module
+    with torch.device("meta"):
+        if name in file.specs:
+            spec = file.specs[name]
+            section = Component.model_validate({**spec.arguments, "name": spec.architecture})
+            channels = {"in_channels": spec.in_channels, "out_channels": spec.out_channels}
+            network = GENERATORS.build(section, "generator", **channels)
+        else:
+            judge = file.discriminators[name]
+            section = Component.model_validate({**judge.arguments, "name": judge.architecture})
+            channels = {"in_channels": judge.in_channels}
+            network = DISCRIMINATORS.build(section, "discriminator", **channels)
+    network.load_state_dict(file.tensors[name], assign=True)
     return network
 
 
@@ -95,8 +105,12 @@ def _write(target: Path, network: nn.Module) -> None:
     with atomic_write(target) as temporary:
         temporary.write_bytes(buffer.getvalue())
         again = torch.load(temporary, weights_only=True)
-        if not all(torch.equal(again[key], tensor) for key, tensor in state.items()):
+        if not all(_same(again[key], tensor) for key, tensor in state.items()):
             raise ExportFailed(f"{target}: not written: it could not be read again as it was")
+
+
+def _same(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return one.dtype == other.dtype and torch.equal(one, other)
 
 
 def _strange(arguments: dict[str, object]) -> list[str]:

@@ -1,5 +1,6 @@
 """PyTorch's own format."""
 
+import io
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -32,7 +33,10 @@ class TorchFormat(Format):
             node.meta.pop("stack_trace", None)  # where in which file of this machine it came from
         program.example_inputs = None  # as large as a picture
         text = description.model_dump_json()
-        torch.export.save(program, path, extra_files={f"{METADATA_KEY}.json": text})
+        # Not at once to the disk: where that is full, torch ends the process.
+        buffer = io.BytesIO()
+        torch.export.save(program, buffer, extra_files={f"{METADATA_KEY}.json": text})
+        path.write_bytes(buffer.getvalue())
 
     def open(self, path: Path) -> Callable[[Tensor], Tensor]:
         return torch.export.load(path).module()

@@ -257,6 +257,8 @@ class ExportedGenerator(Generator):
             raise ImageError(
                 f"the exported model fails at {width} x {height} pixels: {_reason(error)}"
             ) from None
+        if result.is_floating_point() and not result.isfinite().all():
+            raise ImageError("the exported model gives other than finite numbers")
         if (result.shape, result.dtype) != (given.shape, given.dtype):
             raise ImageError(f"the exported model gives no picture of {width} x {height} pixels")
         return self._values(result) if self._pixels else result

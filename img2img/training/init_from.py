@@ -77,7 +77,11 @@ def _take(
         raise ConfigError(f"init_from: no layer of {path} fits {name}; it wants {likewise}")
     network.load_state_dict(taken, strict=False)
     count = f"{len(taken)} of {len(own)} layers"
+    numbers = sum(tensor.numel() for tensor in own.values())
+    share = sum(tensor.numel() for tensor in taken.values()) / numbers
     others = sorted(own.keys() ^ theirs.keys() | (own.keys() & theirs.keys()) - taken.keys())
     if not others:
         return count
-    return f"{count}; these do not match: {some_names(others)}; all would with {likewise}"
+    little = f", only {100 * share:.0f} % of its weights" if share < 0.5 else ""
+    names = some_names(others, most=4)
+    return f"{count}{little}; these do not match: {names}; all would with {likewise}"

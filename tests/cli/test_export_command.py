@@ -66,7 +66,7 @@ def test_wrong_use(tmp_path: Path, img2img: Command, tiny_run: Path) -> None:
         assert (outcome.status, outcome.err.count("\n")) == (2, 1)
     program = tmp_path / "net.pt2"
     program.write_bytes(b"anything")
-    for command in (["info", program], ["export", program]):
+    for command in (["info", program], ["export", program, "--format", "torch"]):
         outcome = img2img(*command)
         assert (outcome.status, outcome.err.count("\n")) == (2, 1)
         assert str(program) in outcome.err

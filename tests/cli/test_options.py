@@ -87,7 +87,7 @@ LINES = [
     "import $here/unet.pth --output m.safetensors --direction BtoA --statistics running --dropout",
     "import $here/unet.pth --no-dropout --crop-size 128 --padding replicate --json",
     "import $here/unet.pth --value-range 0,1 --output-function sigmoid --part net",
-    "import $here/unet.pth --upsample nearest",
+    "import $here/unet.pth --output n.safetensors --upsample nearest --norm instance",
     "export -h",
     "export --help",
     "export $run --format torch --output $here --images $pairs/A --tolerance 0.1 --json",

@@ -48,6 +48,8 @@ def generator() -> nn.Module:
         lambda g: g.model.state_dict(),  # of the chain itself: `1.weight`, ...
         lambda g: {"params": trained(Resnet(), 1).state_dict(), "params_ema": g.state_dict()},
         lambda g: {key: tensor.half() for key, tensor in g.state_dict().items()},
+        lambda g: {"n_averaged": torch.tensor(3)} | prefixed("module.", g),
+        lambda g: {k.replace("conv_block", "block"): v for k, v in g.state_dict().items()},
     ],
 )
 @pytest.mark.parametrize("legacy", [False, True])
@@ -155,6 +157,7 @@ def test_what_is_left_out_is_told(tmp_path: Path) -> None:
     content = {"netG": Unet().state_dict(), "vgg": {"features.0.weight": torch.zeros(4, 3, 3, 3)}}
     imported = import_files([saved(tmp_path / "x.pth", content)])
     assert imported.model.specs.keys() == {"G"}
+    assert "vgg" in imported.notes[0]
     flat = prefixed("netG.", Unet()) | {"netF.mlp_0.0.weight": torch.zeros(4, 3)}
     imported = import_files([saved(tmp_path / "y.pth", flat)])
     assert "netF" in imported.notes[0]
@@ -195,12 +198,60 @@ def test_what_is_not_understood(tmp_path: Path, content: Any, words: list[str]) 
     assert all(word in message for word in words), message
 
 
+def test_a_discriminator_that_does_not_fit_is_left_out(tmp_path: Path) -> None:
+    judge = Patch().state_dict() | {"model.99.weight": torch.zeros(1)}
+    path = saved(tmp_path / "x.pth", {"netG": Resnet().state_dict(), "netD": judge})
+    imported = import_files([path])
+    assert imported.model.specs.keys() == {"G"}
+    assert not imported.model.discriminators
+    assert "netD: like patch, but model.99.weight" in imported.notes[0]
+    broken = Resnet().state_dict() | {"model.4.weight": torch.zeros(1, 1, 3, 3)}
+    path = saved(tmp_path / "y.pth", {"good": Resnet().state_dict(), "bad": broken})
+    with pytest.raises(ModelFileError, match="bad: like resnet"):
+        import_files([path])
+    assert import_files([path], Wishes(part="good")).model.specs.keys() == {"G"}
+
+
+@pytest.mark.parametrize("names", [("A_to_B", "B_to_A"), ("X2Y", "Y2X"), ("XtoY", "YtoX")])
+def test_other_names_for_two_ways(tmp_path: Path, names: tuple[str, str]) -> None:
+    content = {f"G_{name}": trained(Resnet(), n).state_dict() for n, name in enumerate(names)}
+    content["D_A"] = trained(Patch(), 5).state_dict()
+    model = import_files([saved(tmp_path / "x.pth", content)]).model
+    first = content[f"G_{names[0]}"]["model.4.weight"]
+    assert torch.equal(model.tensors["G_AB"]["model.4.weight"], first)
+    assert model.discriminators.keys() == {"D_A"}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (Resnet(into=65).state_dict(), "in_channels"),
+        (Resnet().state_dict() | {"model.4.bias": torch.full((12,), torch.nan)}, "finite"),
+        ({k: v.to(torch.complex64) for k, v in Resnet().state_dict().items()}, "complex64"),
+        ({k: v.to(torch.int8) for k, v in Resnet().state_dict().items()}, "int8"),
+    ],
+)
+def test_numbers_that_no_network_has(tmp_path: Path, content: Any, words: str) -> None:
+    path = saved(tmp_path / "x.pth", content)
+    with pytest.raises(ModelFileError) as caught:
+        import_files([path])
+    assert str(caught.value).startswith(f"{path}: ")
+    assert words in str(caught.value)
+
+
+def test_a_model_of_ours_is_none_of_others(tmp_path: Path) -> None:
+    path = saved(tmp_path / "x.pth", Resnet().state_dict())
+    write_model(tmp_path / "m.safetensors", import_files([path]).model)
+    with pytest.raises(ModelFileError, match="a model of img2img already"):
+        import_files([tmp_path / "m.safetensors"])
+
+
 def test_the_closest_layout_is_named(tmp_path: Path) -> None:
     """A ResNet whose blocks are called otherwise."""
     state = {
-        k.replace("conv_block", "block"): v for k, v in Resnet(n_blocks=9).state_dict().items()
+        k.replace("conv_block", "blocks"): v for k, v in Resnet(n_blocks=9).state_dict().items()
     }
     with pytest.raises(
-        ModelFileError, match=r"model\.10\.block.*not in resnet_9blocks, the closest"
+        ModelFileError, match=r"model\.10\.blocks.*not in resnet_9blocks, the closest"
     ):
         import_files([saved(tmp_path / "x.pth", state)])

@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+from img2img.compat.collection import import_files
 from img2img.compat.pth import read_pth
 from img2img.errors import ModelFileError
 from tests.compat.published import Resnet
@@ -64,6 +65,13 @@ def make(kind: str, folder: Path) -> Path:
     elif kind == "other archive":
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("a/b.txt", "text")
+    elif kind == "memory":
+        path.write_bytes(b"\x80\x02cbuiltins\nbytearray\nJ\x00\xf1Se\x85R.")
+    elif kind == "endless":
+        tree: dict[str, Any] = {}
+        for _ in range(10):
+            tree = dict.fromkeys(map(str, range(40)), tree)
+        torch.save(tree, path)
     elif kind == "sparse":
         torch.save({"a": torch.eye(3).to_sparse()}, path)
     elif kind == "list":
@@ -85,6 +93,7 @@ KINDS = {
     "cut off": "damaged",
     "legacy, cut off": "damaged",
     "other archive": "not of weights",
+    "memory": "no weights need",
     "sparse": "not plain arrays",
     "list": "holds a list",
     "empty": "neither",
@@ -105,6 +114,11 @@ def test_refused(tmp_path: Path, kind: str, words: str) -> None:
     assert not (tmp_path / "RAN").exists()
     # torch's own words advise to switch its protection off.
     assert "weights_only" not in message
+
+
+def test_a_dictionary_that_is_in_itself_many_times(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match="no tensors"):
+        import_files([make("endless", tmp_path)])
 
 
 def test_the_code_would_have_run(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Checkpoints of the other implementation in use: translated with, trained from, written back."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,53 @@ def test_another_architecture_says_what_to_set(
     assert outcome.status == 0, outcome.err
 
 
+class TestWhereItIsWritten:
+    def test_named_as_the_input(
+        self, tmp_path: Path, img2img: Command, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        folder = cyclegan(tmp_path / "zebras")
+        assert img2img("import", folder).status == 0
+        assert load_model(tmp_path / "zebras.safetensors").specs.keys() == {"G_AB", "G_BA"}
+        outcome = img2img("import", folder)
+        assert outcome.status == 2
+        assert "--output" in outcome.err
+
+    def test_never_over_an_input(self, tmp_path: Path, img2img: Command) -> None:
+        folder = cyclegan(tmp_path / "set")
+        target = folder / "latest_net_D_A.pth"
+        before = target.read_bytes()
+        for given in (folder, *sorted(folder.iterdir())):
+            line = ["import", given, folder / "latest_net_D_A.pth", "--output", target]
+            assert img2img(*line).status == 2
+        assert target.read_bytes() == before
+
+    def test_not_over_a_pipe(self, tmp_path: Path, img2img: Command) -> None:
+        os.mkfifo(tmp_path / "pipe")
+        folder = cyclegan(tmp_path / "set")
+        outcome = img2img("import", folder, "--output", tmp_path / "pipe")
+        assert outcome.status == 2
+        assert (tmp_path / "pipe").is_fifo()
+
+
 class TestWrittenBack:
+    @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+    def test_in_the_type_it_has(self, tmp_path: Path, img2img: Command, dtype: torch.dtype) -> None:
+        state = {key: tensor.to(dtype) for key, tensor in trained(Unet()).state_dict().items()}
+        torch.save(state, tmp_path / "latest_net_G.pth")
+        line = ["export", tmp_path, "--format", "reference", "--output", tmp_path / "x.pth"]
+        assert img2img(*line).status == 0
+        back = torch.load(tmp_path / "x.pth", weights_only=True)
+        assert back.keys() == state.keys()
+        assert all(torch.equal(back[k], v) and back[k].dtype == v.dtype for k, v in state.items())
+
+    def test_a_file_of_another_name_is_no_folder(
+        self, tmp_path: Path, img2img: Command, tiny_run: Path
+    ) -> None:
+        line = ["export", tiny_run, "--format", "reference", "--output", tmp_path / "x.pt"]
+        assert img2img(*line).status == 2
+        assert not (tmp_path / "x.pt").exists()
+
     def test_set(self, tmp_path: Path, img2img: Command) -> None:
         folder = cyclegan(tmp_path / "set")
         model = tmp_path / "m.safetensors"

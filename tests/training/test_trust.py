@@ -542,7 +542,7 @@ class TestInitFrom:
         train = ["train", "pix2pix", "--output", tmp_path / "run", *words]
         other = img2img(*train, "--init-from", tiny_run)
         assert other.status == 2
-        assert "unet with ngf=4" in other.err
+        assert "--set generator.name=unet --set generator.ngf=4" in other.err
         missing = img2img(*train, "--init-from", tmp_path / "none")
         assert missing.status == 2
         assert "none: no such file" in missing.err

@@ -552,7 +552,7 @@ class TestModelFile:
     @pytest.mark.parametrize(
         ("name", "word"),
         [
-            ("empty", "not a readable safetensors file"),
+            ("empty", "an empty file"),
             ("text", "not a readable safetensors file"),
             ("truncated", "not a readable safetensors file"),
             ("header", "not a readable safetensors file"),

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from img2img.errors import StorageError
+from filelock import FileLock, Timeout
+
+from img2img.errors import Img2ImgError, StorageError
 
 # How the names of folders begin that hold a file which is still being written.
 PART = ".img2img-part-"
@@ -48,6 +50,32 @@ def atomic_write(path: Path, folder: Path | None = None) -> Iterator[Path]:
     finally:
         if own is not None:
             shutil.rmtree(own, ignore_errors=True)
+
+
+@contextmanager
+def locked(path: Path, busy: Img2ImgError) -> Iterator[None]:
+    """Have what a lock file stands for to oneself; the file vanishes at the end.
+
+    Raises:
+        Img2ImgError: `busy`, if another process has it.
+        StorageError: the file cannot be made.
+    """
+    lock = FileLock(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise busy from None
+    except (OSError, NotImplementedError) as error:  # a disk may know no locks
+        reason = getattr(error, "strerror", None) or error
+        raise StorageError(f"cannot write {path.parent}: {reason}") from error
+    try:
+        yield
+    finally:
+        # Before it is released: else another process could take hold of a file about to vanish.
+        with suppress(OSError):
+            path.unlink()
+        lock.release()
 
 
 def remove_leftovers(folder: Path, older: float = 0.0) -> None:

@@ -4,10 +4,10 @@ import glob
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from img2img.errors import DataError
@@ -123,7 +123,7 @@ def plan(
     named = named and not (frames and is_video(files[0]))
     if named:
         video = is_video(files[0])
-        check, wished = (_known_container, container) if video else (_known_suffix, image_format)
+        check, wished = (_container, container) if video else (_image_suffix, image_format)
         suffix = check(wished)
         target = output if suffix is None else output.with_suffix(suffix)
         check(target.suffix)
@@ -136,7 +136,7 @@ def plan(
             " their inputs with --overwrite"
         )
     else:
-        suffix, container = _known_suffix(image_format), _known_container(container)
+        suffix, container = _image_suffix(image_format), _container(container)
         of_videos = "" if frames else container
         suffixes = {file: _suffix_of(file, suffix, of_videos) for file in files}
         jobs = _beside(suffixes, root, output, made)
@@ -292,22 +292,18 @@ def _suffix_of(file: Path, image: str | None, video: str | None) -> str:
     return own if image is None else image
 
 
-def _known_suffix(name: str | None) -> str | None:
+def _known(name: str | None, what: str, suffixes: Collection[str]) -> str | None:
+    """The suffix that a format's name means, if files of that kind are written."""
     if name is None:
         return None
     suffix = f".{name.lower().lstrip('.')}"
-    if suffix not in WRITABLE_SUFFIXES:
-        raise DataError(f"{name}: images are written as {', '.join(sorted(WRITABLE_SUFFIXES))}")
+    if suffix not in suffixes:
+        raise DataError(f"{name}: {what} are written as {', '.join(sorted(suffixes))}")
     return suffix
 
 
-def _known_container(name: str | None) -> str | None:
-    if name is None:
-        return None
-    suffix = f".{name.lower().lstrip('.')}"
-    if suffix not in CONTAINERS:
-        raise DataError(f"{name}: videos are written as {', '.join(sorted(CONTAINERS))}")
-    return suffix
+_image_suffix = partial(_known, what="images", suffixes=WRITABLE_SUFFIXES)
+_container = partial(_known, what="videos", suffixes=CONTAINERS)
 
 
 def _is_anothers(folder: Path) -> bool:

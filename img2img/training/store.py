@@ -6,14 +6,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from torch import nn
 
 from img2img import config as configuration
 from img2img.checkpoint import MODEL_NAME, load_state, save_model, save_state
 from img2img.config import RunConfig
-from img2img.errors import ConfigError, ModelFileError, StorageError
-from img2img.files import atomic_write, remove_leftovers, write_text
+from img2img.errors import ConfigError, ModelFileError
+from img2img.files import atomic_write, locked, remove_leftovers, write_text
 from img2img.spec import ModelSpec
 
 # A full state is several times a model: only the newest are kept.
@@ -57,27 +56,16 @@ class Store:
                 " or choose another --output"
             )
         made = [path for path in (self.folder, *self.folder.parents) if not path.exists()]
-        lock = FileLock(self._lock_path)
+        busy = ConfigError(
+            f"{self.folder}: another run is writing to this folder; wait for it, or choose another"
+            " --output"
+        )
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise ConfigError(
-                f"{self.folder}: another run is writing to this folder; wait for it, or choose"
-                " another --output"
-            ) from None
-        except (OSError, NotImplementedError) as error:  # a disk may know no locks
-            reason = getattr(error, "strerror", None) or error
-            raise StorageError(f"cannot write {self.folder}: {reason}") from error
-        try:
-            for folder in (self.folder, self.checkpoints, self.samples):
-                remove_leftovers(folder)
-            yield
+            with locked(self._lock_path, busy):
+                for folder in (self.folder, self.checkpoints, self.samples):
+                    remove_leftovers(folder)
+                yield
         finally:
-            # Before it is released: else another run could take hold of a file about to vanish.
-            with suppress(OSError):
-                self._lock_path.unlink()
-            lock.release()
             with suppress(OSError):  # of a folder with something in it
                 for path in made:
                     path.rmdir()

@@ -17,10 +17,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from filelock import FileLock, Timeout
 
 from img2img.errors import DataError, StorageError
-from img2img.files import atomic_write, remove_leftovers, write_text
+from img2img.files import atomic_write, locked, remove_leftovers, write_text
 
 State = dict[str, npt.NDArray[Any]]
 
@@ -98,28 +97,19 @@ class Journal:
             StorageError: it cannot be made or written to.
         """
         self._check_place()
-        lock = FileLock(self.folder / _LOCK)
+        busy = DataError(
+            f"{self._target}: another process is making this file; wait for it, or choose another"
+            " --output"
+        )
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise DataError(
-                f"{self._target}: another process is making this file; wait for it, or choose"
-                " another --output"
-            ) from None
-        except (OSError, NotImplementedError) as error:  # a disk may know no locks
-            reason = getattr(error, "strerror", None) or error
-            raise StorageError(f"cannot write {self.folder}: {reason}") from error
-        try:
-            self._read(say)
-            yield
+            with locked(self.folder / _LOCK, busy):
+                try:
+                    self._read(say)
+                    yield
+                finally:
+                    if not self.segments:
+                        self.remove()
         finally:
-            if not self.segments:
-                self.remove()
-            # Before it is released: else another process could take hold of a file about to vanish.
-            with suppress(OSError):
-                (self.folder / _LOCK).unlink()
-            lock.release()
             with suppress(OSError):  # of a folder with something in it
                 self.folder.rmdir()
 

@@ -1,6 +1,7 @@
 """What the commands have in common when they talk to a person or to a program."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +18,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.text import Text
+
+from img2img.errors import ConfigError
 
 console = Console(highlight=False)
 error_console = Console(stderr=True, highlight=False)
@@ -44,6 +47,21 @@ def printable(text: str) -> str:
 def print_json(value: Any) -> None:
     """JSON alone on standard output."""
     print(json.dumps(value, indent=2))
+
+
+def seconds(option: str, text: str | None) -> float | None:
+    """A time from `12.5`, `1:30` or `1:02:03`.
+
+    Raises:
+        ConfigError: it is none, named by its option.
+    """
+    if text is None:
+        return None
+    match = re.fullmatch(r"(?:(?:(\d{1,4}):)?(\d{1,4}):)?(\d{1,7}(?:\.\d{1,9})?)", text)
+    if match is None:
+        raise ConfigError(f"--{option}: {text!r} is no time like 12.5, 1:30 or 1:02:03")
+    hours, minutes, rest = (float(part or 0) for part in match.groups())
+    return 3600 * hours + 60 * minutes + rest
 
 
 class _Rate(ProgressColumn):

@@ -16,6 +16,7 @@ from img2img.cli.output import (
     print_json,
     printable,
     say_note,
+    seconds,
 )
 from img2img.errors import ConfigError, TranslationStopped
 
@@ -264,8 +265,8 @@ def translate(
                     preset=preset,
                     pixel_format=pixel_format,
                     container=container,
-                    start=_seconds("start", start),
-                    end=_seconds("end", end),
+                    start=seconds("start", start),
+                    end=seconds("end", end),
                     every=every,
                     stabilize=stabilize,
                     frames=frames,
@@ -299,17 +300,6 @@ def _size(text: str | None) -> tuple[int, int] | None:
     if not all(size):
         raise ConfigError(f"--resize: {text!r} is not a size like 640x480, width x height")
     return size
-
-
-def _seconds(option: str, text: str | None) -> float | None:
-    """From `12.5`, `1:30` or `1:02:03`."""
-    if text is None:
-        return None
-    match = re.fullmatch(r"(?:(?:(\d{1,4}):)?(\d{1,4}):)?(\d{1,7}(?:\.\d{1,9})?)", text)
-    if match is None:
-        raise ConfigError(f"--{option}: {text!r} is no time like 12.5, 1:30 or 1:02:03")
-    hours, minutes, seconds = (float(part or 0) for part in match.groups())
-    return 3600 * hours + 60 * minutes + seconds
 
 
 def _tile(text: str) -> Literal["auto", "off"] | int:

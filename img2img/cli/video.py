@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from img2img.cli.output import console, counting, print_json, printable, say_note
+from img2img.cli.output import console, counting, print_json, printable, say_note, seconds
 from img2img.errors import ConfigError
 
 video_app = typer.Typer(
@@ -23,15 +23,20 @@ def assemble(
     ],
     output: Annotated[Path, typer.Option(help="The video: mp4, mov, mkv or webm.")],
     fps: Annotated[
-        str, typer.Option(help="Images a second: 25, 29.97 or 30000/1001. Not with --like.")
-    ] = "25",
+        str | None, typer.Option(help="Images a second: 25 if not said, 29.97 or 30000/1001.")
+    ] = None,
     like: Annotated[
         Path | None,
         typer.Option(help="A video whose times, sound, subtitles and colours are taken over."),
     ] = None,
     start: Annotated[
-        float | None,
-        typer.Option(help="With --like: seconds after its first frame where the images begin."),
+        str | None,
+        typer.Option(
+            metavar="TIME", help="With --like: where in it the images begin, 12.5 s or 1:02:03."
+        ),
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option(metavar="TIME", help="With --like: where they end.")
     ] = None,
     every: Annotated[
         int, typer.Option(min=1, help="With --like: the images are every n-th of its frames.")
@@ -64,21 +69,26 @@ def assemble(
     options = VideoOptions(codec, crf, preset, pixel_format)
     encoding = options.encoding(output.suffix)
     with counting("images") as progress:
+        if like is not None and fps is not None:
+            raise ConfigError("--fps: with --like, the times are those of that video")
         if like is not None:
             made = assemble_like(
                 images,
                 like,
                 output,
-                start=start,
+                start=seconds("start", start),
+                end=seconds("end", end),
                 every=every,
                 encoding=encoding,
                 progress=progress,
                 say=say_note,
             )
-        elif start is not None or every != 1:
-            raise ConfigError("--start and --every: only with --like")
+        elif start is not None or end is not None or every != 1:
+            raise ConfigError("--start, --end and --every: only with --like")
         else:
-            made = assemble(images, output, rate=_rate(fps), encoding=encoding, progress=progress)
+            made = assemble(
+                images, output, rate=_rate(fps or "25"), encoding=encoding, progress=progress
+            )
     line = printable(f"{made.frames} images to {made.target}")
     console.print(line, markup=False, soft_wrap=True)
 
@@ -132,5 +142,5 @@ def _rate(text: str) -> Fraction:
     rate = Fraction(text) if match else Fraction(0)
     if not 0 < rate <= 1000:
         raise ConfigError(f"--fps: {text!r} is no rate like 25, 29.97 or 30000/1001")
-    broadcast = Fraction(1000 * round(rate), 1001) if rate > 1 else rate
-    return broadcast if abs(rate - broadcast) < Fraction(1, 200) and "/" not in text else rate
+    broadcast = Fraction(1000 * round(rate), 1001)
+    return broadcast if "." in text and abs(rate - broadcast) < Fraction(1, 100) else rate

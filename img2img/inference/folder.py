@@ -10,7 +10,8 @@ import stat
 import time
 from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -27,7 +28,7 @@ from img2img.files import write_text
 from img2img.images import Picture, check_format, count_pixels, read_image
 from img2img.inference.gallery import write_gallery
 from img2img.inference.manifest import Entry, FileState, Manifest, file_state
-from img2img.inference.plan import OURS, Job, plan
+from img2img.inference.plan import OURS, Job, Plan, plan
 from img2img.inference.results import (
     Failed,
     Image,
@@ -181,7 +182,7 @@ def translate_folder(
         folder=planned.folder,
         manifest=Manifest(planned.folder, processes.rank) if kept else None,
         settings=json.dumps([translator.identity, quality]),
-        video_settings=json.dumps([translator.identity, asdict(video), quality]),
+        video_settings=json.dumps([translator.identity, video.settings(quality)]),
         quality=quality,
         compare=processes.from_first(planned.apart("compare")) if compare else None,
         gallery=processes.from_first(planned.apart("gallery")) if gallery else None,
@@ -219,7 +220,7 @@ def translate_folder(
             seconds=time.monotonic() - begun,
         )
 
-    work = _Work(translator, results, video, progress, video_progress, say)
+    work = _Work(translator, results, planned, video, progress, video_progress, say)
     stopped = None
     try:
         work.do(todo[processes.rank :: processes.count])
@@ -256,12 +257,14 @@ class _Work:
         self,
         translator: Translator,
         results: Results,
+        planned: Plan,
         video: VideoOptions,
         progress: Progress | None,
         video_progress: VideoProgress | None,
         say: Callable[[str], None],
     ) -> None:
-        self._translator, self._results, self._video = translator, results, video
+        self._translator, self._results = translator, results
+        self._planned, self._video = planned, video
         self._progress, self._video_progress, self._say = progress, video_progress, say
         self.made: dict[Job, Entry] = {}
         self.failed: dict[Job, str] = {}
@@ -289,6 +292,9 @@ class _Work:
         def say(line: str) -> None:
             self._say(f"{job.name}: {line.removeprefix(f'{job.target.name}: ')}")
 
+        elsewhere = None  # one that was named by a person has no other name
+        if not self._planned.named:
+            elsewhere = partial(self._results.elsewhere, job, self._planned)
         try:
             state = _regular(job.source)
             if self._video.frames:
@@ -302,19 +308,27 @@ class _Work:
                     say=say,
                 )
             else:
+                # What replaces its input is made beside it first.
+                beside = job.target.with_name(f".img2img-{job.target.name}")
                 made = translate_video(
                     self._translator,
                     job.source,
-                    job.target,
+                    beside if job.in_place else job.target,
                     self._video,
+                    elsewhere=elsewhere,
                     progress=progress,
                     say=say,
                 )
+                if made.target == beside:
+                    self._results.put_in_place(job, state, made.size, beside)
+                    made = replace(made, target=job.target)
             self.videos[job] = made
             self.made[job] = self._results.note_video(job, state, made.size, made.target)
         except TranslationStopped:
             raise
-        except (Img2ImgError, OSError, MemoryError) as error:
+        except OSError as error:
+            self.failed[job] = error.strerror or str(error)
+        except (Img2ImgError, MemoryError) as error:
             if is_pointless(error):
                 raise
             self.failed[job] = Failed.by(job, error).reason

@@ -234,7 +234,7 @@ def _beside(suffixes: Mapping[Path, str], root: Path, output: Path, made: Made |
     # Who keeps his name has the first right to it.
     for file in sorted(suffixes, key=lambda file: file.suffix != suffixes[file]):
         folder = (output / file.relative_to(root)).parent
-        for name in _names(file, suffixes[file]):
+        for name in names(file, suffixes[file]):
             target = folder / name
             if alike(str(target)) not in taken and not protected(file, target):
                 break
@@ -243,8 +243,8 @@ def _beside(suffixes: Mapping[Path, str], root: Path, output: Path, made: Made |
     return [Job(file, targets[file], file.relative_to(root).as_posix()) for file in suffixes]
 
 
-def _names(file: Path, suffix: str) -> Iterator[str]:
-    """Names for a result, the best first."""
+def names(file: Path, suffix: str) -> Iterator[str]:
+    """Names for a result of that suffix, the best first."""
     yield _fitting(file.stem, suffix)
     yield _fitting(file.name, suffix)
     number = 2

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Self
 
@@ -16,7 +17,7 @@ from img2img.files import remove_leftovers
 from img2img.images import Frames, Picture, resized, write_image, write_picture
 from img2img.inference.gallery import QUALITY, Card, thumbnail
 from img2img.inference.manifest import Entry, FileState, Made, Manifest, file_state
-from img2img.inference.plan import Job, Plan
+from img2img.inference.plan import Job, Plan, names
 from img2img.video.joining import MATROSKA
 
 # What makes all further writing pointless; anything else is the matter of one file.
@@ -99,6 +100,32 @@ class Results:
             return Failed.by(job, error)
         return job, entry
 
+    def elsewhere(self, job: Job, planned: Plan, path: Path) -> Path:
+        """The name for a video's result that cannot have the container planned.
+
+        Args:
+            path: the name it might have, which is another's or a file of somebody's own.
+        """
+        taken = {other.target for other in planned.jobs}
+        entries = Made(self.folder).by_source.get(job.name, [])
+        own = {name for entry in entries for name in entry.made}
+        return next(
+            free
+            for free in (path.with_name(name) for name in names(job.target, path.suffix))
+            if free not in taken and (self._name(free) in own or not os.path.lexists(free))
+        )
+
+    def put_in_place(self, job: Job, state: FileState, size: tuple[int, int], made: Path) -> None:
+        """Have a video replace its input.
+
+        Raises:
+            OSError: the disk refused.
+            StorageError: likewise.
+        """
+        if self.manifest:  # before, so that what ends in between is not translated once more
+            self.manifest.add(Entry(job.name, state, self.video_settings, size, {}))
+        made.replace(job.target)
+
     def note_video(self, job: Job, state: FileState, size: tuple[int, int], made: Path) -> Entry:
         """Note that a video, or a folder of its frames, has been made.
 
@@ -142,7 +169,8 @@ class Results:
     def _outputs(self, job: Job) -> list[list[Path]]:
         """All that is made of a file, in each of the ways that there are."""
         if job.is_video:
-            return [[job.target], [job.target.with_suffix(MATROSKA)]]
+            others = islice(names(job.target, MATROSKA), 3)
+            return [[job.target], *([job.target.with_name(name)] for name in others)]
         paths = [job.target, *(self._thumbnails(job) if self.gallery else ())]
         return [[*paths, path] for path in self._compared(job)] if self.compare else [paths]
 

@@ -1,13 +1,15 @@
 """Translating videos: frames through a translator, stabilised, with all else as it was."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from img2img.errors import Img2ImgError, VideoError
+from img2img.errors import DataError, Img2ImgError, VideoError
+from img2img.files import write_text
 from img2img.flow import Motion, Tracker
 from img2img.images import Picture, write_picture
 from img2img.inference.stabilizer import FLOW_SIDE, Stabilizer, Strength
@@ -22,6 +24,8 @@ Stabilize = Literal["off"] | Strength
 
 # Containers that do not take what is encoded to by default, and what they get.
 _OWN_CODECS = {".webm": "vp9"}
+# The hidden file in folders of frames, and how these are called.
+_MARK, _NUMBERED = ".img2img", re.compile(r"\d{6,}\.\w+")
 # Frames over which normalisation statistics are smoothed.
 SMOOTHED: dict[Strength, float] = {"light": 8, "strong": 16}
 
@@ -55,6 +59,18 @@ class VideoOptions:
     frames: bool = False
     image_format: str = "png"
 
+    def settings(self, quality: int) -> dict[str, Any]:
+        """What decides what a result is, apart from the model.
+
+        Args:
+            quality: of images.
+        """
+        chosen = asdict(self)
+        if self.frames:
+            return {**chosen, "quality": quality}
+        del chosen["image_format"]
+        return chosen
+
     def encoding(self, suffix: str) -> Encoding:
         """For a file of this suffix."""
         codec = self.codec or _OWN_CODECS.get(suffix.lower(), "h264")
@@ -67,6 +83,7 @@ def translate_video(
     target: Path | str,
     options: VideoOptions | None = None,
     *,
+    elsewhere: Callable[[Path], Path] | None = None,
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Converted:
@@ -77,6 +94,8 @@ def translate_video(
 
     Args:
         target: the file to write; it becomes `.mkv` where its container has no place for the sound.
+        elsewhere: given the name that it then has, gives the one to use; None: that, if there is no
+            such file.
         progress: called with (frames done, frames), those of an earlier call included.
         say: told of what is not as one might expect.
 
@@ -100,6 +119,7 @@ def translate_video(
         start=options.start,
         end=options.end,
         every=options.every,
+        elsewhere=elsewhere,
         progress=progress,
         say=say,
     )
@@ -117,9 +137,10 @@ def translate_to_images(
 ) -> Converted:
     """Translate a video to numbered images, of 8 or 16 bits as the video has them.
 
-    They are called `000001.png` and so on. What stood in the folder under such a name is replaced.
+    They are called `000001.png` and so on. What an earlier call has left in the folder goes first.
 
     Raises:
+        DataError: the folder has files in it that are not of an earlier call.
         VideoError: the video cannot be read, has no frames there, or one cannot be translated.
         StorageError: the folder cannot be written to.
     """
@@ -127,6 +148,7 @@ def translate_to_images(
     options, source, folder = options or VideoOptions(), Path(source), Path(folder)
     suffix = f".{options.image_format.lower().lstrip('.')}"
     info = probe(source)
+    _clear(folder)
     transform = Frames(translator, options.stabilize, say)
     given = frames(info, start=options.start, end=options.end, every=options.every)
     total = info.frames if (options.start, options.end, options.every) == (None, None, 1) else None
@@ -146,6 +168,17 @@ def translate_to_images(
     if not done:
         raise VideoError(f"{source}: no frames between the given times")
     return Converted(folder, size, done, concealed, 0, time.monotonic() - begun, ())
+
+
+def _clear(folder: Path) -> None:
+    """Have a folder for frames, without those of an earlier call."""
+    mark = folder / _MARK
+    if folder.is_dir() and any(folder.iterdir()) and not mark.exists():
+        raise DataError(f"{folder}: has files of something else in it; choose another --output")
+    write_text(mark, "")
+    for path in folder.iterdir():
+        if _NUMBERED.fullmatch(path.name):
+            path.unlink()
 
 
 class Frames:

@@ -43,6 +43,13 @@ class Same(Generator):
         return x * self.weight
 
 
+class Dark(Same):
+    """Black and grey."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * 0.2 - 0.8
+
+
 class Flickering(Same):
     """Darker and brighter, image by image."""
 
@@ -181,7 +188,7 @@ class TestStabilized:
 class TestToImages:
     def test_numbered_and_lossless(self, tmp_path: Path, clip: Path, same: Translator) -> None:
         made = translate_to_images(same, clip, tmp_path / "frames", VideoOptions(every=3))
-        paths = sorted((tmp_path / "frames").iterdir())
+        paths = sorted((tmp_path / "frames").glob("0*"))
         assert [path.name for path in paths[:2]] == ["000001.png", "000002.png"]
         assert made.frames == len(paths) == 9
         wanted = frames(probe(clip), every=3)
@@ -191,7 +198,7 @@ class TestToImages:
     def test_other_formats(self, tmp_path: Path, clip: Path, same: Translator) -> None:
         options = VideoOptions(end=0.1, image_format="jpg")
         translate_to_images(same, clip, tmp_path / "frames", options)
-        assert [path.name for path in sorted((tmp_path / "frames").iterdir())] == [
+        assert [path.name for path in sorted((tmp_path / "frames").glob("0*"))] == [
             "000001.jpg",
             "000002.jpg",
             "000003.jpg",
@@ -247,7 +254,7 @@ class TestFolders:
         report = translate_folder(
             same, mixed, tmp_path / "out", video=VideoOptions(frames=True, end=0.1)
         )
-        assert len(list((tmp_path / "out" / "deep" / "clip").iterdir())) == 3
+        assert len(list((tmp_path / "out" / "deep" / "clip").glob("0*"))) == 3
         assert (tmp_path / "out" / "old" / "000001.png").is_file()
         assert len(report.failed) == 1
 
@@ -257,9 +264,68 @@ class TestFolders:
         before = clip.read_bytes()
         with pytest.raises(DataError, match="overwrite the input"):
             translate_folder(same, clip, clip)
-        report = translate_folder(same, clip, clip, overwrite=True)
-        assert "is the input" in report.failed[clip]
         assert clip.read_bytes() == before
+
+    def test_in_place(self, tmp_path: Path, clip: Path) -> None:
+        """With `overwrite` the result takes the input's place, once."""
+        folder = clip.parent
+        times, dark = frame_times(clip), translator(Dark())
+        report = translate_folder(dark, folder, folder, overwrite=True)
+        assert report.written == [clip]
+        assert frame_times(clip) == times
+        assert pixels(clip).mean() < 70
+        again = translate_folder(dark, folder, folder, overwrite=True, skip_existing=True)
+        assert (again.skipped, again.written) == ([clip], [])
+        assert {path.name for path in folder.iterdir()} == {"clip.mp4", ".img2img.jsonl"}
+
+    def test_two_that_would_become_one(self, tmp_path: Path, same: Translator) -> None:
+        """Sound without a place makes one a Matroska file, where another has that name."""
+        folder = tmp_path / "in"
+        folder.mkdir()
+        make_clip(folder / "a.avi", times=range(3), codec="mpeg4", sounds=[Sound("pcm_s16le")])
+        make_clip(folder / "a.mkv", times=range(5))
+        out = tmp_path / "out"
+        report = translate_folder(same, folder, out)
+        assert {path.name for path in report.written} == {"a.mp4.mkv", "a.mkv"}
+        assert [len(frame_times(out / name)) for name in ("a.mp4.mkv", "a.mkv")] == [3, 5]
+        assert len(translate_folder(same, folder, out, skip_existing=True).skipped) == 2
+
+    def test_a_file_nobody_named_stays(self, tmp_path: Path, same: Translator) -> None:
+        source = make_clip(
+            tmp_path / "a.avi", times=range(3), codec="mpeg4", sounds=[Sound("pcm_s16le")]
+        )
+        own = tmp_path / "pre.mkv"
+        own.write_bytes(b"mine")
+        report = translate_folder(same, source, tmp_path / "pre.mp4")
+        assert "pre.mkv" in report.failed[source]
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "a.mkv").write_bytes(b"mine")
+        report = translate_folder(same, source, tmp_path / "out")
+        assert [path.name for path in report.written] == ["a.mp4.mkv"]
+        assert own.read_bytes() == (tmp_path / "out" / "a.mkv").read_bytes() == b"mine"
+
+    def test_settings_of_images_do_not_concern_videos(
+        self, tmp_path: Path, clip: Path, same: Translator
+    ) -> None:
+        translate_folder(same, clip, tmp_path / "out")
+        options: dict[str, Any] = {"skip_existing": True, "quality": 80, "image_format": "jpg"}
+        assert translate_folder(same, clip, tmp_path / "out", **options).skipped == [clip]
+
+    def test_frames_of_an_earlier_call_go(
+        self, tmp_path: Path, clip: Path, same: Translator
+    ) -> None:
+        folder = tmp_path / "frames"
+        translate_to_images(same, clip, folder)
+        translate_to_images(same, clip, folder, VideoOptions(every=5, image_format="jpg"))
+        assert sorted(path.name for path in folder.glob("0*")) == [
+            f"00000{number}.jpg" for number in range(1, 6)
+        ]
+        other = tmp_path / "mine"
+        other.mkdir()
+        (other / "000001.png").write_bytes(b"mine")
+        with pytest.raises(DataError, match="something else"):
+            translate_to_images(same, clip, other)
+        assert (other / "000001.png").read_bytes() == b"mine"
 
     def test_stopped_in_a_video(self, tmp_path: Path, clip: Path) -> None:
         """Ctrl-C says what is done, and the same call makes what one that is not stopped makes."""
@@ -376,7 +442,14 @@ class TestCommand:
 
     @pytest.mark.parametrize(
         ("rate", "wanted"),
-        [("29.97", (30000, 1001)), ("30000/1001", (30000, 1001)), ("24", (24, 1))],
+        [
+            ("29.97", (30000, 1001)),
+            ("23.976", (24000, 1001)),
+            ("30000/1001", (30000, 1001)),
+            ("24", (24, 1)),
+            ("5", (5, 1)),
+            ("12.5", (25, 2)),
+        ],
     )
     def test_rates(
         self, tmp_path: Path, img2img: Command, rate: str, wanted: tuple[int, int]

@@ -1,0 +1,1 @@
+"""Pages that tell of runs and models, each a file with all that it shows."""

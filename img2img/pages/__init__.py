@@ -1,1 +1,5 @@
-"""Pages that tell of runs and models, each a file with all that it shows."""
+"""Pages that tell of runs and models, each one file with all that it shows."""
+
+from img2img.pages.report import write_report
+
+__all__ = ["write_report"]

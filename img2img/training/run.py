@@ -39,6 +39,7 @@ from img2img.training.init_from import init_from
 from img2img.training.loop import Trainer
 from img2img.training.method import CHANNELS
 from img2img.training.observers import (
+    FactSheet,
     JsonLines,
     LossPlot,
     SampleSheets,
@@ -222,6 +223,7 @@ def _recorders(config: RunConfig, store: Store) -> list[Observer]:
     """The observers that keep the run folder's records."""
     recorders: list[Observer] = [
         JsonLines(store.metrics_path),
+        FactSheet(store.facts_path),
         SampleSheets(store.samples),
         LossPlot(store.metrics_path, store.folder / "losses.png"),
     ]

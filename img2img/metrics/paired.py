@@ -1,8 +1,56 @@
-"""Measures against a known target."""
+"""Measures against a known target: one value an image."""
+
+from collections.abc import Callable
+from functools import partial
 
 from torch import Tensor
+
+# Pixels a side that the five scales need: 11 of the window in the smallest, each half of the last.
+MS_SSIM_SIZE = 161
+SSIM_SIZE = 11
 
 
 def l1(output: Tensor, target: Tensor) -> Tensor:
     """Mean absolute difference of pixels in [0, 1], float32 [N], from NCHW in [-1, 1]."""
     return (output.float() - target.float()).abs().flatten(1).mean(1) / 2
+
+
+def psnr(output: Tensor, target: Tensor) -> Tensor:
+    """Peak signal to noise ratio in decibels, [N], from NCHW in [-1, 1]; may be infinite."""
+    from torchmetrics.functional.image import peak_signal_noise_ratio as measure
+
+    return _each(partial(measure, dim=(1, 2, 3)), output, target)
+
+
+def ssim(output: Tensor, target: Tensor) -> Tensor:
+    """Structural similarity, float32 [N], from NCHW in [-1, 1] of `SSIM_SIZE` and more a side.
+
+    Of each colour by itself, by a Gaussian window of 11 pixels and deviation 1.5.
+    """
+    from torchmetrics.functional.image import structural_similarity_index_measure as measure
+
+    return _each(measure, output, target)
+
+
+def ms_ssim(output: Tensor, target: Tensor) -> Tensor:
+    """The same over five scales, from images of `MS_SSIM_SIZE` and more a side."""
+    from torchmetrics.functional.image import (
+        multiscale_structural_similarity_index_measure as measure,
+    )
+
+    return _each(measure, output, target)
+
+
+PAIRED: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "l1": l1,
+    "psnr": psnr,
+    "ssim": ssim,
+    "ms_ssim": ms_ssim,
+}
+# Height and width from which a measure can be had.
+LEAST = {"ssim": SSIM_SIZE, "ms_ssim": MS_SSIM_SIZE}
+
+
+def _each(measure: Callable[..., Tensor], output: Tensor, target: Tensor) -> Tensor:
+    unit = ((image.float() + 1) / 2 for image in (output, target))
+    return measure(*unit, data_range=1.0, reduction="none").reshape(len(output))

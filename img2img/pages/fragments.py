@@ -1,9 +1,9 @@
 """Pieces of HTML that the pages have in common."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from importlib.resources import files
 
-from img2img.web import text
+from img2img.web import slider, text
 
 _HERE = files(__name__.rpartition(".")[0])
 
@@ -39,16 +39,52 @@ def facts_table(facts: Iterable[tuple[str, str]]) -> str:
     return f'<div class="scroll"><table>\n{rows}\n</table></div>'
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table whose first column names its rows; it scrolls by itself where it is too wide."""
+def table(
+    head: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    strong: Collection[tuple[int, int]] = frozenset(),
+) -> str:
+    """A table whose first column names its rows; it scrolls by itself where it is too wide.
+
+    A cell may have several lines.
+
+    Args:
+        strong: the cells that stand out, by row and column from 0.
+    """
     top = "".join(f'<th scope="col">{text(cell)}</th>' for cell in head)
-    body = "\n".join(
-        f'<tr><th scope="row">{text(row[0])}</th>'
-        + "".join(f"<td>{text(cell)}</td>" for cell in row[1:])
-        + "</tr>"
-        for row in rows
+    lines = []
+    for number, row in enumerate(rows):
+        cells = [f'<th scope="row">{text(row[0])}</th>']
+        for column, cell in enumerate(row[1:], start=1):
+            words = text(cell)
+            cells.append(f"<td>{f'<b>{words}</b>' if (number, column) in strong else words}</td>")
+        lines.append(f"<tr>{''.join(cells)}</tr>")
+    body = "\n".join(lines)
+    return (
+        f'<div class="scroll numbers" tabindex="0"><table>\n<tr>{top}</tr>\n{body}\n</table></div>'
     )
-    return f'<div class="scroll" tabindex="0"><table>\n<tr>{top}</tr>\n{body}\n</table></div>'
+
+
+def grid(figures: Iterable[str]) -> str:
+    """Figures side by side, as many as there is room for."""
+    return "\n".join(['<div class="grid">', *figures, "</div>"])
+
+
+def figure(
+    name: str,
+    pictures: Sequence[tuple[str, str]],
+    size: tuple[int, int],
+    label: str,
+    remarks: Sequence[str],
+    *,
+    left: int = 0,
+) -> str:
+    """A slider between pictures, with a name and remarks below; see `img2img.web.slider`."""
+    notes = "".join(f"<span>{text(words)}</span>" for words in remarks)
+    return (
+        f"<figure>\n{slider(pictures, size, label, left=left)}\n"
+        f'<figcaption>{text(name)} <span class="remarks">{notes}</span></figcaption>\n</figure>'
+    )
 
 
 def sides(named: Sequence[tuple[str, Sequence[str], int]]) -> str:

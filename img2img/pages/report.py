@@ -15,6 +15,8 @@ from img2img.images import read_picture
 from img2img.pages.curves import Curves, as_json, charts, is_number, read_curves
 from img2img.pages.fragments import (
     facts_table,
+    figure,
+    grid,
     remark,
     resource,
     section,
@@ -26,7 +28,7 @@ from img2img.pages.items import spread
 from img2img.pages.run import Record, read_run
 from img2img.training.build import method_class
 from img2img.training.store import Store
-from img2img.web import embedded, page, slider, text
+from img2img.web import embedded, page, text
 
 # Together with all else a page stays under 15 MB.
 _BYTES_OF_SHEETS = 4_000_000
@@ -182,29 +184,20 @@ def _examples(
         if each.ranked:
             best = examples[: min(most, (len(examples) + 1) // 2)]
             worst = examples[: len(best) - 1 : -1][:most]
-            parts += [f"<h3>Best by {text(each.measure)}</h3>", _grid(best)]
-            parts += ["<h3>Worst</h3>", _grid(worst)] if worst else []
+            parts += [f"<h3>Best by {text(each.measure)}</h3>", grid(map(_shown, best))]
+            parts += ["<h3>Worst</h3>", grid(map(_shown, worst))] if worst else []
         else:
-            parts.append(_grid(spread(examples, 2 * most)))
+            parts.append(grid(map(_shown, spread(examples, 2 * most))))
         if each.failed:
             parts += ["<h3>Not translated</h3>", facts_table(each.failed.items())]
         yield section(f"Held-out images, {each.direction}", *parts)
 
 
-def _grid(examples: Sequence[Example]) -> str:
-    figures = "\n".join(map(_figure, examples))
-    return f'<div class="grid">\n{figures}\n</div>'
-
-
-def _figure(example: Example) -> str:
-    pictures = [(address, f"{what} of {example.name}") for what, address in example.pictures]
+def _shown(example: Example) -> str:
+    pictures = [(address, f"{example.name}: {what}") for what, address in example.pictures]
     label = f"{example.name}: more of the left, or of the result"
-    error = "" if example.error is None else f"L1 {example.error:.4f}"
-    caption = f"{text(example.name)} <span>{error}</span>"
-    return (
-        f"<figure>\n{slider(pictures, example.size, label)}\n"
-        f"<figcaption>{caption}</figcaption>\n</figure>"
-    )
+    remarks = [] if example.error is None else [f"L1 {example.error:.4f}"]
+    return figure(example.name, pictures, example.size, label, remarks)
 
 
 def _costs(record: Record, translated: Sequence[HeldOut]) -> Iterator[tuple[str, str]]:

@@ -45,21 +45,23 @@ def page(
     )
 
 
-def slider(pictures: Sequence[tuple[str, str]], size: tuple[int, int], label: str) -> str:
-    """Pictures of one thing, the first on the left of a handle and the last on its right.
+def slider(
+    pictures: Sequence[tuple[str, str]], size: tuple[int, int], label: str, *, left: int = 0
+) -> str:
+    """Pictures of one thing: one on the left of a handle, and the last on its right.
 
     Args:
-        pictures: for each its address, and what to say of it to those who do not see it; those
-            between the first and the last are hidden.
+        pictures: for each its address, and what to say of it to those who do not see it.
         size: height and width at which they are shown, in pixels.
         label: what the handle does.
+        left: which one is on the left; those that are on neither side are hidden.
     """
     height, width = size
     last = len(pictures) - 1
+    role = {left: "", last: " class=right"}
     images = "\n".join(
-        f"<img{' hidden' if 0 < index < last else ''}{' class=right' if index == last else ''}"
-        f' src="{source}" alt="{text(alt)}" width="{width}" height="{height}"'
-        ' loading="lazy" decoding="async">'
+        f'<img{role.get(index, " hidden")} src="{source}" alt="{text(alt)}"'
+        f' width="{width}" height="{height}" loading="lazy" decoding="async">'
         for index, (source, alt) in enumerate(pictures)
     )
     return (

@@ -75,6 +75,13 @@ LINES = [
     "export --help",
     "export $run --format torch --output $here --images $pairs/A --tolerance 0.1 --json",
     "export $run --format torch --output x.pt2 --direction AtoB --pixels --half",
+    "report -h",
+    "report --help",
+    "report $run --output report.html --examples 2 --device cpu",
+    "compare -h",
+    "compare --help",
+    "compare $run $here/other --data $pairs --direction AtoB --measures l1 --json",
+    "compare $run $here/other --data $pairs --output c.html --examples 2 --device cpu",
     "list -h",
     "list --help",
     "list generators",
@@ -103,7 +110,7 @@ HELP = {"-h", "--help"}
 
 
 @pytest.fixture
-def here(tmp_path: Path, tiny_pairs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(tmp_path: Path, tiny_pairs: Path, tiny_run: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working folder, but for a configuration and `in/`; the demo is made tiny."""
     tree = f"""
         data: {{root: {tiny_pairs}, workers: 0}}
@@ -118,6 +125,7 @@ def here(tmp_path: Path, tiny_pairs: Path, monkeypatch: pytest.MonkeyPatch) -> P
     monkeypatch.setattr(demo, "bundled", lambda name: replaced.get(name) or bundled(name))
     monkeypatch.chdir(tmp_path)
     shutil.copytree(tiny_pairs / "A", tmp_path / "in")
+    shutil.copytree(tiny_run, tmp_path / "other")
     torch.save({"netG": Unet().state_dict()}, tmp_path / "unet.pth")
     return tmp_path
 

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from string import Template
-from typing import Any, TypeGuard
+from typing import Any
 
+from img2img.pages.run import is_number
 from img2img.web import text
 
 # Points of a curve: more cannot be told apart on a screen.
@@ -126,11 +127,6 @@ def _chart(name: str, tags: Sequence[str], curves: Curves, order: Mapping[str, i
         values=" ".join(values),
         spoken=text(f"step {end}: {', '.join(spoken)}"),
     )
-
-
-def is_number(value: object) -> TypeGuard[float]:
-    """Whether a value of the log can be drawn: losses of a run gone wrong may be infinite."""
-    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _short(value: float | None) -> float | None:

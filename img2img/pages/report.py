@@ -12,7 +12,7 @@ from img2img.data.sources import CountProgress
 from img2img.errors import Img2ImgError
 from img2img.files import write_text
 from img2img.images import read_picture
-from img2img.pages.curves import Curves, as_json, charts, is_number, read_curves
+from img2img.pages.curves import Curves, as_json, charts, read_curves
 from img2img.pages.fragments import (
     facts_table,
     figure,
@@ -25,7 +25,7 @@ from img2img.pages.fragments import (
 )
 from img2img.pages.held_out import Example, HeldOut, held_out
 from img2img.pages.items import spread
-from img2img.pages.run import Record, read_run
+from img2img.pages.run import Record, is_number, read_run
 from img2img.training.build import method_class
 from img2img.training.store import Store
 from img2img.web import embedded, page, text
@@ -108,15 +108,15 @@ def _data(record: Record) -> tuple[DataSet | None, str]:
 def _state(record: Record) -> str:
     planned = record.planned_steps
     if planned is None:
-        return f"{record.steps:,} steps so far"
+        return f"{record.steps:,} steps made"
     if record.steps >= planned:
         return f"finished after {record.steps:,} steps"
-    return f"{record.steps:,} of {planned:,} steps so far"
+    return f"{record.steps:,} of {planned:,} steps made"
 
 
 def _summary(record: Record, translated: Sequence[HeldOut]) -> Iterator[tuple[str, str]]:
     yield "steps", f"{record.steps:,}"
-    if images := record.last("images"):
+    if is_number(images := record.last("images")):
         yield "images seen", f"{images:,}"
     if is_number(seconds := record.last("seconds")):
         yield "training time", _duration(seconds)

@@ -1,10 +1,11 @@
 """What a run folder tells of a run: finished, stopped, or still going on."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from img2img.config import RunConfig, check, read_yaml
 from img2img.errors import ConfigError
@@ -19,7 +20,7 @@ class Record:
 
     Attributes:
         config_text: `config.yaml` as it stands.
-        lines: of `metrics.jsonl`, each with a whole `step`; those it cannot be from are left out.
+        lines: of `metrics.jsonl`, each with step, images and epoch; others are left out.
         facts: of `facts.json`; empty for a run of an earlier version.
         sheets: the sample sheets by step, in order.
     """
@@ -39,17 +40,11 @@ class Record:
     @property
     def planned_steps(self) -> int | None:
         """How many the run is to have; None where that is not known yet."""
-        for line in self.lines:
-            images, epoch = line.get("images"), line.get("epoch")
-            if images and epoch and line["step"]:
-                return planned_steps(
-                    self.config.schedule, round(images / epoch), round(images / line["step"])
-                )
-        return planned_steps(self.config.schedule, 1, 1) if self._needs_no_data else None
-
-    @property
-    def _needs_no_data(self) -> bool:
-        return self.config.schedule.steps is not None or self.config.schedule.minutes is not None
+        schedule = self.config.schedule
+        if not self.lines:
+            return schedule.steps
+        step, images, epoch = (self.lines[-1][key] for key in ("step", "images", "epoch"))
+        return planned_steps(schedule, round(images / epoch), round(images / step))
 
     def last(self, tag: str) -> Any:
         """The newest value of a tag; None where there is none."""
@@ -75,8 +70,15 @@ def read_run(folder: Path) -> Record:
     )
 
 
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a value can be drawn: losses of a run gone wrong may be infinite."""
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
 def _is_line(line: object) -> bool:
-    return isinstance(line, dict) and isinstance(line.get("step"), int)
+    if not isinstance(line, dict) or not isinstance(line.get("step"), int):
+        return False
+    return all(is_number(line.get(key)) and line[key] > 0 for key in ("step", "images", "epoch"))
 
 
 def _facts(path: Path) -> dict[str, Any]:

@@ -119,9 +119,9 @@ def test_sliders_between_input_target_and_result(report: Path, open_page: Open) 
     page.mouse.move(box["x"] + 0.25 * box["width"], box["y"] + box["height"] / 2)
     page.mouse.up()
     at = float(pair.evaluate("pair => pair.querySelector('input').value"))
-    assert at == pytest.approx(25, abs=1)
+    assert at == pytest.approx(25, abs=2)  # as the handle is a few pixels wide
     assert f"{at:g}%" in pair.evaluate(clip)
-    page.get_by_label("left").select_option("target")
+    page.locator("select").first.select_option("target")
     assert [alt.rpartition(": ")[2] for alt in alts(visible)] == ["target", "result"]
 
 

@@ -16,6 +16,7 @@ from img2img.cli.catalogue import list_parts
 from img2img.cli.compare import compare
 from img2img.cli.data import data_app
 from img2img.cli.demo import demo
+from img2img.cli.evaluate import evaluate
 from img2img.cli.export import export
 from img2img.cli.importing import import_
 from img2img.cli.info import info
@@ -59,6 +60,7 @@ app = typer.Typer(
 )
 app.command()(train)
 app.command()(translate)
+app.command()(evaluate)
 app.command()(bench)
 app.command("import")(import_)
 app.command()(info)

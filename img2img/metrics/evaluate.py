@@ -6,15 +6,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
+import torch
+
 from img2img.config import nearest
 from img2img.data.layouts import Folders, images_by_name
 from img2img.data.partners import find_pairs
 from img2img.data.sources import CountProgress, ImageSource
 from img2img.devices import resolve_device
 from img2img.errors import ConfigError, DataError, ImageError, some_names
+from img2img.features import (
+    FeatureNetwork,
+    MissingFeatures,
+    Supply,
+    feature_network,
+)
 from img2img.images import Picture, to_tensor
-from img2img.metrics.measure import MEASURES, Figure, mean_figure
-from img2img.metrics.paired import LEAST, PAIRED
+from img2img.metrics.cache import KeptFeatures
+from img2img.metrics.gather import PairMeasures, SetMeasures
+from img2img.metrics.measure import MEASURES, Figure
+from img2img.metrics.sets import LEAST as LEAST_IMAGES
 
 
 class Options(TypedDict, total=False):
@@ -52,8 +62,12 @@ class Evaluation:
     missing: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Figures by name, as JSON can hold them."""
-        return {name: figure.to_json() for name, figure in self.figures.items()}
+        """Figures by name, as JSON can hold them, with the values of images by their names."""
+        tree = {name: figure.to_json() for name, figure in self.figures.items()}
+        for figure in tree.values():
+            if figure["per_image"] is not None:
+                figure["per_image"] = dict(zip(self.names, figure["per_image"], strict=True))
+        return tree
 
 
 @dataclass(frozen=True)
@@ -152,29 +166,66 @@ def evaluate(images: Images, wanted: Sequence[str], **options: Unpack[Options]) 
         ImageError: a file does not decode, or the two of a pair differ in size.
     """
     device = resolve_device(options.get("device", "auto"))
-    seed = options.get("seed", 0)
-    progress = options.get("progress")
-    names = [name for name in wanted if MEASURES[name].of == "pair" and images.paired]
-    functions = {name: PAIRED[name] for name in names if name in PAIRED}
+    seed, progress = options.get("seed", 0), options.get("progress")
+    of_pairs, of_sets = ([n for n in wanted if MEASURES[n].of == kind] for kind in ("pair", "set"))
+    paired = images.paired and bool(of_pairs)
+    supply = Supply(options.get("weights"), bool(options.get("measures")), teller(options))
+    pairs = PairMeasures(of_pairs if paired else [], supply, device)
     missing: dict[str, str] = {}
-    values: dict[str, list[float]] = {}
+    network = _network(images, of_sets, options, device, missing)
+    kept = KeptFeatures(network, images.real) if network and options.get("cache", True) else None
+    sets = SetMeasures(network, kept.load() if kept else None) if network else None
+    apart = [] if paired or sets is None or sets.known else images.real
+    total = len(images.names) + len(apart)
     for index, picture in enumerate(images.results):
-        if images.paired:
+        if paired:
             target = images.real[index].read()
             _check_sizes(images.names[index], picture, target)
-            pair = [to_tensor(each.composited())[None].to(device) for each in (picture, target)]
-            for name, function in functions.items():
-                least = LEAST.get(name, 1)
-                if min(picture.size) < least:
-                    missing[name] = f"needs images of {least} pixels and more a side"
-                else:
-                    values.setdefault(name, []).append(function(*pair).item())
+            pairs.take(*(to_tensor(p.composited())[None].to(device) for p in (picture, target)))
+            if sets:
+                sets.take_real(target.composited())
+        if sets:
+            sets.take(picture.composited())
         if progress:
-            progress(index + 1, len(images.names))
-    figures = {
-        name: mean_figure(name, each, seed) for name, each in values.items() if name not in missing
-    }
-    return Evaluation(figures, tuple(images.names), missing)
+            progress(index + 1, total)
+    for index, source in enumerate(apart, start=len(images.names)):
+        if sets:
+            sets.take_real(source.read().composited())
+        if progress:
+            progress(index + 1, total)
+    figures = pairs.figures(seed)
+    if sets:
+        if kept and not sets.known:
+            kept.save(sets.real())
+        figures |= sets.figures(of_sets, seed)
+    return Evaluation(figures, tuple(images.names), pairs.missing | missing)
+
+
+def _network(
+    images: Images,
+    of_sets: Sequence[str],
+    options: Options,
+    device: torch.device,
+    missing: dict[str, str],
+) -> FeatureNetwork | None:
+    """The network for measures of sets, if one is needed and can be had; else see `missing`."""
+    if not of_sets:
+        return None
+    counts = len(images.names), len(images.real)
+    name = options.get("features", "auto")
+    if min(counts) < LEAST_IMAGES:
+        reason = (
+            f"needs {LEAST_IMAGES} images and more in each set; there are"
+            f" {counts[0]} and {counts[1]}"
+        )
+    else:
+        supply = Supply(options.get("weights"), name != "auto", teller(options))
+        try:
+            return feature_network(name, supply, device)
+        except MissingFeatures as error:
+            reason = str(error)
+    missing.update(dict.fromkeys(of_sets, reason))
+    return None
 
 
 def _check_sizes(name: str, result: Picture, real: Picture) -> None:

@@ -41,14 +41,18 @@ def ms_ssim(output: Tensor, target: Tensor) -> Tensor:
     return _each(measure, output, target)
 
 
-PAIRED: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+PairMeasure = Callable[[Tensor, Tensor], Tensor]
+
+PAIRED: dict[str, PairMeasure] = {
     "l1": l1,
     "psnr": psnr,
     "ssim": ssim,
     "ms_ssim": ms_ssim,
 }
+# Those that a network sees: LPIPS, by the network whose features it compares.
+PERCEPTUAL = {"lpips": "alexnet", "lpips_vgg": "vgg16"}
 # Height and width from which a measure can be had.
-LEAST = {"ssim": SSIM_SIZE, "ms_ssim": MS_SSIM_SIZE}
+LEAST_SIDE = {"ssim": SSIM_SIZE, "ms_ssim": MS_SSIM_SIZE, "lpips": 32, "lpips_vgg": 32}
 
 
 def _each(measure: Callable[..., Tensor], output: Tensor, target: Tensor) -> Tensor:

@@ -229,9 +229,16 @@ def test_cyclegan_both_ways(
         held = f"data.holdout={tiny_pairs}", "data.holdout_aligned=true"
         data = tmp_path / "copy"
         shutil.copytree(tiny_pairs, data)
-        flags += ["--data", data, *(word for each in held for word in ("--set", each))]
+        flags += ["--data", str(data), *(word for each in held for word in ("--set", each))]
     else:
-        flags += ["--data", tiny_pairs, "--set", "data.holdout=0.34", "--set", "metrics.best=cycle"]
+        flags += [
+            "--data",
+            str(tiny_pairs),
+            "--set",
+            "data.holdout=0.34",
+            "--set",
+            "metrics.best=cycle",
+        ]
     outcome = img2img("train", "cyclegan", "--output", output, "--max-steps", 2, *tiny, *flags)
     assert outcome.status == 0, outcome.err
     page = open_page(write_report(output, device="cpu"))

@@ -46,11 +46,11 @@ def compare(
     from rich.markup import escape
     from rich.table import Table
 
-    from img2img.pages import compare, write_comparison
+    from img2img.pages import compare_models, write_comparison
     from img2img.pages.comparison import measured
 
     with counting("translating") as counter:
-        found = compare(
+        found = compare_models(
             models,
             data,
             direction=direction,

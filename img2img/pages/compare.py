@@ -114,7 +114,7 @@ class Comparison:
         }
 
 
-def compare(
+def compare_models(
     models: Sequence[Path],
     data: Path,
     *,

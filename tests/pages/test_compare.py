@@ -17,7 +17,7 @@ from img2img.images import read_picture
 from img2img.inference.translator import Translator
 from img2img.metrics.duel import duel
 from img2img.metrics.measure import mean_figure
-from img2img.pages import compare, write_comparison
+from img2img.pages import compare_models, write_comparison
 from img2img.pages.compare import Comparison
 from tests.compat.published import Unet
 from tests.pages.conftest import Open
@@ -35,7 +35,7 @@ def other_run(tmp_path_factory: pytest.TempPathFactory, tiny_pairs: Path, train:
 
 @pytest.fixture(scope="module")
 def compared(tiny_run: Path, other_run: Path, tiny_pairs: Path) -> Comparison:
-    return compare([tiny_run, other_run], tiny_pairs, examples=4, device="cpu")
+    return compare_models([tiny_run, other_run], tiny_pairs, examples=4, device="cpu")
 
 
 def test_what_is_measured(compared: Comparison, tiny_run: Path, tiny_pairs: Path) -> None:
@@ -127,7 +127,7 @@ def test_two_hundred_noisy_images_stay_below_15_mb(
         pixels = np.random.default_rng(number).integers(0, 256, (192, 192, 3), dtype=np.uint8)
         for domain in "AB":
             Image.fromarray(pixels).save(data / domain / f"{number}.bmp")
-    found = compare([tiny_run, other_run], data, examples=200, measures=["l1"], device="cpu")
+    found = compare_models([tiny_run, other_run], data, examples=200, measures=["l1"], device="cpu")
     path = tmp_path / "large.html"
     write_comparison(found, path)
     assert 6e6 < path.stat().st_size < 15e6
@@ -145,7 +145,7 @@ def test_models_of_all_kinds(
         models.append(exported)
     except ConfigError:  # its runtime is not installed
         pass
-    found = compare(models, tiny_pairs, measures=["l1"], say=lambda _: None, device="cpu")
+    found = compare_models(models, tiny_pairs, measures=["l1"], say=lambda _: None, device="cpu")
     names = ["tiny", "model.safetensors", "latest_net_G.pth", "m.onnx"][: len(models)]
     assert [model.name for model in found.models] == names
     same = found.duels[0]
@@ -163,7 +163,7 @@ def test_images_without_targets(
     (data / "B").mkdir()
     shutil.copy(tiny_pairs / "B" / "0.png", data / "B" / "another.png")
     said: list[str] = []
-    found = compare([tiny_run, other_run], data, device="cpu", say=said.append)
+    found = compare_models([tiny_run, other_run], data, device="cpu", say=said.append)
     assert found.duels == []
     assert len(found.differences) == 6
     write_comparison(found, tmp_path / "c.html")
@@ -191,21 +191,21 @@ def test_json_alone(
 
 def test_wrong_use(tmp_path: Path, tiny_run: Path, tiny_pairs: Path, train: Command) -> None:
     with pytest.raises(ConfigError, match="two models or more"):
-        compare([tiny_run], tiny_pairs)
+        compare_models([tiny_run], tiny_pairs)
     with pytest.raises(ConfigError, match="there is no 'l2'"):
-        compare([tiny_run, tiny_run], tiny_pairs, measures=["l2"])
+        compare_models([tiny_run, tiny_run], tiny_pairs, measures=["l2"])
     with pytest.raises(DataError):
-        compare([tiny_run, tiny_run], tmp_path / "nothing")
+        compare_models([tiny_run, tiny_run], tmp_path / "nothing")
     back = tmp_path / "back"
     flags = ["--max-steps", 1, "--direction", "BtoA"]
     assert train(back, "--data", tiny_pairs, *flags).status == 0
     with pytest.raises(ConfigError, match=r"translates AtoB and .*back BtoA"):
-        compare([tiny_run, back], tiny_pairs)
+        compare_models([tiny_run, back], tiny_pairs)
     broken = tmp_path / "broken"
     shutil.copytree(tiny_pairs, broken)
     (broken / "A" / "3.png").write_bytes(b"no picture")
     with pytest.raises(ImageError, match=r"3\.png"):
-        compare([tiny_run, tiny_run], broken)
+        compare_models([tiny_run, tiny_run], broken)
 
 
 def test_duel_of_known_values() -> None:

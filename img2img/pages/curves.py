@@ -119,7 +119,7 @@ def _chart(name: str, tags: Sequence[str], curves: Curves, order: Mapping[str, i
         spoken.append(f"{called} {last:.4g}")
     return _CHART.substitute(
         name=text(name),
-        step=end,
+        step=f"{end:,}",
         last=len(curves.steps) - 1,
         high=f"{high:.3g}",
         low=f"{low:.3g}",

@@ -12,7 +12,7 @@ const read = index => {
     while (at > 0 && curve[at] === null) at--;
     output.textContent = curve[at] ?? "–";
   }
-  for (const output of all(".chart .step")) output.textContent = steps[index];
+  for (const output of all(".chart .step")) output.textContent = steps[index].toLocaleString("en");
   for (const plot of plots) {
     const range = plot.querySelector("input");
     const said = all(".values span", plot.parentElement).map(span => span.textContent).join(", ");

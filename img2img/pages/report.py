@@ -125,7 +125,7 @@ def _summary(record: Record, translated: Sequence[HeldOut]) -> Iterator[tuple[st
         yield f"held-out {best}, last", f"{value:.4g}"
     for each in translated:
         if each.error is not None:
-            yield f"{each.measure}, {each.direction}", f"{each.error:.4g}"
+            yield f"{each.measure}, whole images, {each.direction}", f"{each.error:.4g}"
 
 
 def _charts(curves: Curves) -> Iterator[str]:

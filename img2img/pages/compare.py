@@ -17,19 +17,17 @@ from img2img.compat.collection import reference_files
 from img2img.data.layouts import find_splits
 from img2img.data.sources import CountProgress, ImageSource
 from img2img.errors import ConfigError
-from img2img.images import Picture, read_picture, write_picture
+from img2img.images import read_picture, write_picture
 from img2img.inference.exported import is_exported
 from img2img.inference.translator import Translator, choose_generator
 from img2img.metrics.duel import Duel, duel
 from img2img.metrics.evaluate import Images, Options, arrange, chosen, evaluate, teller
 from img2img.metrics.measure import MEASURES, Figure
-from img2img.pages.items import Direction, difference
+from img2img.pages.items import LONGEST, Direction, bytes_each, difference
 from img2img.web import embedded
 
 # Together with all else a page stays under 15 MB.
 _BYTES_OF_EXAMPLES = 12_000_000
-_BYTES_A_PICTURE = 150_000
-_LONGEST = 640
 
 
 @dataclass(frozen=True)
@@ -217,31 +215,27 @@ def _differences(
         made = [read_picture(each[index]) for each in results]
         return fmean(difference(one, other) for one, other in combinations(made, 2))
 
-    most = {index: disagreement(index) for index in range(len(names))}
-    shown = sorted(most, key=lambda index: -most[index])[:examples]
-    room = _BYTES_OF_EXAMPLES // max(1, len(shown) * (len(models) + 2))
+    apart = {index: disagreement(index) for index in range(len(names))}
+    shown = sorted(apart, key=lambda index: -apart[index])[:examples]
+    room = bytes_each(_BYTES_OF_EXAMPLES, len(shown) * (len(models) + 2))
     measure = leading_measure(models)
-
-    def pictures(index: int) -> dict[str, Picture]:
-        found = {"input": sources[index].read()}
+    differences = []
+    for index in shown:
+        pictures = [("input", sources[index].read())]
         if targets:
-            found["target"] = targets[index].read()
-        made = zip(models, results, strict=True)
-        return found | {model.name: read_picture(each[index]) for model, each in made}
-
-    return [
-        Difference(
-            names[index],
-            sources[index].read().size,
-            most[index],
-            tuple(
-                (what, embedded(picture, _LONGEST, min(room, _BYTES_A_PICTURE)))
-                for what, picture in pictures(index).items()
-            ),
-            tuple(_value(model, measure, index) for model in models) if measure else (),
+            pictures.append(("target", targets[index].read()))
+        for model, each in zip(models, results, strict=True):
+            pictures.append((model.name, read_picture(each[index])))
+        differences.append(
+            Difference(
+                names[index],
+                pictures[0][1].size,
+                apart[index],
+                tuple((what, embedded(p, LONGEST, room)) for what, p in pictures),
+                tuple(_value(model, measure, index) for model in models) if measure else (),
+            )
         )
-        for index in shown
-    ]
+    return differences
 
 
 def leading_measure(models: Sequence[Compared]) -> str | None:

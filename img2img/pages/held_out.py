@@ -8,16 +8,14 @@ from statistics import fmean, median
 
 from img2img.checkpoint import load_model
 from img2img.data.dataset import DataSet
-from img2img.data.sources import CountProgress
+from img2img.data.sources import CountProgress, Item
 from img2img.errors import Img2ImgError
 from img2img.inference.translator import Translator
-from img2img.pages.items import Direction, difference, named, read, spread
+from img2img.pages.items import LONGEST, Direction, difference, named, read, spread
 from img2img.web import embedded
 
 # Held-out images that are translated; of more, so many are taken at equal distances.
 MOST = 200
-# The longer side of a picture in the page, in pixels.
-LONGEST = 640
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,6 @@ class HeldOut:
         examples: those translated, the best first where there is an error.
         failed: by name, why others were not.
         seconds: that a picture takes, the median; None where there was none.
-        parameters: weights of the generator.
         device: where it was computed.
     """
 
@@ -56,7 +53,6 @@ class HeldOut:
     examples: list[Example]
     failed: dict[str, str]
     seconds: float | None
-    parameters: int
     device: str
 
     @property
@@ -90,43 +86,31 @@ def held_out(
     Raises:
         ModelFileError: the run has no model yet, or not one that can be rebuilt.
     """
-    model = load_model(run)
+    specs = load_model(run).specs.values()
     translators = {
         spec.direction: Translator.load(
             run, direction=spec.direction, scale="trained", device=device, say=say
         )
-        for spec in model.specs.values()
+        for spec in specs
     }
-    for name, spec in model.specs.items():
+    for spec in specs:
+        there = translators[spec.direction]
         back = translators.get("BtoA" if spec.direction == "AtoB" else "AtoB")
         items = named(found.held_out, spec.direction, aligned=found.aligned)
+        chosen = spread(items, MOST)
         examples: list[Example] = []
         failed: dict[str, str] = {}
         seconds: list[float] = []
-        chosen = spread(items, MOST)
         for done, (item_name, item) in enumerate(chosen):
             if progress:
                 progress(done, len(chosen))
             try:
-                picture, target = read(item, spec.direction)
-                start = time.perf_counter()
-                result = translators[spec.direction].translate(picture)
-                seconds.append(time.perf_counter() - start)
-                error = None
-                if target is not None:
-                    error = difference(result, target)
-                elif back is not None:
-                    error = difference(back.translate(result), picture)
-            except Img2ImgError as failure:
-                failed[item_name] = str(failure)
+                example, taken = _translated(item_name, item, there, back, bytes_a_picture)
+            except Img2ImgError as error:
+                failed[item_name] = str(error)
                 continue
-            shown = {"input": picture, "target": target, "result": result}
-            pictures = tuple(
-                (what, embedded(each, LONGEST, bytes_a_picture))
-                for what, each in shown.items()
-                if each is not None
-            )
-            examples.append(Example(item_name, picture.size, pictures, error))
+            examples.append(example)
+            seconds.append(taken)
         yield HeldOut(
             spec.direction,
             "L1 to the target" if found.aligned else "L1 to the input after the way back",
@@ -134,6 +118,25 @@ def held_out(
             sorted(examples, key=lambda example: example.error or 0.0),
             failed,
             median(seconds) if seconds else None,
-            sum(weight.numel() for weight in model.generator(name).parameters()),
-            translators[spec.direction].device,
+            there.device,
         )
+
+
+def _translated(
+    name: str, item: Item, there: Translator, back: Translator | None, most: int
+) -> tuple[Example, float]:
+    """An example, and how long the translation took."""
+    picture, target = read(item, there.spec.direction)
+    start = time.perf_counter()
+    result = there.translate(picture)
+    seconds = time.perf_counter() - start
+    error = None
+    if target is not None:
+        error = difference(result, target)
+    elif back is not None:
+        error = difference(back.translate(result), picture)
+    shown = {"input": picture, "target": target, "result": result}
+    pictures = tuple(
+        (what, embedded(each, LONGEST, most)) for what, each in shown.items() if each is not None
+    )
+    return Example(name, picture.size, pictures, error), seconds

@@ -9,6 +9,9 @@ from img2img.images import Picture, to_tensor
 from img2img.metrics.paired import l1
 
 Direction = Literal["AtoB", "BtoA"]
+# The longer side of a picture in a page, in pixels, and what it may take in bytes.
+LONGEST = 640
+_MOST_BYTES = 150_000
 T = TypeVar("T")
 
 
@@ -46,6 +49,11 @@ def difference(one: Picture, other: Picture) -> float:
         raise ImageError("the result is not of the target's size")
     a, b = (to_tensor(picture.composited())[None] for picture in (one, other))
     return l1(a, b).item()
+
+
+def bytes_each(together: int, count: int) -> int:
+    """What each of so many pictures may take where all may take `together`."""
+    return min(_MOST_BYTES, together // max(1, count))
 
 
 def spread(items: Sequence[T], most: int) -> Sequence[T]:

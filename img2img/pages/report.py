@@ -9,7 +9,7 @@ from statistics import fmean, median
 from img2img import __version__
 from img2img.data.dataset import DataSet
 from img2img.data.sources import CountProgress
-from img2img.errors import Img2ImgError
+from img2img.errors import Img2ImgError, ModelFileError
 from img2img.files import write_text
 from img2img.images import read_picture
 from img2img.pages.curves import Curves, as_json, charts, read_curves
@@ -24,7 +24,7 @@ from img2img.pages.fragments import (
     tiles,
 )
 from img2img.pages.held_out import Example, HeldOut, held_out
-from img2img.pages.items import spread
+from img2img.pages.items import bytes_each, spread
 from img2img.pages.run import Record, is_number, read_run
 from img2img.training.build import method_class
 from img2img.training.store import Store
@@ -33,7 +33,6 @@ from img2img.web import embedded, page, text
 # Together with all else a page stays under 15 MB.
 _BYTES_OF_SHEETS = 4_000_000
 _BYTES_OF_EXAMPLES = 9_000_000
-_BYTES_A_PICTURE = 150_000
 # Sample sheets on the page, and the longer side of each in pixels.
 _SHEETS = 30
 _SHEET_SIDE = 1100
@@ -69,10 +68,10 @@ def write_report(
     translated: list[HeldOut] = []
     if found is not None and found.held_out and examples:
         ways = len(method_class(record.config).translations)
-        most = min(_BYTES_A_PICTURE, _BYTES_OF_EXAMPLES // (ways * 2 * examples * 3))
+        most = bytes_each(_BYTES_OF_EXAMPLES, ways * 2 * examples * 3)
         try:
             translated = list(held_out(run, found, most, device=device, progress=progress, say=say))
-        except Img2ImgError as error:
+        except ModelFileError as error:
             missing = str(error)
     body = "\n".join(
         [

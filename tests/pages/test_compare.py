@@ -158,12 +158,14 @@ def test_models_of_all_kinds(
 def test_images_without_targets(
     tmp_path: Path, tiny_run: Path, other_run: Path, tiny_pairs: Path, open_page: Open
 ) -> None:
-    data = tmp_path / "data"
+    data, named_input = tmp_path / "data", tmp_path / "input"
+    shutil.copytree(other_run, named_input)
     shutil.copytree(tiny_pairs / "A", data / "A")
     (data / "B").mkdir()
     shutil.copy(tiny_pairs / "B" / "0.png", data / "B" / "another.png")
     said: list[str] = []
-    found = compare_models([tiny_run, other_run], data, device="cpu", say=said.append)
+    found = compare_models([tiny_run, named_input], data, device="cpu", say=said.append)
+    assert any("the names are no pairs" in words for words in said)
     assert found.duels == []
     assert len(found.differences) == 6
     write_comparison(found, tmp_path / "c.html")
@@ -172,7 +174,7 @@ def test_images_without_targets(
     assert page.locator("select").first.locator("option").all_inner_texts() == [
         "input",
         "tiny",
-        "other",
+        "input",
     ]
 
 

@@ -253,7 +253,10 @@ def test_cyclegan_both_ways(
     assert [text[0] for text in chart.locator(".values > span").all_inner_texts()] == ["A", "B"]
 
 
-def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
+def test_wrong_use(tmp_path: Path, run: Path) -> None:
+    with pytest.raises(ConfigError, match="nonsense"):
+        write_report(run, tmp_path / "r.html", device="nonsense")
+    assert not (tmp_path / "r.html").exists()
     with pytest.raises(ConfigError, match=r"not a run folder: it has no config\.yaml"):
         write_report(tmp_path)
 

@@ -50,8 +50,9 @@ def evaluate_model(
     wanted = chosen(options.get("measures"), {"pair", "set", *(["cycle"] if back else [])})
     splits = find_splits(data)
     folders = next(splits[name] for name in ("test", "val", "train") if name in splits)
-    say(f"the test set is {folders.where}")
-    A, B, paired = arrange(replace(folders, root=None), wanted, options, lone_refused=not back)
+    if not folders.side_by_side:
+        folders = replace(folders, root=None)  # names are by the domain's folder, as translate's
+    A, B, paired = arrange(folders, wanted, options, lone_refused=not back)
     sources, real = (A, B) if way == "AtoB" else (B, A)
     cycle: list[float] = []
 

@@ -1,1 +1,1 @@
-"""Ours: some packages, torch-fidelity for one, install a `tests` of their own."""
+"""A package, so that none of this name in somebody else's wheel is taken for it."""

@@ -164,12 +164,16 @@ def evaluate(images: Images, wanted: Sequence[str], **options: Unpack[Options]) 
 
     Raises:
         ImageError: a file does not decode, or the two of a pair differ in size.
+        ConfigError: no such network, device or file of weights.
     """
     device = resolve_device(options.get("device", "auto"))
     seed, progress = options.get("seed", 0), options.get("progress")
+    weights = options.get("weights")
+    if weights is not None and not weights.exists():
+        raise ConfigError(f"weights: {weights}: no such file or folder")
     of_pairs, of_sets = ([n for n in wanted if MEASURES[n].of == kind] for kind in ("pair", "set"))
     paired = images.paired and bool(of_pairs)
-    supply = Supply(options.get("weights"), bool(options.get("measures")), teller(options))
+    supply = Supply(weights, bool(options.get("measures")), teller(options))
     pairs = PairMeasures(of_pairs if paired else [], supply, device)
     missing: dict[str, str] = {}
     network = _network(images, of_sets, options, device, missing)

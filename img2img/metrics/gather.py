@@ -19,11 +19,25 @@ from img2img.metrics.paired import LEAST_SIDE, PAIRED, PERCEPTUAL, PairMeasure
 from img2img.metrics.sets import set_figure
 
 
+def pair_measure(name: str, supply: Supply, device: torch.device) -> PairMeasure:
+    """A measure of images against their targets, by name.
+
+    Args:
+        supply: of the weights that some need.
+
+    Raises:
+        MissingFeatures: it needs what is not here.
+    """
+    if name in PERCEPTUAL:
+        return perceptual_distance(PERCEPTUAL[name], supply, device)
+    return PAIRED[name]
+
+
 class PairMeasures:
     """Measures of images against their targets.
 
     Args:
-        names: of the measures; others than those of pairs are passed over.
+        names: of the measures.
         supply: of the weights that some need.
 
     Attributes:
@@ -37,11 +51,7 @@ class PairMeasures:
         self._measures: dict[str, PairMeasure] = {}
         for name in names:
             try:
-                if name in PERCEPTUAL:
-                    measure = perceptual_distance(PERCEPTUAL[name], supply, device)
-                    self._measures[name] = measure
-                elif name in PAIRED:
-                    self._measures[name] = PAIRED[name]
+                self._measures[name] = pair_measure(name, supply, device)
             except MissingFeatures as error:
                 self.missing[name] = str(error)
 

@@ -5,8 +5,8 @@ from functools import partial
 
 from torch import Tensor
 
-# Pixels a side that the five scales need: 11 of the window in the smallest, each half of the last.
-MS_SSIM_SIZE = 161
+# Pixels a side: at the smallest of the five scales, the window of 11 must fit.
+MS_SSIM_SIZE = 176
 SSIM_SIZE = 11
 
 

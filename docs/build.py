@@ -84,7 +84,8 @@ def _default(value: Any) -> str:
     if value is PydanticUndefined:
         return "the method's"
     if isinstance(value, list):
-        return ", ".join(f"{c.name} {c.arguments}" for c in value) or "none"
+        shown = (c if isinstance(c, str) else f"{c.name} {c.arguments}" for c in value)
+        return ", ".join(shown) or "none"
     return "none" if value is None else f"`{value}`"
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from img2img.config import RunConfig as RunConfig
     from img2img.config import load_config as load_config
     from img2img.errors import Img2ImgError as Img2ImgError
+    from img2img.evaluation import evaluate_model as evaluate_model
     from img2img.export import export_model as export_model
     from img2img.images import Animation as Animation
     from img2img.images import Frames as Frames
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from img2img.images import write_picture as write_picture
     from img2img.inference.folder import translate_folder as translate_folder
     from img2img.inference.translator import Translator as Translator
+    from img2img.metrics.evaluate import evaluate_folders as evaluate_folders
+    from img2img.pages import compare_models as compare_models
+    from img2img.pages import write_comparison as write_comparison
+    from img2img.pages import write_report as write_report
     from img2img.spec import ModelSpec as ModelSpec
     from img2img.training.run import train as train
 
@@ -36,6 +41,9 @@ _HOMES = {
     "Picture": "img2img.images",
     "RunConfig": "img2img.config",
     "Translator": "img2img.inference.translator",
+    "compare_models": "img2img.pages",
+    "evaluate_folders": "img2img.metrics.evaluate",
+    "evaluate_model": "img2img.evaluation",
     "export_model": "img2img.export",
     "load_config": "img2img.config",
     "load_model": "img2img.checkpoint",
@@ -45,8 +53,10 @@ _HOMES = {
     "save_model": "img2img.checkpoint",
     "train": "img2img.training.run",
     "translate_folder": "img2img.inference.folder",
+    "write_comparison": "img2img.pages",
     "write_image": "img2img.images",
     "write_picture": "img2img.images",
+    "write_report": "img2img.pages",
 }
 
 __all__ = ["__version__", *_HOMES]  # noqa: PLE0604

@@ -208,9 +208,26 @@ class SamplesConfig(Section):
 class MetricsConfig(Section):
     """Held-out measures along the way."""
 
-    every: int = Field(default=1000, ge=0, description="steps between two; 0: only at the end")
+    every: Annotated[int, Field(ge=0)] | Literal["auto"] = Field(
+        default="auto",
+        description="steps between two; 0: only at the end; auto: 1000, or as many times more as"
+        " keep them under 5 % of the time",
+    )
     best: str | None = Field(
         default="l1", description="the measure that decides which model is best; null: keep none"
+    )
+    measures: list[str] = Field(
+        default=["l1"],
+        description="what is measured beside it, where held-out images allow it (docs/evaluate.md)",
+    )
+    patience: int | None = Field(
+        default=None, gt=0, description="end after so many without a better `best`; null: never"
+    )
+    features: Literal["auto", "inception", "efficientnet-lite0"] = Field(
+        default="auto", description="the network that sees images for fid, kid and the like"
+    )
+    weights: Path | None = Field(
+        default=None, description="a file of its weights, or a folder of such files"
     )
     log_every: int = Field(default=20, gt=0, description="steps between two lines of losses")
     tensorboard: bool = Field(default=True, description="write TensorBoard events")

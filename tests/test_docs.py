@@ -64,7 +64,7 @@ def test_the_part_in_contributing_works_as_it_stands() -> None:
 
 def test_the_examples_in_python_run(tmp_path: Path, tiny_run: Path, tiny_pairs: Path) -> None:
     """One after the other, as a reader would; `runs/icons` is any model."""
-    for page in ("README.md", "docs/inference.md", "docs/video.md"):
+    for page in ("README.md", "docs/inference.md", "docs/report.md", "docs/video.md"):
         here = tmp_path / Path(page).stem
         (here / "runs").mkdir(parents=True)
         shutil.copytree(tiny_run, here / "runs" / "icons")
@@ -72,6 +72,7 @@ def test_the_examples_in_python_run(tmp_path: Path, tiny_run: Path, tiny_pairs: 
         shutil.copytree(tiny_pairs / "A", here / "datasets" / "icons" / "test" / "A")
         shutil.copy(tiny_pairs / "A" / "0.png", here / "photo.png")
         make_clip(here / "clip.mp4", times=range(5))
+        shutil.copytree(tiny_pairs, here / "pairs")
         text = (ROOT / page).read_text(encoding="utf-8")
         examples = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
         assert examples

@@ -13,12 +13,15 @@ from typer.core import TyperGroup
 from img2img import __version__
 from img2img.cli.bench import bench
 from img2img.cli.catalogue import list_parts
+from img2img.cli.compare import compare
 from img2img.cli.data import data_app
 from img2img.cli.demo import demo
+from img2img.cli.evaluate import evaluate
 from img2img.cli.export import export
 from img2img.cli.importing import import_
 from img2img.cli.info import info
 from img2img.cli.output import say_error, say_note
+from img2img.cli.report import report
 from img2img.cli.train import train
 from img2img.cli.translate import translate
 from img2img.cli.video import video_app
@@ -58,10 +61,13 @@ app = typer.Typer(
 )
 app.command()(train)
 app.command()(translate)
+app.command()(evaluate)
 app.command()(bench)
 app.command("import")(import_)
 app.command()(info)
 app.command()(export)
+app.command()(report)
+app.command()(compare)
 app.command("list")(list_parts)
 app.add_typer(data_app, name="data")
 app.add_typer(video_app, name="video")

@@ -41,7 +41,7 @@ class Folders:
     @property
     def side_by_side(self) -> bool:
         """Whether there is one folder, of images that hold both domains, A on the left."""
-        return self.A == self.B
+        return self.A == self.B and self.root is not None
 
 
 def find_splits(root: Path, *, side_by_side: bool = True) -> dict[str, Folders]:

@@ -1,8 +1,60 @@
-"""Measures against a known target."""
+"""Measures against a known target: one value an image."""
+
+from collections.abc import Callable
+from functools import partial
 
 from torch import Tensor
+
+# Pixels a side: at the smallest of the five scales, the window of 11 must fit.
+MS_SSIM_SIZE = 176
+SSIM_SIZE = 11
 
 
 def l1(output: Tensor, target: Tensor) -> Tensor:
     """Mean absolute difference of pixels in [0, 1], float32 [N], from NCHW in [-1, 1]."""
     return (output.float() - target.float()).abs().flatten(1).mean(1) / 2
+
+
+def psnr(output: Tensor, target: Tensor) -> Tensor:
+    """Peak signal to noise ratio in decibels, [N], from NCHW in [-1, 1]; may be infinite."""
+    from torchmetrics.functional.image import peak_signal_noise_ratio as measure
+
+    return _each(partial(measure, dim=(1, 2, 3)), output, target)
+
+
+def ssim(output: Tensor, target: Tensor) -> Tensor:
+    """Structural similarity, float32 [N], from NCHW in [-1, 1] of `SSIM_SIZE` and more a side.
+
+    Of each colour by itself, by a Gaussian window of 11 pixels and deviation 1.5.
+    """
+    from torchmetrics.functional.image import structural_similarity_index_measure as measure
+
+    return _each(measure, output, target)
+
+
+def ms_ssim(output: Tensor, target: Tensor) -> Tensor:
+    """The same over five scales, from images of `MS_SSIM_SIZE` and more a side."""
+    from torchmetrics.functional.image import (
+        multiscale_structural_similarity_index_measure as measure,
+    )
+
+    return _each(measure, output, target)
+
+
+PairMeasure = Callable[[Tensor, Tensor], Tensor]
+
+PAIRED: dict[str, PairMeasure] = {
+    "l1": l1,
+    "psnr": psnr,
+    "ssim": ssim,
+    "ms_ssim": ms_ssim,
+}
+# Those that a network sees: LPIPS, by the network whose features it compares.
+PERCEPTUAL = {"lpips": "alexnet", "lpips_vgg": "vgg16"}
+# Height and width from which a measure can be had.
+LEAST_SIDE = {"ssim": SSIM_SIZE, "ms_ssim": MS_SSIM_SIZE, "lpips": 32, "lpips_vgg": 32}
+
+
+def _each(measure: Callable[..., Tensor], output: Tensor, target: Tensor) -> Tensor:
+    unit = ((image.float() + 1) / 2 for image in (output, target))
+    return measure(*unit, data_range=1.0, reduction="none").reshape(len(output))

@@ -2,25 +2,32 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 
 from img2img.config import Component, DataConfig, RunConfig
-from img2img.data.augment import check_names
+from img2img.data.augment import Transform, check_names
 from img2img.data.check import Survey
 from img2img.data.dataset import DataSet
 from img2img.data.loader import resolve_workers
 from img2img.data.sizes import PUBLISHED_CROP, HeightWidth
 from img2img.devices import resolve_device, resolve_precision
 from img2img.errors import ConfigError
+from img2img.features import Supply, feature_network
 from img2img.losses import OBJECTIVES, build_losses
+from img2img.metrics.gather import pair_measure
+from img2img.metrics.measure import MEASURES
+from img2img.metrics.paired import LEAST_SIDE
+from img2img.metrics.sets import LEAST as LEAST_IMAGES
+from img2img.metrics.sets import SETS
 from img2img.networks import DISCRIMINATORS, GENERATORS, Generator
 from img2img.networks.blocks import recompute_activations
 from img2img.spec import SCALE_WORTH_SAYING, ModelSpec
-from img2img.training.held_out import measure_names
+from img2img.training.held_out import HeldOut, measure_names, measure_of
 from img2img.training.method import CHANNELS, METHODS, Method
 from img2img.training.optimizers import OPTIMIZERS
 from img2img.training.schedule import SCHEDULES
@@ -41,11 +48,19 @@ def check_parts(config: RunConfig) -> None:
     method = method_class(config)
     resolve_precision(config.precision, resolve_device(config.device))
     known = measure_names(method, aligned=True)
-    if config.metrics.best is not None and config.metrics.best not in known:
+    best, patience = config.metrics.best, config.metrics.patience
+    if best is not None and best not in known:
         raise ConfigError(
-            f"metrics.best: no measure is called {config.metrics.best!r}; there are:"
-            f" {', '.join(known)}, and null for none"
+            f"metrics.best: no measure is called {best!r}; there are: {', '.join(known)}, and null"
+            " for none"
         )
+    if patience is not None and best is None:
+        raise ConfigError("metrics.patience: waits for a better metrics.best, which is null")
+    for name in config.metrics.measures:
+        if name not in MEASURES:
+            raise ConfigError(
+                f"metrics.measures: no measure is called {name!r}; there are: {', '.join(MEASURES)}"
+            )
     if config.data.direction == "BtoA" and len(method.translations) > 1:
         raise ConfigError(
             f"data.direction: {config.method} learns both directions; choose one when translating"
@@ -73,6 +88,7 @@ def resolve(config: RunConfig, load_size: HeightWidth, crop_size: HeightWidth) -
         if isinstance(path := getattr(config.data, key), Path)
     }
     init_from = config.init_from.resolve() if config.init_from else None
+    weights = config.metrics.weights.resolve() if config.metrics.weights else None
     workers = resolve_workers(config.data, device.type)
     sizes = {"load_size": load_size, "crop_size": crop_size}
     part = GENERATORS.find(config.generator, "generator")
@@ -82,6 +98,7 @@ def resolve(config: RunConfig, load_size: HeightWidth, crop_size: HeightWidth) -
         update={
             "device": str(device),
             "init_from": init_from,
+            "metrics": config.metrics.model_copy(update={"weights": weights}),
             "precision": resolve_precision(config.precision, device),
             "data": config.data.model_copy(update={**here, **sizes, "workers": workers}),
             "generator": Component(
@@ -120,13 +137,25 @@ def build_method(config: RunConfig, crop_size: HeightWidth) -> Method:
     return method.to(torch.device(config.device))
 
 
-def check_measure(config: RunConfig, found: DataSet) -> None:
-    """Refuse a measure for the best model that cannot be had from these held-out images.
+def check_measures(config: RunConfig, found: DataSet, crop_size: HeightWidth) -> None:
+    """Refuse measures that cannot be had from these held-out images.
 
     Raises:
-        ConfigError: it needs targets that held-out images do not have.
+        ConfigError: they need targets, more images, or larger ones.
     """
     best = config.metrics.best
+    for name in measures_taken(config, found) if found.held_out else ():
+        least = LEAST_SIDE.get(name, 1)
+        if min(crop_size) < least:
+            raise ConfigError(
+                f"metrics: {name} needs images of {least} pixels and more a side, and crops are"
+                f" {crop_size[1]} x {crop_size[0]}"
+            )
+        if name in SETS and len(found.held_out) < LEAST_IMAGES:
+            raise ConfigError(
+                f"metrics: {name} needs {LEAST_IMAGES} held-out images and more, and there are"
+                f" {len(found.held_out)} (data.holdout)"
+            )
     if best is not None and found.held_out:
         known = measure_names(method_class(config), found.aligned)
         if best not in known:
@@ -134,6 +163,42 @@ def check_measure(config: RunConfig, found: DataSet) -> None:
                 f"metrics.best: {best} needs held-out images of the same thing in both domains"
                 f" (data.holdout_aligned); without: {', '.join(known)} or null"
             )
+
+
+def measures_taken(config: RunConfig, found: DataSet) -> list[str]:
+    """The measures of pairs and sets that are taken of held-out images."""
+    wanted = {measure_of(name) for name in (config.metrics.best or "", *config.metrics.measures)}
+    kinds = {"pair", "set"} if found.aligned else {"set"}
+    return [name for name, m in MEASURES.items() if name in wanted and m.of in kinds]
+
+
+def build_held_out(
+    config: RunConfig,
+    method: Method,
+    specs: Mapping[str, ModelSpec],
+    found: DataSet,
+    transform: Transform,
+    say: Callable[[str], None],
+) -> HeldOut:
+    """What judges generators, as the configuration names the measures.
+
+    Raises:
+        MissingFeatures: a measure needs weights that are not here.
+    """
+    device = torch.device(config.device)
+    taken = measures_taken(config, found) if found.held_out else []
+    supply = Supply(config.metrics.weights, True, say)
+    of_sets = [name for name in taken if name in SETS]
+    return HeldOut(
+        method,
+        specs,
+        partial(found.held_out_batches, config.data, transform),
+        found.aligned,
+        pairs={n: pair_measure(n, supply, device) for n in taken if n not in SETS},
+        sets=(of_sets, feature_network(config.metrics.features, supply, device))
+        if of_sets
+        else None,
+    )
 
 
 def describe(

@@ -1,33 +1,77 @@
 """Judging generators on held-out images: measures, and sheets of samples."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
 from img2img.data.samples import Batch
+from img2img.features import FeatureNetwork, Seen
 from img2img.images import Picture, to_pixels
-from img2img.metrics.paired import l1
+from img2img.metrics.gather import SetMeasures
+from img2img.metrics.measure import MEASURES
+from img2img.metrics.paired import PairMeasure, l1
+from img2img.metrics.sets import SETS
 from img2img.networks import Generator
 from img2img.networks.norms import use_statistics
 from img2img.sheets import sheet
 from img2img.spec import ModelSpec, prepare_for_inference
 from img2img.training.method import Method
 
-MEASURES = {"l1": l1}
-
 
 def measure_names(method: type[Method], aligned: bool) -> list[str]:
-    """What `HeldOut.measures` gives where there are held-out images.
+    """What `HeldOut.measures` can give where there are held-out images.
 
     Args:
         aligned: whether held-out images have known targets.
     """
-    names = list(MEASURES) if aligned else []
+    names = [n for n, m in MEASURES.items() if m.of == "set" or (m.of == "pair" and aligned)]
     if len(method.translations) > 1:
         names += [f"{name}_{direction}" for name in names for direction in method.translations]
     return [*names, "cycle"] if method.cycles else names
+
+
+def measure_of(name: str) -> str:
+    """The measure that a name of `measure_names` is of: `psnr` of `psnr_AtoB`."""
+    return name.removesuffix("_AtoB").removesuffix("_BtoA")
+
+
+class SetJudge:
+    """Takes measures of sets: of the translations of one direction against its domain.
+
+    Args:
+        names: of the measures.
+        network: what sees the images.
+    """
+
+    def __init__(self, names: Sequence[str], network: FeatureNetwork) -> None:
+        self._names = names
+        self._network = network
+        self._real: Seen | None = None
+        self.begin()
+
+    def begin(self) -> None:
+        """Nothing was shown yet; real images are known from the second time on."""
+        self._measures = SetMeasures(self._network, self._real)
+        self._shown: set[tuple[str, str]] = set()
+
+    def take(self, files: Sequence[tuple[str, str]], output: Tensor, target: Tensor) -> None:
+        """Translations and real images, NCHW in [-1, 1], with the files they are of.
+
+        Each counts once: of unpaired domains, images of the smaller one come again and again.
+        """
+        for index, (source, real) in enumerate(files):
+            if ("source", source) not in self._shown:
+                self._measures.take(to_pixels(output[index]))
+            if ("real", real) not in self._shown:
+                self._measures.take_real(to_pixels(target[index]))
+            self._shown |= {("source", source), ("real", real)}
+
+    def values(self) -> dict[str, float]:
+        """The measures of what was taken."""
+        self._real = self._measures.real()
+        return {name: SETS[name](self._measures.seen(), self._real, 0) for name in self._names}
 
 
 class HeldOut:
@@ -39,6 +83,8 @@ class HeldOut:
         batches: gives the batches, on the CPU, the same each time; may give none.
         aligned: whether the images of a batch show the same thing, so that translations have a
             target.
+        pairs: the measures of translations against targets, where there are targets.
+        sets: the names of measures of sets, and what sees the images for these; None for none.
     """
 
     def __init__(
@@ -47,37 +93,53 @@ class HeldOut:
         specs: Mapping[str, ModelSpec],
         batches: Callable[[], Iterator[Batch]],
         aligned: bool,
+        *,
+        pairs: Mapping[str, PairMeasure] | None = None,
+        sets: tuple[Sequence[str], FeatureNetwork] | None = None,
     ) -> None:
         self._method = method
         self._specs = specs
         self._batches = batches
-        self._aligned = aligned
+        self._pairs = ({"l1": l1} if pairs is None else pairs) if aligned else {}
+        self._judges = {name: SetJudge(*sets) for name in method.translations} if sets else {}
         self._device = next(method.parameters()).device
 
     def measures(self, generators: Mapping[str, Generator]) -> dict[str, float]:
-        """The mean of each measure over all images; see `measure_names`.
+        """The mean of each measure over all images, and measures of sets; see `measure_names`.
 
-        Of a method that translates both ways, `l1` is the mean of `l1_AtoB` and `l1_BtoA`.
-        `cycle` is the mean L1 distance between images and their way there and back.
+        Of a method that translates both ways, `l1` is the mean of `l1_AtoB` and `l1_BtoA`, and so
+        on. `cycle` is the mean L1 distance between images and their way there and back.
         """
         values: dict[str, list[Tensor]] = {}
         several = len(self._method.translations) > 1
-        for images in self._images(generators):
+
+        def add(name: str, direction: str, value: Tensor) -> None:
+            values.setdefault(name, []).append(value)
+            if several:
+                values.setdefault(f"{name}_{direction}", []).append(value)
+
+        for judge in self._judges.values():
+            judge.begin()
+        for batch, images in self._images(generators):
             for direction, (output, target) in self._method.translations.items():
-                for name, measure in MEASURES.items() if self._aligned else ():
-                    value = measure(images[output], images[target])
-                    values.setdefault(name, []).append(value)
-                    if several:
-                        values.setdefault(f"{name}_{direction}", []).append(value)
+                for name, measure in self._pairs.items():
+                    add(name, direction, measure(images[output], images[target]))
+                if direction in self._judges:
+                    ways = batch.path_A, batch.path_B
+                    files = list(zip(*(ways if direction == "AtoB" else ways[::-1]), strict=True))
+                    self._judges[direction].take(files, images[output], images[target])
             for output, target in self._method.cycles.values():
                 values.setdefault("cycle", []).append(l1(images[output], images[target]))
+        for direction, judge in self._judges.items():
+            for name, value in judge.values().items():
+                add(name, direction, torch.tensor([value]))
         return {name: torch.cat(each).mean().item() for name, each in values.items()}
 
     def sheet(self, generators: Mapping[str, Generator], rows: int) -> Picture | None:
         """The first images, a row each, a column for each name; None without held-out images."""
         cells: list[list[Tensor]] = []
         titles: list[str] = []
-        for images in self._images(generators):
+        for _, images in self._images(generators):
             titles = list(images)
             cells += [list(row) for row in zip(*images.values(), strict=True)]
             if len(cells) >= rows:
@@ -87,10 +149,12 @@ class HeldOut:
         return sheet([[to_pixels(image.cpu()) for image in row] for row in cells[:rows]], titles)
 
     @torch.no_grad()
-    def _images(self, generators: Mapping[str, Generator]) -> Iterator[dict[str, Tensor]]:
+    def _images(
+        self, generators: Mapping[str, Generator]
+    ) -> Iterator[tuple[Batch, dict[str, Tensor]]]:
         with self._set_for_inference(generators):
             for batch in self._batches():
-                yield self._method.images(generators, batch.to(self._device))
+                yield batch, self._method.images(generators, batch.to(self._device))
 
     @contextmanager
     def _set_for_inference(self, generators: Mapping[str, Generator]) -> Iterator[None]:

@@ -18,11 +18,12 @@ from img2img.errors import (
     StorageError,
     TrainingDiverged,
 )
+from img2img.metrics.measure import MEASURES
 from img2img.processes import ALONE, Processes
 from img2img.spec import ModelSpec
 from img2img.training.ema import Ema
 from img2img.training.events import Observer, Progress, Summary
-from img2img.training.held_out import HeldOut
+from img2img.training.held_out import HeldOut, measure_of
 from img2img.training.length import Length
 from img2img.training.method import Method
 from img2img.training.pace import Pace
@@ -30,6 +31,11 @@ from img2img.training.step import Stepper
 from img2img.training.stopping import StopRequest
 from img2img.training.store import Store
 from img2img.training.totals import Totals
+
+# Where metrics.every is `auto`: steps between two times, at least, and the most of the time that
+# measuring may take.
+MEASURE_EVERY = 1000
+MEASURE_SHARE = 0.05
 
 
 class Trainer:
@@ -88,6 +94,10 @@ class Trainer:
         self.images = 0
         """Images seen by all processes, which is the position of the next one."""
         self._best: float | None = None
+        self._worse = 0
+        """Times that was measured since, and no better."""
+        self._measure_every = 0 if config.metrics.every == "auto" else config.metrics.every
+        """Steps; of `auto`, it is fixed after the first time."""
         self._saved: Path | None = None
         self._measures: dict[str, float] = {}
         self._passed_over = 0
@@ -131,6 +141,8 @@ class Trainer:
             "images": self.images,
             "seconds": self._pace.seconds,
             "best": self._best,
+            "worse": self._worse,
+            "measure_every": self._measure_every,
             "measures": self._measures,
             "totals": self._processes.to_first(self._totals.state_dict()),
             "passed_over": self._passed_over,
@@ -151,6 +163,9 @@ class Trainer:
         self._length.continue_at(self.step, self.images)
         self._pace.seconds_before = state["seconds"]
         self._best = state["best"]
+        self._worse = state.get("worse", 0)
+        if self.config.metrics.every == "auto":
+            self._measure_every = state.get("measure_every", 0)
         self._measures = state["measures"]
         # Of another number of processes, one stands for all.
         same = len(state["totals"]) == self._processes.count
@@ -196,8 +211,9 @@ class Trainer:
         every = self.config
         if last or self.step % every.metrics.log_every == 0:
             self._log(progress)
-        if last or _due(self.step, every.metrics.every):
-            self._measure(progress)
+        if last or self._measure_due():
+            self._measure_timed(progress)
+            last = self.finished
         if last or _due(self.step, every.samples.every):
             self._sample(progress)
         if last or _due(self.step, every.checkpoint.every):
@@ -220,6 +236,29 @@ class Trainer:
             self._observer.noticed(f"passed over ({self._passed_over} so far): {problem}")
         self._problems = []
 
+    def _measure_due(self) -> bool:
+        if self.config.metrics.every != "auto":
+            return _due(self.step, self._measure_every)
+        return _due(self.step, self._measure_every or MEASURE_EVERY)
+
+    def _measure_timed(self, progress: Progress) -> None:
+        """Measure, and decide by how long that takes how often it is done.
+
+        Once: a run that goes on from a state measures at the steps that it would have.
+        """
+        began = time.monotonic()
+        self._measure(progress)
+        self._worse = self._processes.from_first(self._worse)
+        if self.config.metrics.every == "auto" and not self._measure_every:
+            synchronize(self._stepper.device)
+            taken = (time.monotonic() - began) * self._pace.steps_per_second
+            times = math.ceil(taken / MEASURE_SHARE / MEASURE_EVERY)
+            self._measure_every = self._processes.from_first(max(1, times)) * MEASURE_EVERY
+        if self._out_of_patience:
+            self._observer.noticed(
+                f"{self.config.metrics.best} was no better {self._worse} times: ended"
+            )
+
     def _measure(self, progress: Progress) -> None:
         if not self._processes.first:
             return
@@ -233,10 +272,16 @@ class Trainer:
         if not self._measures:
             return
         self._observer.measured(progress, {f"val/{k}": v for k, v in self._measures.items()})
-        value = self._measures.get(self.config.metrics.best or "", math.nan)
-        if value < (math.inf if self._best is None else self._best):
-            self._best = value
+        best = self.config.metrics.best
+        value = self._measures.get(best or "", math.nan)
+        if best is None or math.isnan(value):
+            return
+        sign = -1 if MEASURES[measure_of(best)].higher_is_better else 1
+        if self._best is None or sign * value < sign * self._best:
+            self._best, self._worse = value, 0
             self._store.save_best(self._specs_now(), self._ema.average)
+        else:
+            self._worse += 1
 
     def _sample(self, progress: Progress) -> None:
         if not self._processes.first:
@@ -313,8 +358,14 @@ class Trainer:
 
     @property
     def finished(self) -> bool:
-        """Whether the length is reached."""
-        return self.total_steps is not None and self.step >= self.total_steps
+        """Whether the length is reached, or patience is at its end."""
+        at_end = self.total_steps is not None and self.step >= self.total_steps
+        return at_end or self._out_of_patience
+
+    @property
+    def _out_of_patience(self) -> bool:
+        patience = self.config.metrics.patience
+        return patience is not None and self._worse >= patience
 
     def _fix_length(self) -> None:
         """Turn a length in minutes into steps, once their pace is known, and save it."""

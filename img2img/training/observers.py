@@ -5,9 +5,14 @@ import threading
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
+from platform import python_version
 from typing import IO, Any
 
+import torch
+
+from img2img import __version__
 from img2img.config import read_yaml
 from img2img.errors import ConfigError, StorageError
 from img2img.files import atomic_write, write_text
@@ -70,6 +75,18 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         except ValueError:
             break
     return lines
+
+
+class FactSheet(Observer):
+    """`facts.json`: what was known when the run, or its last session, started."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def started(self, facts: RunFacts) -> None:
+        versions = {"img2img": __version__, "torch": torch.__version__, "python": python_version()}
+        known = {**asdict(facts), "versions": versions}
+        write_text(self.path, f"{json.dumps(known, indent=2, default=str)}\n")
 
 
 class TensorBoard(Observer):

@@ -23,9 +23,10 @@ from img2img.errors import ConfigError, DataError, some_names
 from img2img.networks.norms import BatchNorm2d, synchronize_batch_norm
 from img2img.processes import Processes, joined
 from img2img.training.build import (
+    build_held_out,
     build_method,
     changes_on_resume,
-    check_measure,
+    check_measures,
     check_parts,
     describe,
     method_class,
@@ -34,11 +35,11 @@ from img2img.training.build import (
     training_scale,
 )
 from img2img.training.events import Observer, Observers, RunFacts, Summary
-from img2img.training.held_out import HeldOut
 from img2img.training.init_from import init_from
 from img2img.training.loop import Trainer
 from img2img.training.method import CHANNELS
 from img2img.training.observers import (
+    FactSheet,
     JsonLines,
     LossPlot,
     SampleSheets,
@@ -100,8 +101,8 @@ def _train(
     processes: Processes,
 ) -> Summary:
     found, survey = _look_at_data(config, observer, processes)
-    check_measure(config, found)
     load_size, crop_size = resolve_sizes(config.data, survey.smallest)
+    check_measures(config, found, crop_size)
     scales = {
         domain: training_scale(config.data, sizes, load_size)
         for domain, sizes in survey.sizes.items()
@@ -128,14 +129,13 @@ def _train(
     progress = partial(observer.preparing, "reading images")
     samples = found.samples(config.data, config.seed, transform, progress)
     specs = describe(config, method, crop_size, scales)
-    held_out = partial(found.held_out_batches, config.data, transform)
     trainer = Trainer(
         method,
         specs,
         config,
         batches=partial(_batches, samples, config, processes),
         images_per_epoch=len(samples),
-        held_out=HeldOut(method, specs, held_out, found.aligned),
+        held_out=build_held_out(config, method, specs, found, transform, observer.noticed),
         store=store,
         observer=observer,
         stop=stop,
@@ -150,7 +150,8 @@ def _train(
     if trainer.finished:
         observer.noticed(
             f"{store.folder} is finished: step {trainer.step} was its last;"
-            " a larger --max-steps, --max-epochs or --max-minutes goes on"
+            " a larger --max-steps, --max-epochs or --max-minutes goes on,"
+            " or metrics.patience where that has ended it"
         )
         return trainer.summary()
     observer.preparing("trying a step", 0, 1)
@@ -222,6 +223,7 @@ def _recorders(config: RunConfig, store: Store) -> list[Observer]:
     """The observers that keep the run folder's records."""
     recorders: list[Observer] = [
         JsonLines(store.metrics_path),
+        FactSheet(store.facts_path),
         SampleSheets(store.samples),
         LossPlot(store.metrics_path, store.folder / "losses.png"),
     ]

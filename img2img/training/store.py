@@ -33,6 +33,7 @@ class Store:
         self._lock_path = folder / ".lock"
         self.config_path = folder / "config.yaml"
         self.metrics_path = folder / "metrics.jsonl"
+        self.facts_path = folder / "facts.json"
         self.model_path = folder / MODEL_NAME
         self.best_path = folder / "best.safetensors"
         self.samples = folder / "samples"

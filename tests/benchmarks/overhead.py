@@ -22,7 +22,7 @@ from rich.console import Console
 
 from img2img.cli.display import Display
 from img2img.config import load_config
-from img2img.training.loop import Trainer
+from img2img.training.loop import MEASURE_EVERY, Trainer
 from img2img.training.run import train
 
 IMAGES, STEPS, WARM_UP = 24, 40, 10
@@ -65,7 +65,7 @@ def main() -> None:
         config = load_config(method, None, flags, assignments)
         every = {
             "_log": config.metrics.log_every,
-            "_measure": config.metrics.every,
+            "_measure": MEASURE_EVERY,
             "_sample": config.samples.every,
             "_save": config.checkpoint.every,
         }

@@ -56,6 +56,13 @@ LINES = [
     "translate --model $run --input $pairs/A --output cut --tile off --tile-norm local",
     "translate --model $run --input $pairs/A --output as --statistics running",
     "translate --model $run --input $pairs/A --output there --reference-exact",
+    "evaluate -h",
+    "evaluate --help",
+    "evaluate $pairs/A $pairs/B --measures l1,psnr --features inception --weights $here --seed 7",
+    "evaluate --model $run --data $pairs --direction AtoB --measures ssim --device cpu --json",
+    "evaluate $pairs/A $pairs/B --measures l1 --csv t.csv --fail-above l1=1 --fail-below l1=0",
+    "evaluate $pairs/A $pairs/B --measures psnr --cache",
+    "evaluate $pairs/A $pairs/B --measures psnr --no-cache",
     "bench -h",
     "bench --help",
     "bench $run --input $pairs/A/0.png --batch 2 --direction AtoB --device cpu --backend eager",
@@ -92,6 +99,13 @@ LINES = [
     "export --help",
     "export $run --format torch --output $here --images $pairs/A --tolerance 0.1 --json",
     "export $run --format torch --output x.pt2 --direction AtoB --pixels --half",
+    "report -h",
+    "report --help",
+    "report $run --output report.html --examples 2 --device cpu",
+    "compare -h",
+    "compare --help",
+    "compare $run $here/other --data $pairs --direction AtoB --measures l1 --json",
+    "compare $run $here/other --data $pairs --output c.html --examples 2 --device cpu",
     "list -h",
     "list --help",
     "list generators",
@@ -120,7 +134,7 @@ HELP = {"-h", "--help"}
 
 
 @pytest.fixture
-def here(tmp_path: Path, tiny_pairs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(tmp_path: Path, tiny_pairs: Path, tiny_run: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working folder, but for a configuration and `in/`; the demo is made tiny."""
     tree = f"""
         data: {{root: {tiny_pairs}, workers: 0}}
@@ -136,6 +150,7 @@ def here(tmp_path: Path, tiny_pairs: Path, monkeypatch: pytest.MonkeyPatch) -> P
     monkeypatch.chdir(tmp_path)
     shutil.copytree(tiny_pairs / "A", tmp_path / "in")
     make_clip(tmp_path / "clip.mp4", times=range(6), size=(32, 32))
+    shutil.copytree(tiny_run, tmp_path / "other")
     torch.save({"netG": Unet().state_dict()}, tmp_path / "unet.pth")
     return tmp_path
 

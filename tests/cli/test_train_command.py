@@ -80,6 +80,7 @@ class TestRunFolder:
             "best.safetensors",
             "checkpoints",
             "config.yaml",
+            "facts.json",
             "losses.png",
             "metrics.jsonl",
             "model.safetensors",

@@ -1,0 +1,87 @@
+"""`img2img compare`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from img2img.cli.output import console, counting, print_json, printable, say_note
+
+
+def compare(
+    models: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Two models or more: run folders, model files, what `img2img export` wrote, "
+            "checkpoints of pytorch-CycleGAN-and-pix2pix."
+        ),
+    ],
+    data: Annotated[
+        Path, typer.Option(help="Data set, of which test is taken, else val, else all of it.")
+    ],
+    direction: Annotated[
+        Literal["AtoB", "BtoA"] | None, typer.Option(help="Where models go both ways: which.")
+    ] = None,
+    measures: Annotated[
+        str | None,
+        typer.Option(help="Which to take, like l1,psnr,kid; by default all that can be had."),
+    ] = None,
+    output: Annotated[Path, typer.Option(help="Page to write.")] = Path("compare.html"),
+    examples: Annotated[
+        int,
+        typer.Option(
+            min=0, max=200, help="How many images it shows: those that the models differ on most."
+        ),
+    ] = 24,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Compare models on one test set: quality, speed and size, in a table and on a page.
+
+    Example: img2img compare runs/mine runs/other --data datasets/icons
+
+    The page is one HTML file with all that it shows: each measure with its interval, on how many
+    images one model is better than the other, and the images on which they differ most.
+    """
+    from rich.markup import escape
+    from rich.table import Table
+
+    from img2img.pages import compare_models, write_comparison
+    from img2img.pages.comparison import measured
+
+    with counting("translating") as counter:
+        found = compare_models(
+            models,
+            data,
+            direction=direction,
+            examples=examples,
+            measures=None if measures is None else measures.split(","),
+            device=device,
+            progress=counter,
+            say=say_note,
+        )
+    write_comparison(found, output)
+    if as_json:
+        print_json({**found.to_json(), "page": str(output)})
+        return
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    for model in found.models:
+        table.add_column(escape(printable(model.name)), justify="right", overflow="fold")
+    for name in dict.fromkeys(name for model in found.models for name in model.figures):
+        figures = (model.figures.get(name) for model in found.models)
+        table.add_row(name, *(measured(figure) if figure else "" for figure in figures))
+    table.add_row("ms a picture", *(f"{1e3 * model.seconds:.1f}" for model in found.models))
+    table.add_row("MB", *(f"{model.bytes / 1e6:.1f}" for model in found.models))
+    console.print(table)
+    for each in found.duels:
+        if each.measure != found.duels[0].measure:
+            break
+        p = "" if each.p is None else f" (p {each.p:.2g})"
+        console.print(
+            f"{printable(each.first)} is better than {printable(each.second)} by {each.measure} on"
+            f" {each.better} of {len(found.names)} images, worse on {each.worse}{p}",
+            markup=False,
+            soft_wrap=True,
+        )
+    console.print(printable(f"wrote {output}"), markup=False, soft_wrap=True)

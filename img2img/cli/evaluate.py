@@ -1,0 +1,187 @@
+"""`img2img evaluate`."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from img2img.cli.output import console, counting, error_console, print_json, say_note
+from img2img.errors import ConfigError
+
+if TYPE_CHECKING:
+    from img2img.metrics.evaluate import Evaluation
+    from img2img.metrics.measure import Figure
+
+# Of the table in a file, in order.
+COLUMNS = ("value", "low", "high", "n", "higher_is_better", "network", "resize", "note")
+
+
+def evaluate(
+    result: Annotated[Path | None, typer.Argument(help="Folder of images to measure.")] = None,
+    real: Annotated[
+        Path | None, typer.Argument(help="Folder of images to measure them against.")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="Instead of two folders: a model, as `translate` takes it.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="With --model: the data set; its test images are taken.")
+    ] = None,
+    direction: Annotated[
+        Literal["AtoB", "BtoA"] | None, typer.Option(help="Where a model goes both ways: which.")
+    ] = None,
+    measures: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,...",
+            help="What to measure: l1, psnr, ssim, ms_ssim, lpips, lpips_vgg, fid, kid, is, "
+            "precision, recall, density, coverage, cycle. What is named may download weights.",
+        ),
+    ] = None,
+    features: Annotated[
+        Literal["auto", "inception", "efficientnet-lite0"],
+        typer.Option(
+            help="The network that sees images for measures of sets. auto: inception if its "
+            "weights are here, else efficientnet-lite0. inception is downloaded if need be."
+        ),
+    ] = "auto",
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="File of a network's weights, or a folder of such files."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    seed: Annotated[int, typer.Option(min=0, help="Of what is drawn for the intervals.")] = 0,
+    cache: Annotated[
+        bool, typer.Option("--cache/--no-cache", help="Keep features of the real images.")
+    ] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    as_csv: Annotated[
+        Path | None, typer.Option("--csv", help="File to write the table to, too.")
+    ] = None,
+    fail_above: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="End with status 1 if a figure is larger."),
+    ] = None,
+    fail_below: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="End with status 1 if a figure is smaller."),
+    ] = None,
+) -> None:
+    """Measure translations: a folder against the real images, or a model on a test set.
+
+    Examples: img2img evaluate out/ data/test/B
+
+    img2img evaluate --model runs/mine --data data --fail-above kid=0.05
+
+    Each figure comes with a 95 % interval. The exit status is 1 if one is past its limit.
+    """
+    from img2img.evaluation import evaluate_model
+    from img2img.metrics.evaluate import Options, evaluate_folders
+
+    above, below = (dict(map(_limit, texts or [])) for texts in (fail_above, fail_below))
+    names = [name.strip() for name in measures.split(",")] if measures else None
+    if names is not None:
+        names += [name for name in (*above, *below) if name not in names]
+    with counting("measuring images") as progress:
+        options: Options = {
+            "measures": names,
+            "features": features,
+            "weights": weights,
+            "device": device,
+            "seed": seed,
+            "cache": cache,
+            "progress": progress,
+            "say": say_note,
+        }
+        if result and real and not (model or data or direction):
+            evaluation = evaluate_folders(result, real, **options)
+        elif model and data and not (result or real):
+            evaluation = evaluate_model(model, data, direction=direction, **options)
+        else:
+            raise ConfigError(
+                "evaluate: give two folders, or --model and --data (and --direction);"
+                " see img2img evaluate -h"
+            )
+    if as_csv:
+        _write_csv(as_csv, evaluation)
+    if as_json:
+        print_json(evaluation.to_json())
+    else:
+        _print_table(evaluation)
+    for reason in dict.fromkeys(evaluation.missing.values()):
+        without = [name for name, why in evaluation.missing.items() if why == reason]
+        say_note(f"not measured: {', '.join(without)}: {reason}")
+    failures = [*_past(evaluation, above, "above"), *_past(evaluation, below, "below")]
+    for failure in failures:
+        error_console.print(failure, markup=False, soft_wrap=True)
+    if failures:
+        raise typer.Exit(1)
+
+
+def _limit(text: str) -> tuple[str, float]:
+    """`kid=0.05` -> the measure and the limit."""
+    from img2img.metrics.evaluate import chosen
+
+    name, _, value = text.partition("=")
+    chosen([name], {"pair", "set", "cycle"})
+    try:
+        return name, float(value)
+    except ValueError:
+        raise ConfigError(f"{text!r}: write it as NAME=VALUE, e.g. kid=0.05") from None
+
+
+def _past(
+    evaluation: "Evaluation", limits: dict[str, float], side: Literal["above", "below"]
+) -> Iterator[str]:
+    """What is past its limit, a line each; what was not measured is, too."""
+    for name, limit in limits.items():
+        figure = evaluation.figures.get(name)
+        if figure is None:
+            yield f"failed: {name} was to be measured, and could not be"
+        # Whatever is no number is past every limit.
+        elif not (figure.value <= limit if side == "above" else figure.value >= limit):
+            yield f"failed: {name} is {figure.value:.4g}, {side} {limit:g}"
+
+
+def _print_table(evaluation: "Evaluation") -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("measure", no_wrap=True)
+    for column in ("value", "95 % interval", "images"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("better")
+    table.add_column("network")
+    for figure in evaluation.figures.values():
+        table.add_row(
+            figure.name,
+            f"{figure.value:.4g}",
+            "" if figure.low is None else f"{figure.low:.4g} .. {figure.high:.4g}",
+            str(figure.n),
+            "higher" if figure.higher_is_better else "lower",
+            escape(figure.network or ""),
+        )
+    console.print(table)
+    for resize in dict.fromkeys(f.resize for f in evaluation.figures.values() if f.resize):
+        console.print(f"resized for the network: {resize}", markup=False, soft_wrap=True)
+    for figure in evaluation.figures.values():
+        if figure.note:
+            console.print(f"{figure.name}: {figure.note}", markup=False, soft_wrap=True)
+
+
+def _write_csv(path: Path, evaluation: "Evaluation") -> None:
+    from img2img.files import atomic_write
+
+    with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("measure", *COLUMNS))
+        for name, figure in evaluation.figures.items():
+            writer.writerow((name, *_cells(figure)))
+
+
+def _cells(figure: "Figure") -> Sequence[object]:
+    tree = figure.to_json()
+    return [tree[column] for column in COLUMNS]

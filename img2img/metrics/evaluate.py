@@ -1,0 +1,243 @@
+"""Measuring one set of images against another: by pairs, and as sets."""
+
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
+
+import torch
+
+from img2img.config import nearest
+from img2img.data.layouts import Folders, images_by_name
+from img2img.data.partners import find_pairs
+from img2img.data.sources import CountProgress, ImageSource
+from img2img.devices import resolve_device
+from img2img.errors import ConfigError, DataError, ImageError, some_names
+from img2img.features import (
+    FeatureNetwork,
+    MissingFeatures,
+    Supply,
+    feature_network,
+)
+from img2img.images import Picture, to_tensor
+from img2img.metrics.cache import KeptFeatures
+from img2img.metrics.gather import PairMeasures, SetMeasures
+from img2img.metrics.measure import MEASURES, Figure
+from img2img.metrics.sets import LEAST as LEAST_IMAGES
+
+
+class Options(TypedDict, total=False):
+    """How to measure: keywords of `evaluate_folders` and `evaluate_model`."""
+
+    measures: Sequence[str] | None
+    """Names of `MEASURES`; None: all that are by default and can be had."""
+    features: str
+    """The feature network of set measures; see `img2img.features.feature_network`."""
+    weights: Path | None
+    """A file of a feature network's weights, or a folder of such files."""
+    device: str
+    seed: int
+    """Of what is drawn for the intervals."""
+    cache: bool
+    """Whether features of the real images are kept for the next time."""
+    progress: CountProgress | None
+    """Called with (images measured, images)."""
+    say: Callable[[str], None] | None
+    """Told, in a sentence, what a person might want to know; None: they are warnings."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What came of it.
+
+    Attributes:
+        figures: by the name of the measure.
+        names: of the images, in the order of each figure's `per_image`.
+        missing: measures that need what is not here, and the way out.
+    """
+
+    figures: dict[str, Figure]
+    names: tuple[str, ...]
+    missing: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Figures by name, as JSON can hold them, with the values of images by their names."""
+        tree = {name: figure.to_json() for name, figure in self.figures.items()}
+        for figure in tree.values():
+            if figure["per_image"] is not None:
+                figure["per_image"] = dict(zip(self.names, figure["per_image"], strict=True))
+        return tree
+
+
+@dataclass(frozen=True)
+class Images:
+    """What is measured.
+
+    Attributes:
+        names: of the results, in order.
+        results: give them, once.
+        real: what to measure them against.
+        paired: whether each result has its target, which `real` gives in the same order.
+    """
+
+    names: Sequence[str]
+    results: Iterable[Picture]
+    real: Sequence[ImageSource]
+    paired: bool
+
+
+def evaluate_folders(result: Path, real: Path, **options: Unpack[Options]) -> Evaluation:
+    """Measure a folder of images against a folder of real ones.
+
+    Images of one path below their folder, whatever the suffix, are pairs if all have a partner.
+
+    Raises:
+        DataError: a folder is empty, or some images have a partner and others none.
+        ImageError: a file does not decode, or the two of a pair differ in size.
+        ConfigError: no such measure, network or device.
+    """
+    for folder in (result, real):
+        if not folder.is_dir():
+            raise DataError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}")
+    wanted = chosen(options.get("measures"), {"pair", "set"})
+    results, targets, paired = arrange(Folders(result, real, f"{result} + {real}"), wanted, options)
+    pictures = (source.read() for source in results.values())
+    return evaluate(Images([*results], pictures, [*targets.values()], paired), wanted, **options)
+
+
+def arrange(
+    folders: Folders, wanted: Sequence[str], options: Options, *, lone_refused: bool = True
+) -> tuple[dict[str, ImageSource], dict[str, ImageSource], bool]:
+    """The images of both folders by name, and whether they are pairs: then in one order.
+
+    Args:
+        wanted: the measures to take.
+        lone_refused: whether it is a mistake if some have a partner and others none.
+
+    Raises:
+        DataError: it is a mistake, or there are no pairs and measures of pairs are named.
+    """
+    pairs, problems = find_pairs(folders)
+    if not problems:
+        return {pair.name: pair.A for pair in pairs}, {pair.name: pair.B for pair in pairs}, True
+    if any(MEASURES[name].of == "pair" for name in wanted):
+        if options.get("measures") or (pairs and lone_refused):
+            raise DataError(
+                f"{len(problems)} of the files have no partner, or several:"
+                f" {some_names([problem.message for problem in problems], 5)};"
+                " mend the names, or compare the folders as sets: --measures fid,kid"
+            )
+        teller(options)("the names are no pairs: the images are compared as sets")
+    A, B = (
+        {name: ImageSource(file) for name, (file, *_) in images_by_name(folder).items()}
+        for folder in (folders.A, folders.B)
+    )
+    return A, B, False
+
+
+def chosen(measures: Sequence[str] | None, of: set[str]) -> list[str]:
+    """The measures to take, in the order of `MEASURES`.
+
+    Args:
+        measures: names; None for those by default.
+        of: the kinds of measures that can be had here.
+
+    Raises:
+        ConfigError: no such measure, or none that can be had here.
+    """
+    if measures is None:
+        return [name for name, m in MEASURES.items() if m.by_default and m.of in of]
+    for name in measures:
+        if name not in MEASURES:
+            raise ConfigError(
+                f"measures: there is no {name!r}{nearest(name, MEASURES)};"
+                f" there are: {', '.join(MEASURES)}"
+            )
+        if MEASURES[name].of not in of:
+            raise ConfigError(f"measures: {name} needs a model that translates both ways")
+    return [name for name in MEASURES if name in measures]
+
+
+def evaluate(images: Images, wanted: Sequence[str], **options: Unpack[Options]) -> Evaluation:
+    """Measure images; see `evaluate_folders`.
+
+    Raises:
+        ImageError: a file does not decode, or the two of a pair differ in size.
+        ConfigError: no such network, device or file of weights.
+    """
+    device = resolve_device(options.get("device", "auto"))
+    seed, progress = options.get("seed", 0), options.get("progress")
+    weights = options.get("weights")
+    if weights is not None and not weights.exists():
+        raise ConfigError(f"weights: {weights}: no such file or folder")
+    of_pairs, of_sets = ([n for n in wanted if MEASURES[n].of == kind] for kind in ("pair", "set"))
+    paired = images.paired and bool(of_pairs)
+    supply = Supply(weights, bool(options.get("measures")), teller(options))
+    pairs = PairMeasures(of_pairs if paired else [], supply, device)
+    missing: dict[str, str] = {}
+    network = _network(images, of_sets, options, device, missing)
+    kept = KeptFeatures(network, images.real) if network and options.get("cache", True) else None
+    sets = SetMeasures(network, kept.load() if kept else None) if network else None
+    apart = [] if paired or sets is None or sets.known else images.real
+    total = len(images.names) + len(apart)
+    for index, picture in enumerate(images.results):
+        if paired:
+            target = images.real[index].read()
+            _check_sizes(images.names[index], picture, target)
+            pairs.take(*(to_tensor(p.composited())[None].to(device) for p in (picture, target)))
+            if sets:
+                sets.take_real(target.composited())
+        if sets:
+            sets.take(picture.composited())
+        if progress:
+            progress(index + 1, total)
+    for index, source in enumerate(apart, start=len(images.names)):
+        if sets:
+            sets.take_real(source.read().composited())
+        if progress:
+            progress(index + 1, total)
+    figures = pairs.figures(seed)
+    if sets:
+        if kept and not sets.known:
+            kept.save(sets.real())
+        figures |= sets.figures(of_sets, seed)
+    return Evaluation(figures, tuple(images.names), pairs.missing | missing)
+
+
+def _network(
+    images: Images,
+    of_sets: Sequence[str],
+    options: Options,
+    device: torch.device,
+    missing: dict[str, str],
+) -> FeatureNetwork | None:
+    """The network for measures of sets, if one is needed and can be had; else see `missing`."""
+    if not of_sets:
+        return None
+    counts = len(images.names), len(images.real)
+    name = options.get("features", "auto")
+    if min(counts) < LEAST_IMAGES:
+        reason = (
+            f"needs {LEAST_IMAGES} images and more in each set; there are"
+            f" {counts[0]} and {counts[1]}"
+        )
+    else:
+        supply = Supply(options.get("weights"), name != "auto", teller(options))
+        try:
+            return feature_network(name, supply, device)
+        except MissingFeatures as error:
+            reason = str(error)
+    missing.update(dict.fromkeys(of_sets, reason))
+    return None
+
+
+def _check_sizes(name: str, result: Picture, real: Picture) -> None:
+    if result.size != real.size:
+        sizes = [f"{width} x {height}" for height, width in (result.size, real.size)]
+        raise ImageError(f"{name}: {sizes[0]} pixels, but the real image has {sizes[1]}")
+
+
+def teller(options: Options) -> Callable[[str], None]:
+    """Whom to tell what a person might want to know."""
+    return options.get("say") or (lambda sentence: warnings.warn(sentence, stacklevel=3))

@@ -1,0 +1,111 @@
+"""Measures taken of images as they come, one by one."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from img2img.features import (
+    FeatureNetwork,
+    MissingFeatures,
+    Seen,
+    Supply,
+    Viewer,
+    perceptual_distance,
+)
+from img2img.images import Pixels
+from img2img.metrics.measure import Figure, mean_figure
+from img2img.metrics.paired import LEAST_SIDE, PAIRED, PERCEPTUAL, PairMeasure
+from img2img.metrics.sets import set_figure
+
+
+def pair_measure(name: str, supply: Supply, device: torch.device) -> PairMeasure:
+    """A measure of images against their targets, by name.
+
+    Args:
+        supply: of the weights that some need.
+
+    Raises:
+        MissingFeatures: it needs what is not here.
+    """
+    if name in PERCEPTUAL:
+        return perceptual_distance(PERCEPTUAL[name], supply, device)
+    return PAIRED[name]
+
+
+class PairMeasures:
+    """Measures of images against their targets.
+
+    Args:
+        names: of the measures.
+        supply: of the weights that some need.
+
+    Attributes:
+        missing: measures that cannot be had, and why.
+        values: of each measure, one an image.
+    """
+
+    def __init__(self, names: Iterable[str], supply: Supply, device: torch.device) -> None:
+        self.missing: dict[str, str] = {}
+        self.values: dict[str, list[float]] = {}
+        self._measures: dict[str, PairMeasure] = {}
+        for name in names:
+            try:
+                self._measures[name] = pair_measure(name, supply, device)
+            except MissingFeatures as error:
+                self.missing[name] = str(error)
+
+    def take(self, output: Tensor, target: Tensor) -> None:
+        """One more image and its target, NCHW in [-1, 1]."""
+        for name, measure in self._measures.items():
+            least = LEAST_SIDE.get(name, 1)
+            if min(output.shape[2:]) < least:
+                self.missing[name] = f"needs images of {least} pixels and more a side"
+            else:
+                self.values.setdefault(name, []).extend(measure(output, target).tolist())
+
+    def figures(self, seed: int) -> dict[str, Figure]:
+        """Of those that could be had of every image."""
+        return {
+            name: mean_figure(name, values, seed, PERCEPTUAL.get(name))
+            for name, values in self.values.items()
+            if name not in self.missing
+        }
+
+
+class SetMeasures:
+    """Measures of results against real images.
+
+    Args:
+        real: what the network made of the real images, if that is known; else they are shown.
+    """
+
+    def __init__(self, network: FeatureNetwork, real: Seen | None = None) -> None:
+        self.network = network
+        self.known = real is not None
+        self._real = real
+        self._viewers = Viewer(network), Viewer(network)
+
+    def take(self, result: Pixels) -> None:
+        """One more result; see `FeatureNetwork.prepared`."""
+        self._viewers[0].show(result)
+
+    def take_real(self, image: Pixels) -> None:
+        """One more real image, unless they are known."""
+        if not self.known:
+            self._viewers[1].show(image)
+
+    def seen(self) -> Seen:
+        """What the network made of the results."""
+        return self._viewers[0].seen()
+
+    def real(self) -> Seen:
+        """What it made of the real images."""
+        if self._real is None:
+            self._real = self._viewers[1].seen()
+        return self._real
+
+    def figures(self, names: Iterable[str], seed: int) -> dict[str, Figure]:
+        """The named measures of sets, of all that was taken."""
+        seen, real = self.seen(), self.real()
+        return {name: set_figure(name, seen, real, self.network, seed) for name in names}

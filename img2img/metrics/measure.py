@@ -1,0 +1,133 @@
+"""What can be measured of translations, and the figures that come of it, with their intervals."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+RESAMPLES = 1000
+# Parts that a set is divided into, of which each is left out once.
+PARTS = 10
+# Of Student's distribution with PARTS - 1 degrees of freedom: 95 % lie within.
+STUDENT = 2.262
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One thing that can be measured.
+
+    Attributes:
+        of: `pair`: an image against its target, then the mean over all; `set`: a set of images
+            against another, by a feature network; `cycle`: an image against its way there and back.
+        by_default: whether it is measured where none are named.
+    """
+
+    of: Literal["pair", "set", "cycle"]
+    higher_is_better: bool
+    meaning: str
+    by_default: bool = True
+
+
+MEASURES: dict[str, Measure] = {
+    "l1": Measure("pair", False, "mean absolute difference of pixels in [0, 1]"),
+    "psnr": Measure("pair", True, "peak signal to noise ratio, in decibels"),
+    "ssim": Measure("pair", True, "structural similarity (Wang et al. 2004)"),
+    "ms_ssim": Measure("pair", True, "the same over five scales (Wang et al. 2003)"),
+    "lpips": Measure("pair", False, "distance to AlexNet's eye (Zhang et al. 2018)"),
+    "lpips_vgg": Measure("pair", False, "the same to VGG16's eye", by_default=False),
+    "fid": Measure("set", False, "Frechet distance of features (Heusel et al. 2017)"),
+    "kid": Measure("set", False, "kernel distance of features (Binkowski et al. 2018)"),
+    "is": Measure("set", True, "Inception Score of the results (Salimans et al. 2016)"),
+    "precision": Measure("set", True, "results among the real (Kynkaanniemi et al. 2019)"),
+    "recall": Measure("set", True, "the real among results (Kynkaanniemi et al. 2019)"),
+    "density": Measure("set", True, "results where the real are dense (Naeem et al. 2020)"),
+    "coverage": Measure("set", True, "the real that have a result near (Naeem et al. 2020)"),
+    "cycle": Measure("cycle", False, "L1 of an image to its way there and back"),
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measure of a set of images.
+
+    Attributes:
+        low, high: the bounds of its 95 % interval; None where there are too few images for one.
+        n: images that were measured.
+        network: the feature network, and `resize` how images came to its size; None without one.
+        note: what to know before trusting it, such as that it is unreliable, and why.
+        per_image: of a measure of pairs or cycles, the value of each image.
+    """
+
+    name: str
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+    higher_is_better: bool
+    network: str | None = None
+    resize: str | None = None
+    note: str | None = None
+    per_image: tuple[float, ...] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """What JSON can hold of it: what is not finite as text, such as `inf`."""
+        tree = asdict(self)
+        if self.per_image is not None:
+            tree["per_image"] = [_finite(value) for value in self.per_image]
+        return {key: _finite(value) for key, value in tree.items()}
+
+
+def mean_figure(
+    name: str, values: Sequence[float], seed: int, network: str | None = None
+) -> Figure:
+    """The mean of a value of each image, and a bootstrap interval: of means over images redrawn."""
+    each = np.asarray(values, np.float64)
+    random = np.random.default_rng(seed)
+    low = high = None
+    if len(each) > 1:
+        means = [each[random.integers(len(each), size=len(each))].mean() for _ in range(RESAMPLES)]
+        # Without interpolation, which knows nothing of infinity.
+        low = float(np.quantile(means, 0.025, method="lower"))
+        high = float(np.quantile(means, 0.975, method="higher"))
+    return Figure(
+        name,
+        float(each.mean()),
+        low,
+        high,
+        len(each),
+        MEASURES[name].higher_is_better,
+        network=network,
+        per_image=tuple(each.tolist()),
+    )
+
+
+def jackknife_error(
+    measured: Callable[[npt.NDArray[np.bool_], npt.NDArray[np.bool_]], float],
+    counts: tuple[int, int],
+    seed: int,
+) -> float:
+    """How far a measure of two sets is from what it would be of all images there could be.
+
+    Each tenth of the images is left out once (the delete-a-group jackknife), since redrawn images
+    would be there twice: distances to neighbours would be 0, and distances of sets too large.
+
+    Args:
+        measured: the measure of what is kept of each set.
+        counts: images in each set.
+
+    Returns:
+        The half width of the 95 % interval.
+    """
+    random = np.random.default_rng(seed)
+    first, second = (random.permutation(count) % PARTS for count in counts)
+    if len(first) == len(second):  # of pairs, both images are left out together
+        second = first
+    left = np.array([measured(first != part, second != part) for part in range(PARTS)])
+    return STUDENT * math.sqrt((PARTS - 1) / PARTS * ((left - left.mean()) ** 2).sum())
+
+
+def _finite(value: Any) -> Any:
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

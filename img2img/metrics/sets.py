@@ -1,0 +1,167 @@
+"""Measures of a set of images against another, by what a feature network made of them."""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from img2img.features import FeatureNetwork, Seen
+from img2img.metrics.measure import MEASURES, Figure, jackknife_error
+
+# Images of each set, at least. With fewer there would not be as many neighbours as are asked for.
+LEAST = 10
+# Of a subset of KID, as published.
+KID_SIZE = 1000
+KID_SUBSETS = 100
+# Neighbours, as published.
+NEAREST = {"precision": 3, "density": 5}
+# Images whose distances to all others are in memory at once.
+BLOCK = 1000
+
+
+def set_figure(
+    name: str, result: Seen, real: Seen, network: FeatureNetwork, seed: int = 0
+) -> Figure:
+    """A measure of two sets of `LEAST` images and more, with its jackknife interval."""
+    measure = SETS[name]
+    value = measure(result, real, seed)
+    counts = len(result.features), len(real.features)
+    error = jackknife_error(
+        lambda kept, of_real: measure(
+            result.of(torch.from_numpy(kept)), real.of(torch.from_numpy(of_real)), seed
+        ),
+        counts,
+        seed,
+    )
+    least, most = BOUNDS.get(name, (-torch.inf, torch.inf))
+    note = None
+    if name == "fid" and min(counts) < network.dimensions:
+        note = (
+            f"unreliable: {min(counts)} images for {network.dimensions} features make it too large;"
+            " kid does not depend on how many there are"
+        )
+    return Figure(
+        name,
+        value,
+        max(least, value - error),
+        min(most, value + error),
+        counts[0],
+        MEASURES[name].higher_is_better,
+        network=network.name,
+        resize=network.resize,
+        note=note,
+    )
+
+
+def fid(result: Seen, real: Seen, seed: int = 0) -> float:
+    """Frechet distance between Gaussians fitted to the features."""
+    from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+
+    both = result.features.double(), real.features.double()
+    if sum(map(len, both)) < both[0].shape[1]:
+        # Few images span few dimensions: the distance is the same in these, and sooner had.
+        axes = torch.linalg.qr(torch.cat(both).T).Q
+        both = both[0] @ axes, both[1] @ axes
+    fitted = (fid_features_to_statistics(features) for features in both)
+    return float(fid_statistics_to_metric(*fitted, verbose=False)["frechet_inception_distance"])
+
+
+def kid(result: Seen, real: Seen, seed: int = 0) -> float:
+    """Squared maximum mean discrepancy by a cubic kernel, unbiased: of equal sets about 0.
+
+    The mean over subsets drawn by the seed, where there are more images than one takes.
+    """
+    from torch_fidelity.metric_kid import kid_features_to_metric
+
+    counts = len(result.features), len(real.features)
+    size = min(KID_SIZE, *counts)
+    values = kid_features_to_metric(
+        result.features.double(),
+        real.features.double(),
+        kid_subset_size=size,
+        kid_subsets=1 if max(counts) == size else KID_SUBSETS,
+        rng_seed=seed,
+        verbose=False,
+    )
+    return float(values["kernel_inception_distance_mean"])
+
+
+def inception_score(result: Seen, real: Seen, seed: int = 0) -> float:
+    """How sure the classes of results are, and how various: 1 to the number of classes.
+
+    Of all results at once. Published ones are the mean over ten parts of 5,000 images.
+    """
+    from torch_fidelity.metric_isc import isc_features_to_metric
+
+    values = isc_features_to_metric(result.logits, splits=1, shuffle=False)
+    return float(values["inception_score_mean"])
+
+
+def precision(result: Seen, real: Seen, seed: int = 0) -> float:
+    """The share of results that are nearer to some real image than its third neighbour is."""
+    return _precision_and_recall(result, real)[0]
+
+
+def recall(result: Seen, real: Seen, seed: int = 0) -> float:
+    """The share of real images that are nearer to some result than its third neighbour is."""
+    return _precision_and_recall(result, real)[1]
+
+
+def density(result: Seen, real: Seen, seed: int = 0) -> float:
+    """How many real images have a result nearer than their fifth neighbour, over five.
+
+    The mean over results (equation 4 of arXiv 2002.09797); it may be above 1.
+    """
+    count = sum(near.sum().item() for near in _near(result.features, real.features))
+    return count / NEAREST["density"] / len(result.features)
+
+
+def coverage(result: Seen, real: Seen, seed: int = 0) -> float:
+    """The share of real images that have a result nearer than their fifth neighbour.
+
+    Equation 5 of arXiv 2002.09797.
+    """
+    count = sum(near.any(1).sum().item() for near in _near(result.features, real.features))
+    return count / len(real.features)
+
+
+SETS: dict[str, Callable[[Seen, Seen, int], float]] = {
+    "fid": fid,
+    "kid": kid,
+    "is": inception_score,
+    "precision": precision,
+    "recall": recall,
+    "density": density,
+    "coverage": coverage,
+}
+BOUNDS = {
+    "fid": (0.0, torch.inf),
+    "is": (1.0, torch.inf),
+    "precision": (0.0, 1.0),
+    "recall": (0.0, 1.0),
+    "density": (0.0, torch.inf),
+    "coverage": (0.0, 1.0),
+}
+
+
+def _precision_and_recall(result: Seen, real: Seen) -> tuple[float, float]:
+    from torch_fidelity.metric_prc import prc_features_to_metric
+
+    values = prc_features_to_metric(
+        result.features.double(),
+        real.features.double(),
+        prc_neighborhood=NEAREST["precision"],
+        prc_batch_size=BLOCK,
+        save_cpu_ram=True,
+        verbose=False,
+    )
+    return float(values["precision"]), float(values["recall"])
+
+
+def _near(result: Tensor, real: Tensor) -> Iterator[Tensor]:
+    """Whether results [columns] are nearer to real images [rows, in blocks] than their fifth."""
+    result, real = result.double(), real.double()
+    for block in torch.split(real, BLOCK):
+        # The nearest is the image itself.
+        radius = torch.cdist(block, real).kthvalue(NEAREST["density"] + 1).values
+        yield torch.cdist(block, result) < radius[:, None]

@@ -1,0 +1,290 @@
+"""Several models on one test set: how good, how fast and how large each is, and where they differ.
+
+What comes of it is a `Comparison`, which `write_comparison` makes a page of.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import combinations
+from pathlib import Path
+from statistics import fmean, median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from img2img.checkpoint import MODEL_NAME
+from img2img.compat.collection import reference_files
+from img2img.data.layouts import find_splits
+from img2img.data.sources import CountProgress, ImageSource
+from img2img.errors import ConfigError
+from img2img.images import read_picture, write_picture
+from img2img.inference.exported import is_exported
+from img2img.inference.translator import Translator, choose_generator
+from img2img.metrics.duel import Duel, duel
+from img2img.metrics.evaluate import Images, Options, arrange, chosen, evaluate, teller
+from img2img.metrics.measure import MEASURES, Figure
+from img2img.pages.items import LONGEST, Direction, bytes_each, difference
+from img2img.web import embedded
+
+# Together with all else a page stays under 15 MB.
+_BYTES_OF_EXAMPLES = 12_000_000
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One model.
+
+    Attributes:
+        name: tells it from the others, and is as short as that allows.
+        parameters: weights of its generator; None for an exported model.
+        bytes: of its file or files.
+        seconds: that a picture takes, the median over the test set.
+        device: where it was computed.
+        figures: what was measured, by name.
+        missing: measures that need what is not here, and the way out.
+    """
+
+    name: str
+    path: str
+    parameters: int | None
+    bytes: int
+    seconds: float
+    device: str
+    figures: dict[str, Figure]
+    missing: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One image, and what the models make of it.
+
+    Attributes:
+        size: height and width of the image itself.
+        disagreement: mean absolute difference of two models' results, over all twos of models.
+        pictures: the input, the target where there is one, each model's result: what it is, and an
+            address that holds it.
+        values: of the first measure of single images, each model's; empty without targets.
+    """
+
+    name: str
+    size: tuple[int, int]
+    disagreement: float
+    pictures: tuple[tuple[str, str], ...]
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What came of it.
+
+    Attributes:
+        where: the test set, in words.
+        names: of its images.
+        duels: each two models by each measure of single images.
+        differences: the images on which the models differ most, the most first.
+    """
+
+    data: str
+    where: str
+    direction: Direction
+    names: tuple[str, ...]
+    models: list[Compared]
+    duels: list[Duel]
+    differences: list[Difference]
+
+    def to_json(self) -> dict[str, Any]:
+        """All but the pictures, as JSON can hold it."""
+        models = [
+            {**asdict(model), "figures": {k: f.to_json() for k, f in model.figures.items()}}
+            for model in self.models
+        ]
+        differences = [
+            {"name": each.name, "disagreement": each.disagreement} for each in self.differences
+        ]
+        return {
+            "data": self.data,
+            "direction": self.direction,
+            "images": len(self.names),
+            "names": list(self.names),
+            "models": models,
+            "duels": [asdict(each) for each in self.duels],
+            "differences": differences,
+        }
+
+
+def compare_models(
+    models: Sequence[Path],
+    data: Path,
+    *,
+    direction: Direction | None = None,
+    examples: int = 24,
+    measures: Sequence[str] | None = None,
+    device: str = "auto",
+    seed: int = 0,
+    progress: CountProgress | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Comparison:
+    """Translate a test set with each model, as `Translator` does by itself, and measure that.
+
+    The test set is the split `test` of a data set in any known layout, else `val`, else all of it.
+    Its images are pairs if all names have a partner.
+
+    Args:
+        models: run folders, model files, exported models, checkpoints of the reference.
+        direction: which generator, of models that go both ways.
+        examples: how many images are shown: those on which the models differ most.
+        measures: see `metrics.evaluate.Options`; of pairs and of sets.
+        progress: called with (images translated, images), over all models.
+        say: told what a person might want to know; None: they are warnings.
+
+    Raises:
+        ConfigError: fewer than two models, models of two directions, or no such measure or device.
+        DataError: no images in a known layout.
+        ImageError: a file does not decode, or the two of a pair differ in size.
+        ModelFileError: there is no model.
+    """
+    if len(models) < 2:
+        raise ConfigError("compare: give two models or more")
+    options: Options = {"measures": measures, "device": device, "seed": seed}
+    options["say"] = say = teller({"say": say})
+    wanted = chosen(measures, {"pair", "set"})
+    translators = [
+        Translator.load(path, direction=direction, device=device, say=say) for path in models
+    ]
+    way = translators[0].spec.direction
+    for path, translator in zip(models, translators, strict=True):
+        if translator.spec.direction != way:
+            raise ConfigError(
+                f"direction: {models[0]} translates {way} and {path} {translator.spec.direction};"
+                " name one that all have, or import a checkpoint as what it is"
+            )
+    splits = find_splits(data)
+    folders = next(splits[name] for name in ("test", "val", "train") if name in splits)
+    A, B, paired = arrange(replace(folders, root=None), wanted, options, lone_refused=False)
+    sources, real = (A, B) if way == "AtoB" else (B, A)
+    targets = [*real.values()] if paired else []
+    names = tuple(sources)
+    called = _short_names(models)
+    compared = []
+    with TemporaryDirectory(prefix="img2img-compare-") as temporary:
+        results: list[list[Path]] = []
+        for index, (path, translator) in enumerate(zip(models, translators, strict=True)):
+            folder = Path(temporary) / str(index)
+            written, seconds = [], []
+            for number, source in enumerate(sources.values()):
+                if progress:
+                    progress(index * len(names) + number, len(models) * len(names))
+                picture = source.read()
+                start = time.perf_counter()
+                result = translator.translate(picture)
+                seconds.append(time.perf_counter() - start)
+                written.append(folder / f"{number}.png")
+                write_picture(written[-1], result)
+            results.append(written)
+            images = Images(names, map(read_picture, written), [*real.values()], paired)
+            measured = evaluate(images, wanted, **options)
+            compared.append(
+                Compared(
+                    called[index],
+                    str(path),
+                    _parameters(path, way),
+                    _bytes(path),
+                    median(seconds),
+                    translator.device,
+                    measured.figures,
+                    measured.missing,
+                )
+            )
+        differences = _differences([*sources.values()], targets, results, compared, names, examples)
+    return Comparison(
+        str(data), folders.where, way, names, compared, _duels(compared, seed), differences
+    )
+
+
+def _differences(
+    sources: Sequence[ImageSource],
+    targets: Sequence[ImageSource],
+    results: Sequence[Sequence[Path]],
+    models: Sequence[Compared],
+    names: Sequence[str],
+    examples: int,
+) -> list[Difference]:
+    """The images on which the models differ most, with their pictures."""
+
+    def disagreement(index: int) -> float:
+        made = [read_picture(each[index]) for each in results]
+        return fmean(difference(one, other) for one, other in combinations(made, 2))
+
+    apart = {index: disagreement(index) for index in range(len(names))}
+    shown = sorted(apart, key=lambda index: -apart[index])[:examples]
+    room = bytes_each(_BYTES_OF_EXAMPLES, len(shown) * (len(models) + 2))
+    measure = leading_measure(models)
+    differences = []
+    for index in shown:
+        pictures = [("input", sources[index].read())]
+        if targets:
+            pictures.append(("target", targets[index].read()))
+        for model, each in zip(models, results, strict=True):
+            pictures.append((model.name, read_picture(each[index])))
+        differences.append(
+            Difference(
+                names[index],
+                pictures[0][1].size,
+                apart[index],
+                tuple((what, embedded(p, LONGEST, room)) for what, p in pictures),
+                tuple(_value(model, measure, index) for model in models) if measure else (),
+            )
+        )
+    return differences
+
+
+def leading_measure(models: Sequence[Compared]) -> str | None:
+    """The first measure that tells of single images; None where images have no targets."""
+    figures = models[0].figures.values()
+    return next((figure.name for figure in figures if figure.per_image is not None), None)
+
+
+def _value(model: Compared, measure: str, index: int) -> float:
+    per_image = model.figures[measure].per_image
+    assert per_image is not None
+    return per_image[index]
+
+
+def _duels(models: Sequence[Compared], seed: int) -> list[Duel]:
+    return [
+        duel((one.name, one.figures[name]), (other.name, other.figures[name]), seed)
+        for name in MEASURES
+        for one, other in combinations(models, 2)
+        if all(name in m.figures and m.figures[name].per_image is not None for m in (one, other))
+    ]
+
+
+def _short_names(paths: Sequence[Path]) -> list[str]:
+    """As much of the end of each path as tells it from the others; the same twice is numbered."""
+    parts = [path.resolve().parts for path in paths]
+    names = []
+    for index, own in enumerate(parts):
+        others = [other for other in parts if other != own]
+        depth = 1
+        while any(other[-depth:] == own[-depth:] for other in others):
+            depth += 1
+        number = f" ({parts[:index].count(own) + 1})" if parts.count(own) > 1 else ""
+        names.append("/".join(own[-depth:]) + number)
+    return names
+
+
+def _parameters(path: Path, direction: Direction) -> int | None:
+    if is_exported(path):
+        return None
+    model, name = choose_generator(path, direction)
+    return sum(weight.numel() for weight in model.generator(name).parameters())
+
+
+def _bytes(path: Path) -> int:
+    files = [path]
+    if path.is_dir():
+        model = path / MODEL_NAME
+        files = [model] if model.is_file() else reference_files(path)
+    elif path.suffix.lower() == ".xml":
+        files.append(path.with_suffix(".bin"))
+    return sum(file.stat().st_size for file in files)

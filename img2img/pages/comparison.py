@@ -1,0 +1,138 @@
+"""The page of a comparison."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+from img2img.files import write_text
+from img2img.metrics.duel import Duel
+from img2img.metrics.measure import MEASURES, Figure
+from img2img.pages.compare import Comparison, Difference, leading_measure
+from img2img.pages.fragments import (
+    facts_table,
+    figure,
+    grid,
+    remark,
+    resource,
+    section,
+    sides,
+    table,
+)
+from img2img.web import page
+
+
+def write_comparison(comparison: Comparison, path: Path) -> None:
+    """Write the page, one file with all that it shows.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    body = "\n".join(
+        [
+            "<main>",
+            section("Models", *_models(comparison)),
+            section("Image by image", *_duels(comparison)),
+            section("Where they differ most", *_differences(comparison)),
+            "</main>",
+        ]
+    )
+    count = len(comparison.names)
+    remarks = remark(
+        f"{count} images {comparison.direction} of {comparison.data}: {comparison.where}"
+    )
+    title = " and ".join(model.name for model in comparison.models)
+    style, script = resource("report.css"), resource("sides.js")
+    write_text(path, page(title, remarks, body, style=style, script=script, sealed=True))
+
+
+def measured(figure: Figure) -> str:
+    """A figure and its interval, for people."""
+    if figure.low is None or figure.high is None:
+        return _number(figure.value)
+    return f"{_number(figure.value)} [{_number(figure.low)}, {_number(figure.high)}]"
+
+
+def _lines(figure: Figure) -> str:
+    return measured(figure).replace(" ", "\n", 1)
+
+
+def _models(comparison: Comparison) -> Iterator[str]:
+    models = comparison.models
+    measures = [name for name in MEASURES if any(name in model.figures for model in models)]
+    rows, best = [], set()
+    for model in models:
+        row = [model.name]
+        row += [_lines(model.figures[m]) if m in model.figures else "–" for m in measures]
+        row.append(f"{1e3 * model.seconds:.1f}")
+        row.append("–" if model.parameters is None else f"{model.parameters:,}")
+        row.append(f"{model.bytes / 1e6:.1f}")
+        rows.append(row)
+    for column, name in enumerate(measures, start=1):
+        values = [model.figures[name].value if name in model.figures else None for model in models]
+        known = [value for value in values if value is not None]
+        top = max(known) if MEASURES[name].higher_is_better else min(known)
+        best |= {(row, column) for row, value in enumerate(values) if value == top}
+    arrows = {name: "↑" if MEASURES[name].higher_is_better else "↓" for name in measures}
+    head = ["", *(f"{name} {arrows[name]}" for name in measures), "ms a picture", "weights", "MB"]
+    yield table(head, rows, strong=best)
+    devices = ", ".join(dict.fromkeys(model.device for model in models))
+    yield remark(
+        "In brackets the 95 % interval. ↑: more is better, ↓: less. Times are medians, on"
+        f" {devices}."
+    )
+    figures = [model.figures[name] for model in models for name in model.figures]
+    notes = {f"{f.name}: {f.note}" for f in figures if f.note}
+    notes |= {f"{f.name}: features of {f.network}, {f.resize}" for f in figures if f.network}
+    notes |= {f"{name}: {why}" for model in models for name, why in model.missing.items()}
+    yield from map(remark, sorted(notes))
+    yield facts_table((model.name, model.path) for model in models)
+
+
+def _duels(comparison: Comparison) -> Iterator[str]:
+    if not comparison.duels:
+        yield remark("The images have no targets, so that none can be told better than another.")
+        return
+    head = ["", "by", "better on", "worse on", "equal", "difference", "p"]
+    yield table(head, map(_duel_row, comparison.duels))
+    words = (
+        "On how many images the first model is better than the second, or worse; the first's"
+        " value less the second's, the mean over images with its 95 % interval; and how often"
+        " chance alone makes it as large (a permutation test of pairs)."
+    )
+    if len(comparison.duels) > 1:
+        words += " Of twenty such rows, chance alone puts one below 0.05."
+    yield remark(words)
+
+
+def _duel_row(duel: Duel) -> list[str]:
+    difference = "–"
+    if duel.difference is not None and duel.low is not None and duel.high is not None:
+        low, high = _number(duel.low), _number(duel.high)
+        difference = f"{_number(duel.difference)} [{low}, {high}]"
+    p = "–" if duel.p is None else "< 0.001" if duel.p < 0.001 else f"{duel.p:.3f}"
+    counts = [str(count) for count in (duel.better, duel.worse, duel.equal)]
+    return [f"{duel.first} against {duel.second}", duel.measure, *counts, difference, p]
+
+
+def _differences(comparison: Comparison) -> Iterator[str]:
+    if not comparison.differences:
+        yield remark("No images are asked for.")
+        return
+    names = [what for what, _ in comparison.differences[0].pictures]
+    first = len(names) - len(comparison.models)
+    yield sides([("left", names, first), ("right", names, len(names) - 1)])
+    measure = leading_measure(comparison.models)
+    yield grid(_shown(each, measure, first) for each in comparison.differences)
+
+
+def _shown(each: Difference, measure: str | None, first: int) -> str:
+    pictures = [(address, f"{each.name}: {what}") for what, address in each.pictures]
+    remarks = [f"apart by {each.disagreement:.4f}"]
+    for (what, _), value in zip(each.pictures[first:], each.values, strict=False):
+        remarks.append(f"{what}: {measure} {_number(value)}")
+    label = f"{each.name}: more of the left, or of the right"
+    return figure(each.name, pictures, each.size, label, remarks, left=first)
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}" if math.isfinite(value) else str(value)

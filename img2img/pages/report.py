@@ -1,0 +1,276 @@
+"""The report of a run: one file that shows how it went and what came of it."""
+
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from statistics import fmean, median
+
+from img2img import __version__
+from img2img.data.dataset import DataSet
+from img2img.data.sources import CountProgress
+from img2img.errors import Img2ImgError, ModelFileError
+from img2img.files import write_text
+from img2img.images import read_picture
+from img2img.pages.curves import Curves, as_json, charts, read_curves
+from img2img.pages.fragments import (
+    facts_table,
+    figure,
+    grid,
+    remark,
+    resource,
+    section,
+    sides,
+    tiles,
+)
+from img2img.pages.held_out import Example, HeldOut, held_out
+from img2img.pages.items import bytes_each, spread
+from img2img.pages.run import Record, is_number, read_run
+from img2img.training.build import method_class
+from img2img.training.store import Store
+from img2img.web import embedded, page, text
+
+# Together with all else a page stays under 15 MB.
+_BYTES_OF_SHEETS = 4_000_000
+_BYTES_OF_EXAMPLES = 9_000_000
+# Sample sheets on the page, and the longer side of each in pixels.
+_SHEETS = 30
+_SHEET_SIDE = 1100
+
+
+def write_report(
+    run: Path,
+    output: Path | None = None,
+    *,
+    examples: int = 8,
+    device: str = "auto",
+    progress: CountProgress | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Path:
+    """Write the report of a run, finished or not, as one HTML file; return where.
+
+    What the run folder does not hold yet, or what of the data is gone, is told in its place.
+
+    Args:
+        output: by default `report.html` in the run folder.
+        examples: how many of the best held-out images are shown, and as many of the worst.
+        device: where held-out images are translated.
+        progress: called with (images translated, images).
+        say: told what a person might want to know; None: they are warnings.
+
+    Raises:
+        ConfigError: it is no run folder, or no such device.
+        StorageError: the disk refused.
+    """
+    record = read_run(run)
+    curves = read_curves(record.lines)
+    found, missing = _data(record)
+    translated: list[HeldOut] = []
+    if found is not None and found.held_out and examples:
+        ways = len(method_class(record.config).translations)
+        most = bytes_each(_BYTES_OF_EXAMPLES, ways * 2 * examples * 3)
+        try:
+            translated = list(held_out(run, found, most, device=device, progress=progress, say=say))
+        except ModelFileError as error:
+            missing = str(error)
+    body = "\n".join(
+        [
+            "<main>",
+            tiles(_summary(record, translated)),
+            section("Losses and measures", *_charts(curves)),
+            section("Samples through training", *_course(record)),
+            *_examples(translated, examples, missing, found),
+            section("Time and memory", facts_table(_costs(record, translated))),
+            section("Data", facts_table(_data_facts(record, found, missing))),
+            section("Reproduce it", *_reproduce(record)),
+            "</main>",
+            f'<script type="application/json" id="curves">{as_json(curves)}</script>',
+        ]
+    )
+    path = output or run / "report.html"
+    style, script = resource("report.css"), resource("report.js") + resource("sides.js")
+    remarks = remark(f"{record.config.method}, {_state(record)}")
+    title = f"Report of {run.resolve().name}"
+    write_text(path, page(title, remarks, body, style=style, script=script, sealed=True))
+    return path
+
+
+def _data(record: Record) -> tuple[DataSet | None, str]:
+    """The data that the run is about, or why it is not there."""
+    config = record.config
+    try:
+        return method_class(config).data.find(config.data, config.seed), ""
+    except Img2ImgError as error:
+        return None, str(error)
+
+
+def _state(record: Record) -> str:
+    planned = record.planned_steps
+    if planned is None:
+        return f"{record.steps:,} steps made"
+    if record.steps >= planned:
+        return f"finished after {record.steps:,} steps"
+    return f"{record.steps:,} of {planned:,} steps made"
+
+
+def _summary(record: Record, translated: Sequence[HeldOut]) -> Iterator[tuple[str, str]]:
+    yield "steps", f"{record.steps:,}"
+    if is_number(images := record.last("images")):
+        yield "images seen", f"{images:,}"
+    if is_number(seconds := record.last("seconds")):
+        yield "training time", _duration(seconds)
+    best = record.config.metrics.best
+    if best is not None and is_number(value := record.last(f"val/{best}")):
+        yield f"held-out {best}, last", f"{value:.4g}"
+    for each in translated:
+        if each.error is not None:
+            yield f"{each.measure}, whole images, {each.direction}", f"{each.error:.4g}"
+
+
+def _charts(curves: Curves) -> Iterator[str]:
+    if not curves.values:
+        yield remark("Nothing has been logged yet.")
+        return
+    yield remark(
+        "Move over a chart, or go through it with the arrow keys: all charts show the numbers of"
+        " one step."
+        + (f" A point is the mean of {curves.lines} lines of the log." if curves.lines > 1 else "")
+    )
+    yield f'<div class="grid">\n{charts(curves)}\n</div>'
+
+
+def _course(record: Record) -> Iterator[str]:
+    if not record.sheets:
+        yield remark("No samples have been saved yet.")
+        return
+    chosen = spread(list(record.sheets.items()), _SHEETS)
+    most = _BYTES_OF_SHEETS // len(chosen)
+    images, failed = [], []
+    for step, path in chosen:
+        try:
+            address = embedded(read_picture(path), _SHEET_SIDE, most)
+        except Img2ImgError as error:
+            failed.append(str(error))
+            continue
+        hidden = "" if step == chosen[-1][0] else " hidden"
+        images.append(f'<img{hidden} src="{address}" alt="step {step:,}" decoding="async">')
+    if images:
+        last = len(images) - 1
+        yield (
+            '<div class="course">\n<label>through training'
+            f' <input type="range" min="0" max="{last}" value="{last}"> <output></output></label>\n'
+            + "\n".join(images)
+            + "\n</div>"
+        )
+    yield from map(remark, failed)
+
+
+def _examples(
+    translated: Sequence[HeldOut], most: int, missing: str, found: DataSet | None
+) -> Iterator[str]:
+    if not translated:
+        why = missing or ("none are asked for" if found and found.held_out else "none are held out")
+        yield section("Held-out images", remark(f"No translations to show: {why}."))
+    for each in translated:
+        examples, tried = each.examples, len(each.examples) + len(each.failed)
+        words = f"{tried} of {each.count} held-out images, at equal distances,"
+        if tried == each.count:
+            words = f"All {tried} held-out images"
+        words += " were translated with the run's newest model, at the scale it was trained at."
+        parts = [remark(words)]
+        if examples and len(names := [what for what, _ in examples[0].pictures]) > 2:
+            parts.append(sides([("left", names[:-1], 0)]))
+        if each.ranked:
+            best = examples[: min(most, (len(examples) + 1) // 2)]
+            worst = examples[: len(best) - 1 : -1][:most]
+            parts += [f"<h3>Best by {text(each.measure)}</h3>", grid(map(_shown, best))]
+            parts += ["<h3>Worst</h3>", grid(map(_shown, worst))] if worst else []
+        else:
+            parts.append(grid(map(_shown, spread(examples, 2 * most))))
+        if each.failed:
+            parts += ["<h3>Not translated</h3>", facts_table(each.failed.items())]
+        yield section(f"Held-out images, {each.direction}", *parts)
+
+
+def _shown(example: Example) -> str:
+    pictures = [(address, f"{example.name}: {what}") for what, address in example.pictures]
+    label = f"{example.name}: more of the left, or of the result"
+    remarks = [] if example.error is None else [f"L1 {example.error:.4f}"]
+    return figure(example.name, pictures, example.size, label, remarks)
+
+
+def _costs(record: Record, translated: Sequence[HeldOut]) -> Iterator[tuple[str, str]]:
+    facts = record.facts
+    if is_number(seconds := record.last("seconds")):
+        yield "training", _duration(seconds)
+    rates = [x["images_per_second"] for x in record.lines if is_number(x.get("images_per_second"))]
+    if rates:
+        yield "images a second", f"{median(rates):.3g} (median)"
+    waits = [line["waiting"] for line in record.lines if is_number(line.get("waiting"))]
+    if waits:
+        yield "waiting for images", f"{100 * fmean(waits):.1f} % of the time"
+    yield "computed on", f"{record.config.device} in {record.config.precision}"
+    if is_number(memory := facts.get("memory_bytes")):
+        yield "memory in training", f"{memory / 1e9:.2f} GB at the peak of a step"
+    if isinstance(networks := facts.get("parameters"), dict):
+        counts = [f"{name} {n:,}" for name, n in networks.items() if is_number(n)]
+        yield "weights", ", ".join(counts)
+    model = Store(record.folder).model_path
+    if model.is_file():
+        yield "model file", f"{model.stat().st_size / 1e6:.1f} MB"
+    for each in translated:
+        if each.seconds is not None:
+            yield (
+                f"a translation {each.direction}",
+                f"{1e3 * each.seconds:.1f} ms a picture (median) on {each.device}",
+            )
+
+
+def _data_facts(record: Record, found: DataSet | None, missing: str) -> Iterator[tuple[str, str]]:
+    data, facts = record.config.data, record.facts
+    for name, folder in (
+        ("folder", data.root),
+        ("folder of A", data.root_a),
+        ("folder of B", data.root_b),
+    ):
+        if folder is not None:
+            yield name, str(folder)
+    if found is not None:
+        yield "layout", found.layout
+        yield "images", f"{found.counts}, {len(found.held_out)} held out"
+    else:
+        yield "now", missing
+        if isinstance(facts.get("images"), str):
+            yield "when it was trained", facts["images"]
+    if isinstance(facts.get("batches"), str):
+        yield "steps", facts["batches"]
+    for name, size in (("resized to", data.load_size), ("crops", data.crop_size)):
+        if size != "auto" and not (name == "resized to" and data.resize == "none"):
+            yield name, f"{size[1]} × {size[0]} pixels"
+    yield "direction", data.direction
+
+
+def _reproduce(record: Record) -> Iterator[str]:
+    run = str(record.folder)
+    again = f"{run.rstrip('/')}-again"
+    method, config = record.config.method, str(Store(record.folder).config_path)
+    versions = record.facts.get("versions")
+    lines = [
+        ["pip", "install", f"img2img-gan=={__version__}"],
+        ["img2img", "train", method, "--config", config, "--output", again],
+        ["img2img", "translate", "--model", run, "--input", "photos", "--output", "translated"],
+        ["img2img", "report", run],
+    ]
+    yield f"<pre>{text(chr(10).join(map(shlex.join, lines)))}</pre>"
+    words = f"The seed is {record.config.seed}."
+    if isinstance(versions, dict):
+        words += " It ran with " + ", ".join(f"{k} {v}" for k, v in versions.items()) + "."
+    yield remark(words)
+    yield (
+        f"<details><summary>config.yaml, with all that was decided</summary>"
+        f"<pre>{text(record.config_text)}</pre></details>"
+    )
+
+
+def _duration(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))

@@ -1,0 +1,95 @@
+"""What a run folder tells of a run: finished, stopped, or still going on."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeGuard
+
+from img2img.config import RunConfig, check, read_yaml
+from img2img.errors import ConfigError
+from img2img.training.length import planned_steps
+from img2img.training.observers import read_metrics
+from img2img.training.store import Store
+
+
+@dataclass(frozen=True)
+class Record:
+    """A run as its folder shows it.
+
+    Attributes:
+        config_text: `config.yaml` as it stands.
+        lines: of `metrics.jsonl`, each with step, images and epoch; others are left out.
+        facts: of `facts.json`; empty for a run of an earlier version.
+        sheets: the sample sheets by step, in order.
+    """
+
+    folder: Path
+    config: RunConfig
+    config_text: str
+    lines: list[dict[str, Any]]
+    facts: Mapping[str, Any]
+    sheets: dict[int, Path]
+
+    @property
+    def steps(self) -> int:
+        """The last step that was logged."""
+        return max((line["step"] for line in self.lines), default=0)
+
+    @property
+    def planned_steps(self) -> int | None:
+        """How many the run is to have; None where that is not known yet."""
+        schedule = self.config.schedule
+        if not self.lines:
+            return schedule.steps
+        step, images, epoch = (self.lines[-1][key] for key in ("step", "images", "epoch"))
+        return planned_steps(schedule, round(images / epoch), round(images / step))
+
+    def last(self, tag: str) -> Any:
+        """The newest value of a tag; None where there is none."""
+        return next((line[tag] for line in reversed(self.lines) if tag in line), None)
+
+
+def read_run(folder: Path) -> Record:
+    """Read what a run folder holds so far.
+
+    Raises:
+        ConfigError: it is no run folder, or its configuration is damaged.
+    """
+    store = Store(folder)
+    if not store.config_path.is_file():
+        raise ConfigError(f"{folder}: not a run folder: it has no {store.config_path.name}")
+    return Record(
+        folder,
+        check(read_yaml(store.config_path)),
+        store.config_path.read_text(encoding="utf-8"),
+        [line for line in read_metrics(store.metrics_path) if _is_line(line)],
+        _facts(store.facts_path),
+        _sheets(store.samples),
+    )
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a value can be drawn: losses of a run gone wrong may be infinite."""
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _is_line(line: object) -> bool:
+    if not isinstance(line, dict) or not isinstance(line.get("step"), int):
+        return False
+    return all(is_number(line.get(key)) and line[key] > 0 for key in ("step", "images", "epoch"))
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _sheets(folder: Path) -> dict[int, Path]:
+    steps = {path: path.stem.removeprefix("step-") for path in folder.glob("step-*.png")}
+    known = {int(step): path for path, step in steps.items() if step.isdecimal()}
+    return dict(sorted(known.items()))

@@ -1,0 +1,43 @@
+"""Pictures as a page holds them."""
+
+import io
+import math
+from base64 import b64encode
+
+from PIL import Image
+
+from img2img.images import Picture, eight_bit, resized
+
+# Halvings of the pixels until the smallest picture of all.
+_STEPS = 16
+# Profiles that name a colour space are smaller; larger ones are tables, for printers above all.
+_PROFILE_BYTES = 4096
+_QUALITY = 82
+
+
+def fitting(size: tuple[int, int], longest: int) -> tuple[int, int]:
+    """Height and width, reduced where a side is longer than that."""
+    factor = min(1.0, longest / max(size))
+    height, width = (max(1, round(factor * side)) for side in size)
+    return height, width
+
+
+def embedded(picture: Picture, longest: int, most: int) -> str:
+    """A picture as an address that holds it whole, to stand in a page.
+
+    Args:
+        longest: its longer side may have so many pixels.
+        most: bytes of the address that it may take; it is reduced until it does.
+    """
+    pixels = eight_bit(resized(picture.composited(), fitting(picture.size, longest)))
+    profile = picture.icc if picture.icc and len(picture.icc) <= _PROFILE_BYTES else None
+    address = ""
+    for step in range(_STEPS):
+        side = max(1, round(max(pixels.shape[:2]) / math.sqrt(2) ** step))
+        small = Image.fromarray(resized(pixels, fitting(pixels.shape[:2], side)))
+        buffer = io.BytesIO()
+        small.save(buffer, "WEBP", quality=_QUALITY, icc_profile=profile)
+        address = f"data:image/webp;base64,{b64encode(buffer.getvalue()).decode()}"
+        if len(address) <= most:
+            break
+    return address

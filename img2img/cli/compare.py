@@ -26,6 +26,14 @@ def compare(
         str | None,
         typer.Option(help="Which to take, like l1,psnr,kid; by default all that can be had."),
     ] = None,
+    features: Annotated[
+        Literal["auto", "inception", "efficientnet-lite0"],
+        typer.Option(help="The network that sees images for measures of sets."),
+    ] = "auto",
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="File of a feature network's weights, or a folder of such files."),
+    ] = None,
     output: Annotated[Path, typer.Option(help="Page to write.")] = Path("compare.html"),
     examples: Annotated[
         int,
@@ -56,6 +64,8 @@ def compare(
             direction=direction,
             examples=examples,
             measures=None if measures is None else measures.split(","),
+            features=features,
+            weights=weights,
             device=device,
             progress=counter,
             say=say_note,

@@ -119,6 +119,8 @@ def compare_models(
     direction: Direction | None = None,
     examples: int = 24,
     measures: Sequence[str] | None = None,
+    features: str = "auto",
+    weights: Path | None = None,
     device: str = "auto",
     seed: int = 0,
     progress: CountProgress | None = None,
@@ -133,7 +135,7 @@ def compare_models(
         models: run folders, model files, exported models, checkpoints of the reference.
         direction: which generator, of models that go both ways.
         examples: how many images are shown: those on which the models differ most.
-        measures: see `metrics.evaluate.Options`; of pairs and of sets.
+        measures, features, weights: see `metrics.evaluate.Options`; of pairs and of sets.
         progress: called with (images translated, images), over all models.
         say: told what a person might want to know; None: they are warnings.
 
@@ -145,8 +147,9 @@ def compare_models(
     """
     if len(models) < 2:
         raise ConfigError("compare: give two models or more")
-    options: Options = {"measures": measures, "device": device, "seed": seed}
-    options["say"] = say = teller({"say": say})
+    options: Options = {"measures": measures, "features": features, "weights": weights}
+    say = _once(teller({"say": say}))
+    options |= {"device": device, "seed": seed, "say": say}
     wanted = chosen(measures, {"pair", "set"})
     translators = [
         Translator.load(path, direction=direction, device=device, say=say) for path in models
@@ -236,6 +239,18 @@ def _differences(
             )
         )
     return differences
+
+
+def _once(say: Callable[[str], None]) -> Callable[[str], None]:
+    """Says of several models what is the same of all of them only once."""
+    said: set[str] = set()
+
+    def unless_said(sentence: str) -> None:
+        if sentence not in said:
+            said.add(sentence)
+            say(sentence)
+
+    return unless_said
 
 
 def leading_measure(models: Sequence[Compared]) -> str | None:

@@ -58,34 +58,46 @@ def _lines(figure: Figure) -> str:
 
 def _models(comparison: Comparison) -> Iterator[str]:
     models = comparison.models
-    measures = [name for name in MEASURES if any(name in model.figures for model in models)]
-    rows, best = [], set()
-    for model in models:
-        row = [model.name]
-        row += [_lines(model.figures[m]) if m in model.figures else "–" for m in measures]
-        row.append(f"{1e3 * model.seconds:.1f}")
-        row.append("–" if model.parameters is None else f"{model.parameters:,}")
-        row.append(f"{model.bytes / 1e6:.1f}")
-        rows.append(row)
-    for column, name in enumerate(measures, start=1):
-        values = [model.figures[name].value if name in model.figures else None for model in models]
-        known = [value for value in values if value is not None]
-        top = max(known) if MEASURES[name].higher_is_better else min(known)
-        best |= {(row, column) for row, value in enumerate(values) if value == top}
-    arrows = {name: "↑" if MEASURES[name].higher_is_better else "↓" for name in measures}
-    head = ["", *(f"{name} {arrows[name]}" for name in measures), "ms a picture", "weights", "MB"]
-    yield table(head, rows, strong=best)
+    rows: list[list[str]] = []
+    best: set[tuple[int, int]] = set()
+    for name, measure in MEASURES.items():
+        figures = [model.figures.get(name) for model in models]
+        values = [figure.value for figure in figures if figure]
+        if not values:
+            continue
+        top = max(values) if measure.higher_is_better else min(values)
+        best |= {(len(rows), at) for at, f in enumerate(figures, start=1) if f and f.value == top}
+        cells = [_lines(figure) if figure else "–" for figure in figures]
+        rows.append([f"{name} {'↑' if measure.higher_is_better else '↓'}", *cells])
+    rows.append(["ms a picture", *(f"{1e3 * model.seconds:.1f}" for model in models)])
+    weights = ("–" if m.parameters is None else f"{m.parameters:,}" for m in models)
+    rows.append(["weights", *weights])
+    rows.append(["MB of the file", *(f"{model.bytes / 1e6:.1f}" for model in models)])
+    yield table(["", *(model.name for model in models)], rows, strong=best)
     devices = ", ".join(dict.fromkeys(model.device for model in models))
     yield remark(
         "In brackets the 95 % interval. ↑: more is better, ↓: less. Times are medians, on"
         f" {devices}."
     )
-    figures = [model.figures[name] for model in models for name in model.figures]
-    notes = {f"{f.name}: {f.note}" for f in figures if f.note}
-    notes |= {f"{f.name}: features of {f.network}, {f.resize}" for f in figures if f.network}
-    notes |= {f"{name}: {why}" for model in models for name, why in model.missing.items()}
-    yield from map(remark, sorted(notes))
+    for words, names in _notes(comparison).items():
+        yield remark(f"{', '.join(names)}: {words}")
     yield facts_table((model.name, model.path) for model in models)
+
+
+def _notes(comparison: Comparison) -> dict[str, list[str]]:
+    """What to know of some measures, each with the measures that it is said of."""
+    notes: dict[str, dict[str, None]] = {}
+    for model in comparison.models:
+        for name, found in model.figures.items():
+            if found.network:
+                how = f"features of {found.network}"
+                how += f", images resized by {found.resize}" if found.resize else ""
+                notes.setdefault(how, {})[name] = None
+            if found.note:
+                notes.setdefault(found.note, {})[name] = None
+        for name, why in model.missing.items():
+            notes.setdefault(why, {})[name] = None
+    return {words: [*names] for words, names in notes.items()}
 
 
 def _duels(comparison: Comparison) -> Iterator[str]:

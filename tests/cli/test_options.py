@@ -106,6 +106,7 @@ LINES = [
     "compare --help",
     "compare $run $here/other --data $pairs --direction AtoB --measures l1 --json",
     "compare $run $here/other --data $pairs --output c.html --examples 2 --device cpu",
+    "compare $run $here/other --data $pairs --measures l1 --features inception --weights $here",
     "list -h",
     "list --help",
     "list generators",

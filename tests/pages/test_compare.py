@@ -81,15 +81,11 @@ def test_the_page(compared: Comparison, tmp_path: Path, open_page: Open) -> None
     assert "6 images AtoB" in page.locator("header").inner_text()
     rows = page.locator("table").first.locator("tr")
     cells = [row.locator("th, td").all_inner_texts() for row in rows.all()]
-    assert cells[0][1] == "l1 ↓"
+    assert cells[0][1:] == ["tiny", "other"]
+    assert cells[1][0] == "l1 ↓"
     better = min(compared.models, key=lambda model: model.figures["l1"].value)
-    row = rows.nth(1 + compared.models.index(better))
-    assert (
-        row.locator("td")
-        .first.locator("b")
-        .inner_text()
-        .startswith(f"{better.figures['l1'].value:.3g}\n[")
-    )
+    best = rows.nth(1).locator("td").nth(compared.models.index(better)).locator("b")
+    assert best.inner_text().startswith(f"{better.figures['l1'].value:.3g}\n[")
     names = [caption.split()[0] for caption in page.locator("figcaption").all_text_contents()]
     assert names == [each.name for each in compared.differences]
     pair = page.locator(".pair").first

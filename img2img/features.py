@@ -105,9 +105,9 @@ class Supply:
         if not self.download:
             raise MissingFeatures(f"the weights of {network} are not here: {way}")
         self.say(f"downloading {weights.url}{weights.file} ({weights.megabytes} MB) to {kept}")
-        kept.parent.mkdir(parents=True, exist_ok=True)
         start = kept.stem.rpartition("-")[2]
         try:
+            kept.parent.mkdir(parents=True, exist_ok=True)
             torch.hub.download_url_to_file(weights.url + weights.file, str(kept), start, False)
         except (OSError, RuntimeError) as error:
             raise MissingFeatures(

@@ -64,12 +64,14 @@ def test_the_part_in_contributing_works_as_it_stands() -> None:
 
 def test_the_examples_in_python_run(tmp_path: Path, tiny_run: Path, tiny_pairs: Path) -> None:
     """One after the other, as a reader would; `runs/icons` is any model."""
-    for page in ("README.md", "docs/inference.md", "docs/report.md", "docs/video.md"):
+    pages = ("docs/evaluate.md", "docs/inference.md", "docs/report.md", "docs/video.md")
+    for page in ("README.md", *pages):
         here = tmp_path / Path(page).stem
         (here / "runs").mkdir(parents=True)
         shutil.copytree(tiny_run, here / "runs" / "icons")
         shutil.copytree(tiny_pairs / "A", here / "photos")
-        shutil.copytree(tiny_pairs / "A", here / "datasets" / "icons" / "test" / "A")
+        for split in ("train", "test"):
+            shutil.copytree(tiny_pairs, here / "datasets" / "icons" / split)
         shutil.copy(tiny_pairs / "A" / "0.png", here / "photo.png")
         make_clip(here / "clip.mp4", times=range(5))
         shutil.copytree(tiny_pairs, here / "pairs")

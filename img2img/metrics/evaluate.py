@@ -235,7 +235,10 @@ def _network(
 def _check_sizes(name: str, result: Picture, real: Picture) -> None:
     if result.size != real.size:
         sizes = [f"{width} x {height}" for height, width in (result.size, real.size)]
-        raise ImageError(f"{name}: {sizes[0]} pixels, but the real image has {sizes[1]}")
+        raise ImageError(
+            f"{name}: {sizes[0]} pixels, but the real image has {sizes[1]}; resize one of them, or"
+            " compare the folders as sets: --measures fid,kid"
+        )
 
 
 def teller(options: Options) -> Callable[[str], None]:

@@ -59,6 +59,8 @@ _SOUND = {
 }
 _OPUS_RATE = 48000  # the highest of the few that it has
 _BIT_RATE = 192_000  # of codecs that are not without loss
+# What so many channels are, if a file does not say.
+_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 8: "7.1"}
 # The one that takes nearly everything.
 MATROSKA = ".mkv"
 # Those that have a place for a cover among their tags.
@@ -163,7 +165,7 @@ def _plan(
             other = elsewhere(target.with_suffix(MATROSKA))
             line = f"{suffix} has no place for {what}: the file becomes {other.name}"
             return _plan(source, info, other, elsewhere, (line,))
-        elif stream.type == "audio" and stream.codec_context is not None:
+        elif isinstance(stream, AudioStream) and _encodes(suffix, stream):
             recoded.add(stream.index)
             codec = _SOUND[suffix].removeprefix("lib")
             notes += (f"{what} is written as {codec}: {suffix} has no place for it",)
@@ -310,7 +312,7 @@ def _add_others(output: OutputContainer, source: InputContainer, plan: Plan) -> 
         if stream.index in plan.converted:
             added = _add_text(output, stream, plan)
         elif stream.index in plan.recoded:
-            added = _add_sound(output, cast(AudioStream, stream), plan)
+            added = _add_sound(output, cast(AudioStream, stream), plan.target.suffix.lower())
         elif stream.index not in plan.copied:
             continue
         elif stream.type == "video" and plan.target.suffix.lower() == MATROSKA:
@@ -334,14 +336,18 @@ def _add_text(output: OutputContainer, stream: Stream, plan: Plan) -> Stream:
     return added
 
 
-def _add_sound(output: OutputContainer, stream: AudioStream, plan: Plan) -> Stream:
+def _add_sound(output: OutputContainer, stream: AudioStream, suffix: str) -> AudioStream:
     """A stream of sound in a codec that the container takes, for `_encoded`."""
-    name = _SOUND[plan.target.suffix.lower()]
+    name = _SOUND[suffix]
     rate = _OPUS_RATE if name == "libopus" else stream.rate
     added = cast(AudioStream, output.add_stream(name, rate=rate))
     added.bit_rate = _BIT_RATE
-    # Not always its own, which may be a number of channels and nothing more.
-    added.layout = {1: "mono", 2: "stereo"}.get(stream.channels, stream.layout.name)
+    # Its own layout may be a number of channels and nothing more.
+    plain = stream.layout.name.endswith("channels") and stream.channels in _LAYOUTS
+    added.layout = _LAYOUTS[stream.channels] if plain else stream.layout.name
+    bytes_wanted = min(stream.format.bytes, 4)
+    formats = added.codec.audio_formats or ()
+    added.format = next(form.name for form in formats if form.bytes >= bytes_wanted)
     return added
 
 
@@ -501,6 +507,16 @@ def _takes(suffix: str, info: VideoInfo, stream: Stream) -> bool:
                     container.mux_one(packet)
         return True
     except (ValueError, av.FFmpegError):
+        return False
+
+
+def _encodes(suffix: str, stream: AudioStream) -> bool:
+    """Whether sound can be encoded anew for a container: not of a codec or channels unknown."""
+    try:
+        with av.open(io.BytesIO(), "w", _FORMATS[suffix]) as container:
+            _add_sound(container, stream, suffix).codec_context.open()
+        return True
+    except (AttributeError, ValueError, av.FFmpegError):
         return False
 
 

@@ -296,21 +296,25 @@ def samples(path: Path) -> tuple[float, Any]:
 
 @pytest.mark.parametrize("target", ["b.mp4", "b.mov", "b.mkv", "b.webm"])
 @pytest.mark.parametrize(
-    ("name", "codec", "begin"), [("a.avi", "adpcm_ms", 0.0), ("a.mov", "adpcm_ima_qt", 0.2)]
+    ("name", "pictures", "sound"),
+    [
+        ("a.avi", "mpeg4", Sound("adpcm_ms")),
+        ("a.mov", "libx264", Sound("adpcm_ima_qt", begin=0.2)),
+        ("a.m2ts", "mpeg2video", Sound("pcm_bluray", form="s32")),  # of 24 bits
+    ],
 )
 def test_sound_that_nothing_takes_is_encoded_anew(
-    tmp_path: Path, joined: Joined, name: str, codec: str, begin: float, target: str
+    tmp_path: Path, joined: Joined, name: str, pictures: str, sound: Sound, target: str
 ) -> None:
     """At its time; without loss, but for WebM. The container stays what was asked for."""
-    form = "mpeg4" if name == "a.avi" else "libx264"
-    clip = make_clip(tmp_path / name, codec=form, sounds=[Sound(codec, begin=begin)])
+    clip = make_clip(tmp_path / name, codec=pictures, sounds=[sound])
     result, notes = joined(clip, target)
     assert result.name == target
     if (name, target) == ("a.mov", "b.mov"):
         assert notes == ()
         return
     assert len(notes) == 1
-    assert f"({codec}) is written as" in notes[0]
+    assert f"({sound.codec}) is written as" in notes[0]
     (begun, before), (heard, after) = samples(clip), samples(result)
     assert heard == pytest.approx(begun, abs=0.001 + 1e-9)
     assert len(after) == len(before)

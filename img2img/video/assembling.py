@@ -1,7 +1,6 @@
 """Images made a video."""
 
 import json
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -11,15 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from img2img.errors import DataError, VideoError
-from img2img.files import PART
 from img2img.images import Pixels, read_picture
 from img2img.images.picture import eight_bit, sixteen_bit
 from img2img.pipeline import ahead
 from img2img.video.colour import Colour
-from img2img.video.convert import Converted, Progress, convert
+from img2img.video.convert import Converted, Progress, convert, terminated_as_stopped
 from img2img.video.encoding import Encoding, SegmentWriter, check_encoding
 from img2img.video.joining import Plan, join
-from img2img.video.journal import State
+from img2img.video.journal import Journal, State
 from img2img.video.probing import VideoInfo
 from img2img.video.reading import Frame
 
@@ -47,9 +45,10 @@ def assemble(
 
     Raises:
         ConfigError: the encoding or the container are not to be had.
-        DataError: there are no images, or one differs in size.
+        DataError: there are no images, one differs in size, or another process makes the same file.
         ImageError: one cannot be read.
         StorageError: the target cannot be written.
+        TranslationStopped: SIGTERM.
     """
     begun = time.monotonic()
     if not images:
@@ -73,9 +72,10 @@ def assemble(
         alpha=False,
     )
     filled = check_encoding(encoding or Encoding(), target.suffix, info)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=PART) as folder:
-        segment = Path(folder) / "video.nut"
+    # No segment is noted: what a process leaves that is killed is there for the next one to remove.
+    journal = Journal(target, images[0], "images")
+    with terminated_as_stopped(target), journal.opened(lambda _: None):
+        segment = journal.next_path()
         writer = SegmentWriter(segment, info, first.size, filled)
         for number, pixels in enumerate(_pixels(images, first.size, deep=deep)):
             writer.write(Frame(pixels, number, 1, concealed=False))

@@ -2,8 +2,10 @@
 
 What takes hours must survive a crash. So the video is encoded as segments of some seconds; each is
 noted in a journal when it is whole, and the same call goes on behind the last one. Where segments
-begin depends on the input's timestamps alone, and each is encoded by itself: so the result is that
-of a call that was never interrupted.
+begin depends on the input's timestamps alone, and each is encoded by itself: so the result has the
+frames and times of a call that was never interrupted, and what the encoder was given is the same to
+the last bit. What it makes of it is not always: on some processors x264 decides a little otherwise
+each time that it runs, in all presets but the fastest.
 """
 
 import errno
@@ -13,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from itertools import chain, groupby, repeat
 from pathlib import Path
@@ -22,9 +24,15 @@ from typing import Protocol
 
 import av
 
-from img2img.errors import StorageError, TranslationInterrupted, TranslationStopped, VideoError
+from img2img.errors import (
+    DataError,
+    StorageError,
+    TranslationInterrupted,
+    TranslationStopped,
+    VideoError,
+)
 from img2img.pipeline import ahead
-from img2img.video.encoding import Encoding, SegmentWriter, check_encoding
+from img2img.video.encoding import Encoding, SegmentWriter, check_encoding, losses
 from img2img.video.joining import check_container, join
 from img2img.video.journal import Journal, Shot, State
 from img2img.video.probing import VideoInfo, probe
@@ -89,29 +97,33 @@ def convert(
     end: float | None = None,
     every: int = 1,
     segment_seconds: float = 10.0,
+    elsewhere: Callable[[Path], Path] | None = None,
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Converted:
     """Convert a video. Times, sound, subtitles, chapters and metadata stay as they are.
 
+    Of the metadata, when the file was made is left out: this one is another.
+
     Decoding, the transform and encoding work at the same time, a bounded number of frames apart.
 
     Args:
         target: the file to write, or its namesake `.mkv` where its container has no place for the
-            sound or the subtitles. It is replaced when the new one is whole.
+            sound or the subtitles. It is replaced when the new one is whole; not so the namesake.
         transform: made anew for each call; its state is restored.
         settings: what decides what the transform does, as text. Work that was begun with others is
             not gone on with.
         start, end: the part to convert, in seconds after the first frame.
         every: take every n-th frame of it.
         segment_seconds: what is lost at most when the process dies, in seconds of the video.
+        elsewhere: what to write in place of the namesake, as `check_container` has it.
         progress: called with (frames done, frames), those of an earlier call included; None where
             the file does not say how many there are.
         say: hears at once of what is not as one might expect.
 
     Raises:
-        ConfigError: the encoding or the container are not to be had.
-        DataError: another process makes the same file.
+        ConfigError: the encoding or the container are not to be had, or the namesake is there.
+        DataError: another process makes the same file, or what is kept of it cannot be used.
         VideoError: the source cannot be read, or has no frames there.
         StorageError: nothing can be written beside the target.
         TranslationInterrupted: Ctrl-C. What is done is kept, as it is if the process is killed, and
@@ -120,15 +132,16 @@ def convert(
     """
     begun = time.monotonic()
     info = probe(source)
-    plan = check_container(info, target)
+    plan = check_container(info, target, elsewhere)
     # Only asked: its defaults depend on the size of what the transform makes.
-    check_encoding(encoding, plan.target.suffix, info)
+    filled = check_encoding(encoding, plan.target.suffix, info)
+    plan = replace(plan, notes=plan.notes + losses(filled, info))
     for note in plan.notes:
         say(note)
     # The library's version, too: two versions' segments may not fit together.
     whole = [settings, asdict(encoding), start, end, every, segment_seconds, av.__version__]
     journal = Journal(plan.target, source, json.dumps(whole))
-    with journal.opened(say), _terminated_as_interrupted():
+    with terminated_as_stopped(plan.target), journal.opened(say):
         resumed = _frames_in(journal)
         if resumed:
             seconds = float((journal.segments[-1].last - info.start) * info.time_base)
@@ -152,7 +165,7 @@ def convert(
                 span=(start or 0.0, end),
                 last_duration=journal.segments[-1].duration * every,
             )
-        except (KeyboardInterrupt, StorageError, OSError) as error:
+        except (KeyboardInterrupt, _Terminated, StorageError, OSError) as error:
             stopped = _stopped(error, plan.target, _frames_in(journal))
             if stopped is None:
                 raise
@@ -191,7 +204,13 @@ class _Work:
         """Make segments of so many seconds of the frames that the journal has not got yet."""
         info = self._info
         if state := self._journal.state():
-            transform.restore(state)
+            try:
+                transform.restore(state)
+            except (LookupError, ValueError, TypeError, RuntimeError) as error:
+                raise DataError(
+                    f"{self._journal.folder}: what is kept there of earlier work cannot be used:"
+                    " remove the folder, to start anew"
+                ) from error
         decoded = ahead(lambda _: next(source, None), repeat(None), workers=1, bound=_bound(info))
         self._moved(0)
         with closing(decoded):
@@ -261,13 +280,17 @@ def _stopped(error: BaseException, target: Path, done: int) -> TranslationStoppe
     return None
 
 
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM, raised where Ctrl-C would be."""
+class _Terminated(BaseException):
+    """SIGTERM, raised where Ctrl-C would raise KeyboardInterrupt."""
 
 
 @contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """Have SIGTERM raise what Ctrl-C raises, where signals can be handled."""
+def terminated_as_stopped(target: Path) -> Iterator[None]:
+    """Have SIGTERM tidy up as Ctrl-C does, where signals can be handled.
+
+    Raises:
+        TranslationStopped: SIGTERM came.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -279,5 +302,9 @@ def _terminated_as_interrupted() -> Iterator[None]:
     before = signal.signal(signal.SIGTERM, handle)
     try:
         yield
+    except _Terminated as error:
+        raise TranslationStopped(
+            f"stopped: SIGTERM while {target.name} was made; give the same command again"
+        ) from error
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -15,7 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import av
-from av import Packet, VideoFrame
+from av import Packet, VideoFormat, VideoFrame
 from av.container import OutputContainer
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
@@ -193,6 +193,23 @@ def _filled(encoding: Encoding, info: VideoInfo, size: tuple[int, int]) -> Encod
             " take a pixel format of 4:4:4, or another codec"
         )
     return replace(encoding, crf=crf, preset=preset, pixel_format=form)
+
+
+def losses(encoding: Encoding, info: VideoInfo) -> tuple[str, ...]:
+    """A line on everything in the pictures of a video that is lost when they are encoded.
+
+    Args:
+        encoding: with its defaults, as `check_encoding` returns it.
+        info: of the video.
+    """
+    depth = max(part.bits for part in VideoFormat(encoding.pixel_format or "").components)
+    lines = {
+        f"{info.depth} bits a channel become {depth}": info.depth > depth,
+        "its opacity is left out": info.alpha,
+        "it is interlaced: the two fields of a frame become one picture": info.interlaced,
+        "what it says of the display that it was made for (HDR) is left out": info.mastered,
+    }
+    return tuple(line for line, lost in lines.items() if lost)
 
 
 class SegmentWriter:

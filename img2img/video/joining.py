@@ -1,13 +1,14 @@
 """Joining closed segments to one file, with the sound and all else that the source holds.
 
-Nothing is encoded again: packets are copied, of the pictures from the segments and of everything
-else from the source. Only text subtitles change their form, where a container asks for it.
+Packets are copied, of the pictures from the segments and of everything else from the source. Only
+text subtitles change their form, where a container asks for it, and sound of a codec that belongs
+to another container and that Matroska has no place for either.
 """
 
 import heapq
 import io
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import av
+from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import Discard, Disposition, Stream
@@ -24,6 +26,7 @@ from av.subtitles.codeccontext import SubtitleCodecContext
 from img2img.errors import ConfigError, VideoError
 from img2img.files import atomic_write
 from img2img.video.encoding import joined_packets, joined_stream
+from img2img.video.journal import work_folder
 from img2img.video.probing import VideoInfo, open_video
 
 if TYPE_CHECKING:
@@ -45,6 +48,19 @@ _FORMATS = {
     ".mkv": "matroska",
     ".webm": "webm",
 }
+# What sound is encoded as that cannot be copied, by suffix: without loss, except in WebM, which has
+# no such codec.
+_SOUND = {
+    ".mp4": "flac",
+    ".m4v": "flac",
+    ".mov": "alac",
+    ".mkv": "flac",
+    ".webm": "libopus",
+}
+_OPUS_RATE = 48000  # the highest of the few that it has
+_BIT_RATE = 192_000  # of codecs that are not without loss
+# What so many channels are, if a file does not say.
+_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 8: "7.1"}
 # The one that takes nearly everything.
 MATROSKA = ".mkv"
 # Those that have a place for a cover among their tags.
@@ -52,7 +68,7 @@ _WITH_COVER = {".mp4", ".m4v", ".mov"}
 # What a muxer writes of itself, and what it wrote of the packets that there were.
 _OWN_KEYS = {
     *("major_brand", "minor_version", "compatible_brands", "encoder", "duration", "vendor_id"),
-    # When the file was made, which is not when this one is.
+    # When the file was made, and this one is another.
     "creation_time",
     *("bps", "number_of_frames", "number_of_bytes", "software"),
 }
@@ -70,6 +86,7 @@ class Plan:
         source: the file with the sound; None: there is none.
         copied: indices of the source's streams whose packets are copied.
         converted: of its text subtitles, to be written in the container's own form.
+        recoded: of its sound, to be encoded anew.
         notes: a line on everything that will not be as it was.
     """
 
@@ -77,21 +94,28 @@ class Plan:
     source: Path | None = None
     copied: frozenset[int] = frozenset()
     converted: frozenset[int] = frozenset()
+    recoded: frozenset[int] = frozenset()
     notes: tuple[str, ...] = ()
 
 
-def check_container(info: VideoInfo, target: Path) -> Plan:
+def check_container(
+    info: VideoInfo, target: Path, elsewhere: Callable[[Path], Path] | None = None
+) -> Plan:
     """Decide, before any work, what goes into the file `target` and how.
 
     Sound and subtitles are never given up for the container's sake: text subtitles take its form,
-    and if it has no place for something else, the file becomes Matroska.
+    and if it has no place for something else, the file becomes Matroska; or, where that would not
+    help, sound is encoded anew. What FFmpeg does not know either is left out.
 
     Args:
         info: of the source.
         target: the file as it is wished for.
+        elsewhere: called with its namesake in Matroska if the file becomes that; returns the file
+            to write. None: the namesake, if it is not there, or there is work on it to go on with.
 
     Raises:
-        ConfigError: no container of that suffix is written, or it would take the source's place.
+        ConfigError: no container of that suffix is written, it would take the source's place, or
+            its namesake is there already.
         VideoError: the source cannot be read.
     """
     if target.suffix.lower() not in CONTAINERS:
@@ -99,19 +123,31 @@ def check_container(info: VideoInfo, target: Path) -> Plan:
             f"{target}: no video is written with that suffix; choose one of {', '.join(CONTAINERS)}"
         )
     with open_video(info.path) as source:
-        plan = _plan(source, info, target, ())
+        plan = _plan(source, info, target, elsewhere or Path, ())
     if plan.target.exists() and plan.target.samefile(info.path):
         raise ConfigError(
             f"{' '.join((*plan.notes, f'{plan.target} is the input'))}: choose another --output"
         )
+    other = plan.target != target and elsewhere is None
+    if other and plan.target.exists() and not work_folder(plan.target).exists():
+        raise ConfigError(
+            f"{' '.join(plan.notes)}, and {plan.target} is there already: choose it with --output,"
+            " or another"
+        )
     return plan
 
 
-def _plan(source: InputContainer, info: VideoInfo, target: Path, notes: tuple[str, ...]) -> Plan:
+def _plan(
+    source: InputContainer,
+    info: VideoInfo,
+    target: Path,
+    elsewhere: Callable[[Path], Path],
+    notes: tuple[str, ...],
+) -> Plan:
     suffix = target.suffix.lower()
-    copied, converted = set(), set()
+    copied, converted, recoded = set(), set(), set()
     for stream in source.streams:
-        what = f"{stream.type} track {stream.index} ({stream.name or 'of an unknown kind'})"
+        what = f"{stream.type} track {stream.index} ({_codec(stream) or 'of an unknown kind'})"
         cover = _is_cover(stream)
         if stream.index == info.stream or _is_written_anew(stream, source):
             continue
@@ -120,18 +156,29 @@ def _plan(source: InputContainer, info: VideoInfo, target: Path, notes: tuple[st
         elif stream.type == "video" and not (cover and suffix in _WITH_COVER):
             why = f"{suffix} has no place for it" if cover else "one video is converted"
             notes += (f"{what} is left out: {why}",)
-        elif _takes(target, info, stream):
+        elif _takes(suffix, info, stream):
             copied.add(stream.index)
         elif _is_text(stream):
             converted.add(stream.index)
             notes += (f"{what} is written as {CONTAINERS[suffix]}, the text of {suffix} files",)
-        elif stream.type in ("audio", "subtitle") and suffix != MATROSKA:
-            other = target.with_suffix(MATROSKA)
+        elif stream.type in ("audio", "subtitle") and _takes(MATROSKA, info, stream):
+            other = elsewhere(target.with_suffix(MATROSKA))
             line = f"{suffix} has no place for {what}: the file becomes {other.name}"
-            return _plan(source, info, other, (line,))
+            return _plan(source, info, other, elsewhere, (line,))
+        elif isinstance(stream, AudioStream) and _encodes(suffix, stream):
+            recoded.add(stream.index)
+            codec = _SOUND[suffix].removeprefix("lib")
+            notes += (f"{what} is written as {codec}: {suffix} has no place for it",)
         else:
             notes += (f"{what} is left out: {suffix} has no place for it",)
-    return Plan(target, info.path, frozenset(copied), frozenset(converted), notes)
+    return Plan(
+        target,
+        source=info.path,
+        copied=frozenset(copied),
+        converted=frozenset(converted),
+        recoded=frozenset(recoded),
+        notes=notes,
+    )
 
 
 def join(
@@ -182,7 +229,7 @@ def join(
                     "w",
                     format=_FORMATS[plan.target.suffix.lower()],
                     # Containers that do not know it pass over it.
-                    container_options={"movflags": "+faststart"},
+                    container_options={"movflags": _flags(plan, source)},
                 ) as output:
                     pictures = joined_stream(output, segments[0], info)
                     joined = joined_packets(segments, info, last_duration)
@@ -264,6 +311,8 @@ def _add_others(output: OutputContainer, source: InputContainer, plan: Plan) -> 
     for stream in source.streams:
         if stream.index in plan.converted:
             added = _add_text(output, stream, plan)
+        elif stream.index in plan.recoded:
+            added = _add_sound(output, cast(AudioStream, stream), plan.target.suffix.lower())
         elif stream.index not in plan.copied:
             continue
         elif stream.type == "video" and plan.target.suffix.lower() == MATROSKA:
@@ -287,9 +336,24 @@ def _add_text(output: OutputContainer, stream: Stream, plan: Plan) -> Stream:
     return added
 
 
+def _add_sound(output: OutputContainer, stream: AudioStream, suffix: str) -> AudioStream:
+    """A stream of sound in a codec that the container takes, for `_encoded`."""
+    name = _SOUND[suffix]
+    rate = _OPUS_RATE if name == "libopus" else stream.rate
+    added = cast(AudioStream, output.add_stream(name, rate=rate))
+    added.bit_rate = _BIT_RATE
+    # Its own layout may be a number of channels and nothing more.
+    plain = stream.layout.name.endswith("channels") and stream.channels in _LAYOUTS
+    added.layout = _LAYOUTS[stream.channels] if plain else stream.layout.name
+    bytes_wanted = min(stream.format.bytes, 4)
+    formats = added.codec.audio_formats or ()
+    added.format = next(form.name for form in formats if form.bytes >= bytes_wanted)
+    return added
+
+
 def _attach_cover(output: OutputContainer, stream: Stream, plan: Plan) -> None:
     """Put a cover where Matroska has such a picture: among the attachments."""
-    kind = (stream.name or "").replace("mjpeg", "jpeg")
+    kind = (_codec(stream) or "").replace("mjpeg", "jpeg")
     with open_video(cast(Path, plan.source)) as container:
         packets = container.demux(container.streams[stream.index])
         data = next((bytes(packet) for packet in packets if packet.size), b"")
@@ -319,34 +383,50 @@ def _of_source(
         index = packet.stream.index
         if packet.size and _is_cover(packet.stream):
             yield 0.0, fed[index], packet  # it belongs to no time
-        elif _is_gap(packet):
             continue
-        elif packet.size and part.holds(packet):
-            if _made_to_rise(packet, last.get(index), fed[index]):
+        if packet.size:
+            if _is_gap(packet) or not part.holds(packet):
+                continue
+            if _made_to_rise(packet, last.get(index), fed[index], plan):
                 kind = packet.stream.type
                 note = f"the times of {kind} track {index} do not rise everywhere: mended"
                 if note not in notes:
                     notes.append(note)
             last[index] = cast(int, packet.dts)
-            if index not in plan.converted:
-                yield part.moved(packet, fed[index])
-            elif (text := _in_its_form(packet, fed[index])) is not None:
-                yield part.moved(text, fed[index])
+        for written in _as_planned(packet, fed[index], plan):
+            yield part.moved(written, fed[index])
+
+
+def _as_planned(packet: "Packet[Any]", stream: Stream, plan: Plan) -> "list[Packet[Any]]":
+    """What is written for a packet of the source; an empty one ends its track."""
+    index = packet.stream.index
+    if index in plan.recoded:
+        return _encoded(packet, cast(AudioStream, stream))
+    if not packet.size:
+        return []
+    return _in_its_form(packet, stream) if index in plan.converted else [packet]
 
 
 def _is_gap(packet: "Packet[Any]") -> bool:
     """Whether it only says that there is no text for a while, which the muxer says by itself."""
-    return packet.stream.name == "mov_text" and packet.size == 2
+    return _codec(packet.stream) == "mov_text" and packet.size == 2
 
 
-def _made_to_rise(packet: "Packet[Any]", last: int | None, stream: Stream) -> bool:
+def _made_to_rise(packet: "Packet[Any]", last: int | None, stream: Stream, plan: Plan) -> bool:
     """Move a packet that is not after the last one, which most containers refuse; whether it was.
 
-    A damaged recording must not fail when all the work is done.
+    A damaged recording must not fail when all the work is done. Several lines of text may begin at
+    once, and in Matroska do.
     """
     if packet.dts is None:
         packet.dts = packet.pts
-    if packet.dts is not None and (last is None or packet.dts > last):
+    at_once = packet.stream.type == "subtitle" and _FORMATS[plan.target.suffix.lower()] in {
+        "matroska",
+        "webm",
+    }
+    if packet.dts is not None and (
+        last is None or packet.dts > last or (at_once and packet.dts == last)
+    ):
         return False
     # At least one unit of the source, and of the result.
     step = max(1, math.ceil((stream.time_base or 0) / packet.time_base))
@@ -356,15 +436,32 @@ def _made_to_rise(packet: "Packet[Any]", last: int | None, stream: Stream) -> bo
     return True
 
 
-def _in_its_form(packet: "Packet[Any]", stream: Stream) -> "Packet[Any] | None":
-    """A text subtitle as a stream's codec writes it; None: it only says that there is no text."""
+def _in_its_form(packet: "Packet[Any]", stream: Stream) -> "list[Packet[Any]]":
+    """A text subtitle as a stream's codec writes it; none if it only says that there is no text."""
     text = packet.stream.codec_context.decode2(packet)
     if text is None:
-        return None
+        return []
     written = cast(SubtitleCodecContext, stream.codec_context).encode_subtitle(text)
     written.pts, written.dts, written.duration = packet.pts, packet.dts, packet.duration
     written.time_base = packet.time_base
-    return written
+    return [written]
+
+
+def _encoded(packet: "Packet[Any]", stream: AudioStream) -> "list[Packet[Any]]":
+    """The packets of a stream that a packet of sound gives, decoded and encoded."""
+    try:
+        decoded = packet.stream.codec_context.decode(packet)
+    except av.FFmpegError:
+        decoded = []  # what follows has times of its own
+    made = [sound for frame in decoded for sound in stream.encode(frame)]
+    return made if packet.size else made + stream.encode(None)
+
+
+def _flags(plan: Plan, source: InputContainer | None) -> str:
+    """What MP4's writer is told: to put the index first; to keep what Apple's cameras say."""
+    apple = source is not None and any(key.startswith("com.apple.") for key in source.metadata)
+    kept = apple and plan.target.suffix.lower() == ".mov"
+    return "+faststart+use_metadata_tags" if kept else "+faststart"
 
 
 def _changes(path: Path, source: InputContainer | None, begin: Fraction) -> Iterator[str]:
@@ -396,10 +493,10 @@ def _kept(metadata: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _takes(target: Path, info: VideoInfo, stream: Stream) -> bool:
+def _takes(suffix: str, info: VideoInfo, stream: Stream) -> bool:
     """Whether a container takes a stream. Its muxer knows, and says so at the header or the end."""
     try:
-        form = _FORMATS[target.suffix.lower()]
+        form = _FORMATS[suffix]
         with open_video(info.path) as source, av.open(io.BytesIO(), "w", form) as container:
             added = container.add_stream_from_template(stream, opaque=True)
             container.start_encoding()
@@ -411,6 +508,22 @@ def _takes(target: Path, info: VideoInfo, stream: Stream) -> bool:
         return True
     except (ValueError, av.FFmpegError):
         return False
+
+
+def _encodes(suffix: str, stream: AudioStream) -> bool:
+    """Whether sound can be encoded anew for a container: not of a codec or channels unknown."""
+    try:
+        with av.open(io.BytesIO(), "w", _FORMATS[suffix]) as container:
+            _add_sound(container, stream, suffix).codec_context.open()
+        return True
+    except (AttributeError, ValueError, av.FFmpegError):
+        return False
+
+
+def _codec(stream: Stream) -> str | None:
+    """FFmpeg's name of the codec of a track; None where it does not know it."""
+    name: str | None = getattr(stream, "name", None)
+    return name
 
 
 def _is_cover(stream: Stream) -> bool:
@@ -426,5 +539,6 @@ def _is_text(stream: Stream) -> bool:
 def _is_written_anew(stream: Stream, container: InputContainer) -> bool:
     """Whether a track is MP4's form of chapters or of a time code, which are read as such."""
     return stream.type == "data" and (
-        "timecode" in stream.metadata or (stream.name == "bin_data" and bool(container.chapters()))
+        "timecode" in stream.metadata
+        or (_codec(stream) == "bin_data" and bool(container.chapters()))
     )

@@ -9,11 +9,13 @@ import hashlib
 import json
 import os
 import re
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +27,7 @@ State = dict[str, npt.NDArray[Any]]
 
 _FORMAT = 1
 _NAME, _LOCK = "journal.jsonl", ".lock"
-_OURS = re.compile(r"journal\.jsonl|\.lock|\d{6}\.(nut|npz)|\.img2img-part-.*")
+_OURS = re.compile(r"journal\.jsonl|\.lock|\d{6}\.(nut|npz)|\.img2img-part-.*", re.ASCII)
 # States are as large as frames, and only the newest is needed; one more, should it be damaged.
 _STATES_KEPT = 2
 # What is read of an input to know it again: its beginning and its end.
@@ -66,6 +68,30 @@ class Segment:
     state: str | None = None
     state_checksum: str | None = None
 
+    @classmethod
+    def of_line(cls, number: int, line: str) -> "Segment":
+        """What a line of the journal says of its segment.
+
+        Raises:
+            ValueError, TypeError: it is none that `add` has written.
+        """
+        segment = cls(**json.loads(line))
+        numbers = (
+            *(segment.size, segment.first, segment.last, segment.duration),
+            *(segment.frames, segment.concealed),
+        )
+        names = (segment.file, segment.state)
+        if names not in {(_segment(number), None), (_segment(number), _state(number))} or not all(
+            type(value) is int for value in numbers
+        ):
+            raise ValueError(f"no segment {number}: {line}")
+        return segment
+
+
+def work_folder(target: Path) -> Path:
+    """Where the work on a file is kept."""
+    return target.parent / f".{target.name}.img2img"
+
 
 class Journal:
     """The segments made so far, in order, and the folder that they are in.
@@ -77,7 +103,7 @@ class Journal:
     """
 
     def __init__(self, target: Path, source: Path, settings: str) -> None:
-        self.folder = target.parent / f".{target.name}.img2img"
+        self.folder = work_folder(target)
         self.segments: list[Segment] = []
         self._target = target
         self._path = self.folder / _NAME
@@ -119,7 +145,7 @@ class Journal:
 
     def next_path(self) -> Path:
         """Where the next segment is to be written."""
-        return self.folder / f"{len(self.segments):06d}.nut"
+        return self.folder / _segment(len(self.segments))
 
     def add(self, path: Path, shots: Sequence[Shot], state: State) -> None:
         """Note a segment that is closed and on the disk, its frames, and the state at its end.
@@ -154,11 +180,7 @@ class Journal:
 
     def state(self) -> State:
         """What the transform remembered at the end of the last segment; empty: nothing."""
-        name = self.segments[-1].state if self.segments else None
-        if name is None:
-            return {}
-        with np.load(self.folder / name, allow_pickle=False) as arrays:
-            return dict(arrays)
+        return self._load_state(self.segments[-1]) if self.segments else {}
 
     def remove(self) -> None:
         """Remove everything; the journal first, so that none speaks of what is gone."""
@@ -204,8 +226,8 @@ class Journal:
         with suppress(OSError, ValueError, TypeError):
             header, *lines = self._path.read_text(encoding="utf-8").splitlines()
             header = json.loads(header)
-            for line in lines:
-                segments.append(Segment(**json.loads(line)))
+            for number, line in enumerate(lines):
+                segments.append(Segment.of_line(number, line))
         return header if isinstance(header, dict) else None, segments
 
     def _whole(self, segments: list[Segment]) -> Iterator[Segment]:
@@ -222,12 +244,20 @@ class Journal:
     def _has_state(self, segment: Segment) -> bool:
         if segment.state is None:
             return True
-        with suppress(OSError):
-            return _checksum(self.folder / segment.state) == segment.state_checksum
+        # What NumPy raises at a file that is none of its own, or holds objects.
+        with suppress(OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error):
+            path = self.folder / segment.state
+            return _checksum(path) == segment.state_checksum and bool(self._load_state(segment))
         return False
 
+    def _load_state(self, segment: Segment) -> State:
+        if segment.state is None:
+            return {}
+        with np.load(self.folder / segment.state, allow_pickle=False) as arrays:
+            return dict(arrays)
+
     def _save_state(self, state: State) -> Path:
-        path = self.folder / f"{len(self.segments):06d}.npz"
+        path = self.folder / _state(len(self.segments))
         with atomic_write(path) as temporary:
             np.savez_compressed(temporary, **state)  # type: ignore[arg-type]
         return path
@@ -237,6 +267,14 @@ class Journal:
         for path in self.folder.iterdir():
             if path.name not in {_NAME, _LOCK, *kept} and path.is_file():
                 path.unlink(missing_ok=True)
+
+
+def _segment(number: int) -> str:
+    return f"{number:06d}.nut"
+
+
+def _state(number: int) -> str:
+    return f"{number:06d}.npz"
 
 
 def _identity(path: Path) -> dict[str, Any]:

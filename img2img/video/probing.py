@@ -23,6 +23,11 @@ VIDEO_SUFFIXES = frozenset(
     | {".wmv", ".flv", ".3gp", ".ogv", ".mxf", ".vob", ".asf", ".nut"}
 )
 
+# The kinds of files that are read, as FFmpeg calls them. Others are not opened, whatever a file is
+# named: play lists name files of their own, which may be anywhere.
+_KINDS = "mov,matroska,avi,mpeg,mpegvideo,mpegts,asf,flv,ogg,mxf,nut,h264,hevc,gif"
+# What HDR says of the display that it was made for, and of its light.
+_MASTERING = ("MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL")
 # Of a file without a frame in its first packets nothing can be said.
 _PACKETS_TRIED = 1000
 
@@ -48,6 +53,8 @@ class VideoInfo:
         codec: FFmpeg's name of it.
         colour: its tags.
         alpha: whether frames have opacity, which `frames` leaves out.
+        interlaced: whether the rows of a frame are of two moments.
+        mastered: whether it says what display it was made for, as HDR does, or how bright it gets.
     """
 
     path: Path
@@ -66,6 +73,8 @@ class VideoInfo:
     alpha: bool
     stream: int = 0
     display_matrix: tuple[int, ...] | None = None
+    interlaced: bool = False
+    mastered: bool = False
 
     @property
     def upright_size(self) -> tuple[int, int]:
@@ -139,6 +148,8 @@ def probe(path: Path) -> VideoInfo:
             colour=colour,
             alpha=any(part.is_alpha for part in form.components)
             or stream.metadata.get("alpha_mode") == "1",
+            interlaced=bool(frame.interlaced_frame),
+            mastered=any(name in frame.side_data for name in _MASTERING),
         )
 
 
@@ -147,11 +158,17 @@ def open_video(path: Path) -> Iterator[InputContainer]:
     """A container, open.
 
     Raises:
-        VideoError: the file is not there, or is none that FFmpeg knows.
+        VideoError: the file is not there, or is none of the kinds that are read.
     """
     try:
         # "file:", as a name may look like an address.
-        container = av.open(f"file:{path}", metadata_errors="replace")
+        container = av.open(
+            f"file:{path}",
+            metadata_errors="replace",
+            container_options={"format_whitelist": _KINDS},
+        )
+    except av.ArgumentError as error:
+        raise VideoError(f"{path}: it is none of the kinds of video that are read") from error
     except (av.FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise VideoError(f"{path}: cannot be read as a video: {reason}") from error

@@ -39,6 +39,7 @@ class Sound:
     language: str = "eng"
     title: str = "Original"
     begin: float = 0.0
+    form: str | None = None
 
 
 def picture(number: int, size: tuple[int, int] = SIZE) -> npt.NDArray[np.uint8]:
@@ -90,6 +91,8 @@ def make_clip(
             audio = clip.add_stream(sound.codec, rate=48000)
             assert isinstance(audio, av.AudioStream)
             audio.metadata.update(language=sound.language, title=sound.title)
+            if sound.form:
+                audio.format = sound.form
             heard.append(audio)
         read = []
         for name, language in subtitles:

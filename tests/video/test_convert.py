@@ -1,6 +1,8 @@
 """From a video to a video; interrupted, killed, and gone on with."""
 
+import hashlib
 import itertools
+import json
 import multiprocessing
 import os
 import random
@@ -27,8 +29,10 @@ from img2img.video import Encoding, Frame, frames, probe
 from img2img.video.convert import Converted, convert
 from img2img.video.journal import State
 from tests.video.clips import Sound, frame_times, make_clip, packets, pixels, same_packets
+from tests.video.conftest import MakeClip
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "video"
+# Of all of x264's presets this is the one that gives the same bits each time on all processors.
 FAST = Encoding(preset="ultrafast")
 UNEVEN = [0, 1, 4, 9, 10, 11, 20, 31, 33, 40, 41]
 
@@ -211,6 +215,15 @@ def test_sigterm(tmp_path: Path, clip: Path) -> None:
     assert run(clip, tmp_path / "b.mp4").resumed == 10
 
 
+def test_sigterm_between_two_pieces_of_work(tmp_path: Path, clip: Path) -> None:
+    """It is not taken for Ctrl-C."""
+    with pytest.raises(TranslationInterrupted):
+        run(clip, tmp_path / "b.mp4", Same(interrupted(32)))
+    with pytest.raises(TranslationStopped, match="SIGTERM"):
+        run(clip, tmp_path / "b.mp4", say=lambda _: os.kill(os.getpid(), signal.SIGTERM))
+    assert run(clip, tmp_path / "b.mp4").resumed == 30
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="it has no such limit")
 @pytest.mark.parametrize("room", [4_000, 40_000])
 def test_no_room(tmp_path: Path, room: int) -> None:
@@ -276,6 +289,105 @@ def test_half_a_line_does_not_count(tmp_path: Path, clip: Path) -> None:
     journal = tmp_path / ".b.mp4.img2img" / "journal.jsonl"
     journal.write_bytes(journal.read_bytes()[:-40])
     assert run(clip, tmp_path / "b.mp4").resumed == 25
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("file", "../mine.nut"),
+        ("file", 5),
+        ("file", "000000.nut"),
+        ("state", "../mine.npz"),
+        ("state", ["000004.npz"]),
+        ("frames", "5"),
+        ("last", None),
+        ("size", 1.5),
+        ("colour", "red"),
+    ],
+)
+def test_a_line_that_the_journal_has_not_written(
+    tmp_path: Path, clip: Path, key: str, value: object
+) -> None:
+    """Neither it nor what follows counts, and nothing outside of the folder is touched."""
+    with pytest.raises(TranslationInterrupted):
+        run(clip, tmp_path / "b.mp4", Trail(interrupted(32)))
+    for name in ("mine.nut", "mine.npz"):
+        (tmp_path / name).write_text("mine")
+    journal = tmp_path / ".b.mp4.img2img" / "journal.jsonl"
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    lines[6][key] = value  # of the sixth segment; the state of the fifth is there
+    journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    made = run(clip, tmp_path / "b.mp4", Trail())
+    assert (made.resumed, made.frames) == (25, 40)
+    assert (tmp_path / "mine.nut").read_text() == (tmp_path / "mine.npz").read_text() == "mine"
+
+
+@pytest.mark.parametrize("kind", ["objects", "text", "empty", "half a zip"])
+def test_a_state_that_cannot_be_read(tmp_path: Path, clip: Path, kind: str) -> None:
+    """Even where the journal says that it is whole, it is as good as missing."""
+    with pytest.raises(TranslationInterrupted):
+        run(clip, tmp_path / "b.mp4", Trail(interrupted(32)))
+    set_state(
+        tmp_path / ".b.mp4.img2img",
+        {
+            "objects": lambda path: np.savez(path, last=np.array([print], dtype=object)),
+            "text": lambda path: path.write_text("no state"),
+            "empty": lambda path: path.write_bytes(b""),
+            "half a zip": lambda path: path.write_bytes(path.read_bytes()[:99]),
+        }[kind],
+    )
+    assert run(clip, tmp_path / "b.mp4", Trail()).resumed == 25
+
+
+def test_a_state_of_something_else(tmp_path: Path, clip: Path) -> None:
+    with pytest.raises(TranslationInterrupted):
+        run(clip, tmp_path / "b.mp4", Trail(interrupted(32)))
+    set_state(tmp_path / ".b.mp4.img2img", lambda path: np.savez(path, other=np.zeros(3)))
+    with pytest.raises(DataError, match=r"\.b\.mp4\.img2img.*remove the folder"):
+        run(clip, tmp_path / "b.mp4", Trail())
+
+
+def set_state(folder: Path, write: Callable[[Path], object]) -> None:
+    """Write the newest state anew, and its checksum."""
+    journal = folder / "journal.jsonl"
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    path = folder / lines[-1]["state"]
+    write(path)
+    lines[-1]["state_checksum"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def test_what_the_pictures_lose_is_said(tmp_path: Path, make_clip: MakeClip) -> None:
+    mastering = (
+        "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,1):max-cll=1000,400"
+    )
+    hdr = {"x265-params": f"log-level=none:hdr10=1:master-display={mastering}"}
+    interlaced = {"x264-params": "tff=1:interlaced=1"}
+    cases: list[tuple[dict[str, Any], str, str]] = [
+        ({"codec": "ffv1", "form": "yuva420p"}, "opacity", "yuv420p"),
+        ({"options": interlaced}, "interlaced", "yuv420p"),
+        ({"codec": "libx265", "form": "yuv420p10le", "options": hdr}, "(HDR)", "yuv420p10le"),
+        ({"codec": "ffv1", "form": "yuv420p12le"}, "12 bits a channel become 10", "yuv420p10le"),
+        ({"form": "yuv420p10le"}, "10 bits a channel become 8", "yuv420p"),
+        ({}, "", "yuv420p"),
+    ]
+    for options, word, form in cases:
+        source = make_clip("a.mkv", **options)
+        said: list[str] = []
+        encoding = replace(FAST, pixel_format=form)
+        made = run(source, tmp_path / "b.mkv", encoding=encoding, say=said.append)
+        assert made.notes == tuple(said)
+        assert len(said) == bool(word)
+        assert word in "".join(said)
+
+
+def test_another_file_than_the_namesake(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mkv", times=range(9), sounds=[Sound("libopus")])
+    (tmp_path / "b.mkv").write_text("mine")
+    made = run(source, tmp_path / "b.mov", elsewhere=lambda path: path.with_stem("b (2)"))
+    assert made.target == tmp_path / "b (2).mkv"
+    assert len(frame_times(made.target)) == 9
+    assert (tmp_path / "b.mkv").read_text() == "mine"
 
 
 def test_other_work_is_not_gone_on_with(tmp_path: Path, clip: Path) -> None:

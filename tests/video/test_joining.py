@@ -28,13 +28,15 @@ from tests.video.clips import (
 UNEVEN = [0, 1, 4, 9, 10, 11, 20, 31, 33, 40, 41]
 
 
-def segments(info: VideoInfo, folder: Path, length: int = 4, **part: Any) -> list[Path]:
+def segments(
+    info: VideoInfo, folder: Path, length: int = 4, codec: str = "h264", **part: Any
+) -> list[Path]:
     """The frames of a video, or of a part of it, as closed segments of some frames each."""
     shots = [*frames(info, **part)]
     paths = []
     for begin in range(0, len(shots), length):
         paths.append(folder / f"{begin}.nut")
-        writer = SegmentWriter(paths[-1], info, info.upright_size, Encoding())
+        writer = SegmentWriter(paths[-1], info, info.upright_size, Encoding(codec))
         for shot in shots[begin : begin + length]:
             writer.write(shot)
         writer.close()
@@ -50,7 +52,8 @@ def joined(tmp_path: Path) -> Callable[[Path, str], tuple[Path, tuple[str, ...]]
         folder = tmp_path / f"segments of {name}"
         folder.mkdir()
         plan = check_container(info, tmp_path / name)
-        notes = join(segments(info, folder), info, plan)
+        codec = "vp9" if name.endswith(".webm") else "h264"
+        notes = join(segments(info, folder, codec=codec), info, plan)
         return plan.target, plan.notes + notes
 
     return run
@@ -280,6 +283,131 @@ def test_sound_that_a_container_refuses_at_the_end_only(tmp_path: Path, joined: 
     same_packets(packets(result, "audio"), packets(wave, "audio"))
     assert result.suffix == ".mkv"
     assert "pcm_s16le" in notes[0]
+
+
+def samples(path: Path) -> tuple[float, Any]:
+    """When the sound begins, in seconds, and its first channel at 48 kHz."""
+    form = av.AudioResampler(format="fltp", layout="stereo", rate=48000)
+    with av.open(str(path)) as clip:
+        heard = [*clip.decode(audio=0)]
+    parts = [part.to_ndarray()[0] for frame in heard for part in form.resample(frame)]
+    return heard[0].time or 0.0, np.concatenate(parts)
+
+
+@pytest.mark.parametrize("target", ["b.mp4", "b.mov", "b.mkv", "b.webm"])
+@pytest.mark.parametrize(
+    ("name", "pictures", "sound"),
+    [
+        ("a.avi", "mpeg4", Sound("adpcm_ms")),
+        ("a.mov", "libx264", Sound("adpcm_ima_qt", begin=0.2)),
+        ("a.m2ts", "mpeg2video", Sound("pcm_bluray", form="s32")),  # of 24 bits
+    ],
+)
+def test_sound_that_nothing_takes_is_encoded_anew(
+    tmp_path: Path, joined: Joined, name: str, pictures: str, sound: Sound, target: str
+) -> None:
+    """At its time; without loss, but for WebM. The container stays what was asked for."""
+    clip = make_clip(tmp_path / name, codec=pictures, sounds=[sound])
+    result, notes = joined(clip, target)
+    assert result.name == target
+    if (name, target) == ("a.mov", "b.mov"):
+        assert notes == ()
+        return
+    assert len(notes) == 1
+    assert f"({sound.codec}) is written as" in notes[0]
+    (begun, before), (heard, after) = samples(clip), samples(result)
+    assert heard == pytest.approx(begun, abs=0.001 + 1e-9)
+    assert len(after) == len(before)
+    if target == "b.webm":
+        alike = [(before[48:-48] * np.roll(after, late)[48:-48]).sum() for late in range(-48, 49)]
+        assert abs(int(np.argmax(alike)) - 48) <= 1
+    else:
+        assert np.array_equal(after, before)
+
+
+def test_a_part_with_sound_that_is_encoded_anew(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "a.avi", codec="mpeg4", times=range(75), sounds=[Sound("adpcm_ms")])
+    info = probe(clip)
+    plan = check_container(info, tmp_path / "b.mp4")
+    join(segments(info, tmp_path, start=1.0, end=2.0), info, plan, span=(1.0, 2.0))
+    begun, heard = samples(plan.target)
+    there = [time for time, _ in packets(clip, "audio") if 1 <= time < 2]
+    assert begun == pytest.approx(there[0] - 1, abs=0.001)
+    at = round(there[0] * 48000)
+    assert np.array_equal(heard, samples(clip)[1][at : at + len(heard)])
+
+
+@pytest.mark.parametrize("target", ["b.mp4", "b.mov", "b.mkv"])
+def test_sound_of_a_codec_that_nobody_knows(tmp_path: Path, joined: Joined, target: str) -> None:
+    clip = make_clip(tmp_path / "a.mp4", sounds=[Sound(), Sound("ac3")])
+    clip.write_bytes(clip.read_bytes().replace(b"ac-3", b"zzzz"))
+    with av.open(str(clip)) as damaged:
+        assert damaged.streams[2].codec_context is None
+    result, notes = joined(clip, target)
+    assert result.name == target
+    assert "audio track 2 (of an unknown kind) is left out" in notes[0]
+    with av.open(str(result)) as after:
+        assert [stream.name for stream in after.streams] == ["h264", "aac"]
+
+
+def test_lines_of_text_that_begin_at_once(tmp_path: Path, joined: Joined) -> None:
+    """As signs and speech do in ASS: in Matroska they stay as they are."""
+    clip = make_clip(tmp_path / "a.mkv", subtitles=[("ass", "eng")])
+    shown = tmp_path / "signs.mkv"
+    with av.open(str(clip)) as source, av.open(str(shown), "w") as made:
+        added = {s.index: made.add_stream_from_template(s, opaque=True) for s in source.streams}
+        for packet in source.demux():
+            if packet.size:
+                if packet.stream.type == "subtitle":
+                    packet.pts = packet.dts = 20
+                packet.stream = added[packet.stream.index]
+                made.mux(packet)
+    result, notes = joined(shown, "b.mkv")
+    assert notes == ()
+    same_packets(packets(result, "subtitles"), packets(shown, "subtitles"))
+    assert {time for time, _ in packets(result, "subtitles")} == {0.02}
+    _, notes = joined(shown, "b.mp4")
+    assert "do not rise" in notes[-1]
+
+
+def test_what_apples_cameras_say(tmp_path: Path, joined: Joined) -> None:
+    said = {"com.apple.quicktime.make": "Apple", "com.apple.quicktime.model": "a phone"}
+    plain = make_clip(tmp_path / "plain.mp4")
+    clip = tmp_path / "a.mov"
+    movflags = {"movflags": "use_metadata_tags"}
+    with (
+        av.open(str(plain)) as source,
+        av.open(str(clip), "w", container_options=movflags) as made,
+    ):
+        made.metadata.update(said)
+        added = made.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.stream = added
+                made.mux(packet)
+    result, notes = joined(clip, "b.mov")
+    assert notes == ()
+    with av.open(str(result)) as after:
+        assert after.metadata.items() >= said.items()
+    _, notes = joined(clip, "b.mp4")
+    assert "com.apple.quicktime.make" in notes[0]
+
+
+def test_a_namesake_is_not_overwritten(tmp_path: Path) -> None:
+    """But what was begun is gone on with, and who calls may choose another file."""
+    info = probe(make_clip(tmp_path / "a.mkv", sounds=[Sound("libopus")]))
+    mine = tmp_path / "b.mkv"
+    mine.write_text("mine")
+    with pytest.raises(ConfigError, match=r"b\.mkv is there already: .*--output"):
+        check_container(info, tmp_path / "b.mov")
+    other = tmp_path / "other.mkv"
+    asked: list[Path] = []
+    plan = check_container(info, tmp_path / "b.mov", lambda path: asked.append(path) or other)  # type: ignore[func-returns-value]
+    assert (plan.target, asked) == (other, [mine])
+    assert "other.mkv" in plan.notes[0]
+    assert check_container(info, mine).target == mine  # by name
+    (tmp_path / ".b.mkv.img2img").mkdir()
+    assert check_container(info, tmp_path / "b.mov").target == mine
 
 
 def test_the_input_is_not_overwritten(tmp_path: Path) -> None:

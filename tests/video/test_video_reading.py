@@ -75,11 +75,21 @@ def test_files_that_are_no_video(tmp_path: Path, make_clip: MakeClip) -> None:
         probe(make_clip("empty.mkv", 0))
 
 
-def test_a_playlist_is_not_followed(tmp_path: Path, make_clip: MakeClip) -> None:
-    clip = make_clip("a.mp4")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/a.mp4\n#EXT-X-ENDLIST\n",
+        "#EXTM3U\n#EXTINF:1,\na.mp4\n#EXT-X-ENDLIST\n",
+        "ffconcat version 1.0\nfile a.mp4\n",
+        "v=0\no=- 0 0 IN IP4 127.0.0.1\nc=IN IP4 127.0.0.1\nm=video 9 RTP/AVP 96\n",
+        '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011"></MPD>',
+    ],
+)
+def test_a_playlist_is_not_followed(tmp_path: Path, make_clip: MakeClip, text: str) -> None:
+    make_clip("a.mp4")
     playlist = tmp_path / "list.mp4"
-    playlist.write_text(f"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/{clip.name}\n#EXT-X-ENDLIST\n")
-    with pytest.raises(VideoError, match="list"):
+    playlist.write_text(text)
+    with pytest.raises(VideoError, match=r"list\.mp4"):
         probe(playlist)
 
 

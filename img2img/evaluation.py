@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Unpack
 
-from img2img.data.layouts import find_splits
+from img2img.data.layouts import find_test_set
 from img2img.errors import ConfigError, Img2ImgError
 from img2img.images import Picture, to_tensor
 from img2img.inference.translator import Translator
@@ -48,8 +48,7 @@ def evaluate_model(
     except ConfigError:
         back = None
     wanted = chosen(options.get("measures"), {"pair", "set", *(["cycle"] if back else [])})
-    splits = find_splits(data)
-    folders = next(splits[name] for name in ("test", "val", "train") if name in splits)
+    folders = find_test_set(data)
     if not folders.side_by_side:
         folders = replace(folders, root=None)  # names are by the domain's folder, as translate's
     A, B, paired = arrange(folders, wanted, options, lone_refused=not back)

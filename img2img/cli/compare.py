@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from img2img.cli.output import console, counting, print_json, printable, say_note
+from img2img.cli.output import console, counting, print_json, printable, say_note, split_names
+from img2img.errors import ConfigError
 
 
 def compare(
@@ -57,13 +58,15 @@ def compare(
     from img2img.pages import compare_models, write_comparison
     from img2img.pages.comparison import measured
 
+    if output.is_dir():
+        raise ConfigError(f"--output {output}: a folder, where a file's name is wanted")
     with counting("translating") as counter:
         found = compare_models(
             models,
             data,
             direction=direction,
             examples=examples,
-            measures=None if measures is None else measures.split(","),
+            measures=split_names(measures),
             features=features,
             weights=weights,
             device=device,

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from img2img.cli.output import console, counting, error_console, print_json, say_note
+from img2img.cli.output import (
+    console,
+    counting,
+    error_console,
+    print_json,
+    say_note,
+    split_names,
+)
 from img2img.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -15,7 +22,7 @@ if TYPE_CHECKING:
     from img2img.metrics.measure import Figure
 
 # Of the table in a file, in order.
-COLUMNS = ("value", "low", "high", "n", "higher_is_better", "network", "resize", "note")
+COLUMNS = ("value", "low", "high", "n", "n_real", "higher_is_better", "network", "resize", "note")
 
 
 def evaluate(
@@ -78,12 +85,16 @@ def evaluate(
     Each figure comes with a 95 % interval. The exit status is 1 if one is past its limit.
     """
     from img2img.evaluation import evaluate_model
-    from img2img.metrics.evaluate import Options, evaluate_folders
+    from img2img.metrics.evaluate import Options, chosen, evaluate_folders
+    from img2img.metrics.measure import MEASURES
 
-    above, below = (dict(map(_limit, texts or [])) for texts in (fail_above, fail_below))
-    names = [name.strip() for name in measures.split(",")] if measures else None
+    above, below = ([*map(_limit, texts or [])] for texts in (fail_above, fail_below))
+    names = split_names(measures)
+    limited = [name for name, _ in (*above, *below)]
+    if names is None and any(not MEASURES[name].by_default for name in limited):
+        names = chosen(None, {"pair", "set"})  # and what is named by a limit
     if names is not None:
-        names += [name for name in (*above, *below) if name not in names]
+        names += [name for name in dict.fromkeys(limited) if name not in names]
     with counting("measuring images") as progress:
         options: Options = {
             "measures": names,
@@ -104,12 +115,12 @@ def evaluate(
                 "evaluate: give two folders, or --model and --data (and --direction);"
                 " see img2img evaluate -h"
             )
-    if as_csv:
-        _write_csv(as_csv, evaluation)
     if as_json:
         print_json(evaluation.to_json())
     else:
         _print_table(evaluation)
+    if as_csv:
+        _write_csv(as_csv, evaluation)
     for reason in dict.fromkeys(evaluation.missing.values()):
         without = [name for name, why in evaluation.missing.items() if why == reason]
         say_note(f"not measured: {', '.join(without)}: {reason}")
@@ -133,10 +144,10 @@ def _limit(text: str) -> tuple[str, float]:
 
 
 def _past(
-    evaluation: "Evaluation", limits: dict[str, float], side: Literal["above", "below"]
+    evaluation: "Evaluation", limits: Sequence[tuple[str, float]], side: Literal["above", "below"]
 ) -> Iterator[str]:
     """What is past its limit, a line each; what was not measured is, too."""
-    for name, limit in limits.items():
+    for name, limit in limits:
         figure = evaluation.figures.get(name)
         if figure is None:
             yield f"failed: {name} was to be measured, and could not be"

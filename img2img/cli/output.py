@@ -49,6 +49,11 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2))
 
 
+def split_names(text: str | None) -> list[str] | None:
+    """`a, b` as a list; None where nothing is named."""
+    return [name.strip() for name in text.split(",")] if text else None
+
+
 def seconds(option: str, text: str | None) -> float | None:
     """A time from `12.5`, `1:30` or `1:02:03`.
 

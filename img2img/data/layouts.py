@@ -44,11 +44,24 @@ class Folders:
         return self.A == self.B and self.root is not None
 
 
-def find_splits(root: Path, *, side_by_side: bool = True) -> dict[str, Folders]:
-    """The splits of a data set in any of the known layouts; `train` is always among them.
+def find_test_set(root: Path) -> Folders:
+    """The split `test` of a data set in any of the known layouts, else `val`, else all of it.
+
+    Raises:
+        DataError: the folder is missing, or no layout fits.
+    """
+    splits = find_splits(root, to_train=False)
+    return next(splits[name] for name in ("test", "val", "train") if name in splits)
+
+
+def find_splits(
+    root: Path, *, side_by_side: bool = True, to_train: bool = True
+) -> dict[str, Folders]:
+    """The splits of a data set in any of the known layouts.
 
     Args:
         side_by_side: whether images that hold both domains count.
+        to_train: whether it is a mistake if `train` is not among them.
 
     Raises:
         DataError: the folder is missing, or no layout fits.
@@ -67,14 +80,14 @@ def find_splits(root: Path, *, side_by_side: bool = True) -> dict[str, Folders]:
         },
     ]
     for domains in candidates:
-        if "train" in domains:
+        if "train" in domains or (domains and not to_train):
             return {split: _folders(A, B, root) for split, (A, B) in domains.items()}
     if {"a", "b"} <= {*folders}:
         return find_splits_of_two(folders["a"], folders["b"], root)
-    _refuse_half_a_layout(root, folders, inside, side_by_side)
-    if side_by_side and "train" in inside:
-        if not list_images(folders["train"]):
-            raise DataError(f"{folders['train']}: no image in this folder")
+    _refuse_half_a_layout(root, folders, inside, side_by_side, to_train)
+    if side_by_side and ("train" in inside or (inside and not to_train)):
+        if not list_images(folders[next(iter(inside))]):
+            raise DataError(f"{folders[next(iter(inside))]}: no image in this folder")
         halves = [split for split in inside if list_images(folders[split])]
         return {split: _folders(folders[split], folders[split], root) for split in halves}
     if not side_by_side:
@@ -156,6 +169,7 @@ def _refuse_half_a_layout(
     folders: Mapping[str, Path],
     inside: Mapping[str, Mapping[str, Path]],
     side_by_side: bool,
+    to_train: bool,
 ) -> None:
     """A lone domain's folder must not be taken for images side by side and be cut in half."""
     domains = [("a", "b"), *((f"{split}a", f"{split}b") for split in SPLITS)]
@@ -167,7 +181,7 @@ def _refuse_half_a_layout(
                     f" {_looked_for(side_by_side)}"
                 )
     held_out = {*SPLITS[1:], *(name for names in domains[2:] for name in names)} & {*folders}
-    if held_out and "train" not in folders:
+    if to_train and held_out and "train" not in folders:
         raise DataError(
             f"{root}: nothing to train on beside val or test; {_looked_for(side_by_side)}"
         )

@@ -27,6 +27,7 @@ class KeptFeatures:
     """What a network made of some images, by the content of their files and of its weights."""
 
     def __init__(self, network: FeatureNetwork, images: Sequence[ImageSource]) -> None:
+        self._count, self._dimensions = len(images), network.dimensions
         key = sha256(f"{network.name} {network.resize} {_content(network.file)}".encode())
         for image in images:
             key.update(f"{image.half} {_content(image.path)}".encode())
@@ -37,7 +38,9 @@ class KeptFeatures:
         with suppress(OSError, SafetensorError, KeyError):
             tensors = load_file(self._path)
             os.utime(self._path)
-            return Seen(tensors["features"], tensors["logits"])
+            seen = Seen(tensors["features"], tensors["logits"])
+            if seen.features.shape == (self._count, self._dimensions):
+                return seen
         return None
 
     def save(self, seen: Seen) -> None:

@@ -1,7 +1,8 @@
 """Measuring one set of images against another: by pairs, and as sets."""
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
@@ -25,6 +26,7 @@ from img2img.metrics.cache import KeptFeatures
 from img2img.metrics.gather import PairMeasures, SetMeasures
 from img2img.metrics.measure import MEASURES, Figure
 from img2img.metrics.sets import LEAST as LEAST_IMAGES
+from img2img.pipeline import ahead
 
 
 class Options(TypedDict, total=False):
@@ -62,12 +64,15 @@ class Evaluation:
     missing: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Figures by name, as JSON can hold them, with the values of images by their names."""
+        """Figures by name, as JSON can hold them, with the values of images by their names.
+
+        Under `missing` is what could not be measured, and why.
+        """
         tree = {name: figure.to_json() for name, figure in self.figures.items()}
         for figure in tree.values():
             if figure["per_image"] is not None:
                 figure["per_image"] = dict(zip(self.names, figure["per_image"], strict=True))
-        return tree
+        return {**tree, "missing": self.missing}
 
 
 @dataclass(frozen=True)
@@ -181,17 +186,30 @@ def evaluate(images: Images, wanted: Sequence[str], **options: Unpack[Options]) 
     sets = SetMeasures(network, kept.load() if kept else None) if network else None
     apart = [] if paired or sets is None or sets.known else images.real
     total = len(images.names) + len(apart)
-    for index, picture in enumerate(images.results):
-        if paired:
-            target = images.real[index].read()
-            _check_sizes(images.names[index], picture, target)
-            pairs.take(*(to_tensor(p.composited())[None].to(device) for p in (picture, target)))
-            if sets:
+
+    def compared(item: tuple[int, Picture]) -> tuple[Picture, Picture | None]:
+        """A result and its target, which are measured on the way."""
+        index, picture = item
+        if not paired:
+            return picture, None
+        target = images.real[index].read()
+        _check_sizes(images.names[index], picture, target)
+        x, y = (to_tensor(each.composited())[None].to(device) for each in (picture, target))
+        values[index] = pairs.measure(x, y)
+        return picture, target
+
+    values: dict[int, Mapping[str, float | None]] = {}
+    with _a_core_each(device) as cores:
+        compare = ahead(compared, enumerate(images.results), workers=cores)
+        for index, (picture, target) in enumerate(compare):
+            if paired:
+                pairs.take(values.pop(index))
+            if sets and target is not None:
                 sets.take_real(target.composited())
-        if sets:
-            sets.take(picture.composited())
-        if progress:
-            progress(index + 1, total)
+            if sets:
+                sets.take(picture.composited())
+            if progress:
+                progress(index + 1, total)
     for index, source in enumerate(apart, start=len(images.names)):
         if sets:
             sets.take_real(source.read().composited())
@@ -203,6 +221,23 @@ def evaluate(images: Images, wanted: Sequence[str], **options: Unpack[Options]) 
             kept.save(sets.real())
         figures |= sets.figures(of_sets, seed)
     return Evaluation(figures, tuple(images.names), pairs.missing | missing)
+
+
+@contextmanager
+def _a_core_each(device: torch.device) -> Iterator[int]:
+    """Have each thread compute on one core, and say how many there are.
+
+    Measures of an image gain little from several.
+    """
+    cores = torch.get_num_threads()
+    if device.type != "cpu":
+        yield 1
+        return
+    torch.set_num_threads(1)
+    try:
+        yield cores
+    finally:
+        torch.set_num_threads(cores)
 
 
 def _network(

@@ -1,6 +1,6 @@
 """Measures taken of images as they come, one by one."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor
@@ -55,14 +55,25 @@ class PairMeasures:
             except MissingFeatures as error:
                 self.missing[name] = str(error)
 
-    def take(self, output: Tensor, target: Tensor) -> None:
-        """One more image and its target, NCHW in [-1, 1]."""
-        for name, measure in self._measures.items():
-            least = LEAST_SIDE.get(name, 1)
-            if min(output.shape[2:]) < least:
+    def measure(self, output: Tensor, target: Tensor) -> dict[str, float | None]:
+        """What an image is against its target, both [1, C, H, W] in [-1, 1]; None: it is too small.
+
+        Safe to use from several threads.
+        """
+        side = min(output.shape[2:])
+        return {
+            name: measure(output, target).item() if side >= LEAST_SIDE.get(name, 1) else None
+            for name, measure in self._measures.items()
+        }
+
+    def take(self, measured: Mapping[str, float | None]) -> None:
+        """What `measure` has found of one more image."""
+        for name, value in measured.items():
+            if value is None:
+                least = LEAST_SIDE[name]
                 self.missing[name] = f"needs images of {least} pixels and more a side"
             else:
-                self.values.setdefault(name, []).extend(measure(output, target).tolist())
+                self.values.setdefault(name, []).append(value)
 
     def figures(self, seed: int) -> dict[str, Figure]:
         """Of those that could be had of every image."""

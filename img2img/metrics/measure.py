@@ -9,6 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 RESAMPLES = 1000
+# Of fewer images the bootstrap's interval holds the truth clearly less often than it says: on
+# Gaussian data 87 % of the time for 10, 93 % for 30.
+FEW = 20
 # Parts that a set is divided into, of which each is left out once.
 PARTS = 10
 # Of Student's distribution with PARTS - 1 degrees of freedom: 95 % lie within.
@@ -55,7 +58,7 @@ class Figure:
 
     Attributes:
         low, high: the bounds of its 95 % interval; None where there are too few images for one.
-        n: images that were measured.
+        n: images that were measured; and `n_real` that they were measured against, of sets.
         network: the feature network, and `resize` how images came to its size; None without one.
         note: what to know before trusting it, such as that it is unreliable, and why.
         per_image: of a measure of pairs or cycles, the value of each image.
@@ -67,6 +70,7 @@ class Figure:
     high: float | None
     n: int
     higher_is_better: bool
+    n_real: int | None = None
     network: str | None = None
     resize: str | None = None
     note: str | None = None
@@ -87,6 +91,7 @@ def mean_figure(
     each = np.asarray(values, np.float64)
     random = np.random.default_rng(seed)
     low = high = None
+    few = f"the interval of {len(each)} images is too narrow" if 1 < len(each) < FEW else None
     if len(each) > 1:
         means = [each[random.integers(len(each), size=len(each))].mean() for _ in range(RESAMPLES)]
         # Without interpolation, which knows nothing of infinity.
@@ -100,6 +105,7 @@ def mean_figure(
         len(each),
         MEASURES[name].higher_is_better,
         network=network,
+        note=few,
         per_image=tuple(each.tolist()),
     )
 

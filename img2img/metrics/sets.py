@@ -35,6 +35,8 @@ def set_figure(
     )
     least, most = BOUNDS.get(name, (-torch.inf, torch.inf))
     note = None
+    if not error:
+        note = "no image that was left out changed it: the interval says nothing"
     if name == "fid" and min(counts) < network.dimensions:
         note = (
             f"unreliable: {min(counts)} images for {network.dimensions} features make it too large;"
@@ -47,6 +49,7 @@ def set_figure(
         min(most, value + error),
         counts[0],
         MEASURES[name].higher_is_better,
+        n_real=counts[1],
         network=network.name,
         resize=network.resize,
         note=note,

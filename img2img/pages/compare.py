@@ -14,7 +14,7 @@ from typing import Any
 
 from img2img.checkpoint import MODEL_NAME
 from img2img.compat.collection import reference_files
-from img2img.data.layouts import find_splits
+from img2img.data.layouts import find_test_set
 from img2img.data.sources import CountProgress, ImageSource
 from img2img.errors import ConfigError
 from img2img.images import read_picture, write_picture
@@ -161,8 +161,7 @@ def compare_models(
                 f"direction: {models[0]} translates {way} and {path} {translator.spec.direction};"
                 " name one that all have, or import a checkpoint as what it is"
             )
-    splits = find_splits(data)
-    folders = next(splits[name] for name in ("test", "val", "train") if name in splits)
+    folders = find_test_set(data)
     A, B, paired = arrange(replace(folders, root=None), wanted, options, lone_refused=False)
     sources, real = (A, B) if way == "AtoB" else (B, A)
     targets = [*real.values()] if paired else []

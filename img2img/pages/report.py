@@ -110,6 +110,8 @@ def _state(record: Record) -> str:
         return f"{record.steps:,} steps made"
     if record.steps >= planned:
         return f"finished after {record.steps:,} steps"
+    if record.ended_by_patience:
+        return f"ended after {record.steps:,} of {planned:,} steps, as it got no better"
     return f"{record.steps:,} of {planned:,} steps made"
 
 

@@ -9,6 +9,8 @@ from typing import Any, TypeGuard
 
 from img2img.config import RunConfig, check, read_yaml
 from img2img.errors import ConfigError
+from img2img.metrics.measure import MEASURES
+from img2img.training.held_out import measure_of
 from img2img.training.length import planned_steps
 from img2img.training.observers import read_metrics
 from img2img.training.store import Store
@@ -45,6 +47,16 @@ class Record:
             return schedule.steps
         step, images, epoch = (self.lines[-1][key] for key in ("step", "images", "epoch"))
         return planned_steps(schedule, round(images / epoch), round(images / step))
+
+    @property
+    def ended_by_patience(self) -> bool:
+        """Whether it was measured `metrics.patience` times since it was best."""
+        best, patience = self.config.metrics.best, self.config.metrics.patience
+        values = [line[f"val/{best}"] for line in self.lines if f"val/{best}" in line]
+        if best is None or patience is None or not values:
+            return False
+        top = max if (known := MEASURES.get(measure_of(best))) and known.higher_is_better else min
+        return len(values) - 1 - values.index(top(values)) >= patience
 
     def last(self, tag: str) -> Any:
         """The newest value of a tag; None where there is none."""

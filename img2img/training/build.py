@@ -57,9 +57,9 @@ def check_parts(config: RunConfig) -> None:
     if patience is not None and best is None:
         raise ConfigError("metrics.patience: waits for a better metrics.best, which is null")
     for name in config.metrics.measures:
-        if name not in MEASURES:
+        if name not in known:
             raise ConfigError(
-                f"metrics.measures: no measure is called {name!r}; there are: {', '.join(MEASURES)}"
+                f"metrics.measures: no measure is called {name!r}; there are: {', '.join(known)}"
             )
     if config.data.direction == "BtoA" and len(method.translations) > 1:
         raise ConfigError(

@@ -213,6 +213,8 @@ class Trainer:
             self._log(progress)
         if last or self._measure_due():
             self._measure_timed(progress)
+            if self.finished and not last and self.step % every.metrics.log_every:
+                self._log(progress)  # patience has ended it
             last = self.finished
         if last or _due(self.step, every.samples.every):
             self._sample(progress)

@@ -1,6 +1,7 @@
 """The frame of a page, and the slider between two pictures."""
 
 import os
+import unicodedata
 from base64 import b64encode
 from collections.abc import Sequence
 from hashlib import sha256
@@ -66,10 +67,12 @@ def slider(
     )
     return (
         f'<div class="pair" style="--shape: {width} / {height}">\n{images}\n'
-        f'<input type="range" value="50" step="0.1" aria-label="{text(label)}">\n</div>'
+        f'<input type="range" value="50" step="1" aria-label="{text(label)}">\n</div>'
     )
 
 
 def text(name: str) -> str:
     """Any text, as file names may be, escaped for HTML and for the values of attributes."""
-    return escape(os.fsencode(name).decode(errors="replace"))
+    shown = os.fsencode(name).decode(errors="replace")
+    # Marks that turn the direction of writing would show another name.
+    return escape("".join("�" if unicodedata.category(c) == "Cf" else c for c in shown))

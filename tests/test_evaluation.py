@@ -1,5 +1,6 @@
 """A model on a test set."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,11 @@ def test_a_model_that_goes_one_way(tiny_run: Path, tiny_pairs: Path) -> None:
         evaluate_model(tiny_run, tiny_pairs, measures=["cycle"])
     with pytest.raises(ConfigError, match="direction"):
         evaluate_model(tiny_run, tiny_pairs, direction="BtoA")
+
+
+@pytest.mark.parametrize("split", ["test", "val"])
+def test_a_test_set_alone(tmp_path: Path, tiny_run: Path, tiny_pairs: Path, split: str) -> None:
+    """What nothing is to be trained on needs no `train`."""
+    shutil.copytree(tiny_pairs, tmp_path / "data" / split)
+    found = evaluate_model(tiny_run, tmp_path / "data", measures=["l1"])
+    assert found.figures["l1"].n == 6

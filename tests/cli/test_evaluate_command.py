@@ -28,7 +28,8 @@ def test_the_table_names_what_is_better(img2img: Command, tiny_pairs: Path, tmp_
         "evaluate", tiny_pairs / "A", tiny_pairs / "B", "--measures", "psnr,l1", "--csv", table
     )
     assert outcome.status == 0, outcome.err
-    assert [line.split()[0] for line in outcome.out.splitlines()] == ["measure", "l1", "psnr"]
+    rows_shown = [line for line in outcome.out.splitlines() if "images is too narrow" not in line]
+    assert [line.split()[0] for line in rows_shown] == ["measure", "l1", "psnr"]
     assert " .. " in outcome.out
     rows = list(csv.DictReader(table.open()))
     assert [row["measure"] for row in rows] == ["l1", "psnr"]

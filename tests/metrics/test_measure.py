@@ -53,3 +53,10 @@ def test_what_is_common_to_pairs_is_no_error() -> None:
     a = np.random.default_rng(0).normal(0, 1, 100)
     error = jackknife_error(lambda x, y: a[x].mean() - (a[y].mean() + 1), (100, 100), 0)
     assert error == pytest.approx(0, abs=1e-9)
+
+
+def test_an_interval_of_few_images_says_so() -> None:
+    few = mean_figure("l1", [0.1, 0.2, 0.4], 0)
+    assert few.note is not None
+    assert "too narrow" in few.note
+    assert mean_figure("l1", [0.1, 0.2] * 10, 0).note is None

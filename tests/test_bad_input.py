@@ -168,7 +168,7 @@ class TestConfiguration:
             ("losses.reconstruction.0.wait=1", ["losses.reconstruction.0.wait: ", "weight"]),
             ("data.augment.geometry=[{name: HorizontalFlap}]", ["HorizontalFlip"]),
             ("data.augment.color=[{name: GaussNoise, sd: 1}]", ["data.augment.color.0.sd: "]),
-            ("metrics.best=psnr", ["metrics.best: ", "l1"]),
+            ("metrics.best=snr", ["metrics.best: ", "l1"]),
             ("data.batch_size=many", ["data.batch_size: ", "integer", "many"]),
             ("data.batch_size=1.5", ["data.batch_size: ", "integer", "1.5"]),
             ("data.skip_bad=perhaps", ["data.skip_bad: ", "boolean", "perhaps"]),

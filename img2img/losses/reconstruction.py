@@ -1,11 +1,9 @@
 """How far a translated image is from the one it should be."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 
 from torch import Tensor
 
-from img2img.config import Component
 from img2img.registry import NonNegative, Registry
 
 
@@ -29,13 +27,3 @@ class L1(Reconstruction):
 
     def __call__(self, output: Tensor, target: Tensor) -> Tensor:
         return (output - target).abs().flatten(1).mean(1)
-
-
-def build_losses(sections: Sequence[Component], path: str) -> dict[str, Reconstruction]:
-    """The losses of a list in the configuration, by name; the second `l1` is called `l1_2`."""
-    losses: dict[str, Reconstruction] = {}
-    for index, section in enumerate(sections):
-        count = sum(earlier.name == section.name for earlier in sections[: index + 1])
-        name = section.name if count == 1 else f"{section.name}_{count}"
-        losses[name] = RECONSTRUCTIONS.build(section, f"{path}.{index}")
-    return losses

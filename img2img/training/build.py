@@ -16,9 +16,10 @@ from img2img.data.dataset import DataSet
 from img2img.data.loader import resolve_workers
 from img2img.data.sizes import PUBLISHED_CROP, HeightWidth
 from img2img.devices import resolve_device, resolve_precision
+from img2img.diffaug import AUGMENTATIONS
 from img2img.errors import ConfigError
 from img2img.features import Supply, feature_network
-from img2img.losses import OBJECTIVES, build_losses
+from img2img.losses import OBJECTIVES, RECONSTRUCTIONS, REGULARIZERS
 from img2img.metrics.gather import pair_measure
 from img2img.metrics.measure import MEASURES
 from img2img.metrics.paired import LEAST_SIDE
@@ -70,7 +71,11 @@ def check_parts(config: RunConfig) -> None:
     DISCRIMINATORS.arguments(config.discriminator, "discriminator", "in_channels")
     OBJECTIVES.arguments(config.objective, "objective")
     for name in type(config.losses).model_fields:
-        build_losses(getattr(config.losses, name), f"losses.{name}")
+        RECONSTRUCTIONS.build_all(getattr(config.losses, name), f"losses.{name}")
+    REGULARIZERS.build_all(config.regularizers, "regularizers")
+    AUGMENTATIONS.build_all(config.critic.augment, "critic.augment")
+    if config.critic.top_k is not None and config.data.batch_size == 1:
+        raise ConfigError("critic.top_k: chooses among the images of a batch: data.batch_size is 1")
     OPTIMIZERS.arguments(config.optimizer, "optimizer", "params", "lr")
     SCHEDULES.arguments(config.schedule, "schedule")
 

@@ -85,9 +85,8 @@ class Trainer:
         self._ema = Ema(method.generators, config.ema.half_life)
         self._totals = Totals(processes)
         self._pace = Pace()
-        self._images_per_step = (
-            processes.count * config.optimizer.accumulate * config.data.batch_size
-        )
+        self._batches_per_step = config.n_critic * config.optimizer.accumulate
+        self._images_per_step = processes.count * self._batches_per_step * config.data.batch_size
         self._length = Length(config.schedule, images_per_epoch, self._images_per_step)
 
         self.step = 0
@@ -179,7 +178,7 @@ class Trainer:
         """The batches of the next step; none if they cannot be read, or have an end."""
         began = time.monotonic()
         try:
-            return list(islice(batches, self.config.optimizer.accumulate))
+            return list(islice(batches, self._batches_per_step))
         except Img2ImgError as error:
             self._failure = error
             return []
@@ -190,7 +189,8 @@ class Trainer:
         self._problems += [problem for batch in batches for problem in batch.skipped]
         rate = self._length.rate(self.images)
         try:
-            values = self._stepper.make(self.step + 1, batches, rate)
+            watch = _due(self.step + 1, self.config.metrics.log_every)
+            values = self._stepper.make(self.step + 1, batches, rate, watch)
         except TrainingDiverged as error:
             raise self._diverged(str(error)) from None
         self.step += 1

@@ -44,6 +44,7 @@ class Arithmetic:
             _use_channels_last(method)
         self.method = _working_copy(method, self.dtype) if low and not self._autocast else method
         """The method to take phases from."""
+        self._masters = method
         groups, working_groups = method.parameter_groups(), self.method.parameter_groups()
         self._copies = {
             name: [
@@ -88,6 +89,7 @@ class Arithmetic:
         """Make one group's update and forget its gradients."""
         self._scaler.step(optimizer)
         optimizer.zero_grad(set_to_none=True)
+        self._masters.after_update(name)
         self.refresh(name)
 
     def abandon_step(self) -> None:
@@ -118,12 +120,15 @@ class Arithmetic:
 
 
 def _working_copy(method: Method, dtype: torch.dtype) -> Method:
-    """A method whose weights are copies in `dtype`; it shares normalisation and pools.
+    """A method whose weights are copies in `dtype`; it shares normalisation and what remembers.
 
     Networks take and give float32, so that losses stay in float32.
     """
     norms = [module for module in method.modules() if _is_norm(module)]
-    working = copy.deepcopy(method, {id(part): part for part in [*norms, *method.pools.values()]})
+    lasting = [part for critic in method.critics.values() for part in critic.lasting]
+    working = copy.deepcopy(method, {id(part): part for part in [*norms, *lasting]})
+    for name, critic in method.critics.items():
+        working.critics[name].compute_penalties_by(critic)
     for module in working.modules():
         if not _is_norm(module):
             for weight in module.parameters(recurse=False):

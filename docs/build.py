@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from img2img.config import Component, RunConfig
-from img2img.losses import OBJECTIVES, RECONSTRUCTIONS
+from img2img.losses import OBJECTIVES, RECONSTRUCTIONS, REGULARIZERS
 from img2img.networks import DISCRIMINATORS, GENERATORS
 from img2img.registry import Registry
 from img2img.training import METHODS
@@ -51,6 +51,7 @@ CATALOGUES: dict[str, Registry[Any]] = {
     "Generators": GENERATORS,
     "Discriminators": DISCRIMINATORS,
     "Objectives": OBJECTIVES,
+    "Regularizers": REGULARIZERS,
     "Reconstruction losses": RECONSTRUCTIONS,
     "Optimizers": OPTIMIZERS,
     "Schedules": SCHEDULES,

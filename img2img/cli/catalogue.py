@@ -12,6 +12,7 @@ Catalogue = Literal[
     "generators",
     "discriminators",
     "objectives",
+    "regularizers",
     "losses",
     "optimizers",
     "schedules",
@@ -52,7 +53,7 @@ def _entries(what: Catalogue) -> list[tuple[str, str, dict[str, Any]]]:
         ]
 
     from img2img.inference.backends import BACKENDS
-    from img2img.losses import OBJECTIVES, RECONSTRUCTIONS
+    from img2img.losses import OBJECTIVES, RECONSTRUCTIONS, REGULARIZERS
     from img2img.networks import DISCRIMINATORS, GENERATORS
     from img2img.registry import Registry
     from img2img.training import METHODS
@@ -64,6 +65,7 @@ def _entries(what: Catalogue) -> list[tuple[str, str, dict[str, Any]]]:
         "generators": GENERATORS,
         "discriminators": DISCRIMINATORS,
         "objectives": OBJECTIVES,
+        "regularizers": REGULARIZERS,
         "losses": RECONSTRUCTIONS,
         "optimizers": OPTIMIZERS,
         "schedules": SCHEDULES,

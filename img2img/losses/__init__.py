@@ -2,8 +2,17 @@
 
 from img2img.losses.adversarial import OBJECTIVES, Objective
 from img2img.losses.reconstruction import RECONSTRUCTIONS, Reconstruction
+from img2img.losses.regularizers import REGULARIZERS, Regularizer, refuse_batch_norm
 from img2img.registry import import_submodules
 
 import_submodules(__name__, __path__)
 
-__all__ = ["OBJECTIVES", "RECONSTRUCTIONS", "Objective", "Reconstruction"]
+__all__ = [
+    "OBJECTIVES",
+    "RECONSTRUCTIONS",
+    "REGULARIZERS",
+    "Objective",
+    "Reconstruction",
+    "Regularizer",
+    "refuse_batch_norm",
+]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from img2img.config import RunConfig, TopKConfig
 from img2img.diffaug import AUGMENTATIONS, Augmentation
-from img2img.losses import OBJECTIVES, REGULARIZERS, Objective, Regularizer
+from img2img.losses import OBJECTIVES, REGULARIZERS, Objective, Regularizer, refuse_batch_norm
 from img2img.networks import DISCRIMINATORS, Discriminator
 from img2img.networks.blocks import at_least_float32
 from img2img.training.image_pool import ImagePool
@@ -83,8 +83,8 @@ class Critic(nn.Module):
         self.objective = objective
         self.pool = ImagePool(pool_size) if pool_size else None
         self.regularizers = dict(regularizers or {})
-        for regularizer in self.regularizers.values():
-            regularizer.check(discriminator)
+        for name in self.regularizers:
+            refuse_batch_norm(discriminator, name)
         self.augmentations = nn.Sequential(*augmentations)
         self.top_k = top_k
         self.feature_matching = feature_matching

@@ -203,10 +203,11 @@ def test_without_a_slope_all_is_finite(part: Part[Any]) -> None:
 
 @every_part
 def test_nothing_flows_to_the_generator(part: Part[Any]) -> None:
-    fake = FAKE.clone().requires_grad_()
+    real, fake = images(3, 2, 4, 4), images(3, 2, 4, 4, seed=1).requires_grad_()
     critic = small_critic()
-    torch.autograd.backward(regularizer(part.name)(lambda x: [critic(x)], REAL, fake))
+    torch.autograd.backward(regularizer(part.name)(lambda x: [critic(x)], real, fake))
     assert fake.grad is None
+    assert not real.requires_grad
     assert any(weight.grad is not None for weight in critic.parameters())
 
 

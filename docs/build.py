@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from img2img.config import Component, RunConfig
+from img2img.diffaug import AUGMENTATIONS
 from img2img.losses import OBJECTIVES, RECONSTRUCTIONS
 from img2img.networks import DISCRIMINATORS, GENERATORS
 from img2img.registry import Registry
@@ -51,6 +52,7 @@ CATALOGUES: dict[str, Registry[Any]] = {
     "Generators": GENERATORS,
     "Discriminators": DISCRIMINATORS,
     "Objectives": OBJECTIVES,
+    "Augmentations of what critics see": AUGMENTATIONS,
     "Reconstruction losses": RECONSTRUCTIONS,
     "Optimizers": OPTIMIZERS,
     "Schedules": SCHEDULES,

@@ -12,6 +12,7 @@ Catalogue = Literal[
     "generators",
     "discriminators",
     "objectives",
+    "augmentations",
     "losses",
     "optimizers",
     "schedules",
@@ -51,6 +52,7 @@ def _entries(what: Catalogue) -> list[tuple[str, str, dict[str, Any]]]:
             for name, summary, arguments in transforms()
         ]
 
+    from img2img.diffaug import AUGMENTATIONS
     from img2img.inference.backends import BACKENDS
     from img2img.losses import OBJECTIVES, RECONSTRUCTIONS
     from img2img.networks import DISCRIMINATORS, GENERATORS
@@ -64,6 +66,7 @@ def _entries(what: Catalogue) -> list[tuple[str, str, dict[str, Any]]]:
         "generators": GENERATORS,
         "discriminators": DISCRIMINATORS,
         "objectives": OBJECTIVES,
+        "augmentations": AUGMENTATIONS,
         "losses": RECONSTRUCTIONS,
         "optimizers": OPTIMIZERS,
         "schedules": SCHEDULES,

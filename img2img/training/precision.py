@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from img2img.devices import DTYPES, PrecisionName
+from img2img.diffaug import Augmentation
 from img2img.networks import Discriminator, DiscriminatorOutput, Generator
 from img2img.networks.narrow import widen_narrow_maps
 from img2img.networks.products import use_products
@@ -118,12 +119,13 @@ class Arithmetic:
 
 
 def _working_copy(method: Method, dtype: torch.dtype) -> Method:
-    """A method whose weights are copies in `dtype`; it shares normalisation and pools.
+    """A method whose weights are copies in `dtype`.
 
-    Networks take and give float32, so that losses stay in float32.
+    It shares normalisation, pools and augmentations, whose state is of both. Networks take and give
+    float32, so that losses stay in float32.
     """
-    norms = [module for module in method.modules() if _is_norm(module)]
-    working = copy.deepcopy(method, {id(part): part for part in [*norms, *method.pools.values()]})
+    shared = [m for m in method.modules() if _is_norm(m) or isinstance(m, Augmentation)]
+    working = copy.deepcopy(method, {id(part): part for part in [*shared, *method.pools.values()]})
     for module in working.modules():
         if not _is_norm(module):
             for weight in module.parameters(recurse=False):

@@ -88,6 +88,21 @@ class AugmentConfig(Section):
     )
 
 
+class GrowConfig(Section):
+    """Training on small images first, which is faster."""
+
+    halvings: int = Field(
+        default=0, ge=0, description="how often crops are halved at the start; 0: never"
+    )
+    until: float = Field(
+        default=0.5,
+        gt=0,
+        lt=1,
+        description="share of the length after which crops have their full size; until then they"
+        " double at equal intervals",
+    )
+
+
 class DataConfig(Section):
     """Where the images are, and how they become batches."""
 
@@ -125,6 +140,7 @@ class DataConfig(Section):
         description="go on without files that have no partner, do not decode or differ in size",
     )
     augment: AugmentConfig = AugmentConfig()
+    grow: GrowConfig = GrowConfig()
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -201,6 +217,9 @@ class ScheduleConfig(Component):
     steps: int | None = Field(default=None, gt=0, description="length in generator updates")
     total_epochs: int | None = Field(default=None, gt=0, description="length in epochs")
     minutes: float | None = Field(default=None, gt=0, description="length in minutes")
+    warmup: int = Field(
+        default=0, ge=0, description="images in which the rate rises from 0, by any schedule"
+    )
     measured_steps: int | None = Field(
         default=None, gt=0, description="what `minutes` came to; set by the program"
     )

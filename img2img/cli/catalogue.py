@@ -13,6 +13,7 @@ Catalogue = Literal[
     "discriminators",
     "objectives",
     "regularizers",
+    "augmentations",
     "losses",
     "optimizers",
     "schedules",
@@ -52,6 +53,7 @@ def _entries(what: Catalogue) -> list[tuple[str, str, dict[str, Any]]]:
             for name, summary, arguments in transforms()
         ]
 
+    from img2img.diffaug import AUGMENTATIONS
     from img2img.inference.backends import BACKENDS
     from img2img.losses import OBJECTIVES, RECONSTRUCTIONS, REGULARIZERS
     from img2img.networks import DISCRIMINATORS, GENERATORS
@@ -66,6 +68,7 @@ def _entries(what: Catalogue) -> list[tuple[str, str, dict[str, Any]]]:
         "discriminators": DISCRIMINATORS,
         "objectives": OBJECTIVES,
         "regularizers": REGULARIZERS,
+        "augmentations": AUGMENTATIONS,
         "losses": RECONSTRUCTIONS,
         "optimizers": OPTIMIZERS,
         "schedules": SCHEDULES,

@@ -14,10 +14,10 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 from img2img.errors import ConfigError, ModelFileError
 from img2img.features import (
     MissingFeatures,
+    PerceptualDistance,
     Supply,
     Viewer,
     feature_network,
-    perceptual_distance,
 )
 from tests.conftest import noise
 
@@ -128,10 +128,10 @@ def test_lpips_is_what_the_library_gives(own_cache: Path) -> None:
     file.parent.mkdir(parents=True)
     torch.save(torchvision.models.alexnet(weights=None).state_dict(), file)
     output, target = torch.rand(2, 3, 64, 64) * 2 - 1, torch.rand(2, 3, 64, 64) * 2 - 1
-    found = perceptual_distance("alexnet", supply(), CPU)(output, target)
+    found = PerceptualDistance("alexnet", supply())(output, target)
     library = LearnedPerceptualImagePatchSimilarity(net_type="alex")
     assert found.mean().item() == pytest.approx(library(output, target).item(), rel=1e-3)
-    given = perceptual_distance("alexnet", supply(file), CPU)(output, target)
+    given = PerceptualDistance("alexnet", supply(file))(output, target)
     torch.testing.assert_close(given, found)
     with pytest.raises(MissingFeatures, match="vgg16"):
-        perceptual_distance("vgg16", supply(file), CPU)
+        PerceptualDistance("vgg16", supply(file))

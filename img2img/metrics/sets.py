@@ -185,5 +185,5 @@ def _near(result: Tensor, real: Tensor) -> Iterator[Tensor]:
 def _mean_distance(features: Tensor) -> Tensor:
     """Of two images drawn without repetition: the mean over all pairs, a scalar."""
     features, count = features.double(), len(features)
-    total = sum(torch.cdist(block, features).sum() for block in torch.split(features, BLOCK))
-    return total / (count * (count - 1))
+    sums = [torch.cdist(block, features).sum() for block in torch.split(features, BLOCK)]
+    return torch.stack(sums).sum() / (count * (count - 1))

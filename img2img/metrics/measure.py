@@ -41,6 +41,9 @@ MEASURES: dict[str, Measure] = {
     "ms_ssim": Measure("pair", True, "the same over five scales (Wang et al. 2003)"),
     "lpips": Measure("pair", False, "distance to AlexNet's eye (Zhang et al. 2018)"),
     "lpips_vgg": Measure("pair", False, "the same to VGG16's eye", by_default=False),
+    "perceptual": Measure(
+        "pair", False, "the same to EfficientNet-Lite0's, not learned", by_default=False
+    ),
     "fid": Measure("set", False, "Frechet distance of features (Heusel et al. 2017)"),
     "kid": Measure("set", False, "kernel distance of features (Binkowski et al. 2018)"),
     "is": Measure("set", True, "Inception Score of the results (Salimans et al. 2016)"),
@@ -48,6 +51,7 @@ MEASURES: dict[str, Measure] = {
     "recall": Measure("set", True, "the real among results (Kynkaanniemi et al. 2019)"),
     "density": Measure("set", True, "results where the real are dense (Naeem et al. 2020)"),
     "coverage": Measure("set", True, "the real that have a result near (Naeem et al. 2020)"),
+    "diversity": Measure("set", True, "how far results are from each other, by the real's 1"),
     "cycle": Measure("cycle", False, "L1 of an image to its way there and back"),
 }
 

@@ -5,6 +5,8 @@ from functools import partial
 
 from torch import Tensor
 
+from img2img.features import MIN_SIDE, PyramidName
+
 # Pixels a side: at the smallest of the five scales, the window of 11 must fit.
 MS_SSIM_SIZE = 176
 SSIM_SIZE = 11
@@ -49,10 +51,18 @@ PAIRED: dict[str, PairMeasure] = {
     "ssim": ssim,
     "ms_ssim": ms_ssim,
 }
-# Those that a network sees: LPIPS, by the network whose features it compares.
-PERCEPTUAL = {"lpips": "alexnet", "lpips_vgg": "vgg16"}
+# Those that a network sees, by the network whose features are compared.
+PERCEPTUAL: dict[str, PyramidName] = {
+    "lpips": "alexnet",
+    "lpips_vgg": "vgg16",
+    "perceptual": "efficientnet-lite0",
+}
 # Height and width from which a measure can be had.
-LEAST_SIDE = {"ssim": SSIM_SIZE, "ms_ssim": MS_SSIM_SIZE, "lpips": 32, "lpips_vgg": 32}
+LEAST_SIDE = {
+    "ssim": SSIM_SIZE,
+    "ms_ssim": MS_SSIM_SIZE,
+    **dict.fromkeys(PERCEPTUAL, MIN_SIDE),
+}
 
 
 def _each(measure: Callable[..., Tensor], output: Tensor, target: Tensor) -> Tensor:

@@ -128,6 +128,16 @@ def coverage(result: Seen, real: Seen, seed: int = 0) -> float:
     return count / len(real.features)
 
 
+def diversity(result: Seen, real: Seen, seed: int = 0) -> float:
+    """The mean distance of features between two results, over that between two real images.
+
+    0 where all results are one, 1 where they differ as much as the real ones. Above 1 they differ
+    more, which need be no merit: noise does.
+    """
+    distances = (_mean_distance(seen.features) for seen in (result, real))
+    return (next(distances) / next(distances)).item()
+
+
 SETS: dict[str, Callable[[Seen, Seen, int], float]] = {
     "fid": fid,
     "kid": kid,
@@ -136,6 +146,7 @@ SETS: dict[str, Callable[[Seen, Seen, int], float]] = {
     "recall": recall,
     "density": density,
     "coverage": coverage,
+    "diversity": diversity,
 }
 BOUNDS = {
     "fid": (0.0, torch.inf),
@@ -144,6 +155,7 @@ BOUNDS = {
     "recall": (0.0, 1.0),
     "density": (0.0, torch.inf),
     "coverage": (0.0, 1.0),
+    "diversity": (0.0, torch.inf),
 }
 
 
@@ -168,3 +180,10 @@ def _near(result: Tensor, real: Tensor) -> Iterator[Tensor]:
         # The nearest is the image itself.
         radius = torch.cdist(block, real).kthvalue(NEAREST["density"] + 1).values
         yield torch.cdist(block, result) < radius[:, None]
+
+
+def _mean_distance(features: Tensor) -> Tensor:
+    """Of two images drawn without repetition: the mean over all pairs, a scalar."""
+    features, count = features.double(), len(features)
+    sums = [torch.cdist(block, features).sum() for block in torch.split(features, BLOCK)]
+    return torch.stack(sums).sum() / (count * (count - 1))

@@ -16,6 +16,7 @@ from img2img.metrics.sets import (
     SETS,
     coverage,
     density,
+    diversity,
     fid,
     inception_score,
     kid,
@@ -93,6 +94,25 @@ def test_density_and_coverage_by_their_definition() -> None:
     near = np.linalg.norm(y[:, None] - x[None], axis=2) < radius[:, None]
     assert density(result, real) == pytest.approx(near.sum() / 5 / 40)
     assert coverage(result, real) == pytest.approx(near.any(1).mean())
+
+
+def test_diversity_by_hand() -> None:
+    """Three real images at distances 3, 4 and 5, and results at 1, 1 and 2."""
+    real = torch.tensor([[0.0, 0.0], [3.0, 0.0], [0.0, 4.0]])
+    result = torch.tensor([[7.0, 0.0], [8.0, 0.0], [9.0, 0.0]])
+    assert diversity(Seen(result, result), Seen(real, real)) == pytest.approx(1 / 3)
+    assert diversity(Seen(real, real), Seen(real, real)) == 1
+
+
+def test_a_collapsed_generator_has_no_diversity() -> None:
+    real, one = gaussian(40), gaussian(1, 0.5, seed=1)
+    collapsed = Seen(*(each.expand(30, -1) for each in one))
+    assert diversity(collapsed, real) == pytest.approx(0, abs=1e-6)
+
+
+def test_diversity_does_not_depend_on_how_many_images_there_are() -> None:
+    """Also of more than are compared at once."""
+    assert diversity(gaussian(1100, seed=1), gaussian(50)) == pytest.approx(1, abs=0.05)
 
 
 @pytest.mark.parametrize("name", SETS)

@@ -1,0 +1,193 @@
+"""Frozen classifiers by name: what sees images for measures, and how images come to its size."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from img2img.errors import ConfigError
+from img2img.features.weights import (
+    MissingFeatures,
+    Supply,
+    load_weights,
+    not_installed,
+    read_weights,
+    unfitting,
+)
+from img2img.images import Pixels, resized
+
+RESIZE = "PIL bicubic, antialiased, in float"
+# Images of one size that a network sees together.
+BATCH = 16
+
+
+class Seen(NamedTuple):
+    """What a network makes of images: float32 features [N, d], and logits of classes [N, c]."""
+
+    features: Tensor
+    logits: Tensor
+
+    def of(self, chosen: Tensor) -> "Seen":
+        """Only some of the images, by number or by mask."""
+        return Seen(self.features[chosen], self.logits[chosen])
+
+
+class FeatureNetwork:
+    """A frozen classifier that gives features of images.
+
+    Attributes:
+        name: as `WEIGHTS` has it.
+        resize: how images come to its size, in words.
+        dimensions: how many features there are.
+    """
+
+    def __init__(self, name: str, supply: Supply, device: torch.device) -> None:
+        load = {"inception": _inception, "efficientnet-lite0": _efficientnet}.get(name)
+        if load is None:
+            raise ConfigError(
+                f"features: there is no network {name!r}; there are: inception, efficientnet-lite0"
+            )
+        self.name = name
+        self.file = supply.find(name)
+        parts = load(self.file)
+        self.size = parts.size
+        self.resize = f"{RESIZE}, to {parts.size} x {parts.size}"
+        self.dimensions = parts.head.in_features
+        self._parts = parts
+        self._device = device
+        for module in (parts.body, parts.head):
+            module.requires_grad_(False).eval().to(device)
+
+    def prepared(self, pixels: Pixels) -> Tensor:
+        """An image as the network is given it, float32 (3, size, size) in grey levels of 255.
+
+        Resized as clean-fid does (Parmar et al. 2022): with a filter that does not alias, and not
+        rounded to whole levels.
+
+        Args:
+            pixels: uint8 or uint16, (height, width, 3); float32 is in grey levels already.
+        """
+        levels = pixels.astype(np.float32)
+        if pixels.dtype == np.uint16:
+            levels /= np.float32(257)
+        levels = resized(levels, (self.size, self.size)).clip(0, 255)
+        return torch.from_numpy(np.ascontiguousarray(levels.transpose(2, 0, 1)))
+
+    @torch.no_grad()
+    def see(self, images: Sequence[Tensor]) -> Seen:
+        """What it makes of prepared images, on the CPU."""
+        parts = self._parts
+        x = torch.stack([*images]).to(self._device).sub(parts.middle).div(128)
+        features = parts.body(x)
+        return Seen(features.cpu(), nn.functional.linear(features, parts.head.weight).cpu())
+
+
+class Viewer:
+    """Shows a network images one by one, and gives what it made of all of them."""
+
+    def __init__(self, network: FeatureNetwork) -> None:
+        self._network = network
+        self._waiting: list[Tensor] = []
+        self._seen: list[Seen] = []
+
+    def show(self, pixels: Pixels) -> None:
+        """One more image; see `FeatureNetwork.prepared`."""
+        self._waiting.append(self._network.prepared(pixels))
+        if len(self._waiting) == BATCH:
+            self._see()
+
+    def seen(self) -> Seen:
+        """Of all images, in order."""
+        if self._waiting:
+            self._see()
+        return Seen(*(torch.cat(each) for each in zip(*self._seen, strict=True)))
+
+    def _see(self) -> None:
+        self._seen.append(self._network.see(self._waiting))
+        self._waiting = []
+
+
+def feature_network(name: str, supply: Supply, device: torch.device) -> FeatureNetwork:
+    """A network by name; `auto`: inception where its weights are here, else efficientnet-lite0.
+
+    Raises:
+        MissingFeatures: it is not to be had.
+        ConfigError: there is none of that name.
+        ModelFileError: its file is not what it should be.
+    """
+    if name != "auto":
+        return FeatureNetwork(name, supply, device)
+    try:
+        return FeatureNetwork("inception", replace(supply, download=False), device)
+    except MissingFeatures as missing:
+        network = FeatureNetwork("efficientnet-lite0", supply, device)
+        supply.say(
+            "features are efficientnet-lite0's: figures compare with each other, not with published"
+            f" ones, which are inception's ({missing}, or --features inception downloads them)"
+        )
+        return network
+
+
+class _Parts(NamedTuple):
+    """A classifier in two: grey levels less `middle`, over 128 -> features -> logits."""
+
+    body: nn.Module
+    head: nn.Linear
+    size: int
+    middle: int
+
+
+def _inception(file: Path) -> _Parts:
+    try:
+        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+    except ImportError:
+        raise not_installed() from None
+    read_weights(file)  # refuses what its own loader would run
+    try:
+        network = FeatureExtractorInceptionV3(
+            "inception", ["2048"], feature_extractor_weights_path=str(file)
+        )
+    except RuntimeError as error:
+        raise unfitting(file, error) from None
+    # One after the other, since its own `forward` takes whole grey levels only.
+    *body, head = network.children()
+    assert isinstance(head, nn.Linear)
+    return _Parts(nn.Sequential(*body, nn.Flatten()), head, 299, 128)
+
+
+class _Pooled(nn.Module):
+    """The features of an EfficientNet, averaged over the image."""
+
+    def __init__(self, network: Any) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        features: Tensor = self.network.extract_features(x)
+        return features.mean((2, 3))
+
+
+def _efficientnet(file: Path) -> _Parts:
+    network = efficientnet(file)
+    return _Parts(_Pooled(network), network._fc, 224, 127)
+
+
+def efficientnet(file: Path) -> Any:
+    """The package's EfficientNet-Lite0, with the weights of a file.
+
+    Raises:
+        MissingFeatures: the package is not installed.
+        ModelFileError: the file is not of its weights.
+    """
+    try:
+        from efficientnet_lite_pytorch import EfficientNet
+    except ImportError:
+        raise not_installed() from None
+    with torch.device("meta"):  # drawing weights, which are about to be replaced, takes time
+        network = EfficientNet.from_name("efficientnet-lite0")
+    load_weights(network, read_weights(file), file)
+    return network

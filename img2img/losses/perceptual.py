@@ -1,0 +1,35 @@
+"""How different an image looks from the one it should be, to a frozen network."""
+
+from pathlib import Path
+
+from torch import Tensor
+
+from img2img.features import PerceptualDistance, PyramidName, supply_of_part
+from img2img.losses.reconstruction import RECONSTRUCTIONS, Reconstruction
+from img2img.registry import NonNegative
+
+
+@RECONSTRUCTIONS.register("perceptual")
+class Perceptual(Reconstruction):
+    """Distance of a frozen network's features, in float32 (Zhang et al. 2018, equation 1).
+
+    Args:
+        network: `alexnet` and `vgg16` are LPIPS, with its learned weights; those of
+            `efficientnet-lite0`, which comes as a package, are all 1. Images have 32 pixels and
+            more a side.
+        weights: a file of the network's weights, or a folder of such files; without one, from where
+            torch keeps them, else downloaded.
+    """
+
+    def __init__(
+        self,
+        *,
+        weight: NonNegative = 1.0,
+        network: PyramidName = "efficientnet-lite0",
+        weights: Path | None = None,
+    ) -> None:
+        super().__init__(weight=weight)
+        self._distance = PerceptualDistance(network, supply_of_part(weights))
+
+    def __call__(self, output: Tensor, target: Tensor) -> Tensor:
+        return self._distance(output, target)

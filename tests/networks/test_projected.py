@@ -1,0 +1,111 @@
+"""The discriminator that sees through a frozen network."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+pytest.importorskip("efficientnet_lite_pytorch")
+
+from img2img.checkpoint import load_state
+from img2img.config import Component
+from img2img.errors import ConfigError
+from img2img.networks import DISCRIMINATORS, Discriminator
+from tests.conftest import Command
+
+
+def projected(in_channels: int = 6, **arguments: Any) -> Discriminator:
+    section = Component(name="projected", **({"ndf": 2, "min_side": 64} | arguments))
+    return DISCRIMINATORS.build(section, "discriminator", in_channels=in_channels)
+
+
+def images(channels: int, height: int = 64, width: int = 64) -> Tensor:
+    random = torch.Generator().manual_seed(0)
+    return torch.rand(2, channels, height, width, generator=random) * 2 - 1
+
+
+@pytest.mark.parametrize(
+    ("size", "least", "logits"),
+    [((32, 32), 64, (1, 1)), ((40, 80), 128, (2, 4)), ((192, 128), 64, (3, 2))],
+)
+def test_a_logit_for_64_pixels_at_each_of_four_scales(
+    size: tuple[int, int], least: int, logits: tuple[int, int]
+) -> None:
+    output = projected(3, min_side=least)(images(3, *size))
+    assert [tuple(each.shape) for each in output.logits] == [(2, 1, *logits)] * 4
+    assert len(output.features) == 4 + 3 + 2 + 1
+
+
+def test_logits_of_an_image_do_not_depend_on_the_others_in_its_batch() -> None:
+    network, x = projected(3).eval(), images(3)
+    assert not network.mixes_images
+    for both, alone in zip(network(x).logits, network(x[1:]).logits, strict=True):
+        torch.testing.assert_close(both[1:], alone, rtol=1e-3, atol=1e-4)
+
+
+def test_condition_and_image_both_count_and_have_gradients() -> None:
+    network, x = projected(6).eval(), images(6).requires_grad_()
+    torch.stack([each.sum() for each in network(x).logits]).sum().backward()  # type: ignore[no-untyped-call]
+    assert x.grad is not None
+    assert (x.grad.abs().amax((2, 3)) > 0).all()
+
+
+def test_judges_are_spectrally_normalized() -> None:
+    """The largest singular value of each convolution's weights is 1 (Miyato et al. 2018)."""
+    network = projected(3)
+    for _ in range(20):
+        network(images(3))
+    weights = [m.weight for j in network.judges for m in j if isinstance(m, nn.Conv2d)]  # type: ignore[union-attr]
+    assert len(weights) == 14
+    for weight in weights:
+        assert torch.linalg.matrix_norm(weight.flatten(1), 2).item() == pytest.approx(1, abs=0.02)
+
+
+def test_what_is_random_is_saved_and_what_is_published_is_not() -> None:
+    network, other, x = projected(3).eval(), projected(3).eval(), images(3)
+    parts = {key.partition(".")[0] for key in network.state_dict()}
+    assert parts == {"across_channels", "across_scales", "judges"}
+    other.load_state_dict(network.state_dict())
+    assert all(
+        torch.equal(mine, yours)
+        for mine, yours in zip(network(x).logits, other(x).logits, strict=True)
+    )
+
+
+def test_only_colour_images() -> None:
+    with pytest.raises(ConfigError, match="colour images, of 3 channels, and is to judge 4"):
+        projected(4)
+
+
+SETTINGS = {
+    "generator.ngf": 2,
+    "generator.num_downs": 3,
+    "discriminator.name": "projected",
+    "discriminator.ndf": 2,
+    "discriminator.min_side": 64,
+    "device": "cpu",
+    "precision": "fp32",
+    "data.workers": 0,
+    "checkpoint.every": 1,
+}
+
+
+def test_training_changes_the_judges_only(
+    img2img: Command, tiny_pairs: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    words = [word for key, value in SETTINGS.items() for word in ("--set", f"{key}={value}")]
+    given = ("train", "pix2pix", "--data", tiny_pairs, "--output", run, *words)
+    outcome = img2img(*given, "--max-steps", 2)
+    assert outcome.status == 0, outcome.err
+    before, after = (
+        load_state(state)["method"] for state in sorted((run / "checkpoints").glob("state-*"))
+    )
+    weights = [key for key in before if ".D." in key and before[key].dim() == 4]
+    assert len(weights) == 4 + 3 + 14
+    for key in weights:
+        assert torch.equal(before[key], after[key]) == (".across_" in key), key
+    outcome = img2img(*given, "--max-steps", 3, "--resume")
+    assert outcome.status == 0, outcome.err

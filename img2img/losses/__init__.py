@@ -2,7 +2,7 @@
 
 from img2img.losses.adversarial import OBJECTIVES, Objective
 from img2img.losses.reconstruction import RECONSTRUCTIONS, Reconstruction
-from img2img.losses.regularizers import REGULARIZERS, Regularizer, refuse_batch_norm
+from img2img.losses.regularizers import REGULARIZERS, Judge, Regularizer, refuse_batch_norm
 from img2img.registry import import_submodules
 
 import_submodules(__name__, __path__)
@@ -11,6 +11,7 @@ __all__ = [
     "OBJECTIVES",
     "RECONSTRUCTIONS",
     "REGULARIZERS",
+    "Judge",
     "Objective",
     "Reconstruction",
     "Regularizer",

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -149,14 +149,12 @@ class Critic(nn.Module):
                 terms[name] = Term(value, penalty.weight * penalty.every)
         real_logits, fake_logits = _detached(real_logits), _detached(fake_logits)
         for augmentation in self.augmentations:
-            augmentation.observe(real_logits, fake_logits, len(real))
+            cast(Augmentation, augmentation).observe(real_logits, fake_logits, len(real))
         right = [(r > f).float() for r, f in zip(real_logits, fake_logits, strict=True)]
         scores = {"real": _mean(real_logits), "fake": _mean(fake_logits), "accuracy": _mean(right)}
         return Judgement(terms, scores)
 
-    def teach(
-        self, real: Tensor, fake: Tensor, condition: Tensor | None = None
-    ) -> dict[str, Term]:
+    def teach(self, real: Tensor, fake: Tensor, condition: Tensor | None = None) -> dict[str, Term]:
         """What the generator of `fake` [N, C, H, W] minimises: `adv`, and `features` if asked for.
 
         The discriminator's own weights take no part in the gradient.

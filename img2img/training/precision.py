@@ -131,7 +131,8 @@ class Arithmetic:
 def _working_copy(method: Method, dtype: torch.dtype) -> Method:
     """A method whose weights are copies in `dtype`; it shares normalisation and what remembers.
 
-    Weights under spectral normalisation are shared, too, and normalised in float32. Networks take and give float32, so that losses stay in float32.
+    Weights under spectral normalisation are shared, too, and normalised in float32. Networks take
+    and give float32, so that losses stay in float32.
     """
     shared = [module for module in method.modules() if _is_shared(module)]
     lasting = [part for critic in method.critics.values() for part in critic.lasting]

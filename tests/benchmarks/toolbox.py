@@ -18,7 +18,6 @@ several cores, a run on each; a run that is in `results.jsonl` already is not ma
 import argparse
 import json
 import shutil
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -35,6 +34,7 @@ from img2img.config import RunConfig, load_config
 from img2img.data.samples import Batch
 from img2img.errors import Img2ImgError
 from img2img.evaluation import evaluate_model
+from img2img.processes import ALONE
 from img2img.resources import bundled
 from img2img.training.build import build_method, resolve
 from img2img.training.events import Observer
@@ -44,7 +44,7 @@ from img2img.training.step import Stepper
 METHODS = {"icons": "pix2pix", "earth": "cyclegan"}
 MEASURES = ("l1", "perceptual", "kid", "diversity")
 NETWORK = "efficientnet-lite0"
-ROUNDS, STEPS = 3, 4
+ROUNDS, STEPS = 2, 3
 
 # Penalties want logits that do not depend on the batch.
 D_INSTANCE = ("discriminator.norm=instance",)
@@ -251,7 +251,7 @@ def _stepping(folder: Path, name: str, size: int, variant: str) -> Iterator[None
     config = configuration(folder, Work(name, size, variant, 0, 100, 0))
     config = resolve(config, (size, size), (size, size))
     method = build_method(config, (size, size))
-    stepper = Stepper(method, config, _alone(), Observer())
+    stepper = Stepper(method, config, ALONE, Observer())
     count = config.data.batch_size
     noise = torch.rand(2, count, 3, size, size) * 2 - 1
     batch = Batch(noise[0], noise[1], [""] * count, [""] * count)
@@ -265,12 +265,6 @@ def _stepping(folder: Path, name: str, size: int, variant: str) -> Iterator[None
             yield
 
     return steps()
-
-
-def _alone() -> Any:
-    from img2img.processes import ALONE
-
-    return ALONE
 
 
 # -- runs --------------------------------------------------------------------------------------
@@ -294,7 +288,9 @@ class Notes(Observer):
 def make(folder: Path, work: Work) -> dict[str, Any]:
     """Train and judge one; what came of it."""
     torch.set_num_threads(1)
-    output = folder / "runs" / f"{work.data}-{work.size}-{work.variant}-{work.seed}".replace(" ", "_")
+    output = (
+        folder / "runs" / f"{work.data}-{work.size}-{work.variant}-{work.seed}".replace(" ", "_")
+    )
     shutil.rmtree(output, ignore_errors=True)
     notes = Notes()
     result: dict[str, Any] = work._asdict()
@@ -314,7 +310,15 @@ def make(folder: Path, work: Work) -> dict[str, Any]:
     return result
 
 
-def work_off(folder: Path, name: str, size: int, variants: Sequence[str], seeds: int, seconds: float, jobs: int) -> None:
+def work_off(
+    folder: Path,
+    name: str,
+    size: int,
+    variants: Sequence[str],
+    seeds: int,
+    seconds: float,
+    jobs: int,
+) -> None:
     """Make all runs that are not on record."""
     results = folder / "results.jsonl"
     done = {(r["data"], r["size"], r["variant"], r["seed"], r["seconds"]) for r in read(results)}
@@ -336,19 +340,28 @@ def work_off(folder: Path, name: str, size: int, variants: Sequence[str], seeds:
 
 def read(results: Path) -> list[dict[str, Any]]:
     """What is on record."""
-    return [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
+    return (
+        [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
+    )
 
 
 def table(folder: Path) -> None:
     """The record as Markdown: a table for each set and size, best first by the perceptual one."""
-    groups: dict[tuple[str, int, float], dict[str, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
+    groups: dict[tuple[str, int, float], dict[str, list[dict[str, Any]]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
     for result in read(folder / "results.jsonl"):
         groups[result["data"], result["size"], result["seconds"]][result["variant"]].append(result)
     for (name, size, seconds), variants in groups.items():
         print(f"\n{name}, {size} px, {seconds:g} s\n")
-        print("| variant | steps | L1 | perceptual | KID | diversity | unrest |\n|---|---|---|---|---|---|---|")
+        print(
+            "| variant | steps | L1 | perceptual | KID | diversity | unrest |"
+            "\n|---|---|---|---|---|---|---|"
+        )
         good = {v: rs for v, rs in variants.items() if not any("failed" in r for r in rs)}
-        for variant, runs in sorted(good.items(), key=lambda item: mean(r["perceptual"] for r in item[1])):
+        for variant, runs in sorted(
+            good.items(), key=lambda item: mean(r["perceptual"] for r in item[1])
+        ):
             cells = [_cell([r[m] for r in runs]) for m in MEASURES]
             unrest = [r["unrest"] for r in runs if "unrest" in r]
             print(f"| {variant} | {runs[0]['steps']} | {' | '.join(cells)} | {_cell(unrest)} |")
@@ -380,8 +393,16 @@ def main() -> None:
         return
     size = 64 if given.what == "screen" else 128
     for name in given.sets or METHODS:
-        work_off(given.folder, name, size, given.variants or [*VARIANTS], given.seeds, given.seconds, given.jobs)
+        work_off(
+            given.folder,
+            name,
+            size,
+            given.variants or [*VARIANTS],
+            given.seeds,
+            given.seconds,
+            given.jobs,
+        )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

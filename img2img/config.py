@@ -374,9 +374,15 @@ def load_config(
 
 
 def presets() -> dict[str, dict[str, Any]]:
-    """By name, what an objective of that name stands for: parts of the tree, the objective's own."""
+    """By name, what an objective of that name stands for: some keys of the tree, its own too."""
     files = sorted(bundled("configs/presets").glob("*.yaml"))
     return {path.stem: read_yaml(path) for path in files}
+
+
+def preset_summary(name: str) -> str:
+    """The first line of a preset's file, a comment."""
+    path = bundled(f"configs/presets/{name}.yaml")
+    return path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
 
 
 def _with_preset(sources: list[dict[str, Any]]) -> list[dict[str, Any]]:

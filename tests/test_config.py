@@ -7,11 +7,12 @@ import pytest
 import torch
 import yaml
 
-from img2img.config import RunConfig, check, dump, load_config
+from img2img.config import RunConfig, check, dump, load_config, presets
 from img2img.data.sizes import resolve_sizes
 from img2img.errors import ConfigError
 from img2img.losses import OBJECTIVES, RECONSTRUCTIONS
 from img2img.networks import DISCRIMINATORS, GENERATORS
+from img2img.training.build import check_parts
 from img2img.training.optimizers import OPTIMIZERS
 from img2img.training.pix2pix import Pix2Pix
 from img2img.training.schedule import SCHEDULES
@@ -317,3 +318,40 @@ def test_every_shipped_file_names_what_there_is(path: Path) -> None:
 
 def test_there_are_shipped_files() -> None:
     assert {"pix2pix", "demo"} <= {path.stem for path in CONFIGS}
+
+
+class TestPresets:
+    """An objective's name that stands for more than an objective."""
+
+    def test_the_name_alone(self) -> None:
+        found = config("objective.name=wgan-gp")
+        assert (found.objective.name, found.objective.arguments) == ("wgan", {"clip": None})
+        (penalty,) = found.regularizers
+        assert (penalty.name, penalty.arguments) == ("gp", {"weight": 10})
+        assert found.n_critic == 5
+        assert config("objective={name: r3gan}").objective.name == "rpgan"
+        assert [each.name for each in config("objective.name=r3gan").regularizers] == ["r1", "r2"]
+
+    def test_is_shown_in_the_saved_configuration(self) -> None:
+        saved = yaml.safe_load(dump(config("objective.name=wgan-gp")))
+        assert saved["objective"] == {"name": "wgan", "clip": None}
+        assert saved["regularizers"] == [{"name": "gp", "weight": 10}]
+        assert saved["n_critic"] == 5
+
+    def test_its_settings_can_be_set_otherwise(self, write: Any) -> None:
+        """By any source, also by one before that which names it."""
+        file = write("n_critic: 2\nobjective: {name: lsgan, smoothing: 0.1}")
+        found = config("objective.name=wgan-gp", "regularizers.0.weight=3", file=file)
+        assert found.n_critic == 2
+        assert (found.objective.name, found.objective.arguments) == ("wgan", {"clip": None})
+        assert found.regularizers[0].arguments == {"weight": 3}
+        assert config("objective={name: wgan-gp, clip: 0.5}").objective.arguments == {"clip": 0.5}
+
+    def test_the_last_name_counts(self, write: Any) -> None:
+        found = config("objective.name=lsgan", file=write("objective: {name: wgan-gp}"))
+        assert (found.objective.name, found.regularizers, found.n_critic) == ("lsgan", [], 1)
+
+    @pytest.mark.parametrize("name", presets())
+    @pytest.mark.parametrize("method", ["pix2pix", "cyclegan"])
+    def test_every_one_fits_every_method(self, method: str, name: str) -> None:
+        check_parts(load_config(method, assignments=[f"objective.name={name}"]))

@@ -53,6 +53,7 @@ def _entries(what: Catalogue) -> list[tuple[str, str, dict[str, Any]]]:
             for name, summary, arguments in transforms()
         ]
 
+    from img2img.config import preset_summary, presets
     from img2img.diffaug import AUGMENTATIONS
     from img2img.inference.backends import BACKENDS
     from img2img.losses import OBJECTIVES, RECONSTRUCTIONS, REGULARIZERS
@@ -74,7 +75,10 @@ def _entries(what: Catalogue) -> list[tuple[str, str, dict[str, Any]]]:
         "schedules": SCHEDULES,
         "backends": BACKENDS,
     }
-    return [(part.name, part.summary, part.defaults()) for part in registries[what]]
+    entries = [(part.name, part.summary, part.defaults()) for part in registries[what]]
+    if what == "objectives":
+        entries += [(name, preset_summary(name), tree) for name, tree in presets().items()]
+    return entries
 
 
 def _plain(default: Any) -> Any:

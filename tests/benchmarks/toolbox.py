@@ -4,10 +4,10 @@
     python tests/benchmarks/toolbox.py final FOLDER --seeds 3 --seconds 150 VARIANT ...
     python tests/benchmarks/toolbox.py table FOLDER
 
-`icons` is paired, at whole; `earth` is unpaired, tiles of two halves of the world, judged by tiles of
-a third of which both sides are known. A variant is the published recipe with some settings changed
-(`VARIANTS`), or a shipped configuration (a name that ends in .yaml). `screen` works at 64 px, `final`
-at 128 px.
+`icons` is paired; `earth` is unpaired, tiles of two halves of the world, judged by tiles of South
+America, of which both sides are known. A variant is the published recipe with some settings changed
+(`VARIANTS`), or a configuration (a name that ends in .yaml). `screen` works at 64 px, `final` at
+128 px.
 
 Equal wall-clock: first the time of a step of every variant is measured, taking turns with the
 published recipe's in one process of one thread; then each is trained for as many steps as fit into
@@ -22,6 +22,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import mean, median, stdev
@@ -121,8 +122,8 @@ DISTANCES = {
 }
 
 
-# Both the recipe and what is compared with it are made so narrow: with 64 channels there would be time
-# for a hundred steps. Six blocks are what the paper has for 128 px.
+# Both the recipe and what is compared with it are made so narrow: with 64 channels there would be
+# time for a hundred steps. Six blocks are what the paper has for 128 px.
 NARROW = {
     "icons": ("generator.ngf=32", "discriminator.ndf=32"),
     "earth": (
@@ -304,7 +305,7 @@ def make(folder: Path, work: Work) -> dict[str, Any]:
     # How much the held-out L1 moves from one time to the next in the second half, over its mean.
     late = notes.l1[len(notes.l1) // 2 :]
     if len(late) > 2:
-        moves = [abs(b - a) for a, b in zip(late, late[1:], strict=False)]
+        moves = [abs(b - a) for a, b in pairwise(late)]
         result["unrest"] = mean(moves) / mean(late)
     result["said"] = notes.said
     return result

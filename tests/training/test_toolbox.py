@@ -20,6 +20,7 @@ from img2img.processes import ALONE
 from img2img.training.build import build_method, check_parts, resolve
 from img2img.training.critic import Critic
 from img2img.training.events import Observer
+from img2img.training.observers import read_metrics
 from img2img.training.step import Stepper
 from tests.conftest import Command
 
@@ -297,16 +298,30 @@ def test_a_resumed_run_ends_as_one_that_was_not_stopped(
     train: Command, tiny_pairs: Path, tmp_path: Path
 ) -> None:
     """With all that remembers: lazy penalties, adaptive augmentation, noise, top-k, n_critic."""
-    flags = ["--data", tiny_pairs, "--set", "discriminator.norm=instance", "--set", "n_critic=2"]
-    flags += ["--set", "regularizers=[{name: r1, every: 3}]", "--set", "metrics.log_every=1"]
-    flags += ["--set", "data.batch_size=2", "--set", "critic.top_k={images: 12}"]
-    noise = "[{name: ada, interval: 1, images: 20}, {name: instance_noise, images: 20}]"
-    flags += ["--set", f"critic.augment={noise}", "--set", "checkpoint.every=2"]
-    assert train(tmp_path / "whole", *flags, "--max-steps", 5).status == 0
-    assert train(tmp_path / "parts", *flags, "--max-steps", 2).status == 0
-    # The length changes the schedule: constant for both.
-    whole = (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()
-    assert whole
+    seen = "[{name: ada, interval: 1, images: 20}, {name: instance_noise, images: 20}]"
+    settings = {
+        "discriminator.norm": "instance",
+        "discriminator.spectral": "true",
+        "n_critic": 2,
+        "regularizers": "[{name: r1, every: 3}]",
+        "critic.augment": seen,
+        "critic.top_k": "{share: 0.5, images: 12}",
+        "data.batch_size": 2,
+        "metrics.log_every": 1,
+    }
+    given = ["--data", tiny_pairs, "--max-steps", 3]
+    given += [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+    assert train(tmp_path / "whole", *given).status == 0
+    while (paused := train(tmp_path / "parts", *given, "--resume", "--stop-after", 0)).status:
+        assert paused.status == 75, paused.err
+    whole, parts = (
+        (tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "parts")
+    )
+    assert whole == parts
+    logged = [read_metrics(tmp_path / name / "metrics.jsonl") for name in ("whole", "parts")]
+    clock = {"images_per_second", "seconds", "waiting"}
+    one, other = ([{k: v for k, v in x.items() if k not in clock} for x in xs] for xs in logged)
+    assert one == other
 
 
 # -- what is refused ---------------------------------------------------------------------------

@@ -434,8 +434,9 @@ def _own_keys(path: str) -> set[str]:
     """The keys of a component's section that are not arguments of the part."""
     field = RunConfig.model_fields.get(path)
     kind = None if field is None else field.annotation
-    known = isinstance(kind, type) and issubclass(kind, Component)
-    return set(kind.model_fields) if known else {"name"}
+    if isinstance(kind, type) and issubclass(kind, Component):
+        return set(kind.model_fields)
+    return {"name"}
 
 
 def _merge_items(path: str, items: list[Any], over: Mapping[Any, Any]) -> list[Any]:

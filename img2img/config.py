@@ -478,17 +478,30 @@ def _lay(tree: dict[str, Any], over: Mapping[str, Any]) -> None:
 
 
 def _merge(tree: dict[str, Any], over: Mapping[str, Any], path: str = "") -> None:
-    """Lay `over` onto `tree`. A component that changes its name starts without arguments."""
+    """Lay `over` onto `tree`. A component that changes its name starts without arguments.
+
+    What is not its part's stays, such as the length that a schedule's section has beside its name.
+    """
     for key, value in over.items():
         old = tree.get(key)
         if isinstance(value, Mapping) and isinstance(old, dict):
             if "name" in old and value.get("name", old["name"]) != old["name"]:
-                old.clear()
+                for argument in old.keys() - _own_keys(f"{path}{key}"):
+                    del old[argument]
             _merge(old, value, f"{path}{key}.")
         elif isinstance(value, Mapping) and isinstance(old, list) and all(map(_is_index, value)):
             tree[key] = _merge_items(f"{path}{key}", old, value)
         else:
             tree[key] = value
+
+
+def _own_keys(path: str) -> set[str]:
+    """The keys of a component's section that are not arguments of the part."""
+    field = RunConfig.model_fields.get(path)
+    kind = None if field is None else field.annotation
+    if isinstance(kind, type) and issubclass(kind, Component):
+        return set(kind.model_fields)
+    return {"name"}
 
 
 def _merge_items(path: str, items: list[Any], over: Mapping[Any, Any]) -> list[Any]:

@@ -113,6 +113,13 @@ class TestPrecedence:
         found = config("generator.n_blocks=3", file=write("generator: {name: resnet, ngf: 8}"))
         assert found.generator.arguments == {"n_blocks": 3, "ngf": 8}
 
+    def test_a_new_name_keeps_what_is_not_the_parts(self) -> None:
+        """Whichever source gives it: a length by a flag, a schedule by `--set`."""
+        found = load_config("pix2pix", None, {"schedule.minutes": 3}, ["schedule.name=constant"])
+        assert (found.schedule.name, found.schedule.minutes) == ("constant", 3)
+        found = config("optimizer.lr=1", "optimizer.name=other")
+        assert (found.optimizer.lr, found.optimizer.arguments) == (1, {})
+
     def test_the_same_name_keeps_them(self) -> None:
         assert config("generator.name=unet").generator.arguments == config().generator.arguments
 

@@ -38,7 +38,7 @@ class AdaptiveAugmentation(Augmentation):
         images: real images judged in which p can go from 0 to 1; the paper's 500,000 are for much
             longer trainings than these.
         interval: updates of the critic between two changes of p.
-        most: the highest p; changes leak from about 0.8 on (figure 5).
+        most: the highest p; changes may leak from about 0.8 on (section 2.2).
     """
 
     p: Tensor

@@ -1,4 +1,4 @@
-"""DiffAugment: colour, translation and cutout (Zhao et al. 2020, arXiv 2006.10738, section 3.2)."""
+"""DiffAugment: colour, translation and cutout (Zhao et al. 2020, arXiv 2006.10738, section 3)."""
 
 from typing import Annotated, Literal
 

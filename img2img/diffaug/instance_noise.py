@@ -1,4 +1,4 @@
-"""Instance noise (Sonderby et al. 2017, arXiv 1610.04490, section 3.2)."""
+"""Instance noise (Sonderby et al. 2017, arXiv 1610.04490)."""
 
 from collections.abc import Sequence
 

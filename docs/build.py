@@ -8,7 +8,8 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from img2img.config import Component, RunConfig
-from img2img.losses import OBJECTIVES, RECONSTRUCTIONS
+from img2img.diffaug import AUGMENTATIONS
+from img2img.losses import OBJECTIVES, RECONSTRUCTIONS, REGULARIZERS
 from img2img.networks import DISCRIMINATORS, GENERATORS
 from img2img.registry import Registry
 from img2img.training import METHODS
@@ -35,7 +36,7 @@ The run folder's `config.yaml` holds the result, every `auto` decided; it is a v
 the hardware is faster with it; for `data.crop_size`, 256 for images of 256 pixels and up, else the
 largest power of two that fits, and for `data.load_size` 286/256 of that; for `data.holdout`, the
 `val` folder, else `test`, else 5 % drawn by the seed; for `generator.num_downs`, the most that the
-crop allows, at most 8.
+crop (the first, if it is to grow) allows, at most 8.
 
 `data.augment.geometry` and `.color` list transforms of Albumentations, each with its `name` and
 arguments; `img2img list transforms` names them all.
@@ -51,6 +52,8 @@ CATALOGUES: dict[str, Registry[Any]] = {
     "Generators": GENERATORS,
     "Discriminators": DISCRIMINATORS,
     "Objectives": OBJECTIVES,
+    "Regularizers": REGULARIZERS,
+    "Augmentations of what critics see": AUGMENTATIONS,
     "Reconstruction losses": RECONSTRUCTIONS,
     "Optimizers": OPTIMIZERS,
     "Schedules": SCHEDULES,

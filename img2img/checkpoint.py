@@ -21,6 +21,7 @@ from img2img.compat.collection import import_files, reference_files
 from img2img.compat.pth import looks_like_pth
 from img2img.errors import ModelFileError, shortened
 from img2img.files import atomic_write
+from img2img.networks.spectral import plain_state
 from img2img.spec import DiscriminatorSpec, ModelFile, ModelSpec
 
 FORMAT_VERSION = 2
@@ -39,7 +40,7 @@ def save_model(
     Raises:
         StorageError: the disk refused; what stood at `path` before is intact.
     """
-    tensors = {name: generator.state_dict() for name, generator in generators.items()}
+    tensors = {name: plain_state(generator) for name, generator in generators.items()}
     write_model(path, ModelFile(dict(specs), tensors, ""))
 
 

@@ -88,6 +88,21 @@ class AugmentConfig(Section):
     )
 
 
+class GrowConfig(Section):
+    """Training on small images first, which is faster."""
+
+    halvings: int = Field(
+        default=0, ge=0, description="how often crops are halved at the start; 0: never"
+    )
+    until: float = Field(
+        default=0.5,
+        gt=0,
+        lt=1,
+        description="share of the length after which crops have their full size; until then they"
+        " double at equal intervals",
+    )
+
+
 class DataConfig(Section):
     """Where the images are, and how they become batches."""
 
@@ -125,6 +140,7 @@ class DataConfig(Section):
         description="go on without files that have no partner, do not decode or differ in size",
     )
     augment: AugmentConfig = AugmentConfig()
+    grow: GrowConfig = GrowConfig()
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -149,6 +165,31 @@ class LossesConfig(Section):
     )
 
 
+class TopKConfig(Section):
+    """From how many images of a batch, those that convince the critic most, a generator learns."""
+
+    share: float = Field(default=0.5, gt=0, le=1, description="of the batch, in the end")
+    images: int = Field(default=50_000, gt=0, description="images in which it falls there from 1")
+
+
+class CriticConfig(Section):
+    """What a critic is shown, and what a generator takes from it, beside the objective."""
+
+    augment: list[Component] = Field(
+        default=[], description="what changes images, real and fake, before a critic sees them"
+    )
+    top_k: TopKConfig | None = Field(
+        default=None,
+        description="`share` of a batch that generators learn from in the end, and the `images` in"
+        " which it falls there from 1; null: all",
+    )
+    feature_matching: float = Field(
+        default=0.0,
+        ge=0,
+        description="weight of the distance between the critic's features of fake and real images",
+    )
+
+
 class OptimizerConfig(Component):
     """The optimizer of the generators and, with `lr_d`, another rate for the critics."""
 
@@ -156,7 +197,7 @@ class OptimizerConfig(Component):
     lr: float = Field(default=2e-4, gt=0, description="peak learning rate")
     lr_d: float | None = Field(default=None, gt=0, description="the critics' rate; null: lr")
     accumulate: int = Field(
-        default=1, gt=0, description="batches a step: so many times data.batch_size in its memory"
+        default=1, gt=0, description="batches an update: so many times data.batch_size"
     )
     clip: float | None = Field(
         default=None, gt=0, description="longest gradient of all critics or generators; null: any"
@@ -176,6 +217,9 @@ class ScheduleConfig(Component):
     steps: int | None = Field(default=None, gt=0, description="length in generator updates")
     total_epochs: int | None = Field(default=None, gt=0, description="length in epochs")
     minutes: float | None = Field(default=None, gt=0, description="length in minutes")
+    warmup: int = Field(
+        default=0, ge=0, description="images in which the rate rises from 0, by any schedule"
+    )
     measured_steps: int | None = Field(
         default=None, gt=0, description="what `minutes` came to; set by the program"
     )
@@ -257,6 +301,13 @@ class RunConfig(Section):
     image_pool: int = Field(
         default=0, ge=0, description="earlier translations that each critic keeps to see again"
     )
+    regularizers: list[Component] = Field(
+        default=[], description="penalties on the critics' gradients (see Regularizers)"
+    )
+    n_critic: int = Field(
+        default=1, gt=0, description="updates of the critics a step, each on images of its own"
+    )
+    critic: CriticConfig = CriticConfig()
     losses: LossesConfig = LossesConfig()
     init_from: Path | None = Field(
         default=None, description="model file or run whose weights the generators start from"
@@ -303,22 +354,49 @@ def load_config(
     tree = recipes[method]
     if saved is not None and saved.is_file():
         tree = _read_for(method, saved)
+    sources: list[dict[str, Any]] = []
     if file is not None:
         shipped = bundled(f"configs/{file.name}")
         by_name = len(file.parts) == 1 and not file.exists() and shipped.is_file()
-        _lay(tree, _read_for(method, shipped if by_name else file))
+        sources.append(_read_for(method, shipped if by_name else file))
     given: dict[str, Any] = {}
     for key, value in (flags or {}).items():
         _merge(given, _nested(key, value))
-    _lay(tree, given)
     assigned: dict[str, Any] = {}
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals or not key.strip():
             raise ConfigError(f"--set {assignment}: write it as key=value, e.g. generator.ngf=32")
         _merge(assigned, _nested(key, _parse(text, f"--set {key}")))
-    _lay(tree, assigned)
+    for source in _with_preset([*sources, given, assigned]):
+        _lay(tree, source)
     return check(tree)
+
+
+def presets() -> dict[str, dict[str, Any]]:
+    """By name, what an objective of that name stands for: parts of the tree, the objective's own."""
+    files = sorted(bundled("configs/presets").glob("*.yaml"))
+    return {path.stem: read_yaml(path) for path in files}
+
+
+def _with_preset(sources: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The sources with what the objective stands for that the last of them names.
+
+    It comes before all of them, so that each of its settings can be set otherwise.
+    """
+    naming = [source for source in sources if _objective(source)]
+    preset = presets().get(_objective(naming[-1])) if naming else None
+    if preset is None:
+        return sources
+    preset["objective"] |= {k: v for k, v in naming[-1]["objective"].items() if k != "name"}
+    naming[-1]["objective"] = preset["objective"]
+    return [preset, *sources]
+
+
+def _objective(source: Mapping[str, Any]) -> str:
+    """The name of the objective that a source gives; empty if it gives none."""
+    section = source.get("objective")
+    return str(section.get("name", "")) if isinstance(section, Mapping) else ""
 
 
 def check(tree: Mapping[str, Any]) -> RunConfig:

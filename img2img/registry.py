@@ -15,7 +15,7 @@ checked against. Arguments that the program supplies itself (here the channels) 
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Generic, TypeVar, get_type_hints
@@ -127,6 +127,15 @@ class Registry(Generic[T]):
         """Make the part that `section` describes."""
         part = self.find(section, path)
         return part.factory(**self.arguments(section, path, *supplied), **supplied)
+
+    def build_all(self, sections: Sequence[Component], path: str) -> dict[str, T]:
+        """Make the parts of a list, by name; the second `l1` is called `l1_2`."""
+        parts: dict[str, T] = {}
+        for index, section in enumerate(sections):
+            count = sum(earlier.name == section.name for earlier in sections[: index + 1])
+            name = section.name if count == 1 else f"{section.name}_{count}"
+            parts[name] = self.build(section, f"{path}.{index}")
+        return parts
 
 
 def _checked(value: Any, annotation: Any, path: str) -> Any:

@@ -13,7 +13,7 @@ from img2img.config import Component, load_config
 from img2img.errors import ConfigError
 from img2img.features import MissingFeatures
 from img2img.inference.tiling import run_in_strips
-from img2img.losses import OBJECTIVES, RECONSTRUCTIONS
+from img2img.losses import OBJECTIVES, RECONSTRUCTIONS, REGULARIZERS
 from img2img.networks import DISCRIMINATORS, GENERATORS, Generator
 from img2img.registry import Part, Registry
 from img2img.spec import ModelSpec, prepare_for_inference
@@ -25,6 +25,7 @@ CATALOGUES: list[Registry[Any]] = [
     GENERATORS,
     DISCRIMINATORS,
     OBJECTIVES,
+    REGULARIZERS,
     RECONSTRUCTIONS,
     OPTIMIZERS,
     SCHEDULES,

@@ -12,6 +12,8 @@ Catalogue = Literal[
     "generators",
     "discriminators",
     "objectives",
+    "regularizers",
+    "augmentations",
     "losses",
     "optimizers",
     "schedules",
@@ -51,8 +53,9 @@ def _entries(what: Catalogue) -> list[tuple[str, str, dict[str, Any]]]:
             for name, summary, arguments in transforms()
         ]
 
+    from img2img.diffaug import AUGMENTATIONS
     from img2img.inference.backends import BACKENDS
-    from img2img.losses import OBJECTIVES, RECONSTRUCTIONS
+    from img2img.losses import OBJECTIVES, RECONSTRUCTIONS, REGULARIZERS
     from img2img.networks import DISCRIMINATORS, GENERATORS
     from img2img.registry import Registry
     from img2img.training import METHODS
@@ -64,6 +67,8 @@ def _entries(what: Catalogue) -> list[tuple[str, str, dict[str, Any]]]:
         "generators": GENERATORS,
         "discriminators": DISCRIMINATORS,
         "objectives": OBJECTIVES,
+        "regularizers": REGULARIZERS,
+        "augmentations": AUGMENTATIONS,
         "losses": RECONSTRUCTIONS,
         "optimizers": OPTIMIZERS,
         "schedules": SCHEDULES,

@@ -1,9 +1,19 @@
 """Loss terms; importing the package enters them all in their catalogues."""
 
 from img2img.losses.adversarial import OBJECTIVES, Objective
-from img2img.losses.reconstruction import RECONSTRUCTIONS, Reconstruction, build_losses
+from img2img.losses.reconstruction import RECONSTRUCTIONS, Reconstruction
+from img2img.losses.regularizers import REGULARIZERS, Judge, Regularizer, refuse_batch_norm
 from img2img.registry import import_submodules
 
 import_submodules(__name__, __path__)
 
-__all__ = ["OBJECTIVES", "RECONSTRUCTIONS", "Objective", "Reconstruction", "build_losses"]
+__all__ = [
+    "OBJECTIVES",
+    "RECONSTRUCTIONS",
+    "REGULARIZERS",
+    "Judge",
+    "Objective",
+    "Reconstruction",
+    "Regularizer",
+    "refuse_batch_norm",
+]

@@ -1,12 +1,17 @@
 """How far a translated image is from the one it should be."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from typing import Annotated
 
+import torch
+from pydantic import Field
 from torch import Tensor
 
-from img2img.config import Component
+from img2img.errors import ConfigError
 from img2img.registry import NonNegative, Registry
+
+# Pixels a side of the window that SSIM looks through.
+_SSIM_WINDOW = 11
 
 
 class Reconstruction(ABC):
@@ -31,11 +36,53 @@ class L1(Reconstruction):
         return (output - target).abs().flatten(1).mean(1)
 
 
-def build_losses(sections: Sequence[Component], path: str) -> dict[str, Reconstruction]:
-    """The losses of a list in the configuration, by name; the second `l1` is called `l1_2`."""
-    losses: dict[str, Reconstruction] = {}
-    for index, section in enumerate(sections):
-        count = sum(earlier.name == section.name for earlier in sections[: index + 1])
-        name = section.name if count == 1 else f"{section.name}_{count}"
-        losses[name] = RECONSTRUCTIONS.build(section, f"{path}.{index}")
-    return losses
+@RECONSTRUCTIONS.register("charbonnier")
+class Charbonnier(Reconstruction):
+    """Mean of sqrt(d^2 + eps^2), an L1 that is smooth at 0 (Charbonnier et al. 1994; Lai 2017).
+
+    Between equal images it is eps.
+
+    Args:
+        eps: where the parabola turns into the absolute value, on the scale of [-1, 1].
+    """
+
+    def __init__(
+        self,
+        *,
+        weight: NonNegative = 1.0,
+        eps: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1e-3,
+    ) -> None:
+        super().__init__(weight=weight)
+        self.eps = eps
+
+    def __call__(self, output: Tensor, target: Tensor) -> Tensor:
+        return ((output - target).square() + self.eps**2).sqrt().flatten(1).mean(1)
+
+
+@RECONSTRUCTIONS.register("ssim")
+class SSIM(Reconstruction):
+    """1 - structural similarity, each colour by itself (Wang et al. 2004, equation 13).
+
+    Through a Gaussian window of 11 pixels and deviation 1.5. From 0, equal, to 2.
+    """
+
+    def __call__(self, output: Tensor, target: Tensor) -> Tensor:
+        """As in every reconstruction loss.
+
+        Raises:
+            ConfigError: the images are smaller than the window.
+        """
+        from torchmetrics.functional.image import structural_similarity_index_measure as similarity
+
+        height, width = output.shape[-2:]
+        if min(height, width) < _SSIM_WINDOW:
+            raise ConfigError(
+                f"data.crop_size: the loss ssim looks through a window of {_SSIM_WINDOW} pixels a"
+                f" side, which crops of {height} x {width} do not fill"
+            )
+        # Variances are small differences of squares, which few bits cannot hold.
+        with torch.autocast(output.device.type, enabled=False):
+            dtype = torch.promote_types(output.dtype, torch.float32)
+            unit = ((image.to(dtype) + 1) / 2 for image in (output, target))
+            distance: Tensor = 1 - similarity(*unit, data_range=1.0, reduction="none")
+        return distance

@@ -134,6 +134,8 @@ def upsampling(
     `deconv` is the published transposed convolution, whose kernel of 3 or 4 depends on the
     network. The others enlarge first and then convolve, padded as `pad` says, which leaves no
     checkerboard (Odena et al., "Deconvolution and Checkerboard Artifacts", Distill 2016).
+    `bilinear` is what others call a blur: zeros between the pixels, smoothed by the binomial filter
+    (1, 3, 3, 1) with edges repeated (Karras et al. 2019, arXiv 1812.04948), gives the same numbers.
     """
     if kind == "deconv":
         return nn.ConvTranspose2d(
@@ -150,13 +152,14 @@ class ResizeConvolution(nn.Sequential):
     """Enlarges, then convolves."""
 
 
-class BlurDown(nn.Module):
-    """Halve height and width, after a blur that leaves nothing to alias.
+class Blur(nn.Module):
+    """Blur, [N, channels, H, W] to the same, by the binomial filter (1, 2, 1).
 
-    [N, channels, H, W] to [N, channels, ceil(H / 2), ceil(W / 2)], by the binomial filter (1, 2, 1)
-    (Zhang, "Making Convolutional Networks Shift-Invariant Again", 2019, arXiv 1904.11486).
+    What is halved afterwards has nothing to alias (Zhang, "Making Convolutional Networks
+    Shift-Invariant Again", 2019, arXiv 1904.11486).
     """
 
+    stride = 1
     kernel: Tensor
 
     def __init__(self, channels: int) -> None:
@@ -166,7 +169,13 @@ class BlurDown(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         padded = F.pad(x, (1, 1, 1, 1), "reflect")
-        return F.conv2d(padded, self.kernel, stride=2, groups=x.shape[1])
+        return F.conv2d(padded, self.kernel.to(x.dtype), stride=self.stride, groups=x.shape[1])
+
+
+class BlurDown(Blur):
+    """Blur and halve: to [N, channels, ceil(H / 2), ceil(W / 2)]."""
+
+    stride = 2
 
 
 def binomial(size: int) -> Tensor:

@@ -12,6 +12,7 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor, nn
 
+from img2img.networks.attention import SelfAttention
 from img2img.networks.base import GENERATORS, Generator, Stage
 from img2img.networks.blocks import (
     BlurDown,
@@ -30,6 +31,7 @@ from img2img.networks.blocks import (
     upsampling,
 )
 from img2img.networks.norms import NormName, needs_bias, norm_layer
+from img2img.networks.spectral import normalize_spectra
 from img2img.registry import Positive
 
 
@@ -76,6 +78,8 @@ class ResnetGenerator(InParts, Generator):
         downsample: `stride` is the published way; `blur` convolves at full size and then halves
             through a blur, which does not alias (Zhang 2019), as CUT does.
         upsample: how sizes are doubled; `deconv` is the published way.
+        attention: let places attend to each other after half of the blocks (Zhang et al. 2019).
+        spectral: divide all weights by their largest singular value (Miyato et al. 2018).
         value_range: what black and white are as numbers inside.
         output: the function that bounds the last layer.
         init: how weights are drawn; `kaiming` where there is no norm.
@@ -95,6 +99,8 @@ class ResnetGenerator(InParts, Generator):
         pad_up: PaddingName | None = None,
         downsample: DownsampleName = "stride",
         upsample: UpsampleName = "deconv",
+        attention: bool = False,
+        spectral: bool = False,
         value_range: RangeName = "-1,1",
         output: OutputName = "tanh",
         init: InitName = "normal",
@@ -117,9 +123,12 @@ class ResnetGenerator(InParts, Generator):
             layers += [convolve, make_norm(after), nn.ReLU(inplace=True)]
             if downsample == "blur":
                 layers.append(BlurDown(after))
-        layers += [
+        blocks: list[nn.Module] = [
             ResnetBlock(widths[-1], norm=norm, pad=pad, dropout=dropout) for _ in range(n_blocks)
         ]
+        if attention:
+            blocks.insert(n_blocks // 2, SelfAttention(widths[-1]))
+        layers += blocks
         for before, after in pairwise(reversed(widths)):
             double = upsampling(upsample, before, after, kernel=3, bias=bias, pad=pad_up or pad)
             layers += [double, make_norm(after), nn.ReLU(inplace=True)]
@@ -127,11 +136,15 @@ class ResnetGenerator(InParts, Generator):
         layers.append(output_layer(output, value_range))
         self.model = nn.Sequential(*layers)
         initialize(self, init)
+        if spectral:
+            normalize_spectra(self)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.run(self._parts(), x)
 
     def stages(self) -> list[Stage]:
+        if any(isinstance(layer, SelfAttention) for layer in self.model):
+            return []
         first, *inner, last = self._parts()
         return [
             stage(first, halo=3),
@@ -140,11 +153,11 @@ class ResnetGenerator(InParts, Generator):
         ]
 
     def _parts(self) -> Iterator[nn.Sequential]:
-        """The layers up to each activation, and each block and blur."""
+        """The layers up to each activation, and each block, blur and attention."""
         part: list[nn.Module] = []
         for layer in self.model:
             part.append(layer)
-            if isinstance(layer, ResnetBlock | nn.ReLU | BlurDown):
+            if isinstance(layer, ResnetBlock | SelfAttention | nn.ReLU | BlurDown):
                 yield nn.Sequential(*part)
                 part = []
         yield nn.Sequential(*part)

@@ -11,9 +11,12 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from img2img.networks.attention import SelfAttention
 from img2img.networks.base import GENERATORS, Generator
 from img2img.networks.blocks import (
     MODES,
+    Blur,
+    DownsampleName,
     InitName,
     InParts,
     OutputName,
@@ -26,9 +29,12 @@ from img2img.networks.blocks import (
     upsampling,
 )
 from img2img.networks.norms import NormName, needs_bias, norm_layer
+from img2img.networks.spectral import normalize_spectra
 from img2img.registry import Positive
 
 MIN_DOWNS, MAX_DOWNS = 2, 8
+# The level with attention: its map is an eighth of the image, 32 x 32 of the published crops.
+ATTENTIVE = 2
 
 
 class UNetLevel(InParts):
@@ -49,7 +55,9 @@ class UNetLevel(InParts):
         norm: NormName,
         pad: PaddingName,
         pad_up: PaddingName | None,
+        downsample: DownsampleName,
         upsample: UpsampleName,
+        attention: bool = False,
         dropout: bool = False,
     ) -> None:
         super().__init__()
@@ -60,7 +68,10 @@ class UNetLevel(InParts):
         lower = [] if below is None else [below]
         # Reflection needs two pixels, which the innermost map may not have.
         pad = "replicate" if pad == "reflect" and below is None else pad
-        down = nn.Conv2d(in_channels or outer, inner, 4, 2, 1, bias=bias, padding_mode=MODES[pad])
+        entering = in_channels or outer
+        down: nn.Module = nn.Conv2d(entering, inner, 4, 2, 1, bias=bias, padding_mode=MODES[pad])
+        if downsample == "blur":
+            down = nn.Sequential(Blur(entering), down)
         up = upsampling(
             upsample,
             from_below,
@@ -75,7 +86,8 @@ class UNetLevel(InParts):
         else:
             # The innermost map can be one pixel, which has no variance to normalise by.
             down_norm = [] if below is None else [make_norm(inner)]
-            layers = [nn.LeakyReLU(0.2), down, *down_norm, *lower]
+            attend = [SelfAttention(inner)] if attention else []
+            layers = [nn.LeakyReLU(0.2), down, *down_norm, *attend, *lower]
             layers += [nn.ReLU(inplace=True), up, make_norm(outer)]
         if dropout:
             layers.append(nn.Dropout(0.5))
@@ -107,7 +119,12 @@ class UNetGenerator(Generator):
         dropout: whether the inner levels of full width drop half of their activations.
         pad: padding of the convolutions, but for `deconv`; `zero` is the published way.
         pad_up: padding of the convolutions after resizing; null: as `pad`.
+        downsample: `stride` is the published way; `blur` blurs what is halved, which then does not
+            alias (Zhang 2019).
         upsample: how sizes are doubled; `deconv` is the published way.
+        attention: let places attend to each other on the third level, or the innermost of two
+            (Zhang et al. 2019).
+        spectral: divide all weights by their largest singular value (Miyato et al. 2018).
         value_range: what black and white are as numbers inside.
         output: the function that bounds the last layer.
         init: how weights are drawn; `kaiming` where there is no norm.
@@ -124,7 +141,10 @@ class UNetGenerator(Generator):
         dropout: bool = True,
         pad: PaddingName = "zero",
         pad_up: PaddingName | None = None,
+        downsample: DownsampleName = "stride",
         upsample: UpsampleName = "deconv",
+        attention: bool = False,
+        spectral: bool = False,
         value_range: RangeName = "-1,1",
         output: OutputName = "tanh",
         init: InitName = "normal",
@@ -142,7 +162,9 @@ class UNetGenerator(Generator):
                 norm=norm,
                 pad=pad,
                 pad_up=pad_up,
+                downsample=downsample,
                 upsample=upsample,
+                attention=attention and index == min(ATTENTIVE, depth - 1),
                 dropout=dropout and 4 <= index < depth - 1,
             )
         self.enter = input_layer(nn.Sequential(), value_range)
@@ -155,9 +177,12 @@ class UNetGenerator(Generator):
             norm=norm,
             pad=pad,
             pad_up=pad_up,
+            downsample=downsample,
             upsample=upsample,
         )
         initialize(self, init)
+        if spectral:
+            normalize_spectra(self)
 
     @classmethod
     def resolve(cls, arguments: Mapping[str, Any], crop_size: tuple[int, int]) -> dict[str, Any]:

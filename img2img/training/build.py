@@ -16,9 +16,10 @@ from img2img.data.dataset import DataSet
 from img2img.data.loader import resolve_workers
 from img2img.data.sizes import PUBLISHED_CROP, HeightWidth
 from img2img.devices import resolve_device, resolve_precision
+from img2img.diffaug import AUGMENTATIONS
 from img2img.errors import ConfigError
 from img2img.features import Supply, feature_network
-from img2img.losses import OBJECTIVES, build_losses
+from img2img.losses import OBJECTIVES, RECONSTRUCTIONS, REGULARIZERS
 from img2img.metrics.gather import pair_measure
 from img2img.metrics.measure import MEASURES
 from img2img.metrics.paired import LEAST_SIDE
@@ -30,6 +31,7 @@ from img2img.spec import SCALE_WORTH_SAYING, ModelSpec
 from img2img.training.held_out import HeldOut, measure_names, measure_of
 from img2img.training.method import CHANNELS, METHODS, Method
 from img2img.training.optimizers import OPTIMIZERS
+from img2img.training.resolution import smallest_size
 from img2img.training.schedule import SCHEDULES
 
 
@@ -70,7 +72,11 @@ def check_parts(config: RunConfig) -> None:
     DISCRIMINATORS.arguments(config.discriminator, "discriminator", "in_channels")
     OBJECTIVES.arguments(config.objective, "objective")
     for name in type(config.losses).model_fields:
-        build_losses(getattr(config.losses, name), f"losses.{name}")
+        RECONSTRUCTIONS.build_all(getattr(config.losses, name), f"losses.{name}")
+    REGULARIZERS.build_all(config.regularizers, "regularizers")
+    AUGMENTATIONS.build_all(config.critic.augment, "critic.augment")
+    if config.critic.top_k is not None and config.data.batch_size == 1:
+        raise ConfigError("critic.top_k: chooses among the images of a batch: data.batch_size is 1")
     OPTIMIZERS.arguments(config.optimizer, "optimizer", "params", "lr")
     SCHEDULES.arguments(config.schedule, "schedule")
 
@@ -91,6 +97,7 @@ def resolve(config: RunConfig, load_size: HeightWidth, crop_size: HeightWidth) -
     weights = config.metrics.weights.resolve() if config.metrics.weights else None
     workers = resolve_workers(config.data, device.type)
     sizes = {"load_size": load_size, "crop_size": crop_size}
+    smallest = smallest_size(crop_size, config.data.grow)
     part = GENERATORS.find(config.generator, "generator")
     arguments = GENERATORS.arguments(config.generator, "generator", "in_channels", "out_channels")
     architecture = cast(type[Generator], part.factory)
@@ -102,7 +109,7 @@ def resolve(config: RunConfig, load_size: HeightWidth, crop_size: HeightWidth) -
             "precision": resolve_precision(config.precision, device),
             "data": config.data.model_copy(update={**here, **sizes, "workers": workers}),
             "generator": Component(
-                name=config.generator.name, **architecture.resolve(arguments, crop_size)
+                name=config.generator.name, **architecture.resolve(arguments, smallest)
             ),
         }
     )
@@ -112,24 +119,30 @@ def build_method(config: RunConfig, crop_size: HeightWidth) -> Method:
     """The networks of a resolved configuration, on its device.
 
     Raises:
-        ConfigError: a part does not fit, or a network cannot take such crops.
+        ConfigError: a part does not fit, or a network cannot take such crops, or the first ones.
     """
     method = method_class(config).from_config(config)
+    # What suits the smallest crops suits those that they double to.
+    size = smallest_size(crop_size, config.data.grow)
+    grows = config.data.grow.halvings > 0
+    what = f"{size[0]} x {size[1]} (height x width)"
+    what = f"data.grow.halvings: {what}, the first crop," if grows else f"data.crop_size: {what}"
+    halve = "halve less often, " if grows else ""
     for generator in method.generators.values():
         multiple, least = generator.size_multiple, generator.min_size
-        if any(size % multiple or size < least for size in crop_size):
+        if any(side % multiple or side < least for side in size):
             raise ConfigError(
-                f"data.crop_size: {crop_size[0]} x {crop_size[1]} (height x width) does not suit"
-                f" generator {config.generator.name!r}, which takes multiples of {multiple} from"
-                f" {least} up; change the crop, or choose another generator"
+                f"{what} does not suit generator {config.generator.name!r}, which takes multiples"
+                f" of {multiple} from {least} up; {halve}change the crop, or choose another"
+                " generator"
             )
     for critic in method.critics.values():
         least = critic.discriminator.min_size
-        if min(crop_size) < least:
+        if min(size) < least:
             raise ConfigError(
-                f"data.crop_size: {crop_size[0]} x {crop_size[1]} (height x width) is too small for"
-                f" discriminator {config.discriminator.name!r}, which takes {least} and up; give it"
-                " fewer n_layers, or resize the images (data.load_size)"
+                f"{what} is too small for discriminator {config.discriminator.name!r}, which takes"
+                f" {least} and up; {halve}give it fewer n_layers, or resize the images"
+                " (data.load_size)"
             )
     if config.checkpointing:
         for generator in method.generators.values():

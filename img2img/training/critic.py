@@ -1,19 +1,51 @@
 """One discriminator with all that belongs to it."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple, Self, cast
 
 import torch
 from torch import Tensor, nn
 
-from img2img.losses import Objective
-from img2img.networks import Discriminator
+from img2img.config import RunConfig, TopKConfig
+from img2img.diffaug import AUGMENTATIONS, Augmentation
+from img2img.losses import OBJECTIVES, REGULARIZERS, Objective, Regularizer, refuse_batch_norm
+from img2img.networks import DISCRIMINATORS, Discriminator
 from img2img.networks.blocks import at_least_float32
 from img2img.training.image_pool import ImagePool
 
 
+class Term(NamedTuple):
+    """One named part of a loss: a scalar, and what it is multiplied by in the sum."""
+
+    value: Tensor
+    weight: float = 1.0
+
+
+class Judgement(NamedTuple):
+    """What an update of a critic goes down on, and what is worth logging of it, by name."""
+
+    terms: dict[str, Term]
+    scores: dict[str, Tensor]
+
+
+class Clock(nn.Module):
+    """How far a critic has come."""
+
+    updates: Tensor
+    """int64: updates it has had."""
+    images: Tensor
+    """int64: real images that it was shown, by this process."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("images", torch.zeros((), dtype=torch.int64))
+
+
 class Critic(nn.Module):
-    """A discriminator and the objective it plays by.
+    """A discriminator, and all that makes its game with a generator what it is.
 
     With a condition it judges pairs, condition and image side by side in the channels (Isola et
     al. 2017, equation 1).
@@ -21,63 +53,180 @@ class Critic(nn.Module):
     Args:
         pool_size: how many fakes to keep, to show again instead of new ones (conditions and all);
             0 keeps none.
+        regularizers: penalties on the discriminator, by name. They are of what the generator
+            makes, not of the condition, and of images before they are augmented.
+        augmentations: what changes every image on its way to the discriminator, in order.
+        top_k: have a generator learn from the most convincing images of a batch only (Sinha et
+            al. 2020, arXiv 2002.06224).
+        feature_matching: weight of the distance between the discriminator's features of fake and
+            real images in the generator's loss; 0 leaves it out. With a condition the two show the
+            same thing and are compared place by place (Wang et al. 2018, arXiv 1711.11585,
+            equation 4); without, by their means (Salimans et al. 2016, section 3.1).
+
+    Raises:
+        ConfigError: a regularizer cannot be had with this discriminator.
     """
 
     def __init__(
-        self, discriminator: Discriminator, objective: Objective, pool_size: int = 0
+        self,
+        discriminator: Discriminator,
+        objective: Objective,
+        pool_size: int = 0,
+        *,
+        regularizers: Mapping[str, Regularizer] | None = None,
+        augmentations: Sequence[Augmentation] = (),
+        top_k: TopKConfig | None = None,
+        feature_matching: float = 0.0,
     ) -> None:
         super().__init__()
         self.discriminator = discriminator
         self.objective = objective
         self.pool = ImagePool(pool_size) if pool_size else None
+        self.regularizers = dict(regularizers or {})
+        for name in self.regularizers:
+            refuse_batch_norm(discriminator, name)
+        self.augmentations = nn.Sequential(*augmentations)
+        self.top_k = top_k
+        self.feature_matching = feature_matching
+        self.clock = Clock()
+        self._precise = (discriminator,)  # in a tuple, so that it is not a part of this one
 
-    def d_loss(
-        self, real: Tensor, fake: Tensor, condition: Tensor | None = None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """The critic's own loss, and its mean logit for the real and for the fake images.
+    @classmethod
+    def from_config(cls, config: RunConfig, in_channels: int) -> Self:
+        """Build one as a configuration describes it.
+
+        Args:
+            in_channels: of what it judges: an image, and the condition beside it if there is one.
+        """
+        return cls(
+            DISCRIMINATORS.build(config.discriminator, "discriminator", in_channels=in_channels),
+            OBJECTIVES.build(config.objective, "objective"),
+            config.image_pool,
+            regularizers=REGULARIZERS.build_all(config.regularizers, "regularizers"),
+            augmentations=[
+                *AUGMENTATIONS.build_all(config.critic.augment, "critic.augment").values()
+            ],
+            top_k=config.critic.top_k,
+            feature_matching=config.critic.feature_matching,
+        )
+
+    @property
+    def lasting(self) -> list[object]:
+        """The parts that remember: copies of a critic for other arithmetic share them."""
+        return [self.clock, self.augmentations, *([self.pool] if self.pool else [])]
+
+    def compute_penalties_by(self, other: "Critic") -> None:
+        """Take penalties of another critic's discriminator: of the float32 one, by its copy.
+
+        A penalty is the gradient of a gradient, for which bfloat16 has too few digits.
+        """
+        self._precise = (other.discriminator,)
+
+    def judge(self, real: Tensor, fake: Tensor, condition: Tensor | None = None) -> Judgement:
+        """The critic's own loss, `adv` and its penalties by name.
 
         Args:
             real: [N, C, H, W]; `fake` likewise, already detached from its generator.
 
         Returns:
-            Three float32 scalars. The logits carry no gradient: they are for the log.
+            Float32 scalars. The scores carry no gradient: the mean logit of `real` and of `fake`,
+            and `accuracy`, the share of places at which the real image's logit is the higher.
         """
+        self.clock.images += len(real)
         seen_real, seen_fake = _seen(real, condition), _seen(fake, condition)
         if self.pool is not None:
             seen_fake = self.pool.query(seen_fake)
-        real_logits, fake_logits = self._both_logits(seen_real, seen_fake)
+        real_logits, fake_logits = self._both_logits(
+            self.augmentations(seen_real), self.augmentations(seen_fake)
+        )
         losses = [
             self.objective.d_loss(r, f) for r, f in zip(real_logits, fake_logits, strict=True)
         ]
-        return _mean(losses), _mean(real_logits).detach(), _mean(fake_logits).detach()
+        terms = {"adv": Term(_mean(losses))}
+        for name, penalty in self.regularizers.items():
+            if int(self.clock.updates) % penalty.every == 0:
+                value = penalty(lambda image: self._precisely(image, condition), real, fake)
+                terms[name] = Term(value, penalty.weight * penalty.every)
+        real_logits, fake_logits = _detached(real_logits), _detached(fake_logits)
+        for augmentation in self.augmentations:
+            cast(Augmentation, augmentation).observe(real_logits, fake_logits, len(real))
+        right = [(r > f).float() for r, f in zip(real_logits, fake_logits, strict=True)]
+        scores = {"real": _mean(real_logits), "fake": _mean(fake_logits), "accuracy": _mean(right)}
+        return Judgement(terms, scores)
 
-    def g_loss(self, real: Tensor, fake: Tensor, condition: Tensor | None = None) -> Tensor:
-        """What the generator of `fake` [N, C, H, W] minimises: a float32 scalar.
+    def teach(self, real: Tensor, fake: Tensor, condition: Tensor | None = None) -> dict[str, Term]:
+        """What the generator of `fake` [N, C, H, W] minimises: `adv`, and `features` if asked for.
 
         The discriminator's own weights take no part in the gradient.
+
+        Returns:
+            Float32 scalars by name.
         """
         with _frozen(self.discriminator):
-            fake_logits = self._logits(_seen(fake, condition))
-            real_logits: list[Tensor | None] = [None] * len(fake_logits)
-            if self.objective.needs_real_for_g:
-                real_logits = [*self._logits(_seen(real, condition))]
+            if not (self.objective.needs_real_for_g or self.feature_matching):
+                seen = self.augmentations(_seen(fake, condition))
+                fake_logits, fake_features = self._look(seen)
+                real_logits: list[Tensor | None] = [None] * len(fake_logits)
+                real_features: list[Tensor] = []
+            else:
+                # Side by side, both are augmented alike.
+                pair = self.augmentations(
+                    torch.cat([_seen(fake, condition), _seen(real, condition)], 1)
+                )
+                seen_fake, seen_real = pair.chunk(2, 1)
+                fake_logits, fake_features = self._look(seen_fake)
+                with torch.no_grad():
+                    logits, real_features = self._look(seen_real)
+                real_logits = [*logits]
             losses = [
                 self.objective.g_loss(r, f) for r, f in zip(real_logits, fake_logits, strict=True)
             ]
-        return _mean(losses)
+        terms = {"adv": Term(self._of_the_best(losses, fake_logits))}
+        if self.feature_matching:
+            by_place = condition is not None
+            distance = _mean(
+                [
+                    _feature_distance(f, r, by_place)
+                    for f, r in zip(fake_features, real_features, strict=True)
+                ]
+            )
+            terms["features"] = Term(distance, self.feature_matching)
+        return terms
+
+    @torch.no_grad()
+    def after_update(self) -> None:
+        """To be called when the discriminator's weights have changed."""
+        self.clock.updates += 1
+        self.objective.after_update(self.discriminator)
 
     def _both_logits(self, real: Tensor, fake: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """The logits of two batches, in one forward where that changes nothing but the time."""
         if self.discriminator.mixes_images:
             # Fake first, as published: BatchNorm's running averages depend on the order.
-            fake_logits = self._logits(fake)
-            return self._logits(real), fake_logits
-        scales = [logits.chunk(2) for logits in self._logits(torch.cat([real, fake]))]
+            fake_logits = self._look(fake)[0]
+            return self._look(real)[0], fake_logits
+        scales = [logits.chunk(2) for logits in self._look(torch.cat([real, fake]))[0]]
         return [both[0] for both in scales], [both[1] for both in scales]
 
-    def _logits(self, seen: Tensor) -> list[Tensor]:
-        """Logits in float32 at least, one [N, 1, h, w] a scale."""
-        return [at_least_float32(logits) for logits in self.discriminator(seen).logits]
+    def _look(self, seen: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Logits, one [N, 1, h, w] a scale, in float32 at least, and features as they come."""
+        output = self.discriminator(seen)
+        return _float32(output.logits), output.features
+
+    def _precisely(self, image: Tensor, condition: Tensor | None) -> list[Tensor]:
+        """The logits of images for a penalty; see `compute_penalties_by`."""
+        (discriminator,) = self._precise
+        return _float32(discriminator(self.augmentations(_seen(image, condition))).logits)
+
+    def _of_the_best(self, losses: Sequence[Tensor], fake_logits: Sequence[Tensor]) -> Tensor:
+        """The mean of losses [N] over scales, and over the images that a generator learns from."""
+        if self.top_k is None:
+            return _mean(losses)
+        ratings = torch.stack([logits.flatten(1).mean(1) for logits in fake_logits]).mean(0)
+        done = min(1.0, int(self.clock.images) / self.top_k.images)
+        share = 1 - done * (1 - self.top_k.share)
+        best = ratings.topk(math.ceil(share * len(ratings))).indices
+        return torch.stack([*losses]).mean(0)[best].mean()
 
 
 def _seen(image: Tensor, condition: Tensor | None) -> Tensor:
@@ -85,8 +234,24 @@ def _seen(image: Tensor, condition: Tensor | None) -> Tensor:
     return image if condition is None else torch.cat([condition, image], 1)
 
 
-def _mean(per_scale: list[Tensor]) -> Tensor:
+def _feature_distance(fake: Tensor, real: Tensor, by_place: bool) -> Tensor:
+    """The mean absolute difference of two maps [N, C, h, w], or of their means [C]."""
+    fake, real = at_least_float32(fake), at_least_float32(real)
+    if not by_place:
+        fake, real = fake.mean((0, 2, 3)), real.mean((0, 2, 3))
+    return (fake - real).abs().mean()
+
+
+def _mean(per_scale: Sequence[Tensor]) -> Tensor:
     return torch.stack([value.mean() for value in per_scale]).mean()
+
+
+def _detached(tensors: Sequence[Tensor]) -> list[Tensor]:
+    return [tensor.detach() for tensor in tensors]
+
+
+def _float32(tensors: Sequence[Tensor]) -> list[Tensor]:
+    return [at_least_float32(tensor) for tensor in tensors]
 
 
 @contextmanager

@@ -3,15 +3,16 @@
 from collections.abc import Iterator, Mapping
 from typing import ClassVar, Self
 
+import torch
 from torch import Tensor
 
 from img2img.config import RunConfig
 from img2img.data.samples import Batch, Direction
 from img2img.data.unpaired import UnpairedData
-from img2img.losses import OBJECTIVES, Reconstruction, build_losses
-from img2img.networks import DISCRIMINATORS, GENERATORS, Generator
-from img2img.training.critic import Critic
-from img2img.training.method import CHANNELS, METHODS, Method, Phase, Term
+from img2img.losses import RECONSTRUCTIONS, Reconstruction
+from img2img.networks import GENERATORS, Generator
+from img2img.training.critic import Critic, Term
+from img2img.training.method import CHANNELS, METHODS, Method, Phase
 
 
 @METHODS.register("cyclegan")
@@ -52,33 +53,25 @@ class CycleGAN(Method):
             )
             for _ in ("G_AB", "G_BA")
         ]
-        critics = [
-            Critic(
-                DISCRIMINATORS.build(config.discriminator, "discriminator", in_channels=CHANNELS),
-                OBJECTIVES.build(config.objective, "objective"),
-                config.image_pool,
-            )
-            for _ in ("D_A", "D_B")
-        ]
+        critics = [Critic.from_config(config, CHANNELS) for _ in ("D_A", "D_B")]
         return cls(
             generators[0],
             generators[1],
             critics[0],
             critics[1],
-            build_losses(config.losses.cycle, "losses.cycle"),
-            build_losses(config.losses.identity, "losses.identity"),
+            RECONSTRUCTIONS.build_all(config.losses.cycle, "losses.cycle"),
+            RECONSTRUCTIONS.build_all(config.losses.identity, "losses.identity"),
         )
 
     def phases(self, batch: Batch) -> Iterator[Phase]:
         A, B = batch.A, batch.B
         G_AB, G_BA = self.generators["G_AB"], self.generators["G_BA"]
-        D_A, D_B = self.critics["D_A"], self.critics["D_B"]
         fake_B, fake_A = G_AB(A), G_BA(B)
 
-        terms = {
-            "G/adv_A": Term(D_A.g_loss(A, fake_A)),
-            "G/adv_B": Term(D_B.g_loss(B, fake_B)),
-        }
+        terms: dict[str, Term] = {}
+        for domain, real, fake in (("A", A, fake_A), ("B", B, fake_B)):
+            taught = self.critics[f"D_{domain}"].teach(real, fake)
+            terms |= {f"G/{name}_{domain}": term for name, term in taught.items()}
         if self.cycle:
             terms |= _distances("cycle_A", self.cycle, G_BA(fake_B), A)
             terms |= _distances("cycle_B", self.cycle, G_AB(fake_A), B)
@@ -86,14 +79,21 @@ class CycleGAN(Method):
             terms |= _distances("identity_A", self.identity, G_BA(A), A)
             terms |= _distances("identity_B", self.identity, G_AB(B), B)
         yield Phase("G", terms)
+        yield self._critic_phase(batch, fake_A.detach(), fake_B.detach())
 
-        terms = {}
+    def critic_phases(self, batch: Batch) -> Iterator[Phase]:
+        with torch.no_grad():
+            fake_A, fake_B = self.generators["G_BA"](batch.B), self.generators["G_AB"](batch.A)
+        yield self._critic_phase(batch, fake_A, fake_B)
+
+    def _critic_phase(self, batch: Batch, fake_A: Tensor, fake_B: Tensor) -> Phase:
+        terms: dict[str, Term] = {}
         scores: dict[str, Tensor] = {}
-        for domain, critic, real, fake in (("A", D_A, A, fake_A), ("B", D_B, B, fake_B)):
-            loss, real_logit, fake_logit = critic.d_loss(real, fake.detach())
-            terms[f"D/adv_{domain}"] = Term(loss)
-            scores |= {f"D/real_{domain}": real_logit, f"D/fake_{domain}": fake_logit}
-        yield Phase("D", terms, scores)
+        for domain, real, fake in (("A", batch.A, fake_A), ("B", batch.B, fake_B)):
+            judged = self.critics[f"D_{domain}"].judge(real, fake)
+            terms |= {f"D/{name}_{domain}": term for name, term in judged.terms.items()}
+            scores |= {f"D/{name}_{domain}": score for name, score in judged.scores.items()}
+        return Phase("D", terms, scores)
 
     def direction(self, generator: str, data: Direction) -> Direction:
         return "AtoB" if generator == "G_AB" else "BtoA"

@@ -9,6 +9,7 @@ class ImagePool:
 
     Until the pool is full, images go in and come out as they are. From then on, each image comes
     out itself or, with probability 1/2, is left in the pool in exchange for a random one of it.
+    When images come in another size than those of the pool, it is emptied first.
     Draws come from torch's generator for the CPU, which the training seeds anew for each step.
 
     Args:
@@ -22,6 +23,8 @@ class ImagePool:
 
     def query(self, images: Tensor) -> Tensor:
         """Put [N, C, H, W] in, one after the other, and take as many out."""
+        if self.images and self.images[0].shape != images.shape[1:]:
+            self.images = []
         return torch.stack([self._exchanged(image) for image in images.detach()])
 
     def _exchanged(self, image: Tensor) -> Tensor:

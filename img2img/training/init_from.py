@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from img2img.checkpoint import load_model
 from img2img.data.samples import Direction
 from img2img.errors import ConfigError, some_names
+from img2img.networks.spectral import load_plain, plain_state
 from img2img.spec import DiscriminatorSpec, ModelSpec
 from img2img.training.method import Method
 
@@ -62,7 +63,7 @@ def _take(
     path: Path,
 ) -> str:
     """Load what fits; how much that is, in words."""
-    own = network.state_dict()
+    own = plain_state(network)
     taken = {
         key: tensor
         for key, tensor in theirs.items()
@@ -75,7 +76,7 @@ def _take(
     )
     if not taken:
         raise ConfigError(f"init_from: no layer of {path} fits {name}; it wants {likewise}")
-    network.load_state_dict(taken, strict=False)
+    load_plain(network, taken)
     count = f"{len(taken)} of {len(own)} layers"
     numbers = sum(tensor.numel() for tensor in own.values())
     share = sum(tensor.numel() for tensor in taken.values()) / numbers

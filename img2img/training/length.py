@@ -7,7 +7,8 @@ from img2img.config import ScheduleConfig
 from img2img.training.pace import Pace
 from img2img.training.schedule import SCHEDULES, Schedule
 
-# A length in minutes is turned into steps once this share of it has been spent, and so many steps.
+# A length in minutes is turned into steps once so many are made, and this share of it is spent; of
+# it in steps, if later ones take longer.
 CALIBRATION_SHARE = 0.05
 CALIBRATION_STEPS = 20
 # The first steps are slower than those after them.
@@ -26,22 +27,27 @@ def planned_steps(
     return math.ceil(epochs * images_per_epoch / images_per_step)
 
 
-def steps_in_time(minutes: float, seconds: float, steps: int, ticks: Sequence[float]) -> int | None:
+def steps_in_time(
+    minutes: float, seconds: float, steps: int, ticks: Sequence[float], longer: float = 0.0
+) -> int | None:
     """How many steps fit into `minutes` altogether; None while it is too early to say.
 
     Args:
         seconds: spent so far.
         steps: made so far.
         ticks: when the last steps of this session ended, in seconds from any start.
+        longer: seconds that a step takes beyond those so far, in the mean over the whole length.
     """
     if len(ticks) <= CALIBRATION_STEPS and seconds < 60 * minutes:
         return None
-    if seconds < CALIBRATION_SHARE * 60 * minutes:
-        return None
     settled = ticks[WARM_UP_STEPS:] if len(ticks) > CALIBRATION_STEPS else ticks
-    pace = (settled[-1] - settled[0]) / (len(settled) - 1)
+    pace = max((settled[-1] - settled[0]) / (len(settled) - 1), 1e-6)
+    mean = pace + longer
+    if seconds * mean / pace < CALIBRATION_SHARE * 60 * minutes:
+        return None
     left = max(0.0, 60 * minutes - seconds)
-    return steps + int(left / max(pace, 1e-6))
+    # The mean is that of all steps, so those already made count as well.
+    return max(steps, int((steps * pace + left) / mean))
 
 
 class Length:
@@ -60,6 +66,8 @@ class Length:
         self._images_per_step = images_per_step
         self.steps: int | None
         """Generator updates in all; None for a length in minutes that is not yet measured."""
+        self._images: float
+        """The length in images; infinite while it is not known."""
         self._schedule: Schedule
         self.continue_at(0, 0)
 
@@ -80,25 +88,35 @@ class Length:
         """Set the length, at a step at which so many images have been seen."""
         self.steps = steps
         config = self._config
-        total: float | None = None
-        if steps is None:
-            total = math.inf  # in minutes, and not yet measured: that is at the very start
-        elif (config.steps, config.total_epochs, config.minutes) != (None, None, None):
-            total = images + (steps - step) * self._images_per_step
+        # In minutes, and not yet measured: that is at the very start.
+        left = math.inf if steps is None else (steps - step) * self._images_per_step
+        self._images = images + left
+        published = (config.steps, config.total_epochs, config.minutes) == (None, None, None)
         self._schedule = SCHEDULES.build(
             config,
             "schedule",
             epochs=config.epochs,
             decay_epochs=config.decay_epochs,
             images_per_epoch=self.images_per_epoch,
-            total_images=total,
+            total_images=None if published else self._images,
         )
 
-    def measured(self, pace: Pace, step: int) -> int | None:
-        """The steps that a length in minutes comes to; None while it is too early to say."""
-        assert self._config.minutes is not None
-        return steps_in_time(self._config.minutes, pace.seconds, step, [*pace.ticks])
+    def measured(self, pace: Pace, step: int, longer: float) -> int | None:
+        """The steps that a length in minutes comes to; None while it is too early to say.
+
+        Args:
+            longer: seconds that a step takes beyond those so far, in the mean over the length.
+        """
+        minutes = self._config.minutes
+        assert minutes is not None
+        return steps_in_time(minutes, pace.seconds, step, [*pace.ticks], longer)
+
+    def done(self, images: int) -> float:
+        """The share of the length that is over when `images` have been seen."""
+        return images / self._images
 
     def rate(self, images: int) -> float:
         """What to multiply the learning rate by when `images` have been seen."""
-        return self._schedule.factor(images)
+        # Full after `warmup` images, and not quite 0 before the first.
+        risen = min(1.0, (images + 1) / (self._config.warmup + 1))
+        return risen * self._schedule.factor(images)

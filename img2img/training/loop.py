@@ -27,6 +27,7 @@ from img2img.training.held_out import HeldOut, measure_of
 from img2img.training.length import Length
 from img2img.training.method import Method
 from img2img.training.pace import Pace
+from img2img.training.resolution import halvings_at, mean_seconds, reduced
 from img2img.training.step import Stepper
 from img2img.training.stopping import StopRequest
 from img2img.training.store import Store
@@ -85,10 +86,11 @@ class Trainer:
         self._ema = Ema(method.generators, config.ema.half_life)
         self._totals = Totals(processes)
         self._pace = Pace()
-        self._images_per_step = (
-            processes.count * config.optimizer.accumulate * config.data.batch_size
-        )
+        self._batches_per_step = config.n_critic * config.optimizer.accumulate
+        self._images_per_step = processes.count * self._batches_per_step * config.data.batch_size
         self._length = Length(config.schedule, images_per_epoch, self._images_per_step)
+        self._step_seconds: dict[int, float] = {}
+        """Of trials, by how often crops are halved."""
 
         self.step = 0
         self.images = 0
@@ -131,8 +133,16 @@ class Trainer:
         return summary
 
     def trial(self, batch: Batch) -> tuple[float, int | None]:
-        """Make a step that changes nothing; see `Stepper.trial`."""
-        return self._stepper.trial(batch)
+        """Make a step that changes nothing; see `Stepper.trial`.
+
+        Where crops grow it is tried at every size: the seconds are the mean over the length, the
+        memory is the largest size's.
+        """
+        grow = self.config.data.grow
+        for halvings in range(grow.halvings, 0, -1):
+            self._step_seconds[halvings], _ = self._stepper.trial(reduced(batch, halvings))
+        self._step_seconds[0], memory = self._stepper.trial(batch)
+        return mean_seconds(self._step_seconds, grow), memory
 
     def state(self) -> dict[str, Any]:
         """All that a resumed run needs to end as this one would. To be called by all processes."""
@@ -179,7 +189,7 @@ class Trainer:
         """The batches of the next step; none if they cannot be read, or have an end."""
         began = time.monotonic()
         try:
-            return list(islice(batches, self.config.optimizer.accumulate))
+            return list(islice(batches, self._batches_per_step))
         except Img2ImgError as error:
             self._failure = error
             return []
@@ -188,9 +198,12 @@ class Trainer:
 
     def _train_on(self, batches: Sequence[Batch]) -> None:
         self._problems += [problem for batch in batches for problem in batch.skipped]
+        halvings = halvings_at(self._length.done(self.images), self.config.data.grow)
+        batches = [reduced(batch, halvings) for batch in batches]
         rate = self._length.rate(self.images)
         try:
-            values = self._stepper.make(self.step + 1, batches, rate)
+            watch = _due(self.step + 1, self.config.metrics.log_every)
+            values = self._stepper.make(self.step + 1, batches, rate, watch)
         except TrainingDiverged as error:
             raise self._diverged(str(error)) from None
         self.step += 1
@@ -374,13 +387,21 @@ class Trainer:
         if self._length.steps is not None:
             return
         synchronize(self._stepper.device)
-        steps = self._length.measured(self._pace, self.step)
+        steps = self._length.measured(self._pace, self.step, self._seconds_to_come())
         if steps := self._processes.from_first(steps):
             schedule = self.config.schedule.model_copy(update={"measured_steps": steps})
             self.config = self.config.model_copy(update={"schedule": schedule})
             self._length.fix(steps, self.step, self.images)
             if self._processes.first:
                 self._store.save_config(self.config)
+
+    def _seconds_to_come(self) -> float:
+        """What a step takes beyond one on the first crops, in the mean over the whole length."""
+        grow = self.config.data.grow
+        if not self._step_seconds:  # without a trial nothing is known of it
+            return 0.0
+        mean = mean_seconds(self._step_seconds, grow)
+        return max(0.0, mean - self._step_seconds[grow.halvings])
 
     def _specs_now(self) -> dict[str, ModelSpec]:
         now = {"steps": self.step, "images": self.images}

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, NamedTuple, Self, cast
+from typing import ClassVar, Self, cast
 
 from torch import Tensor, nn
 
@@ -12,17 +12,10 @@ from img2img.data.dataset import DataSet
 from img2img.data.samples import Batch, Direction
 from img2img.networks import Generator
 from img2img.registry import Registry
-from img2img.training.critic import Critic
+from img2img.training.critic import Critic, Term
 from img2img.training.image_pool import ImagePool
 
 CHANNELS = 3
-
-
-class Term(NamedTuple):
-    """One named part of a loss: a scalar, and what it is multiplied by in the sum."""
-
-    value: Tensor
-    weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -97,6 +90,19 @@ class Method(nn.Module, ABC):
         A generator in Python's sense: the loop makes each update before it asks for the next
         phase, so what is computed after a `yield` sees the updated networks.
         """
+
+    @abstractmethod
+    def critic_phases(self, batch: Batch) -> Iterator[Phase]:
+        """The updates of the critics alone, on a batch of their own.
+
+        Where they have `n_critic` updates a step, all but the last are these.
+        """
+
+    def after_update(self, name: str) -> None:
+        """To be called when the networks of this phase have changed."""
+        if name == "D":
+            for critic in self.critics.values():
+                critic.after_update()
 
     @abstractmethod
     def direction(self, generator: str, data: Direction) -> Direction:

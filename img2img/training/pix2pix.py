@@ -3,15 +3,16 @@
 from collections.abc import Iterator, Mapping
 from typing import ClassVar, Self
 
+import torch
 from torch import Tensor
 
 from img2img.config import RunConfig
 from img2img.data.paired import PairedData
 from img2img.data.samples import Batch, Direction
-from img2img.losses import OBJECTIVES, Reconstruction, build_losses
-from img2img.networks import DISCRIMINATORS, GENERATORS, Generator
-from img2img.training.critic import Critic
-from img2img.training.method import CHANNELS, METHODS, Method, Phase, Term
+from img2img.losses import RECONSTRUCTIONS, Reconstruction
+from img2img.networks import GENERATORS, Generator
+from img2img.training.critic import Critic, Term
+from img2img.training.method import CHANNELS, METHODS, Method, Phase
 
 
 @METHODS.register("pix2pix")
@@ -39,24 +40,33 @@ class Pix2Pix(Method):
         generator = GENERATORS.build(
             config.generator, "generator", in_channels=CHANNELS, out_channels=CHANNELS
         )
-        discriminator = DISCRIMINATORS.build(
-            config.discriminator, "discriminator", in_channels=2 * CHANNELS
+        reconstruction = RECONSTRUCTIONS.build_all(
+            config.losses.reconstruction, "losses.reconstruction"
         )
-        objective = OBJECTIVES.build(config.objective, "objective")
-        reconstruction = build_losses(config.losses.reconstruction, "losses.reconstruction")
-        return cls(generator, Critic(discriminator, objective, config.image_pool), reconstruction)
+        return cls(generator, Critic.from_config(config, 2 * CHANNELS), reconstruction)
 
     def phases(self, batch: Batch) -> Iterator[Phase]:
-        generator, critic = self.generators["G"], self.critics["D"]
-        fake = generator(batch.A)
+        fake = self.generators["G"](batch.A)
+        yield self._critic_phase(batch, fake.detach())
 
-        loss, real_logit, fake_logit = critic.d_loss(batch.B, fake.detach(), batch.A)
-        yield Phase("D", {"D/adv": Term(loss)}, {"D/real": real_logit, "D/fake": fake_logit})
-
-        terms = {"G/adv": Term(critic.g_loss(batch.B, fake, batch.A))}
+        taught = self.critics["D"].teach(batch.B, fake, batch.A)
+        terms = {f"G/{name}": term for name, term in taught.items()}
         for name, distance in self.reconstruction.items():
             terms[f"G/{name}"] = Term(distance(fake, batch.B).mean(), distance.weight)
         yield Phase("G", terms)
+
+    def critic_phases(self, batch: Batch) -> Iterator[Phase]:
+        with torch.no_grad():
+            fake = self.generators["G"](batch.A)
+        yield self._critic_phase(batch, fake)
+
+    def _critic_phase(self, batch: Batch, fake: Tensor) -> Phase:
+        judged = self.critics["D"].judge(batch.B, fake, batch.A)
+        return Phase(
+            "D",
+            {f"D/{name}": term for name, term in judged.terms.items()},
+            {f"D/{name}": score for name, score in judged.scores.items()},
+        )
 
     def direction(self, generator: str, data: Direction) -> Direction:
         return data

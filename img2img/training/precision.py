@@ -16,11 +16,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import ParametrizationList
 
 from img2img.devices import DTYPES, PrecisionName
 from img2img.networks import Discriminator, DiscriminatorOutput, Generator
 from img2img.networks.narrow import widen_narrow_maps
 from img2img.networks.products import use_products
+from img2img.networks.spectral import compute_in, iterate, normalized_weights
 from img2img.training.method import Method, Phase
 
 
@@ -44,6 +46,7 @@ class Arithmetic:
             _use_channels_last(method)
         self.method = _working_copy(method, self.dtype) if low and not self._autocast else method
         """The method to take phases from."""
+        self._masters = method
         groups, working_groups = method.parameter_groups(), self.method.parameter_groups()
         self._copies = {
             name: [
@@ -52,6 +55,11 @@ class Arithmetic:
                 if master is not working
             ]
             for name in groups
+        }
+        normalized = normalized_weights(method)
+        self._normalized = {
+            name: [weight for weight in normalized if any(weight.original is w for w in group)]
+            for name, group in groups.items()
         }
         self.refresh()
 
@@ -88,6 +96,9 @@ class Arithmetic:
         """Make one group's update and forget its gradients."""
         self._scaler.step(optimizer)
         optimizer.zero_grad(set_to_none=True)
+        self._masters.after_update(name)
+        for weight in self._normalized[name]:
+            iterate(weight)
         self.refresh(name)
 
     def abandon_step(self) -> None:
@@ -118,26 +129,32 @@ class Arithmetic:
 
 
 def _working_copy(method: Method, dtype: torch.dtype) -> Method:
-    """A method whose weights are copies in `dtype`; it shares normalisation and pools.
+    """A method whose weights are copies in `dtype`; it shares normalisation and what remembers.
 
-    Networks take and give float32, so that losses stay in float32.
+    Weights under spectral normalisation are shared, too, and normalised in float32. Networks take
+    and give float32, so that losses stay in float32.
     """
-    norms = [module for module in method.modules() if _is_norm(module)]
-    working = copy.deepcopy(method, {id(part): part for part in [*norms, *method.pools.values()]})
+    shared = [module for module in method.modules() if _is_shared(module)]
+    lasting = [part for critic in method.critics.values() for part in critic.lasting]
+    working = copy.deepcopy(method, {id(part): part for part in [*shared, *lasting]})
+    for name, critic in method.critics.items():
+        working.critics[name].compute_penalties_by(critic)
     for module in working.modules():
-        if not _is_norm(module):
+        if not _is_shared(module):
             for weight in module.parameters(recurse=False):
                 weight.data = weight.data.to(dtype)
         if isinstance(module, Generator | Discriminator):
             module.register_forward_pre_hook(partial(_cast_inputs, dtype))
             module.register_forward_hook(_cast_output)
+    compute_in(working, dtype)
     use_products(working)
     widen_narrow_maps(working)
     return working
 
 
-def _is_norm(module: nn.Module) -> bool:
-    return isinstance(module, nn.BatchNorm2d | nn.InstanceNorm2d | nn.GroupNorm | nn.LayerNorm)
+def _is_shared(module: nn.Module) -> bool:
+    norms = nn.BatchNorm2d | nn.InstanceNorm2d | nn.GroupNorm | nn.LayerNorm
+    return isinstance(module, norms | ParametrizationList)
 
 
 def _use_channels_last(method: Method) -> None:

@@ -258,7 +258,9 @@ def _facts(
     held_out = f"{len(found.held_out)} held out" if found.held_out else "none held out"
     batch = f"batches of {config.data.batch_size}"
     if config.optimizer.accumulate > 1:
-        batch += f", {config.optimizer.accumulate} of them a step"
+        batch += f", {config.optimizer.accumulate} of them an update"
+    if config.n_critic > 1:
+        batch += f", {config.n_critic} updates of the critic a step"
     if processes.count > 1:
         batch += f", in each of {processes.count} processes"
     return RunFacts(

@@ -1,5 +1,6 @@
 """The learning rate along the training, as a function of the images seen."""
 
+import math
 from abc import ABC, abstractmethod
 
 from img2img.registry import Registry
@@ -44,6 +45,21 @@ class Linear(Schedule):
         constant = self.epochs / (self.epochs + self.decay_epochs)
         done = min(images / self.total_images, 1)
         return 1 - max(0.0, done - constant) / (1 - constant) if constant < 1 else 1.0
+
+
+@SCHEDULES.register("cosine")
+class Cosine(Schedule):
+    """Half a cosine, from the full rate to zero (Loshchilov & Hutter 2017, equation 5).
+
+    arXiv 1608.03983, without restarts: (1 + cos(pi * t)) / 2, where t is the share of the length
+    that is done, after any image. Epochs of full rate and of decay count alike.
+    """
+
+    def factor(self, images: int) -> float:
+        total = self.total_images
+        if total is None:
+            total = (self.epochs + self.decay_epochs) * self.images_per_epoch
+        return (1 + math.cos(math.pi * min(images / total, 1))) / 2
 
 
 @SCHEDULES.register("constant")

@@ -60,15 +60,17 @@ class Stepper:
         return rate
 
     def make(
-        self, step: int, batches: Sequence[Batch], rate: float
+        self, step: int, batches: Sequence[Batch], rate: float, watch: bool = False
     ) -> list[dict[str, Tensor]] | None:
         """Make a step.
 
-        Each phase is computed for all batches before its update, as for one larger batch.
+        Each phase is computed for `optimizer.accumulate` batches before its update, as for one
+        larger batch. Of `n_critic` updates of the critics, each has such batches of its own.
 
         Args:
             step: its number, from 1; random numbers are seeded by (seed, step, process).
             rate: a factor on the learning rates.
+            watch: whether the length of the gradients is wanted among the scores.
 
         Returns:
             The losses and scores of each batch by tag; None if the rest of the step was left out.
@@ -82,27 +84,45 @@ class Stepper:
                 group["lr"] = self._base_rate(name) * rate
         torch.manual_seed(_mixed(self._config.seed, step - 1, self._processes.rank))
         before = self._disturbed() if self._config.on_nonfinite == "skip" else None
-        values: list[dict[str, Tensor]] = [{} for _ in batches]
-        runs = [self._phases(batch, 1 / len(batches)) for batch in batches]
+        values: list[dict[str, Tensor]] | None = None
+        each = self._config.optimizer.accumulate
+        rounds = [batches[i : i + each] for i in range(0, len(batches), each)]
         try:
-            for phases in zip(*runs, strict=True):
-                name = phases[0].name
-                for known, phase in zip(values, phases, strict=True):
-                    known.update({tag: term.value for tag, term in phase.terms.items()})
-                    known.update(phase.scores)
-                norm = self._ready(name)
-                if norm is not None and self._config.optimizer.clip is not None:
-                    values = [known | {f"{name}/gradient": norm} for known in values]
-                if before is not None and self._skips(step, name, values, norm):
-                    self._undo(before)
+            for index, round_ in enumerate(rounds, start=1):
+                values = self._updates(step, round_, before, watch, index < len(rounds))
+                if values is None:
                     return None
-                self._arithmetic.step(name, self._optimizers[name])
         except RuntimeError as error:
             if is_out_of_memory(error):
                 raise _unfit(batches[0], error) from error
             raise
-        self._arithmetic.end_step()
         self._skipped_in_a_row = 0
+        return values
+
+    def _updates(
+        self,
+        step: int,
+        batches: Sequence[Batch],
+        before: Mapping[str, Any] | None,
+        watch: bool,
+        critics_alone: bool,
+    ) -> list[dict[str, Tensor]] | None:
+        """The updates that some batches lead to together; see `make`."""
+        values: list[dict[str, Tensor]] = [{} for _ in batches]
+        runs = [self._phases(batch, 1 / len(batches), critics_alone) for batch in batches]
+        for phases in zip(*runs, strict=True):
+            name = phases[0].name
+            for known, phase in zip(values, phases, strict=True):
+                known.update({tag: term.value for tag, term in phase.terms.items()})
+                known.update(phase.scores)
+            norm = self._ready(name, watch)
+            if norm is not None and (watch or self._config.optimizer.clip is not None):
+                values = [known | {f"{name}/gradient": norm} for known in values]
+            if before is not None and self._skips(step, name, values, norm):
+                self._undo(before)
+                return None
+            self._arithmetic.step(name, self._optimizers[name])
+        self._arithmetic.end_step()
         return values
 
     def trial(self, batch: Batch) -> tuple[float, int | None]:
@@ -120,8 +140,9 @@ class Stepper:
         for _ in range(2):
             began = time.perf_counter()
             try:
-                for _ in self._phases(batch, 1.0):
-                    pass
+                for index in range(self._config.n_critic):
+                    for _ in self._phases(batch, 1.0, critics_alone=index > 0):
+                        pass
             except (RuntimeError, ValueError) as error:
                 raise _unfit(batch, error) from error
             synchronize(self.device)
@@ -175,9 +196,11 @@ class Stepper:
         self._arithmetic.load_state_dict(state["precision"])
         self.skipped, self._skipped_in_a_row = state["skipped"]
 
-    def _phases(self, batch: Batch, share: float) -> Iterator[Phase]:
+    def _phases(self, batch: Batch, share: float, critics_alone: bool) -> Iterator[Phase]:
         """The phases of a batch, each with its gradients, times `share`, ready for the update."""
-        phases = self._arithmetic.method.phases(batch.to(self.device))
+        method = self._arithmetic.method
+        batch = batch.to(self.device)
+        phases = method.critic_phases(batch) if critics_alone else method.phases(batch)
         while True:
             with self._arithmetic.context():
                 phase = next(phases, None)
@@ -186,7 +209,7 @@ class Stepper:
             self._arithmetic.backward(phase, share)
             yield phase
 
-    def _ready(self, name: str) -> Tensor | None:
+    def _ready(self, name: str, watch: bool) -> Tensor | None:
         """Average the gradients of a phase over the processes, and clip them.
 
         Returns:
@@ -195,12 +218,15 @@ class Stepper:
         """
         optimizer = self._optimizers[name]
         weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-        self._processes.average([weight.grad for weight in weights if weight.grad is not None])
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
+        self._processes.average(gradients)
         clip = self._config.optimizer.clip
-        if clip is None and self._config.on_nonfinite == "stop":
+        if clip is None and self._config.on_nonfinite == "stop" and not watch:
             return None
         self._arithmetic.unscale(optimizer)
-        norm = torch.nn.utils.clip_grad_norm_(weights, math.inf if clip is None else clip)
+        norm = torch.nn.utils.get_total_norm(gradients)
+        if clip is not None:
+            torch.nn.utils.clip_grads_with_norm_(weights, clip, norm)
         return None if self._arithmetic.scales_losses else norm
 
     def _skips(

@@ -211,3 +211,10 @@ class TestRestore:
         pool.restore(self.state([1, 2]), 0, 1, self.CPU)
         assert values(pool.query(several(3, 4))) == [3, 4]
         assert values(pool.images) == [1, 2, 3, 4]
+
+
+def test_images_of_another_size_begin_anew() -> None:
+    pool = full_pool(3)
+    larger = torch.full((2, 3, 4, 4), 7.0)
+    assert torch.equal(pool.query(larger), larger)
+    assert [tuple(each.shape) for each in pool.images] == [(3, 4, 4)] * 2

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from img2img.data.samples import Batch
 from img2img.devices import PrecisionName, resolve_precision
+from img2img.diffaug.ada import AdaptiveAugmentation
 from img2img.errors import ConfigError
 from img2img.losses.adversarial import Vanilla
 from img2img.losses.reconstruction import L1
@@ -132,6 +133,15 @@ def test_only_convolutions_are_copied(method: Pix2Pix) -> None:
     shared = {id(module) for module in working.modules()}
     assert norms
     assert all(id(norm) in shared for norm in norms)
+
+
+def test_what_augmentations_learn_is_in_the_state(method: Pix2Pix) -> None:
+    """The working copy observes; the float32 networks are saved."""
+    method.critics["D"].add_module("augment", AdaptiveAugmentation(images=4, interval=1))
+    working = bf16(method).method.critics["D"].get_submodule("augment")
+    assert isinstance(working, AdaptiveAugmentation)
+    working.observe([torch.ones(1, 1, 2, 2)], [torch.zeros(1, 1, 2, 2)], 1)
+    assert method.state_dict()["networks.D.augment.p"] == 0.25
 
 
 def test_state_is_that_of_float32(method: Pix2Pix) -> None:

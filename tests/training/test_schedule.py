@@ -7,7 +7,7 @@ import pytest
 
 from img2img.config import Component, ScheduleConfig
 from img2img.registry import Part
-from img2img.training.length import CALIBRATION_STEPS, planned_steps, steps_in_time
+from img2img.training.length import CALIBRATION_STEPS, Length, planned_steps, steps_in_time
 from img2img.training.schedule import SCHEDULES, Schedule
 
 
@@ -16,7 +16,7 @@ def schedule(
     epochs: int = 100,
     decay: int = 100,
     images_per_epoch: int = 7,
-    total_images: int | None = None,
+    total_images: float | None = None,
 ) -> Schedule:
     return SCHEDULES.build(
         Component(name=name),
@@ -90,6 +90,55 @@ class TestSqueezed:
         )
 
 
+class TestCosine:
+    """(1 + cos(pi t)) / 2: 1 at the start, 3/4 after a third, 1/2 in the middle, 0 at the end."""
+
+    @pytest.mark.parametrize(
+        "rule",
+        [schedule("cosine", total_images=12), schedule("cosine", 1, 2, images_per_epoch=4)],
+        ids=["length", "epochs"],
+    )
+    def test_by_hand(self, rule: Schedule) -> None:
+        seen = [0, 2, 3, 4, 6, 8, 12, 13]
+        expected = [1, (1 + math.sqrt(3) / 2) / 2, (1 + math.sqrt(1 / 2)) / 2, 3 / 4, 1 / 2]
+        assert [rule.factor(n) for n in seen] == pytest.approx([*expected, 1 / 4, 0, 0])
+
+    def test_full_while_the_length_is_not_known(self) -> None:
+        assert schedule("cosine", total_images=math.inf).factor(1000) == 1
+
+
+class TestWarmUp:
+    def length(self, **config: Any) -> Length:
+        return Length(ScheduleConfig(**config), images_per_epoch=10, images_per_step=2)
+
+    def test_rises_linearly_and_then_is_the_schedules(self) -> None:
+        length = self.length(name="constant", warmup=9)
+        assert [length.rate(n) for n in (0, 2, 4, 8)] == pytest.approx([0.1, 0.3, 0.5, 0.9])
+        assert [length.rate(n) for n in (9, 10, 1000)] == [1, 1, 1]
+
+    def test_times_the_schedule(self) -> None:
+        # 10 images, of which the last 5 decay: 4/5, 3/5, ...; risen to 7/10 and 8/10 by then.
+        length = self.length(steps=5, warmup=9)
+        assert [length.rate(n) for n in (6, 7)] == pytest.approx([0.7 * 0.8, 0.8 * 0.6])
+
+    def test_of_a_length_in_minutes(self) -> None:
+        """Images count, not the length: the rate is the same before it is known and after."""
+        length = self.length(name="linear", minutes=5, warmup=99)
+        assert [length.rate(n) for n in (0, 24, 49)] == pytest.approx([0.01, 0.25, 0.5])
+        length.fix(500, 25, 50)
+        assert [length.rate(n) for n in (50, 74, 99, 400)] == pytest.approx([0.51, 0.75, 1, 1])
+
+    @pytest.mark.parametrize("name", ["linear", "cosine", "constant"])
+    @pytest.mark.parametrize("lasts", [{"steps": 50}, {"total_epochs": 10}, {"epochs": 20}])
+    def test_resumed_runs_have_the_same_rates(self, name: str, lasts: dict[str, int]) -> None:
+        whole = self.length(name=name, warmup=30, **lasts)
+        resumed = self.length(name=name, warmup=30, **lasts)
+        resumed.continue_at(7, 14)
+        seen = range(14, 120, 2)
+        assert [resumed.rate(n) for n in seen] == [whole.rate(n) for n in seen]
+        assert [resumed.done(n) for n in seen] == [whole.done(n) for n in seen]
+
+
 @pytest.mark.parametrize("total", [None, 10])
 def test_constant(total: int | None) -> None:
     rule = schedule("constant", total_images=total)
@@ -136,6 +185,14 @@ class TestLength:
         # One slow step at the start does not count.
         ticks = [-30.0, *every_tenth(50)]
         assert steps_in_time(10, 40, 300, ticks) == pytest.approx(300 + 5600, abs=1)
+
+    def test_minutes_whose_later_steps_take_longer(self) -> None:
+        # 40 s for 400 steps of 0.1 s; in the mean of all steps one takes 0.4 s: 600 s are 1500.
+        found = steps_in_time(10, 40, 400, every_tenth(50), longer=0.3)
+        assert found == pytest.approx(1500, abs=1)
+        # Calibrated after a share of the steps: 75 of these, which take 7.5 s.
+        assert steps_in_time(10, 7.4, 74, every_tenth(50), longer=0.3) is None
+        assert steps_in_time(10, 7.6, 76, every_tenth(50), longer=0.3) is not None
 
     def test_time_is_up_before_there_is_a_pace(self) -> None:
         assert steps_in_time(1, 61, 3, [0.0, 20.0, 40.0, 60.0]) == 3

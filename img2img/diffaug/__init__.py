@@ -1,0 +1,8 @@
+"""Augmentations of what critics see; importing the package enters them all in their catalogue."""
+
+from img2img.diffaug.base import AUGMENTATIONS, Augmentation
+from img2img.registry import import_submodules
+
+import_submodules(__name__, __path__)
+
+__all__ = ["AUGMENTATIONS", "Augmentation"]

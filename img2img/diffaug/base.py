@@ -1,0 +1,48 @@
+"""What every augmentation of a critic's images is, and the catalogue they are entered in."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from img2img.registry import Registry
+
+
+class Augmentation(nn.Module, ABC):
+    """A random change of what a critic sees, made to real images and to fake ones.
+
+    Unlike an augmentation of the data it is not learned by the generator: that sees the critic's
+    verdict through it, by gradients. So it is differentiable, and twice so, for penalties on the
+    critic's gradient.
+
+    Draws come from torch's default generator for the images' device. What changes from update to
+    update is in buffers, which are saved with the critic.
+    """
+
+    @abstractmethod
+    def forward(self, seen: Tensor) -> Tensor:
+        """Change float [N, 3k, H, W] in [-1, 1]; the result keeps shape and type, not the range.
+
+        The channels are k images side by side that belong together, as condition and image do:
+        they are changed alike. Each of the N gets draws of its own.
+        """
+
+    def observe(
+        self, real_logits: Sequence[Tensor], fake_logits: Sequence[Tensor], images: int
+    ) -> None:
+        """Take note of an update of the critic.
+
+        Args:
+            real_logits: its verdicts on changed real images, [N, 1, h, w] for each scale.
+            fake_logits: likewise on changed fakes.
+            images: how many real images it has judged.
+        """
+
+
+AUGMENTATIONS = Registry[Augmentation]("augmentation")
+
+
+def images_apart(seen: Tensor) -> Tensor:
+    """[N, 3k, H, W] as [N, k, 3, H, W]."""
+    count, channels, height, width = seen.shape
+    return seen.view(count, channels // 3, 3, height, width)

@@ -1,0 +1,40 @@
+"""Instance noise (Sonderby et al. 2017, arXiv 1610.04490, section 3.2)."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from img2img.diffaug.base import AUGMENTATIONS, Augmentation
+from img2img.registry import NonNegative, Positive
+
+
+@AUGMENTATIONS.register("instance_noise")
+class InstanceNoise(Augmentation):
+    """Gaussian noise that falls to nothing (Sonderby et al. 2017; Arjovsky & Bottou 2017).
+
+    Real and fake images lie on thin sets that hardly meet, so that a critic can be perfect and
+    tell the generator nothing; with noise they overlap. Every channel has noise of its own, the
+    condition's too: what has to overlap is the distributions of all that the critic sees.
+
+    Args:
+        std: standard deviation at the start; black and white are 2 apart.
+        images: real images judged until there is no noise left, falling linearly.
+    """
+
+    judged: Tensor
+
+    def __init__(self, *, std: NonNegative = 0.1, images: Positive = 50_000) -> None:
+        super().__init__()
+        self.std = std
+        self.images = images
+        self.register_buffer("judged", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, seen: Tensor) -> Tensor:
+        left = (1 - self.judged / self.images).clamp(min=0)
+        return seen + (self.std * left).to(seen.dtype) * torch.randn_like(seen)
+
+    def observe(
+        self, real_logits: Sequence[Tensor], fake_logits: Sequence[Tensor], images: int
+    ) -> None:
+        self.judged += images

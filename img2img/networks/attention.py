@@ -1,0 +1,43 @@
+"""Self-attention over the places of a map (Zhang et al. 2019, SAGAN, arXiv 1805.08318)."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class SelfAttention(nn.Module):
+    """Each place takes in what others have, by likeness: [N, C, H, W] to the same.
+
+    y = gamma * o + x (equation 3), where o are sums over all places, weighed by the softmax of
+    products without a scale (equations 1 and 2). gamma is learned and starts at 0: the network
+    first learns from near by.
+
+    Args:
+        twice: differentiable twice, as penalties on gradients want; takes memory in the square
+            of H * W.
+    """
+
+    def __init__(self, channels: int, *, twice: bool = False) -> None:
+        super().__init__()
+        inner = max(1, channels // 8)
+        self.twice = twice
+        self.key = nn.Conv2d(channels, inner, 1, bias=False)  # f in the paper
+        self.query = nn.Conv2d(channels, inner, 1, bias=False)  # g
+        self.value = nn.Conv2d(channels, inner, 1, bias=False)  # h
+        self.out = nn.Conv2d(inner, channels, 1, bias=False)  # v
+        self.gamma = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = (_as_rows(layer(x)) for layer in (self.query, self.key, self.value))
+        if self.twice:
+            rows = (q @ k.transpose(2, 3)).softmax(3) @ v
+        else:
+            rows = F.scaled_dot_product_attention(q, k, v, scale=1.0)
+        gathered = rows.transpose(2, 3).reshape(len(x), -1, *x.shape[2:])
+        y: Tensor = x + self.gamma * self.out(gathered)
+        return y
+
+
+def _as_rows(x: Tensor) -> Tensor:
+    """[N, C, H, W] as one head of H * W rows: [N, 1, H * W, C]."""
+    return x.flatten(2).transpose(1, 2).unsqueeze(1)

@@ -1,0 +1,57 @@
+"""Progressive resolution: training on small images first (after Karras et al. 2018).
+
+arXiv 1710.10196, section 2, adds layers as images grow. Here the networks are whole from the start,
+and only the batches grow: loaders, held-out measures and the model stay as they are.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch.nn.functional as F
+
+from img2img.config import GrowConfig
+from img2img.data.samples import Batch
+from img2img.data.sizes import HeightWidth
+from img2img.errors import ConfigError
+
+
+def smallest_size(crop_size: HeightWidth, grow: GrowConfig) -> HeightWidth:
+    """The (height, width) that a training on such crops starts with.
+
+    Raises:
+        ConfigError: they cannot be halved so often.
+    """
+    height, width = crop_size
+    factor = 2**grow.halvings
+    if height % factor or width % factor:
+        raise ConfigError(
+            f"data.grow.halvings: crops of {height} x {width} (height x width) cannot be halved"
+            f" {grow.halvings} times; make it less, or data.crop_size a multiple of {factor}"
+        )
+    return height // factor, width // factor
+
+
+def halvings_at(done: float, grow: GrowConfig) -> int:
+    """How often crops are halved when the share `done` of the length is over."""
+    if done >= grow.until:
+        return 0
+    return grow.halvings - int(done / grow.until * grow.halvings)
+
+
+def reduced(batch: Batch, halvings: int) -> Batch:
+    """The batch with height and width halved so often, each pixel the mean of those it covers."""
+    if not halvings:
+        return batch
+    A, B = (F.avg_pool2d(images, 2**halvings) for images in (batch.A, batch.B))
+    return replace(batch, A=A, B=B)
+
+
+def mean_seconds(step_seconds: Mapping[int, float], grow: GrowConfig) -> float:
+    """How long a step takes in the mean over the whole length.
+
+    Args:
+        step_seconds: how long it takes, by how often crops are halved.
+    """
+    each = grow.until / max(grow.halvings, 1)
+    growing = sum(each * step_seconds[halvings] for halvings in range(1, grow.halvings + 1))
+    return growing + (1 - each * grow.halvings) * step_seconds[0]

@@ -1,0 +1,408 @@
+"""What each part of the toolbox is worth on small sets, at equal wall-clock: docs/toolbox.md.
+
+    python tests/benchmarks/toolbox.py screen FOLDER [--set icons] [--seconds 40] [VARIANT ...]
+    python tests/benchmarks/toolbox.py final FOLDER --seeds 3 --seconds 150 VARIANT ...
+    python tests/benchmarks/toolbox.py table FOLDER
+
+`icons` is paired, at whole; `earth` is unpaired, tiles of two halves of the world, judged by tiles of
+a third of which both sides are known. A variant is the published recipe with some settings changed
+(`VARIANTS`), or a shipped configuration (a name that ends in .yaml). `screen` works at 64 px, `final`
+at 128 px.
+
+Equal wall-clock: first the time of a step of every variant is measured, taking turns with the
+published recipe's in one process of one thread; then each is trained for as many steps as fit into
+the same seconds. So what else the machine does while it trains changes nothing. Where there are
+several cores, a run on each; a run that is in `results.jsonl` already is not made again.
+"""
+
+import argparse
+import json
+import shutil
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import mean, median, stdev
+from typing import Any, NamedTuple
+
+import torch
+from PIL import Image
+
+from img2img.config import RunConfig, load_config
+from img2img.data.samples import Batch
+from img2img.errors import Img2ImgError
+from img2img.evaluation import evaluate_model
+from img2img.processes import ALONE
+from img2img.resources import bundled
+from img2img.training.build import build_method, resolve
+from img2img.training.events import Observer
+from img2img.training.run import train
+from img2img.training.step import Stepper
+
+METHODS = {"icons": "pix2pix", "earth": "cyclegan"}
+MEASURES = ("l1", "perceptual", "kid", "diversity")
+NETWORK = "efficientnet-lite0"
+ROUNDS, STEPS = 2, 3
+
+# Penalties want logits that do not depend on the batch.
+D_INSTANCE = ("discriminator.norm=instance",)
+FOUR = ("data.batch_size=4",)
+
+VARIANTS: dict[str, tuple[str, ...]] = {
+    "published": (),
+    # objectives
+    "minimax": ("objective.name=minimax",),
+    "vanilla": ("objective.name=vanilla",),
+    "lsgan": ("objective.name=lsgan",),
+    "hinge": ("objective.name=hinge",),
+    "wgan": ("objective.name=wgan",),
+    "wgan-gp": ("objective.name=wgan-gp",),
+    "rpgan": ("objective.name=rpgan",),
+    "r3gan": ("objective.name=r3gan",),
+    "smoothing": ("objective={name: vanilla, smoothing: 0.1}",),
+    # regularisers
+    "D instance norm": D_INSTANCE,
+    "r1": (*D_INSTANCE, "regularizers=[{name: r1, weight: 1}]"),
+    "r1, lazy": (*D_INSTANCE, "regularizers=[{name: r1, weight: 1, every: 8}]"),
+    "r2": (*D_INSTANCE, "regularizers=[{name: r2, weight: 1}]"),
+    "gp": (*D_INSTANCE, "regularizers=[{name: gp, weight: 10}]"),
+    "D spectral norm": ("discriminator.norm=none", "discriminator.spectral=true"),
+    "G spectral norm": ("generator.spectral=true",),
+    "instance noise": ("critic.augment=[{name: instance_noise, std: 0.1, images: 2000}]",),
+    # schedules
+    "lr_d x2": ("optimizer.lr_d=4.0e-4",),
+    "lr_d /2": ("optimizer.lr_d=1.0e-4",),
+    "n_critic 2": ("n_critic=2",),
+    "warm-up": ("schedule.warmup=500",),
+    "cosine": ("schedule.name=cosine",),
+    "progressive": ("generator.num_downs=5", "data.grow={halvings: 1, until: 0.5}"),
+    # against collapse, and for small data
+    "batch 4": FOUR,
+    "minibatch std": (*FOUR, "discriminator.minibatch_std=4"),
+    "top-k": (*FOUR, "critic.top_k={share: 0.5, images: 4000}"),
+    "diffaugment": ("critic.augment=[{name: diffaugment}]",),
+    "ada": ("critic.augment=[{name: ada, images: 10000}]",),
+    # architectures
+    "G attention": ("generator.attention=true",),
+    "D attention": ("discriminator.attention=true",),
+    "multi-scale": ("discriminator={name: multiscale, n_scales: 2}",),
+    "multi-scale, features": (
+        "discriminator={name: multiscale, n_scales: 2}",
+        "critic.feature_matching=10",
+    ),
+    "feature matching": ("critic.feature_matching=10",),
+    "D blur": ("discriminator.downsample=blur",),
+    "G blur": ("generator.downsample=blur", "generator.upsample=bilinear"),
+    "G bilinear": ("generator.upsample=bilinear",),
+    "residual D": ("discriminator={name: residual}",),
+    "projected D": ("discriminator={name: projected}",),
+    # reconstruction
+    "charbonnier": (),
+    "ssim": (),
+    "perceptual": (),
+    # what is no part of the toolbox, but costs as little
+    "EMA": ("ema.half_life=500",),
+    "G instance norm": ("generator.norm=instance",),
+    "no norm": (
+        "generator.norm=none",
+        "generator.init=kaiming",
+        "generator.dropout=false",
+        "discriminator.norm=none",
+        "discriminator.init=kaiming",
+    ),
+}
+# Distances that stand in for a method's own L1, by weight.
+DISTANCES = {
+    "charbonnier": "[{{name: charbonnier, weight: {0}}}]",
+    "ssim": "[{{name: l1, weight: {0}}}, {{name: ssim, weight: {1}}}]",
+    "perceptual": "[{{name: l1, weight: {0}}}, {{name: perceptual, weight: {1}}}]",
+}
+
+
+# Both the recipe and what is compared with it are made so narrow: with 64 channels there would be time
+# for a hundred steps. Six blocks are what the paper has for 128 px.
+NARROW = {
+    "icons": ("generator.ngf=32", "discriminator.ndf=32"),
+    "earth": (
+        "generator={name: resnet_6blocks, ngf: 24}",
+        "discriminator={name: patch, ndf: 24, norm: instance}",
+    ),
+}
+
+
+class Work(NamedTuple):
+    """One training."""
+
+    data: str
+    size: int
+    variant: str
+    seed: int
+    steps: int
+    seconds: float
+
+
+def settings(name: str, variant: str) -> tuple[str | None, list[str]]:
+    """The shipped configuration that a variant is, if it is one, and what it sets."""
+    if variant.endswith(".yaml"):
+        return variant, []
+    assignments = [*NARROW[name], *VARIANTS[variant]]
+    if METHODS[name] == "cyclegan":
+        # A ResNet has no depth to be chosen; small enough for half the size as it is.
+        assignments = [each for each in assignments if "num_downs" not in each]
+    if form := DISTANCES.get(variant):
+        if METHODS[name] == "pix2pix":
+            assignments.append(f"losses.reconstruction={form.format(100, 30)}")
+        else:
+            assignments.append(f"losses.cycle={form.format(10, 3)}")
+    return None, assignments
+
+
+def configuration(folder: Path, work: Work) -> RunConfig:
+    """What a run is trained by."""
+    file, assignments = settings(work.data, work.variant)
+    load = round(286 / 256 * work.size)
+    flags = {
+        "seed": work.seed,
+        "device": "cpu",
+        "data.root": folder / f"{work.data}-{work.size}",
+        "data.load_size": load,
+        "data.crop_size": work.size,
+        "data.workers": 0,
+        "data.cache": "memory",
+        "data.holdout": "test",
+        "data.holdout_aligned": work.data == "earth",
+        "schedule.steps": work.steps,
+        "metrics.best": None,
+        "metrics.measures": ["l1"],
+        "metrics.every": max(1, work.steps // 12),
+        "metrics.tensorboard": False,
+        "checkpoint.every": 0,
+        "samples.every": 0,
+    }
+    return load_config(METHODS[work.data], Path(file) if file else None, flags, assignments)
+
+
+# -- data --------------------------------------------------------------------------------------
+
+
+def prepare(folder: Path, name: str, size: int) -> None:
+    """Write a set as images of one size: icons reduced, tiles of the earth cut."""
+    target = folder / f"{name}-{size}"
+    if target.exists():
+        return
+    half = folder / f"{name}-{size}.part"
+    shutil.rmtree(half, ignore_errors=True)
+    root = bundled(f"datasets/{name}")
+    for split in ("train", "test"):
+        for domain in "AB":
+            # No place in common: one half of the world for each domain.
+            side = {"A": "east", "B": "west"}[domain] if (name, split) == ("earth", "train") else ""
+            into = half / split / domain
+            into.mkdir(parents=True)
+            for path in sorted((root / split / domain / side).rglob("*.*")):
+                image = Image.open(path).convert("RGB")
+                if name == "icons":
+                    image.resize((size, size), Image.Resampling.BICUBIC).save(
+                        into / f"{path.stem}.png"
+                    )
+                    continue
+                for top in range(0, image.height, size):
+                    for left in range(0, image.width, size):
+                        tile = image.crop((left, top, left + size, top + size))
+                        tile.save(into / f"{path.stem}-{top}-{left}.png")
+    half.rename(target)
+
+
+# -- pace --------------------------------------------------------------------------------------
+
+
+def paces(folder: Path, name: str, size: int, variants: Sequence[str]) -> dict[str, float]:
+    """Seconds of a step by variant; those not known yet are measured in turns with `published`."""
+    file = folder / "paces.json"
+    known: dict[str, float] = json.loads(file.read_text()) if file.exists() else {}
+    for variant in ("published", *variants):
+        key = f"{name} {size} {variant}"
+        if key in known:
+            continue
+        try:
+            ours = _stepping(folder, name, size, variant)
+            theirs = _stepping(folder, name, size, "published")
+        except Img2ImgError as error:
+            print(f"{key}: {error}", flush=True)
+            continue
+        taken: dict[str, list[float]] = {"ours": [], "theirs": []}
+        for turn in range(ROUNDS + 1):
+            for side, stepping in (("ours", ours), ("theirs", theirs)):
+                began = time.process_time()
+                for _ in range(STEPS):
+                    next(stepping)
+                if turn:
+                    taken[side].append((time.process_time() - began) / STEPS)
+        base = known.get(f"{name} {size} published", median(taken["theirs"]))
+        known[key] = base * median(taken["ours"]) / median(taken["theirs"])
+        print(f"{key}: {1000 * known[key]:.0f} ms a step", flush=True)
+        file.write_text(json.dumps(known, indent=1))
+    return known
+
+
+def _stepping(folder: Path, name: str, size: int, variant: str) -> Iterator[None]:
+    config = configuration(folder, Work(name, size, variant, 0, 100, 0))
+    config = resolve(config, (size, size), (size, size))
+    method = build_method(config, (size, size))
+    stepper = Stepper(method, config, ALONE, Observer())
+    count = config.data.batch_size
+    noise = torch.rand(2, count, 3, size, size) * 2 - 1
+    batch = Batch(noise[0], noise[1], [""] * count, [""] * count)
+    batches = [batch] * (config.n_critic * config.optimizer.accumulate)
+
+    def steps() -> Iterator[None]:
+        step = 0
+        while True:
+            step += 1
+            stepper.make(step, batches, 1.0)
+            yield
+
+    return steps()
+
+
+# -- runs --------------------------------------------------------------------------------------
+
+
+class Notes(Observer):
+    """Keeps what is told of a run."""
+
+    def __init__(self) -> None:
+        self.l1: list[float] = []
+        self.said: list[str] = []
+
+    def measured(self, progress: Any, values: Any) -> None:
+        if "val/l1" in values:
+            self.l1.append(values["val/l1"])
+
+    def noticed(self, message: str) -> None:
+        self.said.append(message)
+
+
+def make(folder: Path, work: Work) -> dict[str, Any]:
+    """Train and judge one; what came of it."""
+    torch.set_num_threads(1)
+    output = (
+        folder / "runs" / f"{work.data}-{work.size}-{work.variant}-{work.seed}".replace(" ", "_")
+    )
+    shutil.rmtree(output, ignore_errors=True)
+    notes = Notes()
+    result: dict[str, Any] = work._asdict()
+    try:
+        train(configuration(folder, work), output, observers=[notes])
+        data = folder / f"{work.data}-{work.size}"
+        judged = evaluate_model(output, data, measures=MEASURES, features=NETWORK, device="cpu")
+        result |= {name: judged.figures[name].value for name in MEASURES}
+    except Img2ImgError as error:
+        result["failed"] = str(error)
+    # How much the held-out L1 moves from one time to the next in the second half, over its mean.
+    late = notes.l1[len(notes.l1) // 2 :]
+    if len(late) > 2:
+        moves = [abs(b - a) for a, b in zip(late, late[1:], strict=False)]
+        result["unrest"] = mean(moves) / mean(late)
+    result["said"] = notes.said
+    return result
+
+
+def work_off(
+    folder: Path,
+    name: str,
+    size: int,
+    variants: Sequence[str],
+    seeds: int,
+    seconds: float,
+    jobs: int,
+) -> None:
+    """Make all runs that are not on record."""
+    results = folder / "results.jsonl"
+    done = {(r["data"], r["size"], r["variant"], r["seed"], r["seconds"]) for r in read(results)}
+    prepare(folder, name, size)
+    known = paces(folder, name, size, variants)
+    todo = [
+        Work(name, size, variant, seed, max(20, int(seconds / known[key])), seconds)
+        for seed in range(seeds)
+        for variant in variants
+        if (key := f"{name} {size} {variant}") in known
+        and (name, size, variant, seed, seconds) not in done
+    ]
+    with ProcessPoolExecutor(jobs, get_context("spawn"), max_tasks_per_child=1) as pool:
+        for result in pool.map(make, [folder] * len(todo), todo):
+            with results.open("a") as file:
+                file.write(f"{json.dumps(result)}\n")
+            print(json.dumps({k: v for k, v in result.items() if k != "said"}), flush=True)
+
+
+def read(results: Path) -> list[dict[str, Any]]:
+    """What is on record."""
+    return (
+        [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
+    )
+
+
+def table(folder: Path) -> None:
+    """The record as Markdown: a table for each set and size, best first by the perceptual one."""
+    groups: dict[tuple[str, int, float], dict[str, list[dict[str, Any]]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
+    for result in read(folder / "results.jsonl"):
+        groups[result["data"], result["size"], result["seconds"]][result["variant"]].append(result)
+    for (name, size, seconds), variants in groups.items():
+        print(f"\n{name}, {size} px, {seconds:g} s\n")
+        print(
+            "| variant | steps | L1 | perceptual | KID | diversity | unrest |"
+            "\n|---|---|---|---|---|---|---|"
+        )
+        good = {v: rs for v, rs in variants.items() if not any("failed" in r for r in rs)}
+        for variant, runs in sorted(
+            good.items(), key=lambda item: mean(r["perceptual"] for r in item[1])
+        ):
+            cells = [_cell([r[m] for r in runs]) for m in MEASURES]
+            unrest = [r["unrest"] for r in runs if "unrest" in r]
+            print(f"| {variant} | {runs[0]['steps']} | {' | '.join(cells)} | {_cell(unrest)} |")
+        for variant in variants.keys() - good.keys():
+            print(f"| {variant} | {variants[variant][0]['failed'][:80]} |")
+
+
+def _cell(values: Sequence[float]) -> str:
+    if not values:
+        return ""
+    spread = f" ± {stdev(values):.4f}" if len(values) > 1 else ""
+    return f"{mean(values):.4f}{spread}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("what", choices=["screen", "final", "table"])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("variants", nargs="*", default=[])
+    parser.add_argument("--set", choices=sorted(METHODS), action="append", dest="sets")
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=40)
+    parser.add_argument("--jobs", type=int, default=2)
+    given = parser.parse_args()
+    given.folder.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)
+    if given.what == "table":
+        table(given.folder)
+        return
+    size = 64 if given.what == "screen" else 128
+    for name in given.sets or METHODS:
+        work_off(
+            given.folder,
+            name,
+            size,
+            given.variants or [*VARIANTS],
+            given.seeds,
+            given.seconds,
+            given.jobs,
+        )
+
+
+if __name__ == "__main__":
+    main()

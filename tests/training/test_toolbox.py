@@ -1,0 +1,351 @@
+"""The toolbox in a critic: every objective, penalty and method together, and by hand."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from img2img.config import RunConfig, TopKConfig, load_config
+from img2img.data.samples import Batch
+from img2img.diffaug import AUGMENTATIONS
+from img2img.errors import ConfigError
+from img2img.losses import OBJECTIVES, REGULARIZERS, Objective
+from img2img.losses.adversarial import LSGAN
+from img2img.losses.regularizers import R1
+from img2img.networks import Discriminator, DiscriminatorOutput
+from img2img.processes import ALONE
+from img2img.training.build import build_method, check_parts, resolve
+from img2img.training.critic import Critic
+from img2img.training.events import Observer
+from img2img.training.step import Stepper
+from tests.conftest import Command
+
+SMALL = [
+    "generator={name: unet, ngf: 4, num_downs: 3, norm: instance, dropout: false}",
+    "discriminator={name: patch, ndf: 4, n_layers: 1, norm: instance}",
+    "image_pool=0",
+    "device=cpu",
+    "precision=fp32",
+    "data.batch_size=2",
+    "optimizer.lr=1e-3",
+]
+METHODS = ("pix2pix", "cyclegan")
+
+
+def configuration(method: str, *assignments: str) -> RunConfig:
+    return load_config(method, assignments=[*SMALL, *assignments])
+
+
+def stepper(config: RunConfig, size: int = 16) -> Stepper:
+    torch.manual_seed(0)
+    check_parts(config)
+    config = resolve(config, (size, size), (size, size))
+    return Stepper(build_method(config, (size, size)), config, ALONE, Observer())
+
+
+def images(count: int = 2, size: int = 16, seed: int = 0) -> Batch:
+    generator = torch.Generator().manual_seed(seed)
+    A, B = torch.rand(2, count, 3, size, size, generator=generator) * 2 - 1
+    return Batch(A, B, [""] * count, [""] * count)
+
+
+def weights(made: Stepper) -> Tensor:
+    return torch.cat([p.detach().flatten() for p in made.method.parameters()])
+
+
+# -- everything with everything ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("regularizer", [None, *REGULARIZERS.names()])
+def test_every_objective_with_every_penalty_trains(method: str, regularizer: str | None) -> None:
+    """Some steps of each: finite, moving, and no two objectives alike."""
+    after: dict[str, Tensor] = {}
+    penalties = "[]" if regularizer is None else f"[{{name: {regularizer}}}]"
+    for objective in OBJECTIVES.names():
+        config = configuration(method, f"objective.name={objective}", f"regularizers={penalties}")
+        made = stepper(config)
+        before = weights(made)
+        for step in range(1, 4):
+            values = made.make(step, [images(seed=step)], 1.0, watch=True)
+            assert values is not None
+            assert all(math.isfinite(value.item()) for value in values[0].values()), values
+            if regularizer is not None:
+                assert any(tag.startswith(f"D/{regularizer}") for tag in values[0])
+        after[objective] = weights(made)
+        assert after[objective].isfinite().all()
+        assert not torch.equal(after[objective], before)
+    names = list(after)
+    for index, one in enumerate(names):
+        for other in names[index + 1 :]:
+            assert not torch.equal(after[one], after[other]), (one, other)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("part", AUGMENTATIONS.names())
+def test_every_augmentation_trains_with_a_penalty(method: str, part: str) -> None:
+    config = configuration(
+        method, f"critic.augment=[{{name: {part}}}]", "regularizers=[{name: r1}]"
+    )
+    made = stepper(config)
+    for step in range(1, 4):
+        values = made.make(step, [images(seed=step)], 1.0)
+        assert values is not None
+        assert all(math.isfinite(value.item()) for value in values[0].values()), values
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ("critic.top_k={share: 0.5, images: 4}",),
+        ("critic.feature_matching=10",),
+        ("critic.feature_matching=10", "critic.augment=[{name: diffaugment}]"),
+        ("n_critic=3",),
+        ("n_critic=2", "optimizer.accumulate=2"),
+        ("objective.name=wgan-gp",),
+        ("objective.name=r3gan",),
+    ],
+    ids=str,
+)
+def test_other_parts_train(method: str, settings: tuple[str, ...]) -> None:
+    config = configuration(method, *settings)
+    made = stepper(config)
+    batches = config.n_critic * config.optimizer.accumulate
+    before = weights(made)
+    for step in range(1, 3):
+        values = made.make(step, [images(seed=step + i) for i in range(batches)], 1.0)
+        assert values is not None
+        assert all(math.isfinite(value.item()) for value in values[0].values()), values
+    assert not torch.equal(weights(made), before)
+
+
+# -- by hand -----------------------------------------------------------------------------------
+
+
+class Linear(Discriminator):
+    """logit = weight * the mean over channels, at every pixel; the mean itself is its feature."""
+
+    mixes_images = False
+
+    def __init__(self, weight: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(weight))
+
+    def forward(self, x: Tensor) -> DiscriminatorOutput:
+        mean = x.mean(1, keepdim=True)
+        return DiscriminatorOutput([self.weight * mean], [mean])
+
+
+class Raw(Objective):
+    """The generator's loss is minus the logit."""
+
+    def d_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        return (fake_logits - real_logits).flatten(1).mean(1)
+
+    def g_loss(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
+        return -fake_logits.flatten(1).mean(1)
+
+
+def levels(*values: float) -> Tensor:
+    """Grey images of 2 x 2."""
+    return torch.tensor(values)[:, None, None, None].expand(-1, 3, 2, 2).contiguous()
+
+
+def test_a_judgement() -> None:
+    critic = Critic(Linear(2.0), Raw())
+    judged = critic.judge(levels(0.5, -0.25), levels(0.25, 0.75))
+    assert judged.terms["adv"].value.item() == pytest.approx(2 * (0.5 - 0.125))
+    assert {name: score.item() for name, score in judged.scores.items()} == pytest.approx(
+        {"real": 0.25, "fake": 1.0, "accuracy": 0.5}
+    )
+    assert critic.clock.images == 2
+
+
+def test_a_lazy_penalty_weighs_as_much_as_it_is_rare() -> None:
+    critic = Critic(Linear(2.0), LSGAN(), regularizers={"r1": R1(weight=3.0, every=4)})
+    weights, values = [], []
+    for _ in range(8):
+        terms = critic.judge(levels(0.5), levels(0.25)).terms
+        if "r1" in terms:
+            weights.append(terms["r1"].weight)
+            values.append(terms["r1"].value.item())
+        critic.after_update()
+    assert weights == [12.0, 12.0]
+    # logit = 2/3 (r + g + b): the gradient of the sum of four is 2/3 for each of 12 numbers.
+    assert values == pytest.approx([0.5 / 4 * 12 * (2 / 3) ** 2] * 2)
+
+
+def test_a_penalty_is_of_the_image_and_not_of_the_condition() -> None:
+    critic = Critic(Linear(2.0), LSGAN(), regularizers={"r1": R1(weight=1.0)})
+    terms = critic.judge(levels(0.5), levels(0.25), levels(0.75)).terms
+    assert terms["r1"].value.item() == pytest.approx(0.5 / 4 * 12 * (2 / 6) ** 2)
+
+
+def test_top_k_falls_to_its_share() -> None:
+    critic = Critic(Linear(1.0), Raw(), top_k=TopKConfig(share=0.25, images=8))
+    fake = levels(0.0, 1.0, 2.0, 3.0)
+    losses = []
+    for _ in range(3):
+        losses.append(critic.teach(fake, fake)["adv"].value.item())
+        critic.judge(fake, fake)
+    # All four; after four images a share of 0.625, which is three; after eight a quarter.
+    assert losses == pytest.approx([-1.5, -2.0, -3.0])
+
+
+def test_top_k_gives_the_others_no_gradient() -> None:
+    critic = Critic(Linear(1.0), Raw(), top_k=TopKConfig(share=0.5, images=1))
+    critic.clock.images += 1
+    fake = levels(0.0, 1.0, 2.0, 3.0).requires_grad_()
+    (gradient,) = torch.autograd.grad(critic.teach(fake, fake)["adv"].value, fake)
+    assert [bool(each.any()) for each in gradient] == [False, False, True, True]
+
+
+def test_feature_matching_by_place_and_by_mean() -> None:
+    critic = Critic(Linear(1.0), Raw(), feature_matching=10.0)
+    real, fake = levels(0.0, 1.0), levels(0.5, 0.75)
+    pairs = critic.teach(real, fake, torch.zeros_like(real))["features"]
+    # The feature is a mean over six channels, of which three are the condition's zeros.
+    assert pairs.value.item() == pytest.approx(0.5 * (0.5 + 0.25) / 2)
+    assert pairs.weight == 10
+    assert critic.teach(real, fake)["features"].value.item() == pytest.approx(0.625 - 0.5)
+
+
+def test_the_discriminator_learns_nothing_from_teaching() -> None:
+    critic = Critic(Linear(1.0), Raw(), feature_matching=1.0)
+    fake = levels(0.5).requires_grad_()
+    terms = critic.teach(levels(0.0), fake)
+    torch.autograd.backward(terms["adv"].value + terms["features"].value)
+    assert critic.discriminator.weight.grad is None
+    assert fake.grad is not None
+
+
+# -- precision, updates, states ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_penalties_are_computed_in_float32(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With bfloat16 copies of the weights, the penalty is still the float32 network's."""
+    seen: set[torch.dtype] = set()
+    plain = R1.__call__
+
+    def watched(self: R1, judge: Any, real: Tensor, fake: Tensor) -> Tensor:
+        value = plain(self, judge, real, fake)
+        gradients = torch.autograd.grad(
+            value,
+            [p for p in made.method.parameters() if p.requires_grad],
+            retain_graph=True,
+            allow_unused=True,
+        )
+        seen.update(g.dtype for g in gradients if g is not None)
+        return value
+
+    config = configuration(method, "regularizers=[{name: r1}]", "precision=bf16")
+    made = stepper(config)
+    monkeypatch.setattr(R1, "__call__", watched)
+    assert made.make(1, [images()], 1.0) is not None
+    assert seen == {torch.float32}
+
+
+def test_a_penalty_changes_the_update_in_bfloat16() -> None:
+    after = []
+    for weight in (0, 10):
+        made = stepper(
+            configuration(
+                "pix2pix", f"regularizers=[{{name: r1, weight: {weight}}}]", "precision=bf16"
+            )
+        )
+        made.make(1, [images()], 1.0)
+        after.append(torch.cat([p.flatten() for p in made.method.critics["D"].parameters()]))
+    assert not torch.equal(*after)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_critics_have_their_updates_and_generators_one(precision: str) -> None:
+    config = configuration("cyclegan", "n_critic=3", f"precision={precision}")
+    made = stepper(config)
+    made.make(1, [images(seed=i) for i in range(3)], 1.0)
+    assert [int(c.clock.updates) for c in made.method.critics.values()] == [3, 3]
+    assert [int(c.clock.images) for c in made.method.critics.values()] == [6, 6]
+    state = made.state_dict()["optimizers"]
+    assert {int(s["step"]) for s in state["D"]["state"].values()} == {3}
+    assert {int(s["step"]) for s in state["G"]["state"].values()} == {1}
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_wgan_clips_weights_after_each_update(precision: str) -> None:
+    made = stepper(
+        configuration("pix2pix", "objective={name: wgan, clip: 0.01}", f"precision={precision}")
+    )
+    made.make(1, [images()], 1.0)
+    critic = made.method.critics["D"].discriminator
+    assert max(p.detach().abs().max().item() for p in critic.parameters()) <= 0.01
+
+
+def test_a_trial_changes_nothing() -> None:
+    made = stepper(configuration("pix2pix", "n_critic=2", "critic.augment=[{name: ada}]"))
+    before = {k: v.clone() for k, v in made.method.state_dict().items()}
+    made.trial(images())
+    after = made.method.state_dict()
+    assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+def test_a_resumed_run_ends_as_one_that_was_not_stopped(
+    train: Command, tiny_pairs: Path, tmp_path: Path
+) -> None:
+    """With all that remembers: lazy penalties, adaptive augmentation, noise, top-k, n_critic."""
+    flags = ["--data", tiny_pairs, "--set", "discriminator.norm=instance", "--set", "n_critic=2"]
+    flags += ["--set", "regularizers=[{name: r1, every: 3}]", "--set", "metrics.log_every=1"]
+    flags += ["--set", "data.batch_size=2", "--set", "critic.top_k={images: 12}"]
+    noise = "[{name: ada, interval: 1, images: 20}, {name: instance_noise, images: 20}]"
+    flags += ["--set", f"critic.augment={noise}", "--set", "checkpoint.every=2"]
+    assert train(tmp_path / "whole", *flags, "--max-steps", 5).status == 0
+    assert train(tmp_path / "parts", *flags, "--max-steps", 2).status == 0
+    # The length changes the schedule: constant for both.
+    whole = (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()
+    assert whole
+
+
+# -- what is refused ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", REGULARIZERS.names())
+def test_penalties_refuse_batch_norm(
+    name: str, train: Command, tiny_pairs: Path, tmp_path: Path
+) -> None:
+    outcome = train(
+        tmp_path / "run",
+        "--data",
+        tiny_pairs,
+        "--max-steps",
+        1,
+        "--set",
+        f"regularizers=[{{name: {name}}}]",
+    )
+    assert outcome.status == 2
+    assert "discriminator.norm" in outcome.err
+    assert not (tmp_path / "run" / "config.yaml").exists()
+
+
+def test_top_k_of_a_single_image() -> None:
+    with pytest.raises(ConfigError, match=r"critic\.top_k"):
+        check_parts(configuration("pix2pix", "critic.top_k={share: 0.5}", "data.batch_size=1"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "key"),
+    [
+        ("regularizers=[{name: r3}]", r"regularizers\.0\.name"),
+        ("regularizers=[{name: r1, gamma: 3}]", r"regularizers\.0\.gamma"),
+        ("critic.augment=[{name: diffaug}]", r"critic\.augment\.0\.name"),
+        ("n_critic=0", "n_critic"),
+        ("critic.top_k={share: 2}", r"critic\.top_k"),
+        ("objective.name=wgan_gp", r"objective\.name.*wgan"),
+    ],
+)
+def test_mistakes_name_their_key(setting: str, key: str) -> None:
+    with pytest.raises(ConfigError, match=key):
+        check_parts(configuration("pix2pix", setting))

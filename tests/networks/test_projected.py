@@ -54,12 +54,15 @@ def test_condition_and_image_both_count_and_have_gradients() -> None:
 
 def test_judges_are_spectrally_normalized() -> None:
     """The largest singular value of each convolution's weights is 1 (Miyato et al. 2018)."""
-    weights = [
-        layer.weight for layer in projected(3).judges.modules() if isinstance(layer, nn.Conv2d)
+    judges = [
+        layer
+        for name, layer in projected(3).named_modules()
+        if name.startswith("judges.") and isinstance(layer, nn.Conv2d)
     ]
-    assert len(weights) == 14
-    for weight in weights:
-        assert torch.linalg.matrix_norm(weight.flatten(1), 2).item() == pytest.approx(1, abs=0.1)
+    assert len(judges) == 14
+    for layer in judges:
+        largest = torch.linalg.matrix_norm(layer.weight.flatten(1), 2).item()
+        assert largest == pytest.approx(1, abs=0.1)
 
 
 def test_what_is_random_is_saved_and_what_is_published_is_not() -> None:
@@ -96,8 +99,9 @@ def test_training_changes_the_judges_only(
 ) -> None:
     run = tmp_path / "run"
     words = [word for key, value in SETTINGS.items() for word in ("--set", f"{key}={value}")]
-    given = ("train", "pix2pix", "--data", tiny_pairs, "--output", run, *words)
-    outcome = img2img(*given, "--max-steps", 2)
+    outcome = img2img(
+        "train", "pix2pix", "--data", tiny_pairs, "--output", run, "--max-steps", 2, *words
+    )
     assert outcome.status == 0, outcome.err
     before, after = (
         load_state(state)["method"] for state in sorted((run / "checkpoints").glob("state-*"))
@@ -106,5 +110,3 @@ def test_training_changes_the_judges_only(
     assert len(weights) == 4 + 3 + 14
     for key in weights:
         assert torch.equal(before[key], after[key]) == (".across_" in key), key
-    outcome = img2img(*given, "--max-steps", 3, "--resume")
-    assert outcome.status == 0, outcome.err

@@ -25,9 +25,9 @@ class FeaturePyramid:
     always uses the averages of its own training, and it computes in float32, where the images are.
 
     Args:
-        name: `efficientnet-lite0`: the last map of each size, at 1/4 to 1/32 of the image's, before
-            the activation that the next block begins with. `alexnet`, `vgg16`: the last activation
-            before each change of size or width, as LPIPS takes them (Zhang et al. 2018).
+        name: `efficientnet-lite0`: what the last block of each size gives, at 1/4 to 1/32 of the
+            image's; it ends without an activation. `alexnet`, `vgg16`: the activations that LPIPS
+            compares (Zhang et al. 2018).
         supply: of its weights.
 
     Attributes:

@@ -131,8 +131,8 @@ def coverage(result: Seen, real: Seen, seed: int = 0) -> float:
 def diversity(result: Seen, real: Seen, seed: int = 0) -> float:
     """The mean distance of features between two results, over that between two real images.
 
-    0 where all results are one, 1 where they differ as much as the real ones. Above 1 they differ
-    more, which need be no merit: noise does.
+    0 where all results are one, 1 where they differ as much as the real ones; above 1 they differ
+    more, which need be no merit. Of k results that come in turn it is about 1 - 1/k.
     """
     distances = (_mean_distance(seen.features) for seen in (result, real))
     return (next(distances) / next(distances)).item()

@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
 
 from img2img.errors import ConfigError
 from img2img.features import FeaturePyramid, supply_of_part
 from img2img.networks.base import DISCRIMINATORS, Discriminator, DiscriminatorOutput
+from img2img.networks.spectral import normalize_spectra
 from img2img.registry import Positive
 
 # Maps of the pyramid that are judged, each half as large as the one before.
@@ -23,9 +23,10 @@ class ProjectedDiscriminator(Discriminator):
 
     The features are mixed by random convolutions that are not trained, over channels (1x1) and,
     from coarse to fine, over scales (3x3 and bilinear enlargement; section 3.2). Of a condition and
-    an image, the network sees each by itself. A judge for each of four scales halves what it sees
-    until all have as many logits: with `efficientnet-lite0` one for 64 x 64 pixels, with `vgg16`
-    for 32 x 32.
+    an image, the network sees each by itself. A judge for each of four scales, spectrally
+    normalised, halves what it sees until all have as many logits: with `efficientnet-lite0` one for
+    64 x 64 pixels, with `vgg16` for 32 x 32. Instead of the paper's BatchNorm, by which images
+    judge each other, features are scaled to a mean square of 1 at each place.
 
     Args:
         ndf: channels of the finest mixed features; they double up to 8 times that.
@@ -93,7 +94,7 @@ class ProjectedDiscriminator(Discriminator):
         if scale > 1:
             size = [round(scale * pixels) for pixels in size]
             images = F.interpolate(images, size, mode="bilinear", align_corners=False)
-        maps = self._pyramid(images)[-LEVELS:]
+        maps = [_scaled(each) for each in self._pyramid(images)[-LEVELS:]]
         return [each.reshape(count, -1, *each.shape[2:]).to(x.dtype) for each in maps]
 
     def _mixed(self, features: list[Tensor]) -> list[Tensor]:
@@ -108,13 +109,19 @@ class ProjectedDiscriminator(Discriminator):
         return mixed
 
 
+def _scaled(x: Tensor) -> Tensor:
+    """Features whose mean square over channels is 1 at each place.
+
+    Raw ones of `efficientnet-lite0` have up to 80, with which logits leap in the first updates.
+    """
+    return x * (x.square().mean(1, keepdim=True) + 1e-8).rsqrt()
+
+
 def _judge(widths: list[int]) -> nn.Sequential:
     """Halves features of the first width once for each width, and gives a logit at each place."""
     layers: list[nn.Module] = []
     for before, after in zip(widths, [*widths[1:], widths[-1]], strict=True):
-        layers += [
-            spectral_norm(nn.Conv2d(before, after, 4, 2, 1)),
-            nn.LeakyReLU(0.2, inplace=True),
-        ]
-    layers.append(spectral_norm(nn.Conv2d(widths[-1], 1, 3, 1, 1)))
-    return nn.Sequential(*layers)
+        layers += [nn.Conv2d(before, after, 4, 2, 1), nn.LeakyReLU(0.2, inplace=True)]
+    judge = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 3, 1, 1))
+    normalize_spectra(judge)
+    return judge

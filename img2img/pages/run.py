@@ -58,16 +58,6 @@ class Record:
         top = max if (known := MEASURES.get(measure_of(best))) and known.higher_is_better else min
         return len(values) - 1 - values.index(top(values)) >= patience
 
-    @property
-    def ended_by_patience(self) -> bool:
-        """Whether it was measured `metrics.patience` times since it was best."""
-        best, patience = self.config.metrics.best, self.config.metrics.patience
-        values = [line[f"val/{best}"] for line in self.lines if f"val/{best}" in line]
-        if best is None or patience is None or not values:
-            return False
-        top = max if (known := MEASURES.get(measure_of(best))) and known.higher_is_better else min
-        return len(values) - 1 - values.index(top(values)) >= patience
-
     def last(self, tag: str) -> Any:
         """The newest value of a tag; None where there is none."""
         return next((line[tag] for line in reversed(self.lines) if tag in line), None)

@@ -88,17 +88,17 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     # architectures
     "G attention": ("generator.attention=true",),
     "D attention": ("discriminator.attention=true",),
-    "multi-scale": ("discriminator={name: multiscale, n_scales: 2}",),
+    "multi-scale": ("discriminator={name: multiscale, n_scales: 2, ndf: 16}",),
     "multi-scale, features": (
-        "discriminator={name: multiscale, n_scales: 2}",
+        "discriminator={name: multiscale, n_scales: 2, ndf: 16}",
         "critic.feature_matching=10",
     ),
     "feature matching": ("critic.feature_matching=10",),
     "D blur": ("discriminator.downsample=blur",),
     "G blur": ("generator.downsample=blur", "generator.upsample=bilinear"),
     "G bilinear": ("generator.upsample=bilinear",),
-    "residual D": ("discriminator={name: residual}",),
-    "projected D": ("discriminator={name: projected}",),
+    "residual D": ("discriminator={name: residual, ndf: 16}",),
+    "projected D": ("discriminator={name: projected, ndf: 16, min_side: 64}",),
     # reconstruction
     "charbonnier": (),
     "ssim": (),
@@ -114,22 +114,19 @@ VARIANTS: dict[str, tuple[str, ...]] = {
         "discriminator.init=kaiming",
     ),
 }
-# Distances that stand in for a method's own L1, by weight.
-DISTANCES = {
-    "charbonnier": "[{{name: charbonnier, weight: {0}}}]",
-    "ssim": "[{{name: l1, weight: {0}}}, {{name: ssim, weight: {1}}}]",
-    "perceptual": "[{{name: l1, weight: {0}}}, {{name: perceptual, weight: {1}}}]",
+# Distances that stand in for, or beside, a method's own L1, and the weight beside 100.
+DISTANCES: dict[str, tuple[Any, ...]] = {
+    "charbonnier": ("[{{name: charbonnier, weight: {0}}}]",),
+    "ssim": ("[{{name: l1, weight: {0}}}, {{name: ssim, weight: {1}}}]", 30),
+    "perceptual": ("[{{name: l1, weight: {0}}}, {{name: perceptual, weight: {1}}}]", 1),
 }
-
-
 # Both the recipe and what is compared with it are made so narrow: with 64 channels there would be
 # time for a hundred steps. Six blocks are what the paper has for 128 px.
 NARROW = {
-    "icons": ("generator.ngf=32", "discriminator.ndf=32"),
-    "earth": (
-        "generator={name: resnet_6blocks, ngf: 24}",
-        "discriminator={name: patch, ndf: 24, norm: instance}",
-    ),
+    ("icons", 64): ("generator.ngf=16", "discriminator.ndf=16"),
+    ("icons", 128): ("generator.ngf=32", "discriminator.ndf=32"),
+    ("earth", 64): ("generator={name: resnet_6blocks, ngf: 16}", "discriminator.ndf=16"),
+    ("earth", 128): ("generator={name: resnet_6blocks, ngf: 24}", "discriminator.ndf=24"),
 }
 
 
@@ -144,25 +141,27 @@ class Work(NamedTuple):
     seconds: float
 
 
-def settings(name: str, variant: str) -> tuple[str | None, list[str]]:
-    """The shipped configuration that a variant is, if it is one, and what it sets."""
+def settings(name: str, size: int, variant: str) -> tuple[str | None, list[str]]:
+    """The configuration that a variant is, if it is one, and what it sets."""
     if variant.endswith(".yaml"):
-        return variant, []
-    assignments = [*NARROW[name], *VARIANTS[variant]]
+        width = size // 4
+        return variant, [f"generator.ngf={width}", f"discriminator.ndf={width}"]
+    assignments = [*NARROW[name, size], *VARIANTS[variant]]
     if METHODS[name] == "cyclegan":
         # A ResNet has no depth to be chosen; small enough for half the size as it is.
         assignments = [each for each in assignments if "num_downs" not in each]
-    if form := DISTANCES.get(variant):
+    if variant in DISTANCES:
+        form, *more = DISTANCES[variant]
         if METHODS[name] == "pix2pix":
-            assignments.append(f"losses.reconstruction={form.format(100, 30)}")
+            assignments.append(f"losses.reconstruction={form.format(100, *more)}")
         else:
-            assignments.append(f"losses.cycle={form.format(10, 3)}")
+            assignments.append(f"losses.cycle={form.format(10, *(each / 10 for each in more))}")
     return None, assignments
 
 
 def configuration(folder: Path, work: Work) -> RunConfig:
     """What a run is trained by."""
-    file, assignments = settings(work.data, work.variant)
+    file, assignments = settings(work.data, work.size, work.variant)
     load = round(286 / 256 * work.size)
     flags = {
         "seed": work.seed,
@@ -177,7 +176,7 @@ def configuration(folder: Path, work: Work) -> RunConfig:
         "schedule.steps": work.steps,
         "metrics.best": None,
         "metrics.measures": ["l1"],
-        "metrics.every": max(1, work.steps // 12),
+        "metrics.every": max(1, work.steps // 8),
         "metrics.tensorboard": False,
         "checkpoint.every": 0,
         "samples.every": 0,
@@ -332,7 +331,7 @@ def work_off(
         if (key := f"{name} {size} {variant}") in known
         and (name, size, variant, seed, seconds) not in done
     ]
-    with ProcessPoolExecutor(jobs, get_context("spawn"), max_tasks_per_child=1) as pool:
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
         for result in pool.map(make, [folder] * len(todo), todo):
             with results.open("a") as file:
                 file.write(f"{json.dumps(result)}\n")

@@ -56,7 +56,8 @@ class SpectralNorm(nn.Module):
             self.u = F.normalize(matrix @ self.v, dim=0)
 
     def _matrix(self, weight: Tensor) -> Tensor:
-        return weight.movedim(self._rows, 0).flatten(1)
+        # With the columns as they lie in channels_last, so that there nothing is copied.
+        return weight.movedim(self._rows, 0).movedim(1, -1).flatten(1)
 
 
 def normalize_spectra(network: nn.Module) -> None:

@@ -25,6 +25,7 @@ _THERE = {
     "downsample": ("stride",),
     "value_range": ("-1,1",),
     "output": ("tanh",),
+    "attention": (False,),
 }
 _CUT = {"downsample": "blur", "upsample": "bilinear", "pad_up": "zero"}
 

@@ -33,11 +33,13 @@ class SelfAttention(nn.Module):
             rows = (q @ k.transpose(2, 3)).softmax(3) @ v
         else:
             rows = F.scaled_dot_product_attention(q, k, v, scale=1.0)
-        gathered = rows.transpose(2, 3).reshape(len(x), -1, *x.shape[2:])
+        n, _, height, width = x.shape  # not len(x), which tracing takes for settled
+        gathered = rows.transpose(2, 3).reshape(n, -1, height, width)
         y: Tensor = x + self.gamma * self.out(gathered)
         return y
 
 
 def _as_rows(x: Tensor) -> Tensor:
     """[N, C, H, W] as one head of H * W rows: [N, 1, H * W, C]."""
-    return x.flatten(2).transpose(1, 2).unsqueeze(1)
+    # In one piece: torch's way that needs no memory for the weights takes no other.
+    return x.flatten(2).transpose(1, 2).unsqueeze(1).contiguous()

@@ -18,7 +18,8 @@ class MultiscaleDiscriminator(Discriminator):
     """PatchGANs that judge the image at full size, at half of it, and so on (section 3.2).
 
     Args:
-        n_scales: discriminators; each sees the image at half the size of the one before.
+        n_scales: discriminators; each sees the image at half the size of the one before. The paper
+            has 3 for images of 2048 pixels.
         ndf: as in `patch`, and so are the others.
     """
 
@@ -26,7 +27,7 @@ class MultiscaleDiscriminator(Discriminator):
         self,
         *,
         in_channels: int,
-        n_scales: Annotated[int, Field(ge=1, le=6)] = 3,
+        n_scales: Annotated[int, Field(ge=1, le=6)] = 2,
         ndf: Positive = 64,
         n_layers: Annotated[int, Field(ge=1, le=12)] = 3,
         norm: NormName = "instance",

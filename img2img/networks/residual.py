@@ -63,7 +63,7 @@ class ResidualDiscriminator(Discriminator):
     (`r1`, `r2`), which keep it in bounds.
 
     Args:
-        ndf: channels of the first stage; they double up to 8 times that.
+        ndf: channels at full size; they double with each halving up to 8 times that.
         n_layers: stages, each of which halves.
         blocks: residual blocks to a stage.
         group_width: channels that a 3x3 convolution of the blocks looks at together.
@@ -76,7 +76,7 @@ class ResidualDiscriminator(Discriminator):
         self,
         *,
         in_channels: int,
-        ndf: Positive = 64,
+        ndf: Positive = 32,
         n_layers: Annotated[int, Field(ge=1, le=12)] = 3,
         blocks: Annotated[int, Field(ge=1, le=16)] = 2,
         group_width: Positive = 16,
@@ -87,7 +87,7 @@ class ResidualDiscriminator(Discriminator):
         # What a blur still can reflect after all halvings but the last.
         self.min_size = 2 ** (n_layers - 1) + 1
         self.mixes_images = minibatch_std > 0
-        widths = [ndf, *(ndf * min(2**stage, 8) for stage in range(n_layers))]
+        widths = [ndf * min(2**stage, 8) for stage in range(n_layers + 1)]
         # Fixup's rule for blocks of three layers. A weight of 0 has no spectrum to normalise.
         share, last = (n_layers * blocks) ** (-1 / 4), float(spectral)
         # At full size before the first blur, or nobody would ever judge what is finest.

@@ -35,28 +35,29 @@ class SpectralNorm(nn.Module):
 
     def __init__(self, weight: Tensor, rows: int) -> None:
         super().__init__()
-        self._rows = [rows]
-        self._columns = [axis for axis in range(weight.ndim) if axis != rows]
-        # In the weight's own axes, so that no layout in memory makes a matrix of it cost a copy.
-        self.register_buffer("u", torch.randn_like(weight.sum(self._columns, keepdim=True)))
-        self.register_buffer("v", torch.zeros_like(weight.sum(self._rows, keepdim=True)))
+        self._rows = rows
+        matrix = self._matrix(weight)
+        self.register_buffer("u", torch.randn_like(matrix[:, 0]))
+        self.register_buffer("v", torch.zeros_like(matrix[0]))
         self.iterate(weight, _FROM_SCRATCH)
 
     def forward(self, weight: Tensor) -> Tensor:
-        sigma = ((weight * self.v).sum(self._columns, keepdim=True) * self.u).sum()
+        with torch.autocast(weight.device.type, enabled=False):
+            sigma = self.u @ (self._matrix(weight) @ self.v)
         return weight / sigma
 
     @torch.no_grad()
     def iterate(self, weight: Tensor, times: int = 1) -> None:
         """Bring the vectors nearer to the singular ones of the largest value."""
+        matrix = self._matrix(weight)
         for _ in range(times):
             # New tensors: a graph that waits for its backward pass keeps the old ones.
-            self.v = _unit((weight * self.u).sum(self._rows, keepdim=True))
-            self.u = _unit((weight * self.v).sum(self._columns, keepdim=True))
+            self.v = F.normalize(self.u @ matrix, dim=0)
+            self.u = F.normalize(matrix @ self.v, dim=0)
 
-
-def _unit(x: Tensor) -> Tensor:
-    return F.normalize(x.flatten(), dim=0).view_as(x)
+    def _matrix(self, weight: Tensor) -> Tensor:
+        # With the columns as they lie in channels_last, so that there nothing is copied.
+        return weight.movedim(self._rows, 0).movedim(1, -1).flatten(1)
 
 
 def normalize_spectra(network: nn.Module) -> None:

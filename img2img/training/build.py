@@ -284,10 +284,17 @@ def changes_on_resume(saved: Mapping[str, Any], config: RunConfig) -> Iterator[s
     Raises:
         ConfigError: the networks differ: the saved state does not fit others.
     """
-    now = config.model_dump(mode="json")
-    keys = _leaves(saved).keys() | _leaves(now).keys()
+    then, now = _leaves(saved), _leaves(config.model_dump(mode="json"))
+    # A network may have got settings since the run was started: it has had their defaults.
+    usual = _leaves(
+        {
+            "generator": GENERATORS.find(config.generator, "generator").defaults(),
+            "discriminator": DISCRIMINATORS.find(config.discriminator, "discriminator").defaults(),
+        }
+    )
+    keys = then.keys() | now.keys()
     for key in sorted(keys, key=lambda key: (not key.endswith(".name"), key)):  # what it is first
-        before, after = _leaves(saved).get(key), _leaves(now).get(key)
+        before, after = (known.get(key, usual.get(key)) for known in (then, now))
         if before == after or key in ("schedule.measured_steps", "init_from"):
             continue
         if key.partition(".")[0] in ("method", "generator", "discriminator"):

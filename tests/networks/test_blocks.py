@@ -5,11 +5,19 @@ from typing import Any, Literal
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from img2img.config import Component
 from img2img.networks import DISCRIMINATORS, GENERATORS
-from img2img.networks.blocks import UpsampleName, recompute_activations, upsampling
+from img2img.networks.blocks import (
+    Blur,
+    BlurDown,
+    UpsampleName,
+    binomial,
+    recompute_activations,
+    upsampling,
+)
 
 
 def networks(norm: str) -> list[nn.Module]:
@@ -106,12 +114,45 @@ def test_resize_convolution_has_no_checkerboard() -> None:
     assert spread("deconv") > 1e-3
 
 
+def test_bilinear_resizing_is_the_blur_of_others() -> None:
+    """Zeros between the pixels, smoothed by (1, 3, 3, 1) / 4 with edges repeated."""
+    layer = upsampling("bilinear", 1, 1, kernel=3, bias=False)
+    assert isinstance(layer, nn.Sequential)
+    x = torch.randn(2, 1, 5, 7)
+    padded = F.pad(x, (1, 1, 1, 1), "replicate")
+    apart = torch.zeros(2, 1, 14, 18)
+    apart[..., ::2, ::2] = padded
+    row = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 4
+    assert torch.equal(4 * binomial(4)[0, 0], row[:, None] * row)
+    smooth = F.conv2d(apart, 4 * binomial(4))
+    torch.testing.assert_close(layer[0](x), smooth[..., :-1, :-1])
+
+
+class TestBlur:
+    """The filter (1, 2, 1), edges reflected."""
+
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+    def test_by_hand(self, dtype: torch.dtype) -> None:
+        x = torch.tensor([[0.0, 0.0, 16.0, 0.0], [0.0, 0.0, 0.0, 0.0]], dtype=dtype)[None, None]
+        blurred = torch.tensor([[0.0, 2.0, 4.0, 4.0], [0.0, 2.0, 4.0, 4.0]], dtype=dtype)
+        torch.testing.assert_close(Blur(1)(x)[0, 0], blurred)
+        torch.testing.assert_close(BlurDown(1)(x)[0, 0], blurred[:1, ::2])
+
+    def test_nothing_aliases(self) -> None:
+        """The finest stripes go grey, where every other pixel of them would be white."""
+        stripes = torch.tensor([0.0, 1.0]).repeat(4).expand(1, 2, 8, 8)
+        for layer in (Blur(2), BlurDown(2)):
+            y = layer(stripes)
+            torch.testing.assert_close(y, torch.full_like(y, 0.5))
+
+
 class TestRecomputation:
     """Only what goes from part to part is kept, and the gradients are the same."""
 
     NETWORKS = (
         ("unet", {"ngf": 4, "num_downs": 4, "dropout": True}),
         ("unet", {"ngf": 4, "num_downs": 2, "norm": "instance", "upsample": "bilinear"}),
+        ("resnet", {"ngf": 8, "n_blocks": 2, "attention": True}),
         ("resnet", {"ngf": 4, "n_blocks": 2, "dropout": True}),
         ("resnet", {"ngf": 4, "n_blocks": 3, "norm": "batch", "upsample": "nearest"}),
     )

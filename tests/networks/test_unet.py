@@ -148,6 +148,27 @@ def test_resize_convolution_in_place_of_the_transposed() -> None:
     assert found["model.model.3.1.bias"] == (3,)
 
 
+@pytest.mark.parametrize("norm", ["batch", "instance"])
+def test_blurred_halvings(norm: str) -> None:
+    """The weights are those of the published network; what is finest no longer aliases."""
+    network = unet(ngf=2, num_downs=3, norm=norm, downsample="blur")
+    plain = unet(ngf=2, num_downs=3, norm=norm)
+    assert list(shapes(network).values()) == list(shapes(plain).values())
+    # Nor do biases learn that an InstanceNorm takes out again.
+    learning = [weight.requires_grad for weight in network.parameters()]
+    assert learning == [weight.requires_grad for weight in plain.parameters()]
+    assert network(torch.randn(1, 3, 8, 16)).shape == (1, 3, 8, 16)
+    entered: dict[str, Tensor] = {}
+    rows = torch.arange(16)
+    checkerboard = ((rows[:, None] + rows) % 2 * 2.0 - 1).expand(1, 3, 16, 16)
+    for name, each in (("blur", network), ("stride", plain)):
+        first = next(m for m in each.modules() if isinstance(m, nn.Conv2d) and m.stride == (2, 2))
+        first.register_forward_pre_hook(lambda _, x, name=name: entered.update({name: x[0]}))
+        each(checkerboard)
+    assert entered["blur"].abs().max() < 1e-6
+    assert entered["stride"].abs().min() == 1
+
+
 def test_skip_connections_reach_the_output() -> None:
     """With the way down through the bottleneck cut, the outermost skip still carries the image."""
     network = unet(ngf=2, num_downs=2, norm="none")

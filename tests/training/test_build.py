@@ -1,12 +1,13 @@
-"""What is said of the data's sizes before training."""
+"""What is said before training: of the data's sizes, and of what has changed since."""
 
 from collections import Counter
 
 import pytest
 
-from img2img.config import DataConfig
+from img2img.config import DataConfig, RunConfig, check, load_config
 from img2img.data.check import Survey
-from img2img.training.build import size_notices, training_scale
+from img2img.errors import ConfigError
+from img2img.training.build import changes_on_resume, resolve, size_notices, training_scale
 
 
 @pytest.mark.parametrize(
@@ -47,3 +48,22 @@ def test_one_small_image_among_large_ones() -> None:
 def test_another_scale_than_the_files() -> None:
     (notice,) = notices({(4000, 4000): 5}, 256, 0.07)
     assert "7 % of their size" in notice
+
+
+def resolved(**discriminator: object) -> RunConfig:
+    tree = load_config("pix2pix").model_dump()
+    tree |= {"device": "cpu", "discriminator": {"name": "patch", **discriminator}}
+    return resolve(check(tree), (286, 286), (256, 256))
+
+
+def test_settings_that_a_network_got_since_a_run_was_started() -> None:
+    """It has had their defaults, and can go on with these only."""
+    saved = resolved().model_dump(mode="json")
+    del saved["generator"]["attention"]
+    assert list(changes_on_resume(saved, resolved())) == []
+    assert list(changes_on_resume(saved, resolved(norm="batch"))) == []
+    with pytest.raises(ConfigError, match="spectral: the run was started with False, not with Tr"):
+        list(changes_on_resume(saved, resolved(spectral=True)))
+    saved["generator"]["attention"] = True
+    with pytest.raises(ConfigError, match="attention: the run was started with True, not with Fa"):
+        list(changes_on_resume(saved, resolved()))

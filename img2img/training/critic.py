@@ -33,14 +33,14 @@ class Critic(nn.Module):
 
     def d_loss(
         self, real: Tensor, fake: Tensor, condition: Tensor | None = None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """The critic's own loss, and its mean logit for the real and for the fake images.
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The critic's own loss, its mean logit for real and fake images, and its accuracy.
 
         Args:
             real: [N, C, H, W]; `fake` likewise, already detached from its generator.
 
         Returns:
-            Three float32 scalars. The logits carry no gradient: they are for the log.
+            Four float32 scalars. The logits carry no gradient: they are for the log.
         """
         seen_real, seen_fake = _seen(real, condition), _seen(fake, condition)
         if self.pool is not None:
@@ -49,7 +49,13 @@ class Critic(nn.Module):
         losses = [
             self.objective.d_loss(r, f) for r, f in zip(real_logits, fake_logits, strict=True)
         ]
-        return _mean(losses), _mean(real_logits).detach(), _mean(fake_logits).detach()
+        right = [(r > f).float() for r, f in zip(real_logits, fake_logits, strict=True)]
+        return (
+            _mean(losses),
+            _mean(real_logits).detach(),
+            _mean(fake_logits).detach(),
+            _mean(right),
+        )
 
     def g_loss(self, real: Tensor, fake: Tensor, condition: Tensor | None = None) -> Tensor:
         """What the generator of `fake` [N, C, H, W] minimises: a float32 scalar.

@@ -90,9 +90,10 @@ class CycleGAN(Method):
         terms = {}
         scores: dict[str, Tensor] = {}
         for domain, critic, real, fake in (("A", D_A, A, fake_A), ("B", D_B, B, fake_B)):
-            loss, real_logit, fake_logit = critic.d_loss(real, fake.detach())
+            loss, real_logit, fake_logit, accuracy = critic.d_loss(real, fake.detach())
             terms[f"D/adv_{domain}"] = Term(loss)
             scores |= {f"D/real_{domain}": real_logit, f"D/fake_{domain}": fake_logit}
+            scores[f"D/accuracy_{domain}"] = accuracy
         yield Phase("D", terms, scores)
 
     def direction(self, generator: str, data: Direction) -> Direction:

@@ -50,8 +50,9 @@ class Pix2Pix(Method):
         generator, critic = self.generators["G"], self.critics["D"]
         fake = generator(batch.A)
 
-        loss, real_logit, fake_logit = critic.d_loss(batch.B, fake.detach(), batch.A)
-        yield Phase("D", {"D/adv": Term(loss)}, {"D/real": real_logit, "D/fake": fake_logit})
+        loss, real_logit, fake_logit, accuracy = critic.d_loss(batch.B, fake.detach(), batch.A)
+        scores = {"D/real": real_logit, "D/fake": fake_logit, "D/accuracy": accuracy}
+        yield Phase("D", {"D/adv": Term(loss)}, scores)
 
         terms = {"G/adv": Term(critic.g_loss(batch.B, fake, batch.A))}
         for name, distance in self.reconstruction.items():

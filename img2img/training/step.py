@@ -90,8 +90,9 @@ class Stepper:
                 for known, phase in zip(values, phases, strict=True):
                     known.update({tag: term.value for tag, term in phase.terms.items()})
                     known.update(phase.scores)
-                norm = self._ready(name)
-                if norm is not None and self._config.optimizer.clip is not None:
+                logged = step % self._config.metrics.log_every == 0
+                norm = self._ready(name, logged)
+                if norm is not None and logged:
                     values = [known | {f"{name}/gradient": norm} for known in values]
                 if before is not None and self._skips(step, name, values, norm):
                     self._undo(before)
@@ -186,7 +187,7 @@ class Stepper:
             self._arithmetic.backward(phase, share)
             yield phase
 
-    def _ready(self, name: str) -> Tensor | None:
+    def _ready(self, name: str, logged: bool) -> Tensor | None:
         """Average the gradients of a phase over the processes, and clip them.
 
         Returns:
@@ -197,7 +198,7 @@ class Stepper:
         weights = [weight for group in optimizer.param_groups for weight in group["params"]]
         self._processes.average([weight.grad for weight in weights if weight.grad is not None])
         clip = self._config.optimizer.clip
-        if clip is None and self._config.on_nonfinite == "stop":
+        if clip is None and self._config.on_nonfinite == "stop" and not logged:
             return None
         self._arithmetic.unscale(optimizer)
         norm = torch.nn.utils.clip_grad_norm_(weights, math.inf if clip is None else clip)

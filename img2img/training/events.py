@@ -94,6 +94,9 @@ class Observer:
     def measured(self, progress: Progress, values: Mapping[str, float]) -> None:
         """Held-out measures by tag."""
 
+    def examined(self, progress: Progress, signs: Mapping[str, float]) -> None:
+        """Signs of the generators' health by tag; see `doctor.signs`."""
+
     def sampled(self, progress: Progress, sheet: Picture) -> None:
         """A sheet of held-out translations."""
 
@@ -135,6 +138,10 @@ class Observers(Observer):
     def measured(self, progress: Progress, values: Mapping[str, float]) -> None:
         for observer in self._observers:
             observer.measured(progress, values)
+
+    def examined(self, progress: Progress, signs: Mapping[str, float]) -> None:
+        for observer in self._observers:
+            observer.examined(progress, signs)
 
     def sampled(self, progress: Progress, sheet: Picture) -> None:
         for observer in self._observers:

@@ -27,6 +27,7 @@ from img2img.training.held_out import HeldOut, measure_of
 from img2img.training.length import Length
 from img2img.training.method import Method
 from img2img.training.pace import Pace
+from img2img.training.probe import Probe
 from img2img.training.step import Stepper
 from img2img.training.stopping import StopRequest
 from img2img.training.store import Store
@@ -55,6 +56,7 @@ class Trainer:
         observer: told of everything.
         stop: asked between steps.
         processes: those that train together.
+        probe: looks at what the generators make of some images, in one of the processes.
     """
 
     def __init__(
@@ -70,12 +72,14 @@ class Trainer:
         observer: Observer,
         stop: StopRequest,
         processes: Processes = ALONE,
+        probe: Probe | None = None,
     ) -> None:
         self.method = method
         self.config = config
         self._specs = specs
         self._batches = batches
         self._held_out = held_out
+        self._probe = probe
         self._store = store
         self._observer = observer
         self._stop = stop
@@ -218,6 +222,9 @@ class Trainer:
             last = self.finished
         if last or _due(self.step, every.samples.every):
             self._sample(progress)
+        if self._probe is not None and (last or _due(self.step, self._probe.every)):
+            signs = self._probe.signs(self._ema.average)
+            self._observer.examined(progress, {f"signs/{k}": v for k, v in signs.items()})
         if last or _due(self.step, every.checkpoint.every):
             self._save(progress)
 
@@ -227,6 +234,8 @@ class Trainer:
             values = self._totals.means()
         except TrainingDiverged as error:
             raise self._diverged(str(error)) from None
+        if self._stepper.skipped:
+            values["steps/skipped"] = self._stepper.skipped
         if values:
             self._observer.logged(progress, values)
             self._pace.mark()

@@ -46,6 +46,9 @@ class JsonLines(Observer):
     def measured(self, progress: Progress, values: Mapping[str, float]) -> None:
         self._write(progress, values)
 
+    def examined(self, progress: Progress, signs: Mapping[str, float]) -> None:
+        self._write(progress, signs)
+
     def closed(self) -> None:
         if self._file is not None:
             # Closing writes again what could not be written: that error has been told.
@@ -113,6 +116,9 @@ class TensorBoard(Observer):
             for tag, value in values.items():
                 self._writer.add_scalar(tag, value, progress.step)
 
+    def examined(self, progress: Progress, signs: Mapping[str, float]) -> None:
+        self.measured(progress, signs)
+
     def sampled(self, progress: Progress, sheet: Picture) -> None:
         with self._told():
             self._writer.add_image("samples", sheet.pixels, progress.step, dataformats="HWC")
@@ -174,6 +180,9 @@ class WeightsAndBiases(Observer):
     def measured(self, progress: Progress, values: Mapping[str, float]) -> None:
         self._run.log(dict(values), step=progress.step)
 
+    def examined(self, progress: Progress, signs: Mapping[str, float]) -> None:
+        self.measured(progress, signs)
+
     def sampled(self, progress: Progress, sheet: Picture) -> None:
         self._run.log({"samples": self._wandb.Image(sheet.pixels)}, step=progress.step)
 
@@ -203,12 +212,13 @@ class LossPlot(Observer):
         from matplotlib.figure import Figure
 
         lines = read_metrics(self.metrics)
-        tags = sorted({tag for line in lines for tag in line if "/" in tag})
+        # Signs are the doctor's, who draws them.
+        tags = {tag for line in lines for tag in line if "/" in tag and "signs/" not in tag}
         if not tags:
             return
         rows = (len(tags) + 2) // 3
         figure = Figure(figsize=(12, 2.6 * rows), layout="constrained")
-        for index, tag in enumerate(tags):
+        for index, tag in enumerate(sorted(tags)):
             axes = figure.add_subplot(rows, 3, index + 1)
             points = [(line["step"], line[tag]) for line in lines if tag in line]
             axes.plot(

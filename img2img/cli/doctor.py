@@ -1,57 +1,90 @@
 """`img2img doctor`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from img2img.cli.output import console, print_json, printable
+
+if TYPE_CHECKING:
+    from img2img.doctor import Finding
 
 
 def doctor(
     run: Annotated[Path, typer.Argument(help="Run folder: of a run finished, stopped, or going.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
-    """Say what is wrong with a training, by what, and which settings may mend it.
+    """Say what is or was wrong with a training, and which settings may mend it.
 
     Example: img2img doctor runs/mine
 
-    Reads the log of the run and writes doctor.png beside it, with what was looked at and the
-    evidence in red. The exit status is 0 whatever is found; --json is for programs that want to
-    know. docs/doctor.md says what is watched.
+    Reads the log of the run, and writes doctor.png into its folder: the curves that tell most, and
+    in red where the evidence is. The exit status is 0 whatever is found; programs read --json.
+    docs/doctor.md says what is watched.
     """
-    from img2img.doctor import Course, examine
+    from img2img.doctor import Course, follow
     from img2img.doctor.course import LEAST
     from img2img.doctor.plot import draw
     from img2img.pages.run import read_run
 
     record = read_run(run)
     course = Course(record.lines)
-    findings = examine(course, record.config)
-    enough = course.losses >= LEAST
-    picture = run / "doctor.png"
-    draw(course, findings, picture)
-    seen = f"{course.losses} lines of losses and {course.looks} looks at pictures"
+    findings = follow(record.lines, record.config)
+    picture = draw(course, findings, run / "doctor.png")
     if as_json:
-        told: dict[str, Any] = {
-            "step": course.step,
-            "losses": course.losses,
-            "looks": course.looks,
-            "enough": enough,
-            "findings": [finding.as_dict() for finding in findings],
-        }
-        print_json(told)
+        print_json(
+            {
+                "step": course.step,
+                "losses": course.losses,
+                "looks": course.looks,
+                "enough": course.losses >= LEAST,
+                "findings": [_plain(finding, course.step) for finding in findings],
+            }
+        )
         return
-    console.print(printable(f"{run}: {course.step} steps, {seen}"), markup=False, soft_wrap=True)
+    seen = f"{course.losses} lines of losses and {course.looks} looks at translations"
+    _say(f"{run}: {course.step} steps, {seen}")
     for finding in findings:
-        console.print(f"\n[bold red]{finding.name}[/]: {finding.summary}", soft_wrap=True)
-        console.print(f"  {printable(finding.evidence.text)}", markup=False, soft_wrap=True)
-        for each in finding.proposals:
-            console.print(f"  {each.flags}   {each.why}", markup=False, soft_wrap=True)
-    if not findings and enough:
-        console.print("nothing found that is wrong")
-    elif not enough:
-        least = f"{LEAST} lines of losses"
-        console.print(f"too short a run to say more: the least is {least} (metrics.log_every)")
-    if picture.is_file():
-        console.print(printable(f"\nwrote {picture}"), markup=False, soft_wrap=True)
+        _tell(finding, course.step)
+    if not findings and course.losses >= LEAST:
+        _say("Nothing was found that is wrong.")
+    if course.losses < LEAST:
+        _say(f"That is too little to judge by: {LEAST} lines are the least (metrics.log_every).")
+    elif course.looks == 0:
+        _say("Translations were not looked at (doctor.every): what they show is not known.")
+    if picture is not None:
+        _say(f"wrote {picture}")
+
+
+def _tell(finding: "Finding", step: int) -> None:
+    when = f"since step {finding.first}"
+    if finding.last < step:
+        when = f"from step {finding.first} to {finding.last}, and not any more"
+    console.print(f"\n[bold red]{finding.name}[/], {when}", soft_wrap=True)
+    _say(f"  {finding.summary}")
+    _say(f"  {finding.evidence.text}")
+    for each in finding.proposals:
+        _say(f"    {each.flags}    # {each.why}")
+    _say("")
+
+
+def _plain(finding: "Finding", step: int) -> dict[str, Any]:
+    return {
+        "name": finding.name,
+        "summary": finding.summary,
+        "now": finding.last == step,
+        "first": finding.first,
+        "last": finding.last,
+        "evidence": finding.evidence.text,
+        "values": finding.evidence.values,
+        "tags": finding.evidence.tags,
+        "proposals": [
+            {"settings": dict(each.settings), "why": each.why, "flags": each.flags}
+            for each in finding.proposals
+        ],
+    }
+
+
+def _say(text: str) -> None:
+    console.print(printable(text), markup=False, soft_wrap=True)

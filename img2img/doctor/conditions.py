@@ -5,9 +5,10 @@ asks for something that lasts: a short time means little, for GANs are restless.
 the arguments of each class.
 """
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,9 @@ from img2img.doctor.course import LEAST, Course, Series
 from img2img.doctor.proposals import Proposal
 from img2img.losses import OBJECTIVES
 from img2img.registry import Registry
+
+# How often a run is examined along its way, when it is over.
+EXAMINED = 100
 
 
 @dataclass(frozen=True)
@@ -41,27 +45,19 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Finding:
-    """A condition that was found."""
+    """A condition that was found.
+
+    Attributes:
+        first: the step at which it was found, of those that were examined.
+        last: likewise the last at which it was; the evidence is of then.
+    """
 
     name: str
     summary: str
     evidence: Evidence
     proposals: tuple[Proposal, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        """As plain values, for JSON."""
-        return {
-            "name": self.name,
-            "summary": self.summary,
-            "evidence": self.evidence.text,
-            "values": self.evidence.values,
-            "tags": list(self.evidence.tags),
-            "since": self.evidence.since,
-            "proposals": [
-                {"settings": dict(each.settings), "why": each.why, "flags": each.flags}
-                for each in self.proposals
-            ],
-        }
+    first: int
+    last: int
 
 
 class Condition(ABC):
@@ -80,17 +76,34 @@ CONDITIONS = Registry[Condition]("condition")
 
 
 def examine(course: Course, config: RunConfig) -> list[Finding]:
-    """Every condition that a run shows."""
-    return list(_findings(course, config))
-
-
-def _findings(course: Course, config: RunConfig) -> Iterator[Finding]:
+    """Every condition that a run shows as it stands."""
+    found = []
     for part in CONDITIONS:
         condition = part.factory()
         evidence = condition.look(course, config)
         if evidence is not None:
             helpful = tuple(each for each in condition.remedies(config) if each is not None)
-            yield Finding(part.name, part.summary, evidence, helpful)
+            step = course.step
+            found.append(Finding(part.name, part.summary, evidence, helpful, step, step))
+    return found
+
+
+def follow(lines: Sequence[Mapping[str, Any]], config: RunConfig) -> list[Finding]:
+    """Every condition that a run has shown along its way, as one would see who had watched.
+
+    Args:
+        lines: see `Course`.
+    """
+    course = Course()
+    found: dict[str, Finding] = {}
+    every = math.ceil(len(lines) / EXAMINED)
+    for number, line in enumerate(lines, start=1):
+        course.add(line)
+        if number % every == 0 or number == len(lines):
+            for finding in examine(course, config):
+                first = found.get(finding.name, finding).first
+                found[finding.name] = replace(finding, first=first)
+    return list(found.values())
 
 
 def even_loss(config: RunConfig) -> float:
@@ -215,7 +228,7 @@ class CriticTooStrong(Condition):
         growth: for objectives whose loss has no floor: of the gap between the logits.
     """
 
-    def __init__(self, *, accuracy: float = 0.99, loss: float = 0.05, growth: float = 2.0) -> None:
+    def __init__(self, *, accuracy: float = 0.99, loss: float = 0.1, growth: float = 2.0) -> None:
         self.accuracy = accuracy
         self.loss = loss
         self.growth = growth
@@ -364,7 +377,7 @@ class NothingLearned(Condition):
 
     def look(self, course: Course, config: RunConfig) -> Evidence | None:
         known = [course[tag] for side in "GD" for tag in course.tags(f"{side}/") if _is_loss(tag)]
-        if not known or not all(series.long_enough for series in known):
+        if not known or any(len(series) < 2 * LEAST for series in known):
             return None
         moved = {}
         for series in known:

@@ -23,10 +23,11 @@ USUAL = (
 )
 
 
-def draw(course: Course, findings: Sequence[Finding], path: Path) -> None:
+def draw(course: Course, findings: Sequence[Finding], path: Path) -> Path | None:
     """Draw the series that tell most and, in red, those that speak for what was found.
 
-    Nothing is drawn of a run that has logged nothing.
+    Returns:
+        Where; None of a run that has logged nothing.
 
     Raises:
         StorageError: the file cannot be written.
@@ -37,7 +38,7 @@ def draw(course: Course, findings: Sequence[Finding], path: Path) -> None:
     marked = [tag for finding in findings for tag in finding.evidence.tags]
     tags = [tag for tag in dict.fromkeys([*marked, *usual]) if tag in course]
     if not tags:
-        return
+        return None
     rows = -(-len(tags) // COLUMNS)
     figure = Figure(figsize=(4 * COLUMNS, 2.4 * rows), layout="constrained")
     for place, tag in enumerate(tags, start=1):
@@ -46,10 +47,11 @@ def draw(course: Course, findings: Sequence[Finding], path: Path) -> None:
         axes.plot(series.steps, series.values, linewidth=1, marker="." if len(series) < 9 else "")
         spoken = [finding for finding in findings if tag in finding.evidence.tags]
         for finding in spoken:
-            axes.axvspan(finding.evidence.since, course.step, color="tab:red", alpha=0.15)
+            axes.axvspan(finding.evidence.since, finding.last, color="tab:red", alpha=0.15)
         names = ", ".join(finding.name for finding in spoken)
         axes.set_title(f"{tag}: {names}" if spoken else tag, fontsize=9)
         axes.tick_params(labelsize=7)
         axes.grid(alpha=0.3)
     with atomic_write(path) as temporary:
         figure.savefig(temporary, dpi=100)
+    return path

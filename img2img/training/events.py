@@ -106,6 +106,9 @@ class Observer:
     def noticed(self, message: str) -> None:
         """Something a person should know."""
 
+    def diverged(self, progress: Progress, reason: str) -> None:
+        """A number is not finite, and the run ends for it."""
+
     def ended(self, summary: Summary) -> None:
         """The run has reached its length."""
 
@@ -154,6 +157,10 @@ class Observers(Observer):
     def noticed(self, message: str) -> None:
         for observer in self._observers:
             observer.noticed(message)
+
+    def diverged(self, progress: Progress, reason: str) -> None:
+        for observer in self._observers:
+            observer.diverged(progress, reason)
 
     def ended(self, summary: Summary) -> None:
         for observer in self._observers:

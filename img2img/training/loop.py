@@ -350,6 +350,7 @@ class Trainer:
         raise self._stop.error(saved)
 
     def _diverged(self, reason: str) -> TrainingDiverged:
+        self._observer.diverged(self._progress(), reason)
         return TrainingDiverged(
             f"{reason}: training has diverged; {self._kept()}. A lower optimizer.lr,"
             " optimizer.clip, precision fp32 or --on-nonfinite skip may help"

@@ -30,7 +30,8 @@ class JsonLines(Observer):
 
     def started(self, facts: RunFacts) -> None:
         # Steps after the state that is resumed will be made again: their lines would be double.
-        kept = [line for line in read_metrics(self.path) if line["step"] <= facts.step]
+        before = [line for line in read_metrics(self.path) if line["step"] <= facts.step]
+        kept = [line for line in before if "diverged" not in line]
         write_text(self.path, "".join(f"{json.dumps(line)}\n" for line in kept))
         self._file = self.path.open("a", encoding="utf-8")
 
@@ -48,6 +49,9 @@ class JsonLines(Observer):
 
     def examined(self, progress: Progress, signs: Mapping[str, float]) -> None:
         self._write(progress, signs)
+
+    def diverged(self, progress: Progress, reason: str) -> None:
+        self._write(progress, {"diverged": reason})
 
     def closed(self) -> None:
         if self._file is not None:

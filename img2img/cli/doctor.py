@@ -58,9 +58,9 @@ def doctor(
 
 
 def _tell(finding: "Finding", step: int) -> None:
-    when = f"since step {finding.first}"
+    when = f"first seen at step {finding.first}"
     if finding.last < step:
-        when = f"from step {finding.first} to {finding.last}, and not any more"
+        when += f", last at {finding.last}"
     console.print(f"\n[bold red]{finding.name}[/], {when}", soft_wrap=True)
     _say(f"  {finding.summary}")
     _say(f"  {finding.evidence.text}")

@@ -106,11 +106,16 @@ def follow(lines: Sequence[Mapping[str, Any]], config: RunConfig) -> list[Findin
     return list(found.values())
 
 
-def even_loss(config: RunConfig) -> float:
-    """The critic's loss where it takes all images for the same: the best it can do by chance."""
+def even_losses(config: RunConfig) -> tuple[float, float]:
+    """The critic's and the generator's loss where the critic takes all images for the same.
+
+    It is the best that the critic can do by chance.
+    """
     objective = OBJECTIVES.build(config.objective, "objective")
     guesses = torch.linspace(-2, 2, 81)[:, None]
-    return objective.d_loss(guesses, guesses).min().item()
+    losses = objective.d_loss(guesses, guesses)
+    best = int(losses.argmin())
+    return losses[best].item(), objective.g_loss(guesses, guesses)[best].item()
 
 
 @CONDITIONS.register("non-finite")
@@ -150,7 +155,7 @@ class Diverging(Condition):
         self.worse = worse
 
     def look(self, course: Course, config: RunConfig) -> Evidence | None:
-        even = even_loss(config)
+        even, _ = even_losses(config)
         for tag in course.tags("D/adv") + course.tags("G/adv"):
             series = course[tag]
             if len(series) < 2 * LEAST:
@@ -224,32 +229,42 @@ class CriticTooStrong(Condition):
 
     Args:
         accuracy: share of places where the real image has the higher logit, from which on.
-        loss: share of the loss by chance, down from which on.
-        growth: for objectives whose loss has no floor: of the gap between the logits.
+        loss: the critic's loss over that by chance, down from which on;
+        lost: or the generator's, up from which on;
+        growth: or, for objectives whose losses have no floor, of the gap between the logits.
     """
 
-    def __init__(self, *, accuracy: float = 0.99, loss: float = 0.1, growth: float = 2.0) -> None:
+    def __init__(
+        self, *, accuracy: float = 0.99, loss: float = 0.1, lost: float = 4.0, growth: float = 4.0
+    ) -> None:
         self.accuracy = accuracy
         self.loss = loss
+        self.lost = lost
         self.growth = growth
 
     def look(self, course: Course, config: RunConfig) -> Evidence | None:
-        even = even_loss(config)
+        even_d, even_g = even_losses(config)
         for ending in course.endings("D/adv"):
-            loss, accuracy = course[f"D/adv{ending}"], course[f"D/accuracy{ending}"]
-            if not loss.long_enough:
+            d, g = course[f"D/adv{ending}"], course[f"G/adv{ending}"]
+            accuracy = course[f"D/accuracy{ending}"]
+            if not (d.long_enough and g.long_enough):
                 continue
-            values = {"loss": loss.recent.mean, "even": even, "gap": _gap(course, ending)[1]}
-            text = f"D/adv{ending} is {values['loss']:.3g} ({even:.3g} is chance)"
-            sure = values["loss"] < self.loss * even if even > 0 else self._grows(course, ending)
+            values = {"D": d.recent.mean, "G": g.recent.mean, "gap": _gap(course, ending)[1]}
+            if even_d > 0:
+                won = values["D"] < self.loss * even_d or values["G"] > self.lost * even_g > 0
+            else:
+                won = self._grows(course, ending)
+            text = (
+                f"D/adv{ending} is {values['D']:.3g} and G/adv{ending} {values['G']:.3g} (by chance"
+                f" {even_d:.3g} and {even_g:.3g}), the logits are {values['gap']:.3g} apart"
+            )
             if accuracy.long_enough:
                 values["accuracy"] = accuracy.recent.mean
-                text = f"D/accuracy{ending} is {values['accuracy']:.3f}, and {text}"
-                sure = sure and values["accuracy"] >= self.accuracy
-            if sure:
-                text += f"; the logits are {values['gap']:.3g} apart"
-                shown = [loss, accuracy, course[f"G/adv{ending}"]]
-                return _evidence(text, values, *(s.recent for s in shown if s.long_enough))
+                text = f"D/accuracy{ending} is {values['accuracy']:.3f}, {text}"
+                won = won and values["accuracy"] >= self.accuracy
+            if won:
+                shown = (series.recent for series in (d, g, accuracy) if len(series))
+                return _evidence(text, values, *shown)
         return None
 
     def _grows(self, course: Course, ending: str) -> bool:
@@ -278,7 +293,7 @@ class CriticTooWeak(Condition):
         self.lines = lines
 
     def look(self, course: Course, config: RunConfig) -> Evidence | None:
-        even = even_loss(config)
+        even, _ = even_losses(config)
         for ending in course.endings("D/accuracy"):
             accuracy, loss = course[f"D/accuracy{ending}"], course[f"D/adv{ending}"]
             if len(accuracy) < self.lines:

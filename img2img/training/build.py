@@ -93,7 +93,7 @@ def resolve(config: RunConfig, load_size: HeightWidth, crop_size: HeightWidth) -
     workers = resolve_workers(config.data, device.type)
     every = config.doctor.every
     if every == "auto":
-        every = steps_between(config.data.batch_size * config.optimizer.accumulate)
+        every = steps_between(config.data.batch_size * config.optimizer.accumulate, device.type)
     sizes = {"load_size": load_size, "crop_size": crop_size}
     part = GENERATORS.find(config.generator, "generator")
     arguments = GENERATORS.arguments(config.generator, "generator", "in_channels", "out_channels")

@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from torch import Tensor
 
 from img2img.config import RunConfig, load_config
 from img2img.doctor import CONDITIONS, Course, examine, follow
-from img2img.doctor.conditions import even_loss
+from img2img.doctor.conditions import even_losses
+from img2img.losses import OBJECTIVES, Objective
 from img2img.training.build import check_parts
 from tests.conftest import Command
 
@@ -76,9 +78,9 @@ def test_nothing_is_found_in_a_healthy_log(config: RunConfig) -> None:
 
 @pytest.mark.parametrize("objective", ["vanilla", "lsgan"])
 def test_the_loss_by_chance(objective: str) -> None:
-    expected = {"vanilla": math.log(2), "lsgan": 0.25}[objective]
+    expected = {"vanilla": math.log(2), "lsgan": 0.25}[objective]  # at logits of 0, and of 1/2
     config = load_config("pix2pix", None, {"objective.name": objective})
-    assert even_loss(config) == pytest.approx(expected, abs=1e-6)
+    assert even_losses(config) == pytest.approx((expected, expected), abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -94,6 +96,7 @@ def test_the_loss_by_chance(objective: str) -> None:
             "critic-too-strong",
             {"D/adv": lambda t: 0.7 * math.exp(-6 * t), "D/accuracy": lambda t: min(1, 2 * t)},
         ),
+        ("critic-too-strong", {"G/adv": lambda t: 1 + 3 * t, "D/accuracy": lambda t: 0.999}),
         ("critic-too-weak", {"D/adv": lambda t: 0.69, "D/accuracy": lambda t: 0.5}),
         ("oscillation", {"G/adv": lambda t: 2 + 1.8 * math.sin(45 * t)}),
         ("mode-collapse", {"signs/diversity": lambda t: 0.01}),
@@ -160,6 +163,23 @@ def test_logs_of_earlier_versions(config: RunConfig) -> None:
     assert names(older, config) == ["critic-too-strong"]
 
 
+def test_an_objective_whose_losses_have_no_floor(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Straight(Objective):
+        def d_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+            return (fake_logits - real_logits).flatten(1).mean(1)
+
+        def g_loss(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
+            return -fake_logits.flatten(1).mean(1)
+
+    monkeypatch.setattr(OBJECTIVES, "_parts", dict(OBJECTIVES._parts))
+    OBJECTIVES.register("straight")(Straight)
+    config = load_config("pix2pix", None, {"objective.name": "straight"})
+    sure: dict[str, Curve] = {"D/accuracy": lambda t: 1.0, "D/adv": lambda t: -1.0}
+    assert names(log(sure), config) == []
+    growing: dict[str, Curve] = {"D/real": lambda t: 2 * t**4, "D/fake": lambda t: -2 * t**4}
+    assert names(log({**sure, **growing}), config) == ["critic-too-strong"]
+
+
 def test_what_has_passed_is_told_with_its_time(config: RunConfig) -> None:
     lines = log({"signs/diversity": lambda t: 0.01 if t < 0.7 else 0.5})
     (found,) = follow(lines, config)
@@ -206,7 +226,7 @@ def test_the_command(tmp_path: Path, tiny_run: Path, img2img: Command) -> None:
     write(log({"signs/diversity": lambda t: 0.01}))
     outcome = img2img("doctor", run)
     assert outcome.status == 0
-    assert "mode-collapse, since step 600" in outcome.out
+    assert "mode-collapse, first seen at step 600\n" in outcome.out
     assert "translations differ 1.0 % as much as inputs and targets do" in outcome.out
     assert "--set 'losses.reconstruction=[{" in outcome.out
     assert (run / "doctor.png").read_bytes().startswith(b"\x89PNG")

@@ -106,6 +106,7 @@ def follow(lines: Sequence[Mapping[str, Any]], config: RunConfig) -> list[Findin
     return list(found.values())
 
 
+@torch.no_grad()
 def even_losses(config: RunConfig) -> tuple[float, float]:
     """The critic's and the generator's loss where the critic takes all images for the same.
 

@@ -223,8 +223,7 @@ class Trainer:
         if last or _due(self.step, every.samples.every):
             self._sample(progress)
         if self._probe is not None and (last or _due(self.step, self._probe.every)):
-            signs = self._probe.signs(self._ema.average)
-            self._observer.examined(progress, {f"signs/{k}": v for k, v in signs.items()})
+            self._look(self._probe, progress)
         if last or _due(self.step, every.checkpoint.every):
             self._save(progress)
 
@@ -304,6 +303,14 @@ class Trainer:
             return
         if sheet is not None:
             self._observer.sampled(progress, sheet)
+
+    def _look(self, probe: Probe, progress: Progress) -> None:
+        try:
+            signs = probe.signs(self._ema.average)
+        except ImageError as error:
+            self._observer.noticed(f"translations were not looked at: {error}")
+            return
+        self._observer.examined(progress, {f"signs/{k}": v for k, v in signs.items()})
 
     def _save(self, progress: Progress) -> None:
         """Save, unless what would be saved is no longer finite.

@@ -1,6 +1,7 @@
 """A look at what the generators make of a few pictures, for signs that something is wrong."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from itertools import chain, islice
 
 import torch
@@ -36,15 +37,13 @@ def steps_between(images_a_step: int, device: str) -> int:
 class Probe:
     """The same pictures, translated again and again as inference would.
 
-    The first held-out and some training pictures, without augmentation, stay in memory.
+    The first held-out and some training pictures, without augmentation, stay in memory from the
+    first look on.
 
     Args:
         method: says which images a batch leads to.
         specs: how each generator is set up for inference.
         every: steps between two looks.
-
-    Raises:
-        ImageError: a file does not decode.
     """
 
     def __init__(
@@ -61,10 +60,20 @@ class Probe:
         self._specs = specs
         self._aligned = found.aligned
         self._device = next(method.parameters()).device
-        self._held_out = list(islice(found.held_out_batches(data, transform), PICTURES))
-        spread = range(0, len(found), -(-len(found) // PICTURES))
-        single = (found.only(index).held_out_batches(data, transform) for index in spread)
-        self._trained = list(chain.from_iterable(single))
+        self._found = found
+        self._data = data
+        self._transform = transform
+
+    @cached_property
+    def _held_out(self) -> list[Batch]:
+        return list(islice(self._found.held_out_batches(self._data, self._transform), PICTURES))
+
+    @cached_property
+    def _trained(self) -> list[Batch]:
+        count = len(self._found)
+        alone = (self._found.only(index) for index in range(0, count, -(-count // PICTURES)))
+        each = (one.held_out_batches(self._data, self._transform) for one in alone)
+        return list(chain.from_iterable(each))
 
     def signs(self, generators: Mapping[str, Generator]) -> dict[str, float]:
         """The signs by name (see `signs_of`), of held-out pictures if there are any.
@@ -72,6 +81,9 @@ class Probe:
         Of a method that translates both ways they end in `_AtoB` and `_BtoA`. `held_out` and
         `trained` are mean L1 distances, pixels in [0, 1], of pictures of that kind from their
         targets, or of a method with cycles, from themselves there and back.
+
+        Raises:
+            ImageError: a file does not decode.
         """
         trained = self._images(generators, self._trained)
         held_out = self._images(generators, self._held_out) if self._held_out else None

@@ -278,6 +278,17 @@ class MetricsConfig(Section):
     wandb: bool = Field(default=False, description="report to Weights & Biases (extra: [wandb])")
 
 
+class DoctorConfig(Section):
+    """Looking for signs that a training goes wrong; see docs/doctor.md."""
+
+    warn: bool = Field(default=True, description="say so while training, a line for each condition")
+    every: Annotated[int, Field(ge=0)] | Literal["auto"] = Field(
+        default="auto",
+        description="steps between two looks at some translations; 0: none; auto: as many as keep"
+        " them under 1 % of the time",
+    )
+
+
 class CheckpointConfig(Section):
     """What is kept on disk."""
 
@@ -323,6 +334,7 @@ class RunConfig(Section):
     ema: EmaConfig = EmaConfig()
     samples: SamplesConfig = SamplesConfig()
     metrics: MetricsConfig = MetricsConfig()
+    doctor: DoctorConfig = DoctorConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from img2img.config import Component, load_config
+from img2img.doctor import CONDITIONS
 from img2img.export import FORMATS, export_model
 from tests.video.clips import make_clip
 
@@ -40,6 +41,25 @@ def test_assignments_in_the_readme_are_valid() -> None:
     assignments = re.findall(r"--set '?([\w.]+=[^\s'`]+)", text)
     assert assignments
     load_config("pix2pix", assignments=assignments)
+
+
+def condition_rows() -> list[str]:
+    """The table of conditions in docs/doctor.md: name, what it is, thresholds, keys proposed."""
+    configs = [load_config(method) for method in ("pix2pix", "cyclegan")]
+    rows = []
+    for part in CONDITIONS:
+        remedies = [each for config in configs for each in part.factory().remedies(config) if each]
+        keys = dict.fromkeys(key for remedy in remedies for key in remedy.settings)
+        limits = ", ".join(f"{name} {value:g}" for name, value in part.defaults().items())
+        shown = ", ".join(f"`{key}`" for key in keys)
+        rows.append(f"| `{part.name}` | {part.summary} | {limits} | {shown} |")
+    return rows
+
+
+def test_the_table_of_conditions_is_up_to_date() -> None:
+    page = (ROOT / "docs" / "doctor.md").read_text(encoding="utf-8")
+    table = page.partition("| keys of proposals |")[2].strip().splitlines()[1:]
+    assert [row for row in table if row.startswith("|")] == condition_rows()
 
 
 USE_FLAT = """

@@ -16,6 +16,7 @@ from img2img.cli.catalogue import list_parts
 from img2img.cli.compare import compare
 from img2img.cli.data import data_app
 from img2img.cli.demo import demo
+from img2img.cli.doctor import doctor
 from img2img.cli.evaluate import evaluate
 from img2img.cli.export import export
 from img2img.cli.importing import import_
@@ -66,6 +67,7 @@ app.command()(bench)
 app.command("import")(import_)
 app.command()(info)
 app.command()(export)
+app.command()(doctor)
 app.command()(report)
 app.command()(compare)
 app.command("list")(list_parts)

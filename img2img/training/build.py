@@ -31,6 +31,7 @@ from img2img.spec import SCALE_WORTH_SAYING, ModelSpec
 from img2img.training.held_out import HeldOut, measure_names, measure_of
 from img2img.training.method import CHANNELS, METHODS, Method
 from img2img.training.optimizers import OPTIMIZERS
+from img2img.training.probe import steps_between
 from img2img.training.resolution import smallest_size
 from img2img.training.schedule import SCHEDULES
 
@@ -96,6 +97,11 @@ def resolve(config: RunConfig, load_size: HeightWidth, crop_size: HeightWidth) -
     init_from = config.init_from.resolve() if config.init_from else None
     weights = config.metrics.weights.resolve() if config.metrics.weights else None
     workers = resolve_workers(config.data, device.type)
+    every = config.doctor.every
+    if every == "auto":
+        every = steps_between(
+            config.data.batch_size * config.optimizer.accumulate * config.n_critic, device.type
+        )
     sizes = {"load_size": load_size, "crop_size": crop_size}
     smallest = smallest_size(crop_size, config.data.grow)
     part = GENERATORS.find(config.generator, "generator")
@@ -106,6 +112,7 @@ def resolve(config: RunConfig, load_size: HeightWidth, crop_size: HeightWidth) -
             "device": str(device),
             "init_from": init_from,
             "metrics": config.metrics.model_copy(update={"weights": weights}),
+            "doctor": config.doctor.model_copy(update={"every": every}),
             "precision": resolve_precision(config.precision, device),
             "data": config.data.model_copy(update={**here, **sizes, "workers": workers}),
             "generator": Component(

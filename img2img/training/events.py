@@ -94,6 +94,9 @@ class Observer:
     def measured(self, progress: Progress, values: Mapping[str, float]) -> None:
         """Held-out measures by tag."""
 
+    def examined(self, progress: Progress, signs: Mapping[str, float]) -> None:
+        """Signs of the generators' health by tag; see `doctor.signs`."""
+
     def sampled(self, progress: Progress, sheet: Picture) -> None:
         """A sheet of held-out translations."""
 
@@ -102,6 +105,9 @@ class Observer:
 
     def noticed(self, message: str) -> None:
         """Something a person should know."""
+
+    def diverged(self, progress: Progress, reason: str) -> None:
+        """A number is not finite, and the run ends for it."""
 
     def ended(self, summary: Summary) -> None:
         """The run has reached its length."""
@@ -136,6 +142,10 @@ class Observers(Observer):
         for observer in self._observers:
             observer.measured(progress, values)
 
+    def examined(self, progress: Progress, signs: Mapping[str, float]) -> None:
+        for observer in self._observers:
+            observer.examined(progress, signs)
+
     def sampled(self, progress: Progress, sheet: Picture) -> None:
         for observer in self._observers:
             observer.sampled(progress, sheet)
@@ -147,6 +157,10 @@ class Observers(Observer):
     def noticed(self, message: str) -> None:
         for observer in self._observers:
             observer.noticed(message)
+
+    def diverged(self, progress: Progress, reason: str) -> None:
+        for observer in self._observers:
+            observer.diverged(progress, reason)
 
     def ended(self, summary: Summary) -> None:
         for observer in self._observers:

@@ -152,17 +152,21 @@ class HeldOut:
     def _images(
         self, generators: Mapping[str, Generator]
     ) -> Iterator[tuple[Batch, dict[str, Tensor]]]:
-        with self._set_for_inference(generators):
+        with set_for_inference(generators, self._specs):
             for batch in self._batches():
                 yield batch, self._method.images(generators, batch.to(self._device))
 
-    @contextmanager
-    def _set_for_inference(self, generators: Mapping[str, Generator]) -> Iterator[None]:
-        for name, spec in self._specs.items():
-            prepare_for_inference(generators[name], spec)
-        try:
-            yield
-        finally:
-            for generator in generators.values():
-                use_statistics(generator, None)
-                generator.train()
+
+@contextmanager
+def set_for_inference(
+    generators: Mapping[str, Generator], specs: Mapping[str, ModelSpec]
+) -> Iterator[None]:
+    """Have generators as inference sets them up in this block, and as training does after it."""
+    for name, spec in specs.items():
+        prepare_for_inference(generators[name], spec)
+    try:
+        yield
+    finally:
+        for generator in generators.values():
+            use_statistics(generator, None)
+            generator.train()

@@ -27,6 +27,7 @@ from img2img.training.held_out import HeldOut, measure_of
 from img2img.training.length import Length
 from img2img.training.method import Method
 from img2img.training.pace import Pace
+from img2img.training.probe import Probe
 from img2img.training.resolution import halvings_at, mean_seconds, reduced
 from img2img.training.step import Stepper
 from img2img.training.stopping import StopRequest
@@ -56,6 +57,7 @@ class Trainer:
         observer: told of everything.
         stop: asked between steps.
         processes: those that train together.
+        probe: looks at what the generators make of some images, in one of the processes.
     """
 
     def __init__(
@@ -71,12 +73,14 @@ class Trainer:
         observer: Observer,
         stop: StopRequest,
         processes: Processes = ALONE,
+        probe: Probe | None = None,
     ) -> None:
         self.method = method
         self.config = config
         self._specs = specs
         self._batches = batches
         self._held_out = held_out
+        self._probe = probe
         self._store = store
         self._observer = observer
         self._stop = stop
@@ -231,6 +235,8 @@ class Trainer:
             last = self.finished
         if last or _due(self.step, every.samples.every):
             self._sample(progress)
+        if self._probe is not None and (last or _due(self.step, self._probe.every)):
+            self._look(self._probe, progress)
         if last or _due(self.step, every.checkpoint.every):
             self._save(progress)
 
@@ -240,6 +246,8 @@ class Trainer:
             values = self._totals.means()
         except TrainingDiverged as error:
             raise self._diverged(str(error)) from None
+        if self._stepper.skipped:
+            values["steps/skipped"] = self._stepper.skipped
         if values:
             self._observer.logged(progress, values)
             self._pace.mark()
@@ -309,6 +317,14 @@ class Trainer:
         if sheet is not None:
             self._observer.sampled(progress, sheet)
 
+    def _look(self, probe: Probe, progress: Progress) -> None:
+        try:
+            signs = probe.signs(self._ema.average)
+        except ImageError as error:
+            self._observer.noticed(f"translations were not looked at: {error}")
+            return
+        self._observer.examined(progress, {f"signs/{k}": v for k, v in signs.items()})
+
     def _save(self, progress: Progress) -> None:
         """Save, unless what would be saved is no longer finite.
 
@@ -354,6 +370,7 @@ class Trainer:
         raise self._stop.error(saved)
 
     def _diverged(self, reason: str) -> TrainingDiverged:
+        self._observer.diverged(self._progress(), reason)
         return TrainingDiverged(
             f"{reason}: training has diverged; {self._kept()}. A lower optimizer.lr,"
             " optimizer.clip, precision fp32 or --on-nonfinite skip may help"

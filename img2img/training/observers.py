@@ -30,7 +30,8 @@ class JsonLines(Observer):
 
     def started(self, facts: RunFacts) -> None:
         # Steps after the state that is resumed will be made again: their lines would be double.
-        kept = [line for line in read_metrics(self.path) if line["step"] <= facts.step]
+        before = [line for line in read_metrics(self.path) if line["step"] <= facts.step]
+        kept = [line for line in before if "diverged" not in line]
         write_text(self.path, "".join(f"{json.dumps(line)}\n" for line in kept))
         self._file = self.path.open("a", encoding="utf-8")
 
@@ -45,6 +46,12 @@ class JsonLines(Observer):
 
     def measured(self, progress: Progress, values: Mapping[str, float]) -> None:
         self._write(progress, values)
+
+    def examined(self, progress: Progress, signs: Mapping[str, float]) -> None:
+        self._write(progress, signs)
+
+    def diverged(self, progress: Progress, reason: str) -> None:
+        self._write(progress, {"diverged": reason})
 
     def closed(self) -> None:
         if self._file is not None:
@@ -65,15 +72,23 @@ class JsonLines(Observer):
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of a `metrics.jsonl`; a last line cut short by a crash is left out."""
+    """The lines of a `metrics.jsonl`; a last line cut short by a crash is left out.
+
+    Raises:
+        ConfigError: another line is damaged.
+    """
     if not path.is_file():
         return []
     lines = []
-    for text in path.read_text(encoding="utf-8").splitlines():
+    texts = path.read_bytes().splitlines()
+    for number, text in enumerate(texts, start=1):
         try:
             lines.append(json.loads(text))
         except ValueError:
-            break
+            if number < len(texts):
+                raise ConfigError(
+                    f"{path}: line {number} is damaged; remove it, or put back the file"
+                ) from None
     return lines
 
 
@@ -112,6 +127,9 @@ class TensorBoard(Observer):
         with self._told():
             for tag, value in values.items():
                 self._writer.add_scalar(tag, value, progress.step)
+
+    def examined(self, progress: Progress, signs: Mapping[str, float]) -> None:
+        self.measured(progress, signs)
 
     def sampled(self, progress: Progress, sheet: Picture) -> None:
         with self._told():
@@ -174,6 +192,9 @@ class WeightsAndBiases(Observer):
     def measured(self, progress: Progress, values: Mapping[str, float]) -> None:
         self._run.log(dict(values), step=progress.step)
 
+    def examined(self, progress: Progress, signs: Mapping[str, float]) -> None:
+        self.measured(progress, signs)
+
     def sampled(self, progress: Progress, sheet: Picture) -> None:
         self._run.log({"samples": self._wandb.Image(sheet.pixels)}, step=progress.step)
 
@@ -203,12 +224,13 @@ class LossPlot(Observer):
         from matplotlib.figure import Figure
 
         lines = read_metrics(self.metrics)
-        tags = sorted({tag for line in lines for tag in line if "/" in tag})
+        # Signs are the doctor's, who draws them.
+        tags = {tag for line in lines for tag in line if "/" in tag and "signs/" not in tag}
         if not tags:
             return
         rows = (len(tags) + 2) // 3
         figure = Figure(figsize=(12, 2.6 * rows), layout="constrained")
-        for index, tag in enumerate(tags):
+        for index, tag in enumerate(sorted(tags)):
             axes = figure.add_subplot(rows, 3, index + 1)
             points = [(line["step"], line[tag]) for line in lines if tag in line]
             axes.plot(

@@ -1,7 +1,7 @@
 """From a configuration to a trained model: everything is found, checked, built and run."""
 
 import shutil
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from img2img.devices import keep_freed_memory, resolve_device
 from img2img.errors import ConfigError, DataError, some_names
 from img2img.networks.norms import BatchNorm2d, synchronize_batch_norm
 from img2img.processes import Processes, joined
+from img2img.spec import ModelSpec
 from img2img.training.build import (
     build_held_out,
     build_method,
@@ -34,10 +35,11 @@ from img2img.training.build import (
     size_notices,
     training_scale,
 )
+from img2img.training.doctor import Doctor
 from img2img.training.events import Observer, Observers, RunFacts, Summary
 from img2img.training.init_from import init_from
 from img2img.training.loop import Trainer
-from img2img.training.method import CHANNELS
+from img2img.training.method import CHANNELS, Method
 from img2img.training.observers import (
     FactSheet,
     JsonLines,
@@ -46,6 +48,7 @@ from img2img.training.observers import (
     TensorBoard,
     WeightsAndBiases,
 )
+from img2img.training.probe import Probe
 from img2img.training.stopping import StopRequest, stop_on_signals
 from img2img.training.store import STATES_KEPT, Store
 
@@ -85,7 +88,9 @@ def train(
             raise ConfigError(f"device: several processes need cuda, not {config.device}")
         if processes.first:
             stack.enter_context(store.opened(resume))
-            observer = Observers([*observers, *_recorders(config, store)])
+            watching = Observers([*observers, *_recorders(config, store)])
+            doctors = [Doctor(config, store.metrics_path, watching.noticed)]
+            observer = Observers([watching, *(doctors if config.doctor.warn else [])])
         else:
             observer = Observers([])
         stack.callback(observer.closed)
@@ -140,6 +145,7 @@ def _train(
         observer=observer,
         stop=stop,
         processes=processes,
+        probe=_probe(config, method, specs, found, transform) if processes.first else None,
     )
     if state is not None:
         for change in changes_on_resume(read_yaml(store.config_path), config):
@@ -217,6 +223,19 @@ def _batches(
         workers=resolve_workers(config.data, device.type),
         pin_memory=device.type == "cuda",
     )
+
+
+def _probe(
+    config: RunConfig,
+    method: Method,
+    specs: Mapping[str, ModelSpec],
+    found: DataSet,
+    transform: Transform,
+) -> Probe | None:
+    every = config.doctor.every
+    if not isinstance(every, int) or not every:
+        return None
+    return Probe(method, specs, found, config.data, transform, every)
 
 
 def _recorders(config: RunConfig, store: Store) -> list[Observer]:

@@ -22,7 +22,10 @@ from rich.console import Console
 
 from img2img.cli.display import Display
 from img2img.config import load_config
+from img2img.training.doctor import EVERY as EXAMINED_LINES
+from img2img.training.doctor import Doctor
 from img2img.training.loop import MEASURE_EVERY, Trainer
+from img2img.training.probe import Probe, steps_between
 from img2img.training.run import train
 
 IMAGES, STEPS, WARM_UP = 24, 40, 10
@@ -40,17 +43,17 @@ def make_images(folder: Path) -> None:
             Image.fromarray(noisy).save(folder / domain / f"{number}.jpg", quality=90)
 
 
-def timed(seconds: dict[str, list[float]], name: str) -> None:
-    """Have a method of the trainer keep its times."""
-    plain: Callable[..., Any] = getattr(Trainer, name)
+def timed(seconds: dict[str, list[float]], name: str, owner: type = Trainer) -> None:
+    """Have a method of the trainer, or of another class, keep its times."""
+    plain: Callable[..., Any] = getattr(owner, name)
 
-    def measured(self: Trainer, *arguments: Any) -> Any:
+    def measured(self: Any, *arguments: Any) -> Any:
         began = time.perf_counter()
         result = plain(self, *arguments)
         seconds[name].append(time.perf_counter() - began)
         return result
 
-    setattr(Trainer, name, measured)
+    setattr(owner, name, measured)
 
 
 def main() -> None:
@@ -59,6 +62,8 @@ def main() -> None:
     seconds: dict[str, list[float]] = defaultdict(list)
     for name in ("_take", "_train_on", "_report", "_log", "_measure", "_sample", "_save"):
         timed(seconds, name)
+    timed(seconds, "signs", Probe)
+    timed(seconds, "_examine", Doctor)
     with tempfile.TemporaryDirectory() as name:
         make_images(Path(name) / "data")
         flags = {"data.root": Path(name) / "data", "schedule.steps": STEPS, "device": "cpu"}
@@ -68,9 +73,11 @@ def main() -> None:
             "_measure": MEASURE_EVERY,
             "_sample": config.samples.every,
             "_save": config.checkpoint.every,
+            "signs": steps_between(config.data.batch_size * config.optimizer.accumulate, "cpu"),
+            "_examine": EXAMINED_LINES * config.metrics.log_every,
         }
         events = {"metrics.log_every=5", "metrics.every=20", "samples.every=20"}
-        events |= {"checkpoint.every=20"}
+        events |= {"checkpoint.every=20", "doctor.every=20"}
         config = load_config(method, None, flags, [*assignments, *events])
         console = Console(force_terminal=True, file=(Path(name) / "display").open("w"))
         train(config, Path(name) / "run", observers=[Display(console)])
@@ -82,7 +89,8 @@ def main() -> None:
     for name, steps in every.items():
         share = median(seconds[name]) / (steps * step)
         total += share
-        print(f"{name[1:]:8} {1000 * median(seconds[name]):6.0f} ms every {steps}: {share:.2%}")
+        taken = 1000 * median(seconds[name])
+        print(f"{name.strip('_'):8} {taken:6.0f} ms every {steps}: {share:.2%}")
     print(f"together {total:.2%}")
 
 

@@ -107,11 +107,12 @@ class TestRunFolder:
 
     def test_metrics_are_in_order(self, tiny_run: Path) -> None:
         found = lines(tiny_run)
-        assert [line["step"] for line in found] == [1, 2, 3, 3]
-        assert [line["images"] for line in found] == [1, 2, 3, 3]
-        for line in found[:-1]:
+        assert [line["step"] for line in found] == [1, 2, 3, 3, 3]
+        assert [line["images"] for line in found] == [1, 2, 3, 3, 3]
+        for line in found[:-2]:
             assert {"G/adv", "G/l1", "D/adv", "D/real", "D/fake", "lr", "seconds"} <= set(line)
-        assert "val/l1" in found[-1]
+        assert "val/l1" in found[-2]
+        assert "signs/change" in found[-1]
 
     def test_tensorboard_has_the_curves_and_the_samples(self, tiny_run: Path) -> None:
         from tensorboard.backend.event_processing import (  # type: ignore[import-untyped]

@@ -1,0 +1,101 @@
+"""The course of a training: what its log says of each loss, score and sign over the steps."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Lines of the log: with fewer there is no telling what is usual.
+LEAST = 10
+# The share of the log that shows how things stand now.
+RECENT = 0.25
+
+
+@dataclass(frozen=True)
+class Series:
+    """The finite values of one tag, in order, with the steps they were logged at."""
+
+    tag: str
+    steps: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def long_enough(self) -> bool:
+        return len(self) >= LEAST
+
+    @property
+    def recent(self) -> "Series":
+        """The last quarter, and five values at least."""
+        return self.last(max(LEAST // 2, math.ceil(RECENT * len(self))))
+
+    @property
+    def before(self) -> "Series":
+        """What lies before `recent`."""
+        cut = len(self) - len(self.recent)
+        return Series(self.tag, self.steps[:cut], self.values[:cut])
+
+    def last(self, count: int) -> "Series":
+        return Series(self.tag, self.steps[-count:], self.values[-count:])
+
+    @property
+    def median(self) -> float:
+        return float(np.median(self.values))
+
+    @property
+    def mean(self) -> float:
+        return float(np.mean(self.values))
+
+
+class Course:
+    """What was logged of a run so far.
+
+    Args:
+        lines: of `metrics.jsonl`, in order: each has `step`, and values by tag.
+    """
+
+    def __init__(self, lines: Iterable[Mapping[str, Any]] = ()) -> None:
+        self.step = 0
+        self.losses = 0
+        """Lines of losses."""
+        self.looks = 0
+        """Looks at pictures."""
+        self.diverged: str | None = None
+        """What was not finite, if that has ended the run."""
+        self._points: dict[str, tuple[list[int], list[float]]] = {}
+        for line in lines:
+            self.add(line)
+
+    def add(self, line: Mapping[str, Any]) -> None:
+        """Take in one more line."""
+        self.step = max(self.step, line["step"])
+        self.losses += any(tag.startswith("G/") for tag in line)
+        self.looks += any(tag.startswith("signs/") for tag in line)
+        self.diverged = line.get("diverged")
+        for tag, value in line.items():
+            if "/" in tag and isinstance(value, int | float) and math.isfinite(value):
+                steps, values = self._points.setdefault(tag, ([], []))
+                steps.append(line["step"])
+                values.append(float(value))
+
+    def __contains__(self, tag: str) -> bool:
+        return tag in self._points
+
+    def __getitem__(self, tag: str) -> Series:
+        """The values of a tag; none where it was never logged."""
+        steps, values = self._points.get(tag, ([], []))
+        return Series(tag, np.array(steps, dtype=np.int64), np.array(values, dtype=np.float64))
+
+    def tags(self, start: str) -> list[str]:
+        """The tags that start so, of each domain or direction, in the order of the log."""
+        return [tag for tag in self._points if tag.startswith(start)]
+
+    def endings(self, tag: str) -> list[str]:
+        """What follows a tag in the log: nothing, or each domain or direction: `_A`, `_AtoB`."""
+        known = ("", "_A", "_B", "_AtoB", "_BtoA")
+        return [ending for ending in known if f"{tag}{ending}" in self._points]

@@ -1,0 +1,57 @@
+"""A picture of what the doctor looked at, with the evidence marked."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from img2img.doctor.conditions import Finding
+from img2img.doctor.course import Course
+from img2img.files import atomic_write
+
+COLUMNS = 3
+# What is always drawn, as far as it is known, by the start of the tags.
+USUAL = (
+    "D/accuracy",
+    "D/adv",
+    "G/adv",
+    "D/gradient",
+    "G/gradient",
+    "signs/diversity",
+    "signs/change",
+    "signs/likeness",
+    "signs/trained",
+    "signs/held_out",
+)
+
+
+def draw(course: Course, findings: Sequence[Finding], path: Path) -> Path | None:
+    """Draw the series that tell most and, in red, those that speak for what was found.
+
+    Returns:
+        Where; None of a run that has logged nothing.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    usual = [tag for start in USUAL for tag in course.tags(start) if "wanted" not in tag]
+    marked = [tag for finding in findings for tag in finding.evidence.tags]
+    tags = [tag for tag in dict.fromkeys([*marked, *usual]) if tag in course]
+    if not tags:
+        return None
+    rows = -(-len(tags) // COLUMNS)
+    figure = Figure(figsize=(4 * COLUMNS, 2.4 * rows), layout="constrained")
+    for place, tag in enumerate(tags, start=1):
+        axes = figure.add_subplot(rows, COLUMNS, place)
+        series = course[tag]
+        axes.plot(series.steps, series.values, linewidth=1, marker="." if len(series) < 9 else "")
+        spoken = [finding for finding in findings if tag in finding.evidence.tags]
+        for finding in spoken:
+            axes.axvspan(finding.evidence.since, finding.last, color="tab:red", alpha=0.15)
+        names = ", ".join(finding.name for finding in spoken)
+        axes.set_title(f"{tag}: {names}" if spoken else tag, fontsize=9)
+        axes.tick_params(labelsize=7)
+        axes.grid(alpha=0.3)
+    with atomic_write(path) as temporary:
+        figure.savefig(temporary, dpi=100)
+    return path

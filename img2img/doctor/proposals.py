@@ -1,0 +1,195 @@
+"""Changes of a configuration that may mend a training, each by key, with values from the run's own.
+
+Each function gives one change or, where the run has it already or its parts do not take it, none.
+"""
+
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from img2img.config import Component, RunConfig
+from img2img.losses import RECONSTRUCTIONS
+from img2img.networks import DISCRIMINATORS, GENERATORS
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A change.
+
+    Attributes:
+        settings: values by dotted key.
+        why: what it is to do.
+    """
+
+    settings: Mapping[str, Any]
+    why: str
+
+    @property
+    def flags(self) -> str:
+        """What it is on the command line of `img2img train`."""
+        values = (f"{key}={json.dumps(value)}" for key, value in self.settings.items())
+        return " ".join(f"--set {shlex.quote(value)}" for value in values)
+
+
+def slower_critic(config: RunConfig) -> Proposal:
+    """A quarter of the critic's rate."""
+    rate = config.optimizer.lr_d or config.optimizer.lr
+    return Proposal({"optimizer.lr_d": _short(rate / 4)}, "the critic learns more slowly")
+
+
+def faster_critic(config: RunConfig) -> Proposal:
+    """Four times the critic's rate (Heusel et al. 2017), 2e-4 at least."""
+    rate = max(2e-4, 4 * (config.optimizer.lr_d or config.optimizer.lr))
+    return Proposal({"optimizer.lr_d": _short(rate)}, "the critic learns faster (TTUR)")
+
+
+def slower(config: RunConfig, times: int = 10) -> Proposal:
+    """Lower rates of both sides."""
+    rates = {"lr": config.optimizer.lr, "lr_d": config.optimizer.lr_d}
+    settings = {f"optimizer.{k}": _short(rate / times) for k, rate in rates.items() if rate}
+    return Proposal(settings, "shorter steps")
+
+
+def faster(config: RunConfig) -> Proposal:
+    """Ten times the rate, 2e-4 at least."""
+    rate = max(2e-4, 10 * config.optimizer.lr)
+    return Proposal({"optimizer.lr": _short(rate)}, "longer steps")
+
+
+def clipped(config: RunConfig) -> Proposal:
+    """Gradients no longer than 1, or than a tenth of the length so far."""
+    clip = config.optimizer.clip
+    return Proposal({"optimizer.clip": _short(clip / 10) if clip else 1.0}, "no step is very long")
+
+
+def skipping(config: RunConfig) -> Proposal | None:
+    """`on_nonfinite: skip`."""
+    if config.on_nonfinite == "skip":
+        return None
+    return Proposal({"on_nonfinite": "skip"}, "a bad step is left out instead of ending the run")
+
+
+def exact(config: RunConfig) -> Proposal | None:
+    """float32."""
+    if config.precision == "fp32":
+        return None
+    return Proposal({"precision": "fp32"}, "numbers of more digits and a wider range")
+
+
+def r1(config: RunConfig) -> Proposal:
+    """R1 (Mescheder et al. 2018), which BatchNorm in the critic does not allow."""
+    known = config.model_dump(mode="json").get("regularizers", [])
+    others = [each for each in known if each["name"] != "r1"]
+    weight = max([10, *(4 * each.get("weight", 10) for each in known if each["name"] == "r1")])
+    settings: dict[str, Any] = {
+        "regularizers": [*others, {"name": "r1", "weight": weight, "every": 16}]
+    }
+    arguments = DISCRIMINATORS.arguments(config.discriminator, "discriminator", "in_channels")
+    if arguments.get("norm") == "batch":
+        settings["discriminator.norm"] = "instance"
+    return Proposal(settings, "the critic is kept smooth around real images")
+
+
+def diffaugment(config: RunConfig) -> Proposal | None:
+    """Differentiable augmentation (Zhao et al. 2020)."""
+    known = config.model_dump(mode="json").get("critic", {}).get("augment", [])
+    if any(each["name"] == "diffaugment" for each in known):
+        return None
+    settings = {"critic.augment": [*known, {"name": "diffaugment"}]}
+    return Proposal(settings, "the critic cannot learn the training images by heart")
+
+
+def more_augmentation(config: RunConfig) -> Proposal | None:
+    """Flips and small turns of training images."""
+    known = config.data.augment.geometry
+    more = [
+        {"name": "HorizontalFlip", "p": 0.5},
+        {"name": "Affine", "scale": [0.9, 1.1], "rotate": [-5, 5], "p": 0.5},
+    ]
+    names = {each.name for each in known}
+    added = [each for each in more if each["name"] not in names]
+    if not added:
+        return None
+    before = [each.model_dump(mode="json") for each in known]
+    return Proposal({"data.augment.geometry": [*before, *added]}, "training images vary more")
+
+
+def narrower_generator(config: RunConfig) -> Proposal | None:
+    """Half the channels."""
+    arguments = _generator_arguments(config)
+    if arguments.get("ngf", 0) < 16:
+        return None
+    return Proposal({"generator.ngf": arguments["ngf"] // 2}, "fewer weights to learn by heart")
+
+
+def average(config: RunConfig) -> Proposal | None:
+    """An average of the weights (Karras et al. 2018)."""
+    if config.ema.half_life is not None:
+        return None
+    return Proposal({"ema.half_life": 1000.0}, "the model is an average, which swings less")
+
+
+def bilinear(config: RunConfig) -> Proposal | None:
+    """Resizing and a convolution in place of a transposed one (Odena et al. 2016)."""
+    if _generator_arguments(config).get("upsample") in (None, "bilinear"):
+        return None
+    return Proposal({"generator.upsample": "bilinear"}, "leaves no grid")
+
+
+def least_squares(config: RunConfig) -> Proposal | None:
+    """Least squares (Mao et al. 2017)."""
+    if config.objective.name == "lsgan":
+        return None
+    return Proposal({"objective.name": "lsgan"}, "pulls however sure the critic is")
+
+
+def patience(config: RunConfig) -> Proposal | None:
+    """Early stopping."""
+    if config.metrics.best is None or config.metrics.patience is not None:
+        return None
+    return Proposal({"metrics.patience": 5}, "ends when held-out pictures get no better")
+
+
+def heavier(config: RunConfig, section: str, times: float, why: str) -> Proposal | None:
+    """Other weights of the losses of a section, or none where they are not part of the method."""
+    losses: list[Component] = getattr(config.losses, section)
+    if not losses:
+        return None
+    weights = [RECONSTRUCTIONS.arguments(loss, section)["weight"] for loss in losses]
+    changed = [
+        {**loss.model_dump(mode="json"), "weight": _short(weight * times)}
+        for loss, weight in zip(losses, weights, strict=True)
+    ]
+    return Proposal({f"losses.{section}": changed}, why)
+
+
+def identity(config: RunConfig) -> Proposal | None:
+    """Twice the identity loss, or the published one where there is none (CycleGAN)."""
+    why = "ties the colours of output and input"
+    if config.method == "cyclegan" and not config.losses.identity:
+        return Proposal({"losses.identity": [{"name": "l1", "weight": 5.0}]}, why)
+    return heavier(config, "identity", 2, why)
+
+
+def from_scratch(config: RunConfig) -> Proposal | None:
+    """No weights to start from."""
+    if config.init_from is None:
+        return None
+    return Proposal({"init_from": None}, "what it starts from may be what holds it")
+
+
+def unclipped(config: RunConfig) -> Proposal | None:
+    """No clipping."""
+    if config.optimizer.clip is None:
+        return None
+    return Proposal({"optimizer.clip": None}, "gradients keep their length")
+
+
+def _generator_arguments(config: RunConfig) -> dict[str, Any]:
+    return GENERATORS.arguments(config.generator, "generator", "in_channels", "out_channels")
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.3g}")

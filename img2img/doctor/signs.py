@@ -1,0 +1,95 @@
+"""What some translated pictures show of a generator's health, as numbers.
+
+Images are float [N, C, H, W] in [-1, 1]. A sign is left out where it cannot be told: the variety of
+one picture, the likeness to an input of one colour.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from img2img.metrics.checkerboard import checkerboard_energy
+
+# Pictures are compared at this size: what differs in them, not where an edge falls.
+SIDE = 16
+# From here on a pixel counts as driven to the end of its range: 2.5 grey levels of 255.
+END = 0.98
+# Half the range of pixels, in grey levels.
+LEVELS = 127.5
+# Distances below this are those of pictures that are alike: a grey level.
+ALIKE = 1 / LEVELS
+
+
+def signs_of(inputs: Tensor, outputs: Tensor, targets: Tensor, aligned: bool) -> dict[str, float]:
+    """The signs of some translations.
+
+    Args:
+        inputs: what was translated.
+        outputs: the translations.
+        targets: images of the domain that they should be in.
+        aligned: whether each target is what its input should have become.
+
+    Returns:
+        diversity: mean distance between two outputs, over that of two inputs or of two targets,
+            whichever is less; 0 where all come out alike.
+        change: mean distance between input and output, over that between input and target; 0 where
+            the input is copied.
+        likeness: mean correlation of the brightness of output and input, -1 to 1; with `aligned`
+            also `likeness_wanted`, that of the target.
+        ends: share of the outputs' values that are black or full; `ends_wanted`, of the targets'.
+        grid: strength of the grid that up-sampling leaves, in grey levels of 255; `grid_wanted`,
+            what the targets have at the same frequencies.
+    """
+    found: dict[str, float | None] = {
+        "diversity": _ratio(_variety(outputs), min(_variety(inputs), _variety(targets))),
+        "change": _ratio(_distance(inputs, outputs), _distance(inputs, targets)),
+        "likeness": _likeness(inputs, outputs),
+        "likeness_wanted": _likeness(inputs, targets) if aligned else None,
+        "ends": _at_ends(outputs),
+        "ends_wanted": _at_ends(targets),
+        "grid": _grid(outputs),
+        "grid_wanted": _grid(targets),
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _variety(images: Tensor) -> float:
+    """Mean absolute difference of two of the images, made small; 0 of a single one."""
+    small = F.interpolate(images.float(), size=(SIDE, SIDE), mode="area").flatten(1)
+    count = len(small)
+    # Scaled to a mean over pixels; each pair is counted twice.
+    total = torch.cdist(small, small, p=1).sum().item() / small.shape[1]
+    return total / max(1, count * (count - 1))
+
+
+def _distance(images: Tensor, others: Tensor) -> float:
+    return (images.float() - others.float()).abs().mean().item()
+
+
+def _ratio(value: float, norm: float) -> float | None:
+    return value / norm if norm > ALIKE else None
+
+
+def _likeness(images: Tensor, others: Tensor) -> float | None:
+    """Mean over the pairs of images that are not both of one brightness."""
+    first, second = (each.float().mean(1).flatten(1) for each in (images, others))
+    first, second = first - first.mean(1, keepdim=True), second - second.mean(1, keepdim=True)
+    spreads = first.square().mean(1).sqrt(), second.square().mean(1).sqrt()
+    told = (spreads[0] > ALIKE) & (spreads[1] > ALIKE)
+    if not told.any():
+        return None
+    correlation = (first * second).mean(1)[told] / (spreads[0] * spreads[1])[told]
+    return float(correlation.mean())
+
+
+def _at_ends(images: Tensor) -> float:
+    return (images.float().abs() > END).float().mean().item()
+
+
+def _grid(images: Tensor) -> float | None:
+    if min(images.shape[-2:]) < 8:
+        return None
+    energies = [checkerboard_energy(image.permute(1, 2, 0).cpu().numpy()) for image in images]
+    return math.sqrt(sum(energies) / len(energies)) * LEVELS

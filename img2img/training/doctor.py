@@ -1,0 +1,56 @@
+"""The doctor at the bedside: says while a run goes on what is wrong with it."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from img2img.config import RunConfig
+from img2img.doctor import Course, examine
+from img2img.training.events import Observer, Progress, RunFacts
+from img2img.training.observers import read_metrics
+
+# Lines of the log between two examinations.
+EVERY = 10
+
+
+class Doctor(Observer):
+    """Reads the log as it grows, and gives a line to each condition that it finds.
+
+    A condition is named again only in a later epoch, and when the run has twice as many: no flood.
+
+    Args:
+        metrics: the log of the run, for what was before it was resumed.
+        say: told of what is found.
+    """
+
+    def __init__(self, config: RunConfig, metrics: Path, say: Callable[[str], None]) -> None:
+        self._config = config
+        self._metrics = metrics
+        self._say = say
+        self._course = Course()
+        self._named: dict[str, int] = {}
+        """The epoch, from 0, in which a condition was last named."""
+
+    def started(self, facts: RunFacts) -> None:
+        lines = read_metrics(self._metrics)
+        self._course = Course(line for line in lines if line["step"] <= facts.step)
+
+    def logged(self, progress: Progress, values: Mapping[str, float]) -> None:
+        self._course.add({"step": progress.step, **values})
+        if self._course.losses % EVERY == 0:
+            self._examine(progress)
+
+    def examined(self, progress: Progress, signs: Mapping[str, float]) -> None:
+        self._course.add({"step": progress.step, **signs})
+        self._examine(progress)
+
+    def _examine(self, progress: Progress) -> None:
+        epoch = int(progress.epoch)
+        for finding in examine(self._course, self._config):
+            before = self._named.get(finding.name)
+            if before is None or epoch >= max(before + 1, 2 * before):
+                self._named[finding.name] = epoch
+                remedy = f"; perhaps {finding.proposals[0].flags}" if finding.proposals else ""
+                self._say(
+                    f"step {progress.step}: {finding.name}: {finding.evidence.text}{remedy}"
+                    " (img2img doctor says more)"
+                )

@@ -1,0 +1,252 @@
+"""Conditions on logs made by hand, and what is proposed for them."""
+
+import json
+import math
+import shlex
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pytest
+from torch import Tensor
+
+from img2img.config import RunConfig, load_config
+from img2img.doctor import CONDITIONS, Course, examine, follow
+from img2img.doctor.conditions import even_losses
+from img2img.losses import OBJECTIVES, Objective
+from img2img.training.build import check_parts
+from tests.conftest import Command
+
+Curve = Callable[[float], float]
+Lines = list[dict[str, Any]]
+
+# As a training of 60 lines with vanilla objective may look.
+HEALTHY: Mapping[str, Curve] = {
+    "D/adv": lambda t: 0.7 - 0.3 * t,
+    "D/real": lambda t: 1.5 * t,
+    "D/fake": lambda t: -1.5 * t,
+    "D/accuracy": lambda t: 0.5 + 0.4 * t,
+    "G/adv": lambda t: 0.7 + 0.6 * t,
+    "G/l1": lambda t: 0.1 + 0.3 * math.exp(-5 * t),
+    "G/gradient": lambda t: 20 + 5 * math.sin(40 * t),
+    "D/gradient": lambda t: 5 + 2 * math.cos(50 * t),
+}
+SIGNS: Mapping[str, Curve] = {
+    "signs/diversity": lambda t: 0.3 + 0.5 * t,
+    "signs/change": lambda t: 1.2 - 0.2 * t,
+    "signs/likeness": lambda t: 0.3,
+    "signs/likeness_wanted": lambda t: 0.4,
+    "signs/ends": lambda t: 0.1,
+    "signs/ends_wanted": lambda t: 0.2,
+    "signs/grid": lambda t: 6.0,
+    "signs/grid_wanted": lambda t: 4.0,
+    "signs/trained": lambda t: 0.1 + 0.1 * (1 - t),
+    "signs/held_out": lambda t: 0.12 + 0.1 * (1 - t),
+}
+
+
+def log(curves: Mapping[str, Curve] = MappingProxyType({}), count: int = 60) -> Lines:
+    """A log of `count` lines with a little noise, and a look at translations at every tenth."""
+    random = np.random.default_rng(0)
+    lines: Lines = []
+    for number in range(1, count + 1):
+        line = {"step": 20 * number, "images": 20 * number, "epoch": number / 5}
+        losses = {**HEALTHY, **{k: v for k, v in curves.items() if "signs/" not in k}}
+        noise = {tag: 1 + 0.02 * random.standard_normal() for tag in losses}
+        t = (number - 1) / (count - 1) if count > 1 else 0.0
+        lines.append({**line, **{tag: curve(t) * noise[tag] for tag, curve in losses.items()}})
+        if number % 10 == 0:
+            signs = {**SIGNS, **{k: v for k, v in curves.items() if "signs/" in k}}
+            lines.append({**line, **{tag: curve(t) for tag, curve in signs.items()}})
+    return lines
+
+
+@pytest.fixture(scope="module")
+def config() -> RunConfig:
+    return load_config("pix2pix")
+
+
+def names(lines: Lines, config: RunConfig) -> list[str]:
+    return [finding.name for finding in examine(Course(lines), config)]
+
+
+def test_nothing_is_found_in_a_healthy_log(config: RunConfig) -> None:
+    assert follow(log(), config) == []
+
+
+@pytest.mark.parametrize("objective", ["vanilla", "lsgan"])
+def test_the_loss_by_chance(objective: str) -> None:
+    expected = {"vanilla": math.log(2), "lsgan": 0.25}[objective]  # at logits of 0, and of 1/2
+    config = load_config("pix2pix", None, {"objective.name": objective})
+    assert even_losses(config) == pytest.approx((expected, expected), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("condition", "changed"),
+    [
+        ("diverging", {"G/adv": lambda t: 0.7 + 90 * t}),
+        ("diverging", {"D/adv": lambda t: 0.7 + 3 * t}),
+        ("diverging", {"G/l1": lambda t: 0.1 + 0.3 * t}),
+        ("exploding-gradients", {"G/gradient": lambda t: 10 if t < 0.7 else 4e3}),
+        ("exploding-gradients", {"D/gradient": lambda t: 10 if t < 0.7 else 4e3}),
+        ("vanishing-gradient", {"G/gradient": lambda t: 10 * math.exp(-8 * t)}),
+        (
+            "critic-too-strong",
+            {"D/adv": lambda t: 0.7 * math.exp(-6 * t), "D/accuracy": lambda t: min(1, 2 * t)},
+        ),
+        ("critic-too-strong", {"G/adv": lambda t: 1 + 3 * t, "D/accuracy": lambda t: 0.999}),
+        ("critic-too-weak", {"D/adv": lambda t: 0.69, "D/accuracy": lambda t: 0.5}),
+        ("oscillation", {"G/adv": lambda t: 2 + 1.8 * math.sin(45 * t)}),
+        ("mode-collapse", {"signs/diversity": lambda t: 0.01}),
+        ("copies-input", {"signs/change": lambda t: 0.01}),
+        ("colour-inversion", {"signs/likeness": lambda t: -0.8}),
+        ("saturation", {"signs/ends": lambda t: 0.6}),
+        ("checkerboard", {"signs/grid": lambda t: 20.0}),
+        ("overfitting", {"signs/trained": lambda t: 0.03, "signs/held_out": lambda t: 0.1}),
+    ],
+)
+def test_what_is_wrong_is_named_and_nothing_else(
+    condition: str, changed: dict[str, Curve], config: RunConfig
+) -> None:
+    assert names(log(changed), config) == [condition]
+    # Of a CycleGAN, in one domain or direction.
+    lines: Lines = []
+    for line in log(changed):
+        both = {
+            k: v for k, v in line.items() if "/" not in k or k.endswith(("gradient", "trained"))
+        }
+        for ending, of in (("A", log()[len(lines)]), ("B", line)):
+            for tag, value in of.items():
+                if tag == "signs/held_out":
+                    both[tag] = line[tag]
+                elif tag.startswith("signs/"):
+                    both[f"{tag}_{ending}to{'BA'[ending == 'B']}"] = value
+                elif "/" in tag and not tag.endswith("gradient"):
+                    both[f"{tag}_{ending}"] = value
+        lines.append(both)
+    cyclegan = load_config("cyclegan", None, {"objective.name": "vanilla"})
+    assert names(lines, cyclegan) == [condition]
+
+
+def test_an_inversion_that_is_wanted_is_none(config: RunConfig) -> None:
+    inverted: dict[str, Curve] = {
+        "signs/likeness": lambda t: -0.8,
+        "signs/likeness_wanted": lambda t: -0.9,
+    }
+    assert names(log(inverted), config) == []
+
+
+def test_a_generator_that_only_begins_has_not_collapsed(config: RunConfig) -> None:
+    assert names(log({"signs/diversity": lambda t: 0.01 + 0.04 * t}), config) == []
+
+
+def test_nothing_is_learned(config: RunConfig) -> None:
+    still: dict[str, Curve] = {tag: (lambda t: 0.5) for tag in (*HEALTHY, "signs/trained")}
+    assert "nothing-learned" in names(log(still), config)
+    still["G/l1"] = HEALTHY["G/l1"]
+    assert "nothing-learned" not in names(log(still), config)
+
+
+def test_a_short_log_says_nothing(config: RunConfig) -> None:
+    wild: dict[str, Curve] = {tag: (lambda t: 1e6 * t) for tag in HEALTHY}
+    assert names(log(wild, 9), config) == []
+    assert names([], config) == []
+
+
+def test_logs_of_earlier_versions(config: RunConfig) -> None:
+    """Without accuracy, gradients and signs."""
+    kept = ("step", "images", "epoch", "D/adv", "D/real", "D/fake", "G/adv", "G/l1")
+    won = log({"D/adv": lambda t: 0.7 * math.exp(-6 * t)})
+    older = [{key: line[key] for key in kept} for line in won if "D/adv" in line]
+    assert names(older, config) == ["critic-too-strong"]
+
+
+def test_an_objective_whose_losses_have_no_floor(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Straight(Objective):
+        def d_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+            return (fake_logits - real_logits).flatten(1).mean(1)
+
+        def g_loss(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
+            return -fake_logits.flatten(1).mean(1)
+
+    monkeypatch.setattr(OBJECTIVES, "_parts", dict(OBJECTIVES._parts))
+    OBJECTIVES.register("straight")(Straight)
+    config = load_config("pix2pix", None, {"objective.name": "straight"})
+    sure: dict[str, Curve] = {"D/accuracy": lambda t: 1.0, "D/adv": lambda t: -1.0}
+    assert names(log(sure), config) == []
+    growing: dict[str, Curve] = {"D/real": lambda t: 2 * t**4, "D/fake": lambda t: -2 * t**4}
+    assert names(log({**sure, **growing}), config) == ["critic-too-strong"]
+
+
+def test_what_has_passed_is_told_with_its_time(config: RunConfig) -> None:
+    lines = log({"signs/diversity": lambda t: 0.01 if t < 0.7 else 0.5})
+    (found,) = follow(lines, config)
+    assert (found.name, found.first, found.last) == ("mode-collapse", 600, 1000)
+    assert examine(Course(lines), config) == []
+
+
+def test_a_run_that_was_ended(config: RunConfig) -> None:
+    end = {"step": 1210, "images": 1210, "epoch": 12.1, "diverged": "step 1211: G/adv is nan"}
+    assert names([*log(), end], config) == ["non-finite"]
+    assert names([*log(), end, *log()], config) == []  # it was gone on with
+    some = [line | {"steps/skipped": 3} for line in log()]
+    assert names(some, config) == ["non-finite"]
+
+
+@pytest.mark.parametrize("method", ["pix2pix", "cyclegan"])
+@pytest.mark.parametrize("part", list(CONDITIONS), ids=lambda part: part.name)
+def test_proposals_are_configurations(method: str, part: Any) -> None:
+    settings = {"init_from": "a", "optimizer.clip": 2.0, "optimizer.lr_d": 1e-4}
+    for given in ({}, settings):
+        config = load_config(method, None, given)
+        remedies = [each for each in part.factory().remedies(config) if each is not None]
+        assert remedies
+        for remedy in remedies:
+            assert remedy.why
+            words = shlex.split(remedy.flags)
+            assert set(words[::2]) == {"--set"}
+            changed = load_config(method, None, given, words[1::2])
+            check_parts(changed)
+            assert changed != config
+
+
+def test_the_command(tmp_path: Path, tiny_run: Path, img2img: Command) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.yaml").write_bytes((tiny_run / "config.yaml").read_bytes())
+    metrics = run / "metrics.jsonl"
+
+    def write(lines: Lines) -> None:
+        metrics.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+
+    write(log({"signs/diversity": lambda t: 0.01}))
+    outcome = img2img("doctor", run)
+    assert outcome.status == 0
+    assert "mode-collapse, first seen at step 600\n" in outcome.out
+    assert "translations differ 1.0 % as much as inputs and targets do" in outcome.out
+    assert "--set 'losses.reconstruction=[{" in outcome.out
+    assert (run / "doctor.png").read_bytes().startswith(b"\x89PNG")
+    told = json.loads(img2img("doctor", run, "--json").out)
+    assert (told["step"], told["losses"], told["looks"], told["enough"]) == (1200, 60, 6, True)
+    (finding,) = told["findings"]
+    assert (finding["name"], finding["now"]) == ("mode-collapse", True)
+    assert finding["values"]["diversity"] == pytest.approx(0.01)
+
+    write(log(count=9))
+    assert "too little to judge by" in img2img("doctor", run).out
+    with metrics.open("a") as file:
+        file.write('{"step": 200, "ima')  # cut short by a crash
+    assert img2img("doctor", run).status == 0
+    metrics.write_text('{"step": 20, "images": 20\n' + metrics.read_text())
+    outcome = img2img("doctor", run)
+    assert outcome.status == 2
+    assert "line 1" in outcome.err
+    metrics.write_bytes(b"\xff\xfe\x00\x80\n\x00\n")
+    assert "metrics.jsonl" in img2img("doctor", run).err
+    metrics.unlink()
+    assert "0 lines of losses" in img2img("doctor", run).out
+    (run / "config.yaml").write_text("method: pix2pix\nseed: many\n")
+    assert img2img("doctor", run).status == 2
+    assert "no config.yaml" in img2img("doctor", tmp_path).err

@@ -1,0 +1,175 @@
+"""Real trainings that go wrong on purpose, each in one way, and some that do not."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from img2img.doctor import Finding, follow
+from img2img.errors import TrainingDiverged
+from img2img.losses import OBJECTIVES, Objective
+from img2img.networks import GENERATORS, Generator
+from img2img.pages.run import read_run
+from img2img.training.observers import LossPlot
+from tests.doctor.runs import make_pairs, run_tiny
+
+Kind = Literal["constant", "copy", "negative", "grid", "hard"]
+
+
+class Odd(Generator):
+    """Does one thing, whatever it is taught."""
+
+    size_multiple = min_size = 1
+
+    def __init__(self, *, in_channels: int, out_channels: int, kind: Kind = "copy") -> None:
+        super().__init__()
+        self.kind = kind
+        self.shade = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x + 0 * self.shade
+        match self.kind:
+            case "constant":
+                return 0 * y + self.shade.tanh()
+            case "negative":
+                return -y
+            case "grid":
+                y = 0.2 * y
+                y[..., ::2] += 0.8
+            case "hard":
+                return (1000 * y).tanh()
+        return y
+
+
+class Poisoned(Objective):
+    """Least squares, and for some steps no number."""
+
+    def __init__(self) -> None:
+        self.losses = 0
+
+    def d_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        self.losses += 1
+        poison = float("nan") if self.losses in range(16, 20) else 1.0
+        return poison * ((real_logits - 1).square() + fake_logits.square()).flatten(1).mean(1)
+
+    def g_loss(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
+        return (fake_logits - 1).square().flatten(1).mean(1)
+
+
+@pytest.fixture(autouse=True)
+def parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(GENERATORS, "_parts", dict(GENERATORS._parts))
+    GENERATORS.register("odd")(Odd)
+    monkeypatch.setattr(OBJECTIVES, "_parts", dict(OBJECTIVES._parts))
+    OBJECTIVES.register("poisoned")(Poisoned)
+    # Half of the time would go into drawing.
+    monkeypatch.setattr(LossPlot, "ended", lambda *_: None)
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_pairs(tmp_path_factory.mktemp("doctor") / "pairs", 24)
+
+
+def odd(kind: Kind) -> dict[str, Any]:
+    generator = {"name": "odd", "kind": kind}
+    return {"generator": generator, "doctor.every": 5, "schedule.steps": 20}
+
+
+def found_in(run: Path) -> dict[str, Finding]:
+    record = read_run(run)
+    return {finding.name: finding for finding in follow(record.lines, record.config)}
+
+
+# The published rate for the generator, and a hundred times that for a critic of two layers.
+STRONG = {
+    "optimizer.lr_d": 2e-2,
+    "schedule.steps": 120,
+    "schedule.decay_epochs": 100,
+    "discriminator.n_layers": 2,
+    "data.batch_size": 4,
+}
+
+
+@pytest.mark.parametrize(
+    ("condition", "method", "settings"),
+    [
+        ("critic-too-strong", "pix2pix", STRONG),
+        ("critic-too-weak", "pix2pix", {"optimizer.lr_d": 1e-9}),
+        ("diverging", "pix2pix", {"optimizer.lr": 0.2}),
+        ("saturation", "pix2pix", {"optimizer.lr": 0.2, "schedule.steps": 36}),
+        ("nothing-learned", "pix2pix", {"optimizer.lr": 1e-12, "schedule.steps": 40}),
+        ("mode-collapse", "pix2pix", odd("constant")),
+        ("mode-collapse", "cyclegan", odd("constant")),
+        ("copies-input", "pix2pix", odd("copy")),
+        ("colour-inversion", "pix2pix", odd("negative")),
+        ("colour-inversion", "cyclegan", odd("negative")),
+        ("checkerboard", "pix2pix", odd("grid")),
+        ("saturation", "cyclegan", odd("hard")),
+    ],
+)
+def test_a_training_gone_wrong_is_named(
+    condition: str, method: str, settings: Mapping[str, Any], pairs: Path, tmp_path: Path
+) -> None:
+    notices = run_tiny(method, pairs, tmp_path / "run", settings)
+    # While it trained, with a remedy, in a line.
+    named = [notice for notice in notices if f": {condition}: " in notice]
+    assert named
+    assert all("perhaps --set " in notice and "\n" not in notice for notice in named)
+    # And when it is over.
+    finding = found_in(tmp_path / "run")[condition]
+    assert finding.evidence.text
+    assert finding.proposals
+
+
+def test_training_images_learned_by_heart(tmp_path: Path) -> None:
+    settings = {
+        "optimizer.lr": 1e-2,
+        "optimizer.lr_d": 2e-4,
+        "generator.ngf": 8,
+        "schedule.steps": 120,
+        "metrics.log_every": 10,
+        "doctor.every": 20,
+        "data.batch_size": 4,
+        "data.augment.geometry": [],
+    }
+    notices = run_tiny("pix2pix", make_pairs(tmp_path / "few", 4), tmp_path / "run", settings)
+    assert any(": overfitting: " in notice for notice in notices)
+    assert found_in(tmp_path / "run").keys() == {"overfitting"}
+
+
+def test_numbers_that_are_not_finite(pairs: Path, tmp_path: Path) -> None:
+    poisoned = {"objective.name": "poisoned", **odd("copy")}
+    with pytest.raises(TrainingDiverged):
+        run_tiny("pix2pix", pairs, tmp_path / "ended", poisoned)
+    ended = found_in(tmp_path / "ended")["non-finite"]
+    assert "D/adv is nan" in ended.evidence.text
+    skipping = {**poisoned, "on_nonfinite": "skip"}
+    notices = run_tiny("pix2pix", pairs, tmp_path / "skipped", skipping)
+    assert any(": non-finite: " in notice for notice in notices)
+    assert "steps were skipped" in found_in(tmp_path / "skipped")["non-finite"].evidence.text
+
+
+@pytest.mark.parametrize("method", ["pix2pix", "cyclegan"])
+def test_healthy_trainings(method: str, pairs: Path, tmp_path: Path) -> None:
+    assert run_tiny(method, pairs, tmp_path / "run", {"optimizer.lr": 1e-3}) == []
+    assert found_in(tmp_path / "run") == {}
+
+
+def test_looks_leave_the_training_as_it_is(pairs: Path, tmp_path: Path) -> None:
+    weights = []
+    for every in (0, 3):
+        settings = {"schedule.steps": 7, "doctor.every": every, "generator.dropout": True}
+        run_tiny("pix2pix", pairs, tmp_path / str(every), settings)
+        weights.append((tmp_path / str(every) / "model.safetensors").read_bytes())
+    assert weights[0] == weights[1]
+
+
+def test_warnings_are_no_flood(pairs: Path, tmp_path: Path) -> None:
+    often = odd("constant") | {"schedule.steps": 60, "doctor.every": 1}  # of 5 epochs
+    notices = run_tiny("pix2pix", pairs, tmp_path / "often", often)
+    assert sum(": mode-collapse: " in notice for notice in notices) == 4  # in 0, 1, 2 and 4
+    assert run_tiny("pix2pix", pairs, tmp_path / "mute", often | {"doctor.warn": False}) == []

@@ -8,7 +8,8 @@ its `name` plus that class's own arguments, which the registry checks when the p
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
 
 import yaml
 from pydantic import (
@@ -92,7 +93,7 @@ class GrowConfig(Section):
     """Training on small images first, which is faster."""
 
     halvings: int = Field(
-        default=0, ge=0, description="how often crops are halved at the start; 0: never"
+        default=0, ge=0, le=16, description="how often crops are halved at the start; 0: never"
     )
     until: float = Field(
         default=0.5,
@@ -380,13 +381,16 @@ def load_config(
         if not equals or not key.strip():
             raise ConfigError(f"--set {assignment}: write it as key=value, e.g. generator.ngf=32")
         _merge(assigned, _nested(key, _parse(text, f"--set {key}")))
-    for source in _with_preset([*sources, given, assigned]):
+    for source in _with_preset(tree, [*sources, given, assigned]):
         _lay(tree, source)
     return check(tree)
 
 
 def presets() -> dict[str, dict[str, Any]]:
-    """By name, what an objective of that name stands for: some keys of the tree, its own too."""
+    """By name, what an objective of that name stands for: some keys of the tree, its own too.
+
+    `discriminators` is no key of the tree: by the discriminator's name, what it is to be like.
+    """
     files = sorted(bundled("configs/presets").glob("*.yaml"))
     return {path.stem: read_yaml(path) for path in files}
 
@@ -397,23 +401,28 @@ def preset_summary(name: str) -> str:
     return path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
 
 
-def _with_preset(sources: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _with_preset(tree: dict[str, Any], sources: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The sources with what the objective stands for that the last of them names.
 
-    It comes before all of them, so that each of its settings can be set otherwise.
+    It comes just before that source: what this one and later ones set is as they say.
     """
-    naming = [source for source in sources if _objective(source)]
-    preset = presets().get(_objective(naming[-1])) if naming else None
+    naming = [index for index, source in enumerate(sources) if _name(source, "objective")]
+    preset = presets().get(_name(sources[naming[-1]], "objective")) if naming else None
     if preset is None:
         return sources
-    preset["objective"] |= {k: v for k, v in naming[-1]["objective"].items() if k != "name"}
-    naming[-1]["objective"] = preset["objective"]
-    return [preset, *sources]
+    before, source, after = sources[: naming[-1]], sources[naming[-1]], sources[naming[-1] + 1 :]
+    names = (_name(each, "discriminator") for each in reversed([tree, *sources]))
+    judge = next(name for name in names if name)
+    likeness = preset.pop("discriminators").get(judge)
+    if likeness is not None:
+        preset["discriminator"] = {"name": judge, **likeness}
+    preset["objective"] |= {k: v for k, v in source["objective"].items() if k != "name"}
+    return [*before, preset, {**source, "objective": preset["objective"]}, *after]
 
 
-def _objective(source: Mapping[str, Any]) -> str:
-    """The name of the objective that a source gives; empty if it gives none."""
-    section = source.get("objective")
+def _name(source: Mapping[str, Any], component: str) -> str:
+    """The name that a source gives a component; empty if it gives none."""
+    section = source.get(component)
     return str(section.get("name", "")) if isinstance(section, Mapping) else ""
 
 
@@ -576,9 +585,11 @@ def _locate(location: tuple[int | str, ...]) -> tuple[str, type[BaseModel]]:
     kind: Any = RunConfig
     keys: list[str] = []
     for part in location:
+        if get_origin(kind) in (Union, UnionType):  # of a section and null
+            kind = next((k for k in get_args(kind) if _is_section(k)), kind)
         if isinstance(part, int) and get_origin(kind) is list:
             kind = get_args(kind)[0]
-        elif isinstance(kind, type) and issubclass(kind, BaseModel):
+        elif _is_section(kind):
             section = kind
             field = section.model_fields.get(str(part))
             kind = None if field is None else field.annotation
@@ -586,3 +597,7 @@ def _locate(location: tuple[int | str, ...]) -> tuple[str, type[BaseModel]]:
             break
         keys.append(str(part))
     return ".".join(keys) or "configuration", section
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)

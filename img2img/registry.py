@@ -15,7 +15,7 @@ checked against. Arguments that the program supplies itself (here the channels) 
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Generic, TypeVar, get_type_hints
@@ -25,7 +25,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from img2img.config import Component, nearest
 from img2img.errors import ConfigError, shortened
 
-Positive = Annotated[int, Field(gt=0)]
+Positive = Annotated[int, Field(gt=0, lt=2**31)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 T = TypeVar("T")
@@ -67,10 +67,15 @@ class Part(Generic[T]):
 
 
 class Registry(Generic[T]):
-    """A catalogue of parts of one kind, looked up by name."""
+    """A catalogue of parts of one kind, looked up by name.
 
-    def __init__(self, kind: str) -> None:
+    Args:
+        others: names that are understood elsewhere, for the message about one that is not.
+    """
+
+    def __init__(self, kind: str, others: Callable[[], Iterable[str]] = tuple) -> None:
         self.kind = kind
+        self._others = others
         self._parts: dict[str, Part[T]] = {}
 
     def __iter__(self) -> Iterator[Part[T]]:
@@ -95,9 +100,10 @@ class Registry(Generic[T]):
         try:
             return self._parts[section.name]
         except KeyError:
+            known = [*self._parts, *self._others()]
             raise ConfigError(
                 f"{path}.name: no {self.kind} is called {section.name!r}"
-                f"{nearest(section.name, self._parts)}; there are: {', '.join(self._parts)}"
+                f"{nearest(section.name, known)}; there are: {', '.join(known)}"
             ) from None
 
     def arguments(self, section: Component, path: str, *supplied: str) -> dict[str, Any]:

@@ -346,13 +346,33 @@ class TestPresets:
         assert saved["n_critic"] == 5
 
     def test_its_settings_can_be_set_otherwise(self, write: Any) -> None:
-        """By any source, also by one before that which names it."""
-        file = write("n_critic: 2\nobjective: {name: lsgan, smoothing: 0.1}")
-        found = config("objective.name=wgan-gp", "regularizers.0.weight=3", file=file)
-        assert found.n_critic == 2
-        assert (found.objective.name, found.objective.arguments) == ("wgan", {"clip": None})
-        assert found.regularizers[0].arguments == {"weight": 3}
+        """Beside the name, and by later sources."""
+        found = config("objective.name=wgan-gp", "n_critic=2", "discriminator.norm=none")
+        assert (found.n_critic, found.discriminator.arguments["norm"]) == (2, "none")
+        found = config(
+            "n_critic=2", "regularizers.0.weight=3", file=write("objective: {name: wgan-gp}")
+        )
+        assert (found.n_critic, found.regularizers[0].arguments) == (2, {"weight": 3})
         assert config("objective={name: wgan-gp, clip: 0.5}").objective.arguments == {"clip": 0.5}
+
+    def test_over_a_whole_configuration(self, write: Any) -> None:
+        """A run's own file says everything, and the name that comes after it still counts."""
+        found = config(
+            "objective.name=wgan-gp", file=write(dump(config("objective.smoothing=0.1")))
+        )
+        assert (found.objective.name, found.objective.arguments) == ("wgan", {"clip": None})
+        assert ([each.name for each in found.regularizers], found.n_critic) == (["gp"], 5)
+        assert found.discriminator.arguments["norm"] == "instance"
+
+    @pytest.mark.parametrize("name", DISCRIMINATORS.names())
+    @pytest.mark.parametrize("preset", presets())
+    def test_suits_every_discriminator(self, preset: str, name: str, write: Any) -> None:
+        """No BatchNorm, nothing that it does not take, and the same again where it is resumed."""
+        given = [f"objective.name={preset}", f"discriminator.name={name}"]
+        found = config(*given)
+        supplied = "discriminator", "in_channels"
+        assert DISCRIMINATORS.arguments(found.discriminator, *supplied).get("norm") != "batch"
+        assert config(*given, saved=write(dump(found))) == found
 
     def test_the_last_name_counts(self, write: Any) -> None:
         found = config("objective.name=lsgan", file=write("objective: {name: wgan-gp}"))
@@ -362,3 +382,15 @@ class TestPresets:
     @pytest.mark.parametrize("method", ["pix2pix", "cyclegan"])
     def test_every_one_fits_every_method(self, method: str, name: str) -> None:
         check_parts(load_config(method, assignments=[f"objective.name={name}"]))
+
+
+def test_a_key_below_one_that_may_be_null() -> None:
+    with pytest.raises(ConfigError, match=r"^critic\.top_k\.share: .*\(given: 0\)"):
+        config("critic.top_k.share=0")
+    with pytest.raises(ConfigError, match=r"^critic\.top_k\.shar: .*did you mean 'share'"):
+        config("critic.top_k.shar=0.2")
+
+
+def test_a_name_near_a_preset() -> None:
+    with pytest.raises(ConfigError, match=r"did you mean 'wgan-gp'.* r3gan, wgan-gp"):
+        check_parts(config("objective.name=wgangp"))

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from img2img.config import presets
 from img2img.registry import Registry
 
 # From a half on, a critic would have to call the real images fake.
@@ -37,7 +38,7 @@ class Objective(ABC):
         """Put right, in place, what an update of the critic's weights has done to them."""
 
 
-OBJECTIVES = Registry[Objective]("objective")
+OBJECTIVES = Registry[Objective]("objective", presets)
 
 
 def _per_image(loss: Tensor) -> Tensor:

@@ -89,6 +89,13 @@ class Method(nn.Module, ABC):
             for group, names in self._groups.items()
         }
 
+    def buffer_groups(self) -> dict[str, list[Tensor]]:
+        """The buffers of each such group."""
+        return {
+            group: [b for name in names for b in self.networks[name].buffers()]
+            for group, names in self._groups.items()
+        }
+
     @abstractmethod
     def phases(self, batch: Batch) -> Iterator[Phase]:
         """The updates that one batch leads to, in order.

@@ -85,12 +85,13 @@ class Stepper:
             for group in optimizer.param_groups:
                 group["lr"] = self._base_rate(name) * rate
         torch.manual_seed(_mixed(self._config.seed, step - 1, self._processes.rank))
+        before = self._disturbed() if self._config.on_nonfinite == "skip" else None
         values: list[dict[str, Tensor]] | None = None
         each = self._config.optimizer.accumulate
         rounds = [batches[i : i + each] for i in range(0, len(batches), each)]
         try:
             for index, round_ in enumerate(rounds, start=1):
-                values = self._updates(step, round_, watch, index < len(rounds))
+                values = self._updates(step, round_, before, watch, index < len(rounds))
                 if values is None:
                     return None
         except RuntimeError as error:
@@ -104,13 +105,12 @@ class Stepper:
         self,
         step: int,
         batches: Sequence[Batch],
+        before: dict[str, Any] | None,
         watch: bool,
         critics_alone: bool,
     ) -> list[dict[str, Tensor]] | None:
         """The updates that some batches lead to together; see `make`."""
         values: list[dict[str, Tensor]] = [{} for _ in batches]
-        skips = self._config.on_nonfinite == "skip"
-        before = self._disturbed() if skips else None
         runs = [self._phases(batch, 1 / len(batches), critics_alone) for batch in batches]
         for phases in zip(*runs, strict=True):
             name = phases[0].name
@@ -124,8 +124,8 @@ class Stepper:
                 self._undo(before)
                 return None
             self._arithmetic.step(name, self._optimizers[name])
-            # What is updated stays so, and all that was counted for it.
-            before = self._disturbed() if skips else None
+            if before is not None:  # what is updated stays so, with all that goes with it
+                before |= self._disturbed(name)
         self._arithmetic.end_step()
         return values
 
@@ -293,20 +293,28 @@ class Stepper:
             self._observer.noticed(f"{bad}: skipped, {self.skipped} so far")
         return True
 
-    def _disturbed(self) -> dict[str, Any]:
-        """What computing the phases of a batch changes, beside gradients."""
-        return {
-            "buffers": {name: buffer.clone() for name, buffer in self.method.named_buffers()},
-            "pools": {name: list(pool.images) for name, pool in self.method.pools.items()},
+    def _disturbed(self, *groups: str) -> dict[str, Any]:
+        """What computing the phases of a batch changes, beside gradients.
+
+        Args:
+            groups: whose networks it is of; none: all.
+        """
+        buffers = self.method.buffer_groups()
+        found: dict[str, Any] = {
+            group: [buffer.clone() for buffer in buffers[group]] for group in groups or buffers
         }
+        if "D" in found:
+            found["pools"] = {name: list(pool.images) for name, pool in self.method.pools.items()}
+        return found
 
     def _undo(self, before: Mapping[str, Any]) -> None:
         """Forget the gradients, and put back what `_disturbed` gave."""
         self._arithmetic.abandon_step()
         for optimizer in self._optimizers.values():
             optimizer.zero_grad(set_to_none=True)
-        for name, buffer in self.method.named_buffers():
-            buffer.copy_(before["buffers"][name])
+        for group, buffers in self.method.buffer_groups().items():
+            for buffer, kept in zip(buffers, before[group], strict=True):
+                buffer.copy_(kept)
         for name, pool in self.method.pools.items():
             pool.images = list(before["pools"][name])
 

@@ -364,14 +364,16 @@ def test_images_of_all_processes_are_counted(accumulate: int) -> None:
 
 def test_what_was_updated_is_not_rolled_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """A number that is not finite in the generator's loss alone, after the critic's update."""
-    made = stepper(
-        configuration("pix2pix", "on_nonfinite=skip", "n_critic=2", "objective.name=lsgan")
-    )
+    settings = ("on_nonfinite=skip", "n_critic=2", "objective.name=lsgan", "generator.norm=batch")
+    made = stepper(configuration("pix2pix", *settings))
     monkeypatch.setattr(LSGAN, "g_loss", lambda self, real, fake: fake.flatten(1).mean(1) / 0)
     critic = made.method.critics["D"]
-    before = weights(made)
+    before, of_g = weights(made), made.method.generators["G"].state_dict()
+    of_g = {key: value.clone() for key, value in of_g.items()}
     assert made.make(1, [images(), images(seed=1)], 1.0) is None
     assert not torch.equal(weights(made), before)
+    for key, value in made.method.generators["G"].state_dict().items():
+        assert torch.equal(value, of_g[key])
     assert (int(critic.clock.updates), int(critic.clock.images)) == (2, 4)
 
 

@@ -40,6 +40,8 @@ def set_figure(
     note = None
     if not error:
         note = "no image that was left out changed it: the interval says nothing"
+    if math.isnan(value):
+        note = "not a number: the real images are all alike"
     if name == "fid" and min(counts) < network.dimensions:
         note = (
             f"unreliable: {min(counts)} images for {network.dimensions} features make it too large;"

@@ -333,6 +333,8 @@ def changes_on_resume(saved: Mapping[str, Any], config: RunConfig) -> Iterator[s
         before, after = (known.get(key, usual.get(key)) for known in (then, now))
         if before == after or key in ("schedule.measured_steps", "init_from"):
             continue
+        if before == "auto" and key not in then:  # decided since
+            continue
         if key.partition(".")[0] in ("method", "generator", "discriminator"):
             raise ConfigError(
                 f"{key}: the run was started with {before}, not with {after}; it can only go on"

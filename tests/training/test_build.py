@@ -74,7 +74,7 @@ def test_settings_that_the_program_got_since_a_run_was_started() -> None:
     """It has had their defaults; what is other than these is said."""
     saved = resolved().model_dump(mode="json")
     for section, keys in {
-        "": ("n_critic", "regularizers", "critic"),
+        "": ("n_critic", "regularizers", "critic", "doctor"),
         "schedule": ("warmup",),
         "optimizer": ("lr_d",),
         "data": ("grow",),

@@ -317,7 +317,10 @@ class RunConfig(Section):
         default=[], description="penalties on the critics' gradients (see Regularizers)"
     )
     n_critic: int = Field(
-        default=1, gt=0, description="updates of the critics a step, each on images of its own"
+        default=1,
+        gt=0,
+        le=100,
+        description="updates of the critics a step, each on images of its own",
     )
     critic: CriticConfig = CriticConfig()
     losses: LossesConfig = LossesConfig()

@@ -8,6 +8,7 @@ from typing import Literal
 
 import psutil
 import torch
+from torch import Tensor
 
 from img2img.errors import ConfigError
 
@@ -77,6 +78,11 @@ def resolve_precision(
     if (name == "fp16" and device.type != "cuda") or (name == "bf16" and device.type == "mps"):
         raise ConfigError(f"precision: {name} is not for {device.type}; use auto or fp32")
     return name
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """The tensor in float32, or in float64 if it is."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _cpu_multiplies_bfloat16() -> bool:

@@ -8,6 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from img2img.devices import at_least_float32
 from img2img.diffaug import affine
 from img2img.diffaug.base import AUGMENTATIONS, Augmentation, images_apart
 from img2img.registry import Positive
@@ -60,7 +61,7 @@ class AdaptiveAugmentation(Augmentation):
         self.interval = interval
         self.most = most
         self.register_buffer("p", torch.zeros(()))
-        # Since the last change of p: the sum of the updates' r, and counts.
+        # Since the last change of p: the sum of the judged images' r, and counts.
         self.register_buffer("signs", torch.zeros(()))
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
         self.register_buffer("judged", torch.zeros((), dtype=torch.int64))
@@ -68,7 +69,7 @@ class AdaptiveAugmentation(Augmentation):
     def forward(self, seen: Tensor) -> Tensor:
         # Autocast would round the products of matrices, places among them.
         with torch.autocast(seen.device.type, enabled=False):
-            x = seen.to(torch.promote_types(seen.dtype, torch.float32))
+            x = at_least_float32(seen)
             maps = geometry(len(x), x.shape[2], x.shape[3], self.p)
             x = affine.resample(x, maps.to(x.dtype))
             brightness, matrix = (draw.to(x.dtype) for draw in colours(len(x), self.p))
@@ -81,12 +82,18 @@ class AdaptiveAugmentation(Augmentation):
     ) -> None:
         for real, fake in zip(real_logits, fake_logits, strict=True):
             middle = (real.mean() + fake.mean()) / 2
-            self.signs += (real - middle).sign().mean() / len(real_logits)
-        self.updates += 1
+            self.signs += images * (real - middle).sign().mean() / len(real_logits)
         self.judged += images
+
+    def gathered(self) -> list[Tensor]:
+        return [self.signs]
+
+    @torch.no_grad()
+    def after_update(self) -> None:
+        self.updates += 1
         # All on the device: reading a number would make it wait.
         due = self.updates >= self.interval
-        move = (self.signs / self.updates - self.target).sign() * self.judged / self.images
+        move = (self.signs / self.judged - self.target).sign() * self.judged / self.images
         self.p.copy_(torch.where(due, (self.p + move).clamp(0, self.most), self.p))
         for since in (self.signs, self.updates, self.judged):
             since.mul_(~due)

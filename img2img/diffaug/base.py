@@ -30,13 +30,20 @@ class Augmentation(nn.Module, ABC):
     def observe(
         self, real_logits: Sequence[Tensor], fake_logits: Sequence[Tensor], images: int
     ) -> None:
-        """Take note of an update of the critic.
+        """Take note of what the critic made of a batch; an update may be of several.
 
         Args:
             real_logits: its verdicts on changed real images, [N, 1, h, w] for each scale.
             fake_logits: likewise on changed fakes.
-            images: how many real images it has judged.
+            images: how many real images were judged, by all processes together.
         """
+
+    def gathered(self) -> list[Tensor]:
+        """What was taken note of, float32, to be averaged over processes before `after_update`."""
+        return []
+
+    def after_update(self) -> None:
+        """To be called when the critic's weights have changed."""
 
 
 AUGMENTATIONS = Registry[Augmentation]("augmentation")

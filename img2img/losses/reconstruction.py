@@ -7,6 +7,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from img2img.devices import at_least_float32
 from img2img.errors import ConfigError
 from img2img.registry import NonNegative, Registry
 
@@ -82,7 +83,6 @@ class SSIM(Reconstruction):
             )
         # Variances are small differences of squares, which few bits cannot hold.
         with torch.autocast(output.device.type, enabled=False):
-            dtype = torch.promote_types(output.dtype, torch.float32)
-            unit = ((image.to(dtype) + 1) / 2 for image in (output, target))
+            unit = ((at_least_float32(image) + 1) / 2 for image in (output, target))
             distance: Tensor = 1 - similarity(*unit, data_range=1.0, reduction="none")
         return distance

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from img2img.devices import at_least_float32
 from img2img.errors import ConfigError
 from img2img.registry import NonNegative, Positive, Registry
 
@@ -50,10 +51,12 @@ REGULARIZERS = Registry[Regularizer]("regularizer")
 
 
 def refuse_batch_norm(discriminator: nn.Module, name: str) -> None:
-    """Refuse a discriminator in which the slope by an image is not that image's own.
+    """Refuse a discriminator with BatchNorm.
 
-    BatchNorm mixes the images of a batch (Gulrajani et al. 2017, section 4). One whose weights are
-    frozen belongs to a feature network, which uses its running averages.
+    By it every verdict hangs on all images of the batch, and the slope by an image is not that
+    image's own (Gulrajani et al. 2017, section 4). One whose weights are frozen belongs to a
+    feature network, which uses its running averages. The spread of a batch as one more channel is
+    no such matter: that is usual with penalties (Karras et al. 2020, arXiv 1912.04958).
 
     Args:
         name: the regularizer.
@@ -66,8 +69,8 @@ def refuse_batch_norm(discriminator: nn.Module, name: str) -> None:
             weight.requires_grad for weight in layer.parameters()
         ):
             raise ConfigError(
-                f"regularizers: {name} needs verdicts that depend on one image each, and BatchNorm"
-                " mixes the images of a batch: set discriminator.norm to instance or none"
+                f"regularizers: {name} does not go with BatchNorm, by which the slope at an image"
+                " is that of the whole batch: set discriminator.norm to instance or none"
             )
 
 
@@ -102,7 +105,7 @@ class GradientPenalty(Regularizer):
     """
 
     def __call__(self, judge: Judge, real: Tensor, fake: Tensor) -> Tensor:
-        real, fake = _wide(real), _wide(fake)
+        real, fake = at_least_float32(real), at_least_float32(fake)
         share = torch.rand(len(real), 1, 1, 1, dtype=real.dtype, device=real.device)
         squares = _squared_slopes(judge, torch.lerp(fake, real, share))
         # The root has no finite slope at 0, where a critic has none either.
@@ -113,14 +116,11 @@ class GradientPenalty(Regularizer):
 def _squared_slopes(judge: Judge, images: Tensor) -> Tensor:
     """|gradient of the sum of an image's N logits by the image|^2 / N, [scales, images]."""
     with torch.autocast(images.device.type, enabled=False):
-        images = _wide(images.detach()).requires_grad_()
+        images = at_least_float32(images.detach()).requires_grad_()
         squares = []
         for logits in judge(images):
-            (slope,) = torch.autograd.grad(_wide(logits).sum(), images, create_graph=True)
+            (slope,) = torch.autograd.grad(
+                at_least_float32(logits).sum(), images, create_graph=True
+            )
             squares.append(slope.square().flatten(1).sum(1) / logits[0].numel())
     return torch.stack(squares)
-
-
-def _wide(x: Tensor) -> Tensor:
-    """The tensor in float32, or in float64 if it is."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))

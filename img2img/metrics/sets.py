@@ -1,5 +1,6 @@
 """Measures of a set of images against another, by what a feature network made of them."""
 
+import math
 from collections.abc import Callable, Iterator
 
 import torch
@@ -15,6 +16,8 @@ KID_SIZE = 1000
 KID_SUBSETS = 100
 # Neighbours, as published.
 NEAREST = {"precision": 3, "density": 5}
+# Features that are no further apart, to their length, differ by rounding only.
+ALIKE = 1e-6
 # Images whose distances to all others are in memory at once.
 BLOCK = 1000
 
@@ -37,6 +40,8 @@ def set_figure(
     note = None
     if not error:
         note = "no image that was left out changed it: the interval says nothing"
+    if math.isnan(value):
+        note = "not a number: the real images are all alike"
     if name == "fid" and min(counts) < network.dimensions:
         note = (
             f"unreliable: {min(counts)} images for {network.dimensions} features make it too large;"
@@ -132,10 +137,12 @@ def diversity(result: Seen, real: Seen, seed: int = 0) -> float:
     """The mean distance of features between two results, over that between two real images.
 
     0 where all results are one, 1 where they differ as much as the real ones; above 1 they differ
-    more, which need be no merit. Of k results that come in turn it is about 1 - 1/k.
+    more, which need be no merit. Of k results that come in turn it is about 1 - 1/k. Not a number
+    where the real ones are all alike.
     """
-    distances = (_mean_distance(seen.features) for seen in (result, real))
-    return (next(distances) / next(distances)).item()
+    distance, usual = (_mean_distance(seen.features) for seen in (result, real))
+    alike = usual <= ALIKE * real.features.double().norm(dim=1).mean()
+    return math.nan if alike else (distance / usual).item()
 
 
 SETS: dict[str, Callable[[Seen, Seen, int], float]] = {

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from img2img.devices import at_least_float32
 from img2img.networks.base import Stage
 from img2img.networks.norms import NormLayer, freeze_idle_biases
 
@@ -98,11 +99,6 @@ def output_layer(activation: OutputName, value_range: RangeName) -> nn.Module:
     """The last layer of a generator that was trained to give numbers of this range."""
     last = OutputTanh() if activation == "tanh" else OutputSigmoid()
     return last if value_range == "-1,1" else nn.Sequential(last, FromUnit())
-
-
-def at_least_float32(x: Tensor) -> Tensor:
-    """The tensor in float32, or in float64 if it is."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def stage(

@@ -27,6 +27,7 @@ from img2img.metrics.sets import LEAST as LEAST_IMAGES
 from img2img.metrics.sets import SETS
 from img2img.networks import DISCRIMINATORS, GENERATORS, Generator
 from img2img.networks.blocks import recompute_activations
+from img2img.registry import Registry
 from img2img.spec import SCALE_WORTH_SAYING, ModelSpec
 from img2img.training.held_out import HeldOut, measure_names, measure_of
 from img2img.training.method import CHANNELS, METHODS, Method
@@ -70,7 +71,7 @@ def check_parts(config: RunConfig) -> None:
         )
     check_names(config.data.augment)
     GENERATORS.arguments(config.generator, "generator", "in_channels", "out_channels")
-    DISCRIMINATORS.arguments(config.discriminator, "discriminator", "in_channels")
+    discriminator = DISCRIMINATORS.arguments(config.discriminator, "discriminator", "in_channels")
     OBJECTIVES.arguments(config.objective, "objective")
     for name in type(config.losses).model_fields:
         RECONSTRUCTIONS.build_all(getattr(config.losses, name), f"losses.{name}")
@@ -78,12 +79,16 @@ def check_parts(config: RunConfig) -> None:
     AUGMENTATIONS.build_all(config.critic.augment, "critic.augment")
     if config.critic.top_k is not None and config.data.batch_size == 1:
         raise ConfigError("critic.top_k: chooses among the images of a batch: data.batch_size is 1")
+    if discriminator.get("minibatch_std") and config.data.batch_size == 1:
+        raise ConfigError(
+            "discriminator.minibatch_std: compares the images of a batch: data.batch_size is 1"
+        )
     OPTIMIZERS.arguments(config.optimizer, "optimizer", "params", "lr")
     SCHEDULES.arguments(config.schedule, "schedule")
 
 
 def resolve(config: RunConfig, load_size: HeightWidth, crop_size: HeightWidth) -> RunConfig:
-    """The configuration with every `auto` decided and the data's folders made absolute.
+    """The configuration with every `auto` decided and the paths of folders and files made absolute.
 
     Raises:
         ConfigError: the device, precision or generator cannot be had as asked.
@@ -107,10 +112,18 @@ def resolve(config: RunConfig, load_size: HeightWidth, crop_size: HeightWidth) -
     part = GENERATORS.find(config.generator, "generator")
     arguments = GENERATORS.arguments(config.generator, "generator", "in_channels", "out_channels")
     architecture = cast(type[Generator], part.factory)
+    losses = {
+        name: [_located(part, RECONSTRUCTIONS, f"losses.{name}") for part in parts]
+        for name, parts in config.losses
+    }
     return config.model_copy(
         update={
             "device": str(device),
             "init_from": init_from,
+            "discriminator": _located(
+                config.discriminator, DISCRIMINATORS, "discriminator", "in_channels"
+            ),
+            "losses": config.losses.model_copy(update=losses),
             "metrics": config.metrics.model_copy(update={"weights": weights}),
             "doctor": config.doctor.model_copy(update={"every": every}),
             "precision": resolve_precision(config.precision, device),
@@ -120,6 +133,17 @@ def resolve(config: RunConfig, load_size: HeightWidth, crop_size: HeightWidth) -
             ),
         }
     )
+
+
+def _located(section: Component, parts: Registry[Any], path: str, *supplied: str) -> Component:
+    """A part's section, its paths made absolute: a run may be gone on with from another folder."""
+    arguments = parts.arguments(section, path, *supplied)
+    located = {
+        key: str(arguments[key].resolve())
+        for key in section.arguments
+        if isinstance(arguments[key], Path)
+    }
+    return section.model_copy(update=located)
 
 
 def build_method(config: RunConfig, crop_size: HeightWidth) -> Method:
@@ -292,17 +316,24 @@ def changes_on_resume(saved: Mapping[str, Any], config: RunConfig) -> Iterator[s
         ConfigError: the networks differ: the saved state does not fit others.
     """
     then, now = _leaves(saved), _leaves(config.model_dump(mode="json"))
-    # A network may have got settings since the run was started: it has had their defaults.
-    usual = _leaves(
-        {
-            "generator": GENERATORS.find(config.generator, "generator").defaults(),
-            "discriminator": DISCRIMINATORS.find(config.discriminator, "discriminator").defaults(),
-        }
+    # There may be settings that are newer than the run: it has had their defaults.
+    bare = RunConfig.model_validate(
+        {key: value for key, value in config if RunConfig.model_fields[key].is_required()}
     )
+    of_parts = {
+        "generator": GENERATORS.find(config.generator, "generator").defaults(),
+        "discriminator": DISCRIMINATORS.find(config.discriminator, "discriminator").defaults(),
+        "objective": OBJECTIVES.find(config.objective, "objective").defaults(),
+        "optimizer": OPTIMIZERS.find(config.optimizer, "optimizer").defaults(),
+        "schedule": SCHEDULES.find(config.schedule, "schedule").defaults(),
+    }
+    usual = _leaves(bare.model_dump(mode="json")) | _leaves(of_parts)
     keys = then.keys() | now.keys()
     for key in sorted(keys, key=lambda key: (not key.endswith(".name"), key)):  # what it is first
         before, after = (known.get(key, usual.get(key)) for known in (then, now))
         if before == after or key in ("schedule.measured_steps", "init_from"):
+            continue
+        if before == "auto" and key not in then:  # decided since
             continue
         if key.partition(".")[0] in ("method", "generator", "discriminator"):
             raise ConfigError(

@@ -1,19 +1,23 @@
 """One discriminator with all that belongs to it."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple, Self, cast
+from typing import Any, NamedTuple, Self, cast
 
 import torch
 from torch import Tensor, nn
 
 from img2img.config import RunConfig, TopKConfig
+from img2img.devices import at_least_float32
 from img2img.diffaug import AUGMENTATIONS, Augmentation
 from img2img.losses import OBJECTIVES, REGULARIZERS, Objective, Regularizer, refuse_batch_norm
 from img2img.networks import DISCRIMINATORS, Discriminator
-from img2img.networks.blocks import at_least_float32
 from img2img.training.image_pool import ImagePool
+
+# What the mean over feature maps is multiplied by in pix2pixHD.
+FEATURES = 4.0
 
 
 class Term(NamedTuple):
@@ -31,17 +35,20 @@ class Judgement(NamedTuple):
 
 
 class Clock(nn.Module):
-    """How far a critic has come."""
+    """How far a critic has come. Its numbers stay on the CPU: reading one makes no GPU wait."""
 
     updates: Tensor
     """int64: updates it has had."""
     images: Tensor
-    """int64: real images that it was shown, by this process."""
+    """int64: real images that it was shown, by all processes."""
 
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
         self.register_buffer("images", torch.zeros((), dtype=torch.int64))
+
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
+        return self
 
 
 class Critic(nn.Module):
@@ -55,13 +62,16 @@ class Critic(nn.Module):
             0 keeps none.
         regularizers: penalties on the discriminator, by name. They are of what the generator
             makes, not of the condition, and of images before they are augmented.
-        augmentations: what changes every image on its way to the discriminator, in order.
+        augmentations: what changes every image on its way to the discriminator, by name, in order.
         top_k: have a generator learn from the most convincing images of a batch only (Sinha et
             al. 2020, arXiv 2002.06224).
-        feature_matching: weight of the distance between the discriminator's features of fake and
-            real images in the generator's loss; 0 leaves it out. With a condition the two show the
-            same thing and are compared place by place (Wang et al. 2018, arXiv 1711.11585,
-            equation 4); without, by their means (Salimans et al. 2016, section 3.1).
+        feature_matching: lambda of Wang et al. 2018 (arXiv 1711.11585, equation 5), the weight of
+            the distance between the discriminator's features of fake and real images in the
+            generator's loss; 0 leaves it out. Equation 4 sums the mean absolute differences of T
+            layers; as in the authors' code that sum is times 4 / T, and the mean over scales: 4
+            times the mean over all maps. With a condition the two images show the same thing and
+            are compared place by place; without, by the means of their channels (Salimans et al.
+            2016, arXiv 1606.03498, section 3.1).
 
     Raises:
         ConfigError: a regularizer cannot be had with this discriminator.
@@ -74,7 +84,7 @@ class Critic(nn.Module):
         pool_size: int = 0,
         *,
         regularizers: Mapping[str, Regularizer] | None = None,
-        augmentations: Sequence[Augmentation] = (),
+        augmentations: Mapping[str, Augmentation] | None = None,
         top_k: TopKConfig | None = None,
         feature_matching: float = 0.0,
     ) -> None:
@@ -85,10 +95,12 @@ class Critic(nn.Module):
         self.regularizers = dict(regularizers or {})
         for name in self.regularizers:
             refuse_batch_norm(discriminator, name)
-        self.augmentations = nn.Sequential(*augmentations)
+        self.augmentations = nn.Sequential(OrderedDict(augmentations or {}))
         self.top_k = top_k
         self.feature_matching = feature_matching
         self.clock = Clock()
+        self.processes = 1
+        """How many judge as many images at the same time, this one among them."""
         self._precise = (discriminator,)  # in a tuple, so that it is not a part of this one
 
     @classmethod
@@ -103,9 +115,7 @@ class Critic(nn.Module):
             OBJECTIVES.build(config.objective, "objective"),
             config.image_pool,
             regularizers=REGULARIZERS.build_all(config.regularizers, "regularizers"),
-            augmentations=[
-                *AUGMENTATIONS.build_all(config.critic.augment, "critic.augment").values()
-            ],
+            augmentations=AUGMENTATIONS.build_all(config.critic.augment, "critic.augment"),
             top_k=config.critic.top_k,
             feature_matching=config.critic.feature_matching,
         )
@@ -132,7 +142,8 @@ class Critic(nn.Module):
             Float32 scalars. The scores carry no gradient: the mean logit of `real` and of `fake`,
             and `accuracy`, the share of places at which the real image's logit is the higher.
         """
-        self.clock.images += len(real)
+        images = len(real) * self.processes
+        self.clock.images += images
         seen_real, seen_fake = _seen(real, condition), _seen(fake, condition)
         if self.pool is not None:
             seen_fake = self.pool.query(seen_fake)
@@ -148,8 +159,8 @@ class Critic(nn.Module):
                 value = penalty(lambda image: self._precisely(image, condition), real, fake)
                 terms[name] = Term(value, penalty.weight * penalty.every)
         real_logits, fake_logits = _detached(real_logits), _detached(fake_logits)
-        for augmentation in self.augmentations:
-            cast(Augmentation, augmentation).observe(real_logits, fake_logits, len(real))
+        for augmentation in self._augmentations():
+            augmentation.observe(real_logits, fake_logits, images)
         right = [(r > f).float() for r, f in zip(real_logits, fake_logits, strict=True)]
         scores = {"real": _mean(real_logits), "fake": _mean(fake_logits), "accuracy": _mean(right)}
         return Judgement(terms, scores)
@@ -184,7 +195,7 @@ class Critic(nn.Module):
         terms = {"adv": Term(self._of_the_best(losses, fake_logits))}
         if self.feature_matching:
             by_place = condition is not None
-            distance = _mean(
+            distance = FEATURES * _mean(
                 [
                     _feature_distance(f, r, by_place)
                     for f, r in zip(fake_features, real_features, strict=True)
@@ -193,11 +204,20 @@ class Critic(nn.Module):
             terms["features"] = Term(distance, self.feature_matching)
         return terms
 
+    def gathered(self) -> list[Tensor]:
+        """What each process has seen by itself, to be averaged over them before `after_update`."""
+        return [seen for part in self._augmentations() for seen in part.gathered()]
+
     @torch.no_grad()
     def after_update(self) -> None:
         """To be called when the discriminator's weights have changed."""
         self.clock.updates += 1
+        for augmentation in self._augmentations():
+            augmentation.after_update()
         self.objective.after_update(self.discriminator)
+
+    def _augmentations(self) -> list[Augmentation]:
+        return [cast(Augmentation, part) for part in self.augmentations]
 
     def _both_logits(self, real: Tensor, fake: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """The logits of two batches, in one forward where that changes nothing but the time."""

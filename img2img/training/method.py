@@ -1,7 +1,7 @@
 """What a training method says to the loop, and nothing of how the loop does it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Self, cast
 
@@ -76,10 +76,23 @@ class Method(nn.Module, ABC):
         pools = {name: critic.pool for name, critic in self.critics.items()}
         return {name: pool for name, pool in pools.items() if pool is not None}
 
+    def memories(self, state: Iterable[str]) -> list[str]:
+        """Which keys of a `state_dict` are of what critics remember beside their networks."""
+        critics = tuple(f"networks.{name}." for name in self.critics)
+        networks = tuple(f"{critic}discriminator." for critic in critics)
+        return [key for key in state if key.startswith(critics) and not key.startswith(networks)]
+
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         """The weights of each group that is updated together, by an optimizer of its own."""
         return {
             group: [p for name in names for p in self.networks[name].parameters()]
+            for group, names in self._groups.items()
+        }
+
+    def buffer_groups(self) -> dict[str, list[Tensor]]:
+        """The buffers of each such group."""
+        return {
+            group: [b for name in names for b in self.networks[name].buffers()]
             for group, names in self._groups.items()
         }
 
@@ -97,6 +110,11 @@ class Method(nn.Module, ABC):
 
         Where they have `n_critic` updates a step, all but the last are these.
         """
+
+    def gathered(self, name: str) -> list[Tensor]:
+        """What the networks of this phase have seen; see `Critic.gathered`."""
+        critics = self.critics.values() if name == "D" else ()
+        return [seen for critic in critics for seen in critic.gathered()]
 
     def after_update(self, name: str) -> None:
         """To be called when the networks of this phase have changed."""

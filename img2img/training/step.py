@@ -12,7 +12,7 @@ from torch import Tensor
 from img2img.config import RunConfig
 from img2img.data.samples import Batch
 from img2img.devices import is_out_of_memory, peak_memory, resolve_precision, synchronize
-from img2img.errors import ConfigError, TrainingDiverged
+from img2img.errors import ConfigError, TrainingDiverged, some_names
 from img2img.processes import Processes
 from img2img.training.events import Observer
 from img2img.training.method import Method, Phase
@@ -44,6 +44,8 @@ class Stepper:
         self._config = config
         self._processes = processes
         self._observer = observer
+        for critic in method.critics.values():
+            critic.processes = processes.count
         self._optimizers = {
             name: OPTIMIZERS.build(
                 config.optimizer, "optimizer", params=parameters, lr=self._base_rate(name)
@@ -103,7 +105,7 @@ class Stepper:
         self,
         step: int,
         batches: Sequence[Batch],
-        before: Mapping[str, Any] | None,
+        before: dict[str, Any] | None,
         watch: bool,
         critics_alone: bool,
     ) -> list[dict[str, Tensor]] | None:
@@ -122,31 +124,41 @@ class Stepper:
                 self._undo(before)
                 return None
             self._arithmetic.step(name, self._optimizers[name])
+            if before is not None:  # what is updated stays so, with all that goes with it
+                before |= self._disturbed(name)
         self._arithmetic.end_step()
         return values
 
     def trial(self, batch: Batch) -> tuple[float, int | None]:
-        """Make a step that changes nothing, twice, to see that it fits and how long it takes.
+        """Compute a step that changes nothing, to see that it fits and how long it takes.
+
+        Of its rounds it tries one of each kind, twice: with the generators' update and without, and
+        of both, where there are lazy penalties, one with them and one without.
 
         Returns:
-            Seconds of the second, for all the batches that a step takes; and bytes of memory at the
-            peak, with what the optimizers will add (None on a device that does not tell).
+            Seconds by the second times, for all the rounds and batches of a step in the mean; and
+            bytes of memory at the peak, with what the optimizers will add (None on a device that
+            does not tell).
 
         Raises:
             ConfigError: the networks cannot take such a batch, or the memory does not.
         """
         before = self._disturbed()
         seconds = 0.0
-        for _ in range(2):
-            began = time.perf_counter()
-            try:
-                for index in range(self._config.n_critic):
-                    for _ in self._phases(batch, 1.0, critics_alone=index > 0):
+        for times, critics_alone, updates in self._rounds():
+            taken = 0.0
+            for _ in range(2):
+                for critic in self.method.critics.values():
+                    critic.clock.updates.fill_(updates)
+                began = time.perf_counter()
+                try:
+                    for _ in self._phases(batch, 1.0, critics_alone):
                         pass
-            except (RuntimeError, ValueError) as error:
-                raise _unfit(batch, error) from error
-            synchronize(self.device)
-            seconds = time.perf_counter() - began
+                except (RuntimeError, ValueError) as error:
+                    raise _unfit(batch, error) from error
+                synchronize(self.device)
+                taken = time.perf_counter() - began
+            seconds += times * taken
         memory = peak_memory(self.device)
         self._undo(before)
         weights = sum(p.numel() * p.element_size() for p in self.method.parameters())
@@ -178,11 +190,22 @@ class Stepper:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a state, by as many processes as it was taken in, or others.
 
+        What critics remember beside their networks may be missing, and begins anew then: the state
+        is an older version's, or augmentations are other ones.
+
         Raises:
             ConfigError: it is of networks that the configuration no longer describes.
         """
+        saved, own = state["method"], self.method.state_dict()
+        anew = [key for key in self.method.memories(own) if key not in saved]
+        dropped = [key for key in self.method.memories(saved) if key not in own]
+        if anew or dropped:
+            what = ("not in the saved state, begun anew", anew), ("dropped from it", dropped)
+            notice = [f"{text}: {some_names(keys)}" for text, keys in what if keys]
+            self._observer.noticed("; ".join(notice))
+        kept = {key: value for key, value in saved.items() if key not in dropped}
         try:
-            self.method.load_state_dict(state["method"])
+            self.method.load_state_dict(kept | {key: own[key] for key in anew})
         except RuntimeError as error:
             first = " ".join(str(error).split("\n")[1:2]).strip()
             raise ConfigError(
@@ -195,6 +218,24 @@ class Stepper:
             restore(optimizer, state["optimizers"][name])
         self._arithmetic.load_state_dict(state["precision"])
         self.skipped, self._skipped_in_a_row = state["skipped"]
+
+    def _rounds(self) -> list[tuple[float, bool, int]]:
+        """The kinds of rounds that a step has.
+
+        Returns:
+            How many of a kind there are in the mean over steps, whether critics are alone in it,
+            and how many updates they have had.
+        """
+        penalties = [p for c in self.method.critics.values() for p in c.regularizers.values()]
+        lazy = [1 / penalty.every for penalty in penalties if penalty.every > 1]
+        # All penalties are due at first, the lazy ones not after one update.
+        due = sum(lazy) / len(lazy) if lazy else 1.0
+        kinds = [
+            (rounds * share, critics_alone, updates)
+            for rounds, critics_alone in ((1, False), (self._config.n_critic - 1, True))
+            for share, updates in ((due, 0), (1 - due, 1))
+        ]
+        return [kind for kind in kinds if kind[0]]
 
     def _phases(self, batch: Batch, share: float, critics_alone: bool) -> Iterator[Phase]:
         """The phases of a batch, each with its gradients, times `share`, ready for the update."""
@@ -210,7 +251,7 @@ class Stepper:
             yield phase
 
     def _ready(self, name: str, watch: bool) -> Tensor | None:
-        """Average the gradients of a phase over the processes, and clip them.
+        """Average the gradients of a phase, and what critics saw, over processes; and clip them.
 
         Returns:
             Their norm before clipping, if it is wanted. Not under loss scaling: there it overflows
@@ -219,7 +260,7 @@ class Stepper:
         optimizer = self._optimizers[name]
         weights = [weight for group in optimizer.param_groups for weight in group["params"]]
         gradients = [weight.grad for weight in weights if weight.grad is not None]
-        self._processes.average(gradients)
+        self._processes.average([*gradients, *self.method.gathered(name)])
         clip = self._config.optimizer.clip
         if clip is None and self._config.on_nonfinite == "stop" and not watch:
             return None
@@ -252,20 +293,28 @@ class Stepper:
             self._observer.noticed(f"{bad}: skipped, {self.skipped} so far")
         return True
 
-    def _disturbed(self) -> dict[str, Any]:
-        """What computing the phases of a batch changes, beside gradients."""
-        return {
-            "buffers": {name: buffer.clone() for name, buffer in self.method.named_buffers()},
-            "pools": {name: list(pool.images) for name, pool in self.method.pools.items()},
+    def _disturbed(self, *groups: str) -> dict[str, Any]:
+        """What computing the phases of a batch changes, beside gradients.
+
+        Args:
+            groups: whose networks it is of; none: all.
+        """
+        buffers = self.method.buffer_groups()
+        found: dict[str, Any] = {
+            group: [buffer.clone() for buffer in buffers[group]] for group in groups or buffers
         }
+        if "D" in found:
+            found["pools"] = {name: list(pool.images) for name, pool in self.method.pools.items()}
+        return found
 
     def _undo(self, before: Mapping[str, Any]) -> None:
         """Forget the gradients, and put back what `_disturbed` gave."""
         self._arithmetic.abandon_step()
         for optimizer in self._optimizers.values():
             optimizer.zero_grad(set_to_none=True)
-        for name, buffer in self.method.named_buffers():
-            buffer.copy_(before["buffers"][name])
+        for group, buffers in self.method.buffer_groups().items():
+            for buffer, kept in zip(buffers, before[group], strict=True):
+                buffer.copy_(kept)
         for name, pool in self.method.pools.items():
             pool.images = list(before["pools"][name])
 

@@ -94,9 +94,9 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "multi-scale": ("discriminator={name: multiscale, n_scales: 2, ndf: 16}",),
     "multi-scale, features": (
         "discriminator={name: multiscale, n_scales: 2, ndf: 16}",
-        "critic.feature_matching=10",
+        "critic.feature_matching=2.5",
     ),
-    "feature matching": ("critic.feature_matching=10",),
+    "feature matching": ("critic.feature_matching=2.5",),
     "D blur": ("discriminator.downsample=blur",),
     "G blur": ("generator.downsample=blur", "generator.upsample=bilinear"),
     "G bilinear": ("generator.upsample=bilinear",),

@@ -1,5 +1,7 @@
 """Measures of sets on features with known answers, and against the libraries."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -108,6 +110,14 @@ def test_a_collapsed_generator_has_no_diversity() -> None:
     real, one = gaussian(40), gaussian(1, 0.5, seed=1)
     collapsed = Seen(*(each.expand(30, -1) for each in one))
     assert diversity(collapsed, real) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("count", [12, 40])
+def test_there_is_no_diversity_by_real_images_that_are_all_alike(count: int) -> None:
+    alike = Seen(*(each.expand(count, -1) for each in gaussian(1)))
+    assert math.isnan(diversity(gaussian(30), alike))
+    assert math.isnan(diversity(alike, alike))
+    assert math.isnan(diversity(alike, Seen(*(0 * each for each in alike))))
 
 
 def test_diversity_does_not_depend_on_how_many_images_there_are() -> None:

@@ -1,6 +1,7 @@
 """What is said before training: of the data's sizes, and of what has changed since."""
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -67,3 +68,41 @@ def test_settings_that_a_network_got_since_a_run_was_started() -> None:
     saved["generator"]["attention"] = True
     with pytest.raises(ConfigError, match="attention: the run was started with True, not with Fa"):
         list(changes_on_resume(saved, resolved()))
+
+
+def test_settings_that_the_program_got_since_a_run_was_started() -> None:
+    """It has had their defaults; what is other than these is said."""
+    saved = resolved().model_dump(mode="json")
+    for section, keys in {
+        "": ("n_critic", "regularizers", "critic", "doctor"),
+        "schedule": ("warmup",),
+        "optimizer": ("lr_d",),
+        "data": ("grow",),
+    }.items():
+        for key in keys:
+            del (saved[section] if section else saved)[key]
+    assert list(changes_on_resume(saved, resolved())) == []
+    changed = resolved().model_copy(update={"n_critic": 2})
+    (notice,) = changes_on_resume(saved, changed)
+    assert notice == "n_critic was 1 when the run was started, and is 2 now"
+
+
+def test_files_of_weights_are_found_from_other_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = load_config("cyclegan").model_dump()
+    tree |= {
+        "device": "cpu",
+        "discriminator": {"name": "projected", "weights": "eye.pth"},
+        "losses": {
+            "cycle": [{"name": "l1"}, {"name": "perceptual", "weights": "../w", "weight": 2}]
+        },
+    }
+    monkeypatch.chdir(tmp_path)
+    found = resolve(check(tree), (286, 286), (256, 256))
+    assert found.discriminator.arguments == {"weights": str(tmp_path / "eye.pth")}
+    plain, seen = found.losses.cycle
+    assert plain.arguments == {}
+    assert seen.arguments == {"weights": str(tmp_path.parent / "w"), "weight": 2}
+    monkeypatch.chdir("/")
+    assert resolve(found, (286, 286), (256, 256)) == found

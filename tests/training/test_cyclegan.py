@@ -306,14 +306,16 @@ def steps_by_hand(
             )
             log[f"D/real_{domain}"] = mean(on_real)
             log[f"D/fake_{domain}"] = mean(on_fake)
+            right = [r > f for r, f in zip(on_real, on_fake, strict=True)]
+            log[f"D/accuracy_{domain}"] = mean(right)
             s_real = [(z - 1) / len(on_real) for z in on_real]
             s_fake = [z / len(on_fake) for z in on_fake]
             d_slopes += [dot(s_real, real) + dot(s_fake, fake), sum(s_real) + sum(s_fake)]
         a, b, c, d = adam_d.step((*D_A, *D_B), d_slopes)
         D_A, D_B = (a, b), (c, d)
 
-        logs.append(log)
         lengths.append((math.hypot(*slopes), math.hypot(*d_slopes)))
+        logs.append(log | dict(zip(("G/gradient", "D/gradient"), lengths[-1], strict=True)))
     return {"G_AB": G_AB, "G_BA": G_BA, "D_A": D_A, "D_B": D_B}, logs, lengths
 
 

@@ -224,14 +224,12 @@ def steps_by_hand(
         slope_fake = [0.5 * sigmoid(z) / n for z in on_fake]
         slopes = slope_real + slope_fake
         seen, judged = INPUT + INPUT, TARGET + fake
-        u, v, c = adam_d.step(
-            (u, v, c),
-            (
-                sum(s * a for s, a in zip(slopes, seen, strict=True)),
-                sum(s * y for s, y in zip(slopes, judged, strict=True)),
-                sum(slopes),
-            ),
+        d_slopes = (
+            sum(s * a for s, a in zip(slopes, seen, strict=True)),
+            sum(s * y for s, y in zip(slopes, judged, strict=True)),
+            sum(slopes),
         )
+        u, v, c = adam_d.step((u, v, c), d_slopes)
 
         # G: BCE(fake, 1) by the D that has just changed, and 100 times L1.
         again = [u * a + v * y + c for a, y in zip(INPUT, fake, strict=True)]
@@ -241,14 +239,16 @@ def steps_by_hand(
             (sigmoid(z) - 1) / n * v + 100 * sign(y - t) / n
             for z, y, t in zip(again, fake, TARGET, strict=True)
         ]
-        w, b = adam_g.step(
-            (w, b), (sum(s * a for s, a in zip(slope_y, INPUT, strict=True)), sum(slope_y))
-        )
+        g_slopes = sum(s * a for s, a in zip(slope_y, INPUT, strict=True)), sum(slope_y)
+        w, b = adam_g.step((w, b), g_slopes)
         logs.append(
             {
                 "D/adv": d_loss,
                 "D/real": sum(on_real) / n,
                 "D/fake": sum(on_fake) / n,
+                "D/accuracy": sum(r > f for r, f in zip(on_real, on_fake, strict=True)) / n,
+                "D/gradient": math.hypot(*d_slopes),
+                "G/gradient": math.hypot(*g_slopes),
                 "G/adv": g_adv,
                 "G/l1": g_l1,
             }
@@ -486,6 +486,7 @@ class Recording(Vanilla):
     """The published one, which is to get no real logits for G."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.real_for_g: list[Tensor | None] = []
 
     def g_loss(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:

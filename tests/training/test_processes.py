@@ -194,7 +194,14 @@ def test_goes_on_with_another_number_of_processes(
 def test_a_resumed_run_of_two_ends_as_one_not_interrupted(folders: Path, tmp_path: Path) -> None:
     straight, paused = tmp_path / "straight", tmp_path / "paused"
     given = ["--data", folders, "--max-steps", 3]
-    settings = {"image_pool": 1, "optimizer.clip": 1, "ema.half_life": 5}
+    seen = "[{name: ada, interval: 1, images: 20, target: 0}, {name: instance_noise, images: 12}]"
+    settings = {
+        "image_pool": 1,
+        "optimizer.clip": 1,
+        "ema.half_life": 5,
+        "optimizer.lr_d": 0.02,  # critics are soon sure
+        "critic.augment": seen,
+    }
     whole = together(2, words("cyclegan", straight, *given, **settings), tmp_path)
     assert [each.status for each in whole] == [0, 0], whole[0].err
     for expected in (75, 75, 0):
@@ -204,6 +211,9 @@ def test_a_resumed_run_of_two_ends_as_one_not_interrupted(folders: Path, tmp_pat
     one, other = state(straight), state(paused)
     assert difference(one["method"], other["method"]) == 0
     assert difference(one["ema"], other["ema"]) == 0
+    assert one["method"]["networks.D_A.clock.images"] == 6
+    chances = [one["method"][f"networks.{name}.augmentations.ada.p"] for name in ("D_A", "D_B")]
+    assert max(chances) > 0, chances
     for mine, yours in zip(one["pools"], other["pools"], strict=True):
         assert all(torch.equal(mine[name][0], yours[name][0]) for name in ("D_A", "D_B"))
     assert losses(straight) == losses(paused)

@@ -1,6 +1,7 @@
 """The toolbox in a critic: every objective, penalty and method together, and by hand."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from img2img.losses import OBJECTIVES, REGULARIZERS, Objective
 from img2img.losses.adversarial import LSGAN
 from img2img.losses.regularizers import R1
 from img2img.networks import Discriminator, DiscriminatorOutput
-from img2img.processes import ALONE
+from img2img.processes import ALONE, Processes
 from img2img.training.build import build_method, check_parts, resolve
 from img2img.training.critic import Critic
 from img2img.training.events import Observer
@@ -40,11 +41,30 @@ def configuration(method: str, *assignments: str) -> RunConfig:
     return load_config(method, assignments=[*SMALL, *assignments])
 
 
-def stepper(config: RunConfig, size: int = 16) -> Stepper:
+class Twins(Processes):
+    """Two processes that compute the same, of which this is one."""
+
+    def __init__(self) -> None:
+        super().__init__(0, 2)
+
+    def average(self, tensors: Sequence[Tensor]) -> None:
+        pass
+
+    def largest(self, number: int) -> int:
+        return number
+
+
+def stepper(
+    config: RunConfig,
+    size: int = 16,
+    processes: Processes = ALONE,
+    observer: Observer | None = None,
+) -> Stepper:
     torch.manual_seed(0)
     check_parts(config)
     config = resolve(config, (size, size), (size, size))
-    return Stepper(build_method(config, (size, size)), config, ALONE, Observer())
+    method = build_method(config, (size, size))
+    return Stepper(method, config, processes, observer or Observer())
 
 
 def images(count: int = 2, size: int = 16, seed: int = 0) -> Batch:
@@ -210,9 +230,9 @@ def test_feature_matching_by_place_and_by_mean() -> None:
     real, fake = levels(0.0, 1.0), levels(0.5, 0.75)
     pairs = critic.teach(real, fake, torch.zeros_like(real))["features"]
     # The feature is a mean over six channels, of which three are the condition's zeros.
-    assert pairs.value.item() == pytest.approx(0.5 * (0.5 + 0.25) / 2)
+    assert pairs.value.item() == pytest.approx(4 * 0.5 * (0.5 + 0.25) / 2)
     assert pairs.weight == 10
-    assert critic.teach(real, fake)["features"].value.item() == pytest.approx(0.625 - 0.5)
+    assert critic.teach(real, fake)["features"].value.item() == pytest.approx(4 * (0.625 - 0.5))
 
 
 def test_the_discriminator_learns_nothing_from_teaching() -> None:
@@ -324,6 +344,115 @@ def test_a_resumed_run_ends_as_one_that_was_not_stopped(
     assert one == other
 
 
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_images_of_all_processes_are_counted(accumulate: int) -> None:
+    config = configuration(
+        "cyclegan",
+        f"optimizer.accumulate={accumulate}",
+        "critic.augment=[{name: ada}, {name: instance_noise}]",
+    )
+    made = stepper(config, processes=Twins())
+    for step in (1, 2):
+        made.make(step, [images(seed=step)] * accumulate, 1.0)
+    for critic in made.method.critics.values():
+        counted = dict(critic.named_buffers())
+        judged = 2 * 2 * 2 * accumulate
+        assert counted["clock.images"] == counted["augmentations.instance_noise.judged"] == judged
+        assert counted["augmentations.ada.judged"] == judged
+        assert counted["clock.updates"] == counted["augmentations.ada.updates"] == 2
+
+
+def test_what_was_updated_is_not_rolled_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A number that is not finite in the generator's loss alone, after the critic's update."""
+    settings = ("on_nonfinite=skip", "n_critic=2", "objective.name=lsgan", "generator.norm=batch")
+    made = stepper(configuration("pix2pix", *settings))
+    monkeypatch.setattr(LSGAN, "g_loss", lambda self, real, fake: fake.flatten(1).mean(1) / 0)
+    critic = made.method.critics["D"]
+    before, of_g = weights(made), made.method.generators["G"].state_dict()
+    of_g = {key: value.clone() for key, value in of_g.items()}
+    assert made.make(1, [images(), images(seed=1)], 1.0) is None
+    assert not torch.equal(weights(made), before)
+    for key, value in made.method.generators["G"].state_dict().items():
+        assert torch.equal(value, of_g[key])
+    assert (int(critic.clock.updates), int(critic.clock.images)) == (2, 4)
+
+
+def test_older_states_and_other_augmentations() -> None:
+    """What critics remember begins anew where it is not known; networks are still strict."""
+    noisy, adaptive = "{name: instance_noise}", "{name: ada}"
+    told: list[str] = []
+
+    class Listening(Observer):
+        def noticed(self, message: str) -> None:
+            told.append(message)
+
+    made = stepper(configuration("pix2pix", f"critic.augment=[{noisy}]"))
+    made.make(1, [images()], 1.0)
+    state = made.state_dict()
+    other = stepper(
+        configuration("pix2pix", f"critic.augment=[{adaptive}, {noisy}]"), observer=Listening()
+    )
+    other.load_state_dict(state)
+    assert torch.equal(weights(other), weights(made))
+    kept = other.method.state_dict()
+    assert kept["networks.D.clock.images"] == 2
+    assert kept["networks.D.augmentations.instance_noise.judged"] == 2
+    (notice,) = told
+    assert "begun anew: networks.D.augmentations.ada.p, " in notice
+    assert "dropped" not in notice
+
+    older = {k: v for k, v in state["method"].items() if "clock" not in k}
+    plain = stepper(configuration("pix2pix"), observer=Listening())
+    plain.load_state_dict(state | {"method": older})
+    assert "begun anew: networks.D.clock.updates, networks.D.clock.images (2)" in told[1]
+    assert "dropped from it: networks.D.augmentations.instance_noise.judged (1)" in told[1]
+    assert plain.method.critics["D"].clock.images == 0
+
+    del older[next(key for key in older if key.startswith("networks.D.discriminator."))]
+    with pytest.raises(ConfigError, match="other networks than configured"):
+        plain.load_state_dict(state | {"method": older})
+
+
+class Watch:
+    """A clock that goes on by what is computed only."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_trial_tries_each_kind_of_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred rounds by two, with a penalty that is due in each fourth."""
+    watch, penalised = Watch(), R1.__call__
+
+    def costly(self: R1, judge: Any, real: Tensor, fake: Tensor) -> Tensor:
+        watch.now += 8
+        return penalised(self, judge, real, fake)
+
+    made = stepper(configuration("pix2pix", "n_critic=100", "regularizers=[{name: r1, every: 4}]"))
+    both, alone = made.method.phases, made.method.critic_phases
+    rounds: list[str] = []
+
+    def phases(batch: Batch) -> Any:
+        watch.now += 3
+        rounds.append("both")
+        return both(batch)
+
+    def critic_phases(batch: Batch) -> Any:
+        watch.now += 1
+        rounds.append("alone")
+        return alone(batch)
+
+    monkeypatch.setattr("time.perf_counter", watch)
+    monkeypatch.setattr(R1, "__call__", costly)
+    monkeypatch.setattr(made.method, "phases", phases)
+    monkeypatch.setattr(made.method, "critic_phases", critic_phases)
+    seconds, _ = made.trial(images())
+    assert seconds == pytest.approx(3 + 99 * 1 + 100 * 8 / 4)
+    assert rounds == ["both"] * 4 + ["alone"] * 4
+
+
 # -- what is refused ---------------------------------------------------------------------------
 
 
@@ -350,9 +479,17 @@ def test_top_k_of_a_single_image() -> None:
         check_parts(configuration("pix2pix", "critic.top_k={share: 0.5}", "data.batch_size=1"))
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_the_spread_of_a_single_image(method: str) -> None:
+    settings = ("discriminator.minibatch_std=2", "data.batch_size=1")
+    with pytest.raises(ConfigError, match=r"discriminator\.minibatch_std: .*data\.batch_size"):
+        check_parts(configuration(method, *settings))
+
+
 @pytest.mark.parametrize(
     ("setting", "key"),
     [
+        ("n_critic=101", "n_critic"),
         ("regularizers=[{name: r3}]", r"regularizers\.0\.name"),
         ("regularizers=[{name: r1, gamma: 3}]", r"regularizers\.0\.gamma"),
         ("critic.augment=[{name: diffaug}]", r"critic\.augment\.0\.name"),

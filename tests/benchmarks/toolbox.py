@@ -134,7 +134,7 @@ NARROW = {
     ("icons", 64): ("generator.ngf=16", "discriminator.ndf=16"),
     ("icons", 128): ("generator.ngf=32", "discriminator.ndf=32"),
     ("earth", 64): ("generator={name: resnet_6blocks, ngf: 16}", "discriminator.ndf=16"),
-    ("earth", 128): ("generator={name: resnet_6blocks, ngf: 24}", "discriminator.ndf=24"),
+    ("earth", 128): ("generator={name: resnet_6blocks, ngf: 16}", "discriminator.ndf=16"),
 }
 
 
@@ -152,7 +152,7 @@ class Work(NamedTuple):
 def settings(name: str, size: int, variant: str) -> tuple[str | None, list[str]]:
     """The configuration that a variant is, if it is one, and what it sets."""
     if variant.endswith(".yaml"):
-        width = size // 4
+        width = 16 if name == "earth" else size // 4
         return variant, [f"generator.ngf={width}", f"discriminator.ndf={width}"]
     assignments = [*NARROW[name, size], *VARIANTS[variant]]
     if METHODS[name] == "cyclegan":

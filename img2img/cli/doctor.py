@@ -49,6 +49,8 @@ def doctor(
     _say(f"{run}: {course.step} steps, {lines} of losses and {looks} at translations")
     for finding in findings:
         _tell(finding, course.step)
+    if findings:
+        _say("")
     if not findings and course.losses >= LEAST:
         _say("Nothing was found that is wrong.")
     if not findings and course.losses < LEAST:
@@ -72,7 +74,6 @@ def _tell(finding: "Finding", step: int) -> None:
     else:
         for each in finding.proposals:
             _say(f"    {each.flags}    # {each.why}")
-    _say("")
 
 
 def _plain(finding: "Finding", step: int) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """`img2img doctor`."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,15 +44,18 @@ def doctor(
             }
         )
         return
-    seen = f"{course.losses} lines of losses and {course.looks} looks at translations"
-    _say(f"{run}: {course.step} steps, {seen}")
+    lines = _counted(course.losses, "line")
+    looks = _counted(course.looks, "look")
+    _say(f"{run}: {course.step} steps, {lines} of losses and {looks} at translations")
     for finding in findings:
         _tell(finding, course.step)
+    if findings:
+        _say("")
     if not findings and course.losses >= LEAST:
         _say("Nothing was found that is wrong.")
-    if course.losses < LEAST:
+    if not findings and course.losses < LEAST:
         _say(f"That is too little to judge by: {LEAST} lines are the least (metrics.log_every).")
-    elif course.looks == 0:
+    elif course.looks == 0 and course.losses:
         _say("Translations were not looked at (doctor.every): what they show is not known.")
     if picture is not None:
         _say(f"wrote {picture}")
@@ -63,10 +67,13 @@ def _tell(finding: "Finding", step: int) -> None:
         when += f", last at {finding.last}"
     console.print(f"\n[bold red]{finding.name}[/], {when}", soft_wrap=True)
     _say(f"  {finding.summary}")
-    _say(f"  {finding.evidence.text}")
-    for each in finding.proposals:
-        _say(f"    {each.flags}    # {each.why}")
-    _say("")
+    at = f" (at step {finding.worst}, the worst)" if finding.worst < step else ""
+    _say(f"  {finding.evidence.text}{at}")
+    if finding.last < step:
+        _say("    it has passed: nothing is proposed")
+    else:
+        for each in finding.proposals:
+            _say(f"    {each.flags}    # {each.why}")
 
 
 def _plain(finding: "Finding", step: int) -> dict[str, Any]:
@@ -75,16 +82,24 @@ def _plain(finding: "Finding", step: int) -> dict[str, Any]:
         "summary": finding.summary,
         "now": finding.last == step,
         "first": finding.first,
+        "worst": finding.worst,
         "last": finding.last,
         "evidence": finding.evidence.text,
-        "values": finding.evidence.values,
+        "values": {
+            name: value if math.isfinite(value) else None
+            for name, value in finding.evidence.values.items()
+        },
         "tags": finding.evidence.tags,
         "proposals": [
             {"settings": dict(each.settings), "why": each.why, "flags": each.flags}
-            for each in finding.proposals
+            for each in (finding.proposals if finding.last == step else ())
         ],
     }
 
 
 def _say(text: str) -> None:
     console.print(printable(text), markup=False, soft_wrap=True)
+
+
+def _counted(count: int, name: str) -> str:
+    return f"{count} {name}" if count == 1 else f"{count} {name}s"

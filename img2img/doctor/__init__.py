@@ -1,6 +1,17 @@
-"""What is wrong with a training, read from its log: conditions, their evidence, and remedies."""
+"""What is wrong with a training, read from its log; importing it enters all conditions."""
 
-from img2img.doctor.conditions import CONDITIONS, Evidence, Finding, examine, follow
+from img2img.doctor.condition import CONDITIONS, Evidence, Finding, Rounds, examine, follow
 from img2img.doctor.course import Course
+from img2img.registry import import_submodules
 
-__all__ = ["CONDITIONS", "Course", "Evidence", "Finding", "examine", "follow"]
+import_submodules(__name__, __path__)
+
+__all__ = [
+    "CONDITIONS",
+    "Course",
+    "Evidence",
+    "Finding",
+    "Rounds",
+    "examine",
+    "follow",
+]

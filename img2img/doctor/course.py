@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 LEAST = 10
 # The share of the log that shows how things stand now.
 RECENT = 0.25
+# Points that a curve is judged by, however often it was logged.
+POINTS = 50
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,22 @@ class Series:
         """What lies before `recent`."""
         cut = len(self) - len(self.recent)
         return Series(self.tag, self.steps[:cut], self.values[:cut])
+
+    @property
+    def binned(self) -> "Series":
+        """Means over equal stretches of steps: `POINTS` at most, each at its last step."""
+        if len(self) <= POINTS:
+            return self
+        edges = np.linspace(self.steps[0], self.steps[-1], POINTS + 1)[1:-1]
+        starts = np.unique([0, *np.searchsorted(self.steps, edges)])
+        ends = np.append(starts[1:], len(self))
+        means = np.add.reduceat(self.values, starts) / (ends - starts)
+        return Series(self.tag, self.steps[ends - 1], means)
+
+    def since(self, step: int) -> "Series":
+        """What was logged from a step on."""
+        cut = int(np.searchsorted(self.steps, step))
+        return Series(self.tag, self.steps[cut:], self.values[cut:])
 
     def last(self, count: int) -> "Series":
         return Series(self.tag, self.steps[-count:], self.values[-count:])
@@ -68,6 +86,7 @@ class Course:
         self.diverged: str | None = None
         """What was not finite, if that has ended the run."""
         self._points: dict[str, tuple[list[int], list[float]]] = {}
+        self._series: dict[str, Series] = {}
         for line in lines:
             self.add(line)
 
@@ -82,14 +101,19 @@ class Course:
                 steps, values = self._points.setdefault(tag, ([], []))
                 steps.append(line["step"])
                 values.append(float(value))
+                self._series.pop(tag, None)
 
     def __contains__(self, tag: str) -> bool:
         return tag in self._points
 
     def __getitem__(self, tag: str) -> Series:
         """The values of a tag; none where it was never logged."""
-        steps, values = self._points.get(tag, ([], []))
-        return Series(tag, np.array(steps, dtype=np.int64), np.array(values, dtype=np.float64))
+        if tag not in self._series:
+            steps, values = self._points.get(tag, ([], []))
+            self._series[tag] = Series(
+                tag, np.array(steps, dtype=np.int64), np.array(values, dtype=np.float64)
+            )
+        return self._series[tag]
 
     def tags(self, start: str) -> list[str]:
         """The tags that start so, of each domain or direction, in the order of the log."""
@@ -99,3 +123,13 @@ class Course:
         """What follows a tag in the log: nothing, or each domain or direction: `_A`, `_AtoB`."""
         known = ("", "_A", "_B", "_AtoB", "_BtoA")
         return [ending for ending in known if f"{tag}{ending}" in self._points]
+
+
+def is_reconstruction(tag: str) -> bool:
+    """Whether a tag is of a distance that the generator is to make less: to targets, or back."""
+    return tag.startswith("G/") and not tag.startswith(("G/adv", "G/gradient", "G/features"))
+
+
+def smooth(series: Series, count: int) -> NDArray[np.float64]:
+    """Means over so many values each."""
+    return np.convolve(series.values, np.full(count, 1 / count), mode="valid")

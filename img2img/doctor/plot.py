@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from img2img.doctor.conditions import Finding
+from img2img.doctor.condition import Finding
 from img2img.doctor.course import Course
 from img2img.files import atomic_write
 
@@ -47,7 +47,8 @@ def draw(course: Course, findings: Sequence[Finding], path: Path) -> Path | None
         axes.plot(series.steps, series.values, linewidth=1, marker="." if len(series) < 9 else "")
         spoken = [finding for finding in findings if tag in finding.evidence.tags]
         for finding in spoken:
-            axes.axvspan(finding.evidence.since, finding.last, color="tab:red", alpha=0.15)
+            since = min(finding.evidence.since, finding.first)
+            axes.axvspan(since, finding.last, color="tab:red", alpha=0.15)
         names = ", ".join(finding.name for finding in spoken)
         axes.set_title(f"{tag}: {names}" if spoken else tag, fontsize=9)
         axes.tick_params(labelsize=7)

@@ -9,9 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from img2img.config import Component, RunConfig
+from img2img.config import Component, RunConfig, load_config
 from img2img.losses import RECONSTRUCTIONS
 from img2img.networks import DISCRIMINATORS, GENERATORS
+
+# The published rate; what is proposed stays near it.
+RATE = 2e-4
 
 
 @dataclass(frozen=True)
@@ -34,28 +37,38 @@ class Proposal:
 
 
 def slower_critic(config: RunConfig) -> Proposal:
-    """A quarter of the critic's rate."""
+    """A quarter of the critic's rate, 2e-4 at most."""
     rate = config.optimizer.lr_d or config.optimizer.lr
-    return Proposal({"optimizer.lr_d": _short(rate / 4)}, "the critic learns more slowly")
+    return Proposal(
+        {"optimizer.lr_d": _short(min(rate / 4, RATE))}, "the critic learns more slowly"
+    )
 
 
-def faster_critic(config: RunConfig) -> Proposal:
-    """Four times the critic's rate (Heusel et al. 2017), 2e-4 at least."""
-    rate = max(2e-4, 4 * (config.optimizer.lr_d or config.optimizer.lr))
-    return Proposal({"optimizer.lr_d": _short(rate)}, "the critic learns faster (TTUR)")
+def faster_critic(config: RunConfig) -> Proposal | None:
+    """Four times the critic's rate (Heusel et al. 2017), 2e-4 at least and 2e-3 at most."""
+    now = config.optimizer.lr_d or config.optimizer.lr
+    rate = min(max(RATE, 4 * now), 10 * RATE)
+    return (
+        Proposal({"optimizer.lr_d": _short(rate)}, "the critic learns faster (TTUR)")
+        if rate > now
+        else None
+    )
 
 
 def slower(config: RunConfig, times: int = 10) -> Proposal:
-    """Lower rates of both sides."""
+    """Lower rates of both sides, 2e-4 at most."""
     rates = {"lr": config.optimizer.lr, "lr_d": config.optimizer.lr_d}
-    settings = {f"optimizer.{k}": _short(rate / times) for k, rate in rates.items() if rate}
+    settings = {
+        f"optimizer.{key}": _short(min(rate / times, RATE)) for key, rate in rates.items() if rate
+    }
     return Proposal(settings, "shorter steps")
 
 
-def faster(config: RunConfig) -> Proposal:
-    """Ten times the rate, 2e-4 at least."""
-    rate = max(2e-4, 10 * config.optimizer.lr)
-    return Proposal({"optimizer.lr": _short(rate)}, "longer steps")
+def faster(config: RunConfig) -> Proposal | None:
+    """Ten times the rate, 2e-4 at least and 2e-3 at most."""
+    now = config.optimizer.lr
+    rate = min(max(RATE, 10 * now), 10 * RATE)
+    return Proposal({"optimizer.lr": _short(rate)}, "longer steps") if rate > now else None
 
 
 def clipped(config: RunConfig) -> Proposal:
@@ -78,9 +91,14 @@ def exact(config: RunConfig) -> Proposal | None:
     return Proposal({"precision": "fp32"}, "numbers of more digits and a wider range")
 
 
-def r1(config: RunConfig) -> Proposal:
-    """R1 (Mescheder et al. 2018), which BatchNorm in the critic does not allow."""
+def r1(config: RunConfig) -> Proposal | None:
+    """R1 (Mescheder et al. 2018), which BatchNorm in the critic does not allow.
+
+    None where `gp` does what it is for.
+    """
     known = config.model_dump(mode="json").get("regularizers", [])
+    if any(each["name"] == "gp" for each in known):
+        return None
     others = [each for each in known if each["name"] != "r1"]
     weight = max([10, *(4 * each.get("weight", 10) for each in known if each["name"] == "r1")])
     settings: dict[str, Any] = {
@@ -153,24 +171,22 @@ def patience(config: RunConfig) -> Proposal | None:
 
 
 def heavier(config: RunConfig, section: str, times: float, why: str) -> Proposal | None:
-    """Other weights of the losses of a section, or none where they are not part of the method."""
+    """Other weights of the losses of a section; more than none is the published weight.
+
+    None where such losses are not part of the method.
+    """
     losses: list[Component] = getattr(config.losses, section)
-    if not losses:
-        return None
     weights = [RECONSTRUCTIONS.arguments(loss, section)["weight"] for loss in losses]
+    if not any(weights):
+        if times < 1:
+            return None
+        losses, times = getattr(load_config(config.method).losses, section), 1
+        weights = [RECONSTRUCTIONS.arguments(loss, section)["weight"] for loss in losses]
     changed = [
         {**loss.model_dump(mode="json"), "weight": _short(weight * times)}
         for loss, weight in zip(losses, weights, strict=True)
     ]
-    return Proposal({f"losses.{section}": changed}, why)
-
-
-def identity(config: RunConfig) -> Proposal | None:
-    """Twice the identity loss, or the published one where there is none (CycleGAN)."""
-    why = "ties the colours of output and input"
-    if config.method == "cyclegan" and not config.losses.identity:
-        return Proposal({"losses.identity": [{"name": "l1", "weight": 5.0}]}, why)
-    return heavier(config, "identity", 2, why)
+    return Proposal({f"losses.{section}": changed}, why) if changed else None
 
 
 def from_scratch(config: RunConfig) -> Proposal | None:

@@ -36,8 +36,9 @@ def signs_of(inputs: Tensor, outputs: Tensor, targets: Tensor, aligned: bool) ->
             whichever is less; 0 where all come out alike.
         change: mean distance between input and output, over that between input and target; 0 where
             the input is copied.
-        likeness: mean correlation of the brightness of output and input, -1 to 1; with `aligned`
-            also `likeness_wanted`, that of the target.
+        likeness: mean correlation of the brightness of output and input, -1 to 1;
+            `likeness_wanted`, that of the target. Without `aligned` there is `likeness_guessed`,
+            that of the mean target and the mean input, instead.
         ends: share of the outputs' values that are black or full; `ends_wanted`, of the targets'.
         grid: strength of the grid that up-sampling leaves, in grey levels of 255; `grid_wanted`,
             what the targets have at the same frequencies.
@@ -47,6 +48,7 @@ def signs_of(inputs: Tensor, outputs: Tensor, targets: Tensor, aligned: bool) ->
         "change": _ratio(_distance(inputs, outputs), _distance(inputs, targets)),
         "likeness": _likeness(inputs, outputs),
         "likeness_wanted": _likeness(inputs, targets) if aligned else None,
+        "likeness_guessed": None if aligned else _likeness(_mean(inputs), _mean(targets)),
         "ends": _at_ends(outputs),
         "ends_wanted": _at_ends(targets),
         "grid": _grid(outputs),
@@ -82,6 +84,10 @@ def _likeness(images: Tensor, others: Tensor) -> float | None:
         return None
     correlation = (first * second).mean(1)[told] / (spreads[0] * spreads[1])[told]
     return float(correlation.mean())
+
+
+def _mean(images: Tensor) -> Tensor:
+    return images.float().mean(0, keepdim=True)
 
 
 def _at_ends(images: Tensor) -> float:

@@ -72,9 +72,15 @@ def read_run(folder: Path) -> Record:
     store = Store(folder)
     if not store.config_path.is_file():
         raise ConfigError(f"{folder}: not a run folder: it has no {store.config_path.name}")
+    try:
+        config = check(read_yaml(store.config_path))
+    except ConfigError as error:
+        if str(store.config_path) in str(error):
+            raise
+        raise ConfigError(f"{store.config_path}: {error}") from None
     return Record(
         folder,
-        check(read_yaml(store.config_path)),
+        config,
         store.config_path.read_text(encoding="utf-8"),
         [line for line in read_metrics(store.metrics_path) if _is_line(line)],
         _facts(store.facts_path),

@@ -4,12 +4,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from img2img.config import RunConfig
-from img2img.doctor import Course, examine
+from img2img.doctor import Course, Rounds, examine
 from img2img.training.events import Observer, Progress, RunFacts
 from img2img.training.observers import read_metrics
-
-# Lines of the log between two examinations.
-EVERY = 10
 
 
 class Doctor(Observer):
@@ -27,21 +24,27 @@ class Doctor(Observer):
         self._metrics = metrics
         self._say = say
         self._course = Course()
+        self._rounds = Rounds()
         self._named: dict[str, int] = {}
         """The epoch, from 0, in which a condition was last named."""
 
     def started(self, facts: RunFacts) -> None:
-        lines = read_metrics(self._metrics)
-        self._course = Course(line for line in lines if line["step"] <= facts.step)
+        self._course, self._rounds = Course(), Rounds()
+        for line in read_metrics(self._metrics):
+            if line["step"] <= facts.step:
+                self._course.add(line)
+                self._rounds.due(self._course)
 
     def logged(self, progress: Progress, values: Mapping[str, float]) -> None:
-        self._course.add({"step": progress.step, **values})
-        if self._course.losses % EVERY == 0:
-            self._examine(progress)
+        self._hear(progress, values)
 
     def examined(self, progress: Progress, signs: Mapping[str, float]) -> None:
-        self._course.add({"step": progress.step, **signs})
-        self._examine(progress)
+        self._hear(progress, signs)
+
+    def _hear(self, progress: Progress, values: Mapping[str, float]) -> None:
+        self._course.add({"step": progress.step, **values})
+        if self._rounds.due(self._course):
+            self._examine(progress)
 
     def _examine(self, progress: Progress) -> None:
         epoch = int(progress.epoch)

@@ -75,12 +75,15 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The lines of a `metrics.jsonl`; a last line cut short by a crash is left out.
 
     Raises:
-        ConfigError: another line is damaged.
+        ConfigError: another line is damaged, or it cannot be read.
     """
-    if not path.is_file():
+    try:
+        texts = path.read_bytes().splitlines()
+    except FileNotFoundError:
         return []
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
     lines = []
-    texts = path.read_bytes().splitlines()
     for number, text in enumerate(texts, start=1):
         try:
             lines.append(json.loads(text))

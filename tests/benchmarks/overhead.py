@@ -22,7 +22,7 @@ from rich.console import Console
 
 from img2img.cli.display import Display
 from img2img.config import load_config
-from img2img.training.doctor import EVERY as EXAMINED_LINES
+from img2img.doctor.condition import EVERY as EXAMINED_LINES
 from img2img.training.doctor import Doctor
 from img2img.training.loop import MEASURE_EVERY, Trainer
 from img2img.training.probe import Probe, steps_between

@@ -13,8 +13,8 @@ import pytest
 from torch import Tensor
 
 from img2img.config import RunConfig, load_config
-from img2img.doctor import CONDITIONS, Course, examine, follow
-from img2img.doctor.conditions import even_losses
+from img2img.doctor import CONDITIONS, Course, Rounds, examine, follow
+from img2img.doctor.balance import even_losses
 from img2img.losses import OBJECTIVES, Objective
 from img2img.training.build import check_parts
 from tests.conftest import Command
@@ -45,6 +45,13 @@ SIGNS: Mapping[str, Curve] = {
     "signs/trained": lambda t: 0.1 + 0.1 * (1 - t),
     "signs/held_out": lambda t: 0.12 + 0.1 * (1 - t),
 }
+# The critic has won; it does harm where distances stay as they are.
+WON: Mapping[str, Curve] = {
+    "D/adv": lambda t: 0.7 * math.exp(-6 * t),
+    "D/accuracy": lambda t: min(1, 2 * t),
+    "G/adv": lambda t: 0.7 + 6 * t,
+}
+DISTANCES = ("G/l1", "signs/trained", "signs/held_out")
 
 
 def log(curves: Mapping[str, Curve] = MappingProxyType({}), count: int = 60) -> Lines:
@@ -92,11 +99,7 @@ def test_the_loss_by_chance(objective: str) -> None:
         ("exploding-gradients", {"G/gradient": lambda t: 10 if t < 0.7 else 4e3}),
         ("exploding-gradients", {"D/gradient": lambda t: 10 if t < 0.7 else 4e3}),
         ("vanishing-gradient", {"G/gradient": lambda t: 10 * math.exp(-8 * t)}),
-        (
-            "critic-too-strong",
-            {"D/adv": lambda t: 0.7 * math.exp(-6 * t), "D/accuracy": lambda t: min(1, 2 * t)},
-        ),
-        ("critic-too-strong", {"G/adv": lambda t: 1 + 3 * t, "D/accuracy": lambda t: 0.999}),
+        ("critic-too-strong", {**WON, **{tag: lambda t: 0.12 for tag in DISTANCES}}),
         ("critic-too-weak", {"D/adv": lambda t: 0.69, "D/accuracy": lambda t: 0.5}),
         ("oscillation", {"G/adv": lambda t: 2 + 1.8 * math.sin(45 * t)}),
         ("mode-collapse", {"signs/diversity": lambda t: 0.01}),
@@ -158,7 +161,7 @@ def test_a_short_log_says_nothing(config: RunConfig) -> None:
 def test_logs_of_earlier_versions(config: RunConfig) -> None:
     """Without accuracy, gradients and signs."""
     kept = ("step", "images", "epoch", "D/adv", "D/real", "D/fake", "G/adv", "G/l1")
-    won = log({"D/adv": lambda t: 0.7 * math.exp(-6 * t)})
+    won = log({**WON, "G/l1": lambda t: 0.12})
     older = [{key: line[key] for key in kept} for line in won if "D/adv" in line]
     assert names(older, config) == ["critic-too-strong"]
 
@@ -177,7 +180,115 @@ def test_an_objective_whose_losses_have_no_floor(monkeypatch: pytest.MonkeyPatch
     sure: dict[str, Curve] = {"D/accuracy": lambda t: 1.0, "D/adv": lambda t: -1.0}
     assert names(log(sure), config) == []
     growing: dict[str, Curve] = {"D/real": lambda t: 2 * t**4, "D/fake": lambda t: -2 * t**4}
-    assert names(log({**sure, **growing}), config) == ["critic-too-strong"]
+    assert names(log({**sure, **growing}), config) == []
+    stuck: dict[str, Curve] = {tag: lambda t: 0.12 for tag in DISTANCES}
+    assert names(log({**sure, **growing, **stuck}), config) == ["critic-too-strong"]
+
+
+def test_a_critic_that_is_sure_of_a_generator_that_learns_is_none(config: RunConfig) -> None:
+    assert follow(log(WON), config) == []
+    without = {k: v for k, v in SIGNS.items() if k not in DISTANCES}
+    lines = [{k: v for k, v in line.items() if k not in SIGNS or k in without} for line in log(WON)]
+    assert follow(lines, config) == []
+
+
+def test_losses_that_are_wild_from_the_first_line_on(config: RunConfig) -> None:
+    wild: dict[str, Curve] = {
+        "D/adv": lambda t: 1e-9,
+        "G/adv": lambda t: 5e13,
+        "D/accuracy": lambda t: 1.0,
+        "G/gradient": lambda t: 0.0,
+        "signs/diversity": lambda t: 0.0,
+        "signs/ends": lambda t: 1.0,
+        **{tag: lambda t: 1.6 for tag in DISTANCES},
+    }
+    assert names(log(wild), config) == ["diverging"]
+
+
+@pytest.mark.parametrize("count", [30, 50, 100, 400])
+def test_a_line_of_one_image_is_restless(count: int, config: RunConfig) -> None:
+    """Stationary, each value of its own: as with a batch of 1 and every step logged."""
+    learned: dict[str, Curve] = {
+        "D/accuracy": lambda t: 0.8,
+        "D/adv": lambda t: 0.4 + 0.3 * math.exp(-100 * t),
+    }
+    for seed in range(5):
+        random = np.random.default_rng(seed)
+        lines = log(learned, count)
+        for line in lines:
+            line |= {tag: random.lognormal(0, 0.7) for tag in ("G/l1",) if tag in line}
+            line |= {tag: 0.7 * random.lognormal(0, 0.6) for tag in ("G/adv",) if tag in line}
+        assert follow(lines, config) == []
+
+
+def test_the_first_steps_may_be_wild(config: RunConfig) -> None:
+    first: dict[str, Curve] = {"G/gradient": lambda t: 2000 if t < 0.08 else 15}
+    assert follow(log(first), config) == []
+
+
+def test_images_that_grow_are_harder(config: RunConfig) -> None:
+    larger: dict[str, Curve] = {"G/l1": lambda t: 0.1 if t < 0.5 else 0.25}
+    assert names(log(larger), config) == ["diverging"]
+    growing = load_config("pix2pix", None, {"data.grow.halvings": 1})
+    assert names(log(larger), growing) == []
+
+
+def test_the_evidence_is_of_the_worst_moment(config: RunConfig) -> None:
+    lines = log({"signs/change": lambda t: 0.01 + abs(t - 0.66) / 50})
+    (found,) = follow(lines, config)
+    assert (found.first, found.worst, found.last) == (600, 1000, 1200)  # until the look then
+    assert found.evidence.values["change"] == pytest.approx(0.01, abs=1e-3)
+
+
+def test_inversion_that_is_guessed_to_be_wanted(config: RunConfig) -> None:
+    inverted: dict[str, Curve] = {"signs/likeness": lambda t: -0.8}
+    for guessed, expected in ((-1.0, []), (0.2, ["colour-inversion"])):
+        lines = log(inverted)
+        for line in lines:
+            if line.pop("signs/likeness_wanted", None) is not None:
+                line["signs/likeness_guessed"] = guessed
+        findings = examine(Course(lines), config)
+        assert [finding.name for finding in findings] == expected
+        assert all("estimated" in finding.evidence.text for finding in findings)
+
+
+def test_scores_that_are_missing(config: RunConfig) -> None:
+    lines = log({**WON, **{tag: lambda t: 0.12 for tag in DISTANCES}})
+    for line in lines:
+        line.pop("D/real", None)
+        line.pop("D/fake", None)
+    (found,) = examine(Course(lines), config)
+    assert found.name == "critic-too-strong"
+    assert "gap" not in found.evidence.values
+    json.dumps(found.evidence.values, allow_nan=False)
+
+
+def test_a_run_is_examined_ever_more_rarely() -> None:
+    course, rounds = Course(), Rounds()
+    times = []
+    for step in range(1, 30001):
+        course.add({"step": step, "G/adv": 1.0})
+        if rounds.due(course):
+            times.append(step)
+    assert times[:4] == [10, 20, 30, 40]
+    assert len(times) < 300
+
+
+def test_remedies_that_a_run_has_or_lacks() -> None:
+    def proposed(name: str, method: str, **settings: Any) -> dict[str, Any]:
+        given = {key.replace("__", "."): value for key, value in settings.items()}
+        config = load_config(method, None, given)
+        (part,) = (part for part in CONDITIONS if part.name == name)
+        remedies = part.factory().remedies(config)
+        return {k: v for each in remedies if each for k, v in each.settings.items()}
+
+    for none in ([], [{"name": "l1", "weight": 0}]):
+        cycle = proposed("mode-collapse", "cyclegan", losses__cycle=none)["losses.cycle"]
+        assert [(each["name"], each["weight"]) for each in cycle] == [("l1", 10)]
+    assert "regularizers" not in proposed("diverging", "pix2pix", objective__name="wgan-gp")
+    rates = proposed("diverging", "pix2pix", optimizer__lr=1e6, optimizer__lr_d=1e-5)
+    assert rates["optimizer.lr"] == 2e-4
+    assert rates["optimizer.lr_d"] == pytest.approx(1e-6)
 
 
 def test_what_has_passed_is_told_with_its_time(config: RunConfig) -> None:
@@ -191,8 +302,24 @@ def test_a_run_that_was_ended(config: RunConfig) -> None:
     end = {"step": 1210, "images": 1210, "epoch": 12.1, "diverged": "step 1211: G/adv is nan"}
     assert names([*log(), end], config) == ["non-finite"]
     assert names([*log(), end, *log()], config) == []  # it was gone on with
-    some = [line | {"steps/skipped": 3} for line in log()]
-    assert names(some, config) == ["non-finite"]
+
+
+def test_steps_that_were_skipped(config: RunConfig) -> None:
+    def skipping(count: Callable[[int], int]) -> Lines:
+        lines = log()
+        for line in lines:
+            if skipped := count(line["step"]):
+                line["steps/skipped"] = skipped
+        return lines
+
+    assert names(skipping(lambda step: step // 100), config) == ["non-finite"]
+    (once,) = follow(skipping(lambda step: int(step > 300)), config)
+    assert (once.first, once.last) == (400, 400)  # and no more a quarter of the run later
+    # Beside most of them nothing else means anything.
+    collapsed = log({"signs/diversity": lambda t: 0.01})
+    for line in collapsed:
+        line["steps/skipped"] = line["step"] * 2 // 3
+    assert names(collapsed, config) == ["non-finite"]
 
 
 @pytest.mark.parametrize("method", ["pix2pix", "cyclegan"])
@@ -234,6 +361,15 @@ def test_the_command(tmp_path: Path, tiny_run: Path, img2img: Command) -> None:
     assert (finding["name"], finding["now"]) == ("mode-collapse", True)
     assert finding["values"]["diversity"] == pytest.approx(0.01)
 
+    write(log({"signs/diversity": lambda t: 0.01 if t < 0.7 else 0.5}))
+    outcome = img2img("doctor", run)
+    assert "first seen at step 600, last at " in outcome.out
+    assert "nothing is proposed" in outcome.out
+    assert "--set" not in outcome.out
+    assert json.loads(img2img("doctor", run, "--json").out)["findings"][0]["proposals"] == []
+
+    write(log(count=1))
+    assert "1 line of losses and 0 looks" in img2img("doctor", run).out
     write(log(count=9))
     assert "too little to judge by" in img2img("doctor", run).out
     with metrics.open("a") as file:
@@ -247,6 +383,11 @@ def test_the_command(tmp_path: Path, tiny_run: Path, img2img: Command) -> None:
     assert "metrics.jsonl" in img2img("doctor", run).err
     metrics.unlink()
     assert "0 lines of losses" in img2img("doctor", run).out
+    metrics.mkdir()
+    assert "cannot read" in img2img("doctor", run).err
+    metrics.rmdir()
     (run / "config.yaml").write_text("method: pix2pix\nseed: many\n")
-    assert img2img("doctor", run).status == 2
+    outcome = img2img("doctor", run)
+    assert outcome.status == 2
+    assert "config.yaml" in outcome.err
     assert "no config.yaml" in img2img("doctor", tmp_path).err

@@ -125,6 +125,12 @@ def test_a_training_gone_wrong_is_named(
     assert finding.proposals
 
 
+def test_the_same_critic_at_the_published_rate(pairs: Path, tmp_path: Path) -> None:
+    settings = {**STRONG, "optimizer.lr_d": 2e-4}
+    assert run_tiny("pix2pix", pairs, tmp_path / "run", settings) == []
+    assert found_in(tmp_path / "run") == {}
+
+
 def test_training_images_learned_by_heart(tmp_path: Path) -> None:
     settings = {
         "optimizer.lr": 1e-2,

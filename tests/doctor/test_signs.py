@@ -43,6 +43,9 @@ def test_likeness() -> None:
     assert signs["likeness_wanted"] == pytest.approx(0, abs=1e-6)
     assert "likeness_wanted" not in signs_of(inputs, inputs, inputs, False)
     assert "likeness" not in signs_of(inputs, shades(0.0, 0.0), inputs, False)
+    # Without pairs it is guessed from the means: 0.75 of a ramp, and the same the other way.
+    unpaired = signs_of(inputs, inputs, ramps(-0.5, -1.0), False)
+    assert unpaired["likeness_guessed"] == pytest.approx(-1)
     # An image of one shade tells nothing; the other does.
     mixed = torch.cat([ramps(1.0), shades(0.3)])
     assert signs_of(inputs, mixed, inputs, False)["likeness"] == pytest.approx(1)

@@ -1,0 +1,249 @@
+"""Losses and gradients that get out of hand, or do not move."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from img2img.config import RunConfig
+from img2img.doctor import proposals
+from img2img.doctor.balance import even_losses
+from img2img.doctor.condition import CONDITIONS, Condition, Evidence, judged
+from img2img.doctor.course import LEAST, RECENT, Course, Series, is_reconstruction, smooth
+from img2img.doctor.proposals import Proposal
+
+
+@CONDITIONS.register("non-finite")
+class NonFinite(Condition):
+    """Losses or gradients are infinite or not a number.
+
+    Args:
+        most: share of the last steps skipped from which on nothing else means anything.
+    """
+
+    def __init__(self, *, most: float = 0.5) -> None:
+        self.most = most
+
+    def look(self, course: Course, config: RunConfig) -> Evidence | None:
+        if course.diverged is not None:
+            text = f"it ended the run: {course.diverged}"
+            return Evidence(text, {}, (), course.step, np.inf, fatal=True)
+        skipped = course["steps/skipped"]
+        if not len(skipped):
+            return None
+        # A step that was skipped long ago is no more.
+        since = int((1 - RECENT) * course.step)
+        recent = skipped.since(since)
+        if not len(recent):
+            return None
+        earlier = len(skipped) - len(recent)
+        count = recent.values[-1] - (skipped.values[earlier - 1] if earlier else 0)
+        if count <= 0:
+            return None
+        steps = course.step - since
+        text = f"{count:.0f} of the last {steps} steps were skipped"
+        share = count / steps
+        values = {"skipped": float(count), "steps": float(steps)}
+        return judged(text, values, share, recent, fatal=bool(share > self.most))
+
+    def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:
+        yield proposals.slower(config)
+        yield proposals.clipped(config)
+        yield proposals.exact(config)
+        yield proposals.skipping(config)
+
+
+@CONDITIONS.register("diverging")
+class Diverging(Condition):
+    """Losses run away: the networks no longer learn from each other.
+
+    Args:
+        times: how much larger an adversarial loss has become than at the start and by chance.
+        wild: how much larger than by chance it never is in a training that learns.
+        chance: the same for the critic's loss, where it is usually below that by chance.
+        worse: how much larger a distance to targets, or there and back, than it has been.
+    """
+
+    def __init__(
+        self, *, times: float = 20.0, wild: float = 100.0, chance: float = 2.0, worse: float = 2.0
+    ) -> None:
+        self.times = times
+        self.wild = wild
+        self.chance = chance
+        self.worse = worse
+
+    def look(self, course: Course, config: RunConfig) -> Evidence | None:
+        return self._adversarial(course, config) or self._distances(course, config)
+
+    def _adversarial(self, course: Course, config: RunConfig) -> Evidence | None:
+        even, _ = even_losses(config)
+        for tag in course.tags("D/adv") + course.tags("G/adv"):
+            series = course[tag]
+            if not series.long_enough:
+                continue
+            now, first = abs(series.recent.median), float(series.values[0])
+            if even and now > self.wild * even:
+                return judged(
+                    f"{tag} is {now:.3g}, and {even:.3g} by chance",
+                    {"now": now, "even": even},
+                    now,
+                    series.recent,
+                    fatal=True,
+                )
+            if len(series) < 2 * LEAST:
+                continue
+            if now > self.times * max(even, 1.0, abs(first)):
+                return judged(
+                    f"{tag} is {now:.3g}, and was {first:.3g} at first",
+                    {"now": now, "first": first},
+                    now,
+                    series.recent,
+                    fatal=True,
+                )
+            if tag.startswith("D/") and even and now > self.chance * even:
+                return judged(
+                    f"{tag} is {now:.3g}, worse than by chance, {even:.3g}",
+                    {"now": now, "even": even},
+                    now,
+                    series.recent,
+                    fatal=True,
+                )
+        return None
+
+    def _distances(self, course: Course, config: RunConfig) -> Evidence | None:
+        if config.data.grow.halvings:
+            return None  # what is larger is harder
+        for tag in course.tags("G/"):
+            series = course[tag].binned
+            if not is_reconstruction(tag) or len(series) < 2 * LEAST:
+                continue
+            # One value says little where a line is of one image: low ones on both sides.
+            best = float(np.quantile(smooth(series, 5), 0.1))
+            now = float(np.quantile(series.recent.values, 0.25))
+            if now > self.worse * best and now > 1e-3:
+                return judged(
+                    f"{tag} is {now:.3g}, and has been {best:.3g}",
+                    {"now": now, "best": best},
+                    now / max(best, 1e-9),
+                    series.recent,
+                    fatal=True,
+                )
+        return None
+
+    def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:
+        yield proposals.slower(config)
+        yield proposals.clipped(config)
+        yield proposals.r1(config)
+
+
+@CONDITIONS.register("exploding-gradients")
+class ExplodingGradients(Condition):
+    """Gradients grow by orders of magnitude.
+
+    Args:
+        times: how much longer they have become than they were.
+    """
+
+    def __init__(self, *, times: float = 100.0) -> None:
+        self.times = times
+
+    def look(self, course: Course, config: RunConfig) -> Evidence | None:
+        for tag in ("G/gradient", "D/gradient"):
+            series = course[tag]
+            if not series.long_enough:
+                continue
+            before, now = series.before.median, series.recent.median
+            if now > self.times * before > 0:
+                return judged(
+                    f"{tag} is {now:.3g}, and was {before:.3g}",
+                    {"now": now, "before": before},
+                    now / before,
+                    series.recent,
+                )
+        return None
+
+    def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:
+        yield proposals.clipped(config)
+        yield proposals.slower(config)
+        yield proposals.r1(config)
+
+
+@CONDITIONS.register("vanishing-gradient")
+class VanishingGradient(Condition):
+    """The generator gets next to no gradient any more.
+
+    Args:
+        share: of what the gradient was in the first half of the run, down from which on.
+    """
+
+    def __init__(self, *, share: float = 0.01) -> None:
+        self.share = share
+
+    def look(self, course: Course, config: RunConfig) -> Evidence | None:
+        series = course["G/gradient"]
+        if len(series) < 2 * LEAST:
+            return None
+        half = len(series) // 2
+        # A median, for the first steps may be very long.
+        first = Series(series.tag, series.steps[:half], series.values[:half]).median
+        now = series.recent.median
+        if first == 0 or now > self.share * first:
+            return None
+        return judged(
+            f"G/gradient is {now:.3g}, and was {first:.3g} in the first half",
+            {"now": now, "first": first},
+            1 - now / first,
+            series.recent,
+        )
+
+    def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:
+        yield proposals.least_squares(config)
+        yield proposals.slower_critic(config)
+        yield proposals.r1(config)
+
+
+@CONDITIONS.register("nothing-learned")
+class NothingLearned(Condition):
+    """No loss moves, and translations stay as they are.
+
+    Args:
+        change: the largest change since the start, as a share of it.
+    """
+
+    def __init__(self, *, change: float = 0.01) -> None:
+        self.change = change
+
+    def look(self, course: Course, config: RunConfig) -> Evidence | None:
+        known = [course[tag] for side in "GD" for tag in course.tags(f"{side}/") if _is_loss(tag)]
+        if not known or any(len(series) < 2 * LEAST for series in known):
+            return None
+        moved = [max(self._moved(s, s.values[0]), self._moved(s, _first(s))) for s in known]
+        same = course["signs/trained"]  # of the same images each time
+        if len(same) > 1:
+            moved.append(abs(same.values[-1] - same.values[0]) / max(same.values[0], 1e-9))
+        if max(moved) > self.change:
+            return None
+        each = ", ".join(f"{s.tag} {_first(s):.3g} and {s.recent.mean:.3g}" for s in known)
+        return judged(f"at first and now: {each}", {}, course.step, *known)
+
+    @staticmethod
+    def _moved(series: Series, first: float) -> float:
+        # What differs from line to line is chance: they are of different images.
+        now = series.recent
+        beyond = abs(now.mean - first) - 3 * float(now.values.std())
+        return float(beyond / max(abs(first), 1e-9))
+
+    def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:
+        yield proposals.faster(config)
+        yield proposals.unclipped(config)
+
+
+def _first(series: Series) -> float:
+    """How a series began, but for single values."""
+    values: NDArray[np.float64] = series.values[:5]
+    return float(np.median(values))
+
+
+def _is_loss(tag: str) -> bool:
+    """Whether a tag of the log is of a loss: no score of a critic, no gradient."""
+    return not tag.startswith(("D/real", "D/fake", "D/accuracy", "D/gradient", "G/gradient"))

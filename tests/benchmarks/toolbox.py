@@ -3,17 +3,19 @@
     python tests/benchmarks/toolbox.py pace FOLDER
     python tests/benchmarks/toolbox.py screen FOLDER [--set icons] [--seconds 40] [VARIANT ...]
     python tests/benchmarks/toolbox.py final FOLDER --seeds 3 --seconds 150 VARIANT ...
+    python tests/benchmarks/toolbox.py final FOLDER --device cuda --shipped --size 256 ...
     python tests/benchmarks/toolbox.py table FOLDER
 
 `icons` is paired; `earth` is unpaired, tiles of two halves of the world, judged by tiles of South
 America, of which both sides are known. A variant is the published recipe with some settings changed
 (`VARIANTS`), or a configuration (a name that ends in .yaml). `screen` works at 64 px, `final` at
-128 px.
+128 px, with networks that are narrow, or as they are shipped.
 
 Equal wall-clock: first the time of a step of every variant is measured, taking turns with the
 published recipe's in one process of one thread; then each is trained for as many steps as fit into
-the same seconds. So what else the machine does while it trains changes nothing. Where there are
-several cores, a run on each; a run that is in `results.jsonl` already is not made again.
+the same seconds. So what else the machine does while it trains changes nothing, and paces may be of
+another machine than trains: `paces.json` is not measured again. On a CPU each run has one thread,
+and several run at once (`--jobs`); one that is in `results.jsonl` already is not made again.
 """
 
 import argparse
@@ -23,7 +25,7 @@ import shutil
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
@@ -35,12 +37,14 @@ from PIL import Image
 
 from img2img.config import RunConfig, load_config
 from img2img.data.samples import Batch
+from img2img.devices import synchronize
 from img2img.errors import Img2ImgError
 from img2img.evaluation import evaluate_model
 from img2img.processes import ALONE
 from img2img.resources import bundled
 from img2img.training.build import build_method, resolve
 from img2img.training.events import Observer
+from img2img.training.resolution import halvings_at, reduced
 from img2img.training.run import train
 from img2img.training.step import Stepper
 
@@ -48,7 +52,7 @@ METHODS = {"icons": "pix2pix", "earth": "cyclegan"}
 MEASURES = ("l1", "perceptual", "kid", "diversity")
 NETWORK = "efficientnet-lite0"
 # Turns of each side, of so many steps: as many as a lazy penalty waits.
-ROUNDS, STEPS = 2, 8
+ROUNDS, STEPS = 4, 8
 
 # Penalties want logits that do not depend on the batch.
 D_INSTANCE = ("discriminator.norm=instance",)
@@ -128,14 +132,9 @@ DISTANCES: dict[str, tuple[Any, ...]] = {
     "ssim": ("[{{name: l1, weight: {0}}}, {{name: ssim, weight: {1}}}]", 30),
     "perceptual": ("[{{name: l1, weight: {0}}}, {{name: perceptual, weight: {1}}}]", 1),
 }
-# Both the recipe and what is compared with it are made so narrow: with 64 channels there would be
-# time for a hundred steps. Six blocks are what the paper has for 128 px.
-NARROW = {
-    ("icons", 64): ("generator.ngf=16", "discriminator.ndf=16"),
-    ("icons", 128): ("generator.ngf=32", "discriminator.ndf=32"),
-    ("earth", 64): ("generator={name: resnet_6blocks, ngf: 16}", "discriminator.ndf=16"),
-    ("earth", 128): ("generator={name: resnet_6blocks, ngf: 16}", "discriminator.ndf=16"),
-}
+# Channels of both the recipe and what is compared with it: with 64 there would be time for a
+# hundred steps on a CPU.
+NARROW = {("icons", 64): 16, ("icons", 128): 32, ("earth", 64): 16, ("earth", 128): 16}
 
 
 class Work(NamedTuple):
@@ -147,37 +146,44 @@ class Work(NamedTuple):
     seed: int
     steps: int
     seconds: float
+    device: str = "cpu"
+    shipped: bool = False
 
 
-def settings(name: str, size: int, variant: str) -> tuple[str | None, list[str]]:
+def settings(work: Work) -> tuple[Path | None, list[str]]:
     """The configuration that a variant is, if it is one, and what it sets."""
-    if variant.endswith(".yaml"):
-        width = 16 if name == "earth" else size // 4
-        return variant, [f"generator.ngf={width}", f"discriminator.ndf={width}"]
-    assignments = [*NARROW[name, size], *VARIANTS[variant]]
-    if METHODS[name] == "cyclegan":
+    file = Path(work.variant) if work.variant.endswith(".yaml") else None
+    assignments = [] if file else [*VARIANTS[work.variant]]
+    if METHODS[work.data] == "cyclegan":
         # A ResNet has no depth to be chosen; small enough for half the size as it is.
         assignments = [each for each in assignments if "num_downs" not in each]
-    if variant in DISTANCES:
-        form, *more = DISTANCES[variant]
-        if METHODS[name] == "pix2pix":
+    if work.variant in DISTANCES:
+        form, *more = DISTANCES[work.variant]
+        if METHODS[work.data] == "pix2pix":
             assignments.append(f"losses.reconstruction={form.format(100, *more)}")
         else:
             assignments.append(f"losses.cycle={form.format(10, *(each / 10 for each in more))}")
-    return None, assignments
+    if not work.shipped:
+        width = NARROW[work.data, work.size]
+        assignments += [f"generator.ngf={width}", f"discriminator.ndf={width}"]
+        asked = load_config(METHODS[work.data], file, {}, assignments)
+        if asked.generator.name == "resnet_9blocks":
+            # As the paper has it for 128 px.
+            assignments.append("generator.name=resnet_6blocks")
+    return file, assignments
 
 
 def configuration(folder: Path, work: Work) -> RunConfig:
     """What a run is trained by."""
-    file, assignments = settings(work.data, work.size, work.variant)
+    file, assignments = settings(work)
     load = round(286 / 256 * work.size)
     flags = {
         "seed": work.seed,
-        "device": "cpu",
+        "device": work.device,
         "data.root": folder / f"{work.data}-{work.size}",
         "data.load_size": load,
         "data.crop_size": work.size,
-        "data.workers": 0,
+        "data.workers": 0 if work.device == "cpu" else 1,
         "data.cache": "memory",
         "data.holdout": "test",
         "data.holdout_aligned": work.data == "earth",
@@ -188,8 +194,10 @@ def configuration(folder: Path, work: Work) -> RunConfig:
         "metrics.tensorboard": False,
         "checkpoint.every": 0,
         "samples.every": 0,
+        # As many looks as a long training has.
+        "doctor.every": max(50, work.steps // 20),
     }
-    return load_config(METHODS[work.data], Path(file) if file else None, flags, assignments)
+    return load_config(METHODS[work.data], file, flags, assignments)
 
 
 # -- data --------------------------------------------------------------------------------------
@@ -226,11 +234,15 @@ def prepare(folder: Path, name: str, size: int) -> None:
 # -- pace --------------------------------------------------------------------------------------
 
 
-def paces(folder: Path, name: str, size: int, variants: Sequence[str]) -> dict[str, float]:
+def paces(
+    folder: Path, name: str, size: int, variants: Sequence[str], device: str, shipped: bool
+) -> dict[str, float]:
     """Seconds of a step by variant; those not known yet are measured in turns with `published`."""
     file = folder / "paces.json"
     known: dict[str, float] = json.loads(file.read_text()) if file.exists() else {}
     torch.set_num_threads(1)
+    # Other processes' time is not ours; an accelerator's work is in no process's time.
+    clock = time.process_time if device == "cpu" else time.perf_counter
     for variant in ("published", *variants):
         key = f"{name} {size} {variant}"
         if key in known:
@@ -239,19 +251,20 @@ def paces(folder: Path, name: str, size: int, variants: Sequence[str]) -> dict[s
             known[key] = known[f"{name} {size} published"]
             continue
         try:
-            ours = _stepping(folder, name, size, variant)
-            theirs = _stepping(folder, name, size, "published")
+            ours = _stepping(folder, name, size, variant, device, shipped)
+            theirs = _stepping(folder, name, size, "published", device, shipped)
         except Img2ImgError as error:
             print(f"{key}: {error}", flush=True)
             continue
         least = {"ours": math.inf, "theirs": math.inf}
         for turn in range(ROUNDS + 1):
             for side, stepping in (("ours", ours), ("theirs", theirs)):
-                began = time.process_time()
+                began = clock()
                 for _ in range(STEPS):
                     next(stepping)
+                synchronize(torch.device(device))
                 if turn:
-                    least[side] = min(least[side], (time.process_time() - began) / STEPS)
+                    least[side] = min(least[side], (clock() - began) / STEPS)
         # The least, since whatever else runs only makes steps longer.
         base = known.get(f"{name} {size} published", least["theirs"])
         known[key] = base * least["ours"] / least["theirs"]
@@ -260,8 +273,10 @@ def paces(folder: Path, name: str, size: int, variants: Sequence[str]) -> dict[s
     return known
 
 
-def _stepping(folder: Path, name: str, size: int, variant: str) -> Iterator[None]:
-    config = configuration(folder, Work(name, size, variant, 0, 100, 0))
+def _stepping(
+    folder: Path, name: str, size: int, variant: str, device: str, shipped: bool
+) -> Iterator[None]:
+    config = configuration(folder, Work(name, size, variant, 0, 100, 0, device, shipped))
     config = resolve(config, (size, size), (size, size))
     method = build_method(config, (size, size))
     stepper = Stepper(method, config, ALONE, Observer())
@@ -273,8 +288,10 @@ def _stepping(folder: Path, name: str, size: int, variant: str) -> Iterator[None
     def steps() -> Iterator[None]:
         step = 0
         while True:
+            # All sizes of a progressive training, each as often as in the whole of it.
+            halvings = halvings_at(step % STEPS / STEPS, config.data.grow)
             step += 1
-            stepper.make(step, batches, 1.0)
+            stepper.make(step, [reduced(each, halvings) for each in batches], 1.0)
             yield
 
     return steps()
@@ -301,16 +318,17 @@ class Notes(Observer):
 def make(folder: Path, work: Work) -> dict[str, Any]:
     """Train and judge one; what came of it."""
     torch.set_num_threads(1)
-    output = (
-        folder / "runs" / f"{work.data}-{work.size}-{work.variant}-{work.seed}".replace(" ", "_")
-    )
+    run = f"{work.data}-{work.size}-{work.variant}-{work.seed}"
+    output = folder / "runs" / run.replace(" ", "_").replace("/", "-")
     shutil.rmtree(output, ignore_errors=True)
     notes = Notes()
     result: dict[str, Any] = work._asdict()
     try:
         train(configuration(folder, work), output, observers=[notes])
         data = folder / f"{work.data}-{work.size}"
-        judged = evaluate_model(output, data, measures=MEASURES, features=NETWORK, device="cpu")
+        judged = evaluate_model(
+            output, data, measures=MEASURES, features=NETWORK, device=work.device
+        )
         result |= {name: judged.figures[name].value for name in MEASURES}
     except Img2ImgError as error:
         result["failed"] = str(error)
@@ -331,21 +349,26 @@ def work_off(
     seeds: int,
     seconds: float,
     jobs: int,
+    device: str,
+    shipped: bool,
 ) -> None:
     """Make all runs that are not on record."""
     results = folder / "results.jsonl"
     done = {(r["data"], r["size"], r["variant"], r["seed"], r["seconds"]) for r in read(results)}
     prepare(folder, name, size)
-    known = paces(folder, name, size, variants)
+    known = paces(folder, name, size, variants, device, shipped)
     todo = [
-        Work(name, size, variant, seed, max(20, int(seconds / known[key])), seconds)
+        Work(
+            name, size, variant, seed, max(20, int(seconds / known[key])), seconds, device, shipped
+        )
         for seed in range(seeds)
         for variant in variants
         if (key := f"{name} {size} {variant}") in known
         and (name, size, variant, seed, seconds) not in done
     ]
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-        for result in pool.map(make, [folder] * len(todo), todo):
+        for ended in as_completed([pool.submit(make, folder, work) for work in todo]):
+            result = ended.result()
             with results.open("a") as file:
                 file.write(f"{json.dumps(result)}\n")
             print(json.dumps({k: v for k, v in result.items() if k != "said"}), flush=True)
@@ -397,18 +420,24 @@ def main() -> None:
     parser.add_argument("--set", choices=sorted(METHODS), action="append", dest="sets")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=40)
+    parser.add_argument("--size", type=int, choices=(64, 128, 256), help="pixels")
     parser.add_argument("--jobs", type=int, default=2)
-    given = parser.parse_args()
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--shipped", action="store_true", help="networks as wide as they come")
+    # Variants may come after options.
+    given = parser.parse_intermixed_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     if given.what == "table":
         table(given.folder)
         return
-    size = 128 if given.what == "final" else 64
+    size = given.size or (128 if given.what == "final" else 64)
     for name in given.sets or METHODS:
         if given.what == "pace":
             prepare(given.folder, name, size)
-            paces(given.folder, name, size, given.variants or [*VARIANTS])
+            paces(
+                given.folder, name, size, given.variants or [*VARIANTS], given.device, given.shipped
+            )
             continue
         work_off(
             given.folder,
@@ -418,6 +447,8 @@ def main() -> None:
             given.seeds,
             given.seconds,
             given.jobs,
+            given.device,
+            given.shipped,
         )
 
 

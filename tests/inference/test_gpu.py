@@ -31,7 +31,7 @@ def pictures(count: int, dtype: type = np.uint8) -> list[Picture]:
     [
         ({"precision": "fp32"}, 1),
         ({"precision": "fp32", "batch": 1}, 1),
-        ({"precision": "fp32", "tile": 32, "say": lambda _: None}, 1),
+        ({"precision": "fp32", "tile": 32, "say": print}, 1),
         ({"precision": "fp16"}, 8),
         ({"precision": "auto"}, 8),
         ({"precision": "fp32", "backend": "compile"}, 1),

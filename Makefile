@@ -5,6 +5,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
+# A file's tests share what is costly to make.
+PARALLEL := -n auto --dist loadfile
 
 .PHONY: demo test test-all test-gpu lint docs clean
 
@@ -12,10 +14,10 @@ demo: $(INSTALLED)
 	$(BIN)/img2img demo
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 test-all: lint
-	$(BIN)/python -m pytest -m "slow or not slow"
+	$(BIN)/python -m pytest $(PARALLEL) -m "slow or not slow"
 
 test-gpu: $(INSTALLED)
 	$(BIN)/python -m pytest -m gpu

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from img2img.diffaug import AUGMENTATIONS
-from img2img.losses import OBJECTIVES, REGULARIZERS
+from img2img.losses import OBJECTIVES
 from img2img.training.observers import read_metrics
 from tests.conftest import Command
 from tests.training.test_toolbox import METHODS, configuration, images, stepper
@@ -19,8 +19,8 @@ pytestmark = [
 
 # What draws no random numbers on the device, so that both devices compute the same.
 SETTINGS = [
-    *((f"objective.name={name}",) for name in (*OBJECTIVES.names(), "wgan-gp", "r3gan")),
-    *((f"regularizers=[{{name: {name}, every: 2}}]",) for name in REGULARIZERS.names()),
+    *((f"objective.name={name}",) for name in (*OBJECTIVES.names(), "r3gan")),
+    *((f"regularizers=[{{name: {name}, every: 2}}]",) for name in ("r1", "r2")),
     ("critic={feature_matching: 10, top_k: {share: 0.5, images: 4}}",),
     ("n_critic=2", "optimizer.accumulate=2"),
     ("generator.spectral=true", "discriminator.spectral=true", "discriminator.norm=none"),
@@ -30,9 +30,14 @@ SETTINGS = [
     ("discriminator={name: multiscale, ndf: 4, n_scales: 2, norm: instance}",),
     ("discriminator={name: residual, ndf: 4}",),
 ]
+# What does: it is seen to train, no more.
+RANDOM = [
+    ("objective.name=wgan-gp",),
+    *((f"critic.augment=[{{name: {name}}}]",) for name in AUGMENTATIONS.names()),
+]
 
 
-def losses(method: str, *settings: str, size: int = 32) -> list[dict[str, float]]:
+def losses(method: str, *settings: str, size: int = 64) -> list[dict[str, float]]:
     """What two steps measure."""
     config = configuration(method, *settings)
     made = stepper(config, size)
@@ -61,11 +66,7 @@ def test_it_measures_what_the_cpu_measures(
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("precision", ["auto", "fp16"])
-@pytest.mark.parametrize(
-    "settings",
-    [*SETTINGS, *((f"critic.augment=[{{name: {name}}}]",) for name in AUGMENTATIONS.names())],
-    ids=str,
-)
+@pytest.mark.parametrize("settings", [*SETTINGS, *RANDOM], ids=str)
 def test_it_trains_in_fewer_bits(method: str, precision: str, settings: tuple[str, ...]) -> None:
     allowed = "on_nonfinite=skip"  # of float16, whose scale is found by what overflows
     for values in losses(method, *settings, "device=cuda", f"precision={precision}", allowed):
@@ -79,7 +80,7 @@ def test_with_a_frozen_network(part: str) -> None:
         "projected": "discriminator={name: projected, ndf: 4, min_side: 64}",
         "perceptual": "losses.reconstruction=[{name: perceptual, weight: 1}]",
     }[part]
-    for values in losses("pix2pix", setting, "device=cuda", size=64):
+    for values in losses("pix2pix", setting, "device=cuda"):
         assert all(math.isfinite(value) for value in values.values()), values
 
 
@@ -103,5 +104,5 @@ def test_a_run_is_resumed_with_all_that_remembers(
     while (paused := train(run, *given, "--resume", "--stop-after", 0)).status:
         assert paused.status == 75, paused.err
     lines = read_metrics(run / "metrics.jsonl")
-    assert any("signs/diversity" in name for line in lines for name in line)
+    assert any("signs/trained" in line for line in lines)
     assert all(math.isfinite(v) for line in lines for v in line.values())

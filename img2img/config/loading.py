@@ -1,0 +1,101 @@
+"""A run's configuration from its sources."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from img2img.config.files import parse, presets, read_for, recipes
+from img2img.config.merging import lay, merge, nested
+from img2img.config.mistakes import explain, nearest
+from img2img.config.sections import RunConfig
+from img2img.errors import ConfigError
+from img2img.resources import bundled
+
+
+def load_config(
+    method: str,
+    file: Path | None = None,
+    flags: Mapping[str, Any] | None = None,
+    assignments: Iterable[str] = (),
+    saved: Path | None = None,
+) -> RunConfig:
+    """The configuration of a run, merged from its four sources and checked.
+
+    Args:
+        method: `pix2pix`, ...; its recipe is the first source.
+        file: YAML with any part of the tree; a shipped one may be named by its name alone.
+        flags: dotted keys to values.
+        assignments: texts `key.sub=value`, the value read as YAML.
+        saved: the `config.yaml` of a run to resume; where it exists, it is the first source.
+
+    Raises:
+        ConfigError: a file, key or value does not fit; the message starts with the key.
+    """
+    published = recipes()
+    if method not in published:
+        raise ConfigError(
+            f"method: there is no method {method!r}{nearest(method, published)};"
+            f" there are: {', '.join(published)}"
+        )
+    tree = published[method]
+    if saved is not None and saved.is_file():
+        tree = read_for(method, saved)
+    sources: list[dict[str, Any]] = []
+    if file is not None:
+        shipped = bundled(f"configs/{file.name}")
+        by_name = len(file.parts) == 1 and not file.exists() and shipped.is_file()
+        sources.append(read_for(method, shipped if by_name else file))
+    given: dict[str, Any] = {}
+    for key, value in (flags or {}).items():
+        merge(given, nested(key, value))
+    assigned: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals or not key.strip():
+            raise ConfigError(f"--set {assignment}: write it as key=value, e.g. generator.ngf=32")
+        merge(assigned, nested(key, parse(text, f"--set {key}")))
+    for source in _with_preset(tree, [*sources, given, assigned]):
+        lay(tree, source)
+    return check(tree)
+
+
+def _with_preset(tree: dict[str, Any], sources: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The sources with what the objective stands for that the last of them names.
+
+    It comes just before that source: what this one and later ones set is as they say.
+    """
+    naming = [index for index, source in enumerate(sources) if _name(source, "objective")]
+    preset = presets().get(_name(sources[naming[-1]], "objective")) if naming else None
+    if preset is None:
+        return sources
+    before, source, after = sources[: naming[-1]], sources[naming[-1]], sources[naming[-1] + 1 :]
+    names = (_name(each, "discriminator") for each in reversed([tree, *sources]))
+    judge = next(name for name in names if name)
+    likeness = preset.pop("discriminators").get(judge)
+    if likeness is not None:
+        preset["discriminator"] = {"name": judge, **likeness}
+    preset["objective"] |= {k: v for k, v in source["objective"].items() if k != "name"}
+    return [*before, preset, {**source, "objective": preset["objective"]}, *after]
+
+
+def _name(source: Mapping[str, Any], component: str) -> str:
+    """The name that a source gives a component; empty if it gives none."""
+    section = source.get(component)
+    return str(section.get("name", "")) if isinstance(section, Mapping) else ""
+
+
+def check(tree: Mapping[str, Any]) -> RunConfig:
+    """Turn a plain tree into a `RunConfig`, or say which key is wrong, how, and what is near."""
+    try:
+        return RunConfig.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(explain(error, tree)) from None
+
+
+def dump(config: RunConfig) -> str:
+    """The configuration as YAML text that `load_config` reads back."""
+    text: str = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return text

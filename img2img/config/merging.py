@@ -1,0 +1,78 @@
+"""Trees of keys laid over each other, before they are checked."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from img2img.config.sections import Component, RunConfig
+from img2img.errors import ConfigError
+
+# Groups of keys of which one excludes the others, and keys that follow from these.
+ALTERNATIVES: dict[str, list[tuple[str, ...]]] = {
+    "data": [("root",), ("root_a", "root_b")],
+    "schedule": [("steps",), ("total_epochs",), ("minutes",)],
+}
+DERIVED: dict[str, set[str]] = {"schedule": {"measured_steps"}}
+
+
+def nested(key: str, value: Any) -> dict[str, Any]:
+    """`a.b.c` and a value as the tree `{a: {b: {c: value}}}`."""
+    for part in reversed(key.strip().split(".")):
+        value = {part: value}
+    return dict(value)
+
+
+def lay(tree: dict[str, Any], over: Mapping[str, Any]) -> None:
+    """Lay a source onto those before it. Of alternatives, the one it gives replaces the others."""
+    for section, alternatives in ALTERNATIVES.items():
+        given, before = over.get(section), tree.get(section)
+        if not isinstance(given, Mapping) or not isinstance(before, dict):
+            continue
+        for chosen in alternatives:
+            if any(given.get(key, before.get(key)) != before.get(key) for key in chosen):
+                replaced = {key for keys in alternatives if keys is not chosen for key in keys}
+                for key in replaced | DERIVED.get(section, set()):
+                    before.pop(key, None)
+                break
+    merge(tree, over)
+
+
+def merge(tree: dict[str, Any], over: Mapping[str, Any], path: str = "") -> None:
+    """Lay `over` onto `tree`. A component that changes its name starts without arguments.
+
+    What is not its part's stays, such as the length that a schedule's section has beside its name.
+    """
+    for key, value in over.items():
+        old = tree.get(key)
+        if isinstance(value, Mapping) and isinstance(old, dict):
+            if "name" in old and value.get("name", old["name"]) != old["name"]:
+                for argument in old.keys() - _own_keys(f"{path}{key}"):
+                    del old[argument]
+            merge(old, value, f"{path}{key}.")
+        elif isinstance(value, Mapping) and isinstance(old, list) and all(map(_is_index, value)):
+            tree[key] = _merge_items(f"{path}{key}", old, value)
+        else:
+            tree[key] = value
+
+
+def _own_keys(path: str) -> set[str]:
+    """The keys of a component's section that are not arguments of the part."""
+    field = RunConfig.model_fields.get(path)
+    kind = None if field is None else field.annotation
+    if isinstance(kind, type) and issubclass(kind, Component):
+        return set(kind.model_fields)
+    return {"name"}
+
+
+def _merge_items(path: str, items: list[Any], over: Mapping[Any, Any]) -> list[Any]:
+    """Lay entries addressed by their number, as `--set losses.reconstruction.0.weight=10` does."""
+    numbered = {str(index): item for index, item in enumerate(items)}
+    changes = {str(index): value for index, value in over.items()}
+    beyond = [index for index in changes if index not in numbered]
+    if beyond:
+        raise ConfigError(f"{path}.{beyond[0]}: there are {len(items)} entries, numbered from 0")
+    merge(numbered, changes, f"{path}.")
+    return list(numbered.values())
+
+
+def _is_index(key: object) -> bool:
+    return str(key).isdecimal()

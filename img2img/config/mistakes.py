@@ -1,0 +1,72 @@
+"""What is wrong with a configuration, said by its keys."""
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from img2img.config.sections import RunConfig
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """`; did you mean 'x'?` where something is near, else nothing."""
+    found = difflib.get_close_matches(word, list(words), n=1, cutoff=0.5)
+    return f"; did you mean {found[0]!r}?" if found else ""
+
+
+def explain(error: ValidationError, tree: Mapping[str, Any]) -> str:
+    """Each wrong key on a line: its path, what was expected, what was given."""
+    reasons: dict[str, list[str]] = {}
+    for detail in error.errors():
+        path, section = _locate(detail["loc"])
+        if detail["type"] == "extra_forbidden":
+            word = path.rpartition(".")[2]
+            elsewhere = [key for key in _dotted(tree) if key != path and key.endswith(f".{word}")]
+            hint = f"; did you mean {elsewhere[0]!r}?" if elsewhere else ""
+            reason = f"unknown key{nearest(word, section.model_fields) or hint}"
+        elif detail["type"] == "missing":
+            reason = "missing"
+        else:
+            reason = detail["msg"].removeprefix("Value error, ")
+        given = detail["input"]
+        if isinstance(given, str | int | float | list) and detail["type"] != "extra_forbidden":
+            reason += f" (given: {given!r})"
+        reasons.setdefault(path, []).append(reason)
+    return "\n".join(f"{path}: {'; or '.join(dict.fromkeys(r))}" for path, r in reasons.items())
+
+
+def _dotted(tree: Mapping[str, Any]) -> Iterator[str]:
+    """The dotted keys of a tree."""
+    for key, value in tree.items():
+        yield str(key)
+        if isinstance(value, Mapping):
+            yield from (f"{key}.{below}" for below in _dotted(value))
+
+
+def _locate(location: tuple[int | str, ...]) -> tuple[str, type[BaseModel]]:
+    """The dotted key of an error, and the section it is in.
+
+    Pydantic's locations go on into the branches of a union; a person knows only the keys.
+    """
+    section: type[BaseModel] = RunConfig
+    kind: Any = RunConfig
+    keys: list[str] = []
+    for part in location:
+        if get_origin(kind) in (Union, UnionType):  # of a section and null
+            kind = next((k for k in get_args(kind) if _is_section(k)), kind)
+        if isinstance(part, int) and get_origin(kind) is list:
+            kind = get_args(kind)[0]
+        elif _is_section(kind):
+            section = kind
+            field = section.model_fields.get(str(part))
+            kind = None if field is None else field.annotation
+        else:
+            break
+        keys.append(str(part))
+    return ".".join(keys) or "configuration", section
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)

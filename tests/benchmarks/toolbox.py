@@ -137,56 +137,75 @@ DISTANCES: dict[str, tuple[Any, ...]] = {
 NARROW = {("icons", 64): 16, ("icons", 128): 32, ("earth", 64): 16, ("earth", 128): 16}
 
 
+class Place(NamedTuple):
+    """What is trained on, where, and whether networks are as wide as they are shipped."""
+
+    folder: Path
+    data: str
+    size: int
+    device: str = "cpu"
+    shipped: bool = False
+
+    @property
+    def root(self) -> Path:
+        return self.folder / f"{self.data}-{self.size}"
+
+    @property
+    def method(self) -> str:
+        return METHODS[self.data]
+
+    def key(self, variant: str) -> str:
+        """A variant's name among paces."""
+        return f"{self.data} {self.size} {variant}"
+
+
 class Work(NamedTuple):
     """One training."""
 
-    data: str
-    size: int
+    place: Place
     variant: str
     seed: int
     steps: int
     seconds: float
-    device: str = "cpu"
-    shipped: bool = False
 
 
-def settings(work: Work) -> tuple[Path | None, list[str]]:
+def settings(place: Place, variant: str) -> tuple[Path | None, list[str]]:
     """The configuration that a variant is, if it is one, and what it sets."""
-    file = Path(work.variant) if work.variant.endswith(".yaml") else None
-    assignments = [] if file else [*VARIANTS[work.variant]]
-    if METHODS[work.data] == "cyclegan":
+    file = Path(variant) if variant.endswith(".yaml") else None
+    assignments = [] if file else [*VARIANTS[variant]]
+    if place.method == "cyclegan":
         # A ResNet has no depth to be chosen; small enough for half the size as it is.
         assignments = [each for each in assignments if "num_downs" not in each]
-    if work.variant in DISTANCES:
-        form, *more = DISTANCES[work.variant]
-        if METHODS[work.data] == "pix2pix":
+    if variant in DISTANCES:
+        form, *more = DISTANCES[variant]
+        if place.method == "pix2pix":
             assignments.append(f"losses.reconstruction={form.format(100, *more)}")
         else:
             assignments.append(f"losses.cycle={form.format(10, *(each / 10 for each in more))}")
-    if not work.shipped:
-        width = NARROW[work.data, work.size]
+    if not place.shipped:
+        width = NARROW[place.data, place.size]
         assignments += [f"generator.ngf={width}", f"discriminator.ndf={width}"]
-        asked = load_config(METHODS[work.data], file, {}, assignments)
+        asked = load_config(place.method, file, {}, assignments)
         if asked.generator.name == "resnet_9blocks":
             # As the paper has it for 128 px.
             assignments.append("generator.name=resnet_6blocks")
     return file, assignments
 
 
-def configuration(folder: Path, work: Work) -> RunConfig:
+def configuration(work: Work) -> RunConfig:
     """What a run is trained by."""
-    file, assignments = settings(work)
-    load = round(286 / 256 * work.size)
+    place = work.place
+    file, assignments = settings(place, work.variant)
     flags = {
         "seed": work.seed,
-        "device": work.device,
-        "data.root": folder / f"{work.data}-{work.size}",
-        "data.load_size": load,
-        "data.crop_size": work.size,
-        "data.workers": 0 if work.device == "cpu" else 1,
+        "device": place.device,
+        "data.root": place.root,
+        "data.load_size": round(286 / 256 * place.size),
+        "data.crop_size": place.size,
+        "data.workers": 0 if place.device == "cpu" else 1,
         "data.cache": "memory",
         "data.holdout": "test",
-        "data.holdout_aligned": work.data == "earth",
+        "data.holdout_aligned": place.data == "earth",
         "schedule.steps": work.steps,
         "metrics.best": None,
         "metrics.measures": ["l1"],
@@ -197,18 +216,18 @@ def configuration(folder: Path, work: Work) -> RunConfig:
         # As many looks as a long training has.
         "doctor.every": max(50, work.steps // 20),
     }
-    return load_config(METHODS[work.data], file, flags, assignments)
+    return load_config(place.method, file, flags, assignments)
 
 
 # -- data --------------------------------------------------------------------------------------
 
 
-def prepare(folder: Path, name: str, size: int) -> None:
+def prepare(place: Place) -> None:
     """Write a set as images of one size: icons reduced, tiles of the earth cut."""
-    target = folder / f"{name}-{size}"
-    if target.exists():
+    if place.root.exists():
         return
-    half = folder / f"{name}-{size}.part"
+    name, size = place.data, place.size
+    half = place.root.with_suffix(".part")
     shutil.rmtree(half, ignore_errors=True)
     root = bundled(f"datasets/{name}")
     for split in ("train", "test"):
@@ -228,31 +247,29 @@ def prepare(folder: Path, name: str, size: int) -> None:
                     for left in range(0, image.width, size):
                         tile = image.crop((left, top, left + size, top + size))
                         tile.save(into / f"{path.stem}-{top}-{left}.png")
-    half.rename(target)
+    half.rename(place.root)
 
 
 # -- pace --------------------------------------------------------------------------------------
 
 
-def paces(
-    folder: Path, name: str, size: int, variants: Sequence[str], device: str, shipped: bool
-) -> dict[str, float]:
+def paces(place: Place, variants: Sequence[str]) -> dict[str, float]:
     """Seconds of a step by variant; those not known yet are measured in turns with `published`."""
-    file = folder / "paces.json"
+    file = place.folder / "paces.json"
     known: dict[str, float] = json.loads(file.read_text()) if file.exists() else {}
     torch.set_num_threads(1)
     # Other processes' time is not ours; an accelerator's work is in no process's time.
-    clock = time.process_time if device == "cpu" else time.perf_counter
+    clock = time.process_time if place.device == "cpu" else time.perf_counter
     for variant in ("published", *variants):
-        key = f"{name} {size} {variant}"
+        key = place.key(variant)
         if key in known:
             continue
         if variant in AS_FAST:
-            known[key] = known[f"{name} {size} published"]
+            known[key] = known[place.key("published")]
             continue
         try:
-            ours = _stepping(folder, name, size, variant, device, shipped)
-            theirs = _stepping(folder, name, size, "published", device, shipped)
+            ours = _stepping(place, variant)
+            theirs = _stepping(place, "published")
         except Img2ImgError as error:
             print(f"{key}: {error}", flush=True)
             continue
@@ -262,21 +279,20 @@ def paces(
                 began = clock()
                 for _ in range(STEPS):
                     next(stepping)
-                synchronize(torch.device(device))
+                synchronize(torch.device(place.device))
                 if turn:
                     least[side] = min(least[side], (clock() - began) / STEPS)
         # The least, since whatever else runs only makes steps longer.
-        base = known.get(f"{name} {size} published", least["theirs"])
+        base = known.get(place.key("published"), least["theirs"])
         known[key] = base * least["ours"] / least["theirs"]
         print(f"{key}: {1000 * known[key]:.0f} ms a step", flush=True)
         file.write_text(json.dumps(known, indent=1))
     return known
 
 
-def _stepping(
-    folder: Path, name: str, size: int, variant: str, device: str, shipped: bool
-) -> Iterator[None]:
-    config = configuration(folder, Work(name, size, variant, 0, 100, 0, device, shipped))
+def _stepping(place: Place, variant: str) -> Iterator[None]:
+    size = place.size
+    config = configuration(Work(place, variant, seed=0, steps=100, seconds=0))
     config = resolve(config, (size, size), (size, size))
     method = build_method(config, (size, size))
     stepper = Stepper(method, config, ALONE, Observer())
@@ -315,19 +331,20 @@ class Notes(Observer):
         self.said.append(message)
 
 
-def make(folder: Path, work: Work) -> dict[str, Any]:
+def make(work: Work) -> dict[str, Any]:
     """Train and judge one; what came of it."""
     torch.set_num_threads(1)
-    run = f"{work.data}-{work.size}-{work.variant}-{work.seed}"
-    output = folder / "runs" / run.replace(" ", "_").replace("/", "-")
+    place = work.place
+    run = f"{place.data}-{place.size}-{work.variant}-{work.seed}"
+    output = place.folder / "runs" / run.replace(" ", "_").replace("/", "-")
     shutil.rmtree(output, ignore_errors=True)
     notes = Notes()
-    result: dict[str, Any] = work._asdict()
+    result: dict[str, Any] = place._asdict() | work._asdict()
+    del result["folder"], result["place"]
     try:
-        train(configuration(folder, work), output, observers=[notes])
-        data = folder / f"{work.data}-{work.size}"
+        train(configuration(work), output, observers=[notes])
         judged = evaluate_model(
-            output, data, measures=MEASURES, features=NETWORK, device=work.device
+            output, place.root, measures=MEASURES, features=NETWORK, device=place.device
         )
         result |= {name: judged.figures[name].value for name in MEASURES}
     except Img2ImgError as error:
@@ -341,33 +358,21 @@ def make(folder: Path, work: Work) -> dict[str, Any]:
     return result
 
 
-def work_off(
-    folder: Path,
-    name: str,
-    size: int,
-    variants: Sequence[str],
-    seeds: int,
-    seconds: float,
-    jobs: int,
-    device: str,
-    shipped: bool,
-) -> None:
+def work_off(place: Place, variants: Sequence[str], seeds: int, seconds: float, jobs: int) -> None:
     """Make all runs that are not on record."""
-    results = folder / "results.jsonl"
+    results = place.folder / "results.jsonl"
     done = {(r["data"], r["size"], r["variant"], r["seed"], r["seconds"]) for r in read(results)}
-    prepare(folder, name, size)
-    known = paces(folder, name, size, variants, device, shipped)
+    prepare(place)
+    known = paces(place, variants)
     todo = [
-        Work(
-            name, size, variant, seed, max(20, int(seconds / known[key])), seconds, device, shipped
-        )
+        Work(place, variant, seed, max(20, int(seconds / known[place.key(variant)])), seconds)
         for seed in range(seeds)
         for variant in variants
-        if (key := f"{name} {size} {variant}") in known
-        and (name, size, variant, seed, seconds) not in done
+        if place.key(variant) in known
+        and (place.data, place.size, variant, seed, seconds) not in done
     ]
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-        for ended in as_completed([pool.submit(make, folder, work) for work in todo]):
+        for ended in as_completed([pool.submit(make, work) for work in todo]):
             result = ended.result()
             with results.open("a") as file:
                 file.write(f"{json.dumps(result)}\n")
@@ -383,13 +388,15 @@ def read(results: Path) -> list[dict[str, Any]]:
 
 def table(folder: Path) -> None:
     """The record as Markdown: a table for each set and size, best first by the perceptual one."""
-    groups: dict[tuple[str, int, float], dict[str, list[dict[str, Any]]]] = defaultdict(
+    groups: dict[tuple[str, ...], dict[str, list[dict[str, Any]]]] = defaultdict(
         lambda: defaultdict(list)
     )
     for result in read(folder / "results.jsonl"):
-        groups[result["data"], result["size"], result["seconds"]][result["variant"]].append(result)
-    for (name, size, seconds), variants in groups.items():
-        print(f"\n{name}, {size} px, {seconds:g} s\n")
+        width = "as wide as shipped" if result["shipped"] else "narrow"
+        about = (result["data"], f"{result['size']} px", f"{result['seconds']:g} s", width)
+        groups[*about, result["device"]][result["variant"]].append(result)
+    for about, variants in groups.items():
+        print(f"\n{', '.join(about)}\n")
         print(
             "| variant | steps | L1 | perceptual | KID | diversity | unrest |"
             "\n|---|---|---|---|---|---|---|"
@@ -433,23 +440,12 @@ def main() -> None:
         return
     size = given.size or (128 if given.what == "final" else 64)
     for name in given.sets or METHODS:
+        place = Place(given.folder, name, size, given.device, given.shipped)
+        variants = given.variants or [*VARIANTS]
         if given.what == "pace":
-            prepare(given.folder, name, size)
-            paces(
-                given.folder, name, size, given.variants or [*VARIANTS], given.device, given.shipped
-            )
-            continue
-        work_off(
-            given.folder,
-            name,
-            size,
-            given.variants or [*VARIANTS],
-            given.seeds,
-            given.seconds,
-            given.jobs,
-            given.device,
-            given.shipped,
-        )
+            paces(place, variants)
+        else:
+            work_off(place, variants, given.seeds, given.seconds, given.jobs)
 
 
 if __name__ == "__main__":

@@ -395,8 +395,8 @@ def table(folder: Path) -> None:
         width = "as wide as shipped" if result["shipped"] else "narrow"
         about = (result["data"], f"{result['size']} px", f"{result['seconds']:g} s", width)
         groups[*about, result["device"]][result["variant"]].append(result)
-    for about, variants in groups.items():
-        print(f"\n{', '.join(about)}\n")
+    for place, variants in groups.items():
+        print(f"\n{', '.join(place)}\n")
         print(
             "| variant | steps | L1 | perceptual | KID | diversity | unrest |"
             "\n|---|---|---|---|---|---|---|"

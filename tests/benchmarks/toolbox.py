@@ -49,7 +49,7 @@ from img2img.training.run import train
 from img2img.training.step import Stepper
 
 METHODS = {"icons": "pix2pix", "earth": "cyclegan"}
-MEASURES = ("l1", "perceptual", "kid", "diversity")
+MEASURES = ("l1", "lpips", "perceptual", "kid", "diversity")
 NETWORK = "efficientnet-lite0"
 # Turns of each side, of so many steps: as many as a lazy penalty waits.
 ROUNDS, STEPS = 4, 8
@@ -145,6 +145,7 @@ class Place(NamedTuple):
     size: int
     device: str = "cpu"
     shipped: bool = False
+    weights: Path | None = None
 
     @property
     def root(self) -> Path:
@@ -153,6 +154,11 @@ class Place(NamedTuple):
     @property
     def method(self) -> str:
         return METHODS[self.data]
+
+    @property
+    def measures(self) -> list[str]:
+        """What there are weights for: those of `NETWORK` come with it."""
+        return [name for name in MEASURES if name != "lpips" or self.weights]
 
     def key(self, variant: str) -> str:
         """A variant's name among paces."""
@@ -340,13 +346,19 @@ def make(work: Work) -> dict[str, Any]:
     shutil.rmtree(output, ignore_errors=True)
     notes = Notes()
     result: dict[str, Any] = place._asdict() | work._asdict()
-    del result["folder"], result["place"]
+    for key in ("folder", "weights", "place"):
+        del result[key]
     try:
         train(configuration(work), output, observers=[notes])
         judged = evaluate_model(
-            output, place.root, measures=MEASURES, features=NETWORK, device=place.device
+            output,
+            place.root,
+            measures=place.measures,
+            features=NETWORK,
+            weights=place.weights,
+            device=place.device,
         )
-        result |= {name: judged.figures[name].value for name in MEASURES}
+        result |= {name: judged.figures[name].value for name in place.measures}
     except Img2ImgError as error:
         result["failed"] = str(error)
     # How much the held-out L1 moves from one time to the next in the second half, over its mean.
@@ -398,14 +410,14 @@ def table(folder: Path) -> None:
     for place, variants in groups.items():
         print(f"\n{', '.join(place)}\n")
         print(
-            "| variant | steps | L1 | perceptual | KID | diversity | unrest |"
-            "\n|---|---|---|---|---|---|---|"
+            "| variant | steps | L1 | LPIPS | perceptual | KID | diversity | unrest |"
+            "\n|---|---|---|---|---|---|---|---|"
         )
         good = {v: rs for v, rs in variants.items() if not any("failed" in r for r in rs)}
         for variant, runs in sorted(
             good.items(), key=lambda item: mean(r["perceptual"] for r in item[1])
         ):
-            cells = [_cell([r[m] for r in runs]) for m in MEASURES]
+            cells = [_cell([r[m] for r in runs if m in r]) for m in MEASURES]
             unrest = [r["unrest"] for r in runs if "unrest" in r]
             print(f"| {variant} | {runs[0]['steps']} | {' | '.join(cells)} | {_cell(unrest)} |")
         for variant in variants.keys() - good.keys():
@@ -431,6 +443,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--shipped", action="store_true", help="networks as wide as they come")
+    parser.add_argument("--weights", type=Path, help="folder with AlexNet's, to measure LPIPS")
     # Variants may come after options.
     given = parser.parse_intermixed_args()
     given.folder.mkdir(parents=True, exist_ok=True)
@@ -440,7 +453,7 @@ def main() -> None:
         return
     size = given.size or (128 if given.what == "final" else 64)
     for name in given.sets or METHODS:
-        place = Place(given.folder, name, size, given.device, given.shipped)
+        place = Place(given.folder, name, size, given.device, given.shipped, given.weights)
         variants = given.variants or [*VARIANTS]
         if given.what == "pace":
             paces(place, variants)

@@ -20,7 +20,7 @@ from img2img.images import (
 )
 from img2img.inference.manifest import Made
 from img2img.video import VIDEO_SUFFIXES, is_video
-from img2img.video.joining import CONTAINERS
+from img2img.video.containers import CONTAINERS
 
 SUFFIXES = IMAGE_SUFFIXES | VIDEO_SUFFIXES
 # Of a file's name, with every usual file system.

@@ -18,7 +18,7 @@ from img2img.images import Frames, Picture, resized, write_image, write_picture
 from img2img.inference.gallery import QUALITY, Card, thumbnail
 from img2img.inference.manifest import Entry, FileState, Made, Manifest, file_state
 from img2img.inference.plan import Job, Plan, names
-from img2img.video.joining import MATROSKA
+from img2img.video.containers import MATROSKA
 
 # What makes all further writing pointless; anything else is the matter of one file.
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}

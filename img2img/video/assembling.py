@@ -14,9 +14,10 @@ from img2img.images import Pixels, read_picture
 from img2img.images.picture import eight_bit, sixteen_bit
 from img2img.pipeline import ahead
 from img2img.video.colour import Colour
+from img2img.video.containers import Plan
 from img2img.video.convert import Converted, Progress, convert, terminated_as_stopped
 from img2img.video.encoding import Encoding, SegmentWriter, check_encoding
-from img2img.video.joining import Plan, join
+from img2img.video.joining import join
 from img2img.video.journal import Journal, State
 from img2img.video.probing import VideoInfo
 from img2img.video.reading import Frame

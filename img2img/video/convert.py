@@ -32,8 +32,9 @@ from img2img.errors import (
     VideoError,
 )
 from img2img.pipeline import ahead
+from img2img.video.containers import check_container
 from img2img.video.encoding import Encoding, SegmentWriter, check_encoding, losses
-from img2img.video.joining import check_container, join
+from img2img.video.joining import join
 from img2img.video.journal import Journal, Shot, State
 from img2img.video.probing import VideoInfo, probe
 from img2img.video.reading import Frame, frames

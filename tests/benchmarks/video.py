@@ -21,7 +21,8 @@ from pathlib import Path
 from img2img import Picture, Translator
 from img2img.images import resized
 from img2img.video import Encoding, Frame, SegmentWriter, frames, probe
-from img2img.video.joining import Plan, join
+from img2img.video.containers import Plan
+from img2img.video.joining import join
 
 SHORT = 5.0
 

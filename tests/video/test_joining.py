@@ -13,7 +13,8 @@ from PIL import Image
 
 from img2img.errors import ConfigError, StorageError
 from img2img.video import Encoding, SegmentWriter, VideoInfo, frames, probe
-from img2img.video.joining import Plan, check_container, join
+from img2img.video.containers import Plan, check_container
+from img2img.video.joining import join
 from tests.video.clips import (
     CHAPTERS,
     Sound,

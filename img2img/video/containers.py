@@ -1,0 +1,221 @@
+"""Which containers of video are written, and what of a source each of them takes."""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer, OutputContainer
+from av.stream import Disposition, Stream
+
+from img2img.errors import ConfigError
+from img2img.video.journal import work_folder
+from img2img.video.probing import VideoInfo, open_video
+
+# What can be written, by suffix, and the form that text subtitles have there.
+CONTAINERS = {
+    ".mp4": "mov_text",
+    ".m4v": "mov_text",
+    ".mov": "mov_text",
+    ".mkv": "srt",
+    ".webm": "webvtt",
+}
+# FFmpeg's names of them. By its suffix, an M4V would be an iPod's.
+FORMATS = {
+    ".mp4": "mp4",
+    ".m4v": "mp4",
+    ".mov": "mov",
+    ".mkv": "matroska",
+    ".webm": "webm",
+}
+# What sound is encoded as that cannot be copied, by suffix: without loss, except in WebM, which has
+# no such codec.
+_SOUND = {
+    ".mp4": "flac",
+    ".m4v": "flac",
+    ".mov": "alac",
+    ".mkv": "flac",
+    ".webm": "libopus",
+}
+_OPUS_RATE = 48000  # the highest of the few that it has
+_BIT_RATE = 192_000  # of codecs that are not without loss
+# What so many channels are, if a file does not say.
+_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 8: "7.1"}
+# The one that takes nearly everything.
+MATROSKA = ".mkv"
+# Those that have a place for a cover among their tags.
+_WITH_COVER = {".mp4", ".m4v", ".mov"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is written beside the pictures.
+
+    Attributes:
+        target: the file to write: what was asked for, or its namesake in Matroska.
+        source: the file with the sound; None: there is none.
+        copied: indices of the source's streams whose packets are copied.
+        converted: of its text subtitles, to be written in the container's own form.
+        recoded: of its sound, to be encoded anew.
+        notes: a line on everything that will not be as it was.
+    """
+
+    target: Path
+    source: Path | None = None
+    copied: frozenset[int] = frozenset()
+    converted: frozenset[int] = frozenset()
+    recoded: frozenset[int] = frozenset()
+    notes: tuple[str, ...] = ()
+
+
+def check_container(
+    info: VideoInfo, target: Path, elsewhere: Callable[[Path], Path] | None = None
+) -> Plan:
+    """Decide, before any work, what goes into the file `target` and how.
+
+    Sound and subtitles are never given up for the container's sake: text subtitles take its form,
+    and if it has no place for something else, the file becomes Matroska; or, where that would not
+    help, sound is encoded anew. What FFmpeg does not know either is left out.
+
+    Args:
+        info: of the source.
+        target: the file as it is wished for.
+        elsewhere: called with its namesake in Matroska if the file becomes that; returns the file
+            to write. None: the namesake, if it is not there, or there is work on it to go on with.
+
+    Raises:
+        ConfigError: no container of that suffix is written, it would take the source's place, or
+            its namesake is there already.
+        VideoError: the source cannot be read.
+    """
+    if target.suffix.lower() not in CONTAINERS:
+        raise ConfigError(
+            f"{target}: no video is written with that suffix; choose one of {', '.join(CONTAINERS)}"
+        )
+    with open_video(info.path) as source:
+        plan = _plan(source, info, target, elsewhere or Path, ())
+    if plan.target.exists() and plan.target.samefile(info.path):
+        raise ConfigError(
+            f"{' '.join((*plan.notes, f'{plan.target} is the input'))}: choose another --output"
+        )
+    other = plan.target != target and elsewhere is None
+    if other and plan.target.exists() and not work_folder(plan.target).exists():
+        raise ConfigError(
+            f"{' '.join(plan.notes)}, and {plan.target} is there already: choose it with --output,"
+            " or another"
+        )
+    return plan
+
+
+def _plan(
+    source: InputContainer,
+    info: VideoInfo,
+    target: Path,
+    elsewhere: Callable[[Path], Path],
+    notes: tuple[str, ...],
+) -> Plan:
+    suffix = target.suffix.lower()
+    copied, converted, recoded = set(), set(), set()
+    for stream in source.streams:
+        what = f"{stream.type} track {stream.index} ({codec_name(stream) or 'of an unknown kind'})"
+        cover = is_cover(stream)
+        if stream.index == info.stream or _is_written_anew(stream, source):
+            continue
+        if cover and suffix == MATROSKA:
+            copied.add(stream.index)
+        elif stream.type == "video" and not (cover and suffix in _WITH_COVER):
+            why = f"{suffix} has no place for it" if cover else "one video is converted"
+            notes += (f"{what} is left out: {why}",)
+        elif _takes(suffix, info, stream):
+            copied.add(stream.index)
+        elif _is_text(stream):
+            converted.add(stream.index)
+            notes += (f"{what} is written as {CONTAINERS[suffix]}, the text of {suffix} files",)
+        elif stream.type in ("audio", "subtitle") and _takes(MATROSKA, info, stream):
+            other = elsewhere(target.with_suffix(MATROSKA))
+            line = f"{suffix} has no place for {what}: the file becomes {other.name}"
+            return _plan(source, info, other, elsewhere, (line,))
+        elif isinstance(stream, AudioStream) and _encodes(suffix, stream):
+            recoded.add(stream.index)
+            codec = _SOUND[suffix].removeprefix("lib")
+            notes += (f"{what} is written as {codec}: {suffix} has no place for it",)
+        else:
+            notes += (f"{what} is left out: {suffix} has no place for it",)
+    return Plan(
+        target,
+        source=info.path,
+        copied=frozenset(copied),
+        converted=frozenset(converted),
+        recoded=frozenset(recoded),
+        notes=notes,
+    )
+
+
+def _takes(suffix: str, info: VideoInfo, stream: Stream) -> bool:
+    """Whether a container takes a stream. Its muxer knows, and says so at the header or the end."""
+    try:
+        form = FORMATS[suffix]
+        with open_video(info.path) as source, av.open(io.BytesIO(), "w", form) as container:
+            added = container.add_stream_from_template(stream, opaque=True)
+            container.start_encoding()
+            if stream.type == "audio":  # of all others, the first packet may be hours away
+                packet = next(source.demux(source.streams[stream.index]))
+                packet.stream = added
+                if packet.size:
+                    container.mux_one(packet)
+        return True
+    except (ValueError, av.FFmpegError):
+        return False
+
+
+def _encodes(suffix: str, stream: AudioStream) -> bool:
+    """Whether sound can be encoded anew for a container: not of a codec or channels unknown."""
+    try:
+        with av.open(io.BytesIO(), "w", FORMATS[suffix]) as container:
+            add_sound(container, stream, suffix).codec_context.open()
+        return True
+    except (AttributeError, ValueError, av.FFmpegError):
+        return False
+
+
+def add_sound(output: OutputContainer, stream: AudioStream, suffix: str) -> AudioStream:
+    """A stream of sound in a codec that the container takes."""
+    name = _SOUND[suffix]
+    rate = _OPUS_RATE if name == "libopus" else stream.rate
+    added = cast(AudioStream, output.add_stream(name, rate=rate))
+    added.bit_rate = _BIT_RATE
+    # Its own layout may be a number of channels and nothing more.
+    plain = stream.layout.name.endswith("channels") and stream.channels in _LAYOUTS
+    added.layout = _LAYOUTS[stream.channels] if plain else stream.layout.name
+    bytes_wanted = min(stream.format.bytes, 4)
+    formats = added.codec.audio_formats or ()
+    added.format = next(form.name for form in formats if form.bytes >= bytes_wanted)
+    return added
+
+
+def codec_name(stream: Stream) -> str | None:
+    """FFmpeg's name of the codec of a track; None where it does not know it."""
+    name: str | None = getattr(stream, "name", None)
+    return name
+
+
+def is_cover(stream: Stream) -> bool:
+    """Whether a track of video is a picture of the whole file, and no moving ones."""
+    return bool(stream.disposition & Disposition.attached_pic)
+
+
+def _is_text(stream: Stream) -> bool:
+    return stream.type == "subtitle" and bool(
+        stream.codec_context and stream.codec_context.codec.text_sub
+    )
+
+
+def _is_written_anew(stream: Stream, container: InputContainer) -> bool:
+    """Whether a track is MP4's form of chapters or of a time code, which are read as such."""
+    return stream.type == "data" and (
+        "timecode" in stream.metadata
+        or (codec_name(stream) == "bin_data" and bool(container.chapters()))
+    )

@@ -162,7 +162,7 @@ class Place(NamedTuple):
 
     def key(self, variant: str) -> str:
         """A variant's name among paces."""
-        return f"{self.data} {self.size} {variant}"
+        return f"{self.data} {self.size} {variant}{' shipped' * self.shipped}"
 
 
 class Work(NamedTuple):
@@ -373,15 +373,15 @@ def make(work: Work) -> dict[str, Any]:
 def work_off(place: Place, variants: Sequence[str], seeds: int, seconds: float, jobs: int) -> None:
     """Make all runs that are not on record."""
     results = place.folder / "results.jsonl"
-    done = {(r["data"], r["size"], r["variant"], r["seed"], r["seconds"]) for r in read(results)}
+    about = ("data", "size", "device", "shipped", "variant", "seed", "seconds")
+    done = {tuple(r[name] for name in about) for r in read(results)}
     prepare(place)
     known = paces(place, variants)
     todo = [
         Work(place, variant, seed, max(20, int(seconds / known[place.key(variant)])), seconds)
         for seed in range(seeds)
         for variant in variants
-        if place.key(variant) in known
-        and (place.data, place.size, variant, seed, seconds) not in done
+        if place.key(variant) in known and (*place[1:5], variant, seed, seconds) not in done
     ]
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
         for ended in as_completed([pool.submit(make, work) for work in todo]):
@@ -446,6 +446,8 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, help="folder with AlexNet's, to measure LPIPS")
     # Variants may come after options.
     given = parser.parse_intermixed_args()
+    if given.size == 256 and not given.shipped:
+        parser.error("--size 256 is for --shipped networks")
     given.folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     if given.what == "table":

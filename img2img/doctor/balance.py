@@ -18,13 +18,14 @@ from img2img.losses import OBJECTIVES
 def even_losses(config: RunConfig) -> tuple[float, float]:
     """The critic's and the generator's loss where the critic takes all images for the same.
 
-    It is the best that the critic can do by chance.
+    It is the best that the critic can do by chance, with logits near 0 where all are as good.
     """
     objective = OBJECTIVES.build(config.objective, "objective")
-    guesses = torch.linspace(-2, 2, 81)[:, None]
+    guesses = torch.tensor(sorted(range(-80, 81), key=abs))[:, None] / 40
     losses = objective.d_loss(guesses, guesses)
     best = int(losses.argmin())
-    return losses[best].item(), objective.g_loss(guesses, guesses)[best].item()
+    # Without the sign that a zero may have.
+    return losses[best].item() + 0.0, objective.g_loss(guesses, guesses)[best].item() + 0.0
 
 
 @CONDITIONS.register("critic-too-strong")
@@ -117,12 +118,22 @@ class CriticTooWeak(Condition):
         accuracy: how far from one half the share of places may be that it tells right.
         loss: how far from chance its loss may be, as a share of that.
         lines: of the log that this must have lasted for, and a quarter of the run.
+        most: how far the share of places may be from one half over five lines: where it goes
+            from one side to the other, the critic is no weak one.
     """
 
-    def __init__(self, *, accuracy: float = 0.03, loss: float = 0.03, lines: int = 20) -> None:
+    def __init__(
+        self,
+        *,
+        accuracy: float = 0.03,
+        loss: float = 0.03,
+        lines: int = 20,
+        most: float = 0.25,
+    ) -> None:
         self.accuracy = accuracy
         self.loss = loss
         self.lines = lines
+        self.most = most
 
     def look(self, course: Course, config: RunConfig) -> Evidence | None:
         even, _ = even_losses(config)
@@ -133,6 +144,8 @@ class CriticTooWeak(Condition):
             lines = max(self.lines, len(accuracy.recent))
             share, value = accuracy.last(lines).mean, loss.last(lines).mean
             off = abs(share - 0.5)
+            if np.abs(smooth(accuracy.last(lines), 5) - 0.5).max() > self.most:
+                continue
             if off <= self.accuracy and abs(value - even) <= self.loss * (even or 1):
                 return judged(
                     f"D/accuracy{ending} is {share:.3f} (0.5 is chance), and D/adv{ending}"
@@ -154,26 +167,29 @@ class Oscillation(Condition):
     """Critic and generator overtake each other in turns, and neither gets better.
 
     Args:
-        swing: how far an adversarial loss goes up or down in one go, as a share of its mean.
+        swing: how far an adversarial loss goes up or down in one go, as a share of its mean;
+        accuracy: or the share of places that the critic tells right.
         turns: how often it does so in the last half of the run.
     """
 
-    def __init__(self, *, swing: float = 1.0, turns: int = 5) -> None:
+    def __init__(self, *, swing: float = 1.0, accuracy: float = 0.5, turns: int = 5) -> None:
         self.swing = swing
+        self.accuracy = accuracy
         self.turns = turns
 
     def look(self, course: Course, config: RunConfig) -> Evidence | None:
-        for tag in course.tags("G/adv") + course.tags("D/adv"):
+        for tag in course.tags("G/adv") + course.tags("D/adv") + course.tags("D/accuracy"):
             points = course[tag].binned
             series = points.last(max(2 * LEAST, len(points) // 2))
             if len(series) < 2 * LEAST:
                 continue
             mean = float(np.abs(series.values).mean())
-            turns = _turns(smooth(series, 3), self.swing * mean)
+            share = tag.startswith("D/accuracy")
+            turns = _turns(smooth(series, 3), self.accuracy if share else self.swing * mean)
             if turns >= self.turns:
+                by = f"{self.accuracy:g}" if share else f"its mean of {mean:.3g}"
                 return judged(
-                    f"{tag} went up or down by its mean of {mean:.3g} {turns} times since step"
-                    f" {series.steps[0]}",
+                    f"{tag} went up or down by {by} {turns} times since step {series.steps[0]}",
                     {"turns": turns, "mean": mean},
                     turns,
                     series,

@@ -133,3 +133,9 @@ def is_reconstruction(tag: str) -> bool:
 def smooth(series: Series, count: int) -> NDArray[np.float64]:
     """Means over so many values each."""
     return np.convolve(series.values, np.full(count, 1 / count), mode="valid")
+
+
+def medians(values: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """Medians of so many values each: curves without what stands out for less than half as long."""
+    windows = np.lib.stride_tricks.sliding_window_view(values, count)
+    return np.asarray(np.median(windows, axis=1))

@@ -1,5 +1,6 @@
 """Losses and gradients that get out of hand, or do not move."""
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -9,7 +10,15 @@ from img2img.config import RunConfig
 from img2img.doctor import proposals
 from img2img.doctor.balance import even_losses
 from img2img.doctor.condition import CONDITIONS, Condition, Evidence, judged
-from img2img.doctor.course import LEAST, RECENT, Course, Series, is_reconstruction, smooth
+from img2img.doctor.course import (
+    LEAST,
+    RECENT,
+    Course,
+    Series,
+    is_reconstruction,
+    medians,
+    smooth,
+)
 from img2img.doctor.proposals import Proposal
 
 
@@ -173,7 +182,8 @@ class VanishingGradient(Condition):
     """The generator gets next to no gradient any more.
 
     Args:
-        share: of what the gradient was in the first half of the run, down from which on.
+        share: of what the gradient was at most in the first half of the run, but for the very
+            first lines, down from which on.
     """
 
     def __init__(self, *, share: float = 0.01) -> None:
@@ -184,13 +194,14 @@ class VanishingGradient(Condition):
         if len(series) < 2 * LEAST:
             return None
         half = len(series) // 2
-        # A median, for the first steps may be very long.
-        first = Series(series.tag, series.steps[:half], series.values[:half]).median
+        # The first steps may be very long.
+        skipped = max(LEAST // 2, len(series) // 10)
+        first = float(medians(series.values[skipped:half], 5).max())
         now = series.recent.median
         if first == 0 or now > self.share * first:
             return None
         return judged(
-            f"G/gradient is {now:.3g}, and was {first:.3g} in the first half",
+            f"G/gradient is {now:.3g}, and was up to {first:.3g} in the first half",
             {"now": now, "first": first},
             1 - now / first,
             series.recent,
@@ -217,7 +228,7 @@ class NothingLearned(Condition):
         known = [course[tag] for side in "GD" for tag in course.tags(f"{side}/") if _is_loss(tag)]
         if not known or any(len(series) < 2 * LEAST for series in known):
             return None
-        moved = [max(self._moved(s, s.values[0]), self._moved(s, _first(s))) for s in known]
+        moved = [self._moved(s) for s in known]
         same = course["signs/trained"]  # of the same images each time
         if len(same) > 1:
             moved.append(abs(same.values[-1] - same.values[0]) / max(same.values[0], 1e-9))
@@ -227,11 +238,14 @@ class NothingLearned(Condition):
         return judged(f"at first and now: {each}", {}, course.step, *known)
 
     @staticmethod
-    def _moved(series: Series, first: float) -> float:
+    def _moved(series: Series) -> float:
         # What differs from line to line is chance: they are of different images.
-        now = series.recent
-        beyond = abs(now.mean - first) - 3 * float(now.values.std())
-        return float(beyond / max(abs(first), 1e-9))
+        chance = 3 * float(np.diff(series.values).std()) / math.sqrt(2)
+        course = smooth(series, 5)
+        return max(
+            (float(np.abs(course - first).max()) - chance) / max(abs(first), 1e-9)
+            for first in (float(series.values[0]), _first(series))
+        )
 
     def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:
         yield proposals.faster(config)

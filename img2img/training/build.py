@@ -29,6 +29,7 @@ from img2img.networks import DISCRIMINATORS, GENERATORS, Generator
 from img2img.networks.blocks import recompute_activations
 from img2img.registry import Registry
 from img2img.spec import SCALE_WORTH_SAYING, ModelSpec
+from img2img.training.critic import Critic
 from img2img.training.held_out import HeldOut, measure_names, measure_of
 from img2img.training.method import CHANNELS, METHODS, Method
 from img2img.training.optimizers import OPTIMIZERS
@@ -75,7 +76,6 @@ def check_parts(config: RunConfig) -> None:
     OBJECTIVES.arguments(config.objective, "objective")
     for name in type(config.losses).model_fields:
         RECONSTRUCTIONS.build_all(getattr(config.losses, name), f"losses.{name}")
-    REGULARIZERS.build_all(config.regularizers, "regularizers")
     AUGMENTATIONS.build_all(config.critic.augment, "critic.augment")
     if config.critic.top_k is not None and config.data.batch_size == 1:
         raise ConfigError("critic.top_k: chooses among the images of a batch: data.batch_size is 1")
@@ -83,6 +83,9 @@ def check_parts(config: RunConfig) -> None:
         raise ConfigError(
             "discriminator.minibatch_std: compares the images of a batch: data.batch_size is 1"
         )
+    if REGULARIZERS.build_all(config.regularizers, "regularizers"):
+        # Whether penalties go with a discriminator shows when it is there.
+        Critic.from_config(config, CHANNELS)
     OPTIMIZERS.arguments(config.optimizer, "optimizer", "params", "lr")
     SCHEDULES.arguments(config.schedule, "schedule")
 

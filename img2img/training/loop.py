@@ -1,6 +1,5 @@
 """The training loop: what happens around the steps. It knows nothing of methods."""
 
-import math
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -18,26 +17,21 @@ from img2img.errors import (
     StorageError,
     TrainingDiverged,
 )
-from img2img.metrics.measure import MEASURES
 from img2img.processes import ALONE, Processes
 from img2img.spec import ModelSpec
 from img2img.training.ema import Ema
 from img2img.training.events import Observer, Progress, Summary
-from img2img.training.held_out import HeldOut, measure_of
+from img2img.training.held_out import HeldOut
 from img2img.training.length import Length
 from img2img.training.method import Method
 from img2img.training.pace import Pace
 from img2img.training.probe import Probe
 from img2img.training.resolution import halvings_at, mean_seconds, reduced
+from img2img.training.standing import Standing
 from img2img.training.step import Stepper
 from img2img.training.stopping import StopRequest
 from img2img.training.store import Store
 from img2img.training.totals import Totals
-
-# Where metrics.every is `auto`: steps between two times, at least, and the most of the time that
-# measuring may take.
-MEASURE_EVERY = 1000
-MEASURE_SHARE = 0.05
 
 
 class Trainer:
@@ -90,6 +84,7 @@ class Trainer:
         self._ema = Ema(method.generators, config.ema.half_life)
         self._totals = Totals(processes)
         self._pace = Pace()
+        self._standing = Standing(config.metrics)
         self._batches_per_step = config.n_critic * config.optimizer.accumulate
         self._images_per_step = processes.count * self._batches_per_step * config.data.batch_size
         self._length = Length(config.schedule, images_per_epoch, self._images_per_step)
@@ -99,13 +94,7 @@ class Trainer:
         self.step = 0
         self.images = 0
         """Images seen by all processes, which is the position of the next one."""
-        self._best: float | None = None
-        self._worse = 0
-        """Times that was measured since, and no better."""
-        self._measure_every = 0 if config.metrics.every == "auto" else config.metrics.every
-        """Steps; of `auto`, it is fixed after the first time."""
         self._saved: Path | None = None
-        self._measures: dict[str, float] = {}
         self._passed_over = 0
         self._problems: list[str] = []
         """With files, of this process since the last line of the log."""
@@ -154,13 +143,10 @@ class Trainer:
             "step": self.step,
             "images": self.images,
             "seconds": self._pace.seconds,
-            "best": self._best,
-            "worse": self._worse,
-            "measure_every": self._measure_every,
-            "measures": self._measures,
             "totals": self._processes.to_first(self._totals.state_dict()),
             "passed_over": self._passed_over,
             "ema": self._ema.state_dict(),
+            **self._standing.state_dict(),
             **self._stepper.state_dict(),
         }
 
@@ -176,11 +162,7 @@ class Trainer:
         self.images = state["images"]
         self._length.continue_at(self.step, self.images)
         self._pace.seconds_before = state["seconds"]
-        self._best = state["best"]
-        self._worse = state.get("worse", 0)
-        if self.config.metrics.every == "auto":
-            self._measure_every = state.get("measure_every", 0)
-        self._measures = state["measures"]
+        self._standing.load_state_dict(state)
         # Of another number of processes, one stands for all.
         same = len(state["totals"]) == self._processes.count
         self._totals.load_state_dict(state["totals"][self._processes.rank if same else 0])
@@ -228,8 +210,8 @@ class Trainer:
         every = self.config
         if last or self.step % every.metrics.log_every == 0:
             self._log(progress)
-        if last or self._measure_due():
-            self._measure_timed(progress)
+        if last or self._standing.due(self.step):
+            self._measure(progress)
             if self.finished and not last and self.step % every.metrics.log_every:
                 self._log(progress)  # patience has ended it
             last = self.finished
@@ -259,52 +241,35 @@ class Trainer:
             self._observer.noticed(f"passed over ({self._passed_over} so far): {problem}")
         self._problems = []
 
-    def _measure_due(self) -> bool:
-        if self.config.metrics.every != "auto":
-            return _due(self.step, self._measure_every)
-        return _due(self.step, self._measure_every or MEASURE_EVERY)
-
-    def _measure_timed(self, progress: Progress) -> None:
-        """Measure, and decide by how long that takes how often it is done.
-
-        Once: a run that goes on from a state measures at the steps that it would have.
-        """
+    def _measure(self, progress: Progress) -> None:
+        """Measure, the first time also how long that takes; all processes learn what ends a run."""
         began = time.monotonic()
-        self._measure(progress)
-        self._worse = self._processes.from_first(self._worse)
-        if self.config.metrics.every == "auto" and not self._measure_every:
+        if self._processes.first:
+            self._judge(progress)
+        standing = self._standing
+        standing.worse = self._processes.from_first(standing.worse)
+        if standing.unfixed:
             synchronize(self._stepper.device)
-            taken = (time.monotonic() - began) * self._pace.steps_per_second
-            times = math.ceil(taken / MEASURE_SHARE / MEASURE_EVERY)
-            self._measure_every = self._processes.from_first(max(1, times)) * MEASURE_EVERY
-        if self._out_of_patience:
+            standing.fix((time.monotonic() - began) * self._pace.steps_per_second)
+            standing.every = self._processes.from_first(standing.every)
+        if standing.out_of_patience:
             self._observer.noticed(
-                f"{self.config.metrics.best} was no better {self._worse} times: ended"
+                f"{self.config.metrics.best} was no better {standing.worse} times: ended"
             )
 
-    def _measure(self, progress: Progress) -> None:
-        if not self._processes.first:
-            return
+    def _judge(self, progress: Progress) -> None:
         try:
-            self._measures = self._held_out.measures(self._ema.average)
+            measures = self._held_out.measures(self._ema.average)
         except ImageError as error:
             if not self.config.data.skip_bad:
                 self._failure = error  # all processes leave before the next step
             self._observer.noticed(f"nothing was measured: {error}")
             return
-        if not self._measures:
-            return
-        self._observer.measured(progress, {f"val/{k}": v for k, v in self._measures.items()})
-        best = self.config.metrics.best
-        value = self._measures.get(best or "", math.nan)
-        if best is None or math.isnan(value):
-            return
-        sign = -1 if MEASURES[measure_of(best)].higher_is_better else 1
-        if self._best is None or sign * value < sign * self._best:
-            self._best, self._worse = value, 0
+        best = self._standing.take(measures)
+        if measures:
+            self._observer.measured(progress, {f"val/{k}": v for k, v in measures.items()})
+        if best:
             self._store.save_best(self._specs_now(), self._ema.average)
-        else:
-            self._worse += 1
 
     def _sample(self, progress: Progress) -> None:
         if not self._processes.first:
@@ -392,12 +357,7 @@ class Trainer:
     def finished(self) -> bool:
         """Whether the length is reached, or patience is at its end."""
         at_end = self.total_steps is not None and self.step >= self.total_steps
-        return at_end or self._out_of_patience
-
-    @property
-    def _out_of_patience(self) -> bool:
-        patience = self.config.metrics.patience
-        return patience is not None and self._worse >= patience
+        return at_end or self._standing.out_of_patience
 
     def _fix_length(self) -> None:
         """Turn a length in minutes into steps, once their pace is known, and save it."""
@@ -447,7 +407,7 @@ class Trainer:
             images_per_second=self.images / max(seconds, 1e-9),
             device=str(self._stepper.device),
             precision=self.config.precision,
-            measures=self._measures,
+            measures=self._standing.measures,
         )
 
 

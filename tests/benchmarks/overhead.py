@@ -24,9 +24,10 @@ from img2img.cli.display import Display
 from img2img.config import load_config
 from img2img.doctor.condition import EVERY as EXAMINED_LINES
 from img2img.training.doctor import Doctor
-from img2img.training.loop import MEASURE_EVERY, Trainer
+from img2img.training.loop import Trainer
 from img2img.training.probe import Probe, steps_between
 from img2img.training.run import train
+from img2img.training.standing import EVERY as MEASURE_EVERY
 
 IMAGES, STEPS, WARM_UP = 24, 40, 10
 

@@ -24,6 +24,7 @@ TINY: Mapping[str, Any] = {
     "generator.ngf": 6,
     "generator.num_downs": 3,
     "generator.norm": "instance",
+    "discriminator.name": "patch",
     "discriminator.ndf": 8,
     "discriminator.n_layers": 1,
     "discriminator.norm": "instance",

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from img2img.doctor import Finding, follow
 from img2img.errors import TrainingDiverged
 from img2img.losses import OBJECTIVES, Objective
-from img2img.networks import GENERATORS, Generator
+from img2img.networks import DISCRIMINATORS, GENERATORS, Discriminator, Generator
+from img2img.networks.base import DiscriminatorOutput
 from img2img.pages.run import read_run
 from img2img.training.observers import LossPlot
 from tests.doctor.runs import make_pairs, run_tiny
@@ -44,6 +45,18 @@ class Odd(Generator):
         return y
 
 
+class Slope(Discriminator):
+    """The critic of the Dirac-GAN (Mescheder et al. 2018, arXiv 1801.04406): mean times slope."""
+
+    def __init__(self, *, in_channels: int) -> None:
+        super().__init__()
+        self.slope = nn.Parameter(torch.ones(1))
+
+    def forward(self, x: Tensor) -> DiscriminatorOutput:
+        # Of the image, which comes after the condition.
+        return DiscriminatorOutput([self.slope * x[:, -3:].mean((1, 2, 3), keepdim=True)], [])
+
+
 class Poisoned(Objective):
     """Least squares, and for some steps no number."""
 
@@ -63,6 +76,8 @@ class Poisoned(Objective):
 def parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(GENERATORS, "_parts", dict(GENERATORS._parts))
     GENERATORS.register("odd")(Odd)
+    monkeypatch.setattr(DISCRIMINATORS, "_parts", dict(DISCRIMINATORS._parts))
+    DISCRIMINATORS.register("slope")(Slope)
     monkeypatch.setattr(OBJECTIVES, "_parts", dict(OBJECTIVES._parts))
     OBJECTIVES.register("poisoned")(Poisoned)
     # Half of the time would go into drawing.
@@ -92,12 +107,44 @@ STRONG = {
     "discriminator.n_layers": 2,
     "data.batch_size": 4,
 }
+# A loss whose gradient dies away where the critic has won, and nothing beside it.
+SATURATED = {
+    "objective.name": "minimax",
+    "losses.reconstruction": [],
+    "optimizer.lr_d": 5e-3,
+    "schedule.steps": 120,
+    "discriminator.n_layers": 2,
+    "discriminator.norm": "none",
+    "data.batch_size": 4,
+}
+# Nothing keeps the critic's slope finite.
+UNBOUNDED = {
+    "objective": {"name": "wgan", "clip": 1e6},
+    "losses.reconstruction": [],
+    "optimizer.lr_d": 1e-3,
+    "discriminator.n_layers": 3,
+    "discriminator.norm": "none",
+}
+# Of one number each, which go round in a circle.
+DIRAC = {
+    "generator": {"name": "odd", "kind": "constant"},
+    "discriminator": {"name": "slope"},
+    "losses.reconstruction": [],
+    "optimizer.lr": 0.1,
+    "schedule.steps": 240,
+    "doctor.every": 60,
+}
+UNCLIPPED = {"objective": {"name": "wgan", "clip": 1e6}, "optimizer.lr": 0.05}
 
 
 @pytest.mark.parametrize(
     ("condition", "method", "settings"),
     [
         ("critic-too-strong", "pix2pix", STRONG),
+        ("vanishing-gradient", "pix2pix", SATURATED),
+        ("exploding-gradients", "pix2pix", UNBOUNDED),
+        ("oscillation", "pix2pix", DIRAC),
+        ("oscillation", "pix2pix", {**DIRAC, **UNCLIPPED, "schedule.steps": 320}),
         ("critic-too-weak", "pix2pix", {"optimizer.lr_d": 1e-9}),
         ("diverging", "pix2pix", {"optimizer.lr": 0.2}),
         ("saturation", "pix2pix", {"optimizer.lr": 0.2, "schedule.steps": 36}),
@@ -129,6 +176,12 @@ def test_the_same_critic_at_the_published_rate(pairs: Path, tmp_path: Path) -> N
     settings = {**STRONG, "optimizer.lr_d": 2e-4}
     assert run_tiny("pix2pix", pairs, tmp_path / "run", settings) == []
     assert found_in(tmp_path / "run") == {}
+
+
+def test_what_goes_round_in_a_circle_is_neither_weak_nor_still(pairs: Path, tmp_path: Path) -> None:
+    """In the mean the critic is right by half, and losses are where they were."""
+    run_tiny("pix2pix", pairs, tmp_path / "run", DIRAC)
+    assert found_in(tmp_path / "run").keys() == {"oscillation", "mode-collapse"}
 
 
 def test_training_images_learned_by_heart(tmp_path: Path) -> None:

@@ -457,18 +457,10 @@ def test_a_trial_tries_each_kind_of_round(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize("name", REGULARIZERS.names())
-def test_penalties_refuse_batch_norm(
-    name: str, train: Command, tiny_pairs: Path, tmp_path: Path
-) -> None:
-    outcome = train(
-        tmp_path / "run",
-        "--data",
-        tiny_pairs,
-        "--max-steps",
-        1,
-        "--set",
-        f"regularizers=[{{name: {name}}}]",
-    )
+def test_penalties_refuse_batch_norm(name: str, train: Command, tmp_path: Path) -> None:
+    """Before images are looked for: here are none."""
+    penalty = f"regularizers=[{{name: {name}}}]"
+    outcome = train(tmp_path / "run", "--data", tmp_path, "--max-steps", 1, "--set", penalty)
     assert outcome.status == 2
     assert "discriminator.norm" in outcome.err
     assert not (tmp_path / "run" / "config.yaml").exists()

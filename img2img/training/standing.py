@@ -1,0 +1,88 @@
+"""How good a run's model is: when that is measured, and what has been the best."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from img2img.config import MetricsConfig
+from img2img.metrics.measure import MEASURES
+from img2img.training.held_out import measure_of
+
+# Where metrics.every is `auto`: steps between two times, at least, and the most of the time that
+# measuring may take.
+EVERY = 1000
+SHARE = 0.05
+
+
+class Standing:
+    """Where a run stands by its measures on held-out images.
+
+    Args:
+        config: which measure says what is best, how often to measure, and how long to wait for a
+            better one.
+    """
+
+    def __init__(self, config: MetricsConfig) -> None:
+        self._config = config
+        self.measures: dict[str, float] = {}
+        """The last that were taken."""
+        self._best: float | None = None
+        self.worse = 0
+        """Times that was measured since the best, and no better."""
+        self.every = 0 if config.every == "auto" else config.every
+        """Steps between two times; of `auto`, fixed after the first."""
+
+    def due(self, step: int) -> bool:
+        """Whether it is time to measure."""
+        every = (self.every or EVERY) if self._config.every == "auto" else self.every
+        return every > 0 and step % every == 0
+
+    def take(self, measures: dict[str, float]) -> bool:
+        """Take in what was measured; whether the model is the best so far."""
+        self.measures = measures
+        best = self._config.best
+        value = measures.get(best or "", math.nan)
+        if best is None or math.isnan(value):
+            return False
+        sign = -1 if MEASURES[measure_of(best)].higher_is_better else 1
+        if self._best is not None and sign * value >= sign * self._best:
+            self.worse += 1
+            return False
+        self._best, self.worse = value, 0
+        return True
+
+    @property
+    def unfixed(self) -> bool:
+        """Whether it is still to be said how often to measure."""
+        return self._config.every == "auto" and not self.every
+
+    def fix(self, steps: float) -> None:
+        """Measure so rarely that it takes a small share of the time.
+
+        Once: a run that goes on from a state measures at the steps that it would have.
+
+        Args:
+            steps: how many could be made in the time that measuring takes.
+        """
+        self.every = max(1, math.ceil(steps / SHARE / EVERY)) * EVERY
+
+    @property
+    def out_of_patience(self) -> bool:
+        """Whether nothing has been better for as long as one is to wait."""
+        return self._config.patience is not None and self.worse >= self._config.patience
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run needs."""
+        return {
+            "best": self._best,
+            "worse": self.worse,
+            "measure_every": self.every,
+            "measures": self.measures,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._best = state["best"]
+        self.worse = state.get("worse", 0)
+        if self._config.every == "auto":
+            self.every = state.get("measure_every", 0)
+        self.measures = state["measures"]

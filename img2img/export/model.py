@@ -17,8 +17,8 @@ from img2img.images import Pixels, eight_bit, list_images, read_picture, resized
 from img2img.inference.backends.eager import Eager
 from img2img.inference.exportable import ValueRange
 from img2img.inference.exported import Description
+from img2img.inference.opening import choose_generator
 from img2img.inference.sizing import pad_to_fit
-from img2img.inference.translator import choose_generator
 from img2img.networks import Generator
 from img2img.resources import bundled
 

@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypedDict, TypeVar, Unpack, get_args
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, Unpack, get_args
 
-from img2img.checkpoint import load_model
 from img2img.devices import DTYPES, PrecisionName, resolve_device
-from img2img.errors import ConfigError, ImageError, Img2ImgError, ModelFileError
+from img2img.errors import ConfigError, ImageError, Img2ImgError
 from img2img.images import MAX_PIXELS, ImageLike, Picture, Pixels, as_picture, like, resized
 from img2img.inference.backends import BACKENDS
 from img2img.inference.bench import Measurement, bench
 from img2img.inference.engine import Engine
-from img2img.inference.exported import ExportedGenerator, is_exported
+from img2img.inference.exported import ExportedGenerator
+from img2img.inference.opening import Options, check_choice, opened
 from img2img.inference.oversize import Cutter, Tile, TileNorm
 from img2img.inference.runner import Runner
 from img2img.inference.sizing import Scale, Size, Sizing, pad_to_fit
@@ -25,32 +25,13 @@ from img2img.inference.transfer import Transfer
 from img2img.networks import Generator
 from img2img.networks.smoothing import Smoothing
 from img2img.pipeline import ahead
-from img2img.spec import ModelFile, ModelSpec, build_generator
+from img2img.spec import ModelSpec
 
 if TYPE_CHECKING:
     from img2img.inference.folder import FolderOptions, Report
 
 K = TypeVar("K")
 AnyImage = TypeVar("AnyImage", bound=ImageLike)
-
-
-class Options(TypedDict, total=False):
-    """How to translate: keywords of `Translator`, which says what they mean."""
-
-    device: str | Sequence[str]
-    precision: Literal["auto"] | PrecisionName
-    backend: str
-    batch: int | None
-    scale: Scale
-    resize: Size | None
-    max_side: int | None
-    truncate: bool
-    tile: Tile
-    tile_norm: TileNorm
-    smooth: float | None
-    even: bool
-    progress: Progress | None
-    say: Callable[[str], None] | None
 
 
 @dataclass(frozen=True)
@@ -61,30 +42,6 @@ class _Job(Generic[K]):
     picture: Picture
     seen: Size
     """The size at which it is translated, before padding."""
-
-
-def choose_generator(
-    path: Path, direction: Literal["AtoB", "BtoA"] | None
-) -> tuple[ModelFile, str]:
-    """Open a model file or run folder; the name of its generator of pictures for that direction.
-
-    Raises:
-        ModelFileError: there is no model, or it is not one of pictures.
-        ConfigError: the model does not translate in that direction.
-    """
-    model = load_model(path)
-    found = {spec.direction: name for name, spec in model.specs.items()}
-    chosen = direction or ("AtoB" if "AtoB" in found else next(iter(found)))
-    if chosen not in found:
-        raise ConfigError(f"direction: {path} translates {' and '.join(found)}, not {chosen}")
-    name = found[chosen]
-    spec = model.specs[name]
-    if (spec.in_channels, spec.out_channels) != (3, 3):
-        raise ModelFileError(
-            f"{path}: translates {spec.in_channels} channels to {spec.out_channels};"
-            " pictures have 3"
-        )
-    return model, name
 
 
 class Translator:
@@ -159,11 +116,11 @@ class Translator:
             "progress": progress,
             "say": say,
         }
-        _check("scale", scale, get_args(Scale))
-        _check("tile_norm", tile_norm, get_args(TileNorm))
-        _check("precision", precision, ("auto", *DTYPES))
+        check_choice("scale", scale, get_args(Scale))
+        check_choice("tile_norm", tile_norm, get_args(TileNorm))
+        check_choice("precision", precision, ("auto", *DTYPES))
         if not isinstance(tile, int):
-            _check("tile", tile, ("auto", "off"))
+            check_choice("tile", tile, ("auto", "off"))
         for name, number in (("batch", batch), ("max_side", max_side), ("tile", tile)):
             if isinstance(number, int) and number < 1:
                 raise ConfigError(f"{name}: {number} is not a number of at least 1")
@@ -239,35 +196,9 @@ class Translator:
             ModelFileError: there is no model, or it cannot be rebuilt.
             ConfigError: the model does not translate in that direction, or no such device.
         """
-        path = Path(path)
-        if is_exported(path):
-            say = options.get("say") or _warn
-            exported, spec = ExportedGenerator.load(path, say)
-            if direction not in (None, spec.direction):
-                raise ConfigError(f"direction: {path} translates {spec.direction}, not {direction}")
-            if statistics not in (None, spec.norm_statistics):
-                raise ConfigError(f"statistics: were fixed when {path} was exported")
-            return cls(exported, spec, **_as_exported(exported, options, reference_exact))
-        model, name = choose_generator(path, direction)
-        spec = model.specs[name]
-        changes: dict[str, Any] = {}
-        if statistics:
-            _check("statistics", statistics, ("image", "running"))
-            changes["norm_statistics"] = statistics
-        if reference_exact:
-            fixed = {"precision": ("fp32", "auto"), "backend": ("eager", "auto"), "tile": ("auto",)}
-            for option, allowed in fixed.items():
-                if (given := options.get(option, "auto")) not in allowed:
-                    raise ConfigError(f"{option}: {given} is not as the reference does it")
-            if statistics == "running":
-                raise ConfigError("statistics: running are not as the reference does it")
-            changes |= {"norm_statistics": "image", "dropout": True}
-            options |= {"precision": "fp32", "backend": "eager", "truncate": True, "tile": "off"}
-        spec = spec.model_copy(update=changes)
-        try:
-            generator = build_generator(spec, model.tensors[name])
-        except ModelFileError as error:
-            raise ModelFileError(f"{path}: {error}") from None
+        generator, spec, options = opened(
+            Path(path), direction, statistics, reference_exact, options, options.get("say") or _warn
+        )
         return cls(generator, spec, **options)
 
     def for_video(self, smooth: float | None = None) -> Self:
@@ -413,35 +344,9 @@ class Translator:
         return job.key, replace(picture, pixels=translated, alpha=alpha)
 
 
-def _as_exported(exported: ExportedGenerator, options: Options, reference_exact: bool) -> Options:
-    """Options for an exported model, which leaves no choice of some.
-
-    Raises:
-        ConfigError: another choice was made.
-    """
-    if reference_exact:
-        raise ConfigError("reference_exact: not with an exported model; give the model file")
-    device = options.get("device", "auto")
-    devices = [device] if isinstance(device, str) else device
-    given = [*devices, options.get("precision", "auto"), options.get("backend", "auto")]
-    there = {"auto", "cpu"} if exported.has_float16 else {"auto", "cpu", "fp32"}
-    if other := [name for name in given if name not in there]:
-        raise ConfigError(
-            f"{other[0]}: an exported model runs on the CPU and as it was exported; for a choice,"
-            " give the model file"
-        )
-    fixed: Options = {"device": "cpu", "precision": "fp32", "backend": "eager"}
-    return {**options, **fixed}
-
-
 def _too_large(size: Size) -> ImageError:
     height, width = size
     return ImageError(f"not enough memory for {width} x {height} pixels")
-
-
-def _check(name: str, value: object, allowed: Sequence[object]) -> None:
-    if value not in allowed:
-        raise ConfigError(f"{name}: {value!r} is none of {', '.join(map(str, allowed))}")
 
 
 def _warn(sentence: str) -> None:

@@ -19,7 +19,8 @@ from img2img.data.sources import CountProgress, ImageSource
 from img2img.errors import ConfigError
 from img2img.images import read_picture, write_picture
 from img2img.inference.exported import is_exported
-from img2img.inference.translator import Translator, choose_generator
+from img2img.inference.opening import choose_generator
+from img2img.inference.translator import Translator
 from img2img.metrics.duel import Duel, duel
 from img2img.metrics.evaluate import Images, Options, arrange, chosen, evaluate, teller
 from img2img.metrics.measure import MEASURES, Figure

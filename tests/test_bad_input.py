@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 from img2img import checkpoint
 from img2img.checkpoint import load_model, load_state
 from img2img.training import observers
+from tests.runs import newest
 
 Command = Callable[..., Any]
 MakeImage = Callable[..., Path]
@@ -35,10 +36,6 @@ def refused(outcome: Any, *words: str, lines: int = 1) -> None:
     assert outcome.err.count("\n") <= lines, outcome.err
     for word in words:
         assert word in outcome.err, outcome.err
-
-
-def newest(run: Path) -> Path:
-    return max((run / "checkpoints").glob("state-*"))
 
 
 class TestFolder:

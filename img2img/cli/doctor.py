@@ -40,7 +40,7 @@ def doctor(
                 "losses": course.losses,
                 "looks": course.looks,
                 "enough": course.losses >= LEAST,
-                "findings": [_plain(finding, course.step) for finding in findings],
+                "findings": [_plain(finding) for finding in findings],
             }
         )
         return
@@ -69,18 +69,18 @@ def _tell(finding: "Finding", step: int) -> None:
     _say(f"  {finding.summary}")
     at = f" (at step {finding.worst}, the worst)" if finding.worst < step else ""
     _say(f"  {finding.evidence.text}{at}")
-    if finding.last < step:
+    if not finding.now:
         _say("    it has passed: nothing is proposed")
     else:
         for each in finding.proposals:
             _say(f"    {each.flags}    # {each.why}")
 
 
-def _plain(finding: "Finding", step: int) -> dict[str, Any]:
+def _plain(finding: "Finding") -> dict[str, Any]:
     return {
         "name": finding.name,
         "summary": finding.summary,
-        "now": finding.last == step,
+        "now": finding.now,
         "first": finding.first,
         "worst": finding.worst,
         "last": finding.last,
@@ -92,7 +92,7 @@ def _plain(finding: "Finding", step: int) -> dict[str, Any]:
         "tags": finding.evidence.tags,
         "proposals": [
             {"settings": dict(each.settings), "why": each.why, "flags": each.flags}
-            for each in (finding.proposals if finding.last == step else ())
+            for each in (finding.proposals if finding.now else ())
         ],
     }
 

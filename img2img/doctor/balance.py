@@ -1,31 +1,52 @@
 """Whether the critic and the generator are a match for each other."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from img2img.config import RunConfig
+from img2img.config import Component, RunConfig
 from img2img.doctor import proposals
 from img2img.doctor.condition import CONDITIONS, Condition, Evidence, judged
 from img2img.doctor.course import LEAST, Course, Series, is_reconstruction, smooth
 from img2img.doctor.proposals import Proposal
 from img2img.losses import OBJECTIVES
 
+# The least of lines in which swings are looked for, where there are many.
+WINDOW = 30
 
+
+class Levels(NamedTuple):
+    """What losses mean by an objective."""
+
+    d: float
+    """The critic's where it takes all images for the same: the best that it can do by chance."""
+    g: float
+    """The generator's at that."""
+    floor: float
+    """The critic's where it is sure and right: the least there is, or nearly."""
+
+    @classmethod
+    def of(cls, config: RunConfig) -> "Levels":
+        return _levels(config.objective.model_dump_json())
+
+
+@cache
 @torch.no_grad()
-def even_losses(config: RunConfig) -> tuple[float, float]:
-    """The critic's and the generator's loss where the critic takes all images for the same.
-
-    It is the best that the critic can do by chance, with logits near 0 where all are as good.
-    """
-    objective = OBJECTIVES.build(config.objective, "objective")
+def _levels(objective: str) -> Levels:
+    built = OBJECTIVES.build(Component.model_validate_json(objective), "objective")
+    # With logits near 0 first, where all are as good.
     guesses = torch.tensor(sorted(range(-80, 81), key=abs))[:, None] / 40
-    losses = objective.d_loss(guesses, guesses)
+    losses = built.d_loss(guesses, guesses)
     best = int(losses.argmin())
+    real, fake = torch.cartesian_prod(torch.linspace(-16, 16, 65), torch.linspace(-16, 16, 65)).T
+    floor = built.d_loss(real[:, None], fake[:, None]).min().item()
     # Without the sign that a zero may have.
-    return losses[best].item() + 0.0, objective.g_loss(guesses, guesses)[best].item() + 0.0
+    return Levels(
+        losses[best].item() + 0.0, built.g_loss(guesses, guesses)[best].item() + 0.0, floor
+    )
 
 
 @CONDITIONS.register("critic-too-strong")
@@ -37,7 +58,8 @@ class CriticTooStrong(Condition):
 
     Args:
         accuracy: share of places where the real image has the higher logit, from which on.
-        loss: the critic's loss over that by chance, down from which on;
+        loss: how far the critic's loss is above the least there is, over that by chance, down
+            from which on;
         growth: or, for objectives whose losses have no floor, of the gap between the logits.
         better: what the distance of translations has come down to over the last quarter of the
             run, from which on they get no better; held-out ones if there are any.
@@ -57,7 +79,7 @@ class CriticTooStrong(Condition):
         self.better = better
 
     def look(self, course: Course, config: RunConfig) -> Evidence | None:
-        even_d, even_g = even_losses(config)
+        levels = Levels.of(config)
         for ending in course.endings("D/adv"):
             d, g = course[f"D/adv{ending}"], course[f"G/adv{ending}"]
             accuracy = course[f"D/accuracy{ending}"]
@@ -67,14 +89,15 @@ class CriticTooStrong(Condition):
             gaps = _gap(course, ending)
             text = (
                 f"D/adv{ending} is {values['D']:.3g} and G/adv{ending} {values['G']:.3g} (by chance"
-                f" {even_d:.3g} and {even_g:.3g})"
+                f" {levels.d:.3g} and {levels.g:.3g})"
             )
             growth = 0.0
             if gaps is not None:
                 values["gap"] = gaps[1]
                 text += f", the logits are {gaps[1]:.3g} apart"
                 growth = gaps[1] / max(gaps[0], 1e-6)
-            won = values["D"] < self.loss * even_d if even_d > 0 else growth > self.growth
+            above, chance = values["D"] - levels.floor, levels.d - levels.floor
+            won = above < self.loss * chance if levels.d > 0 else growth > self.growth
             if accuracy.long_enough:
                 values["accuracy"] = accuracy.recent.mean
                 text = f"D/accuracy{ending} is {values['accuracy']:.3f}, {text}"
@@ -84,22 +107,25 @@ class CriticTooStrong(Condition):
             stuck = self._stuck(course, d.recent)
             if stuck is not None:
                 shown = [series.recent for series in (d, g, accuracy) if len(series)]
-                strength = even_d / max(values["D"], 1e-9) if even_d > 0 else growth
+                strength = chance / max(above, 1e-9) if levels.d > 0 else growth
                 return judged(text + stuck, values, strength, *shown)
         return None
 
     def _stuck(self, course: Course, now: Series) -> str | None:
         """What says that the generator gets no better; None if it does."""
         for tag in ("signs/held_out", "signs/trained"):
-            looks = course[tag].since(int(now.steps[0])).values
-            if len(looks) >= 2:
-                if looks[-1] < self.better * looks[0]:
-                    return None
-                return f"; {tag} is {looks[-1]:.3g}, and was {looks[0]:.3g}"
+            looks = course[tag].since(int(now.steps[0]))
+            if len(looks):
+                # Of one alone, against the one before.
+                first = (looks if len(looks) > 1 else course[tag].last(2)).values[0]
+                if len(course[tag]) > 1:
+                    if looks.values[-1] < self.better * first:
+                        return None
+                    return f"; {tag} is {looks.values[-1]:.3g}, and was {first:.3g}"
         told = [tag for tag in course.tags("G/") if is_reconstruction(tag)]
         for tag in told:
             recent = course[tag].recent
-            before = course[tag].before.last(len(recent))
+            before = course[tag].before(recent).last(len(recent))
             if len(before) and recent.mean < self.better * before.mean:
                 return None
         return f"; {', '.join(told)} get no less" if told else ""
@@ -118,8 +144,8 @@ class CriticTooWeak(Condition):
         accuracy: how far from one half the share of places may be that it tells right.
         loss: how far from chance its loss may be, as a share of that.
         lines: of the log that this must have lasted for, and a quarter of the run.
-        most: how far the share of places may be from one half over five lines: where it goes
-            from one side to the other, the critic is no weak one.
+        most: how far the share of places may be from one half over five lines, and how far it may
+            swing: where it goes from one side to the other, the critic is no weak one.
     """
 
     def __init__(
@@ -136,7 +162,9 @@ class CriticTooWeak(Condition):
         self.most = most
 
     def look(self, course: Course, config: RunConfig) -> Evidence | None:
-        even, _ = even_losses(config)
+        even = Levels.of(config).d
+        if course.warming(config):
+            return None
         for ending in course.endings("D/accuracy"):
             accuracy, loss = course[f"D/accuracy{ending}"], course[f"D/adv{ending}"]
             if len(accuracy) < self.lines or len(loss) < self.lines:
@@ -145,6 +173,8 @@ class CriticTooWeak(Condition):
             share, value = accuracy.last(lines).mean, loss.last(lines).mean
             off = abs(share - 0.5)
             if np.abs(smooth(accuracy.last(lines), 5) - 0.5).max() > self.most:
+                continue
+            if any(_turns(part, 2 * self.most) > 1 for part in _stretches(accuracy)):
                 continue
             if off <= self.accuracy and abs(value - even) <= self.loss * (even or 1):
                 return judged(
@@ -164,36 +194,45 @@ class CriticTooWeak(Condition):
 
 @CONDITIONS.register("oscillation")
 class Oscillation(Condition):
-    """Critic and generator overtake each other in turns, and neither gets better.
+    """Critic and generator overtake each other in turns.
 
     Args:
-        swing: how far an adversarial loss goes up or down in one go, as a share of its mean;
-        accuracy: or the share of places that the critic tells right.
-        turns: how often it does so in the last half of the run.
+        accuracy: how far the share of places that the critic tells right goes up or down in one
+            go;
+        swing: or an adversarial loss, where it has but one sign, as a share of its mean;
+        low: or, from what share of that by chance to more than chance, and back, the critic's.
+        turns: how often in the last half of the run, the last quarter, and so on.
     """
 
-    def __init__(self, *, swing: float = 1.0, accuracy: float = 0.5, turns: int = 5) -> None:
-        self.swing = swing
+    def __init__(
+        self, *, accuracy: float = 0.5, swing: float = 1.0, low: float = 0.15, turns: int = 5
+    ) -> None:
         self.accuracy = accuracy
+        self.swing = swing
+        self.low = low
         self.turns = turns
 
     def look(self, course: Course, config: RunConfig) -> Evidence | None:
-        for tag in course.tags("G/adv") + course.tags("D/adv") + course.tags("D/accuracy"):
-            points = course[tag].binned
-            series = points.last(max(2 * LEAST, len(points) // 2))
-            if len(series) < 2 * LEAST:
-                continue
-            mean = float(np.abs(series.values).mean())
-            share = tag.startswith("D/accuracy")
-            turns = _turns(smooth(series, 3), self.accuracy if share else self.swing * mean)
-            if turns >= self.turns:
-                by = f"{self.accuracy:g}" if share else f"its mean of {mean:.3g}"
-                return judged(
-                    f"{tag} went up or down by {by} {turns} times since step {series.steps[0]}",
-                    {"turns": turns, "mean": mean},
-                    turns,
-                    series,
-                )
+        levels = Levels.of(config)
+        for tag in course.tags("D/accuracy") + course.tags("G/adv") + course.tags("D/adv"):
+            for part in _stretches(course[tag]):
+                if tag.startswith("D/accuracy"):
+                    turns, by = _turns(part, self.accuracy), f"{self.accuracy:g}"
+                elif part.values.min() >= 0:
+                    turns = _turns(part, self.swing * part.mean)
+                    by = f"its mean of {part.mean:.3g}"
+                else:
+                    continue
+                if turns >= self.turns:
+                    return _in_turns(part, f"up or down by {by}", turns)
+        for tag in course.tags("D/adv") if levels.d > 0 else ():
+            part = course[tag].last(2 * WINDOW)
+            low = levels.floor + self.low * (levels.d - levels.floor)
+            sides = np.sign(part.values - levels.d) + np.sign(part.values - low)
+            crossed = np.flatnonzero(np.diff(sides[sides != 0]))
+            if len(crossed) >= self.turns:
+                text = f"from less than {low:.3g} to more than by chance, {levels.d:.3g}, or back,"
+                return _in_turns(part, text, len(crossed))
         return None
 
     def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:
@@ -205,20 +244,40 @@ class Oscillation(Condition):
 def _gap(course: Course, ending: str) -> tuple[float, float] | None:
     """How far the mean logits of real and fake images were apart, and are."""
     real, fake = course[f"D/real{ending}"], course[f"D/fake{ending}"]
-    if not (len(real.before) and len(fake.before)):
+    before = [series.before(series.recent) for series in (real, fake)]
+    if not all(map(len, before)):
         return None
-    return (
-        real.before.median - fake.before.median,
-        real.recent.median - fake.recent.median,
-    )
+    return before[0].median - before[1].median, real.recent.median - fake.recent.median
 
 
-def _turns(values: NDArray[np.float64], least: float) -> int:
-    """How often values go up or down by `least` and more before they turn."""
-    turns, going, extreme = 0, 0, values[0]
+def _stretches(series: Series) -> Iterator[Series]:
+    """In what swings are looked for, slow and quick ones: the last half, quarter, and so on."""
+    length = max(2 * LEAST, len(series) // 2)
+    while len(series) >= length >= 2 * LEAST:
+        yield series.last(length).binned
+        length = length // 2 if length >= 2 * WINDOW else 0
+
+
+def _turns(series: Series, least: float) -> int:
+    """How often values go up or down by `least` and more before they turn, beyond chance."""
+    values = smooth(series, 3)
+    # Three deviations of a difference between means of three.
+    least = max(least, 3 * np.sqrt(2 / 3) * series.restlessness)
+    turns, going = 0, 0
+    low = high = values[0]
     for value in values[1:]:
-        if going * (value - extreme) > 0:
-            extreme = value
-        elif abs(value - extreme) >= least > 0:
-            turns, going, extreme = turns + 1, int(np.sign(value - extreme)), value
+        low, high = min(low, value), max(high, value)
+        if going >= 0 and high - value >= least > 0:
+            turns, going, low = turns + 1, -1, value
+        elif going <= 0 and value - low >= least > 0:
+            turns, going, high = turns + 1, 1, value
     return turns
+
+
+def _in_turns(series: Series, text: str, turns: int) -> Evidence:
+    return judged(
+        f"{series.tag} went {text} {turns} times since step {series.steps[0]}",
+        {"turns": turns},
+        turns,
+        series,
+    )

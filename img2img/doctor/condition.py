@@ -59,6 +59,8 @@ class Finding:
         first: the step at which it was found, of those that were examined.
         worst: the step that the evidence is of.
         last: the last step at which it was found.
+        now: whether it is still there: found in one of the last two rounds, or hidden by what is
+            fatal.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Finding:
     first: int
     worst: int
     last: int
+    now: bool = True
 
 
 class Condition(ABC):
@@ -126,11 +129,16 @@ def follow(lines: Sequence[Mapping[str, Any]], config: RunConfig) -> list[Findin
     """
     course, rounds = Course(), Rounds()
     found: dict[str, Finding] = {}
+    there: list[set[str]] = [set(), set()]
     for number, line in enumerate(lines, start=1):
         course.add(line)
         if rounds.due(course) or number == len(lines):
-            for now in examine(course, config):
+            findings = examine(course, config)
+            hidden = there[-1] if any(each.evidence.fatal for each in findings) else set()
+            there = [there[-1], {each.name for each in findings} | hidden]
+            for now in findings:
                 before = found.get(now.name, now)
                 worse = max(now, before, key=lambda finding: finding.evidence.strength)
                 found[now.name] = replace(worse, first=before.first, last=now.last)
-    return list(found.values())
+    told = [replace(each, now=each.name in set.union(*there)) for each in found.values()]
+    return sorted(told, key=lambda finding: not finding.evidence.fatal)

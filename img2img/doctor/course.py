@@ -8,10 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from img2img.config import RunConfig
+
 # Lines of the log: with fewer there is no telling what is usual.
 LEAST = 10
 # The share of the log that shows how things stand now.
 RECENT = 0.25
+# Lines that show the latest, in runs of any length.
+LATEST = 20
 # Points that a curve is judged by, however often it was logged.
 POINTS = 50
 
@@ -37,10 +41,19 @@ class Series:
         return self.last(max(LEAST // 2, math.ceil(RECENT * len(self))))
 
     @property
-    def before(self) -> "Series":
-        """What lies before `recent`."""
-        cut = len(self) - len(self.recent)
+    def latest(self) -> "Series":
+        """The last lines: `recent`, but no more than `LATEST`."""
+        return self.last(min(len(self.recent), LATEST))
+
+    def before(self, part: "Series") -> "Series":
+        """What lies before a last part of this."""
+        cut = len(self) - len(part)
         return Series(self.tag, self.steps[:cut], self.values[:cut])
+
+    @property
+    def restlessness(self) -> float:
+        """How far values are from those beside them by chance: the deviation of such noise."""
+        return float(np.diff(self.values).std() / math.sqrt(2)) if len(self) > 1 else 0.0
 
     @property
     def binned(self) -> "Series":
@@ -79,6 +92,7 @@ class Course:
 
     def __init__(self, lines: Iterable[Mapping[str, Any]] = ()) -> None:
         self.step = 0
+        self.images = 0
         self.losses = 0
         """Lines of losses."""
         self.looks = 0
@@ -93,6 +107,7 @@ class Course:
     def add(self, line: Mapping[str, Any]) -> None:
         """Take in one more line."""
         self.step = max(self.step, line["step"])
+        self.images = max(self.images, line.get("images", 0))
         self.losses += any(tag.startswith("G/") for tag in line)
         self.looks += any(tag.startswith("signs/") for tag in line)
         self.diverged = line.get("diverged")
@@ -114,6 +129,10 @@ class Course:
                 tag, np.array(steps, dtype=np.int64), np.array(values, dtype=np.float64)
             )
         return self._series[tag]
+
+    def warming(self, config: RunConfig) -> bool:
+        """Whether the rate has been low for most of the run so far (`schedule.warmup`)."""
+        return self.images < 2 * config.schedule.warmup
 
     def tags(self, start: str) -> list[str]:
         """The tags that start so, of each domain or direction, in the order of the log."""

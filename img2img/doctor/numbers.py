@@ -1,6 +1,5 @@
 """Losses and gradients that get out of hand, or do not move."""
 
-import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -8,7 +7,7 @@ from numpy.typing import NDArray
 
 from img2img.config import RunConfig
 from img2img.doctor import proposals
-from img2img.doctor.balance import even_losses
+from img2img.doctor.balance import Levels
 from img2img.doctor.condition import CONDITIONS, Condition, Evidence, judged
 from img2img.doctor.course import (
     LEAST,
@@ -85,18 +84,18 @@ class Diverging(Condition):
         return self._adversarial(course, config) or self._distances(course, config)
 
     def _adversarial(self, course: Course, config: RunConfig) -> Evidence | None:
-        even, _ = even_losses(config)
+        even = Levels.of(config).d
         for tag in course.tags("D/adv") + course.tags("G/adv"):
             series = course[tag]
             if not series.long_enough:
                 continue
-            now, first = abs(series.recent.median), float(series.values[0])
+            now, first = abs(series.latest.median), float(series.values[0])
             if even and now > self.wild * even:
                 return judged(
                     f"{tag} is {now:.3g}, and {even:.3g} by chance",
                     {"now": now, "even": even},
                     now,
-                    series.recent,
+                    series.latest,
                     fatal=True,
                 )
             if len(series) < 2 * LEAST:
@@ -106,7 +105,7 @@ class Diverging(Condition):
                     f"{tag} is {now:.3g}, and was {first:.3g} at first",
                     {"now": now, "first": first},
                     now,
-                    series.recent,
+                    series.latest,
                     fatal=True,
                 )
             if tag.startswith("D/") and even and now > self.chance * even:
@@ -114,7 +113,7 @@ class Diverging(Condition):
                     f"{tag} is {now:.3g}, worse than by chance, {even:.3g}",
                     {"now": now, "even": even},
                     now,
-                    series.recent,
+                    series.latest,
                     fatal=True,
                 )
         return None
@@ -123,18 +122,19 @@ class Diverging(Condition):
         if config.data.grow.halvings:
             return None  # what is larger is harder
         for tag in course.tags("G/"):
-            series = course[tag].binned
-            if not is_reconstruction(tag) or len(series) < 2 * LEAST:
+            series = course[tag]
+            # An identity is best where nothing is translated yet.
+            if not is_reconstruction(tag) or "/identity" in tag or len(series) < 2 * LEAST:
                 continue
             # One value says little where a line is of one image: low ones on both sides.
-            best = float(np.quantile(smooth(series, 5), 0.1))
-            now = float(np.quantile(series.recent.values, 0.25))
+            best = float(np.quantile(smooth(series.binned, 5), 0.1))
+            now = float(np.quantile(series.latest.values, 0.25))
             if now > self.worse * best and now > 1e-3:
                 return judged(
                     f"{tag} is {now:.3g}, and has been {best:.3g}",
                     {"now": now, "best": best},
                     now / max(best, 1e-9),
-                    series.recent,
+                    series.latest,
                     fatal=True,
                 )
         return None
@@ -161,13 +161,13 @@ class ExplodingGradients(Condition):
             series = course[tag]
             if not series.long_enough:
                 continue
-            before, now = series.before.median, series.recent.median
+            before, now = series.before(series.latest).median, series.latest.median
             if now > self.times * before > 0:
                 return judged(
                     f"{tag} is {now:.3g}, and was {before:.3g}",
                     {"now": now, "before": before},
                     now / before,
-                    series.recent,
+                    series.latest,
                 )
         return None
 
@@ -197,14 +197,14 @@ class VanishingGradient(Condition):
         # The first steps may be very long.
         skipped = max(LEAST // 2, len(series) // 10)
         first = float(medians(series.values[skipped:half], 5).max())
-        now = series.recent.median
+        now = series.latest.median
         if first == 0 or now > self.share * first:
             return None
         return judged(
             f"G/gradient is {now:.3g}, and was up to {first:.3g} in the first half",
             {"now": now, "first": first},
             1 - now / first,
-            series.recent,
+            series.latest,
         )
 
     def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:
@@ -219,31 +219,40 @@ class NothingLearned(Condition):
 
     Args:
         change: the largest change since the start, as a share of it.
+        chance: how much losses may differ from line to line, as a share, from which on there is no
+            telling without two looks at translations.
     """
 
-    def __init__(self, *, change: float = 0.01) -> None:
+    def __init__(self, *, change: float = 0.01, chance: float = 0.2) -> None:
         self.change = change
+        self.chance = chance
 
     def look(self, course: Course, config: RunConfig) -> Evidence | None:
         known = [course[tag] for side in "GD" for tag in course.tags(f"{side}/") if _is_loss(tag)]
-        if not known or any(len(series) < 2 * LEAST for series in known):
+        if not known or any(len(series) < 2 * LEAST for series in known) or course.warming(config):
             return None
-        moved = [self._moved(s) for s in known]
-        same = course["signs/trained"]  # of the same images each time
-        if len(same) > 1:
-            moved.append(abs(same.values[-1] - same.values[0]) / max(same.values[0], 1e-9))
-        if max(moved) > self.change:
+        if max(self._moved(series) for series in known) > self.change:
             return None
         each = ", ".join(f"{s.tag} {_first(s):.3g} and {s.recent.mean:.3g}" for s in known)
-        return judged(f"at first and now: {each}", {}, course.step, *known)
+        text = f"at first and now: {each}"
+        same = course["signs/trained"]  # of the same images each time
+        if len(same) < 2:
+            if config.doctor.every != 0 and course.looks:
+                return None  # there will be another
+            if max(s.restlessness / max(abs(_first(s)), 1e-9) for s in known) > self.chance:
+                return None
+        elif abs(same.values[-1] - same.values[0]) > self.change * same.values[0]:
+            return None
+        else:
+            text += f", {same.tag} {same.values[0]:.3g} and {same.values[-1]:.3g}"
+        return judged(text, {}, course.step, *known)
 
     @staticmethod
     def _moved(series: Series) -> float:
         # What differs from line to line is chance: they are of different images.
-        chance = 3 * float(np.diff(series.values).std()) / math.sqrt(2)
         course = smooth(series, 5)
         return max(
-            (float(np.abs(course - first).max()) - chance) / max(abs(first), 1e-9)
+            (float(np.abs(course - first).max()) - 3 * series.restlessness) / max(abs(first), 1e-9)
             for first in (float(series.values[0]), _first(series))
         )
 

@@ -23,23 +23,28 @@ class OfPictures(Condition):
     looks: int = 3
 
     def look(self, course: Course, config: RunConfig) -> Evidence | None:
-        for ending in course.endings(f"signs/{self.sign}"):
-            series = course[f"signs/{self.sign}{ending}"].last(self.looks)
-            if len(series) < self.looks:
-                continue
-            wanted = course[f"signs/{self.sign}_wanted{ending}"].last(len(series))
-            guessed = course[f"signs/{self.sign}_guessed{ending}"].last(len(series))
-            if len(guessed) == len(series):  # as without pairs
-                wanted = guessed
-            others = wanted.values if len(wanted) == len(series) else [None] * len(series)
-            if all(self.bad(*both) for both in zip(series.values, others, strict=True)):
-                now, other = float(series.values[-1]), others[-1]
-                values = {self.sign: now} | ({} if other is None else {"wanted": float(other)})
-                strength = self.sense * (now - (other or 0))
-                text = self.say(now, other)
-                if wanted is guessed:
-                    text += " (estimated from mean pictures)"
-                return judged(text, values, strength, series)
+        endings = course.endings(f"signs/{self.sign}")
+        found = [each for ending in endings if (each := self._look(course, ending))]
+        return max(found, key=lambda evidence: evidence.strength, default=None)
+
+    def _look(self, course: Course, ending: str) -> Evidence | None:
+        """Of one direction, the worst of which is told."""
+        series = course[f"signs/{self.sign}{ending}"].last(self.looks)
+        if len(series) < self.looks:
+            return None
+        wanted = course[f"signs/{self.sign}_wanted{ending}"].last(len(series))
+        guessed = course[f"signs/{self.sign}_guessed{ending}"].last(len(series))
+        if len(guessed) == len(series):  # as without pairs
+            wanted = guessed
+        others = wanted.values if len(wanted) == len(series) else [None] * len(series)
+        if all(self.bad(*both) for both in zip(series.values, others, strict=True)):
+            now, other = float(series.values[-1]), others[-1]
+            values = {self.sign: now} | ({} if other is None else {"wanted": float(other)})
+            strength = self.sense * (now - (other or 0))
+            text = (f"{ending[1:]}: " if ending else "") + self.say(now, other)
+            if wanted is guessed:
+                text += " (estimated from mean pictures)"
+            return judged(text, values, strength, series)
         return None
 
     @abstractmethod
@@ -67,8 +72,8 @@ class ModeCollapse(OfPictures):
         self.diversity = diversity
         self.growth = growth
 
-    def look(self, course: Course, config: RunConfig) -> Evidence | None:
-        found = super().look(course, config)
+    def _look(self, course: Course, ending: str) -> Evidence | None:
+        found = super()._look(course, ending)
         if found is None:
             return None
         values = course[found.tags[0]].last(self.looks).values
@@ -150,23 +155,24 @@ class Saturation(OfPictures):
     """Outputs are driven to black, white and pure colours.
 
     Args:
-        more: share of values at an end of the range, beyond that of targets.
+        more: share of values at an end of the range, beyond that of targets;
+        rest: where that is less, as a share of the targets' values that are at none.
     """
 
     sign = "ends"
     sense = 1
 
-    def __init__(self, *, more: float = 0.3) -> None:
+    def __init__(self, *, more: float = 0.3, rest: float = 0.6) -> None:
         self.more = more
+        self.rest = rest
 
     def bad(self, value: float, wanted: float | None) -> bool:
-        return value - (wanted or 0) > self.more
+        known = wanted or 0.0
+        return value - known > min(self.more, self.rest * (1 - known))
 
     def say(self, value: float, wanted: float | None) -> str:
-        return (
-            f"{100 * value:.0f} % of the outputs' values are at an end of the range,"
-            f" {100 * (wanted or 0):.0f} % of the targets'"
-        )
+        known = "" if wanted is None else f", {100 * wanted:.0f} % of the targets'"
+        return f"{100 * value:.0f} % of the outputs' values are at an end of the range{known}"
 
     def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:
         yield proposals.slower(config)
@@ -195,7 +201,8 @@ class Checkerboard(OfPictures):
         return value > self.times * known and value > known + self.levels
 
     def say(self, value: float, wanted: float | None) -> str:
-        return f"a grid of {value:.1f} grey levels, against {wanted or 0:.1f} in targets"
+        known = "" if wanted is None else f", against {wanted:.1f} in targets"
+        return f"a grid of {value:.1f} grey levels{known}"
 
     def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:
         yield proposals.bilinear(config)

@@ -42,7 +42,7 @@ class Doctor(Observer):
         self._hear(progress, signs)
 
     def _hear(self, progress: Progress, values: Mapping[str, float]) -> None:
-        self._course.add({"step": progress.step, **values})
+        self._course.add({"step": progress.step, "images": progress.images, **values})
         if self._rounds.due(self._course):
             self._examine(progress)
 

@@ -86,12 +86,13 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     lines = []
     for number, text in enumerate(texts, start=1):
         try:
-            lines.append(json.loads(text))
+            line = json.loads(text)
         except ValueError:
-            if number < len(texts):
-                raise ConfigError(
-                    f"{path}: line {number} is damaged; remove it, or put back the file"
-                ) from None
+            line = None
+        if isinstance(line, dict) and isinstance(line.get("step"), int):
+            lines.append(line)
+        elif number < len(texts):
+            raise ConfigError(f"{path}: line {number} is damaged; remove it, or put back the file")
     return lines
 
 

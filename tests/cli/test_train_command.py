@@ -1,6 +1,5 @@
 """`img2img train`: what a run leaves, how long it is, and how it is stopped and gone on with."""
 
-import json
 import os
 import signal
 import subprocess
@@ -12,15 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 import yaml
 from PIL import Image
-from torch import Tensor
 
 import img2img as package
 from img2img.checkpoint import load_model, load_state
 from img2img.config import RunConfig
 from img2img.training.stopping import stop_on_signals
+from tests.runs import assert_same, flat, lines, newest, untimed
 
 Command = Callable[..., Any]
 MakeImage = Callable[..., Path]
@@ -29,49 +27,6 @@ MakeImage = Callable[..., Path]
 def settings(run: Path) -> dict[str, Any]:
     found: dict[str, Any] = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
     return found
-
-
-def lines(run: Path) -> list[dict[str, Any]]:
-    """The lines of `metrics.jsonl`, as strict JSON."""
-
-    def refuse(constant: str) -> None:
-        raise AssertionError(f"{constant} is not JSON")
-
-    text = (run / "metrics.jsonl").read_text(encoding="utf-8")
-    return [json.loads(line, parse_constant=refuse) for line in text.splitlines()]
-
-
-def untimed(run: Path) -> list[dict[str, Any]]:
-    """The lines without what depends on the machine's pace."""
-    pace = {"seconds", "images_per_second", "waiting"}
-    return [{k: v for k, v in line.items() if k not in pace} for line in lines(run)]
-
-
-def newest(run: Path) -> Path:
-    return max((run / "checkpoints").glob("state-*"))
-
-
-def flat(tree: Any, path: str = "") -> dict[str, Any]:
-    """The leaves of a training state by their place in it; without the seconds it took."""
-    if isinstance(tree, dict | list):
-        found = tree.items() if isinstance(tree, dict) else enumerate(tree)
-        return {
-            place: leaf
-            for key, value in found
-            if key != "seconds"
-            for place, leaf in flat(value, f"{path}/{key}").items()
-        }
-    return {path: tree}
-
-
-def assert_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
-    """Bit for bit."""
-    assert found.keys() == expected.keys()
-    for place, value in expected.items():
-        if isinstance(value, Tensor):
-            assert torch.equal(found[place], value), place
-        else:
-            assert found[place] == value, place
 
 
 class TestRunFolder:

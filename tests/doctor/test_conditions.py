@@ -3,6 +3,7 @@
 import json
 import math
 import shlex
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from img2img.config import RunConfig, load_config
 from img2img.doctor import CONDITIONS, Course, Rounds, examine, follow
-from img2img.doctor.balance import even_losses
+from img2img.doctor.balance import Levels
 from img2img.losses import OBJECTIVES, Objective
 from img2img.training.build import check_parts
 from tests.conftest import Command
@@ -87,7 +88,7 @@ def test_nothing_is_found_in_a_healthy_log(config: RunConfig) -> None:
 def test_the_loss_by_chance(objective: str) -> None:
     expected = {"vanilla": math.log(2), "lsgan": 0.25}[objective]  # at logits of 0, and of 1/2
     config = load_config("pix2pix", None, {"objective.name": objective})
-    assert even_losses(config) == pytest.approx((expected, expected), abs=1e-6)
+    assert Levels.of(config) == pytest.approx((expected, expected, 0), abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -221,6 +222,97 @@ def test_a_line_of_one_image_is_restless(count: int, config: RunConfig) -> None:
         assert follow(lines, config) == []
 
 
+@pytest.mark.parametrize("count", [60, 300, 3000])
+def test_what_breaks_late_is_named_soon(count: int, config: RunConfig) -> None:
+    """Within some lines, not with a share of a long run."""
+    start = 1 - 25 / count
+    lines = log(
+        {
+            "D/adv": lambda t: 0.5 if t < start else 500,
+            "G/l1": lambda t: 0.1 if t < start else 0.9,
+        },
+        count,
+    )
+    assert names(lines, config) == ["diverging"]
+
+
+def test_losses_that_lie_around_zero_do_not_swing() -> None:
+    """By chance they go up and down by their mean all the time."""
+    for objective in ("wgan", "hinge"):
+        config = load_config("pix2pix", None, {"objective.name": objective})
+        for seed in range(5):
+            random = np.random.default_rng(seed)
+            lines = log({"D/adv": lambda t: -1 - t}, 300)
+            for line in lines:
+                line |= {tag: random.normal(0, 0.2) for tag in ("G/adv",) if tag in line}
+            assert follow(lines, config) == []
+
+
+@pytest.mark.parametrize("periods", [6, 12, 40])
+def test_oscillation_is_seen_at_any_pace(periods: int, config: RunConfig) -> None:
+    """And stays seen; the critic that is right by half in the mean is no weak one."""
+    lines = log(
+        {
+            "D/accuracy": lambda t: 0.5 + 0.45 * math.sin(2 * math.pi * periods * t),
+            "D/adv": lambda t: 0.69,
+        },
+        300,
+    )
+    (found,) = follow(lines, config)
+    assert (found.name, found.last, found.now) == ("oscillation", 6000, True)
+
+
+def test_a_critic_between_two_extremes(config: RunConfig) -> None:
+    """It is sure and right, then worse than chance, each for some lines."""
+    unsteady: dict[str, Curve] = {"D/adv": lambda t: 0.02 if int(30 * t) % 2 else 0.9}
+    assert names(log(unsteady), config) == ["oscillation"]
+
+
+def test_warming_up_is_not_weakness() -> None:
+    weak: dict[str, Curve] = {"D/adv": lambda t: 0.69, "D/accuracy": lambda t: 0.5}
+    for warmup, expected in ((0, ["critic-too-weak"]), (1000, [])):  # of 1200 images
+        config = load_config("pix2pix", None, {"schedule.warmup": warmup})
+        assert names(log(weak), config) == expected
+
+
+def test_labels_that_are_smoothed_leave_a_floor() -> None:
+    """At best, cross entropy with a target of 0.9 is 0.325 for real images: 0.163 in the mean."""
+    config = load_config("pix2pix", None, {"objective": {"name": "vanilla", "smoothing": 0.1}})
+    assert Levels.of(config).floor == pytest.approx(0.325 / 2, abs=2e-3)
+    stuck: dict[str, Curve] = {tag: lambda t: 0.12 for tag in DISTANCES}
+    won: dict[str, Curve] = {**WON, "D/adv": lambda t: 0.165 + 0.5 * math.exp(-9 * t)}
+    assert names(log({**won, **stuck}), config) == ["critic-too-strong"]
+
+
+def test_an_identity_is_best_where_nothing_is_translated() -> None:
+    config = load_config("cyclegan", None, {"objective.name": "vanilla"})
+    worse: dict[str, Curve] = {"G/identity": lambda t: 0.05 + 0.3 * t}
+    assert names(log(worse), config) == []
+
+
+def test_too_restless_to_say_that_nothing_is_learned(config: RunConfig) -> None:
+    still: dict[str, Curve] = {tag: (lambda t: 0.5) for tag in (*HEALTHY, "signs/trained")}
+    lines = log(still)
+    random = np.random.default_rng(0)
+    for line in lines:
+        line |= {tag: 0.3 * random.lognormal(0, 0.6) for tag in ("G/l1",) if tag in line}
+    assert "nothing-learned" in names(lines, config)  # by looks
+    blind = [line for line in lines if "signs/trained" not in line]
+    assert "nothing-learned" not in names(blind, config)
+
+
+def test_the_worse_direction_is_told() -> None:
+    config = load_config("cyclegan")
+    lines = log()
+    for line in lines:
+        if (sign := line.pop("signs/likeness", None)) is not None:
+            wanted = line.pop("signs/likeness_wanted")
+            line |= {"signs/likeness_AtoB": -0.7, "signs/likeness_guessed_AtoB": wanted}
+            line |= {"signs/likeness_BtoA": -0.9 + 0 * sign, "signs/likeness_guessed_BtoA": wanted}
+    (found,) = (f for f in examine(Course(lines), config) if f.name == "colour-inversion")
+    assert found.evidence.text.startswith("BtoA: ")
+
+
 def test_the_first_steps_may_be_wild(config: RunConfig) -> None:
     first: dict[str, Curve] = {"G/gradient": lambda t: 2000 if t < 0.08 else 15}
     assert follow(log(first), config) == []
@@ -263,6 +355,19 @@ def test_scores_that_are_missing(config: RunConfig) -> None:
     json.dumps(found.evidence.values, allow_nan=False)
 
 
+@pytest.mark.parametrize("line", ["[1, 2]", '{"a": 1}', '"text"', "{"])
+def test_a_damaged_log(
+    line: str, tiny_run: Path, tmp_path: Path, img2img: Command, train: Command
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run, run)
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    (run / "metrics.jsonl").write_text("\n".join([lines[0], line, *lines[1:], ""]))
+    for outcome in (img2img("doctor", run), train(run, "--resume", "--max-steps", 9)):
+        assert outcome.status == 2
+        assert "line 2 is damaged" in outcome.err
+
+
 def test_a_run_is_examined_ever_more_rarely() -> None:
     course, rounds = Course(), Rounds()
     times = []
@@ -296,6 +401,20 @@ def test_what_has_passed_is_told_with_its_time(config: RunConfig) -> None:
     (found,) = follow(lines, config)
     assert (found.name, found.first, found.last) == ("mode-collapse", 600, 1000)
     assert examine(Course(lines), config) == []
+
+
+def test_what_is_fatal_hides_but_does_not_heal(config: RunConfig) -> None:
+    end = {"step": 1210, "images": 1210, "epoch": 12.1, "diverged": "step 1211: G/adv is nan"}
+    fatal, hidden = follow([*log({"signs/diversity": lambda t: 0.01}), end], config)
+    assert (fatal.name, hidden.name) == ("non-finite", "mode-collapse")
+    assert (hidden.last, hidden.now) == (1200, True)
+
+
+@pytest.mark.parametrize(("after", "now"), [(0.9, True), (0.55, False)])
+def test_once_is_not_past(after: float, now: bool, config: RunConfig) -> None:
+    """A condition at its threshold comes and goes; it has passed when it is not found twice."""
+    (found,) = follow(log({"signs/diversity": lambda t: 0.01 if t < after else 0.06}), config)
+    assert found.now == now
 
 
 def test_a_run_that_was_ended(config: RunConfig) -> None:

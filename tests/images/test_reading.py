@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageOps
 
 from img2img.errors import ImageError
 from img2img.images import (
@@ -17,26 +17,7 @@ from img2img.images import (
     reading,
     write_picture,
 )
-
-RGB = np.random.default_rng(1).integers(0, 256, (5, 7, 3), dtype=np.uint8)
-ALPHA = np.random.default_rng(2).integers(0, 256, (5, 7), dtype=np.uint8)
-RGB16 = np.random.default_rng(3).integers(0, 65536, (5, 7, 3), dtype=np.uint16)
-ALPHA16 = np.random.default_rng(4).integers(0, 65536, (5, 7), dtype=np.uint16)
-SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-LOSSLESS = [".png", ".tif", ".tiff"]
-
-
-def exif_block(orientation: int = 1, artist: str = "someone") -> bytes:
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    exif[0x013B] = artist
-    return exif.tobytes()
-
-
-def bgr(*planes: np.ndarray) -> np.ndarray:
-    array = np.dstack(planes)
-    array[..., :3] = array[..., 2::-1].copy()
-    return array
+from tests.images.pixels import ALPHA, ALPHA16, RGB, RGB16, SRGB, bgr, exif_block
 
 
 class TestRead:

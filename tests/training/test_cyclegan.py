@@ -6,10 +6,9 @@ steps. Runs from the command line show what is around them.
 """
 
 import itertools
-import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from img2img.checkpoint import load_model, load_state
-from img2img.config import RunConfig, check, load_config
+from img2img.config import RunConfig, load_config
 from img2img.data.samples import Batch
 from img2img.data.unpaired import UnpairedData
 from img2img.losses.adversarial import LSGAN
@@ -28,99 +27,19 @@ from img2img.losses.reconstruction import L1
 from img2img.networks import Discriminator, DiscriminatorOutput, Generator
 from img2img.networks.patchgan import PatchDiscriminator
 from img2img.networks.resnet import ResnetGenerator
-from img2img.spec import ModelSpec
 from img2img.training.build import build_method, describe
 from img2img.training.critic import Critic
 from img2img.training.cyclegan import CycleGAN
-from img2img.training.events import Observer, Progress
-from img2img.training.held_out import HeldOut
-from img2img.training.loop import Trainer
-from img2img.training.method import Method
 from img2img.training.observers import LossPlot
-from img2img.training.stopping import StopRequest
-from img2img.training.store import Store
+from tests.runs import assert_same, flat, lines, newest, untimed
+from tests.training.recipe import batch, published, trained
 
 Command = Callable[..., Any]
 MakeImage = Callable[..., Path]
 
 
-class Log(Observer):
-    """Keeps what is told of each step."""
-
-    def __init__(self) -> None:
-        self.values: list[dict[str, float]] = []
-        self.rates: list[float] = []
-
-    def stepped(self, progress: Progress) -> None:
-        self.rates.append(progress.lr)
-
-    def logged(self, progress: Progress, values: Mapping[str, float]) -> None:
-        self.values.append(dict(values))
-
-
-def batch(A: Tensor, B: Tensor) -> Batch:
-    names = [str(n) for n in range(len(A))]
-    return Batch(A, B, names, names)
-
-
 def configuration(**changes: Any) -> RunConfig:
-    """The published one, but for what would only cost time here, and for `changes`."""
-    tree = load_config("cyclegan").model_dump() | {
-        "device": "cpu",
-        "precision": "fp32",
-        "metrics": {"every": 0, "log_every": 1, "tensorboard": False, "best": None},
-        "samples": {"every": 0},
-        "checkpoint": {"every": 0},
-    }
-    return check(tree | changes)
-
-
-def spec(direction: str) -> ModelSpec:
-    return ModelSpec.model_validate(
-        {
-            "architecture": "resnet",
-            "arguments": {},
-            "in_channels": 3,
-            "out_channels": 3,
-            "direction": direction,
-            "size_multiple": 1,
-            "min_size": 1,
-            "exact_tiling": False,
-            "crop_size": (1, 1),
-            "scale": 1,
-            "method": "cyclegan",
-            "steps": 0,
-            "images": 0,
-        }
-    )
-
-
-SPECS = {"G_AB": spec("AtoB"), "G_BA": spec("BtoA")}
-
-
-def trained(
-    method: Method,
-    config: RunConfig,
-    data: Sequence[Batch],
-    folder: Path,
-    images_per_epoch: int = 100,
-) -> tuple[Trainer, Log]:
-    """A trainer that has gone through the batches, one step each."""
-    log = Log()
-    trainer = Trainer(
-        method,
-        SPECS,
-        config,
-        batches=lambda start: (each for each in data),
-        images_per_epoch=images_per_epoch,
-        held_out=HeldOut(method, SPECS, lambda: iter(()), False),
-        store=Store(folder),
-        observer=log,
-        stop=StopRequest(),
-    )
-    trainer.fit()
-    assert trainer.step == len(data)
-    return trainer, log
+    return published("cyclegan", **changes)
 
 
 # -- one step, by hand -------------------------------------------------------------------------
@@ -1030,11 +949,6 @@ def run(tmp_path_factory: pytest.TempPathFactory, photos: Path, train: Command) 
     return output
 
 
-def lines(folder: Path) -> list[dict[str, Any]]:
-    text = (folder / "metrics.jsonl").read_text(encoding="utf-8")
-    return [json.loads(line) for line in text.splitlines()]
-
-
 def measures(folder: Path) -> dict[str, float]:
     """What was measured at the end."""
     measured = [line for line in lines(folder) if any(key.startswith("val/") for key in line)]
@@ -1186,40 +1100,6 @@ class TestTranslate:
 
 
 # -- exact resume --------------------------------------------------------------------------------
-
-
-def newest(folder: Path) -> Path:
-    return max((folder / "checkpoints").glob("state-*"))
-
-
-def flat(tree: Any, path: str = "") -> dict[str, Any]:
-    """The leaves of a training state by their place in it; without the seconds it took."""
-    if isinstance(tree, dict | list):
-        found = tree.items() if isinstance(tree, dict) else enumerate(tree)
-        return {
-            place: leaf
-            for key, value in found
-            if key != "seconds"
-            for place, leaf in flat(value, f"{path}/{key}").items()
-        }
-    return {path: tree}
-
-
-def assert_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
-    """Bit for bit."""
-    assert found.keys() == expected.keys()
-    for place, value in expected.items():
-        if isinstance(value, Tensor):
-            assert found[place].dtype == value.dtype, place
-            assert torch.equal(found[place], value), place
-        else:
-            assert found[place] == value, place
-
-
-def untimed(folder: Path) -> list[dict[str, Any]]:
-    """The lines of the log without what depends on the machine's pace."""
-    pace = {"seconds", "images_per_second", "waiting"}
-    return [{k: v for k, v in line.items() if k not in pace} for line in lines(folder)]
 
 
 STEPS = 4

@@ -5,8 +5,8 @@ U-Net and PatchGAN are transcribed with torch's functions in float64. The traine
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from itertools import islice
+from collections.abc import Sequence
+from itertools import count, islice
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from img2img.config import RunConfig, check, load_config
+from img2img.config import RunConfig
 from img2img.data.augment import Transform
 from img2img.data.loader import batches
 from img2img.data.paired import PairedData, PairedSamples
@@ -28,90 +28,14 @@ from img2img.losses.reconstruction import L1
 from img2img.networks import Discriminator, DiscriminatorOutput, Generator
 from img2img.networks.patchgan import PatchDiscriminator
 from img2img.networks.unet import UNetGenerator
-from img2img.spec import ModelSpec
 from img2img.training.build import build_method, describe, resolve
 from img2img.training.critic import Critic
-from img2img.training.events import Observer, Progress
-from img2img.training.held_out import HeldOut
-from img2img.training.loop import Trainer
-from img2img.training.method import Method
 from img2img.training.pix2pix import Pix2Pix
-from img2img.training.stopping import StopRequest
-from img2img.training.store import Store
-
-
-class Log(Observer):
-    """Keeps what is told of each step."""
-
-    def __init__(self) -> None:
-        self.values: list[dict[str, float]] = []
-        self.rates: list[float] = []
-
-    def stepped(self, progress: Progress) -> None:
-        self.rates.append(progress.lr)
-
-    def logged(self, progress: Progress, values: Mapping[str, float]) -> None:
-        self.values.append(dict(values))
-
-
-def batch(A: Tensor, B: Tensor) -> Batch:
-    names = [str(n) for n in range(len(A))]
-    return Batch(A, B, names, names)
+from tests.training.recipe import Log, batch, published, trained, trainer_for
 
 
 def configuration(**changes: Any) -> RunConfig:
-    """The published one, but for what would only cost time here, and for `changes`."""
-    tree = load_config("pix2pix").model_dump() | {
-        "device": "cpu",
-        "precision": "fp32",
-        "metrics": {"every": 0, "log_every": 1, "tensorboard": False},
-        "samples": {"every": 0},
-        "checkpoint": {"every": 0},
-    }
-    return check(tree | changes)
-
-
-def spec() -> ModelSpec:
-    return ModelSpec(
-        architecture="unet",
-        arguments={},
-        in_channels=3,
-        out_channels=3,
-        direction="AtoB",
-        size_multiple=1,
-        min_size=1,
-        exact_tiling=False,
-        crop_size=(1, 1),
-        scale=1,
-        method="pix2pix",
-        steps=0,
-        images=0,
-    )
-
-
-def train(
-    method: Method,
-    config: RunConfig,
-    data: Sequence[Batch],
-    folder: Path,
-    images_per_epoch: int = 100,
-) -> Log:
-    """Take the trainer through the batches, one step each."""
-    log = Log()
-    trainer = Trainer(
-        method,
-        {"G": spec()},
-        config,
-        batches=lambda start: (each for each in data),
-        images_per_epoch=images_per_epoch,
-        held_out=HeldOut(method, {"G": spec()}, lambda: iter(()), True),
-        store=Store(folder),
-        observer=log,
-        stop=StopRequest(),
-    )
-    trainer.fit()
-    assert trainer.step == len(data)
-    return log
+    return published("pix2pix", **changes)
 
 
 # -- one step, by hand -------------------------------------------------------------------------
@@ -275,7 +199,7 @@ def test_steps_by_hand(tmp_path: Path, steps: int, lr: float, eps: float) -> Non
     optimizer = {"name": "adam", "lr": lr, "betas": [0.5, 0.999], "eps": eps}
     config = configuration(optimizer=optimizer, data={"batch_size": 2})
     method = hand_method()
-    log = train(method, config, [hand_batch()] * steps, tmp_path)
+    _, log = trained(method, config, [hand_batch()] * steps, tmp_path)
     g, d, logs = steps_by_hand(steps, lr, eps)
     assert weights_of(method.generators["G"]) == pytest.approx(g, rel=1e-5)
     assert weights_of(method.critics["D"]) == pytest.approx(d, rel=1e-5)
@@ -287,7 +211,7 @@ def test_steps_by_hand(tmp_path: Path, steps: int, lr: float, eps: float) -> Non
 def test_first_step_in_numbers(tmp_path: Path) -> None:
     """Adam's bias correction makes the first update the learning rate, against the slope."""
     method = hand_method()
-    train(method, configuration(data={"batch_size": 2}), [hand_batch()], tmp_path)
+    trained(method, configuration(data={"batch_size": 2}), [hand_batch()], tmp_path)
     # sum of sign(fake - target) a = 0.5 + 1 - 0.25 + 0.75 > 0; of the signs 1 - 1 - 1 + 1 = 0,
     # so b goes by the adversarial slope, sum of (sigmoid - 1) / 4 * v > 0.
     assert weights_of(method.generators["G"]) == pytest.approx([0.7998, 0.0998], abs=1e-7)
@@ -297,7 +221,7 @@ def test_second_learning_rate_is_the_critics(tmp_path: Path) -> None:
     optimizer = {"name": "adam", "lr": 2e-4, "lr_d": 1e-3}
     method = hand_method()
     config = configuration(optimizer=optimizer, data={"batch_size": 2})
-    train(method, config, [hand_batch()], tmp_path)
+    trained(method, config, [hand_batch()], tmp_path)
     moved_d = [abs(a - b) for a, b in zip(weights_of(method.critics["D"]), D_START, strict=True)]
     moved_g = [abs(a - b) for a, b in zip(weights_of(method.generators["G"]), G_START, strict=True)]
     assert moved_d == pytest.approx([1e-3] * 3, rel=1e-3)
@@ -440,7 +364,7 @@ def test_three_steps_of_the_recipe(
     start = {key: value.clone() for key, value in reference.G.items()}
     data = small_batches(dtype, batch_size)
     config = configuration(schedule=SHORT, data={"batch_size": batch_size})
-    log = train(method, config, data, tmp_path, images_per_epoch=batch_size)
+    _, log = trained(method, config, data, tmp_path, images_per_epoch=batch_size)
     rates = [2e-4, 2e-4 * 2 / 3, 2e-4 / 3]
     assert log.rates == pytest.approx(rates)
     for each, rate in zip(data, rates, strict=True):
@@ -500,7 +424,7 @@ def test_one_forward_of_g_and_three_of_d(tmp_path: Path) -> None:
     by_g = images_seen(method.generators["G"])
     by_d = images_seen(method.critics["D"].discriminator)
     config = configuration(data={"batch_size": 2})
-    train(method, config, small_batches(torch.float32, 2), tmp_path)
+    trained(method, config, small_batches(torch.float32, 2), tmp_path)
     assert by_g == [2] * 3
     assert by_d == [2] * 9
 
@@ -509,7 +433,7 @@ def test_real_images_are_not_judged_for_g_in_vain(tmp_path: Path) -> None:
     objective = Recording()
     method = hand_method(objective)
     by_d = images_seen(method.critics["D"].discriminator)
-    train(method, configuration(data={"batch_size": 2}), [hand_batch()] * 2, tmp_path)
+    trained(method, configuration(data={"batch_size": 2}), [hand_batch()] * 2, tmp_path)
     # In each step 2 fake, 2 real, and the 2 fake again; how many at once is free without BatchNorm.
     assert sum(by_d) == 2 * 6
     assert objective.real_for_g == [None, None]
@@ -519,7 +443,7 @@ def test_real_logits_for_g_where_the_objective_wants_them(tmp_path: Path) -> Non
     objective = Relativistic()
     method = hand_method(objective)
     by_d = images_seen(method.critics["D"].discriminator)
-    train(method, configuration(data={"batch_size": 2}), [hand_batch()], tmp_path)
+    trained(method, configuration(data={"batch_size": 2}), [hand_batch()], tmp_path)
     assert sum(by_d) == 8
     u, v, c = weights_of(method.critics["D"])
     (real,) = objective.real_for_g
@@ -681,16 +605,8 @@ def pairs_with_colours(tmp_path: Path) -> Path:
 # -- the trainer around it -----------------------------------------------------------------------
 
 
-def trainer_for(method: Method, config: RunConfig, folder: Path, log: Log, **given: Any) -> Trainer:
-    arguments: dict[str, Any] = {
-        "batches": lambda start: (hand_batch() for _ in range(1000)),
-        "images_per_epoch": 100,
-        "held_out": HeldOut(method, {"G": spec()}, lambda: iter(()), True),
-        "store": Store(folder),
-        "observer": log,
-        "stop": StopRequest(),
-    }
-    return Trainer(method, {"G": spec()}, config, **(arguments | given))
+def endless(start: int) -> Any:
+    return (hand_batch() for _ in count(start))
 
 
 def test_the_rate_is_never_negative_while_a_length_in_minutes_is_measured(tmp_path: Path) -> None:
@@ -698,7 +614,7 @@ def test_the_rate_is_never_negative_while_a_length_in_minutes_is_measured(tmp_pa
     schedule = {"name": "linear", "epochs": 1, "decay_epochs": 1, "minutes": 0.05}
     log = Log()
     config = configuration(schedule=schedule, data={"batch_size": 2})
-    trainer = trainer_for(hand_method(), config, tmp_path, log, images_per_epoch=2)
+    trainer = trainer_for(hand_method(), config, tmp_path, log, endless, images_per_epoch=2)
     for each in islice(trainer._batches(0), 15):
         trainer._train_on([each])
     assert log.rates == pytest.approx([2e-4] * 15)
@@ -707,7 +623,7 @@ def test_the_rate_is_never_negative_while_a_length_in_minutes_is_measured(tmp_pa
 def test_trial_changes_nothing(tmp_path: Path) -> None:
     method = small_method()
     before = {key: value.clone() for key, value in method.state_dict().items()}
-    trainer = trainer_for(method, configuration(), tmp_path, Log())
+    trainer = trainer_for(method, configuration(), tmp_path, Log(), endless)
     seconds, _ = trainer.trial(small_batches(torch.float32)[0])
     assert seconds > 0
     assert all(torch.equal(value, before[key]) for key, value in method.state_dict().items())
@@ -732,8 +648,8 @@ def test_looking_at_held_out_images_does_not_disturb_training(
             config,
             tmp_path / str(every),
             Log(),
-            batches=lambda start: (each for each in data),
-            held_out=HeldOut(method, {"G": spec()}, lambda: iter(data[:1]), True),
+            lambda start: (each for each in data),
+            held_out=data[:1],
         )
         trainer.fit()
         states.append(method.state_dict())

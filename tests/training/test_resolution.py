@@ -15,7 +15,7 @@ from img2img.training.loop import Trainer
 from img2img.training.method import Phase
 from img2img.training.pix2pix import Pix2Pix
 from img2img.training.resolution import halvings_at, mean_seconds, reduced
-from tests.training.test_pix2pix import Log, configuration, trainer_for
+from tests.training.recipe import Log, published, trainer_for
 
 SIDE = 16
 
@@ -50,7 +50,8 @@ def given(number: int) -> Batch:
 
 
 def config(grow: dict[str, Any], **changes: Any) -> RunConfig:
-    return configuration(
+    return published(
+        "pix2pix",
         generator={"name": "unet", "ngf": 2, "num_downs": 2},
         discriminator={"name": "pixel", "ndf": 2},
         data={"crop_size": SIDE, "grow": grow},
@@ -68,7 +69,7 @@ def prepared(settings: RunConfig, folder: Path) -> tuple[Recording, Trainer]:
         settings,
         folder,
         Log(),
-        batches=lambda start: (given(number) for number in range(start, 5000)),
+        lambda start: (given(number) for number in range(start, 5000)),
         images_per_epoch=4,
     )
     return method, trainer
@@ -153,7 +154,7 @@ def test_minutes_are_kept_though_steps_grow_longer(
 
 def build(grow: dict[str, Any], **changes: Any) -> None:
     tree = {"generator": {"name": "unet", "ngf": 2, "num_downs": 4}, **changes}
-    settings = configuration(data={"crop_size": 64, "grow": grow}, **tree)
+    settings = published("pix2pix", data={"crop_size": 64, "grow": grow}, **tree)
     build_method(resolve(settings, (64, 64), (64, 64)), (64, 64))
 
 
@@ -168,7 +169,8 @@ def test_sizes_that_the_networks_cannot_take() -> None:
 
 
 def test_depth_that_the_first_crops_allow() -> None:
-    settings = configuration(
+    settings = published(
+        "pix2pix",
         generator={"name": "unet", "ngf": 2},
         discriminator={"name": "pixel", "ndf": 2},
         data={"grow": {"halvings": 2}},

@@ -5,7 +5,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 from multiprocessing.process import BaseProcess
@@ -26,8 +26,8 @@ from img2img.errors import DataError
 from img2img.losses import OBJECTIVES
 from img2img.losses.adversarial import LSGAN
 from img2img.training.events import Observer, Progress
-from img2img.training.observers import read_metrics
 from img2img.training.run import train as train_in_python
+from tests.runs import assert_same, flat, newest, untimed
 
 Command = Callable[..., Any]
 
@@ -35,35 +35,9 @@ EACH_STEP = ["--set", "metrics.log_every=1", "--set", "checkpoint.every=1"]
 forking = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 
-def newest(run: Path) -> Path:
-    return sorted((run / "checkpoints").glob("state-*"))[-1]
-
-
-def flat(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(tree, dict):
-        for key, value in tree.items():
-            yield from flat(value, f"{path}/{key}")
-    elif isinstance(tree, list):
-        for index, value in enumerate(tree):
-            yield from flat(value, f"{path}/{index}")
-    else:
-        yield path, tree
-
-
 def assert_same_state(one: Path, other: Path) -> None:
-    mine, yours = (dict(flat(load_state(newest(run)))) for run in (one, other))
-    assert mine.keys() == yours.keys()
-    for path, value in mine.items():
-        if isinstance(value, Tensor):
-            assert torch.equal(value, yours[path]), path
-        elif path != "/seconds":
-            assert value == yours[path], path
-
-
-def untimed(run: Path) -> list[dict[str, Any]]:
-    timed = {"seconds", "images_per_second", "waiting"}
-    lines = read_metrics(run / "metrics.jsonl")
-    return [{key: value for key, value in line.items() if key not in timed} for line in lines]
+    mine, yours = (flat(load_state(newest(run))) for run in (one, other))
+    assert_same(mine, yours)
 
 
 def forked(*words: object, group: bool = False) -> BaseProcess:

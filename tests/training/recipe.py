@@ -1,0 +1,116 @@
+"""Taking the trainer through batches that a test has made."""
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from img2img.config import RunConfig, check, load_config
+from img2img.data.samples import Batch
+from img2img.spec import ModelSpec
+from img2img.training.events import Observer, Progress
+from img2img.training.held_out import HeldOut
+from img2img.training.loop import Trainer
+from img2img.training.method import Method
+from img2img.training.stopping import StopRequest
+from img2img.training.store import Store
+
+
+class Log(Observer):
+    """Keeps what is told of each step."""
+
+    def __init__(self) -> None:
+        self.values: list[dict[str, float]] = []
+        self.rates: list[float] = []
+
+    def stepped(self, progress: Progress) -> None:
+        self.rates.append(progress.lr)
+
+    def logged(self, progress: Progress, values: Mapping[str, float]) -> None:
+        self.values.append(dict(values))
+
+
+def batch(A: Tensor, B: Tensor) -> Batch:
+    names = [str(n) for n in range(len(A))]
+    return Batch(A, B, names, names)
+
+
+def published(method: str, **changes: Any) -> RunConfig:
+    """The published recipe, but for what would only cost time here, and for `changes`."""
+    tree = load_config(method).model_dump() | {
+        "device": "cpu",
+        "precision": "fp32",
+        "metrics": {"every": 0, "log_every": 1, "tensorboard": False, "best": None},
+        "samples": {"every": 0},
+        "checkpoint": {"every": 0},
+    }
+    return check(tree | changes)
+
+
+def specs(method: Method) -> dict[str, ModelSpec]:
+    """What nothing here depends on: of generators that no model file is read back from."""
+    return {
+        name: ModelSpec(
+            architecture="unet",
+            arguments={},
+            in_channels=3,
+            out_channels=3,
+            direction=method.direction(name, "AtoB"),
+            size_multiple=1,
+            min_size=1,
+            exact_tiling=False,
+            crop_size=(1, 1),
+            scale=1,
+            method="pix2pix",
+            steps=0,
+            images=0,
+        )
+        for name in method.generators
+    }
+
+
+def trainer_for(
+    method: Method,
+    config: RunConfig,
+    folder: Path,
+    log: Log,
+    batches: Callable[[int], Generator[Batch]],
+    *,
+    images_per_epoch: int = 100,
+    held_out: Sequence[Batch] = (),
+) -> Trainer:
+    """A trainer with nothing around it."""
+    return Trainer(
+        method,
+        specs(method),
+        config,
+        batches=batches,
+        images_per_epoch=images_per_epoch,
+        held_out=HeldOut(method, specs(method), lambda: iter(held_out), True),
+        store=Store(folder),
+        observer=log,
+        stop=StopRequest(),
+    )
+
+
+def trained(
+    method: Method,
+    config: RunConfig,
+    data: Sequence[Batch],
+    folder: Path,
+    images_per_epoch: int = 100,
+) -> tuple[Trainer, Log]:
+    """A trainer that has gone through the batches, one step each."""
+    log = Log()
+    trainer = trainer_for(
+        method,
+        config,
+        folder,
+        log,
+        lambda start: (each for each in data),
+        images_per_epoch=images_per_epoch,
+    )
+    trainer.fit()
+    assert trainer.step == len(data)
+    return trainer, log

@@ -100,6 +100,11 @@ class Registry(Generic[T]):
         try:
             return self._parts[section.name]
         except KeyError:
+            if section.name in self._others():
+                raise ConfigError(
+                    f"{path}.name: {section.name!r} stands for several settings, which are laid out"
+                    " where a run is begun; here they must be given one by one"
+                ) from None
             known = [*self._parts, *self._others()]
             raise ConfigError(
                 f"{path}.name: no {self.kind} is called {section.name!r}"

@@ -364,6 +364,29 @@ class TestPresets:
         assert ([each.name for each in found.regularizers], found.n_critic) == (["gp"], 5)
         assert found.discriminator.arguments["norm"] == "instance"
 
+    @pytest.mark.parametrize("preset", presets())
+    def test_a_chosen_normalisation_stays(self, preset: str, write: Any, tmp_path: Path) -> None:
+        """But for BatchNorm, which is only kept where it is set as late as the name."""
+        name = f"objective.name={preset}"
+        for norm in ("none", "instance_affine"):
+            chosen = write(f"discriminator: {{norm: {norm}}}")
+            first = config(name, file=chosen)
+            assert first.discriminator.arguments["norm"] == norm
+            (tmp_path / "saved.yaml").write_text(dump(first))
+            again = config(name, saved=tmp_path / "saved.yaml")
+            assert again.discriminator.arguments["norm"] == norm
+        batch = write("discriminator: {norm: batch}")
+        assert config(name, file=batch).discriminator.arguments["norm"] != "batch"
+        late = config(name, "discriminator.norm=batch")
+        assert late.discriminator.arguments["norm"] == "batch"
+
+    @pytest.mark.parametrize("name", ["multiscale", "pixel"])
+    def test_suits_a_discriminator_that_is_named_later(self, name: str, write: Any) -> None:
+        file = write("objective: {name: r3gan}\ndiscriminator: {name: patch, ndf: 8}")
+        found = config(f"discriminator.name={name}", file=file).discriminator
+        assert found.name == name
+        assert (found.arguments["norm"], found.arguments["init"]) == ("none", "kaiming")
+
     @pytest.mark.parametrize("name", DISCRIMINATORS.names())
     @pytest.mark.parametrize("preset", presets())
     def test_suits_every_discriminator(self, preset: str, name: str, write: Any) -> None:
@@ -389,6 +412,12 @@ def test_a_key_below_one_that_may_be_null() -> None:
         config("critic.top_k.share=0")
     with pytest.raises(ConfigError, match=r"^critic\.top_k\.shar: .*did you mean 'share'"):
         config("critic.top_k.shar=0.2")
+
+
+def test_a_preset_that_was_not_laid_out() -> None:
+    tree = config().model_dump() | {"objective": {"name": "r3gan"}}
+    with pytest.raises(ConfigError, match=r"objective\.name: 'r3gan' stands for several settings"):
+        check_parts(check(tree))
 
 
 def test_a_name_near_a_preset() -> None:

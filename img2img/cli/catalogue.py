@@ -53,6 +53,8 @@ def _entries(what: Catalogue) -> list[tuple[str, str, dict[str, Any]]]:
             for name, summary, arguments in transforms()
         ]
 
+    import yaml
+
     from img2img.config import preset_summary, presets
     from img2img.diffaug import AUGMENTATIONS
     from img2img.inference.backends import BACKENDS
@@ -77,7 +79,10 @@ def _entries(what: Catalogue) -> list[tuple[str, str, dict[str, Any]]]:
     }
     entries = [(part.name, part.summary, part.defaults()) for part in registries[what]]
     if what == "objectives":
-        entries += [(name, preset_summary(name), tree) for name, tree in presets().items()]
+        for name, tree in presets().items():
+            tree.pop("discriminators")
+            settings = yaml.safe_dump(tree, default_flow_style=True, sort_keys=False, width=1000)
+            entries.append((name, f"{preset_summary(name)} Stands for {settings.strip()}.", {}))
     return entries
 
 

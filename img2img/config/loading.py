@@ -1,6 +1,7 @@
 """A run's configuration from its sources."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ def load_config(
     if saved is not None and saved.is_file():
         tree = read_for(method, saved)
     sources: list[dict[str, Any]] = []
+    resumed = deepcopy(tree) if saved is not None and saved.is_file() else {}
     if file is not None:
         shipped = bundled(f"configs/{file.name}")
         by_name = len(file.parts) == 1 and not file.exists() and shipped.is_file()
@@ -57,28 +59,53 @@ def load_config(
         if not equals or not key.strip():
             raise ConfigError(f"--set {assignment}: write it as key=value, e.g. generator.ngf=32")
         merge(assigned, nested(key, parse(text, f"--set {key}")))
-    for source in _with_preset(tree, [*sources, given, assigned]):
+    sources += [given, assigned]
+    preset = _preset(sources)
+    likenesses = preset.pop("discriminators", {})
+    for source in _with_preset(preset, sources):
         lay(tree, source)
+    if likenesses:
+        _make_like(tree["discriminator"], likenesses, [resumed, *sources])
     return check(tree)
 
 
-def _with_preset(tree: dict[str, Any], sources: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The sources with what the objective stands for that the last of them names.
+def _preset(sources: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the objective stands for that the last source with one names; empty if nothing."""
+    names = [name for source in sources if (name := _name(source, "objective"))]
+    return presets().get(names[-1], {}) if names else {}
 
-    It comes just before that source: what this one and later ones set is as they say.
+
+def _with_preset(
+    preset: Mapping[str, Any], sources: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The sources with a preset just before the one that names it, which may say otherwise."""
+    if not preset:
+        return [*sources]
+    index = max(i for i, source in enumerate(sources) if _name(source, "objective"))
+    source = sources[index]
+    own = {key: value for key, value in source["objective"].items() if key != "name"}
+    objective = preset["objective"] | own
+    named = {**source, "objective": objective}
+    return [*sources[:index], {**preset, "objective": objective}, named, *sources[index + 1 :]]
+
+
+def _make_like(
+    judge: dict[str, Any],
+    likenesses: Mapping[str, Mapping[str, Any]],
+    sources: Sequence[Mapping[str, Any]],
+) -> None:
+    """Have a discriminator be as a preset wants it, but for what a person has chosen.
+
+    That is a normalisation other than BatchNorm; and BatchNorm, too, where it is set as late as
+    the objective.
     """
-    naming = [index for index, source in enumerate(sources) if _name(source, "objective")]
-    preset = presets().get(_name(sources[naming[-1]], "objective")) if naming else None
-    if preset is None:
-        return sources
-    before, source, after = sources[: naming[-1]], sources[naming[-1]], sources[naming[-1] + 1 :]
-    names = (_name(each, "discriminator") for each in reversed([tree, *sources]))
-    judge = next(name for name in names if name)
-    likeness = preset.pop("discriminators").get(judge)
-    if likeness is not None:
-        preset["discriminator"] = {"name": judge, **likeness}
-    preset["objective"] |= {k: v for k, v in source["objective"].items() if k != "name"}
-    return [*before, preset, {**source, "objective": preset["objective"]}, *after]
+    chosen: dict[str, Any] = {"discriminator": {"name": judge["name"]}}
+    for source in sources:
+        if _name(source, "objective") and chosen["discriminator"].get("norm") == "batch":
+            del chosen["discriminator"]["norm"]
+        lay(chosen, {"discriminator": source.get("discriminator", {})})
+    if "norm" not in chosen["discriminator"]:
+        judge |= likenesses.get(judge["name"], {})
 
 
 def _name(source: Mapping[str, Any], component: str) -> str:

@@ -11,8 +11,10 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from img2img.config import presets
+from img2img.errors import ConfigError
 from img2img.registry import Registry
 
 # From a half on, a critic would have to call the real images fake.
@@ -33,6 +35,13 @@ class Objective(ABC):
     @abstractmethod
     def g_loss(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
         """What the generator minimises, [N]. `real_logits` is None unless `needs_real_for_g`."""
+
+    def check(self, discriminator: nn.Module) -> None:  # noqa: B027
+        """Refuse a critic that this cannot be played with.
+
+        Raises:
+            ConfigError: it says why.
+        """
 
     def after_update(self, discriminator: nn.Module) -> None:  # noqa: B027
         """Put right, in place, what an update of the critic's weights has done to them."""
@@ -138,6 +147,13 @@ class WGAN(Objective):
 
     def g_loss(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
         return -_per_image(fake_logits)
+
+    def check(self, discriminator: nn.Module) -> None:
+        if self.clip is not None and any(map(is_parametrized, discriminator.modules())):
+            raise ConfigError(
+                "objective.clip: the weights of a critic with spectral normalisation, which bounds"
+                " its slope by itself, cannot be clipped: set it to null"
+            )
 
     @torch.no_grad()
     def after_update(self, discriminator: nn.Module) -> None:

@@ -79,7 +79,8 @@ class SSIM(Reconstruction):
         if min(height, width) < _SSIM_WINDOW:
             raise ConfigError(
                 f"data.crop_size: the loss ssim looks through a window of {_SSIM_WINDOW} pixels a"
-                f" side, which crops of {height} x {width} do not fill"
+                f" side, which crops of {height} x {width} do not fill (data.grow makes the first"
+                " ones smaller)"
             )
         # Variances are small differences of squares, which few bits cannot hold.
         with torch.autocast(output.device.type, enabled=False):

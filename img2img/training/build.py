@@ -74,8 +74,13 @@ def check_parts(config: RunConfig) -> None:
     GENERATORS.arguments(config.generator, "generator", "in_channels", "out_channels")
     discriminator = DISCRIMINATORS.arguments(config.discriminator, "discriminator", "in_channels")
     OBJECTIVES.arguments(config.objective, "objective")
-    for name in type(config.losses).model_fields:
-        RECONSTRUCTIONS.build_all(getattr(config.losses, name), f"losses.{name}")
+    for name, parts in config.losses:
+        if parts and name not in method.losses:
+            raise ConfigError(
+                f"losses.{name}: {config.method} has no such distances; it takes"
+                f" {' and '.join(f'losses.{each}' for each in method.losses)}"
+            )
+        RECONSTRUCTIONS.build_all(parts, f"losses.{name}")
     AUGMENTATIONS.build_all(config.critic.augment, "critic.augment")
     if config.critic.top_k is not None and config.data.batch_size == 1:
         raise ConfigError("critic.top_k: chooses among the images of a batch: data.batch_size is 1")
@@ -83,9 +88,9 @@ def check_parts(config: RunConfig) -> None:
         raise ConfigError(
             "discriminator.minibatch_std: compares the images of a batch: data.batch_size is 1"
         )
-    if REGULARIZERS.build_all(config.regularizers, "regularizers"):
-        # Whether penalties go with a discriminator shows when it is there.
-        Critic.from_config(config, CHANNELS)
+    REGULARIZERS.build_all(config.regularizers, "regularizers")
+    # Whether objective and penalties go with a discriminator shows when it is there.
+    Critic.from_config(config, CHANNELS)
     OPTIMIZERS.arguments(config.optimizer, "optimizer", "params", "lr")
     SCHEDULES.arguments(config.schedule, "schedule")
 

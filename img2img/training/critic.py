@@ -61,20 +61,22 @@ class Critic(nn.Module):
         pool_size: how many fakes to keep, to show again instead of new ones (conditions and all);
             0 keeps none.
         regularizers: penalties on the discriminator, by name. They are of what the generator
-            makes, not of the condition, and of images before they are augmented.
+            makes, not of the condition, and of images before they are augmented; of the fakes that
+            the pool gives, but with a condition, which real and fake must share, of the new ones.
         augmentations: what changes every image on its way to the discriminator, by name, in order.
         top_k: have a generator learn from the most convincing images of a batch only (Sinha et
             al. 2020, arXiv 2002.06224).
         feature_matching: lambda of Wang et al. 2018 (arXiv 1711.11585, equation 5), the weight of
             the distance between the discriminator's features of fake and real images in the
-            generator's loss; 0 leaves it out. Equation 4 sums the mean absolute differences of T
-            layers; as in the authors' code that sum is times 4 / T, and the mean over scales: 4
-            times the mean over all maps. With a condition the two images show the same thing and
+            generator's loss; 0 leaves it out. It is 4 times the mean absolute difference, in the
+            mean over all maps: equation 4 with the weights of the authors' code, 4 / T for each of
+            T layers, in the mean over scales, which have as many each (of `projected` they do not,
+            and the finest weighs most). With a condition the two images show the same thing and
             are compared place by place; without, by the means of their channels (Salimans et al.
             2016, arXiv 1606.03498, section 3.1).
 
     Raises:
-        ConfigError: a regularizer cannot be had with this discriminator.
+        ConfigError: the objective or a regularizer cannot be had with this discriminator.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class Critic(nn.Module):
         self.objective = objective
         self.pool = ImagePool(pool_size) if pool_size else None
         self.regularizers = dict(regularizers or {})
+        objective.check(discriminator)
         for name in self.regularizers:
             refuse_batch_norm(discriminator, name)
         self.augmentations = nn.Sequential(OrderedDict(augmentations or {}))
@@ -147,6 +150,7 @@ class Critic(nn.Module):
         seen_real, seen_fake = _seen(real, condition), _seen(fake, condition)
         if self.pool is not None:
             seen_fake = self.pool.query(seen_fake)
+            fake = seen_fake if condition is None else fake
         real_logits, fake_logits = self._both_logits(
             self.augmentations(seen_real), self.augmentations(seen_fake)
         )

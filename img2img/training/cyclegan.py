@@ -28,6 +28,7 @@ class CycleGAN(Method):
             (section 5.2); the published one is `l1` with weight 5, which is 0.5 of the cycle's.
     """
 
+    losses = ("cycle", "identity")
     data = UnpairedData
     translations: ClassVar = {"AtoB": ("A to B", "B"), "BtoA": ("B to A", "A")}
     cycles: ClassVar = {"A": ("A to B to A", "A"), "B": ("B to A to B", "B")}

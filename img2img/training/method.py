@@ -43,6 +43,8 @@ class Method(nn.Module, ABC):
     It knows nothing of devices, precision, files or progress.
     """
 
+    losses: ClassVar[tuple[str, ...]]
+    """The lists of distances in a configuration's `losses` that it takes."""
     data: ClassVar[type[DataSet]]
     """What it is trained on."""
     translations: ClassVar[Mapping[str, tuple[str, str]]]

@@ -26,6 +26,7 @@ class Pix2Pix(Method):
             with weight 100.
     """
 
+    losses = ("reconstruction",)
     data = PairedData
     translations: ClassVar = {"AtoB": ("translated", "target")}
 

@@ -75,7 +75,8 @@ class Stepper:
             watch: whether the length of the gradients is wanted among the scores.
 
         Returns:
-            The losses and scores of each batch by tag; None if the rest of the step was left out.
+            The losses and scores of each batch by tag, of several rounds the mean of those that
+            have it; None if the rest of the step was left out.
 
         Raises:
             TrainingDiverged: too many steps in a row were.
@@ -86,7 +87,7 @@ class Stepper:
                 group["lr"] = self._base_rate(name) * rate
         torch.manual_seed(_mixed(self._config.seed, step - 1, self._processes.rank))
         before = self._disturbed() if self._config.on_nonfinite == "skip" else None
-        values: list[dict[str, Tensor]] | None = None
+        told: list[list[dict[str, Tensor]]] = []
         each = self._config.optimizer.accumulate
         rounds = [batches[i : i + each] for i in range(0, len(batches), each)]
         try:
@@ -94,12 +95,13 @@ class Stepper:
                 values = self._updates(step, round_, before, watch, index < len(rounds))
                 if values is None:
                     return None
+                told.append(values)
         except RuntimeError as error:
             if is_out_of_memory(error):
                 raise _unfit(batches[0], error) from error
             raise
         self._skipped_in_a_row = 0
-        return values
+        return [_means(rounds) for rounds in zip(*told, strict=True)]
 
     def _updates(
         self,
@@ -336,6 +338,13 @@ def _unfit(batch: Batch, error: Exception) -> ConfigError:
     return ConfigError(
         f"data.crop_size: the networks cannot take crops of {height} x {width}: {reason}"
     )
+
+
+def _means(rounds: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The means by tag, over those that have it: a lazy penalty is not in all."""
+    tags = dict.fromkeys(tag for each in reversed(rounds) for tag in each)
+    known = {tag: [each[tag].detach() for each in rounds if tag in each] for tag in tags}
+    return {tag: torch.stack(values).mean(0) for tag, values in known.items()}
 
 
 def _not_finite(values: Iterable[tuple[str, Tensor]]) -> str | None:

@@ -206,6 +206,41 @@ def test_a_penalty_is_of_the_image_and_not_of_the_condition() -> None:
     assert terms["r1"].value.item() == pytest.approx(0.5 / 4 * 12 * (2 / 6) ** 2)
 
 
+def test_a_penalty_is_of_the_fakes_of_the_loss() -> None:
+    """Of those that the pool gives; beside a condition, which real and fake share, of the new."""
+    shown: list[list[float]] = []
+
+    class Witness(R1):
+        def __call__(self, judge: Any, real: Tensor, fake: Tensor) -> Tensor:
+            shown.append(fake.mean((1, 2, 3)).tolist())
+            return super().__call__(judge, real, fake)
+
+    torch.manual_seed(0)
+    critic = Critic(Linear(2.0), Raw(), 4, regularizers={"r1": Witness()})
+    given = [levels(*(0.1 * (4 * step + n) for n in range(4))) for step in range(4)]
+    differ = 0
+    for fake in given:
+        loss = critic.judge(levels(0.0, 0.0, 0.0, 0.0), fake).terms["adv"].value.item()
+        # The loss is fake - real, of twice the grey level.
+        assert loss == pytest.approx(2 * sum(shown[-1]) / 4, rel=1e-5)
+        differ += shown[-1] != fake.mean((1, 2, 3)).tolist()
+    assert differ
+    critic.judge(given[0], given[1], given[2])
+    assert shown[-1] == given[1].mean((1, 2, 3)).tolist()
+
+
+def test_all_rounds_of_a_step_are_told() -> None:
+    """A lazy penalty that is always due in the first of two, and the mean of both."""
+    config = configuration("pix2pix", "n_critic=2", "regularizers=[{name: r1, every: 2}]")
+    made = stepper(config)
+    (both,) = made.make(1, [images(), images()], 1.0) or [{}]
+    assert both["D/r1"] > 0
+    alone = stepper(configuration("pix2pix", "n_critic=1", "regularizers=[{name: r1, every: 2}]"))
+    (first,) = alone.make(1, [images()], 1.0) or [{}]
+    assert both["D/r1"] == pytest.approx(first["D/r1"].item())
+    assert both["D/adv"] != first["D/adv"]
+
+
 def test_top_k_falls_to_its_share() -> None:
     critic = Critic(Linear(1.0), Raw(), top_k=TopKConfig(share=0.25, images=8))
     fake = levels(0.0, 1.0, 2.0, 3.0)
@@ -464,6 +499,22 @@ def test_penalties_refuse_batch_norm(name: str, train: Command, tmp_path: Path) 
     assert outcome.status == 2
     assert "discriminator.norm" in outcome.err
     assert not (tmp_path / "run" / "config.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [("pix2pix", "cycle"), ("pix2pix", "identity"), ("cyclegan", "reconstruction")],
+)
+def test_distances_that_a_method_does_not_take(method: str, name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"losses\.{name}: {method} has no such.* losses\."):
+        check_parts(configuration(method, f"losses.{name}=[{{name: ssim, weight: 7}}]"))
+
+
+def test_clipping_what_is_normalised() -> None:
+    settings = ("objective.name=wgan", "discriminator.norm=none", "discriminator.spectral=true")
+    with pytest.raises(ConfigError, match=r"objective\.clip"):
+        check_parts(configuration("pix2pix", *settings))
+    check_parts(configuration("pix2pix", *settings, "objective.clip=null"))
 
 
 def test_top_k_of_a_single_image() -> None:

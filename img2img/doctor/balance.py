@@ -226,7 +226,8 @@ class Oscillation(Condition):
                 if turns >= self.turns:
                     return _in_turns(part, f"up or down by {by}", turns)
         for tag in course.tags("D/adv") if levels.d > 0 else ():
-            part = course[tag].last(2 * WINDOW)
+            series = course[tag]
+            part = series.last(min(2 * WINDOW, max(2 * LEAST, len(series) // 2)))
             low = levels.floor + self.low * (levels.d - levels.floor)
             sides = np.sign(part.values - levels.d) + np.sign(part.values - low)
             crossed = np.flatnonzero(np.diff(sides[sides != 0]))
@@ -260,7 +261,7 @@ def _stretches(series: Series) -> Iterator[Series]:
 
 def _turns(series: Series, least: float) -> int:
     """How often values go up or down by `least` and more before they turn, beyond chance."""
-    values = smooth(series, 3)
+    values = smooth(series, 3).tolist()
     # Three deviations of a difference between means of three.
     least = max(least, 3 * np.sqrt(2 / 3) * series.restlessness)
     turns, going = 0, 0

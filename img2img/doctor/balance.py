@@ -114,14 +114,14 @@ class CriticTooStrong(Condition):
     def _stuck(self, course: Course, now: Series) -> str | None:
         """What says that the generator gets no better; None if it does."""
         for tag in ("signs/held_out", "signs/trained"):
-            looks = course[tag].since(int(now.steps[0]))
-            if len(looks):
-                # Of one alone, against the one before.
-                first = (looks if len(looks) > 1 else course[tag].last(2)).values[0]
-                if len(course[tag]) > 1:
-                    if looks.values[-1] < self.better * first:
-                        return None
-                    return f"; {tag} is {looks.values[-1]:.3g}, and was {first:.3g}"
+            looks = course[tag]
+            lately = looks.since(int(now.steps[0]))
+            if len(looks) > 1 and len(lately):
+                # One alone is held against the one before.
+                first = (lately if len(lately) > 1 else looks.last(2)).values[0]
+                if lately.values[-1] < self.better * first:
+                    return None
+                return f"; {tag} is {lately.values[-1]:.3g}, and was {first:.3g}"
         told = [tag for tag in course.tags("G/") if is_reconstruction(tag)]
         for tag in told:
             recent = course[tag].recent
@@ -213,27 +213,33 @@ class Oscillation(Condition):
         self.turns = turns
 
     def look(self, course: Course, config: RunConfig) -> Evidence | None:
-        levels = Levels.of(config)
+        return self._swings(course) or self._extremes(course, Levels.of(config))
+
+    def _swings(self, course: Course) -> Evidence | None:
         for tag in course.tags("D/accuracy") + course.tags("G/adv") + course.tags("D/adv"):
             for part in _stretches(course[tag]):
                 if tag.startswith("D/accuracy"):
-                    turns, by = _turns(part, self.accuracy), f"{self.accuracy:g}"
+                    least, by = self.accuracy, f"{self.accuracy:g}"
                 elif part.values.min() >= 0:
-                    turns = _turns(part, self.swing * part.mean)
-                    by = f"its mean of {part.mean:.3g}"
-                else:
+                    least, by = self.swing * part.mean, f"its mean of {part.mean:.3g}"
+                else:  # the mean of what has both signs says nothing
                     continue
+                turns = _turns(part, least)
                 if turns >= self.turns:
                     return _in_turns(part, f"up or down by {by}", turns)
+        return None
+
+    def _extremes(self, course: Course, levels: Levels) -> Evidence | None:
+        """Of a critic whose loss has a floor: sure and right, worse than chance, and so on."""
+        low = levels.floor + self.low * (levels.d - levels.floor)
         for tag in course.tags("D/adv") if levels.d > 0 else ():
             series = course[tag]
             part = series.last(min(2 * WINDOW, max(2 * LEAST, len(series) // 2)))
-            low = levels.floor + self.low * (levels.d - levels.floor)
             sides = np.sign(part.values - levels.d) + np.sign(part.values - low)
-            crossed = np.flatnonzero(np.diff(sides[sides != 0]))
-            if len(crossed) >= self.turns:
+            crossed = int(np.count_nonzero(np.diff(sides[sides != 0])))
+            if crossed >= self.turns:
                 text = f"from less than {low:.3g} to more than by chance, {levels.d:.3g}, or back,"
-                return _in_turns(part, text, len(crossed))
+                return _in_turns(part, text, crossed)
         return None
 
     def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:

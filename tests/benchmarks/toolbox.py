@@ -193,8 +193,8 @@ def settings(place: Place, variant: str) -> tuple[Path | None, list[str]]:
         assignments += [f"generator.ngf={width}", f"discriminator.ndf={width}"]
         asked = load_config(place.method, file, {}, assignments)
         if asked.generator.name == "resnet_9blocks":
-            # As the paper has it for 128 px.
-            assignments.append("generator.name=resnet_6blocks")
+            # As the paper has it for 128 px. Another name would begin without the file's arguments.
+            assignments.append("generator.n_blocks=6")
     return file, assignments
 
 

@@ -93,9 +93,7 @@ def is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
-def _is_line(line: object) -> bool:
-    if not isinstance(line, dict) or not isinstance(line.get("step"), int):
-        return False
+def _is_line(line: Mapping[str, Any]) -> bool:
     return all(is_number(line.get(key)) and line[key] > 0 for key in ("step", "images", "epoch"))
 
 

@@ -1,12 +1,14 @@
 """The report of a run, looked at as a person does: in a browser."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from img2img.errors import ConfigError
 from img2img.pages import write_report
@@ -250,7 +252,8 @@ def test_cyclegan_both_ways(
     assert page.locator("h3", has_text=f"Best by {words}").count() == 2
     assert page.locator("figure:has(.pair)").count() == (12 if aligned else 4)
     chart = page.locator(".chart", has=page.locator("h3", has_text="D/real"))
-    assert [text[0] for text in chart.locator(".values > span").all_inner_texts()] == ["A", "B"]
+    # Which waits until they are drawn.
+    expect(chart.locator(".values > span")).to_have_text([re.compile("^A"), re.compile("^B")])
 
 
 def test_wrong_use(tmp_path: Path, run: Path) -> None:

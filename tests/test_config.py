@@ -397,6 +397,11 @@ class TestPresets:
         assert DISCRIMINATORS.arguments(found.discriminator, *supplied).get("norm") != "batch"
         assert config(*given, saved=write(dump(found))) == found
 
+    @pytest.mark.parametrize("section", ["patch", "null", "3", "[]"])
+    def test_beside_a_mistake(self, section: str) -> None:
+        with pytest.raises(ConfigError, match=r"^discriminator: "):
+            config("objective.name=r3gan", f"discriminator={section}")
+
     def test_the_last_name_counts(self, write: Any) -> None:
         found = config("objective.name=lsgan", file=write("objective: {name: wgan-gp}"))
         assert (found.objective.name, found.regularizers, found.n_critic) == ("lsgan", [], 1)

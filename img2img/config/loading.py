@@ -64,7 +64,7 @@ def load_config(
     likenesses = preset.pop("discriminators", {})
     for source in _with_preset(preset, sources):
         lay(tree, source)
-    if likenesses:
+    if likenesses and _name(tree, "discriminator"):
         _make_like(tree["discriminator"], likenesses, [resumed, *sources])
     return check(tree)
 
@@ -103,7 +103,8 @@ def _make_like(
     for source in sources:
         if _name(source, "objective") and chosen["discriminator"].get("norm") == "batch":
             del chosen["discriminator"]["norm"]
-        lay(chosen, {"discriminator": source.get("discriminator", {})})
+        if isinstance(source.get("discriminator"), Mapping):
+            lay(chosen, {"discriminator": source["discriminator"]})
     if "norm" not in chosen["discriminator"]:
         judge |= likenesses.get(judge["name"], {})
 

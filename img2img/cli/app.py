@@ -5,7 +5,9 @@ torch and all that needs it are imported inside the commands, so that `--help` a
 
 import errno
 import os
-from typing import Annotated, Any
+import warnings
+from pathlib import Path
+from typing import Annotated, Any, TextIO
 
 import typer
 from typer.core import TyperGroup
@@ -27,6 +29,8 @@ from img2img.cli.train import train
 from img2img.cli.translate import translate
 from img2img.cli.video import video_app
 from img2img.errors import Img2ImgError, Stopped
+
+_show_others = warnings.showwarning
 
 
 class Commands(TyperGroup):
@@ -95,6 +99,22 @@ def root(
     """Translate images with GANs that you train on your own pictures."""
 
 
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """What img2img itself warns of is a note here, without a line of its source."""
+    if category is UserWarning and Path(filename).is_relative_to(Path(__file__).parents[1]):
+        say_note(str(message))
+    else:
+        _show_others(message, category, filename, lineno, file, line)
+
+
 def main() -> None:
     """The console script."""
+    warnings.showwarning = _show_warning
     app(prog_name="img2img")

@@ -32,7 +32,6 @@ def doctor(
     record = read_run(run)
     course = Course(record.lines)
     findings = follow(record.lines, record.config)
-    picture = draw(course, findings, run / "doctor.png")
     if as_json:
         print_json(
             {
@@ -43,6 +42,7 @@ def doctor(
                 "findings": [_plain(finding) for finding in findings],
             }
         )
+        draw(course, findings, run / "doctor.png")
         return
     lines = _counted(course.losses, "line")
     looks = _counted(course.looks, "look")
@@ -57,6 +57,7 @@ def doctor(
         _say(f"That is too little to judge by: {LEAST} lines are the least (metrics.log_every).")
     elif course.looks == 0 and course.losses:
         _say("Translations were not looked at (doctor.every): what they show is not known.")
+    picture = draw(course, findings, run / "doctor.png")
     if picture is not None:
         _say(f"wrote {picture}")
 

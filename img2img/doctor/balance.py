@@ -1,5 +1,6 @@
 """Whether the critic and the generator are a match for each other."""
 
+import math
 from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import NamedTuple
@@ -16,6 +17,8 @@ from img2img.losses import OBJECTIVES
 
 # The least of lines in which swings are looked for, where there are many.
 WINDOW = 30
+# Images that a mean of losses is of, at least, where one value is to say something.
+IMAGES = 8
 
 
 class Levels(NamedTuple):
@@ -234,8 +237,14 @@ class Oscillation(Condition):
         low = levels.floor + self.low * (levels.d - levels.floor)
         for tag in course.tags("D/adv") if levels.d > 0 else ():
             series = course[tag]
-            part = series.last(min(2 * WINDOW, max(2 * LEAST, len(series) // 2)))
-            sides = np.sign(part.values - levels.d) + np.sign(part.values - low)
+            # Fewer images are easy or hard by chance.
+            lines = max(1, math.ceil(IMAGES * course.losses / max(1, course.images)))
+            count = len(series) // lines
+            if count <= self.turns:
+                continue
+            part = series.last(lines * min(2 * WINDOW, max(2 * LEAST, count // 2), count))
+            values = part.values.reshape(-1, lines).mean(1)
+            sides = np.sign(values - levels.d) + np.sign(values - low)
             crossed = int(np.count_nonzero(np.diff(sides[sides != 0])))
             if crossed >= self.turns:
                 text = f"from less than {low:.3g} to more than by chance, {levels.d:.3g}, or back,"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from img2img.config import RunConfig
-from img2img.doctor.course import POINTS, Course, Series
+from img2img.doctor.course import POINTS, Course, Series, comparable
 from img2img.doctor.proposals import Proposal
 from img2img.registry import Registry
 
@@ -127,6 +127,7 @@ def follow(lines: Sequence[Mapping[str, Any]], config: RunConfig) -> list[Findin
     Args:
         lines: see `Course`.
     """
+    lines = comparable(lines)
     course, rounds = Course(), Rounds()
     found: dict[str, Finding] = {}
     there: list[set[str]] = [set(), set()]

@@ -1,7 +1,7 @@
 """The course of a training: what its log says of each loss, score and sign over the steps."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,10 @@ RECENT = 0.25
 LATEST = 20
 # Points that a curve is judged by, however often it was logged.
 POINTS = 50
+# Numbers beyond are of no training, and their squares of no arithmetic.
+LARGEST = 1e100
+# What a line of the log has where a run went on with other settings: which, in words.
+CHANGED = "changed"
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,8 @@ class Course:
         """Lines of losses."""
         self.looks = 0
         """Looks at pictures."""
+        self.looked = 0
+        """The step of the last."""
         self.diverged: str | None = None
         """What was not finite, if that has ended the run."""
         self._points: dict[str, tuple[list[int], list[float]]] = {}
@@ -109,10 +115,13 @@ class Course:
         self.step = max(self.step, line["step"])
         self.images = max(self.images, line.get("images", 0))
         self.losses += any(tag.startswith("G/") for tag in line)
-        self.looks += any(tag.startswith("signs/") for tag in line)
+        if any(tag.startswith("signs/") for tag in line):
+            self.looks += 1
+            self.looked = line["step"]
         self.diverged = line.get("diverged")
         for tag, value in line.items():
-            if "/" in tag and isinstance(value, int | float) and math.isfinite(value):
+            # Not so where it is not a number.
+            if "/" in tag and isinstance(value, int | float) and abs(value) <= LARGEST:
                 steps, values = self._points.setdefault(tag, ([], []))
                 steps.append(line["step"])
                 values.append(float(value))
@@ -142,6 +151,25 @@ class Course:
         """What follows a tag in the log: nothing, or each domain or direction: `_A`, `_AtoB`."""
         known = ("", "_A", "_B", "_AtoB", "_BtoA")
         return [ending for ending in known if f"{tag}{ending}" in self._points]
+
+
+def comparable(lines: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Lines of a log without losses and scores by another objective than the last one."""
+    others = 0
+    for number, line in enumerate(lines):
+        told = line.get(CHANGED)
+        changes = map(str, told if isinstance(told, list) else ())
+        if any(change.startswith("objective.") for change in changes):
+            others = number
+    return [*map(_without_objective, lines[:others]), *lines[others:]]
+
+
+def _without_objective(line: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {
+        tag: value
+        for tag, value in line.items()
+        if not tag.startswith(("D/", "G/")) or is_reconstruction(tag)
+    }
 
 
 def is_reconstruction(tag: str) -> bool:

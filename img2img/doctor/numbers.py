@@ -1,5 +1,6 @@
 """Losses and gradients that get out of hand, or do not move."""
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -40,15 +41,17 @@ class NonFinite(Condition):
         if not len(skipped):
             return None
         # A step that was skipped long ago is no more.
-        since = int((1 - RECENT) * course.step)
-        recent = skipped.since(since)
+        recent = skipped.since(int((1 - RECENT) * course.step))
         if not len(recent):
             return None
-        earlier = len(skipped) - len(recent)
-        count = recent.values[-1] - (skipped.values[earlier - 1] if earlier else 0)
+        before = skipped.before(recent)
+        count = recent.values[-1] - (before.values[-1] if len(before) else 0)
         if count <= 0:
             return None
-        steps = course.step - since
+        # From the line before, which has none of it where no step had been skipped.
+        known = [skipped, *(course[tag] for tag in course.tags("G/"))]
+        earlier = [each.steps[each.steps < recent.steps[0]] for each in known]
+        steps = course.step - max((int(each[-1]) for each in earlier if len(each)), default=0)
         text = f"{count:.0f} of the last {steps} steps were skipped"
         share = count / steps
         values = {"skipped": float(count), "steps": float(steps)}
@@ -250,11 +253,16 @@ class NothingLearned(Condition):
     @staticmethod
     def _moved(series: Series) -> float:
         # What differs from line to line is chance: they are of different images.
-        course = smooth(series, 5)
-        return max(
-            (float(np.abs(course - first).max()) - 3 * series.restlessness) / max(abs(first), 1e-9)
+        course, chance = smooth(series, 5), 3 * series.restlessness
+        moves = [
+            (float(np.abs(course - first).max()) - chance) / max(abs(first), 1e-9)
             for first in (float(series.values[0]), _first(series))
-        )
+        ]
+        # Between means of so many lines there is less of it.
+        now = series.recent
+        first = float(series.values[: len(now)].mean())
+        change = abs(now.mean - first) - chance * math.sqrt(2 / len(now))
+        return max(*moves, change / max(abs(first), 1e-9))
 
     def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:
         yield proposals.faster(config)

@@ -30,7 +30,8 @@ class OfPictures(Condition):
     def _look(self, course: Course, ending: str) -> Evidence | None:
         """Of one direction, the worst of which is told."""
         series = course[f"signs/{self.sign}{ending}"].last(self.looks)
-        if len(series) < self.looks:
+        # A sign that cannot be told any more says nothing of now.
+        if len(series) < self.looks or series.steps[-1] < course.looked:
             return None
         wanted = course[f"signs/{self.sign}_wanted{ending}"].last(len(series))
         guessed = course[f"signs/{self.sign}_guessed{ending}"].last(len(series))

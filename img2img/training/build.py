@@ -317,7 +317,7 @@ def training_scale(data: DataConfig, sizes: Counter[HeightWidth], load_size: Hei
     return sum(ratios) / sizes.total()
 
 
-def changes_on_resume(saved: Mapping[str, Any], config: RunConfig) -> Iterator[str]:
+def changes_on_resume(saved: Mapping[str, Any], config: RunConfig) -> list[str]:
     """Which settings differ from those that a run was started with, a line each.
 
     Raises:
@@ -337,6 +337,7 @@ def changes_on_resume(saved: Mapping[str, Any], config: RunConfig) -> Iterator[s
     }
     usual = _leaves(bare.model_dump(mode="json")) | _leaves(of_parts)
     keys = then.keys() | now.keys()
+    others, changes = [], []
     for key in sorted(keys, key=lambda key: (not key.endswith(".name"), key)):  # what it is first
         before, after = (known.get(key, usual.get(key)) for known in (then, now))
         if before == after or key in ("schedule.measured_steps", "init_from"):
@@ -344,11 +345,14 @@ def changes_on_resume(saved: Mapping[str, Any], config: RunConfig) -> Iterator[s
         if before == "auto" and key not in then:  # decided since
             continue
         if key.partition(".")[0] in ("method", "generator", "discriminator"):
-            raise ConfigError(
-                f"{key}: the run was started with {before}, not with {after}; it can only go on"
-                " with the same networks"
-            )
-        yield f"{key} was {before} when the run was started, and is {after} now"
+            others.append(f"{key}: the run was started with {before}, not with {after}")
+        changes.append(f"{key} was {before} when the run was started, and is {after} now")
+    if others:
+        # The arguments of two parts differ anyway.
+        named = [each for each in others if each.partition(":")[0].endswith(".name")]
+        told = "; ".join(named or others)
+        raise ConfigError(f"{told}; it can only go on with the same networks")
+    return changes
 
 
 def _leaves(tree: Mapping[str, Any], path: str = "") -> dict[str, Any]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from img2img.config import RunConfig
 from img2img.doctor import Course, Rounds, examine
+from img2img.doctor.course import comparable
 from img2img.training.events import Observer, Progress, RunFacts
 from img2img.training.observers import read_metrics
 
@@ -30,7 +31,7 @@ class Doctor(Observer):
 
     def started(self, facts: RunFacts) -> None:
         self._course, self._rounds = Course(), Rounds()
-        for line in read_metrics(self._metrics):
+        for line in comparable(read_metrics(self._metrics)):
             if line["step"] <= facts.step:
                 self._course.add(line)
                 self._rounds.due(self._course)

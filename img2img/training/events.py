@@ -37,6 +37,8 @@ class RunFacts:
     disk_bytes: int
     """What models and states will take at the most."""
     free_disk_bytes: int
+    changes: Sequence[str] = ()
+    """Of a run that is resumed: the settings that are others now, a line each."""
 
 
 @dataclass(frozen=True)

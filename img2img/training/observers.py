@@ -14,6 +14,7 @@ import torch
 
 from img2img import __version__
 from img2img.config import read_yaml
+from img2img.doctor.course import CHANGED
 from img2img.errors import ConfigError, StorageError
 from img2img.files import atomic_write, write_text
 from img2img.images import Picture, write_picture
@@ -22,7 +23,10 @@ from img2img.training.store import Store
 
 
 class JsonLines(Observer):
-    """`metrics.jsonl`: a JSON object a line, losses and measures alike."""
+    """`metrics.jsonl`: a JSON object a line, losses and measures alike.
+
+    Where a run went on with other settings, a line says which.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -32,6 +36,9 @@ class JsonLines(Observer):
         # Steps after the state that is resumed will be made again: their lines would be double.
         before = [line for line in read_metrics(self.path) if line["step"] <= facts.step]
         kept = [line for line in before if "diverged" not in line]
+        if facts.changes and kept:
+            where = {key: value for key, value in kept[-1].items() if "/" not in key}
+            kept.append({**where, CHANGED: [*facts.changes]})
         write_text(self.path, "".join(f"{json.dumps(line)}\n" for line in kept))
         self._file = self.path.open("a", encoding="utf-8")
 
@@ -89,11 +96,15 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
             line = json.loads(text)
         except ValueError:
             line = None
-        if isinstance(line, dict) and isinstance(line.get("step"), int):
+        if isinstance(line, dict) and _is_step(line.get("step")):
             lines.append(line)
         elif number < len(texts):
             raise ConfigError(f"{path}: line {number} is damaged; remove it, or put back the file")
     return lines
+
+
+def _is_step(value: object) -> bool:
+    return isinstance(value, int) and 0 <= value < 2**63
 
 
 class FactSheet(Observer):

@@ -76,7 +76,7 @@ class Probe:
         return list(chain.from_iterable(each))
 
     def signs(self, generators: Mapping[str, Generator]) -> dict[str, float]:
-        """The signs by name (see `signs_of`), of held-out pictures if there are any.
+        """The signs by name (see `signs_of`), of held-out pictures if there are several.
 
         Of a method that translates both ways they end in `_AtoB` and `_BtoA`. `held_out` and
         `trained` are mean L1 distances, pixels in [0, 1], of pictures of that kind from their
@@ -89,7 +89,8 @@ class Probe:
         held_out = self._images(generators, self._held_out) if self._held_out else None
         batches, images = self._trained, trained
         aligned = self._aligned
-        if held_out is not None:
+        # Of one there is no telling whether all come out alike.
+        if held_out is not None and len(self._held_out) > 1:
             batches, images = self._held_out, held_out
         elif self._method.cycles:
             aligned = False

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -147,8 +148,10 @@ def _train(
         processes=processes,
         probe=_probe(config, method, specs, found, transform) if processes.first else None,
     )
+    changes: list[str] = []
     if state is not None:
-        for change in changes_on_resume(read_yaml(store.config_path), config):
+        changes = changes_on_resume(read_yaml(store.config_path), config)
+        for change in changes:
             observer.noticed(change)
         trainer.load_state(*state)
     elif resume:
@@ -170,7 +173,8 @@ def _train(
         store.save_config(config)
         store.discard_after(trainer.step)
     shown_load = None if config.data.resize == "none" else load_size
-    observer.started(_facts(config, store, found, trainer, trial, shown_load, crop_size, processes))
+    facts = _facts(config, store, found, trainer, trial, shown_load, crop_size, processes)
+    observer.started(replace(facts, changes=changes))
     with stop_on_signals(stop):
         return trainer.fit()
 

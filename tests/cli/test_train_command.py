@@ -17,6 +17,7 @@ from PIL import Image
 import img2img as package
 from img2img.checkpoint import load_model, load_state
 from img2img.config import RunConfig
+from img2img.training.observers import read_metrics
 from img2img.training.stopping import stop_on_signals
 from tests.runs import assert_same, flat, lines, newest, untimed
 
@@ -354,7 +355,11 @@ class TestResume:
         changed = train(run, "--resume", "--max-steps", 2, "--set", "optimizer.lr=1e-3")
         assert changed.status == 0
         told = " ".join(changed.out.split())
-        assert "optimizer.lr was 0.0002 when the run was started, and is 0.001 now" in told
+        change = "optimizer.lr was 0.0002 when the run was started, and is 0.001 now"
+        assert change in told
+        (line,) = (each for each in read_metrics(run / "metrics.jsonl") if "changed" in each)
+        assert line["step"] == 1
+        assert change in line["changed"]
         nothing = train(tmp_path / "new", "--resume", "--data", tiny_pairs, "--max-steps", 1)
         assert "has no state to go on from: starting anew" in " ".join(nothing.out.split())
 

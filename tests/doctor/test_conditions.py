@@ -441,6 +441,75 @@ def test_steps_that_were_skipped(config: RunConfig) -> None:
     assert names(collapsed, config) == ["non-finite"]
 
 
+def test_the_share_that_was_skipped_is_of_the_same_steps(config: RunConfig) -> None:
+    """Two of five steps, told with every twentieth."""
+    for count in (3, 12, 60):
+        lines = log(count=count)
+        for line in lines:
+            line["steps/skipped"] = line["step"] * 2 // 5
+        (found,) = examine(Course(lines), config)
+        assert found.evidence.values["skipped"] / found.evidence.values["steps"] == 0.4
+        assert not found.evidence.fatal
+    late = log()
+    for line in late:
+        if line["step"] > 1180:
+            line["steps/skipped"] = 20
+    (found,) = examine(Course(late), config)
+    assert found.evidence.values == {"skipped": 20, "steps": 20}
+
+
+def test_losses_by_another_objective_are_not_judged() -> None:
+    """As low as vanilla's may be is worse than chance by least squares."""
+    config = load_config("pix2pix", None, {"objective.name": "lsgan"})
+    before = log({"D/adv": lambda t: 0.65})
+    change = {**before[-1], "changed": ["objective.name was vanilla, and is lsgan now"]}
+    squares: dict[str, Curve] = {"D/adv": lambda t: 0.2 - 0.1 * t, "G/adv": lambda t: 0.3 + 0.1 * t}
+    after = log({**squares, "G/l1": lambda t: 0.1})
+    after = [{**line, "step": line["step"] + 1200} for line in after]
+    assert [found.name for found in follow([*before, *after], config)] == ["diverging"]
+    assert follow([*before, change, *after], config) == []
+    another = {**change, "changed": ["optimizer.lr was 0.1, and is 0.2 now"]}
+    assert [found.name for found in follow([*before, another, *after], config)] == ["diverging"]
+
+
+def test_losses_that_fall_restlessly_are_no_standstill(config: RunConfig) -> None:
+    still: dict[str, Curve] = {tag: (lambda t: 0.5) for tag in (*HEALTHY, "signs/trained")}
+    random = np.random.default_rng(0)
+    lines = log(still)
+    for line in lines:
+        if "D/adv" in line:
+            line["D/adv"] = (1.0 if line["step"] < 600 else 0.2) * random.lognormal(0, 0.5)
+    assert "nothing-learned" not in names(lines, config)
+
+
+def test_one_image_a_line_is_no_oscillation() -> None:
+    """A critic that is surer of one image than of the next, beside one that goes to and fro."""
+    config = load_config("pix2pix", None, {"objective.name": "lsgan"})
+    single: dict[str, Curve] = {"D/adv": lambda t: 0.03 if int(1000 * t) % 3 else 0.4}
+    single["G/adv"] = lambda t: 0.3 + 0.1 * t
+    lines = log(single)
+    assert names(lines, config) == ["oscillation"]  # of 20 images each
+    for line in lines:
+        line["step"] = line["images"] = line["step"] // 20
+    assert names(lines, config) == []
+
+
+def test_a_sign_that_is_no_longer_told_has_passed(config: RunConfig) -> None:
+    lines = log({"signs/likeness": lambda t: -0.8})
+    for line in lines:
+        if line["step"] > 800:
+            line.pop("signs/likeness", None)
+    (found,) = follow(lines, config)
+    assert (found.name, found.last, found.now) == ("colour-inversion", 1000, False)
+
+
+@pytest.mark.parametrize("value", [10**400, 1e308, -1e308])
+def test_numbers_beyond_all_measure(value: float, config: RunConfig) -> None:
+    lines = [{**line, **({"G/adv": value} if "G/adv" in line else {})} for line in log()]
+    assert "G/adv" not in Course(lines)
+    assert follow(lines, config) == []
+
+
 @pytest.mark.parametrize("method", ["pix2pix", "cyclegan"])
 @pytest.mark.parametrize("part", list(CONDITIONS), ids=lambda part: part.name)
 def test_proposals_are_configurations(method: str, part: Any) -> None:
@@ -486,6 +555,15 @@ def test_the_command(tmp_path: Path, tiny_run: Path, img2img: Command) -> None:
     assert "nothing is proposed" in outcome.out
     assert "--set" not in outcome.out
     assert json.loads(img2img("doctor", run, "--json").out)["findings"][0]["proposals"] == []
+
+    (run / "doctor.png").unlink()
+    (run / "doctor.png").mkdir()
+    outcome = img2img("doctor", run)
+    assert outcome.status == 2
+    assert "it has passed" in outcome.out
+    assert "cannot write" in outcome.err
+    assert json.loads(img2img("doctor", run, "--json").out)["findings"]
+    (run / "doctor.png").rmdir()
 
     write(log(count=1))
     assert "1 line of losses and 0 looks" in img2img("doctor", run).out

@@ -200,6 +200,18 @@ def test_training_images_learned_by_heart(tmp_path: Path) -> None:
     assert found_in(tmp_path / "run").keys() == {"overfitting"}
 
 
+def test_a_collapse_is_seen_also_where_one_picture_is_held_out(tmp_path: Path) -> None:
+    data = make_pairs(tmp_path / "data", 8)
+    for domain in "AB":
+        for path in sorted((data / "test" / domain).iterdir())[1:]:
+            path.unlink()
+    settings = {"generator": {"name": "odd", "kind": "constant"}, "data.holdout": "test"}
+    run_tiny("pix2pix", data, tmp_path / "run", settings)
+    assert "mode-collapse" in found_in(tmp_path / "run")
+    looks = [line for line in read_run(tmp_path / "run").lines if "signs/trained" in line]
+    assert all("signs/held_out" in line for line in looks)
+
+
 def test_numbers_that_are_not_finite(pairs: Path, tmp_path: Path) -> None:
     poisoned = {"objective.name": "poisoned", **odd("copy")}
     with pytest.raises(TrainingDiverged):

@@ -61,13 +61,13 @@ def test_settings_that_a_network_got_since_a_run_was_started() -> None:
     """It has had their defaults, and can go on with these only."""
     saved = resolved().model_dump(mode="json")
     del saved["generator"]["attention"]
-    assert list(changes_on_resume(saved, resolved())) == []
-    assert list(changes_on_resume(saved, resolved(norm="batch"))) == []
+    assert changes_on_resume(saved, resolved()) == []
+    assert changes_on_resume(saved, resolved(norm="batch")) == []
     with pytest.raises(ConfigError, match="spectral: the run was started with False, not with Tr"):
-        list(changes_on_resume(saved, resolved(spectral=True)))
+        changes_on_resume(saved, resolved(spectral=True))
     saved["generator"]["attention"] = True
     with pytest.raises(ConfigError, match="attention: the run was started with True, not with Fa"):
-        list(changes_on_resume(saved, resolved()))
+        changes_on_resume(saved, resolved())
 
 
 def test_settings_that_the_program_got_since_a_run_was_started() -> None:
@@ -81,7 +81,7 @@ def test_settings_that_the_program_got_since_a_run_was_started() -> None:
     }.items():
         for key in keys:
             del (saved[section] if section else saved)[key]
-    assert list(changes_on_resume(saved, resolved())) == []
+    assert changes_on_resume(saved, resolved()) == []
     changed = resolved().model_copy(update={"n_critic": 2})
     (notice,) = changes_on_resume(saved, changed)
     assert notice == "n_critic was 1 when the run was started, and is 2 now"

@@ -1,6 +1,7 @@
 """A generator as an ONNX model, for runtimes other than PyTorch."""
 
 import importlib.util
+import logging
 from collections.abc import Mapping
 
 import torch
@@ -49,6 +50,8 @@ def to_onnx(
         raise ConfigError(f"ONNX: {reason}")
     if dtype.itemsize * sum(weight.numel() for weight in generator.parameters()) > MAX_BYTES:
         raise ConfigError("the model has more than 2 GB of weights, too many for an ONNX model")
+    # It warns of each operator of torchvision where that is not installed; none is in here.
+    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
     network = Exportable(generator, dtype, pixels)
     example, axes = network.example()
     program = torch.onnx.export(

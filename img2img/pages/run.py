@@ -1,7 +1,7 @@
 """What a run folder tells of a run: finished, stopped, or still going on."""
 
 import json
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,7 +90,7 @@ def read_run(folder: Path) -> Record:
 
 def is_number(value: object) -> TypeGuard[float]:
     """Whether a value can be drawn: losses of a run gone wrong may be infinite."""
-    return isinstance(value, int | float) and math.isfinite(value)
+    return isinstance(value, int | float) and abs(value) <= sys.float_info.max
 
 
 def _is_line(line: Mapping[str, Any]) -> bool:

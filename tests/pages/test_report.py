@@ -212,6 +212,7 @@ def test_values_that_are_no_numbers(tmp_path: Path, run: Path, open_page: Open) 
     shutil.copytree(run, wild)
     first = {"step": 1, "images": 1, "epoch": 0.3}
     lines = [{**first, "G/l1": float("nan"), "G/adv": 2.0}, {**first, "G/adv": "much"}, {"step": 2}]
+    lines.append({**first, "G/adv": 10**400})
     (wild / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     page = open_page(write_report(wild, examples=0))
     assert page.locator(".chart h3").all_text_contents() == ["G/adv"]

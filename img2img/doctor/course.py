@@ -22,6 +22,8 @@ POINTS = 50
 LARGEST = 1e100
 # What a line of the log has where a run went on with other settings: which, in words.
 CHANGED = "changed"
+# Tags of held-out measures, and of what the untouched inputs have in their place.
+VAL, BASELINE = "val/", "baseline/"
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from statistics import fmean
 from string import Template
 from typing import Any
 
+from img2img.doctor.course import BASELINE, VAL
 from img2img.pages.run import is_number
 from img2img.web import text
 
@@ -54,7 +55,7 @@ def read_curves(lines: Iterable[Mapping[str, Any]]) -> Curves:
     logged: list[Mapping[str, Any]] = []
     measured: list[Mapping[str, Any]] = []
     for line in lines:
-        (measured if any(tag.startswith("val/") for tag in line) else logged).append(line)
+        (measured if any(tag.startswith(VAL) for tag in line) else logged).append(line)
     points: dict[int, dict[str, float]] = {}
     for each in (logged, measured):
         for group in _groups(each):
@@ -71,13 +72,19 @@ def read_curves(lines: Iterable[Mapping[str, Any]]) -> Curves:
 
 
 def charts(curves: Curves) -> str:
-    """A chart for each loss and measure; of both domains or directions together."""
+    """A chart for each loss and measure; of both domains or directions together.
+
+    What the untouched inputs have stands in the chart of the measure, dashed.
+    """
     by_chart: dict[str, list[str]] = {}
     for tag in curves.values:
         ending = next((e for e in _ENDINGS if tag.endswith(e)), "")
-        by_chart.setdefault(tag.removesuffix(ending), []).append(tag)
+        name = tag.removesuffix(ending)
+        if name.startswith(BASELINE):
+            name = VAL + name.removeprefix(BASELINE)
+        by_chart.setdefault(name, []).append(tag)
     # Held-out measures are what one looks for first.
-    names = sorted(by_chart, key=lambda name: (not name.startswith("val/"), name))
+    names = sorted(by_chart, key=lambda name: (not name.startswith(VAL), name))
     order = {tag: index for index, tag in enumerate(curves.values)}
     return "\n".join(_chart(name, by_chart[name], curves, order) for name in names)
 
@@ -100,7 +107,10 @@ def _chart(name: str, tags: Sequence[str], curves: Curves, order: Mapping[str, i
     low, high = min(known), max(known)
     end = curves.steps[-1]
     lines, values, spoken = [], [], []
-    for place, tag in enumerate(tags):
+    # What the model gives comes first, and so has the first colours.
+    for place, tag in enumerate(sorted(tags, key=lambda tag: tag.startswith(BASELINE))):
+        untouched = tag.startswith(BASELINE)
+        look = f"c{place % 4}{' untouched' * untouched}"
         points = [
             (step / end if end else 0.0, (value - low) / (high - low) if high > low else 0.5)
             for step, value in zip(curves.steps, curves.values[tag], strict=True)
@@ -109,11 +119,13 @@ def _chart(name: str, tags: Sequence[str], curves: Curves, order: Mapping[str, i
         # A lone point is a line of no length, of which the round ends are seen.
         ends = points * 2 if len(points) == 1 else points
         drawn = " ".join(f"{1000 * x:.1f},{970 - 940 * y:.1f}" for x, y in ends)
-        lines.append(f'<polyline class="c{place % 4}" points="{drawn}"/>')
+        lines.append(f'<polyline class="{look}" points="{drawn}"/>')
         last = next(value for value in reversed(curves.values[tag]) if value is not None)
-        called = tag.removeprefix(name).lstrip("_") or name.rpartition("/")[2]
+        ending = tag.removeprefix(BASELINE + name.removeprefix(VAL) if untouched else name)
+        called = ending.lstrip("_") or name.rpartition("/")[2]
+        called = f"untouched input {ending.lstrip('_')}".rstrip() if untouched else called
         values.append(
-            f'<span class="c{place % 4}">{text(called)}'
+            f'<span class="{look}">{text(called)}'
             f' <output data-curve="{order[tag]}">{last:.4g}</output></span>'
         )
         spoken.append(f"{called} {last:.4g}")

@@ -76,6 +76,8 @@ class Summary:
     precision: str
     measures: Mapping[str, float]
     """The last held-out measures, by name."""
+    baseline: Mapping[str, float]
+    """What the untouched inputs have in place of translations, by the same names."""
 
 
 class Observer:
@@ -94,7 +96,7 @@ class Observer:
         """Losses and scores by tag, averaged since the last time."""
 
     def measured(self, progress: Progress, values: Mapping[str, float]) -> None:
-        """Held-out measures by tag."""
+        """Held-out measures by tag, `val/l1`; the untouched inputs' is `baseline/l1`."""
 
     def examined(self, progress: Progress, signs: Mapping[str, float]) -> None:
         """Signs of the generators' health by tag; see `doctor.signs`."""

@@ -102,6 +102,10 @@ class HeldOut:
         self._batches = batches
         self._pairs = ({"l1": l1} if pairs is None else pairs) if aligned else {}
         self._judges = {name: SetJudge(*sets) for name in method.translations} if sets else {}
+        self.baseline: dict[str, float] = {}
+        """What measures of pairs give for the untouched inputs, by the names that `measures` has.
+
+        Known from the first time on that those are taken."""
         self._device = next(method.parameters()).device
 
     def measures(self, generators: Mapping[str, Generator]) -> dict[str, float]:
@@ -111,19 +115,26 @@ class HeldOut:
         on. `cycle` is the mean L1 distance between images and their way there and back.
         """
         values: dict[str, list[Tensor]] = {}
+        untouched: dict[str, list[Tensor]] = {}
         several = len(self._method.translations) > 1
 
-        def add(name: str, direction: str, value: Tensor) -> None:
-            values.setdefault(name, []).append(value)
+        def add(
+            name: str, direction: str, value: Tensor, to: dict[str, list[Tensor]] = values
+        ) -> None:
+            to.setdefault(name, []).append(value)
             if several:
-                values.setdefault(f"{name}_{direction}", []).append(value)
+                to.setdefault(f"{name}_{direction}", []).append(value)
 
         for judge in self._judges.values():
             judge.begin()
         for batch, images in self._images(generators):
             for direction, (output, target) in self._method.translations.items():
+                source = (batch.A if direction == "AtoB" else batch.B).to(self._device)
                 for name, measure in self._pairs.items():
                     add(name, direction, measure(images[output], images[target]))
+                    # They are the same each time; and there is none of other channels.
+                    if not self.baseline and source.shape == images[target].shape:
+                        add(name, direction, measure(source, images[target]), untouched)
                 if direction in self._judges:
                     ways = batch.path_A, batch.path_B
                     files = list(zip(*(ways if direction == "AtoB" else ways[::-1]), strict=True))
@@ -133,7 +144,8 @@ class HeldOut:
         for direction, judge in self._judges.items():
             for name, value in judge.values().items():
                 add(name, direction, torch.tensor([value]))
-        return {name: torch.cat(each).mean().item() for name, each in values.items()}
+        self.baseline = self.baseline or _means(untouched)
+        return _means(values)
 
     def sheet(self, generators: Mapping[str, Generator], rows: int) -> Picture | None:
         """The first images, a row each, a column for each name; None without held-out images."""
@@ -155,6 +167,10 @@ class HeldOut:
         with set_for_inference(generators, self._specs):
             for batch in self._batches():
                 yield batch, self._method.images(generators, batch.to(self._device))
+
+
+def _means(values: Mapping[str, Sequence[Tensor]]) -> dict[str, float]:
+    return {name: torch.cat(list(each)).mean().item() for name, each in values.items()}
 
 
 @contextmanager

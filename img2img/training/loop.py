@@ -10,6 +10,7 @@ from typing import Any
 from img2img.config import RunConfig
 from img2img.data.samples import Batch
 from img2img.devices import synchronize
+from img2img.doctor.course import BASELINE, VAL
 from img2img.errors import (
     DataError,
     ImageError,
@@ -267,7 +268,9 @@ class Trainer:
             return
         best = self._standing.take(measures)
         if measures:
-            self._observer.measured(progress, {f"val/{k}": v for k, v in measures.items()})
+            told = {f"{VAL}{k}": v for k, v in measures.items()}
+            told |= {f"{BASELINE}{k}": v for k, v in self._held_out.baseline.items()}
+            self._observer.measured(progress, told)
         if best:
             self._store.save_best(self._specs_now(), self._ema.average)
 
@@ -408,6 +411,7 @@ class Trainer:
             device=str(self._stepper.device),
             precision=self.config.precision,
             measures=self._standing.measures,
+            baseline=self._held_out.baseline,
         )
 
 

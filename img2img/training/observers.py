@@ -14,7 +14,7 @@ import torch
 
 from img2img import __version__
 from img2img.config import read_yaml
-from img2img.doctor.course import CHANGED
+from img2img.doctor.course import BASELINE, CHANGED, VAL
 from img2img.errors import ConfigError, StorageError
 from img2img.files import atomic_write, write_text
 from img2img.images import Picture, write_picture
@@ -239,8 +239,9 @@ class LossPlot(Observer):
         from matplotlib.figure import Figure
 
         lines = read_metrics(self.metrics)
-        # Signs are the doctor's, who draws them.
-        tags = {tag for line in lines for tag in line if "/" in tag and "signs/" not in tag}
+        # Signs are the doctor's, who draws them; a baseline is in the chart of its measure.
+        others = ("signs/", BASELINE)
+        tags = {tag for line in lines for tag in line if "/" in tag and not tag.startswith(others)}
         if not tags:
             return
         rows = (len(tags) + 2) // 3
@@ -251,6 +252,10 @@ class LossPlot(Observer):
             axes.plot(
                 *zip(*points, strict=True), linewidth=1, marker="." if len(points) < 9 else ""
             )
+            untouched = tag.replace(VAL, BASELINE)
+            if levels := [line[untouched] for line in lines if untouched in line]:
+                axes.axhline(levels[-1], color="grey", linestyle="--", label="untouched input")
+                axes.legend()
             axes.set_title(tag)
             axes.set_xlabel("step")
             axes.grid(alpha=0.3)

@@ -1007,6 +1007,7 @@ class TestMeasures:
 
     def test_only_the_cycle_without_targets(self, run: Path) -> None:
         assert set(measures(run)) == {"val/cycle"}
+        assert not any(key.startswith("baseline/") for line in lines(run) for key in line)
         assert 0 < measures(run)["val/cycle"] < 2
         assert not (run / "best.safetensors").exists()
 
@@ -1026,7 +1027,7 @@ class TestMeasures:
         model = load_model(output)
         for direction, source, target in (("AtoB", "A", "B"), ("BtoA", "B", "A")):
             generator = model.generator(f"G_{source}{target}")
-            distances = []
+            distances, untouched = [], []
             for number in range(2):
                 x, y = (
                     pixels_at(photos / "pairs" / d / f"{number}.png", (32, 32))
@@ -1034,7 +1035,11 @@ class TestMeasures:
                 )
                 with torch.no_grad():
                     distances.append((generator(x) - y).abs().mean().item() / 2)
+                untouched.append((x - y).abs().mean().item() / 2)
             assert found[f"val/l1_{direction}"] == pytest.approx(mean(distances), rel=1e-4)
+            tag = f"baseline/l1_{direction}"
+            (baseline,) = [line[tag] for line in lines(output) if tag in line]
+            assert baseline == pytest.approx(mean(untouched), rel=1e-5)
 
     @pytest.mark.parametrize("best", ["l1", "l1_AtoB"])
     def test_best_by_a_target_that_is_not_there(

@@ -88,7 +88,13 @@ def test_several_measures_at_once(train: Command, tiny_pairs: Path, tmp_path: Pa
     found = lines(run)
     assert [line["step"] for line in found] == [1, 2]
     for line in found:
-        assert {key for key in line if "/" in key} == {"val/l1", "val/psnr", "val/ssim"}
+        names = {"l1", "psnr", "ssim"}
+        assert {key for key in line if "/" in key} == {
+            f"{kind}/{name}" for kind in ("val", "baseline") for name in names
+        }
+    # The inputs stay what they are, whatever the model learns.
+    assert found[0]["baseline/l1"] == found[1]["baseline/l1"]
+    assert f"baseline/l1 {found[0]['baseline/l1']:.4f}" in outcome.out + outcome.err
     assert (run / "best.safetensors").is_file()
     assert list((run / "tensorboard").iterdir())
 

@@ -17,6 +17,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from img2img.doctor.course import TARGETS, VAL
 from img2img.training.events import Observer, Progress, RunFacts, Summary
 
 # Where there is no terminal: seconds between two lines.
@@ -75,7 +76,12 @@ class Display(Observer):
             self._print(f"step {progress.step}{total}  {_pace(progress)}  {self._smoothed()}")
 
     def measured(self, progress: Progress, values: Mapping[str, float]) -> None:
-        shown = "  ".join(f"{tag} {value:.4f}" for tag, value in values.items())
+        span = values.get(f"{TARGETS}span")
+        shown = "  ".join(
+            f"{tag} {value:.4f}{_of_span(value, span) if tag == f'{VAL}l1' else ''}"
+            for tag, value in values.items()
+            if not tag.startswith(TARGETS)
+        )
         self._print(f"step {progress.step}  held out: {shown}")
 
     def noticed(self, message: str) -> None:
@@ -83,7 +89,11 @@ class Display(Observer):
 
     def ended(self, summary: Summary) -> None:
         self.closed()
-        measures = "".join(f", held-out {k} {v:.4f}" for k, v in summary.measures.items())
+        span = summary.spans.get("span")
+        measures = "".join(
+            f", held-out {k} {v:.4f}{_of_span(v, span) if k == 'l1' else ''}"
+            for k, v in summary.measures.items()
+        )
         self._print(
             f"{summary.steps} steps, {summary.images} images, {_clock(summary.seconds)}{measures}"
         )
@@ -154,6 +164,11 @@ def _pace(progress: Progress) -> str:
         left = (progress.total_steps - progress.step) * images_a_step
         parts.append(f"ETA {_clock(left / max(progress.images_per_second, 1e-9))}")
     return "  ".join(parts)
+
+
+def _of_span(distance: float, span: float | None) -> str:
+    """What a distance is beside the values that the targets span: of dark ones, all are small."""
+    return f" ({100 * distance / span:.2g} % of the targets' span)" if span else ""
 
 
 def _clock(seconds: float) -> str:

@@ -24,6 +24,8 @@ LARGEST = 1e100
 CHANGED = "changed"
 # Tags of held-out measures, and of what the untouched inputs have in their place.
 VAL, BASELINE = "val/", "baseline/"
+# And of what the held-out targets are.
+TARGETS = "targets/"
 
 
 @dataclass(frozen=True)

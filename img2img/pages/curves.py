@@ -8,7 +8,7 @@ from statistics import fmean
 from string import Template
 from typing import Any
 
-from img2img.doctor.course import BASELINE, VAL
+from img2img.doctor.course import BASELINE, TARGETS, VAL
 from img2img.pages.run import is_number
 from img2img.web import text
 
@@ -60,7 +60,8 @@ def read_curves(lines: Iterable[Mapping[str, Any]]) -> Curves:
     for each in (logged, measured):
         for group in _groups(each):
             point = points.setdefault(group[-1]["step"], {})
-            for tag in {tag for line in group for tag in line if "/" in tag}:
+            tags_there = {tag for line in group for tag in line if "/" in tag}
+            for tag in (tag for tag in tags_there if not tag.startswith(TARGETS)):
                 known = [line[tag] for line in group if is_number(line.get(tag))]
                 if known:
                     point[tag] = fmean(known)

@@ -78,6 +78,8 @@ class Summary:
     """The last held-out measures, by name."""
     baseline: Mapping[str, float]
     """What the untouched inputs have in place of translations, by the same names."""
+    spans: Mapping[str, float]
+    """What the held-out targets span, to read `l1` beside; see `HeldOut.spans`."""
 
 
 class Observer:
@@ -96,7 +98,10 @@ class Observer:
         """Losses and scores by tag, averaged since the last time."""
 
     def measured(self, progress: Progress, values: Mapping[str, float]) -> None:
-        """Held-out measures by tag, `val/l1`; the untouched inputs' is `baseline/l1`."""
+        """Held-out measures by tag, `val/l1`; the untouched inputs' is `baseline/l1`.
+
+        `targets/span` is what the targets span; see `HeldOut.spans`.
+        """
 
     def examined(self, progress: Progress, signs: Mapping[str, float]) -> None:
         """Signs of the generators' health by tag; see `doctor.signs`."""

@@ -19,6 +19,9 @@ from img2img.sheets import sheet
 from img2img.spec import ModelSpec, prepare_for_inference
 from img2img.training.method import Method
 
+# In which the values of targets are counted.
+_BINS = 1024
+
 
 def measure_names(method: type[Method], aligned: bool) -> list[str]:
     """What `HeldOut.measures` can give where there are held-out images.
@@ -106,6 +109,10 @@ class HeldOut:
         """What measures of pairs give for the untouched inputs, by the names that `measures` has.
 
         Known from the first time on that those are taken."""
+        self.spans: dict[str, float] = {}
+        """What 99 % of the targets' values span, in [0, 1]; named by direction as measures are.
+
+        To be read beside `l1`: of dark targets a small distance may be all that there is to see."""
         self._device = next(method.parameters()).device
 
     def measures(self, generators: Mapping[str, Generator]) -> dict[str, float]:
@@ -116,6 +123,7 @@ class HeldOut:
         """
         values: dict[str, list[Tensor]] = {}
         untouched: dict[str, list[Tensor]] = {}
+        counts = {name: torch.zeros(_BINS) for name in self._method.translations if self._pairs}
         several = len(self._method.translations) > 1
 
         def add(
@@ -130,6 +138,8 @@ class HeldOut:
         for batch, images in self._images(generators):
             for direction, (output, target) in self._method.translations.items():
                 source = (batch.A if direction == "AtoB" else batch.B).to(self._device)
+                if direction in counts and not self.spans:
+                    counts[direction] += torch.histc(images[target].float().cpu(), _BINS, -1, 1)
                 for name, measure in self._pairs.items():
                     add(name, direction, measure(images[output], images[target]))
                     # They are the same each time; and there is none of other channels.
@@ -145,6 +155,11 @@ class HeldOut:
             for name, value in judge.values().items():
                 add(name, direction, torch.tensor([value]))
         self.baseline = self.baseline or _means(untouched)
+        if not self.spans:
+            spans: dict[str, list[Tensor]] = {}
+            for direction, count in counts.items():
+                add("span", direction, _span(count)[None], spans)
+            self.spans = _means(spans) if values else {}
         return _means(values)
 
     def sheet(self, generators: Mapping[str, Generator], rows: int) -> Picture | None:
@@ -167,6 +182,12 @@ class HeldOut:
         with set_for_inference(generators, self._specs):
             for batch in self._batches():
                 yield batch, self._method.images(generators, batch.to(self._device))
+
+
+def _span(counts: Tensor) -> Tensor:
+    """From the 0.5th to the 99.5th percentile of what was counted in bins, of all bins' width."""
+    shares = counts.double().cumsum(0) / counts.double().sum()
+    return ((shares >= 0.005) & (shares < 0.995)).sum() / len(counts)
 
 
 def _means(values: Mapping[str, Sequence[Tensor]]) -> dict[str, float]:

@@ -10,7 +10,7 @@ from typing import Any
 from img2img.config import RunConfig
 from img2img.data.samples import Batch
 from img2img.devices import synchronize
-from img2img.doctor.course import BASELINE, VAL
+from img2img.doctor.course import BASELINE, TARGETS, VAL
 from img2img.errors import (
     DataError,
     ImageError,
@@ -270,6 +270,7 @@ class Trainer:
         if measures:
             told = {f"{VAL}{k}": v for k, v in measures.items()}
             told |= {f"{BASELINE}{k}": v for k, v in self._held_out.baseline.items()}
+            told |= {f"{TARGETS}{k}": v for k, v in self._held_out.spans.items()}
             self._observer.measured(progress, told)
         if best:
             self._store.save_best(self._specs_now(), self._ema.average)
@@ -412,6 +413,7 @@ class Trainer:
             precision=self.config.precision,
             measures=self._standing.measures,
             baseline=self._held_out.baseline,
+            spans=self._held_out.spans,
         )
 
 

@@ -14,7 +14,7 @@ import torch
 
 from img2img import __version__
 from img2img.config import read_yaml
-from img2img.doctor.course import BASELINE, CHANGED, VAL
+from img2img.doctor.course import BASELINE, CHANGED, TARGETS, VAL
 from img2img.errors import ConfigError, StorageError
 from img2img.files import atomic_write, write_text
 from img2img.images import Picture, write_picture
@@ -240,7 +240,7 @@ class LossPlot(Observer):
 
         lines = read_metrics(self.metrics)
         # Signs are the doctor's, who draws them; a baseline is in the chart of its measure.
-        others = ("signs/", BASELINE)
+        others = ("signs/", BASELINE, TARGETS)
         tags = {tag for line in lines for tag in line if "/" in tag and not tag.startswith(others)}
         if not tags:
             return

@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from img2img.checkpoint import load_model
 from img2img.config import load_config
+from img2img.training.build import method_class
 from img2img.training.held_out import HeldOut
 from img2img.training.loop import Trainer
 from tests.conftest import Command, MakeImage
+from tests.training.recipe import batch, published, specs
 
 Values = list[float]
 
@@ -91,12 +94,25 @@ def test_several_measures_at_once(train: Command, tiny_pairs: Path, tmp_path: Pa
         names = {"l1", "psnr", "ssim"}
         assert {key for key in line if "/" in key} == {
             f"{kind}/{name}" for kind in ("val", "baseline") for name in names
-        }
+        } | {"targets/span"}
     # The inputs stay what they are, whatever the model learns.
     assert found[0]["baseline/l1"] == found[1]["baseline/l1"]
     assert f"baseline/l1 {found[0]['baseline/l1']:.4f}" in outcome.out + outcome.err
+    share = 100 * found[0]["val/l1"] / found[0]["targets/span"]
+    assert f"({share:.2g} % of the targets' span)" in outcome.out + outcome.err
     assert (run / "best.safetensors").is_file()
     assert list((run / "tensorboard").iterdir())
+
+
+def test_what_dark_targets_span(tmp_path: Path) -> None:
+    """12 bits taken for 16: all that is in them is in a sixteenth of [-1, 1]."""
+    config = published("pix2pix")
+    method = method_class(config).from_config(config)
+    ramp = torch.linspace(0, 4095 / 65535, 256 * 256).view(1, 1, 256, 256) * 2 - 1
+    dark = batch(ramp, ramp).A.repeat(1, 3, 1, 1)
+    judge = HeldOut(method, specs(method), lambda: iter([batch(dark, dark)]), True)
+    judge.measures(method.generators)
+    assert judge.spans == {"span": pytest.approx(0.99 * 4095 / 65535, abs=2 / 1024)}
 
 
 def test_measures_of_sets_of_both_directions(

@@ -18,7 +18,7 @@ from img2img.cli.output import (
     say_note,
     seconds,
 )
-from img2img.errors import ConfigError, TranslationStopped
+from img2img.errors import ConfigError, TranslationStopped, some_names
 
 if TYPE_CHECKING:
     from img2img.inference.folder import Report
@@ -287,6 +287,9 @@ def translate(
             counts = report.passed_over.items()
             kinds = ", ".join(f"{suffix} ({count})" for suffix, count in counts)
             say_note(f"passed over, as their kinds are not read: {kinds}")
+        if report.left_out:
+            names = some_names([str(path) for path in report.left_out], most=3)
+            say_note(f"left out, as img2img has made them: {names}; to translate one, name it")
     if report.failed:
         raise typer.Exit(1)
 

@@ -7,9 +7,12 @@ is here; the rest of the program sees RGB pixels, or tensors in [-1, 1].
 from img2img.images.conversions import ImageLike, as_picture, like
 from img2img.images.listing import (
     IMAGE_SUFFIXES,
+    OURS,
     UNREADABLE_SUFFIXES,
     count_unreadable,
+    is_run,
     list_images,
+    list_own,
     natural_key,
     walk,
 )
@@ -21,6 +24,7 @@ from img2img.images.writing import WRITABLE_SUFFIXES, check_format, write_image,
 __all__ = [
     "IMAGE_SUFFIXES",
     "MAX_PIXELS",
+    "OURS",
     "UNREADABLE_SUFFIXES",
     "WRITABLE_SUFFIXES",
     "Animation",
@@ -34,8 +38,10 @@ __all__ = [
     "count_unreadable",
     "eight_bit",
     "from_levels",
+    "is_run",
     "like",
     "list_images",
+    "list_own",
     "natural_key",
     "read_image",
     "read_picture",

@@ -1,9 +1,16 @@
-"""Which files are images: by suffix, in folders."""
+"""Which files are images: by suffix, in folders.
 
+What is no picture of a person's own is passed over: hidden files, thumbnails that servers keep,
+what is left of deleted files; and what this program has made, where it lies inside the folder that
+is named: run folders, and results of `translate`.
+"""
+
+import json
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 READABLE = ".png .jpg .jpeg .jfif .webp .tif .tiff .bmp .gif .apng .ppm .pgm .pnm .avif"
@@ -13,14 +20,40 @@ UNREADABLE = ".heic .heif .jxl .jp2 .tga .psd .svg .exr .hdr .dng .cr2 .cr3 .nef
 UNREADABLE_SUFFIXES = frozenset(UNREADABLE.split())
 
 
+# The hidden file in folders that `translate` has made beside its results, or for frames of a video.
+OURS = ".img2img"
+# The hidden files that say which results are in a folder; one for each process that wrote them.
+MANIFESTS = re.compile(r"\.img2img(-\d+)?\.jsonl")
+# What every run folder holds.
+_OF_RUNS = {"config.yaml", "metrics.jsonl"}
+# Thumbnails of servers, what archives of Macs hold twice, and what is left of deleted files.
+_LITTER = {"__macosx", "@eadir", "#recycle", "@recycle", "$recycle.bin", "lost+found"} | {
+    "system volume information"
+}
+
+Told = Callable[[Path], None]
+
+
 def list_images(folder: Path) -> list[Path]:
     """All image files under `folder`, recursive, in natural order (`2.png` before `10.png`).
 
-    Hidden files and folders and the `__MACOSX` folders of archives are passed over. Linked folders
-    are followed.
+    See `walk` for what is passed over. Linked folders are followed.
     """
     found = [path for path in walk(folder) if path.suffix.lower() in IMAGE_SUFFIXES]
     return sorted(found, key=lambda path: natural_key(path.as_posix()))
+
+
+def list_own(folder: Path) -> list[Path]:
+    """What this program has made under `folder`, and `walk` passes over: files and folders."""
+    own: list[Path] = []
+    for _ in walk(folder, on_own=own.append):
+        pass
+    return sorted(own, key=lambda path: natural_key(path.as_posix()))
+
+
+def is_run(folder: Path) -> bool:
+    """Whether it is the folder of a training."""
+    return all((folder / name).is_file() for name in _OF_RUNS)
 
 
 def count_unreadable(folder: Path) -> Counter[str]:
@@ -41,12 +74,19 @@ def walk(
     folder: Path,
     on_error: Callable[[Path, OSError], None] | None = None,
     above: Sequence[Path] = (),
+    on_own: Told | None = None,
+    results: frozenset[Path] = frozenset(),
 ) -> Iterator[Path]:
-    """All files under `folder` but hidden ones, in no order.
+    """All files under `folder` but those that are passed over (see above), in no order.
+
+    What this program has made counts in the folder that is named itself: who names the results of
+    a translation wants them.
 
     Args:
         on_error: told of folders that cannot be listed; None: the first one is raised.
         above: the folders that this one was met in, so that no link to one of them is followed.
+        on_own: told of files and folders that are passed over as this program's own.
+        results: files that are known to be results of a translation.
 
     Raises:
         OSError: a folder that cannot be listed.
@@ -57,19 +97,44 @@ def walk(
         return
     try:
         with os.scandir(folder) as listed:
-            entries = [*listed]
+            entries = {entry.name: entry for entry in listed}
     except OSError as error:
         if on_error is None:
             raise
         on_error(folder, error)
         return
-    for entry in entries:
-        if entry.name.startswith(".") or entry.name == "__MACOSX":
+    on_own = on_own or (lambda _: None)
+    if above and (OURS in entries or entries.keys() >= _OF_RUNS):
+        on_own(folder)
+        return
+    if above:
+        results |= _results(folder, entries)
+    for name, entry in entries.items():
+        if name.startswith(".") or name.lower() in _LITTER:
             continue
+        path = folder / name
         if _is_folder(entry):
-            yield from walk(folder / entry.name, on_error, (*above, real))
+            yield from walk(path, on_error, (*above, real), on_own, results)
+        elif path in results:
+            on_own(path)
         else:
-            yield folder / entry.name
+            yield path
+
+
+def _results(folder: Path, entries: Mapping[str, object]) -> frozenset[Path]:
+    """The files that a folder's manifests name, but those that have replaced what they are of."""
+    made: set[str] = set()
+    replaced: set[str] = set()
+    for name in filter(MANIFESTS.fullmatch, entries):
+        with suppress(OSError):
+            for line in (folder / name).read_bytes().splitlines():
+                # A line may be torn, or somebody else's.
+                with suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError):
+                    fields = json.loads(line)
+                    made.update(filter(None, fields["made"]))
+                    # Nothing made yet is noted before a result replaces its input.
+                    replaced.update([] if fields["made"] else [fields["source"]])
+    return frozenset(folder / name for name in made - replaced)
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:

@@ -25,10 +25,10 @@ from img2img.errors import (
     some_names,
 )
 from img2img.files import write_text
-from img2img.images import Picture, check_format, count_pixels, read_image
+from img2img.images import OURS, Picture, check_format, count_pixels, read_image
 from img2img.inference.gallery import write_gallery
 from img2img.inference.manifest import Entry, FileState, Manifest, file_state
-from img2img.inference.plan import OURS, Job, Plan, plan
+from img2img.inference.plan import Job, Plan, plan
 from img2img.inference.results import (
     Failed,
     Image,
@@ -70,6 +70,8 @@ class Report:
     """The reason by input."""
     passed_over: dict[str, int] = field(default_factory=dict)
     """How many files are pictures of a kind that is not read, by suffix."""
+    left_out: list[Path] = field(default_factory=list)
+    """Results of other calls and run folders among the inputs."""
     videos: dict[Path, Converted] = field(default_factory=dict)
     """What became of the videos among them, by input."""
     seconds: float = 0.0
@@ -89,6 +91,7 @@ class Report:
             "skipped": [str(path) for path in self.skipped],
             "failed": {str(path): reason for path, reason in self.failed.items()},
             "passed_over": self.passed_over,
+            "left_out": [str(path) for path in self.left_out],
             "videos": {
                 str(path): {**asdict(made), "target": str(made.target)}
                 for path, made in self.videos.items()
@@ -216,6 +219,7 @@ def translate_folder(
             skipped=[job.source for job in planned.jobs if job in before],
             failed=refused | {job.source: failed[job] for job in todo if job in failed},
             passed_over=dict(planned.passed_over),
+            left_out=planned.own,
             videos={job.source: converted for job, converted in videos.items()},
             seconds=time.monotonic() - begun,
         )

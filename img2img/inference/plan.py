@@ -10,9 +10,10 @@ from fnmatch import fnmatch
 from functools import cache, partial
 from pathlib import Path
 
-from img2img.errors import DataError
+from img2img.errors import DataError, some_names
 from img2img.images import (
     IMAGE_SUFFIXES,
+    OURS,
     UNREADABLE_SUFFIXES,
     WRITABLE_SUFFIXES,
     natural_key,
@@ -25,8 +26,6 @@ from img2img.video.containers import CONTAINERS
 SUFFIXES = IMAGE_SUFFIXES | VIDEO_SUFFIXES
 # Of a file's name, with every usual file system.
 LONGEST_NAME = 255
-# The hidden file in folders of comparisons and galleries that this program has made.
-OURS = ".img2img"
 
 
 @dataclass(frozen=True)
@@ -62,6 +61,8 @@ class Plan:
     """Files and folders that cannot be taken, and why."""
     passed_over: Counter[str]
     """How many files are pictures of a kind that is not read, by suffix."""
+    own: list[Path]
+    """Results of other calls and run folders among the inputs, which are left out."""
     again: frozenset[Job]
     """Those whose input is the result of an earlier call, which has replaced it."""
 
@@ -117,7 +118,13 @@ def plan(
         files = [file for file in files if file.relative_to(root).as_posix() not in made.results]
     elif real_root in real_output.parents:
         files = [file for file in files if real_output not in _place(file).parents]
+    own = [path for path in found.own if not _place(path).is_relative_to(real_output)]
     if not files and not found.refused:
+        if own:
+            raise DataError(
+                f"{source}: no images but what img2img has made: {some_names([*map(str, own)], 3)};"
+                " name the very folder to translate it"
+            )
         raise DataError(f"{source}: no images but those in --output {output}")
     named = [Path(source)] == files and output.suffix != "" and not output.is_dir()
     named = named and not (frames and is_video(files[0]))
@@ -140,8 +147,8 @@ def plan(
         of_videos = "" if frames else container
         suffixes = {file: _suffix_of(file, suffix, of_videos) for file in files}
         jobs = _beside(suffixes, root, output, made)
-    own = {_place(job.source): job for job in jobs}
-    if any((own.get(_place(job.target), job) is not job) for job in jobs) or (
+    places = {_place(job.source): job for job in jobs}
+    if any((places.get(_place(job.target), job) is not job) for job in jobs) or (
         not overwrite and any(job.in_place for job in jobs)
     ):
         raise DataError(f"--output {output}: would overwrite the input; choose another folder")
@@ -150,7 +157,7 @@ def plan(
     replaced = [job for job in jobs if job.in_place] if overwrite else []
     known = made or Made(folder)
     again = frozenset(job for job in replaced if known.stands(job.name))
-    return Plan(jobs, folder, named, found.refused | astray, found.passed_over, again)
+    return Plan(jobs, folder, named, found.refused | astray, found.passed_over, own, again)
 
 
 @dataclass(frozen=True)
@@ -162,22 +169,24 @@ class _Found:
     """Where the tree of the files starts."""
     refused: dict[Path, str] = field(default_factory=dict)
     passed_over: Counter[str] = field(default_factory=Counter)
+    own: list[Path] = field(default_factory=list)
 
 
 def _find(source: str) -> _Found:
     """Search; whether a file can be opened is not asked, that is seen when it is read."""
     path = Path(source)
     refused: dict[Path, str] = {}
+    own: list[Path] = []
 
     def refuse(folder: Path, error: OSError) -> None:
         refused[folder] = error.strerror or str(error)
 
     if path.is_dir():
-        found, root = walk(path, refuse), path
+        found, root = walk(path, refuse, on_own=own.append), path
     elif os.path.lexists(path):
         return _Found([path], path.parent)
     elif glob.has_magic(source):
-        found = _expanded(path.parts, refuse)
+        found = _expanded(path.parts, refuse, own.append)
         magic = next(index for index, part in enumerate(path.parts) if glob.has_magic(part))
         root = Path(*path.parts[:magic])
     else:
@@ -186,15 +195,19 @@ def _find(source: str) -> _Found:
     files = [file for file in seen if file.suffix.lower() in SUFFIXES]
     if path in refused:
         raise DataError(f"{path}: {refused[path]}")
-    if not files and not refused:
+    if not files and not refused and not own:
         raise DataError(f"{source}: no images or videos ({', '.join(sorted(SUFFIXES))})")
     files.sort(key=lambda file: natural_key(file.as_posix()))
     suffixes = (file.suffix.lower() for file in seen)
     passed_over = Counter(suffix for suffix in suffixes if suffix in UNREADABLE_SUFFIXES)
-    return _Found(files, root, refused, passed_over)
+    return _Found(files, root, refused, passed_over, own)
 
 
-def _expanded(pattern: tuple[str, ...], refuse: Callable[[Path, OSError], None]) -> Iterator[Path]:
+def _expanded(
+    pattern: tuple[str, ...],
+    refuse: Callable[[Path, OSError], None],
+    on_own: Callable[[Path], None],
+) -> Iterator[Path]:
     """The files that a glob means. Below `**` no link to a folder above is followed."""
     head = pattern[: pattern.index("**")] if "**" in pattern else pattern
     tail = pattern[len(head) :]
@@ -202,7 +215,7 @@ def _expanded(pattern: tuple[str, ...], refuse: Callable[[Path, OSError], None])
         if not tail and not start.is_dir():
             yield start
         elif tail and start.is_dir():
-            below = (file.relative_to(start) for file in walk(start, refuse))
+            below = (file.relative_to(start) for file in walk(start, refuse, on_own=on_own))
             yield from (start / file for file in below if _fits(file.parts, tail))
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from img2img.errors import DataError, Img2ImgError, VideoError
 from img2img.files import write_text
 from img2img.flow import Motion, Tracker
-from img2img.images import Picture, write_picture
+from img2img.images import OURS, Picture, write_picture
 from img2img.inference.stabilizer import FLOW_SIDE, Stabilizer, Strength
 from img2img.inference.translator import Translator
 from img2img.networks.smoothing import Smoothing
@@ -24,8 +24,8 @@ Stabilize = Literal["off"] | Strength
 
 # Containers that do not take what is encoded to by default, and what they get.
 _OWN_CODECS = {".webm": "vp9"}
-# The hidden file in folders of frames, and how these are called.
-_MARK, _NUMBERED = ".img2img", re.compile(r"\d{6,}\.\w+")
+# How the images in folders of frames are called.
+_NUMBERED = re.compile(r"\d{6,}\.\w+")
 # Frames over which normalisation statistics are smoothed.
 SMOOTHED: dict[Strength, float] = {"light": 8, "strong": 16}
 
@@ -172,7 +172,7 @@ def translate_to_images(
 
 def _clear(folder: Path) -> None:
     """Have a folder for frames, without those of an earlier call."""
-    mark = folder / _MARK
+    mark = folder / OURS
     if folder.is_dir() and any(folder.iterdir()) and not mark.exists():
         raise DataError(f"{folder}: has files of something else in it; choose another --output")
     write_text(mark, "")

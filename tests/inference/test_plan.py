@@ -213,3 +213,20 @@ def test_overwriting_is_only_of_ones_own_input(make_image: MakeImage) -> None:
         plan("out/in", Path("out"), overwrite=True)
     [job] = plan("one/a.png", Path("one/a.png"), overwrite=True).jobs
     assert job.in_place
+
+
+def test_results_of_other_calls_are_left_out(make_image: MakeImage) -> None:
+    make(make_image, "in/a.png", "in/first/a.png", "in/first/b.png", "in/second/a.png")
+    for folder in (Path("in/first"), Path("in/second")):
+        state = file_state(folder / "a.png")
+        Manifest(folder).add(Entry("a.png", state, "settings", (8, 8), {"a.png": state}))
+    assert [*planned("in", "out").values()] == ["out/a.png", "out/first/b.png"]
+    assert plan("in", Path("out")).own == [Path("in/first/a.png"), Path("in/second/a.png")]
+    # Its own earlier results are nothing to speak of.
+    assert plan("in", Path("in/second")).own == [Path("in/first/a.png")]
+    assert [*planned("in/first", "out").values()] == ["out/a.png", "out/b.png"]
+    assert [*planned("in/*/a.png", "out").values()] == ["out/first/a.png", "out/second/a.png"]
+    Path("in/a.png").unlink()
+    Path("in/first/b.png").unlink()
+    with pytest.raises(DataError, match="no images but what img2img has made: in/first"):
+        plan("in", Path("out"))

@@ -23,7 +23,7 @@ from img2img.cli.evaluate import evaluate
 from img2img.cli.export import export
 from img2img.cli.importing import import_
 from img2img.cli.info import info
-from img2img.cli.output import say_error, say_note
+from img2img.cli.output import escape_what_encodings_lack, say_error, say_note
 from img2img.cli.report import report
 from img2img.cli.train import train
 from img2img.cli.translate import translate
@@ -116,5 +116,6 @@ def _show_warning(
 
 def main() -> None:
     """The console script."""
+    escape_what_encodings_lack()
     warnings.showwarning = _show_warning
     app(prog_name="img2img")

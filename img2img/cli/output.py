@@ -1,12 +1,15 @@
 """What the commands have in common when they talk to a person or to a program."""
 
+import io
 import json
+import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console as RichConsole
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -21,8 +24,30 @@ from rich.text import Text
 
 from img2img.errors import ConfigError
 
+
+class Console(RichConsole):
+    """A console whose reader may leave, as `head` does: the work goes on, and its status counts."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.file.fileno())  # what is buffered would fail again at the end
+        os.close(nowhere)
+
+
 console = Console(highlight=False)
 error_console = Console(stderr=True, highlight=False)
+
+
+def escape_what_encodings_lack() -> None:
+    """Have both streams show as an escape what their encoding has no character for.
+
+    Standard error does by itself. Standard output may be a file or pipe in cp1252, and a path in
+    any script; what an encoding lacks must not end the work.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def say_error(message: str) -> None:

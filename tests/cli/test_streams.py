@@ -1,0 +1,74 @@
+"""Where output goes: files in other encodings, pipes that nobody reads, streams that are closed."""
+
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from img2img.cli.app import main
+
+Command = Callable[..., Any]
+
+
+def run_into(stdout: Any, monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    """The exit status of the console script with that standard output."""
+    monkeypatch.setattr(sys, "argv", ["img2img", *map(str, arguments)])
+    monkeypatch.setattr(sys, "stdout", stdout)
+    with pytest.raises(SystemExit) as end:
+        main()
+    return int(end.value.code or 0)
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
+def test_names_in_any_script_go_into_any_encoding(
+    encoding: str, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("模").symlink_to(tiny_run)
+    written = io.BytesIO()
+    stream = io.TextIOWrapper(written, encoding=encoding)
+    assert run_into(stream, monkeypatch, "info", "模") == 0
+    stream.flush()
+    shown = "模".encode(encoding, errors="backslashreplace")
+    assert written.getvalue().startswith(shown + b": written by img2img")
+
+
+def test_names_that_are_no_text_at_all(
+    img2img: Command, train: Command, tiny_pairs: Path, tmp_path: Path
+) -> None:
+    odd = tmp_path / "caf\udce9"  # bytes that are not UTF-8
+    odd.symlink_to(tiny_pairs)
+    assert train(tmp_path / "run", "--data", odd, "--max-steps", 1).status == 0
+    given = ["--model", tmp_path / "run", "--input", odd / "A", "--output", tmp_path / "r\udce9"]
+    assert img2img("translate", *given, "--gallery").status == 0
+    refused = train(tmp_path / "run\udce9", "--data", tiny_pairs, "--max-steps", 1)
+    assert refused.status == 2  # rather than where the weights are saved
+    assert refused.err == f"error: --output {tmp_path}/run\\udce9: the name is not UTF-8\n"
+
+
+def test_training_goes_on_where_nobody_reads(
+    tmp_path: Path, tiny: list[str], tiny_pairs: Path
+) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "img2img", "train", "pix2pix", *tiny, "--max-steps", "2"]
+    done = subprocess.run(
+        [*command, "--data", tiny_pairs, "--output", tmp_path / "run"],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "run" / "model.safetensors").is_file()
+
+
+def test_without_a_standard_output(tiny_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run_into(None, monkeypatch, "info", tiny_run) == 0

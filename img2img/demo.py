@@ -1,6 +1,7 @@
 """The demonstration: train on the bundled pairs, translate a continent never seen, and judge it."""
 
 import json
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -51,7 +52,8 @@ def run_demo(output: Path, observers: Sequence[Observer] = ()) -> DemoResult:
     flags = {"data.root": bundled("datasets/earth")}
     saved = output / "config.yaml"
     config = load_config("pix2pix", bundled("configs/demo.yaml"), flags, saved=saved)
-    summary = train(config, output, resume=True, observers=observers)
+    again = f"img2img demo --output {shlex.quote(str(output))}"
+    summary = train(config, output, resume=True, again=again, observers=observers)
 
     translator = Translator.load(output)
     rows: list[Row] = []

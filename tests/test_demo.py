@@ -1,7 +1,9 @@
 """The demonstration: its parts on a small scale, and (slow) the promise it makes."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,6 +11,7 @@ from img2img import demo
 from img2img.config import dump, load_config
 from img2img.images import read_picture
 from img2img.resources import bundled
+from img2img.training.stopping import StopRequest
 
 TINY = [
     "generator.ngf=4",
@@ -19,9 +22,11 @@ TINY = [
 ]
 
 
-def test_demo_leaves_table_picture_and_summary(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture(autouse=True)
+def tiny(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The demo, but for its promise, is of a tiny network for less than a second."""
+    if request.node.get_closest_marker("slow"):
+        return
     tiny = tmp_path / "configs" / "demo.yaml"
     tiny.parent.mkdir()
     text = dump(load_config("pix2pix", bundled("configs/demo.yaml"), assignments=TINY))
@@ -29,6 +34,9 @@ def test_demo_leaves_table_picture_and_summary(
     monkeypatch.setattr(
         demo, "bundled", lambda name: tiny if name.startswith("configs") else bundled(name)
     )
+
+
+def test_demo_leaves_table_picture_and_summary(tmp_path: Path) -> None:
     result = demo.run_demo(tmp_path / "run")
     assert result.pairs == 10
     assert result.l1_ratio == pytest.approx(result.l1_translated / result.l1_input)
@@ -43,6 +51,16 @@ def test_demo_leaves_table_picture_and_summary(
     assert again.l1_translated == result.l1_translated
     seen = [each.images_per_second * each.train_seconds for each in (result, again)]
     assert seen[1] == pytest.approx(seen[0])
+
+
+def test_what_a_stopped_demo_says_names_the_demo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, img2img: Callable[..., Any]
+) -> None:
+    monkeypatch.setattr(StopRequest, "asked", lambda stop: stop.ask("Ctrl-C") is None)
+    run = tmp_path / "my demo"
+    stopped = img2img("demo", "--output", run)
+    told = f"step 1 is saved; go on with: img2img demo --output '{run}'"
+    assert (stopped.status, stopped.err) == (75, f"note: stopped by Ctrl-C; {told}\n")
 
 
 @pytest.mark.slow

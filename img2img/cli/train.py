@@ -6,9 +6,16 @@ from typing import Annotated, Any, Literal
 import typer
 
 from img2img.cli.output import console
+from img2img.errors import ConfigError
 
 MethodName = Annotated[
-    str, typer.Argument(help="pix2pix: pairs of images; cyclegan: two folders without pairs.")
+    str | None,
+    typer.Argument(
+        metavar="METHOD",
+        help="pix2pix: pairs of images; cyclegan: two folders without pairs. With --resume, the "
+        "run folder will do.",
+        show_default=False,
+    ),
 ]
 Data = Annotated[
     Path | None,
@@ -26,7 +33,10 @@ Output = Annotated[
     Path | None, typer.Option(help="Run folder; by default runs/METHOD.", show_default=False)
 ]
 Resume = Annotated[
-    bool, typer.Option("--resume", help="Go on from the newest state in the run folder.")
+    bool,
+    typer.Option(
+        "--resume", help="Go on from the newest state in the run folder, with its settings."
+    ),
 ]
 MaxSteps = Annotated[int | None, typer.Option(min=1, help="Length in generator updates.")]
 MaxEpochs = Annotated[int | None, typer.Option(min=1, help="Length in passes over the images.")]
@@ -71,7 +81,7 @@ Assignments = Annotated[
 
 
 def train(
-    method: MethodName,
+    method: MethodName = None,
     data: Data = None,
     data_a: DataA = None,
     data_b: DataB = None,
@@ -101,6 +111,8 @@ def train(
 
     Example: img2img train cyclegan --data-a photos --data-b paintings --output runs/paint
 
+    Example: img2img train --resume runs/mine
+
     The run folder then holds model.safetensors, which `img2img translate` takes, with sample
     sheets, curves and checkpoints. Every key of the configuration is in docs/configuration.md.
     """
@@ -127,7 +139,8 @@ def train(
     }
     from img2img.config import load_config
 
-    output = output or Path("runs") / method
+    method, output = _run(method, output, resume)
+    _refuse_other_bytes(output)
     saved = output / "config.yaml"
     run_config = load_config(
         method, config, flags, assignments or [], saved=saved if resume else None
@@ -137,6 +150,44 @@ def train(
     from img2img.training.run import train as run
 
     run(run_config, output, resume=resume, stop_after=stop_after, observers=[Display(console)])
+
+
+def _run(named: str | None, output: Path | None, resume: bool) -> tuple[str, Path]:
+    """The method and the run folder; a run to resume has a method of its own."""
+    from img2img.config import nearest, read_yaml, recipes
+
+    methods = recipes()
+    if named in methods:
+        return named, output or Path("runs") / named
+    if resume:
+        if named and output:
+            raise ConfigError(f"--resume {named} --output {output}: two run folders; give one")
+        run = Path(named) if named else output
+        if run is None:
+            raise ConfigError("--resume: of which run? Like img2img train --resume runs/mine")
+        saved = run / "config.yaml"
+        if not saved.is_file():
+            raise ConfigError(
+                f"--resume {run}: there is no {saved}, and so no run"
+                f"{nearest(str(named), methods)}; a new one wants METHOD and --output"
+            )
+        return str(read_yaml(saved).get("method")), run
+    if named is None:
+        raise ConfigError(
+            "METHOD is missing: img2img train pix2pix for pairs of images, img2img train cyclegan"
+            " for two folders without pairs"
+        )
+    if (Path(named) / "config.yaml").is_file():
+        raise ConfigError(f"{named} is a run; go on with it by img2img train --resume {named}")
+    return named, output or Path("runs") / named  # what it should be is said with the rest
+
+
+def _refuse_other_bytes(output: Path) -> None:
+    """Weights cannot be saved under a name that is no text; that is better known before."""
+    try:
+        str(output).encode()
+    except UnicodeEncodeError:
+        raise ConfigError(f"--output {output}: the name is not UTF-8") from None
 
 
 def data_flags(data: Path | None, data_a: Path | None, data_b: Path | None) -> dict[str, Any]:

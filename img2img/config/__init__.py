@@ -5,7 +5,7 @@ flags, `--set`. Keys are the same everywhere. A component's section (generator, 
 its `name` plus that class's own arguments, which the registry checks when the part is built.
 """
 
-from img2img.config.files import preset_summary, presets, read_yaml
+from img2img.config.files import preset_summary, presets, read_yaml, recipes
 from img2img.config.loading import check, dump, load_config
 from img2img.config.mistakes import nearest
 from img2img.config.sections import (
@@ -35,4 +35,5 @@ __all__ = [
     "preset_summary",
     "presets",
     "read_yaml",
+    "recipes",
 ]

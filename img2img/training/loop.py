@@ -329,8 +329,7 @@ class Trainer:
         if not self._processes.largest(int(self._asked or self._failure is not None)):
             return
         self._save(self._progress())
-        command = f"img2img train {self.config.method} --output {self._store.folder} --resume"
-        saved = f"step {self.step} is saved; go on with: {command}"
+        saved = f"step {self.step} is saved; go on with: {self._store.again}"
         for failure in self._processes.gather(str(self._failure or "")):
             if failure:
                 raise DataError(
@@ -348,7 +347,7 @@ class Trainer:
     def _kept(self) -> str:
         if self._saved is None:
             return "nothing was saved before"
-        return f"{self._saved} is safe, to go on from with --resume"
+        return f"{self._saved} is safe, to go on from with: {self._store.again}"
 
     # -- where the run is --------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """The run folder: what a run leaves on the disk and is resumed from."""
 
+import shlex
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -25,11 +26,13 @@ class Store:
     Args:
         folder: the run folder.
         models_kept: how many models of earlier steps are kept in `checkpoints/`.
+        again: the command that goes on with the run, for messages; None: `img2img train --resume`.
     """
 
-    def __init__(self, folder: Path, models_kept: int = 3) -> None:
+    def __init__(self, folder: Path, models_kept: int = 3, again: str | None = None) -> None:
         self.folder = folder
         self.models_kept = models_kept
+        self.again = again or f"img2img train --resume {shlex.quote(str(folder))}"
         self._lock_path = folder / ".lock"
         self.config_path = folder / "config.yaml"
         self.metrics_path = folder / "metrics.jsonl"
@@ -53,8 +56,8 @@ class Store:
         there = self.folder.iterdir() if self.folder.is_dir() else ()
         if not resume and any(path != self._lock_path for path in there):
             raise ConfigError(
-                f"{self.folder} is not empty: go on with what is in it by --resume,"
-                " or choose another --output"
+                f"{self.folder} is not empty: go on with what is in it by {self.again}, or choose"
+                " another --output"
             )
         made = [path for path in (self.folder, *self.folder.parents) if not path.exists()]
         busy = ConfigError(

@@ -304,12 +304,45 @@ class TestResume:
         given = ["--data", tiny_pairs, "--max-steps", 2, "--seed", 5]
         paused = train(run, *given, "--stop-after", 0)
         assert paused.status == 75
-        command = f"img2img train pix2pix --output {run} --resume"
+        command = f"img2img train --resume {run}"
         told = f"note: stopped by --stop-after; step 1 is saved; go on with: {command}\n"
         assert paused.err == told
         assert img2img("train", "pix2pix", "--output", run, "--resume").status == 0
         assert settings(run)["seed"] == 5
         assert load_model(run).specs["G"].steps == 2
+
+    @pytest.mark.parametrize("words", ["--resume {}", "{} --resume", "--output {} --resume"])
+    def test_a_run_says_itself_which_method_it_is_of(
+        self, tmp_path: Path, img2img: Command, train: Command, tiny_pairs: Path, words: str
+    ) -> None:
+        run = tmp_path / "run"
+        assert train(run, "--data", tiny_pairs, "--max-steps", 1).status == 0
+        given = words.format(run).split()
+        assert img2img("train", *given, "--max-steps", 2).status == 0
+        assert load_model(run).specs["G"].steps == 2
+
+    @pytest.mark.parametrize(
+        ("words", "told"),
+        [
+            ("", "METHOD is missing: img2img train pix2pix"),
+            ("--resume", "--resume: of which run? Like img2img train --resume runs/mine"),
+            ("--resume none", "--resume none: there is no none/config.yaml, and so no run; a new"),
+            ("--resume pix2pics", "no run; did you mean 'pix2pix'?"),
+            ("$run", "$run is a run; go on with it by img2img train --resume $run"),
+            ("--resume $run --output x", "--resume $run --output x: two run folders; give one"),
+            ("--resume bad", "method: there is no method"),
+        ],
+    )
+    def test_of_no_run(
+        self, tmp_path: Path, img2img: Command, tiny_run: Path, words: str, told: str
+    ) -> None:
+        (tmp_path / "bad").mkdir()
+        (tmp_path / "bad" / "config.yaml").write_text("method: [1, 2]")
+        words = words.replace("bad", str(tmp_path / "bad"))
+        refused = img2img("train", *words.replace("$run", str(tiny_run)).split())
+        assert (refused.status, refused.out) == (2, "")
+        assert told.replace("$run", str(tiny_run)) in refused.err
+        assert refused.err.count("\n") == 1
 
     def test_of_nothing_starts(self, tmp_path: Path, train: Command, tiny_pairs: Path) -> None:
         run = tmp_path / "run"
@@ -416,7 +449,7 @@ class TestSignals:
         _, err = process.communicate(timeout=60)
         assert process.returncode == status, err
         step = load_state(newest(run))["step"]
-        command = f"img2img train pix2pix --output {run} --resume"
+        command = f"img2img train --resume {run}"
         assert err == f"note: stopped by {name}; step {step} is saved; go on with: {command}\n"
         assert load_model(run).specs["G"].steps == step
         assert [line["step"] for line in lines(run)] == list(range(1, step + 1))

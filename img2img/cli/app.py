@@ -23,6 +23,7 @@ from img2img.cli.evaluate import evaluate
 from img2img.cli.export import export
 from img2img.cli.importing import import_
 from img2img.cli.info import info
+from img2img.cli.lasting import lasting_output
 from img2img.cli.output import escape_what_encodings_lack, say_error, say_note
 from img2img.cli.report import report
 from img2img.cli.train import train
@@ -42,11 +43,11 @@ class Commands(TyperGroup):
         except Img2ImgError as error:
             if ctx.params.get("debug"):
                 raise
-            if isinstance(error, Stopped):
-                if os.environ.get("RANK", "0") == "0":  # of several processes one speaks
+            with lasting_output():  # the exit status is told in any case
+                if not isinstance(error, Stopped):
+                    say_error(str(error))
+                elif os.environ.get("RANK", "0") == "0":  # of several processes one speaks
                     say_note(str(error))
-            else:
-                say_error(str(error))
             raise typer.Exit(error.exit_status) from None
         except OSError as error:  # a path that the system refuses: too long, no permission ...
             if ctx.params.get("debug") or error.errno == errno.EPIPE:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from img2img.cli.lasting import lasting_output
 from img2img.cli.output import console
 
 
@@ -20,7 +21,8 @@ def demo(
     from img2img.cli.display import Display
     from img2img.demo import run_demo
 
-    result = run_demo(output, [Display(console)])
+    with lasting_output():
+        result = run_demo(output, [Display(console)])
     table = Table(title=f"{result.pairs} held-out pairs: South America, never trained on")
     table.add_column("")
     table.add_column("mean L1 distance to the target", justify="right")

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from img2img.cli.lasting import lasting_output
 from img2img.cli.output import console
 from img2img.errors import ConfigError
 
@@ -149,7 +150,8 @@ def train(
     from img2img.cli.display import Display
     from img2img.training.run import train as run
 
-    run(run_config, output, resume=resume, stop_after=stop_after, observers=[Display(console)])
+    with lasting_output():
+        run(run_config, output, resume=resume, stop_after=stop_after, observers=[Display(console)])
 
 
 def _run(named: str | None, output: Path | None, resume: bool) -> tuple[str, Path]:

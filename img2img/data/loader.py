@@ -15,10 +15,11 @@ from torch.utils.data import DataLoader
 from img2img.config import DataConfig
 from img2img.data.samples import Batch, Sample, Samples, collate
 from img2img.errors import DataError, ImageError, Img2ImgError
+from img2img.signals import STOPPING
 
 # So many files in a row that cannot be read are not a few bad ones.
 MOST_SKIPPED = 100
-# Seconds that a worker outlives a SIGTERM.
+# Seconds that a worker outlives a signal to stop.
 GRACE = 60.0
 
 
@@ -162,5 +163,7 @@ def _as_it_is(batch: Any) -> Any:
 def _prepare_worker(_: int) -> None:
     """Signals are the main process's to handle, and OpenCV's threads do not survive a fork."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _end_later)
+    for number in STOPPING:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _end_later)
     cv2.setNumThreads(0)

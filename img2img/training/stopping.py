@@ -1,4 +1,4 @@
-"""Asking a run to end before its length: Ctrl-C, a scheduler's SIGTERM, or a time limit."""
+"""Asking a run to end before its length: Ctrl-C, another signal, or a time limit."""
 
 import signal
 import threading
@@ -9,6 +9,10 @@ from types import FrameType
 from typing import Any
 
 from img2img.errors import TrainingInterrupted, TrainingStopped
+from img2img.signals import STOPPING
+
+# The second of these acts at once; of the others the second comes unasked, as the first did.
+_BY_HAND = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopRequest:
@@ -38,23 +42,29 @@ class StopRequest:
 
 @contextmanager
 def stop_on_signals(stop: StopRequest) -> Iterator[None]:
-    """Turn Ctrl-C and SIGTERM into requests; a second signal acts at once, as it usually does."""
+    """Turn Ctrl-C and what `STOPPING` names into requests.
+
+    A second Ctrl-C or SIGTERM acts at once, as it usually does. What a run was started to ignore,
+    as `nohup` has it ignore SIGHUP, stays ignored.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    handled = {
-        signal.SIGINT: ("Ctrl-C", TrainingInterrupted),
-        signal.SIGTERM: ("SIGTERM", TrainingStopped),
-    }
     before: dict[signal.Signals, Any] = {}
 
     def handle(number: int, _: FrameType | None) -> None:
         caught = signal.Signals(number)
-        stop.ask(*handled[caught])
-        signal.signal(caught, before[caught])
+        if caught == signal.SIGINT:
+            stop.ask("Ctrl-C", TrainingInterrupted)
+        else:
+            stop.ask(caught.name)
+        if caught in _BY_HAND:
+            signal.signal(caught, before[caught])
 
-    for caught in handled:
-        before[caught] = signal.signal(caught, handle)
+    for caught in (signal.SIGINT, *STOPPING):
+        # A shell has what it runs in the background ignore Ctrl-C, but no kill -INT by hand.
+        if caught in _BY_HAND or signal.getsignal(caught) == signal.SIG_DFL:
+            before[caught] = signal.signal(caught, handle)
     try:
         yield
     finally:

@@ -121,8 +121,15 @@ def load_state(path: Path) -> dict[str, Any]:
     Raises:
         ModelFileError: it is missing, damaged, or something else.
     """
+    if not path.is_file():  # a pipe would be waited for
+        raise ModelFileError(f"{path}: not a file that can be read")
     tensors, header = _read(path, "state")
-    tree: dict[str, Any] = _put_tensors(header["tree"], tensors)
+    try:
+        tree: dict[str, Any] = _put_tensors(header["tree"], tensors)
+    except (LookupError, TypeError, ValueError, RecursionError) as error:
+        raise ModelFileError(
+            f"{path}: its description does not fit: {_first_reason(error)}"
+        ) from None
     return tree
 
 

@@ -41,7 +41,7 @@ class _Lasting:
 def lasting_output() -> Iterator[None]:
     """Have the work in this block go on where nobody can be told of it any more."""
     streams = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = _Lasting(sys.stdout), _Lasting(sys.stderr)  # type: ignore[assignment]
+    sys.stdout, sys.stderr = _Lasting(sys.stdout), _Lasting(sys.stderr)
     try:
         yield
     finally:

@@ -9,12 +9,14 @@ from typing import Any
 
 from img2img.config import RunConfig
 from img2img.data.samples import Batch
-from img2img.devices import synchronize
+from img2img.devices import is_out_of_memory, synchronize
 from img2img.doctor.course import BASELINE, TARGETS, VAL
 from img2img.errors import (
+    ConfigError,
     DataError,
     ImageError,
     Img2ImgError,
+    ModelFileError,
     StorageError,
     TrainingDiverged,
 )
@@ -155,8 +157,21 @@ class Trainer:
         """Continue where `state`, read from `path`, was taken, by as many processes or others.
 
         Raises:
-            ConfigError: it is of networks that the configuration no longer describes.
+            ModelFileError: it is of another version or of other networks; another may be loaded
+                after that.
         """
+        try:
+            self._take_over(state)
+        except ConfigError as error:
+            raise ModelFileError(f"{path}: {error}") from None
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            if is_out_of_memory(error):
+                raise
+            what = f"{type(error).__name__}: {error}"
+            raise ModelFileError(f"{path}: not as this version writes a state: {what}") from error
+        self._saved = path
+
+    def _take_over(self, state: Mapping[str, Any]) -> None:
         self._stepper.load_state_dict(state)
         self._ema.load_state_dict(state["ema"])
         self.step = state["step"]
@@ -168,7 +183,6 @@ class Trainer:
         same = len(state["totals"]) == self._processes.count
         self._totals.load_state_dict(state["totals"][self._processes.rank if same else 0])
         self._passed_over = state["passed_over"]
-        self._saved = path
 
     # -- a step ------------------------------------------------------------------------------
 

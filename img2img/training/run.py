@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -20,7 +19,7 @@ from img2img.data.problems import refusal
 from img2img.data.samples import Batch, Samples
 from img2img.data.sizes import HeightWidth, resolve_sizes
 from img2img.devices import keep_freed_memory, resolve_device
-from img2img.errors import ConfigError, DataError, some_names
+from img2img.errors import ConfigError, DataError, ModelFileError, some_names
 from img2img.networks.norms import BatchNorm2d, synchronize_batch_norm
 from img2img.processes import Processes, joined
 from img2img.spec import ModelSpec
@@ -120,7 +119,7 @@ def _train(
     config = resolve(config, load_size, crop_size)
     if config.device == "cpu":
         keep_freed_memory()
-    state = _state(store, observer, processes) if resume else None
+    states = processes.from_first(store.states()) if resume else []
     torch.manual_seed(config.seed)
     method = build_method(config, crop_size)
     if processes.count > 1 and any(isinstance(m, BatchNorm2d) for m in method.modules()):
@@ -130,7 +129,7 @@ def _train(
             observer.noticed(
                 "BatchNorm is over each process's own images: only on CUDA does it span processes"
             )
-    if config.init_from is not None and state is None:
+    if config.init_from is not None and not states:
         for notice in init_from(config.init_from, method, config.data.direction):
             observer.noticed(notice)
     transform = Transform(config.data, load_size, crop_size)
@@ -151,11 +150,11 @@ def _train(
         probe=_probe(config, method, specs, found, transform) if processes.first else None,
     )
     changes: list[str] = []
-    if state is not None:
+    if states:
         changes = changes_on_resume(read_yaml(store.config_path), config)
         for change in changes:
             observer.noticed(change)
-        trainer.load_state(*state)
+        _go_on(trainer, states, store, observer, processes)
     elif resume:
         observer.noticed(f"{store.folder} has no state to go on from: starting anew")
     if trainer.finished:
@@ -173,7 +172,6 @@ def _train(
     observer.preparing("trying a step", 1, 1)
     if processes.first:
         store.save_config(config)
-        store.discard_after(trainer.step)
     shown_load = None if config.data.resize == "none" else load_size
     facts = _facts(config, store, found, trainer, trial, shown_load, crop_size, processes)
     observer.started(replace(facts, changes=changes))
@@ -181,13 +179,33 @@ def _train(
         return trainer.fit()
 
 
-def _state(
-    store: Store, observer: Observer, processes: Processes
-) -> tuple[dict[str, Any], Path] | None:
-    """What to go on from: all processes take the state that the first one finds."""
-    found = store.newest_state(observer.noticed) if processes.first else None
-    path = processes.from_first(found[1] if found else None)
-    return found or (None if path is None else (load_state(path), path))
+def _go_on(
+    trainer: Trainer,
+    states: Sequence[Path],
+    store: Store,
+    observer: Observer,
+    processes: Processes,
+) -> None:
+    """Load the newest state that all processes can go on from, and say which they cannot.
+
+    Raises:
+        ModelFileError: there is none. Nothing is begun over a run that cannot be gone on with.
+    """
+    for path in states:
+        failure = ""
+        try:
+            trainer.load_state(load_state(path), path)
+        except ModelFileError as error:
+            failure = str(error)
+        failures = [each for each in processes.gather(failure) if each]
+        if not failures:
+            return
+        observer.noticed(f"skipped: {failures[0]}")
+        store.skip(path)
+    raise ModelFileError(
+        f"{store.checkpoints}: every state is damaged, or of another version; start another run,"
+        f" perhaps with --init-from {store.model_path}"
+    )
 
 
 def _look_at_data(

@@ -1,18 +1,20 @@
 """The run folder: what a run leaves on the disk and is resumed from."""
 
+import os
 import shlex
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from img2img import config as configuration
-from img2img.checkpoint import MODEL_NAME, load_state, save_model, save_state
+from img2img.checkpoint import MODEL_NAME, save_model, save_state
 from img2img.config import RunConfig
-from img2img.errors import ConfigError, ModelFileError
+from img2img.errors import ConfigError
 from img2img.files import atomic_write, locked, remove_leftovers, write_text
 from img2img.spec import ModelSpec
 
@@ -41,6 +43,7 @@ class Store:
         self.best_path = folder / "best.safetensors"
         self.samples = folder / "samples"
         self.checkpoints = folder / "checkpoints"
+        self._skipped: set[Path] = set()
 
     @contextmanager
     def opened(self, resume: bool) -> Iterator[None]:
@@ -85,7 +88,7 @@ class Store:
         save_model(path, specs, generators)
         with atomic_write(self.model_path) as temporary:
             shutil.copyfile(path, temporary)
-        self._prune("model", self.models_kept)
+        self._prune("model", self.models_kept, step)
 
     def save_best(
         self, specs: Mapping[str, ModelSpec], generators: Mapping[str, nn.Module]
@@ -94,42 +97,33 @@ class Store:
 
     def save_state(self, step: int, state: Mapping[str, Any]) -> Path:
         path = self.checkpoints / f"state-{step:08d}.safetensors"
+        if path in self._skipped:
+            path.rename(_unused(path.with_name(f"skipped-{path.name}")))
+            self._skipped.remove(path)
         save_state(path, state)
-        self._prune("state", STATES_KEPT)
+        self._prune("state", STATES_KEPT, step)
         return path
 
-    def newest_state(self, notice: Callable[[str], None]) -> tuple[dict[str, Any], Path] | None:
-        """The newest training state that is intact, with its file; `notice` hears of the others.
+    def states(self) -> list[Path]:
+        """What a run may go on from, the newest first."""
+        return self._files("state")[::-1]
 
-        Returns:
-            None where there is none at all.
-
-        Raises:
-            ModelFileError: there are some, and all are damaged.
-        """
-        paths = self._files("state")
-        for path in reversed(paths):
-            try:
-                return load_state(path), path
-            except ModelFileError as error:
-                notice(f"skipped: {error}")
-        if paths:
-            raise ModelFileError(
-                f"{self.checkpoints}: every state is damaged; start another run, perhaps with"
-                f" --init-from {self.model_path}"
-            )
-        return None
-
-    def discard_after(self, step: int) -> None:
-        """Remove what was saved after a step that the run goes on from: it will be made again."""
-        for kind in ("state", "model"):
-            for path in self._files(kind):
-                if int(path.stem.partition("-")[2]) > step:
-                    path.unlink(missing_ok=True)
+    def skip(self, path: Path) -> None:
+        """Keep a state that cannot be gone on from, also when the run comes to its step again."""
+        self._skipped.add(path)
 
     def _files(self, kind: str) -> list[Path]:
         return sorted(self.checkpoints.glob(f"{kind}-{'[0-9]' * 8}.safetensors"))
 
-    def _prune(self, kind: str, keep: int) -> None:
-        for path in self._files(kind)[:-keep]:
-            path.unlink(missing_ok=True)
+    def _prune(self, kind: str, keep: int, step: int) -> None:
+        """Leave so many files of the steps up to this one; later ones are not this session's."""
+        done = [path for path in self._files(kind) if int(path.stem.partition("-")[2]) <= step]
+        for path in done[:-keep]:
+            if path not in self._skipped:
+                path.unlink(missing_ok=True)
+
+
+def _unused(path: Path) -> Path:
+    """The path, or with a number before its name one at which nothing is."""
+    names = chain([path], (path.with_name(f"{number}-{path.name}") for number in count(2)))
+    return next(each for each in names if not os.path.lexists(each))

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from img2img.checkpoint import load_model, load_state
+from img2img.checkpoint import load_model, load_state, save_state
 from img2img.cli.app import app
 from img2img.config import load_config
 from img2img.data.paired import PairedData
@@ -163,6 +163,66 @@ class TestDamagedStates:
         assert "step 3 is saved" in outcome.err
         assert load_state(newest(run))["step"] == 3
         assert len([*run.glob("checkpoints/state-*")]) == 2
+        assert (run / "checkpoints/skipped-state-00000003.safetensors").read_bytes() == b"damaged"
+
+    @pytest.mark.parametrize("flaw", ["a folder", "unreadable", "cut off", "newer", "lacks a key"])
+    def test_an_older_one_is_good(
+        self, tmp_path: Path, tiny_pairs: Path, train: Command, flaw: str
+    ) -> None:
+        """It is gone on from, and ends as one that was never stopped; nothing is lost."""
+        run, straight = tmp_path / "run", tmp_path / "straight"
+        words = ["--data", tiny_pairs, "--max-steps", 4, *EACH_STEP, "--resume"]
+        words += ["--set", "metrics.tensorboard=false"]
+        for _ in range(2):
+            assert train(run, *words, "--stop-after", 0).status == 75
+        bad = newest(run)
+        content = bad.read_bytes()
+        if flaw == "cut off":
+            bad.write_bytes(content[: len(content) // 2])
+        elif flaw == "newer":
+            bad.write_bytes(content.replace(rb"\"format_version\": 2", rb"\"format_version\": 9"))
+        elif flaw == "lacks a key":
+            state = load_state(bad)
+            del state["optimizers"]["D"]
+            save_state(bad, state)
+        else:
+            bad.rename(tmp_path / "was there")
+            if flaw == "a folder":
+                (bad / "inside").mkdir(parents=True)
+            else:
+                bad.symlink_to(bad)  # whoever runs this may be allowed to read everything
+        before = sorted(run.glob("checkpoints/*"))
+        paused = train(run, *words, "--stop-after", 0)
+        assert paused.status == 75, paused.err
+        (line,) = [line for line in paused.out.splitlines() if "skipped" in line]
+        assert str(bad) in line
+        aside = bad.with_name(f"skipped-{bad.name}")
+        assert {*run.glob("checkpoints/*")} >= {*before} | {aside}
+        assert aside.is_dir() == (flaw == "a folder")
+        assert load_state(bad)["step"] == 2  # made again
+        assert train(run, *words).status == 0
+        assert os.path.lexists(aside)
+        assert train(straight, *words).status == 0
+        assert_same_state(run, straight)
+        assert untimed(run) == untimed(straight)
+
+    def test_what_is_newer_stays_and_crowds_nothing_out(
+        self, tmp_path: Path, tiny_pairs: Path, train: Command
+    ) -> None:
+        run = tmp_path / "run"
+        words = ["--data", tiny_pairs, *EACH_STEP]
+        assert train(run, *words, "--max-steps", 2).status == 0
+        later = run / "checkpoints/state-00000009.safetensors"
+        later.write_bytes(b"of another program")
+        assert train(run, "--resume", "--max-steps", 5).status == 0
+        names = sorted(path.name for path in run.glob("checkpoints/*state-*"))
+        assert names == [f"state-{step:08d}.safetensors" for step in (4, 5, 9)]
+        assert train(run, "--resume", "--max-steps", 12).status == 0
+        names = sorted(path.name for path in run.glob("checkpoints/*state-*"))
+        assert names == [
+            f"{name}.safetensors"
+            for name in ("skipped-state-00000009", "state-00000011", "state-00000012")
+        ]
 
     def test_all_of_them(self, tmp_path: Path, tiny_pairs: Path, train: Command) -> None:
         """Nothing is begun over a run that cannot be gone on with."""

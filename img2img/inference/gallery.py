@@ -14,6 +14,8 @@ from img2img.web import fitting, page, slider, text
 # The longer side of the page's pictures, in pixels.
 THUMBNAIL = 1024
 QUALITY = 88
+# Cards of a page that are loaded at once, so that prints and screenshots have them all.
+AT_ONCE = 200
 
 _CARD = Template("""\
 <figure>
@@ -53,19 +55,20 @@ def write_gallery(
         f"<tr><th>{text(str(file))}</th><td>{text(why)}</td></tr>" for file, why in failed.items()
     )
     remarks = f"<p>{' · '.join(counts)}</p><p>left: input, right: result</p>"
-    figures = "\n".join(_card(card, path.parent) for card in cards)
+    lazy = len(cards) > AT_ONCE
+    figures = "\n".join(_card(card, path.parent, lazy) for card in cards)
     body = f'<main class="grid">\n{figures}\n</main>'
     if failed:
         body += f"\n<h2>Failed</h2>\n<table>\n{reasons}\n</table>"
     write_text(path, page(title, remarks, body))
 
 
-def _card(card: Card, folder: Path) -> str:
+def _card(card: Card, folder: Path, lazy: bool) -> str:
     # The caption has the name: to tell both pictures apart is left to the slider's label.
     pictures = [(_link(path, folder), "") for path in (card.before, card.after)]
     label = f"{card.name}: more of the input, or of the result"
     return _CARD.substitute(
-        slider=slider(pictures, fitting(card.size, THUMBNAIL), label),
+        slider=slider(pictures, fitting(card.size, THUMBNAIL), label, lazy=lazy),
         name=text(card.name),
         size=f"{card.size[1]} × {card.size[0]}",
         link=_link(card.result, folder),

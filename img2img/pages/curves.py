@@ -9,6 +9,7 @@ from string import Template
 from typing import Any
 
 from img2img.doctor.course import BASELINE, TARGETS, VAL
+from img2img.pages.meanings import meaning
 from img2img.pages.run import is_number
 from img2img.web import text
 
@@ -16,15 +17,21 @@ from img2img.web import text
 POINTS = 400
 # What tells the curves of one chart apart: a domain, or a direction.
 _ENDINGS = ("_A", "_B", "_AtoB", "_BtoA")
+# Endings of what a sign is compared with, and what to call it.
+_REFERENCES = {"_wanted": "targets", "_guessed": "expected"}
+# Signs that say something only beside another.
+_TOGETHER = {"signs/held_out": "signs/trained", "signs/trained": "signs/trained"}
 
 _CHART = Template("""\
 <figure class="chart">
 <figcaption><h3>$name</h3> <span>step <output class="step">$step</output></span></figcaption>
+<p>$meaning</p>
 <div class="plot">
 <svg viewBox="0 0 1000 1000" preserveAspectRatio="none" aria-hidden="true">
 $lines
 </svg>
 <span class="top" aria-hidden="true">$high</span><span class="bottom" aria-hidden="true">$low</span>
+<span class="axis" aria-hidden="true"><i>0</i><i>$middle</i><i>$step steps</i></span>
 <input type="range" min="0" max="$last" value="$last" aria-label="$name: step to read it at"
  aria-valuetext="$spoken">
 </div>
@@ -72,22 +79,19 @@ def read_curves(lines: Iterable[Mapping[str, Any]]) -> Curves:
     return Curves(steps, values, lines_a_point)
 
 
-def charts(curves: Curves) -> str:
-    """A chart for each loss and measure; of both domains or directions together.
+def charts(curves: Curves, measures: bool) -> str:
+    """A chart for each held-out measure, or for all else; of both domains or directions together.
 
-    What the untouched inputs have stands in the chart of the measure, dashed.
+    What a curve is to be compared with is in the same chart, dashed: what the untouched inputs
+    have, or what the targets show.
     """
     by_chart: dict[str, list[str]] = {}
     for tag in curves.values:
-        ending = next((e for e in _ENDINGS if tag.endswith(e)), "")
-        name = tag.removesuffix(ending)
-        if name.startswith(BASELINE):
-            name = VAL + name.removeprefix(BASELINE)
-        by_chart.setdefault(name, []).append(tag)
-    # Held-out measures are what one looks for first.
-    names = sorted(by_chart, key=lambda name: (not name.startswith(VAL), name))
+        by_chart.setdefault(_chart_of(tag), []).append(tag)
     order = {tag: index for index, tag in enumerate(curves.values)}
-    return "\n".join(_chart(name, by_chart[name], curves, order) for name in names)
+    names = sorted(name for name in by_chart if name.startswith(VAL) == measures)
+    shown = (name for name in names if not name.startswith(TARGETS))
+    return "\n".join(_chart(name, by_chart[name], curves, order) for name in shown)
 
 
 def as_json(curves: Curves) -> str:
@@ -103,15 +107,44 @@ def _groups(lines: Sequence[Mapping[str, Any]]) -> list[Sequence[Mapping[str, An
     return [lines[start : start + size] for start in range(0, len(lines), size)]
 
 
+def _chart_of(tag: str) -> str:
+    """The name of the chart that a tag is drawn in."""
+    name, _ = _split(tag)
+    if name.startswith(BASELINE):
+        return VAL + name.removeprefix(BASELINE)
+    for reference in _REFERENCES:
+        name = name.removesuffix(reference)
+    return _TOGETHER.get(name, name)
+
+
+def _split(tag: str) -> tuple[str, str]:
+    """What is drawn, and the domain or direction that it is of, which may be none."""
+    ending = next((e for e in _ENDINGS if tag.endswith(e)), "")
+    return tag.removesuffix(ending), ending.removeprefix("_")
+
+
+def _label(tag: str) -> tuple[str, bool]:
+    """What a curve is called in its chart, and whether it is one to compare with."""
+    name, of = _split(tag)
+    reference = next((words for end, words in _REFERENCES.items() if name.endswith(end)), "")
+    if name.startswith(BASELINE):
+        reference = "untouched input"
+    kind = reference or name.rpartition("/")[2].replace("_", " ")
+    alone = not reference and of and name not in _TOGETHER
+    return (of if alone else f"{kind} {of}".rstrip()), bool(reference)
+
+
 def _chart(name: str, tags: Sequence[str], curves: Curves, order: Mapping[str, int]) -> str:
     known = [value for tag in tags for value in curves.values[tag] if value is not None]
     low, high = min(known), max(known)
     end = curves.steps[-1]
     lines, values, spoken = [], [], []
-    # What the model gives comes first, and so has the first colours.
-    for place, tag in enumerate(sorted(tags, key=lambda tag: tag.startswith(BASELINE))):
-        untouched = tag.startswith(BASELINE)
-        look = f"c{place % 4}{' untouched' * untouched}"
+    labels = {tag: _label(tag) for tag in tags}
+    # What the model gives comes first; what it is compared with has the colour of its own curve.
+    solid = sum(not dashed for _, dashed in labels.values())
+    for place, tag in enumerate(sorted(tags, key=lambda tag: labels[tag][1])):
+        called, dashed = labels[tag]
+        look = f"c{place % solid % 4 if solid else place % 4}{' dashed' * dashed}"
         points = [
             (step / end if end else 0.0, (value - low) / (high - low) if high > low else 0.5)
             for step, value in zip(curves.steps, curves.values[tag], strict=True)
@@ -122,9 +155,6 @@ def _chart(name: str, tags: Sequence[str], curves: Curves, order: Mapping[str, i
         drawn = " ".join(f"{1000 * x:.1f},{970 - 940 * y:.1f}" for x, y in ends)
         lines.append(f'<polyline class="{look}" points="{drawn}"/>')
         last = next(value for value in reversed(curves.values[tag]) if value is not None)
-        ending = tag.removeprefix(BASELINE + name.removeprefix(VAL) if untouched else name)
-        called = ending.lstrip("_") or name.rpartition("/")[2]
-        called = f"untouched input {ending.lstrip('_')}".rstrip() if untouched else called
         values.append(
             f'<span class="{look}">{text(called)}'
             f' <output data-curve="{order[tag]}">{last:.4g}</output></span>'
@@ -132,7 +162,9 @@ def _chart(name: str, tags: Sequence[str], curves: Curves, order: Mapping[str, i
         spoken.append(f"{called} {last:.4g}")
     return _CHART.substitute(
         name=text(name),
+        meaning=text(meaning(name)),
         step=f"{end:,}",
+        middle=f"{end // 2:,}",
         last=len(curves.steps) - 1,
         high=f"{high:.3g}",
         low=f"{low:.3g}",

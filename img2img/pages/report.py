@@ -9,6 +9,7 @@ from statistics import fmean, median
 from img2img import __version__
 from img2img.data.dataset import DataSet
 from img2img.data.sources import CountProgress
+from img2img.doctor import Finding, follow
 from img2img.errors import Img2ImgError, ModelFileError
 from img2img.files import write_text
 from img2img.images import read_picture
@@ -26,6 +27,7 @@ from img2img.pages.fragments import (
 from img2img.pages.held_out import Example, HeldOut, held_out
 from img2img.pages.items import bytes_each, spread
 from img2img.pages.run import Record, is_number, read_run
+from img2img.pages.verdict import verdict
 from img2img.training.build import method_class
 from img2img.training.store import Store
 from img2img.web import embedded, page, text
@@ -73,13 +75,17 @@ def write_report(
             translated = list(held_out(run, found, most, device=device, progress=progress, say=say))
         except ModelFileError as error:
             missing = str(error)
+    findings = follow(record.lines, record.config)
     body = "\n".join(
         [
             "<main>",
+            f'<p class="verdict">{text(verdict(record, findings))}</p>',
             tiles(_summary(record, translated)),
-            section("Losses and measures", *_charts(curves)),
-            section("Samples through training", *_course(record)),
             *_examples(translated, examples, missing, found),
+            section("Samples through training", *_course(record)),
+            section("Held-out error", *_measures(curves)),
+            section("What the doctor found", *_findings(findings)),
+            section("Losses", *_losses(curves)),
             section("Time and memory", facts_table(_costs(record, translated))),
             section("Data", facts_table(_data_facts(record, found, missing))),
             section("Reproduce it", *_reproduce(record)),
@@ -129,16 +135,42 @@ def _summary(record: Record, translated: Sequence[HeldOut]) -> Iterator[tuple[st
             yield f"{each.measure}, whole images, {each.direction}", f"{each.error:.4g}"
 
 
-def _charts(curves: Curves) -> Iterator[str]:
-    if not curves.values:
+def _measures(curves: Curves) -> Iterator[str]:
+    drawn = charts(curves, measures=True)
+    if drawn:
+        yield f'<div class="grid wide">\n{drawn}\n</div>'
+    else:
+        yield remark("Nothing has been measured on held-out images.")
+
+
+def _losses(curves: Curves) -> Iterator[str]:
+    drawn = charts(curves, measures=False)
+    if not drawn:
         yield remark("Nothing has been logged yet.")
         return
-    yield remark(
+    words = (
         "Move over a chart, or go through it with the arrow keys: all charts show the numbers of"
         " one step."
-        + (f" A point is the mean of {curves.lines} lines of the log." if curves.lines > 1 else "")
     )
-    yield f'<div class="grid">\n{charts(curves)}\n</div>'
+    if curves.lines > 1:
+        words += f" A point is the mean of {curves.lines} lines of the log."
+    yield (
+        "<details><summary>Losses, scores and what the doctor watches</summary>\n"
+        f'{remark(words)}\n<div class="grid">\n{drawn}\n</div>\n</details>'
+    )
+
+
+def _findings(findings: Sequence[Finding]) -> Iterator[str]:
+    if not findings:
+        yield remark("Nothing that is wrong, as far as it is logged.")
+    for each in findings:
+        when = f"first seen at step {each.first:,}"
+        when += "" if each.now else f", last at {each.last:,}; it has passed"
+        yield f"<h3>{text(each.name)}</h3>"
+        yield remark(f"{each.summary} ({when}: {each.evidence.text})")
+        if each.now and each.proposals:
+            lines = (f"{proposal.flags}    # {proposal.why}" for proposal in each.proposals)
+            yield f"<pre>{text(chr(10).join(lines))}</pre>"
 
 
 def _course(record: Record) -> Iterator[str]:

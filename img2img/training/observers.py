@@ -244,19 +244,26 @@ class LossPlot(Observer):
         tags = {tag for line in lines for tag in line if "/" in tag and not tag.startswith(others)}
         if not tags:
             return
-        rows = (len(tags) + 2) // 3
-        figure = Figure(figsize=(12, 2.6 * rows), layout="constrained")
-        for index, tag in enumerate(sorted(tags)):
-            axes = figure.add_subplot(rows, 3, index + 1)
+        # Held-out measures first, and larger: losses of a GAN do not tell how good it is.
+        measures = sorted(tag for tag in tags if tag.startswith(VAL))
+        losses = sorted(tags.difference(measures), key=lambda tag: (not tag.startswith("G/"), tag))
+        above, below = -(-len(measures) // 2), -(-len(losses) // 3)
+        figure = Figure(figsize=(12, 3.6 * above + 2.2 * below), layout="constrained")
+        grid = figure.add_gridspec(above + below, 6, height_ratios=[3.6] * above + [2.2] * below)
+        wide = 6 if len(measures) == 1 else 3
+        places = [(*divmod(wide * n, 6), wide) for n in range(len(measures))]
+        places += [(above + n // 3, n % 3 * 2, 2) for n in range(len(losses))]
+        for tag, (row, column, width) in zip([*measures, *losses], places, strict=True):
+            axes = figure.add_subplot(grid[row, column : column + width])
             points = [(line["step"], line[tag]) for line in lines if tag in line]
             axes.plot(
                 *zip(*points, strict=True), linewidth=1, marker="." if len(points) < 9 else ""
             )
-            untouched = tag.replace(VAL, BASELINE)
+            untouched = BASELINE + tag.removeprefix(VAL)
             if levels := [line[untouched] for line in lines if untouched in line]:
                 axes.axhline(levels[-1], color="grey", linestyle="--", label="untouched input")
                 axes.legend()
-            axes.set_title(tag)
+            axes.set_title(f"held-out {tag.removeprefix(VAL)}" if tag in measures else tag)
             axes.set_xlabel("step")
             axes.grid(alpha=0.3)
         with atomic_write(self.path) as temporary:

@@ -47,7 +47,12 @@ def page(
 
 
 def slider(
-    pictures: Sequence[tuple[str, str]], size: tuple[int, int], label: str, *, left: int = 0
+    pictures: Sequence[tuple[str, str]],
+    size: tuple[int, int],
+    label: str,
+    *,
+    left: int = 0,
+    lazy: bool = False,
 ) -> str:
     """Pictures of one thing: one on the left of a handle, and the last on its right.
 
@@ -56,13 +61,15 @@ def slider(
         size: height and width at which they are shown, in pixels.
         label: what the handle does.
         left: which one is on the left; those that are on neither side are hidden.
+        lazy: load each picture only when it comes near the window, for pages of very many.
     """
     height, width = size
     last = len(pictures) - 1
+    loading = ' loading="lazy"' if lazy else ""
     role = {left: "", last: " class=right"}
     images = "\n".join(
         f'<img{role.get(index, " hidden")} src="{source}" alt="{text(alt)}"'
-        f' width="{width}" height="{height}" loading="lazy" decoding="async">'
+        f' width="{width}" height="{height}"{loading}>'
         for index, (source, alt) in enumerate(pictures)
     )
     return (

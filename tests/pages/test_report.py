@@ -1,7 +1,6 @@
 """The report of a run, looked at as a person does: in a browser.
 
-What charts and examples say is read as their text content: the browser renders them
-only as they come on the screen, and a text that is not rendered yet is empty.
+What charts say is read as their text content: that of losses is folded away at first.
 """
 
 import json
@@ -43,9 +42,11 @@ def test_what_it_shows(report: Path, run: Path, open_page: Open) -> None:
     assert "finished after 9 steps" in page.locator("header").inner_text()
     headings = page.locator("h2").all_inner_texts()
     assert headings == [
-        "Losses and measures",
-        "Samples through training",
         "Held-out images, AtoB",
+        "Samples through training",
+        "Held-out error",
+        "What the doctor found",
+        "Losses",
         "Time and memory",
         "Data",
         "Reproduce it",
@@ -56,7 +57,7 @@ def test_what_it_shows(report: Path, run: Path, open_page: Open) -> None:
     assert "3 pairs to train, 3 held out" in text
     assert "GB at the peak of a step" in text
     assert "The seed is 0. It ran with img2img" in text
-    page.locator("summary").click()
+    page.locator("summary").last.click()
     assert page.locator("details pre").inner_text() == (run / "config.yaml").read_text()
 
 
@@ -67,6 +68,7 @@ def test_charts_are_read_by_keyboard_and_by_pointer(
     losses = {line["step"]: line["G/l1"] for line in lines if "G/l1" in line}
     measured = {line["step"]: line["val/l1"] for line in lines if "val/l1" in line}
     page = open_page(report)
+    page.locator("summary").first.click()
     chart = page.locator(".chart", has=page.locator("h3", has_text="G/l1"))
     others = page.locator(".chart", has=page.locator("h3", has_text="val/l1"))
     assert chart.locator("[data-curve]").text_content() == f"{losses[9]:.4g}"
@@ -89,6 +91,52 @@ def test_charts_are_read_by_keyboard_and_by_pointer(
     page.mouse.up()
     page.keyboard.press("ArrowLeft")
     assert chart.locator(".step").text_content() == "6"
+
+
+def test_what_curves_are_compared_with_is_dashed_in_their_charts(
+    report: Path, open_page: Open
+) -> None:
+    page = open_page(report)
+    names = page.locator(".chart h3").all_text_contents()
+    assert not [name for name in names if "wanted" in name or name.startswith("targets/")]
+    for name, dashed in {"val/l1": "untouched input", "signs/grid": "targets"}.items():
+        chart = page.locator(".chart", has=page.locator("h3", has_text=name))
+        assert chart.locator("polyline.dashed").count() == 1
+        assert dashed in (chart.locator(".values .dashed").text_content() or "")
+    charts = page.locator(".chart")
+    assert all(charts.locator("> p").all_text_contents())
+    assert {" ".join(each.split()) for each in charts.locator(".axis").all_text_contents()} == {
+        "049 steps"
+    }
+
+
+def test_it_opens_with_a_verdict(tmp_path: Path, run: Path, open_page: Open) -> None:
+    judged = tmp_path / "judged"
+    shutil.copytree(run, judged)
+    first = {"images": 1, "epoch": 0.3, "baseline/l1": 0.08}
+
+    def opened(*values: float) -> str:
+        lines = [{**first, "step": 3 + n, "val/l1": value} for n, value in enumerate(values)]
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        (judged / "metrics.jsonl").write_text(text)
+        page = open_page(write_report(judged, examples=0))
+        words: str = page.locator("main > :first-child").inner_text()
+        return words
+
+    better = opened(0.08, 0.06, 0.04)
+    assert "Held-out l1 is 0.04, 50 % below the untouched input's 0.08." in better
+    assert "still improving" in better
+    worse = opened(0.02, 0.09, 0.1)
+    assert "where the untouched input has 0.08: these translations are worse than none" in worse
+    assert "has not improved since step 3 (40 % of the run)" in worse
+
+
+def test_nothing_is_blank_that_was_not_scrolled_to(report: Path, open_page: Open) -> None:
+    page = open_page(report)
+    pictures = page.locator("img").all()
+    assert len(pictures) > 9
+    assert all(each.evaluate("picture => picture.complete") for each in pictures)
+    assert all(each.evaluate("picture => picture.naturalWidth") for each in pictures)
 
 
 def test_samples_through_training(report: Path, open_page: Open) -> None:
@@ -135,7 +183,8 @@ def test_sliders_between_input_target_and_result(report: Path, open_page: Open) 
 def test_on_a_phone_and_in_the_dark(report: Path, open_page: Open, dark: bool) -> None:
     page = open_page(report, width=360, dark=dark)
     assert page.evaluate("document.documentElement.scrollWidth") == 360
-    page.locator("summary").click()
+    for summary in page.locator("summary").all():
+        summary.click()
     assert page.evaluate("document.documentElement.scrollWidth") == 360
     colours = page.evaluate(
         "['backgroundColor', 'color'].map(key => getComputedStyle(document.body)[key])"
@@ -146,6 +195,8 @@ def test_on_a_phone_and_in_the_dark(report: Path, open_page: Open, dark: bool) -
 
 def test_every_control_is_reached_by_tab_and_seen(report: Path, open_page: Open) -> None:
     page = open_page(report)
+    for summary in page.locator("summary").all():
+        summary.click()
     controls = page.locator("input, select, summary").count()
     reached = set()
     for _ in range(controls + 20):
@@ -249,7 +300,7 @@ def test_cyclegan_both_ways(
     outcome = img2img("train", "cyclegan", "--output", output, "--max-steps", 2, *tiny, *flags)
     assert outcome.status == 0, outcome.err
     page = open_page(write_report(output, device="cpu"))
-    assert page.locator("h2", has_text="Held-out").all_inner_texts() == [
+    assert page.locator("h2", has_text="Held-out images").all_inner_texts() == [
         "Held-out images, AtoB",
         "Held-out images, BtoA",
     ]

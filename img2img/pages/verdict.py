@@ -1,0 +1,63 @@
+"""What came of a run, in a sentence or two."""
+
+from collections.abc import Sequence
+
+from img2img.doctor import Course, Finding
+from img2img.doctor.course import BASELINE, VAL
+from img2img.metrics.measure import MEASURES
+from img2img.pages.run import Record
+from img2img.training.held_out import measure_of
+
+# Without a better measure for this share of the steps, a run is said to have come to a standstill.
+STANDSTILL = 0.2
+
+
+def verdict(record: Record, findings: Sequence[Finding]) -> str:
+    """How good translations of held-out images are, whether that still improves, and what is wrong.
+
+    The measure is the one that says which model is best (`metrics.best`), L1 where none does.
+    """
+    course = Course(record.lines)
+    if not course.step:
+        return "Nothing has been logged yet."
+    return " ".join([*_measured(course, record), _health(findings)])
+
+
+def _measured(course: Course, record: Record) -> list[str]:
+    measure = record.config.metrics.best or "l1"
+    tag, untouched = VAL + measure, BASELINE + measure
+    if not (tag in course and len(course[tag])):
+        return ["No held-out image has a target, so there is no figure: judge by the pictures."]
+    series = course[tag]
+    now = float(series.values[-1])
+    higher = MEASURES[measure_of(measure)].higher_is_better
+    sentences = [f"Held-out {measure} is {now:.4g}"]
+    if untouched in course:
+        base = float(course[untouched].values[-1])
+        if (now <= base) if higher else (now >= base):
+            sentences[0] += (
+                f", where the untouched input has {base:.4g}: these translations are worse than"
+                " none at all"
+            )
+        elif higher:
+            sentences[0] += f", where the untouched input has {base:.4g}"
+        else:
+            better = 100 * (1 - now / base)
+            sentences[0] += f", {better:.0f} % below the untouched input's {base:.4g}"
+    sentences[0] += "."
+    place = int((series.values if higher else -series.values).argmax())
+    best_at, steps = int(series.steps[place]), course.step
+    if steps - best_at >= STANDSTILL * steps:
+        share = 100 * (steps - best_at) / steps
+        sentences.append(f"It has not improved since step {best_at:,} ({share:.0f} % of the run).")
+    elif len(series) > 1:
+        sentences.append("It was still improving when it was last measured.")
+    return sentences
+
+
+def _health(findings: Sequence[Finding]) -> str:
+    now = [finding.name for finding in findings if finding.now]
+    if now:
+        return f"The doctor warns of: {', '.join(now)}."
+    passed = " now" if findings else ""
+    return f"The doctor finds nothing wrong{passed}."

@@ -67,7 +67,7 @@ def assemble(
         raise ConfigError(f"{source}: no such folder")
     images = list_images(source)
     options = VideoOptions(codec, crf, preset, pixel_format)
-    encoding = options.encoding(output.suffix)
+    encoding = options.encoding
     with counting("images") as progress:
         if like is not None and fps is not None:
             raise ConfigError("--fps: with --like, the times are those of that video")
@@ -87,7 +87,12 @@ def assemble(
             raise ConfigError("--start, --end and --every: only with --like")
         else:
             made = assemble(
-                images, output, rate=_rate(fps or "25"), encoding=encoding, progress=progress
+                images,
+                output,
+                rate=_rate(fps or "25"),
+                encoding=encoding,
+                progress=progress,
+                say=say_note,
             )
     line = printable(f"{made.frames} images to {made.target}")
     console.print(line, markup=False, soft_wrap=True)

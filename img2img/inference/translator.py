@@ -234,6 +234,10 @@ class Translator:
         settings = (*self._settings, runner.backend, runner.precision)
         return f"{checksum:08x} {' '.join(map(str, settings))}"
 
+    def size_of_result(self, size: Size) -> Size:
+        """Height and width of what becomes of a picture of a size."""
+        return self._sizing.of_result(size)
+
     def expect(self, pictures: int) -> None:
         """Say how many pictures are to come, so that a long job can be prepared for."""
         for runner in self._runners:

@@ -18,12 +18,11 @@ from img2img.networks.smoothing import Smoothing
 from img2img.pipeline import ahead
 from img2img.video import Encoding, Frame, frames, probe
 from img2img.video.convert import Converted, Progress, convert
+from img2img.video.footage import Film, Footage
 from img2img.video.journal import State
 
 Stabilize = Literal["off"] | Strength
 
-# Containers that do not take what is encoded to by default, and what they get.
-_OWN_CODECS = {".webm": "vp9"}
 # How the images in folders of frames are called.
 _NUMBERED = re.compile(r"\d{6,}\.\w+")
 # Frames over which normalisation statistics are smoothed.
@@ -71,15 +70,15 @@ class VideoOptions:
         del chosen["image_format"]
         return chosen
 
-    def encoding(self, suffix: str) -> Encoding:
-        """For a file of this suffix."""
-        codec = self.codec or _OWN_CODECS.get(suffix.lower(), "h264")
-        return Encoding(codec, self.crf, self.preset, self.pixel_format)
+    @property
+    def encoding(self) -> Encoding:
+        """How frames become a video."""
+        return Encoding(self.codec, self.crf, self.preset, self.pixel_format)
 
 
 def translate_video(
     translator: Translator,
-    source: Path | str,
+    source: Footage | Path | str,
     target: Path | str,
     options: VideoOptions | None = None,
     *,
@@ -111,10 +110,10 @@ def translate_video(
     target = Path(target)
     transform = Frames(translator, options.stabilize, say)
     return convert(
-        Path(source),
+        source if not isinstance(source, str | Path) else Film(Path(source)),
         target,
         transform,
-        encoding=options.encoding(target.suffix),
+        encoding=options.encoding,
         settings=json.dumps([translator.identity, options.stabilize]),
         start=options.start,
         end=options.end,
@@ -203,12 +202,16 @@ class Frames:
     def __call__(self, frames: Iterator[Frame], /) -> Iterator[Frame]:
         """Frames translated, in their order; some are taken ahead."""
         if self._stabilizer is None:
-            keyed = ((frame, Picture(frame.pixels)) for frame in frames)
+            keyed = ((frame, Picture(frame.pixels, frame.alpha)) for frame in frames)
             return (_made(*pair) for pair in self._translator.translate_each(keyed))
         # While a frame is in the network, the motion of the next is found, and the one before it
         # is stabilised.
         moved = ahead(self._moved, frames, workers=1, bound=2)
         return ahead(self._steadied, self._in_order(moved), workers=1, bound=2)
+
+    def size(self, size: tuple[int, int], /) -> tuple[int, int]:
+        """Height and width of what becomes of frames of a size."""
+        return self._translator.size_of_result(size)
 
     def state(self) -> State:
         """What the next frames depend on."""
@@ -247,10 +250,10 @@ class Frames:
             if motion is None and self._translator.smoothing:
                 self._translator.smoothing.reset()
             try:
-                made = self._translator.translate(Picture(frame.pixels))
+                made = self._translator.translate(Picture(frame.pixels, frame.alpha))
             except Img2ImgError as error:
                 raise VideoError(f"the frame at {frame.pts}: {error}") from error
-            yield replace(frame, pixels=made.pixels), motion
+            yield replace(frame, pixels=made.pixels, alpha=made.alpha), motion
 
     def _steadied(self, item: tuple[Frame, Motion | None]) -> Frame:
         frame, motion = item
@@ -266,4 +269,4 @@ def _made(frame: Frame, made: Picture | Img2ImgError) -> Frame:
     """
     if isinstance(made, Img2ImgError):
         raise VideoError(f"the frame at {frame.pts}: {made}") from made
-    return replace(frame, pixels=made.pixels)
+    return replace(frame, pixels=made.pixels, alpha=made.alpha)

@@ -1,5 +1,6 @@
 """The colours of video frames: what a stream says of them, and YUV <-> RGB by it."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +22,7 @@ _ACCURATE = (
     | Interpolation.FULL_CHR_H_INP
 )
 
+_PLANES_WITH_ALPHA = 4
 # White of 16 bits as swscale makes it of YUV and takes it for YUV: 255 * 256, not 65535.
 _WHITE = 65280
 
@@ -52,6 +54,24 @@ class Colour:
             matrix = _BT709 if size[0] >= 720 or size[1] >= 1280 else _BT601
         return replace(self, range=self.range or _LIMITED, matrix=matrix)
 
+    def held_by(
+        self, matrices: Collection[int], size: tuple[int, int], *, limited: bool
+    ) -> "Colour":
+        """The tags nearest to these that a codec has which knows only some matrices.
+
+        Args:
+            matrices: that it knows; none: all.
+            size: height and width.
+            limited: whether it has no range but that.
+        """
+        there = self.resolved(size)
+        held = replace(self, range=_LIMITED) if limited and there.range != _LIMITED else self
+        if matrices and there.matrix not in matrices:
+            held = replace(held, matrix=_BT709)
+        elif matrices:
+            held = replace(held, matrix=there.matrix)
+        return held
+
     def of_yuv(self, size: tuple[int, int]) -> "Colour":
         """The tags of the same colours in YUV: those of RGB itself cannot stay."""
         return self if self.matrix != _RGB else self.resolved(size)
@@ -73,21 +93,36 @@ class Converter:
     def to_rgb(self, frame: VideoFrame, depth: int) -> Pixels:
         """The pixels, (H, W, 3): uint8 at a depth of 8 bits, uint16 over its whole range above.
 
-        A frame of another size than the stream's, as broadcasts may have, is resized to it.
+        A frame of another size than the stream's, as broadcasts may have, is fitted into it, with
+        black beside it where its shape is another.
 
         Raises:
             VideoError: a pixel format or matrix that cannot be converted.
         """
-        self._tag(frame)
-        form = "rgb24" if depth == 8 else "rgb48le"
-        pixels: Pixels = self._converted(frame, form, _FULL, self._width, self._height).to_ndarray()
+        pixels = self._packed(frame, "rgb24" if depth == 8 else "rgb48le")
         if depth > 8 and _has_matrix(frame.format):
             np.minimum(pixels, _WHITE, out=pixels)
             pixels += pixels >> 8
         return pixels
 
-    def from_rgb(self, pixels: Pixels, form: str) -> VideoFrame:
-        """A frame of a pixel format, of pixels as `to_rgb` gives them.
+    def to_alpha(self, frame: VideoFrame, depth: int) -> Pixels | None:
+        """The opacity of such a frame, (H, W), of the same type; None where its format has none."""
+        if not any(part.is_alpha for part in frame.format.components):
+            return None
+        top = 255 if depth == 8 else 65535
+        if len(frame.planes) == _PLANES_WITH_ALPHA and (frame.height, frame.width) == (
+            self._height,
+            self._width,
+        ):
+            # Not by swscale, for which what is opaque in 10 bits is not so in 16.
+            levels = 2 ** frame.format.components[-1].bits - 1
+            plane = _plane(frame).astype(np.uint32)
+            opacity: Pixels = (plane * top + levels // 2) // levels
+            return opacity.astype(np.uint8 if depth == 8 else np.uint16)
+        return self._packed(frame, "rgba" if depth == 8 else "rgba64le")[..., 3].copy()
+
+    def from_rgb(self, pixels: Pixels, form: str, alpha: Pixels | None = None) -> VideoFrame:
+        """A frame of a pixel format, of pixels and opacity as `to_rgb` and `to_alpha` give them.
 
         Raises:
             VideoError: a pixel format or matrix that cannot be converted.
@@ -97,7 +132,27 @@ class Converter:
         named = "rgb24" if pixels.dtype == np.uint8 else "rgb48le"
         frame = VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format=named)
         self._tag(frame)
-        return self._converted(frame, form, self._colour.range, frame.width, frame.height)
+        made = self._converted(frame, form, self._colour.range, frame.width, frame.height)
+        if alpha is not None:
+            top, levels = np.iinfo(alpha.dtype).max, 2 ** made.format.components[-1].bits - 1
+            _plane(made)[:] = (alpha.astype(np.uint32) * levels + top // 2) // top
+        return made
+
+    def _packed(self, frame: VideoFrame, form: str) -> Pixels:
+        self._tag(frame)
+        height, width = self.fitted((frame.height, frame.width))
+        shown: Pixels = self._converted(frame, form, _FULL, width, height).to_ndarray()
+        if (height, width) == (self._height, self._width):
+            return shown
+        pixels = np.zeros((self._height, self._width, shown.shape[2]), shown.dtype)
+        top, left = (self._height - height) // 2, (self._width - width) // 2
+        pixels[top : top + height, left : left + width] = shown
+        return pixels
+
+    def fitted(self, size: tuple[int, int]) -> tuple[int, int]:
+        """The largest size of the shape of a frame that fits into the stream's."""
+        factor = min(self._height / size[0], self._width / size[1])
+        return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
 
     def _tag(self, frame: VideoFrame) -> None:
         frame.colorspace, frame.color_range = self._colour.matrix, self._colour.range
@@ -121,6 +176,16 @@ class Converter:
                 f"{frame.format.name} of matrix {self._colour.matrix} cannot be converted"
                 f" to {form}: {error}"
             ) from error
+
+
+def _plane(frame: VideoFrame) -> Pixels:
+    """The opacity of a frame of planes, (H, W), to be read or written."""
+    deep = frame.format.components[-1].bits > 8
+    plane = np.asarray(memoryview(frame.planes[_PLANES_WITH_ALPHA - 1]))
+    rows: Pixels = plane.view(np.uint16 if deep else np.uint8).reshape(frame.height, -1)[
+        :, : frame.width
+    ]
+    return rows
 
 
 def _has_matrix(form: VideoFormat) -> bool:

@@ -12,6 +12,7 @@ from av.container import InputContainer, OutputContainer
 from av.stream import Disposition, Stream
 
 from img2img.errors import ConfigError
+from img2img.video.codecs import Encoding, says_shape
 from img2img.video.journal import work_folder
 from img2img.video.probing import VideoInfo, open_video
 
@@ -22,6 +23,7 @@ CONTAINERS = {
     ".mov": "mov_text",
     ".mkv": "srt",
     ".webm": "webvtt",
+    ".mxf": "",
 }
 # FFmpeg's names of them. By its suffix, an M4V would be an iPod's.
 FORMATS = {
@@ -30,6 +32,7 @@ FORMATS = {
     ".mov": "mov",
     ".mkv": "matroska",
     ".webm": "webm",
+    ".mxf": "mxf",
 }
 # What sound is encoded as that cannot be copied, by suffix: without loss, except in WebM, which has
 # no such codec.
@@ -39,7 +42,9 @@ _SOUND = {
     ".mov": "alac",
     ".mkv": "flac",
     ".webm": "libopus",
+    ".mxf": "pcm_s24le",
 }
+DEFAULT = Encoding()
 _OPUS_RATE = 48000  # the highest of the few that it has
 _BIT_RATE = 192_000  # of codecs that are not without loss
 # What so many channels are, if a file does not say.
@@ -72,7 +77,10 @@ class Plan:
 
 
 def check_container(
-    info: VideoInfo, target: Path, elsewhere: Callable[[Path], Path] | None = None
+    info: VideoInfo,
+    target: Path,
+    elsewhere: Callable[[Path], Path] | None = None,
+    encoding: Encoding = DEFAULT,
 ) -> Plan:
     """Decide, before any work, what goes into the file `target` and how.
 
@@ -85,6 +93,8 @@ def check_container(
         target: the file as it is wished for.
         elsewhere: called with its namesake in Matroska if the file becomes that; returns the file
             to write. None: the namesake, if it is not there, or there is work on it to go on with.
+        encoding: how the pictures are; where it leaves open the codec, and that of the container
+            cannot say that pixels are not square, the file becomes Matroska as well.
 
     Raises:
         ConfigError: no container of that suffix is written, it would take the source's place, or
@@ -95,8 +105,19 @@ def check_container(
         raise ConfigError(
             f"{target}: no video is written with that suffix; choose one of {', '.join(CONTAINERS)}"
         )
+    if info.of_pictures:
+        return Plan(target)
+    wished = target
+    notes: tuple[str, ...] = ()
+    suffix = target.suffix.lower()
+    if encoding.codec is None and not says_shape(encoding, suffix, info):
+        wished = (elsewhere or Path)(target.with_suffix(MATROSKA))
+        notes = (
+            f"a {suffix} file cannot say that its pixels are of {info.sample_aspect}: the file"
+            f" becomes {wished.name}",
+        )
     with open_video(info.path) as source:
-        plan = _plan(source, info, target, elsewhere or Path, ())
+        plan = _plan(source, info, wished, elsewhere or Path, notes)
     if plan.target.exists() and plan.target.samefile(info.path):
         raise ConfigError(
             f"{' '.join((*plan.notes, f'{plan.target} is the input'))}: choose another --output"
@@ -131,7 +152,7 @@ def _plan(
             notes += (f"{what} is left out: {why}",)
         elif _takes(suffix, info, stream):
             copied.add(stream.index)
-        elif _is_text(stream):
+        elif _is_text(stream) and CONTAINERS[suffix]:
             converted.add(stream.index)
             notes += (f"{what} is written as {CONTAINERS[suffix]}, the text of {suffix} files",)
         elif stream.type in ("audio", "subtitle") and _takes(MATROSKA, info, stream):

@@ -1,11 +1,12 @@
 """A video through a transform: read, changed, encoded in closed segments, joined.
 
-What takes hours must survive a crash. So the video is encoded as segments of some seconds; each is
-noted in a journal when it is whole, and the same call goes on behind the last one. Where segments
-begin depends on the input's timestamps alone, and each is encoded by itself: so the result has the
-frames and times of a call that was never interrupted, and what the encoder was given is the same to
-the last bit. What it makes of it is not always: on some processors x264 decides a little otherwise
-each time that it runs, in all presets but the fastest.
+What takes hours must survive a crash. So the video is encoded as segments; each is noted in a
+journal when it is whole, and the same call goes on behind the last one. A segment ends after some
+time of work, or sooner after some seconds of film: what a crash costs is work. Each is encoded by
+itself, and what the encoder is given does not depend on where they end: the result has the frames
+and times of a call that was never interrupted. What it makes of a frame depends on it a little, as
+each segment begins with a key frame; and on some processors x264 decides otherwise each time that
+it runs, in all presets but the fastest.
 """
 
 import errno
@@ -17,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
-from itertools import chain, groupby, repeat
+from itertools import chain, repeat
 from pathlib import Path
 from types import FrameType
 from typing import Protocol
@@ -32,16 +33,21 @@ from img2img.errors import (
     VideoError,
 )
 from img2img.pipeline import ahead
+from img2img.video.codecs import Encoding, check_encoding, losses
 from img2img.video.containers import check_container
-from img2img.video.encoding import Encoding, SegmentWriter, check_encoding, losses
+from img2img.video.encoding import SegmentWriter
+from img2img.video.footage import Footage
 from img2img.video.joining import join
 from img2img.video.journal import Journal, Shot, State
 from img2img.video.probing import VideoInfo, probe
-from img2img.video.reading import Frame, frames
+from img2img.video.reading import Frame
 
 # Samples of the frames decoded ahead, and of those that wait for the encoder: 200 MB of 8-bit RGB
 # each. At least two frames, at most 16.
 _SAMPLES_AHEAD = 200 * 10**6
+# How long a segment is at most: seconds of film, the distance of key frames that x264 keeps by
+# itself at 25 frames a second; and seconds of work, of which a crash costs the last.
+FILM, WORK = 10.0, 30.0
 # The ways in which a system says that there is no room.
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -56,6 +62,9 @@ class Transform(Protocol):
 
         Called once a segment. It may read ahead within it.
         """
+
+    def size(self, size: tuple[int, int], /) -> tuple[int, int]:
+        """Height and width of what it makes of frames of a size."""
 
     def state(self) -> State:
         """What it remembers after the last frame given out; empty: nothing."""
@@ -88,7 +97,7 @@ class Converted:
 
 
 def convert(
-    source: Path,
+    source: Footage,
     target: Path,
     transform: Transform,
     *,
@@ -97,12 +106,15 @@ def convert(
     start: float | None = None,
     end: float | None = None,
     every: int = 1,
-    segment_seconds: float = 10.0,
+    segment_seconds: float = FILM,
+    work_seconds: float = WORK,
     elsewhere: Callable[[Path], Path] | None = None,
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Converted:
-    """Convert a video. Times, sound, subtitles, chapters and metadata stay as they are.
+    """Convert a video, or pictures that become one.
+
+    Times, sound, subtitles, chapters and metadata stay as they are.
 
     Of the metadata, when the file was made is left out: this one is another.
 
@@ -116,7 +128,9 @@ def convert(
             not gone on with.
         start, end: the part to convert, in seconds after the first frame.
         every: take every n-th frame of it.
-        segment_seconds: what is lost at most when the process dies, in seconds of the video.
+        segment_seconds: a segment has frames of so many seconds of the video at most,
+        work_seconds: and ends after so many that work on it took: that is lost at most when the
+            process dies, and what is between the transform's beginning and the encoder's end.
         elsewhere: what to write in place of the namesake, as `check_container` has it.
         progress: called with (frames done, frames), those of an earlier call included; None where
             the file does not say how many there are.
@@ -132,33 +146,34 @@ def convert(
         TranslationStopped: the same by SIGTERM, or because the disk is full.
     """
     begun = time.monotonic()
-    info = probe(source)
-    plan = check_container(info, target, elsewhere)
-    # Only asked: its defaults depend on the size of what the transform makes.
-    filled = check_encoding(encoding, plan.target.suffix, info)
-    plan = replace(plan, notes=plan.notes + losses(filled, info))
+    info = source.info
+    plan = check_container(info, target, elsewhere, encoding)
+    height, width = transform.size(info.upright_size)
+    coded = (width, height) if info.rotation % 180 == 90 else (height, width)
+    filled = check_encoding(encoding, plan.target.suffix, info, coded)
+    chosen = encoding.pixel_format is not None
+    plan = replace(plan, notes=plan.notes + losses(filled, info, chosen=chosen))
     for note in plan.notes:
         say(note)
     # The library's version, too: two versions' segments may not fit together.
-    whole = [settings, asdict(encoding), start, end, every, segment_seconds, av.__version__]
-    journal = Journal(plan.target, source, json.dumps(whole))
+    whole = [settings, asdict(filled), start, end, every, av.__version__]
+    journal = Journal(plan.target, source.files, json.dumps(whole))
     with terminated_as_stopped(plan.target), journal.opened(say):
         resumed = _frames_in(journal)
         if resumed:
             seconds = float((journal.segments[-1].last - info.start) * info.time_base)
             say(f"{plan.target.name}: going on at {seconds:.1f} s, where it was stopped before")
         try:
-            there = frames(
-                info,
+            there = source.frames(
                 start=start,
                 end=end,
                 every=every,
                 after=journal.segments[-1].last if resumed else None,
             )
-            work = _Work(journal, info, encoding, progress, _total(info, start, end, every))
-            work.do(transform, there, segment_seconds)
+            work = _Work(journal, info, filled, progress, _total(info, start, end, every))
+            work.do(transform, there, segment_seconds, work_seconds)
             if not journal.segments:
-                raise VideoError(f"{source}: no frames between the given times")
+                raise VideoError(f"{info.path}: no frames between the given times")
             notes = join(
                 journal.paths,
                 info,
@@ -186,6 +201,31 @@ def convert(
     return made
 
 
+class _Part:
+    """The frames of a segment: as many as are asked for until it has gone on for long enough.
+
+    Attributes:
+        following: the first frame behind it, when all have been taken; None: there is none.
+    """
+
+    def __init__(
+        self, first: Frame, others: Iterator[Frame | None], length: Fraction, seconds: float
+    ) -> None:
+        self._others, self._last = others, first.pts + length
+        self._until = time.monotonic() + seconds
+        self.following: Frame | None = first
+
+    def __iter__(self) -> Iterator[Frame]:
+        begun = False
+        while self.following is not None:
+            over = self.following.pts >= self._last or time.monotonic() >= self._until
+            if begun and over:
+                return
+            begun = True
+            yield self.following
+            self.following = next(self._others)
+
+
 class _Work:
     """The chain from frames to closed segments in a journal."""
 
@@ -201,8 +241,15 @@ class _Work:
         self._progress, self._total = progress, total
         self._done = _frames_in(journal)
 
-    def do(self, transform: Transform, source: Iterator[Frame], seconds: float) -> None:
-        """Make segments of so many seconds of the frames that the journal has not got yet."""
+    def do(
+        self, transform: Transform, source: Iterator[Frame], film_seconds: float, seconds: float
+    ) -> None:
+        """Make segments of the frames that the journal has not got yet.
+
+        Args:
+            film_seconds: the most that a segment has, in seconds of the video.
+            seconds: after which a segment that is being made ends.
+        """
         info = self._info
         if state := self._journal.state():
             try:
@@ -214,14 +261,13 @@ class _Work:
                 ) from error
         decoded = ahead(lambda _: next(source, None), repeat(None), workers=1, bound=_bound(info))
         self._moved(0)
+        length = Fraction(film_seconds).limit_denominator(1000) / info.time_base
         with closing(decoded):
-            # By the clock of the input: so a call that goes on sees the same borders.
-            length = Fraction(seconds).limit_denominator(1000) / info.time_base
-            parts = groupby(
-                iter(decoded.__next__, None), lambda frame: (frame.pts - info.start) // length
-            )
-            for _, part in parts:
-                self._segment(transform, part)
+            first = next(decoded, None)
+            while first is not None:
+                part = _Part(first, decoded, length, seconds)
+                self._segment(transform, iter(part))
+                first = part.following
 
     def _segment(self, transform: Transform, part: Iterator[Frame]) -> None:
         path = self._journal.next_path()

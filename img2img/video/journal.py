@@ -30,8 +30,10 @@ _NAME, _LOCK = "journal.jsonl", ".lock"
 _OURS = re.compile(r"journal\.jsonl|\.lock|\d{6}\.(nut|npz)|\.img2img-part-.*", re.ASCII)
 # States are as large as frames, and only the newest is needed; one more, should it be damaged.
 _STATES_KEPT = 2
-# What is read of an input to know it again: its beginning and its end.
-_PROBE_BYTES = 1 << 20
+# What is read of an input to know it again: its beginning and its end; of several files, parts.
+_PROBE_BYTES, _LEAST_PROBED = 1 << 20, 1 << 12
+# Of a file's name, with every usual file system.
+_LONGEST_NAME = 255
 
 
 class Shot(NamedTuple):
@@ -90,7 +92,13 @@ class Segment:
 
 def work_folder(target: Path) -> Path:
     """Where the work on a file is kept."""
-    return target.parent / f".{target.name}.img2img"
+    name = f".{target.name}.img2img"
+    if len(os.fsencode(name)) > _LONGEST_NAME:
+        told_apart = hashlib.blake2b(os.fsencode(target.name), digest_size=8).hexdigest()
+        end = f"-{told_apart}.img2img"
+        begin = os.fsencode(name)[: _LONGEST_NAME - len(end)].decode(errors="ignore")
+        name = begin + end
+    return target.parent / name
 
 
 class Journal:
@@ -98,16 +106,16 @@ class Journal:
 
     Args:
         target: the file that they will be joined to; the folder is beside it.
-        source: what is converted.
+        sources: the files of what is converted.
         settings: everything else that decides what the segments are like, as text.
     """
 
-    def __init__(self, target: Path, source: Path, settings: str) -> None:
+    def __init__(self, target: Path, sources: Sequence[Path], settings: str) -> None:
         self.folder = work_folder(target)
         self.segments: list[Segment] = []
         self._target = target
         self._path = self.folder / _NAME
-        self._header = {"format": _FORMAT, "input": _identity(source), "settings": settings}
+        self._header = {"format": _FORMAT, "input": _identity(sources), "settings": settings}
 
     @contextmanager
     def opened(self, say: Callable[[str], None]) -> Iterator[None]:
@@ -277,18 +285,21 @@ def _state(number: int) -> str:
     return f"{number:06d}.npz"
 
 
-def _identity(path: Path) -> dict[str, Any]:
-    """What a file is known by again: size, time, and a hash of its beginning and end."""
-    try:
-        stat = path.stat()
-        digest = hashlib.sha256()
-        with path.open("rb") as file:
-            digest.update(file.read(_PROBE_BYTES))
-            file.seek(max(0, stat.st_size - _PROBE_BYTES))
-            digest.update(file.read(_PROBE_BYTES))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-    return {"size": stat.st_size, "time": stat.st_mtime_ns, "hash": digest.hexdigest()}
+def _identity(paths: Sequence[Path]) -> dict[str, Any]:
+    """What files are known by again: sizes, times, and a hash of their beginnings and ends."""
+    size, latest, digest = 0, 0, hashlib.sha256()
+    share = max(_LEAST_PROBED, _PROBE_BYTES // len(paths))
+    for path in paths:
+        try:
+            stat = path.stat()
+            with path.open("rb") as file:
+                digest.update(file.read(share))
+                file.seek(max(0, stat.st_size - share))
+                digest.update(file.read(share))
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+        size, latest = size + stat.st_size, max(latest, stat.st_mtime_ns)
+    return {"size": size, "time": latest, "hash": digest.hexdigest()}
 
 
 def _checksum(path: Path) -> str:

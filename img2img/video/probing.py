@@ -5,13 +5,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import av
 import numpy as np
-from av import VideoFrame
+from av import VideoFormat, VideoFrame
 from av.container import InputContainer
 from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from img2img.errors import VideoError
@@ -28,6 +29,8 @@ VIDEO_SUFFIXES = frozenset(
 _KINDS = "mov,matroska,avi,mpeg,mpegvideo,mpegts,asf,flv,ogg,mxf,nut,h264,hevc,gif"
 # What HDR says of the display that it was made for, and of its light.
 _MASTERING = ("MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL")
+# Decoders of them that know it.
+_WITH_OPACITY = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 # Of a file without a frame in its first packets nothing can be said.
 _PACKETS_TRIED = 1000
 
@@ -50,9 +53,9 @@ class VideoInfo:
         frames: how many, as far as the file says, else by duration and rate.
         depth: bits a channel, 8 to 16.
         pixel_format: FFmpeg's name of it.
-        codec: FFmpeg's name of it.
+        codec: FFmpeg's name of it; empty: none, of pictures.
         colour: its tags.
-        alpha: whether frames have opacity, which `frames` leaves out.
+        alpha: whether frames have opacity.
         interlaced: whether the rows of a frame are of two moments.
         mastered: whether it says what display it was made for, as HDR does, or how bright it gets.
     """
@@ -83,9 +86,44 @@ class VideoInfo:
         return (width, height) if self.rotation % 180 == 90 else (height, width)
 
     @property
+    def chroma(self) -> str:
+        """How colours are sampled: `420`, `422` or `444`, to the nearest that is finer."""
+        return chroma_of(self.pixel_format)
+
+    @property
+    def of_pictures(self) -> bool:
+        """Whether it is no video, but pictures one after the other."""
+        return not self.codec
+
+    @property
     def step(self) -> int:
         """The time from one frame to the next by the average rate, in `time_base`."""
         return max(1, round(1 / (self.rate * self.time_base))) if self.rate else 1
+
+
+def chroma_of(pixel_format: str) -> str:
+    """How colours of a pixel format are sampled, as `VideoInfo.chroma` says."""
+    form = VideoFormat(pixel_format, 16, 16)
+    if form.is_rgb:
+        return "444"
+    if len(form.components) < 3:
+        return "420"  # grey has nothing to lose
+    if form.chroma_width(16) == 16:
+        return "444"
+    return "422" if form.chroma_height(16) == 16 else "420"
+
+
+def decoder_of(stream: VideoStream) -> VideoCodecContext:
+    """What decodes a stream; of VP8 and VP9 with opacity not FFmpeg's own, which passes it by."""
+    name = _WITH_OPACITY.get(stream.codec_context.codec.canonical_name)
+    if name and says_alpha(stream):
+        return cast(VideoCodecContext, av.CodecContext.create(name, "r"))
+    return stream.codec_context
+
+
+def says_alpha(stream: VideoStream) -> bool:
+    """Whether a stream of VP8 or VP9 has opacity beside its packets."""
+    return any(k.lower() == "alpha_mode" and v == "1" for k, v in stream.metadata.items())
 
 
 def is_video(path: Path) -> bool:
@@ -146,8 +184,7 @@ def probe(path: Path) -> VideoInfo:
             pixel_format=form.name,
             codec=context.codec.canonical_name,
             colour=colour,
-            alpha=any(part.is_alpha for part in form.components)
-            or stream.metadata.get("alpha_mode") == "1",
+            alpha=any(part.is_alpha for part in form.components) or says_alpha(stream),
             interlaced=bool(frame.interlaced_frame),
             mastered=any(name in frame.side_data for name in _MASTERING),
         )
@@ -191,9 +228,10 @@ def _find_video(container: InputContainer, path: Path) -> VideoStream:
 
 
 def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> VideoFrame:
+    decoder = decoder_of(stream)
     for number, packet in enumerate(container.demux(stream)):
         try:
-            decoded = stream.decode(packet)
+            decoded = decoder.decode(packet)
         except av.FFmpegError:
             continue
         if decoded:

@@ -16,7 +16,7 @@ from img2img.errors import VideoError
 from img2img.images import Pixels
 from img2img.video.colour import Converter
 from img2img.video.orientation import upright
-from img2img.video.probing import VideoInfo, open_video, video_stream
+from img2img.video.probing import VideoInfo, decoder_of, open_video, video_stream
 
 # A frame that has not come so many packets after its own does not come: H.264 reorders 16 at most.
 _LONGEST_DELAY = 20
@@ -32,12 +32,14 @@ class Frame:
         pts: when it is shown, in `VideoInfo.time_base`.
         duration: for how long, likewise; 0 is unknown.
         concealed: the frame of this time could not be decoded; these are the last good one's.
+        alpha: opacity, (H, W), of the same type; None where the video has none.
     """
 
     pixels: Pixels
     pts: int
     duration: int
     concealed: bool
+    alpha: Pixels | None = None
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,8 @@ def frames(
     Raises:
         VideoError: the file cannot be read any more, or its colours cannot be converted.
     """
-    first = _ticks(info, start or 0)
-    last = None if end is None else _ticks(info, end)
+    first = ticks(info, start or 0)
+    last = None if end is None else ticks(info, end)
     before = first - 1 if after is None else max(first - 1, after)
     key = _key_before(info, before, first) if before >= info.start else None
     converter = Converter(info.colour, info.size)
@@ -93,11 +95,14 @@ def frames(
             return
         if index % every == 0 and (after is None or shot.pts > after):
             pixels = upright(converter.to_rgb(shot.frame, info.depth), info.display_matrix)
-            yield Frame(pixels, shot.pts, shot.duration, shot.concealed)
+            alpha = converter.to_alpha(shot.frame, info.depth) if info.alpha else None
+            if alpha is not None:
+                alpha = upright(alpha, info.display_matrix)
+            yield Frame(pixels, shot.pts, shot.duration, shot.concealed, alpha)
         index += 1
 
 
-def _ticks(info: VideoInfo, seconds: float) -> int:
+def ticks(info: VideoInfo, seconds: float) -> int:
     """The first time that is not before so many seconds after the first frame's."""
     # A millionth less, as 0.12 s is not 3 / 25 s to the last bit.
     return info.start + math.ceil(seconds / info.time_base - 1e-6)
@@ -183,14 +188,15 @@ def _in_order(info: VideoInfo, key: _Key | None) -> Iterator[tuple[int, VideoFra
         stream = video_stream(container, info.stream)
         # Frames decoded in parallel would hand the errors of one out with another's packet, and at
         # the end of the file lose what comes after an error.
-        stream.thread_type = "SLICE"
+        decoder = decoder_of(stream)
+        decoder.thread_type = "SLICE"
         for number, packet in enumerate(_packets(container, stream)):
             if key is not None and number < key.packet:
                 continue
             if packet.pts is not None and _gives_frame(packet, stream):
                 awaited[packet.pts] = number
             try:
-                decoded = stream.decode(packet)
+                decoded = decoder.decode(packet)
             except av.FFmpegError:
                 decoded = []  # its time stays awaited
             for frame in decoded:

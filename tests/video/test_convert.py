@@ -27,7 +27,8 @@ from img2img.errors import (
 )
 from img2img.video import Encoding, Frame, frames, probe
 from img2img.video.convert import Converted, convert
-from img2img.video.journal import State
+from img2img.video.footage import Film
+from img2img.video.journal import State, work_folder
 from tests.video.clips import Sound, frame_times, make_clip, packets, pixels, same_packets
 from tests.video.conftest import MakeClip
 
@@ -63,6 +64,9 @@ class Trail:
         self._last = (self._last // 2 + frame.pixels // 2).astype(frame.pixels.dtype)
         return replace(frame, pixels=self._last)
 
+    def size(self, size: tuple[int, int], /) -> tuple[int, int]:
+        return size
+
     def state(self) -> State:
         return {"last": self._last}
 
@@ -82,6 +86,9 @@ class Same:
             self._at(next(self._numbers))
             yield frame
 
+    def size(self, size: tuple[int, int], /) -> tuple[int, int]:
+        return size
+
     def state(self) -> State:
         return {}
 
@@ -91,7 +98,7 @@ class Same:
 
 def run(source: Path, target: Path, transform: Any = None, **options: Any) -> Converted:
     given: Any = {"encoding": FAST, "settings": "any", "segment_seconds": 0.2} | options
-    return convert(source, target, transform or Same(), **given)
+    return convert(Film(source), target, transform or Same(), **given)
 
 
 def interrupted(number: int) -> Callable[[int], None]:
@@ -472,3 +479,43 @@ def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
         )
         peaks.append(max(used))
     assert peaks[1] - peaks[0] < 100 * 2**20
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it cannot fork")
+@pytest.mark.parametrize("at", [1, 8, 23])
+def test_killed_where_work_is_slow(tmp_path: Path, at: int) -> None:
+    """However few seconds of film there are, what is done stays; and where cuts are is not seen."""
+    source = make_clip(tmp_path / "a.mp4", times=range(30))
+    lossless: dict[str, Any] = {"encoding": Encoding("ffv1"), "segment_seconds": 10.0}
+    whole = run(source, tmp_path / "whole.mkv", Trail(), **lossless).target
+    # Each frame takes longer than a segment may.
+    slow = lossless | {"work_seconds": 0.0}
+
+    def work() -> None:
+        def fatal(number: int) -> None:
+            if number == at:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        run(source, tmp_path / "b.mkv", Trail(fatal), **slow)
+
+    process = multiprocessing.get_context("fork").Process(target=work)
+    process.start()
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
+    made = run(source, tmp_path / "b.mkv", Trail(), **slow)
+    assert made.resumed == at
+    assert frame_times(made.target) == frame_times(whole)
+    assert np.array_equal(pixels(made.target), pixels(whole))
+
+
+def test_long_names(tmp_path: Path) -> None:
+    """The folder of the work has a name that a file system takes, and another for each video."""
+    clip = make_clip(tmp_path / "a.mp4", times=range(10))
+    names = [f"{'字' * 83}.mp4", f"{'字' * 82}z.mp4", f"{'x' * 251}.mp4"]
+    folders = {work_folder(tmp_path / name).name for name in names}
+    assert len(folders) == 3
+    assert max(len(os.fsencode(folder)) for folder in folders) <= 255
+    for name in names:
+        with pytest.raises(TranslationInterrupted):
+            run(clip, tmp_path / name, Same(interrupted(8)))
+        assert run(clip, tmp_path / name).resumed == 5

@@ -279,7 +279,7 @@ def test_what_cannot_be_encoded(make_clip: MakeClip) -> None:
         (Encoding("vp9", preset="slow"), ".webm", info, "it has none"),
         (Encoding(pixel_format="rgb555"), ".mp4", info, "yuv444p"),
         (Encoding(pixel_format="yuv420p"), ".mp4", odd, "even"),
-        (Encoding(), ".webm", info, "av1, vp9"),
+        (Encoding("h264"), ".webm", info, "av1, vp9"),
         (Encoding("ffv1"), ".mov", info, r"\.mkv"),
         (Encoding("vp9"), ".webm", replace(info, sample_aspect=Fraction(4, 3)), "pixels of 4/3"),
         (Encoding(), ".avi", info, r"\.mkv"),

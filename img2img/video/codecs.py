@@ -1,0 +1,392 @@
+"""What frames are encoded as: codecs, their pixel formats, and what each of them loses."""
+
+import os
+import re
+from dataclasses import dataclass, replace
+
+import av
+from av import VideoFormat
+
+from img2img.errors import ConfigError
+from img2img.video.colour import Colour
+from img2img.video.probing import VideoInfo, chroma_of
+
+# Other names that codecs go by: FFmpeg's encoders, and the older standard that DNxHR goes on from.
+_ALIASES = {
+    "prores_ks": "prores",
+    "dnxhd": "dnxhr",
+    "libx264": "h264",
+    "libx265": "hevc",
+    "libvpx-vp9": "vp9",
+    "libsvtav1": "av1",
+}
+# Codecs that are made for editing or archives: to leave them for one of players is a loss.
+_EDITED = {
+    *("prores", "dnxhd", "ffv1", "qtrle", "png", "utvideo", "huffyuv", "ffvhuff", "rawvideo"),
+    *("v210", "v410", "cfhd", "jpeg2000", "magicyuv", "r210", "mjpeg"),
+}
+# What phones, browsers and QuickTime play of the codecs that all of them know.
+_PLAYED = {"h264": {"yuv420p"}, "hevc": {"yuv420p", "yuv420p10le"}}
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How frames are encoded.
+
+    Attributes:
+        codec: one of `CODECS`, or FFmpeg's name of its encoder. None: `vp9` in WebM, `dnxhr` in
+            MXF, else `h264`; but of frames with opacity, where nothing else is said either,
+            `prores` in MOV and `ffv1` in Matroska.
+        crf: quality, lower is better; None is the codec's default here, `h264`'s is 18.
+        preset: speed against size; for `prores` and `dnxhr` the profile. None is the codec's own.
+        pixel_format: FFmpeg's name of it; None is the one that keeps most of the video: first its
+            opacity, then its depth, then the resolution of its colours. Pictures become 4:2:0,
+            which all players take. A codec, `h264` or `hevc`, that has 4:2:0 and 4:2:2 of even
+            sizes only gets 4:4:4 for an odd one. No crop would help: those codecs crop by two
+            pixels, and few players heed a container's.
+    """
+
+    codec: str | None = None
+    crf: int | None = None
+    preset: str | None = None
+    pixel_format: str | None = None
+
+
+_X26_PRESETS = (
+    *("ultrafast", "superfast", "veryfast", "faster", "fast"),
+    *("medium", "slow", "slower", "veryslow", "placebo"),
+)
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """What an encoder takes.
+
+    Attributes:
+        name: FFmpeg's.
+        containers: suffixes of the files that hold its packets.
+        segments: container of its segments, as FFmpeg calls it.
+        shape: whether its packets say the shape of a pixel. If not, it is MP4 and MOV that do;
+            PyAV cannot have Matroska do so.
+        crf: the default and the largest; None where the codec has no such thing.
+        presets: what it takes; the default.
+        profiles: by pixel format, the presets that it has there, the best first; if any, they are
+            what is passed on as `profile`, behind `prefix`.
+        alpha: its pixel formats with opacity.
+        options: what it always gets.
+        even: whether it takes 4:2:0 of even sides only.
+        matrices: of colour that its packets know, as numbers of ITU-T H.273; none: all.
+        limited: whether colours have limited range in it, always.
+        least: height and width that a frame has at least.
+    """
+
+    name: str
+    containers: tuple[str, ...]
+    crf: tuple[int, int] | None = None
+    presets: tuple[str, ...] = ()
+    preset: str | None = None
+    segments: str = "nut"
+    profiles: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    prefix: str = ""
+    alpha: tuple[str, ...] = ()
+    options: tuple[tuple[str, str], ...] = ()
+    even: bool = False
+    shape: bool = False
+    matrices: tuple[int, ...] = ()
+    limited: bool = False
+    least: tuple[int, int] = (1, 1)
+
+
+# SVT-AV1 writes to the terminal what it does, unless told to keep to errors.
+os.environ.setdefault("SVT_LOG", "1")
+
+# The formats that the tags of a stream describe: no grey, no RGB, no range of its own.
+_YUV = re.compile(r"yuva?4(20|22|44)p(\d+le)?")
+_MP4 = (".mp4", ".m4v", ".mov")
+_422 = ("hq", "standard", "lt", "proxy")
+
+_ENCODERS = {
+    "h264": Encoder(
+        *("libx264", (*_MP4, ".mkv"), (18, 51), _X26_PRESETS, "medium"), even=True, shape=True
+    ),
+    "hevc": Encoder(
+        *("libx265", (*_MP4, ".mkv"), (20, 51), _X26_PRESETS, "medium"),
+        options=(("x265-params", "log-level=error:open-gop=0"),),
+        even=True,
+        shape=True,
+    ),
+    "av1": Encoder(
+        *("libsvtav1", (".mp4", ".mkv", ".webm"), (24, 63)),
+        *(tuple(str(speed) for speed in range(14)), "8"),
+    ),
+    "vp9": Encoder(
+        *("libvpx-vp9", (".mp4", ".mkv", ".webm"), (24, 63)),
+        alpha=("yuva420p",),
+        options=(("row-mt", "1"), ("cpu-used", "2"), ("b", "0")),
+    ),
+    "ffv1": Encoder(
+        *("ffv1", (".mkv", ".mp4")),
+        alpha=tuple(
+            f"yuva{chroma}p{depth}"
+            for chroma in ("420", "422", "444")
+            for depth in ("", "10le", "12le", "16le")
+            if (chroma, depth) != ("420", "12le")
+        ),
+    ),
+    "prores": Encoder(
+        *("prores_ks", (".mov", ".mkv", ".mxf")),
+        segments="mov",
+        profiles=(
+            ("yuv422p10le", _422),
+            ("yuv444p10le", ("4444", "4444xq")),
+            ("yuva444p10le", ("4444", "4444xq")),
+        ),
+        alpha=("yuva444p10le",),
+        options=(("vendor", "apl0"),),
+        limited=True,
+    ),
+    "dnxhr": Encoder(
+        *("dnxhd", (".mov", ".mxf")),
+        segments="mov",
+        profiles=(
+            ("yuv422p", ("hq", "sq", "lb")),
+            ("yuv422p10le", ("hqx",)),
+            ("yuv444p10le", ("444",)),
+        ),
+        prefix="dnxhr_",
+        matrices=(1, 9),
+        limited=True,
+        least=(120, 256),
+    ),
+}
+CODECS = tuple(_ENCODERS)
+# Containers that themselves say the shape of a pixel.
+_SHAPED = frozenset(_MP4)
+_MXF, _WEBM = ".mxf", ".webm"
+_WITH_ALPHA = {".mov": "prores", ".mkv": "ffv1"}
+
+
+def encoder_of(encoding: Encoding) -> Encoder:
+    """What encodes it; of an encoding that is filled in."""
+    return _ENCODERS[encoding.codec or ""]
+
+
+def _default_codec(encoding: Encoding, suffix: str, info: VideoInfo) -> str:
+    if suffix == _WEBM:
+        return "vp9"
+    if suffix == _MXF:
+        return "dnxhr"
+    # Quality, preset and pixel format are of the usual codec, where somebody gives them.
+    usual = encoding != Encoding() or not info.alpha
+    return "h264" if usual else _WITH_ALPHA.get(suffix, "h264")
+
+
+def says_shape(encoding: Encoding, suffix: str, info: VideoInfo) -> bool:
+    """Whether a file of a suffix can say that the pixels of a video are not square, if they are."""
+    codec = _named(encoding, suffix, info)
+    return info.sample_aspect in {None, 1} or suffix in _SHAPED or _ENCODERS[codec].shape
+
+
+def check_encoding(
+    encoding: Encoding, container_suffix: str, info: VideoInfo, size: tuple[int, int] | None = None
+) -> Encoding:
+    """The encoding with its defaults filled in.
+
+    Args:
+        encoding: what is wanted.
+        container_suffix: of the final file, `.mp4`.
+        info: of the video it is for.
+        size: height and width of the frames as coded; None: the video's own.
+
+    Raises:
+        ConfigError: there is no such codec, it has no such quality, preset or pixel format, or the
+            container does not take it. The message lists what there is.
+    """
+    suffix = container_suffix.lower()
+    named = replace(encoding, codec=_named(encoding, suffix, info))
+    encoder = encoder_of(named)
+    if suffix not in encoder.containers:
+        taking = sorted(name for name, e in _ENCODERS.items() if suffix in e.containers)
+        raise ConfigError(
+            f"a {suffix} file cannot hold {named.codec}: use {', '.join(encoder.containers)}"
+            + (f", or the codec {', '.join(taking)}" if taking else "")
+        )
+    if not says_shape(named, suffix, info):
+        raise ConfigError(
+            f"{info.path} has pixels of {info.sample_aspect}, which a {suffix} file of"
+            f" {named.codec} cannot say: use .mp4, or the codec h264 or hevc"
+        )
+    return filled(named, info, size or info.size)
+
+
+def _named(encoding: Encoding, suffix: str, info: VideoInfo) -> str:
+    codec = encoding.codec or _default_codec(encoding, suffix, info)
+    codec = _ALIASES.get(codec, codec)
+    if codec not in _ENCODERS:
+        raise ConfigError(f"no codec {encoding.codec!r}: there are {', '.join(_ENCODERS)}")
+    return codec
+
+
+def filled(encoding: Encoding, info: VideoInfo, size: tuple[int, int]) -> Encoding:
+    """Quality, preset and pixel format of an encoding whose codec is known, for frames of a size.
+
+    Raises:
+        ConfigError: as `check_encoding`, but for the container.
+    """
+    encoding = replace(encoding, codec=_named(encoding, "", info))
+    encoder = encoder_of(encoding)
+    try:
+        formats = [form.name for form in av.Codec(encoder.name, "w").video_formats or ()]
+    except ValueError as error:
+        raise ConfigError(
+            f"the installed PyAV has no encoder {encoder.name}, which {encoding.codec} needs"
+        ) from error
+    formats = [
+        name
+        for name in formats
+        if _YUV.fullmatch(name) and (name in encoder.alpha or not name.startswith("yuva"))
+    ]
+    if size[0] < encoder.least[0] or size[1] < encoder.least[1]:
+        least = f"{encoder.least[1]} x {encoder.least[0]}"
+        raise ConfigError(
+            f"{encoding.codec} has no frames below {least}, and these are {size[1]} x {size[0]}:"
+            " take another --codec"
+        )
+    form = _pixel_format(encoding, encoder, formats, info, size)
+    return replace(
+        encoding,
+        crf=_crf(encoding, encoder),
+        preset=_preset(encoding, encoder, form),
+        pixel_format=form,
+    )
+
+
+def _crf(encoding: Encoding, encoder: Encoder) -> int | None:
+    crf = encoding.crf
+    if encoder.crf is None:
+        if crf is not None:
+            why = "its profile (--preset) decides" if encoder.profiles else "it keeps every pixel"
+            raise ConfigError(f"{encoding.codec} has no crf: {why}")
+        return None
+    best, most = encoder.crf
+    crf = best if crf is None else crf
+    if not 0 <= crf <= most:
+        raise ConfigError(f"a crf of {crf} for {encoding.codec}: it is from 0 to {most}")
+    return crf
+
+
+def _preset(encoding: Encoding, encoder: Encoder, form: str) -> str | None:
+    there = dict(encoder.profiles).get(form, encoder.presets)
+    if encoding.preset is None:
+        return there[0] if encoder.profiles else encoder.preset
+    if encoding.preset not in there:
+        choices = ", ".join(there) or "it has none"
+        of = f"{encoding.codec} in {form}" if encoder.profiles else encoding.codec
+        raise ConfigError(f"no preset {encoding.preset!r} of {of}: {choices}")
+    return encoding.preset
+
+
+def _pixel_format(
+    encoding: Encoding,
+    encoder: Encoder,
+    formats: list[str],
+    info: VideoInfo,
+    size: tuple[int, int],
+) -> str:
+    odd = encoder.even and (size[0] % 2 == 1 or size[1] % 2 == 1)
+    form = encoding.pixel_format
+    if form is None:
+        # A profile that was named decides among the formats.
+        profiles = dict(encoder.profiles)
+        of_profile = [name for name in formats if encoding.preset in profiles.get(name, ())]
+        fitting = [name for name in of_profile or formats if not odd or "444" in name]
+        return min(fitting, key=lambda name: _cost(name, info))
+    if form not in formats:
+        raise ConfigError(
+            f"{encoding.codec} has no pixel format {form!r}: there are {', '.join(formats)}"
+        )
+    if odd and "444" not in form:
+        raise ConfigError(
+            f"{encoding.codec} in {form} needs an even size, and this is {size[1]} x {size[0]}:"
+            " take a pixel format of 4:4:4, or another codec"
+        )
+    return form
+
+
+def _cost(name: str, info: VideoInfo) -> tuple[int, ...]:
+    """What a pixel format would lose of a video, the worst first, and then what it has in vain."""
+    form = VideoFormat(name)
+    alpha, depth = any(part.is_alpha for part in form.components), depth_of(name)
+    chroma, wanted = chroma_of(name), "420" if info.of_pictures else info.chroma
+    return (
+        int(info.alpha and not alpha),
+        max(0, info.depth - depth),
+        int(chroma < wanted),
+        int(alpha and not info.alpha),
+        int(chroma) - int(wanted),
+        depth,
+    )
+
+
+def depth_of(pixel_format: str) -> int:
+    """Bits a channel."""
+    return max(part.bits for part in VideoFormat(pixel_format).components)
+
+
+def held_colour(codec: str, info: VideoInfo, size: tuple[int, int]) -> Colour:
+    """The tags of frames encoded so, whose pixels then are converted by them.
+
+    Args:
+        codec: one of `CODECS`, or FFmpeg's name of it.
+        info: of the video.
+        size: height and width of the frames as coded.
+    """
+    encoder = _ENCODERS[_ALIASES.get(codec, codec)]
+    colour = info.colour.of_yuv(size)
+    return colour.held_by(encoder.matrices, size, limited=encoder.limited)
+
+
+def has_alpha(encoding: Encoding) -> bool:
+    """Whether an encoding, filled in, has opacity."""
+    return (encoding.pixel_format or "").startswith("yuva")
+
+
+def losses(encoding: Encoding, info: VideoInfo, *, chosen: bool = False) -> tuple[str, ...]:
+    """A line on everything in the pictures of a video that is lost when they are encoded; or none.
+
+    Args:
+        encoding: with its defaults, as `check_encoding` returns it.
+        info: of the video.
+        chosen: whether somebody has named the pixel format, and knows who plays it.
+    """
+    codec, form = encoding.codec or "", encoding.pixel_format or ""
+    depth, chroma = depth_of(form), chroma_of(form)
+    played = _PLAYED.get(codec, {form})
+    odd = codec in _PLAYED and "444" in form and info.chroma != "444"
+    edited = info.codec in _EDITED and codec in {"h264", "hevc", "av1", "vp9"}
+    lines = {
+        f"{info.codec} becomes {codec}, which is made for players and not for editing"
+        " (--codec prores, dnxhr or ffv1 is)": edited,
+        f"chroma {_colons(info.chroma)} becomes {_colons(chroma)}": chroma < info.chroma,
+        f"{info.depth} bits a channel become {depth}": info.depth > depth,
+        "its opacity is left out, over white": info.alpha and not has_alpha(encoding),
+        "it is interlaced: the two fields of a frame become one picture": info.interlaced,
+        "what it says of the display that it was made for (HDR) is left out": info.mastered,
+    }
+    said = [line for line, lost in lines.items() if lost]
+    if form not in played and not chosen:
+        if odd and not info.of_pictures:
+            way = "an even size, by --max-side or --resize, or --codec vp9"
+        else:
+            way = "--pixel-format yuv420p"
+            way = f"an even size, or {way} with --codec vp9" if odd else way
+        why = "its odd size makes it" if odd else "it stays"
+        said.append(
+            f"{why} {_colons(chroma)} of {depth} bits ({codec} {form}), which phones, browsers and"
+            f" QuickTime may not play: {way} avoids that"
+        )
+    return ("; ".join(said),) if said else ()
+
+
+def _colons(chroma: str) -> str:
+    return ":".join(chroma)

@@ -1,0 +1,175 @@
+"""Where frames come from: a video, or pictures that stand for one."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from itertools import accumulate
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from img2img.errors import DataError
+from img2img.images import Animation, Picture, eight_bit, read_picture
+from img2img.images.picture import sixteen_bit
+from img2img.pipeline import ahead
+from img2img.video.colour import Colour
+from img2img.video.probing import VideoInfo, probe
+from img2img.video.reading import Frame, frames, ticks
+
+# BT.709 in limited range, which players take HD video for.
+_COLOUR = Colour(range=1, primaries=1, transfer=1, matrix=1)
+_READERS = 2
+_MILLISECOND = Fraction(1, 1000)
+# What browsers show a frame for of which a GIF says 0 or 10 ms.
+_DEFAULT_DURATION = 100
+
+
+class Footage(Protocol):
+    """Frames at their times, which may be asked for again from any of them on."""
+
+    @property
+    def info(self) -> VideoInfo:
+        """What is known of it before it is read."""
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """What it is known by again."""
+
+    def frames(
+        self,
+        *,
+        start: float | None = None,
+        end: float | None = None,
+        every: int = 1,
+        after: int | None = None,
+    ) -> Iterator[Frame]:
+        """As `img2img.video.reading.frames` has it."""
+
+
+@dataclass(frozen=True)
+class Film:
+    """The frames of a video file."""
+
+    path: Path
+
+    @cached_property
+    def info(self) -> VideoInfo:
+        """Raises VideoError."""
+        return probe(self.path)
+
+    @property
+    def files(self) -> Sequence[Path]:
+        return [self.path]
+
+    def frames(
+        self,
+        *,
+        start: float | None = None,
+        end: float | None = None,
+        every: int = 1,
+        after: int | None = None,
+    ) -> Iterator[Frame]:
+        return frames(self.info, start=start, end=end, every=every, after=after)
+
+
+@dataclass(frozen=True)
+class Stills:
+    """Pictures of one size, one after the other.
+
+    Args:
+        name: what errors call them.
+        files: that they are read from.
+        pictures: how many there are; what reads each.
+        durations: for how long each is shown, in `time_base`.
+        time_base: in seconds.
+    """
+
+    name: Path
+    files: Sequence[Path]
+    pictures: Sequence[Callable[[], Picture]]
+    durations: Sequence[int]
+    time_base: Fraction
+
+    @classmethod
+    def of_files(cls, files: Sequence[Path], rate: Fraction) -> "Stills":
+        """Numbered pictures, so many a second."""
+        if not files:
+            raise DataError("no images to make a video of")
+        pictures = [lambda path=path: read_picture(path) for path in files]
+        return cls(files[0].parent, files, pictures, [1] * len(files), 1 / rate)
+
+    @classmethod
+    def of_animation(cls, path: Path, animation: Animation) -> "Stills":
+        """The frames of an animation, each for as long as it is shown."""
+        pictures = [lambda frame=frame: frame for frame in animation.frames]
+        durations = [length if length > 10 else _DEFAULT_DURATION for length in animation.durations]
+        return cls(path, [path], pictures, durations, _MILLISECOND)
+
+    @cached_property
+    def info(self) -> VideoInfo:
+        """Raises ImageError where the first cannot be read."""
+        first = self.pictures[0]()
+        deep = first.pixels.dtype != np.uint8
+        lasting = sum(self.durations)
+        form = "rgb48le" if deep else "rgb24"
+        return VideoInfo(
+            path=self.name,
+            size=first.size,
+            rotation=0,
+            sample_aspect=None,
+            time_base=self.time_base,
+            rate=(len(self.pictures) / (lasting * self.time_base)).limit_denominator(100_000),
+            start=0,
+            duration=float(lasting * self.time_base),
+            frames=len(self.pictures),
+            depth=16 if deep else 8,
+            pixel_format=form,
+            codec="",
+            colour=_COLOUR,
+            alpha=first.alpha is not None,
+        )
+
+    def frames(
+        self,
+        *,
+        start: float | None = None,
+        end: float | None = None,
+        every: int = 1,
+        after: int | None = None,
+    ) -> Iterator[Frame]:
+        """Raises DataError where one is of another size."""
+        first = ticks(self.info, start or 0)
+        last = None if end is None else ticks(self.info, end)
+        times = [0, *accumulate(self.durations)]
+        shown = [
+            number
+            for number in range(len(self.pictures))
+            if times[number] >= first and (last is None or times[number] < last)
+        ][::every]
+        todo = [number for number in shown if after is None or times[number] > after]
+
+        def read(number: int) -> Frame:
+            picture = self.pictures[number]()
+            if picture.size != self.info.size:
+                sizes = [f"{width} x {height}" for height, width in (picture.size, self.info.size)]
+                name = self.files[number] if len(self.files) > 1 else f"{self.name}, {number + 1}"
+                raise DataError(f"{name}: {sizes[0]}, where all are to be {sizes[1]}")
+            deep = self.info.depth > 8
+            # An opaque one among others of which the first is not.
+            alpha = picture.alpha
+            if alpha is None and self.info.alpha:
+                alpha = np.full(picture.size, 65535 if deep else 255, picture.pixels.dtype)
+            if not self.info.alpha:
+                picture, alpha = Picture(picture.composited()), None
+            as_wanted = sixteen_bit if deep else eight_bit
+            return Frame(
+                as_wanted(picture.pixels),
+                times[number],
+                self.durations[number],
+                concealed=False,
+                alpha=None if alpha is None else as_wanted(alpha),
+            )
+
+        return ahead(read, todo, workers=_READERS)

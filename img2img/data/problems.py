@@ -12,7 +12,7 @@ Kind = Literal["unmatched", "ambiguous", "unreadable", "size"]
 _EXPLANATIONS: dict[Kind, str] = {
     "unmatched": "without a partner in the other domain",
     "ambiguous": "with the same name but for the suffix",
-    "unreadable": "that do not decode",
+    "unreadable": "that cannot be read",
     "size": "whose two images differ in size",
 }
 
@@ -39,9 +39,11 @@ def refusal(problems: Sequence[Problem]) -> DataError:
     """The error that ends a run on data with problems: a line a kind, and the ways on."""
     lines = []
     for kind, explanation in _EXPLANATIONS.items():
-        names = [problem.name for problem in problems if problem.kind == kind]
-        if names:
-            lines.append(f"files {explanation}: {some_names(names)}")
+        those = [problem for problem in problems if problem.kind == kind]
+        if those:
+            names = some_names([problem.name for problem in those])
+            why = f"; the first: {those[0].message}" if kind == "unreadable" else ""
+            lines.append(f"files {explanation}: {names}{why}")
     lines.append(
         "mend or remove them, or go on without them: --skip-bad (data.skip_bad: true);"
         " `img2img data check` says more about each"

@@ -17,7 +17,7 @@ from img2img.images.listing import (
     walk,
 )
 from img2img.images.picture import Animation, Frames, Picture, Pixels, eight_bit
-from img2img.images.reading import MAX_PIXELS, count_pixels, read_image, read_picture
+from img2img.images.reading import MAX_PIXELS, Extent, measure, read_image, read_picture
 from img2img.images.tensors import from_levels, resized, to_levels, to_pixels, to_tensor
 from img2img.images.writing import WRITABLE_SUFFIXES, check_format, write_image, write_picture
 
@@ -28,13 +28,13 @@ __all__ = [
     "UNREADABLE_SUFFIXES",
     "WRITABLE_SUFFIXES",
     "Animation",
+    "Extent",
     "Frames",
     "ImageLike",
     "Picture",
     "Pixels",
     "as_picture",
     "check_format",
-    "count_pixels",
     "count_unreadable",
     "eight_bit",
     "from_levels",
@@ -42,6 +42,7 @@ __all__ = [
     "like",
     "list_images",
     "list_own",
+    "measure",
     "natural_key",
     "read_image",
     "read_picture",

@@ -11,9 +11,6 @@ from PIL.ExifTags import Base as Tag
 from img2img.errors import ImageError
 from img2img.images.picture import Pixels, bands
 
-_EXTRA_SAMPLES = 338
-_UNSPECIFIED, _MULTIPLIED = 0, 1
-
 # What it finds wrong is an error of ours, which names the file; its own lines do not.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
@@ -26,7 +23,7 @@ def is_deep(image: Image.Image, header: bytes) -> bool:
         header: the first bytes of the file.
 
     Raises:
-        ImageError: depths other than 1 to 8 and 16, and kinds of 16 bits that cannot be decoded.
+        ImageError: a PPM of depths other than 1 to 8 and 16.
     """
     if image.format == "PNG":
         return header[24] == 16  # the bit depth in the IHDR chunk
@@ -37,7 +34,7 @@ def is_deep(image: Image.Image, header: bytes) -> bool:
             raise ImageError(f"samples from 0 to {top} are not supported: convert to 16 bits")
         return bool(top == 65535)
     if isinstance(image, TiffImagePlugin.TiffImageFile):
-        return _is_deep_tiff(image)
+        return bool(max(image.tag_v2.get(Tag.BitsPerSample, (1,))) == 16)
     return False
 
 
@@ -53,7 +50,10 @@ def decode_deep(
     Raises:
         ImageError: OpenCV cannot decode it.
     """
-    if image.format == "TIFF":
+    array: Pixels | None
+    if image.mode.startswith("I;16"):  # whose compression OpenCV need not know
+        array = np.array(image, np.uint16)
+    elif image.format == "TIFF":
         _, found = cv2.imdecodemulti(data, cv2.IMREAD_UNCHANGED, None, (page, page + 1))
         array = found[0] if found else None
     else:
@@ -69,9 +69,7 @@ def decode_deep(
         array[rows, :, :3] = array[rows, :, 2::-1].copy()
     if channels == 3:
         return array, None
-    opacity = _tag(image, _EXTRA_SAMPLES) != _UNSPECIFIED
-    pixels = np.ascontiguousarray(array[..., :3])
-    return pixels, np.ascontiguousarray(array[..., 3]) if opacity else None
+    return np.ascontiguousarray(array[..., :3]), np.ascontiguousarray(array[..., 3])
 
 
 def _grey(grey: Pixels, image: Image.Image) -> tuple[Pixels, Pixels | None]:
@@ -82,26 +80,6 @@ def _grey(grey: Pixels, image: Image.Image) -> tuple[Pixels, Pixels | None]:
     if _tag(image, Tag.PhotometricInterpretation) == 0:  # white is zero
         np.subtract(65535, grey, out=grey)
     return np.repeat(grey[..., None], 3, axis=2), alpha
-
-
-def _is_deep_tiff(image: TiffImagePlugin.TiffImageFile) -> bool:
-    tags = image.tag_v2
-    bits = max(tags.get(Tag.BitsPerSample, (1,)))
-    if bits <= 8:
-        return False
-    kind = max(tags.get(Tag.SampleFormat, (1,)))
-    grey_or_rgb = _tag(image, Tag.PhotometricInterpretation) in {0, 1, 2}
-    if bits != 16 or kind != 1 or not grey_or_rgb:
-        what = {2: " signed", 3: " floating-point"}.get(kind, "")
-        raise ImageError(
-            f"{bits}-bit{what} samples of mode {image.mode} are not supported:"
-            " convert the file to 8-bit, or to 16-bit grey or RGB"
-        )
-    if tags.get(Tag.SamplesPerPixel, 1) > 1 and tags.get(Tag.PlanarConfiguration, 1) == 2:
-        raise ImageError("16-bit samples plane after plane are not supported: interleave them")
-    if _tag(image, _EXTRA_SAMPLES) == _MULTIPLIED:
-        raise ImageError("16-bit colours multiplied by their opacity are not supported")
-    return True
 
 
 def _tag(image: Image.Image, tag: int) -> int | None:

@@ -13,10 +13,26 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-READABLE = ".png .jpg .jpeg .jfif .webp .tif .tiff .bmp .gif .apng .ppm .pgm .pnm .avif"
-IMAGE_SUFFIXES = frozenset(READABLE.split())
+from img2img.images.formats import HAS_HEIF
+
+READABLE = (
+    ".png .apng .jpg .jpeg .jpe .jfif .jif .mpo .webp .tif .tiff .bmp .dib .gif"
+    " .ppm .pgm .pbm .pnm .avif"
+)
+_HEIF = ".heic .heif .hif .heics .heifs"
 # Pictures too, but of kinds that are not read: so that a person hears of what is passed over.
-UNREADABLE = ".heic .heif .jxl .jp2 .tga .psd .svg .exr .hdr .dng .cr2 .cr3 .nef .arw .raf"
+_OTHERS = (
+    ".jp2 .j2k .j2c .jpc .jpf .jpx .jxl .jxr .wdp .hdp .tga .psd .psb .svg .svgz .eps .ai .exr .hdr"
+    " .pfm .pam .ico .icns .cur .dds .pcx .sgi .qoi .bpg .wmf .emf .xcf .kra .ora .afphoto"
+    # cameras' raw files
+    " .dng .cr2 .cr3 .crw .nef .nrw .arw .srf .sr2 .raf .rw2 .rwl .orf .pef .srw .x3f .3fr .fff"
+    " .iiq .kdc .dcr .mrw .erf .mef .mos .gpr .raw"
+    # microscopes, scanners and satellites
+    " .btf .tf8 .lsm .czi .nd2 .lif .oib .oif .zvi .svs .ndpi .scn .qptiff .dcm .nii .nrrd .mha"
+    " .mrc .fits .fit .fts .jng .mng"
+)
+UNREADABLE = _OTHERS if HAS_HEIF else f"{_HEIF} {_OTHERS}"
+IMAGE_SUFFIXES = frozenset(f"{READABLE} {_HEIF if HAS_HEIF else ''}".split())
 UNREADABLE_SUFFIXES = frozenset(UNREADABLE.split())
 
 

@@ -1,55 +1,57 @@
 """Reading image files of every usual kind."""
 
-import warnings
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError, features
+from PIL import Image, UnidentifiedImageError
 
 from img2img.errors import ImageError
 from img2img.images.deep import decode_deep, is_deep
+from img2img.images.formats import FORMATS, other_kind
+from img2img.images.jpeg import completed
 from img2img.images.metadata import metadata, orientation, upright
 from img2img.images.picture import Animation, Frames, Picture
 from img2img.images.pillow import from_pillow
+from img2img.images.samples import pages
 
 # What a header may promise before anything is decoded, of all frames together: 512 megapixels are
 # 1.5 GB of 8-bit RGB.
 MAX_PIXELS = 512 * 2**20
 
-HAS_AVIF = "avif" in features.modules and features.check_module("avif")
-# Pillow knows more, among them some that start other programs.
-_FORMATS = ["PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", *(["AVIF"] if HAS_AVIF else [])]
 _ANIMATED = {"GIF", "WEBP", "PNG", "AVIF"}
-_NEW_SUBFILE_TYPE = 254
+_JPEG = {"JPEG", "MPO"}
+# How decoders speak of what is whole, and nothing for them.
+_UNSUPPORTED = re.compile("(?i)unsupported|not supported|not yet supported|not configured")
 
-# Pillow's own bound is global and lower, and it warns well below it; ours is checked here.
+# Pillow's own bound is global and lower; ours is checked here.
 Image.MAX_IMAGE_PIXELS = max(MAX_PIXELS, Image.MAX_IMAGE_PIXELS or 0)
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-# Remarks on damaged metadata, a line a file; damaged pixels are errors.
-warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
 def read_picture(path: Path | str) -> Picture:
     """Read an image file of any usual kind as upright RGB.
 
     Grey, palette, 1-bit, CMYK and LAB files become RGB (CMYK through its profile, where it has
-    one); 16-bit PNG, TIFF, PGM and PPM keep their 16 bits, AVIF of more than 8 becomes 8. Of an
-    animation or a document of several pages, the first is read. A colour profile is kept when it
-    describes RGB.
+    one); 16-bit PNG, TIFF, PGM and PPM keep their 16 bits, AVIF and HEIC of more than 8 become 8.
+    Of an animation, the first frame is read. A colour profile is kept when it describes RGB.
 
     Raises:
         ImageError: the file cannot be opened, is no image, is damaged, is larger than `MAX_PIXELS`,
-            or holds samples other than 1 to 8 or 16 bit.
+            holds samples other than 1 to 8 or 16 bit, channels that would be lost, or several
+            pages, which `read_image` reads.
     """
     with _opened(Path(path)) as file:
         _check_size(file.image.width * file.image.height, file.image)
+        if len(file.pages) > 1:
+            raise ImageError(
+                f"{len(file.pages)} pages, where one picture is wanted: save each page as a file"
+            )
         return _decode(file)
 
 
@@ -74,14 +76,37 @@ def read_image(path: Path | str) -> Picture | Frames:
         return _animation(file, frames) if frames > 1 else _decode(file)
 
 
-def count_pixels(path: Path | str) -> int:
-    """How many pixels a file says that it holds, in all its frames; nothing is decoded.
+@dataclass(frozen=True)
+class Extent:
+    """How much a file says that it holds.
+
+    Attributes:
+        size: height and width, of the first picture.
+        pixels: of all pictures in it.
+        held: bytes of them all, decoded.
+    """
+
+    size: tuple[int, int]
+    pixels: int
+    held: int
+
+
+def measure(path: Path | str, *, first: bool = False) -> Extent:
+    """What `read_image` would give, or `read_picture`, which reads the first; nothing is decoded.
 
     Raises:
         ImageError: it cannot be opened, or is no image.
     """
     with _opened(Path(path)) as file:
-        return file.image.width * file.image.height * int(getattr(file.image, "n_frames", 1))
+        image = file.image
+        pixels = image.width * image.height
+        if image.format == "TIFF":
+            pixels = sum(area for _, area in file.pages)
+        elif image.format in _ANIMATED and not first:
+            pixels *= int(getattr(image, "n_frames", 1))
+        deep = image.mode.startswith("I") or is_deep(image, file.start())
+        channels = 4 if image.has_transparency_data else 3
+        return Extent((image.height, image.width), pixels, pixels * channels * (2 if deep else 1))
 
 
 @dataclass(frozen=True)
@@ -90,10 +115,12 @@ class _File:
 
     file: BinaryIO
     image: Image.Image
+    pages: list[tuple[int, int]]
+    """Of a TIFF: for each picture in it, the number of its directory and its pixels."""
 
     @cached_property
     def data(self) -> npt.NDArray[np.uint8]:
-        """All of it, for the decoder that does not read in parts."""
+        """All of it, for decoders that do not read in parts."""
         return np.frombuffer(self.start(-1), np.uint8)
 
     def start(self, size: int = 32) -> bytes:
@@ -110,26 +137,31 @@ class _File:
 @contextmanager
 def _opened(path: Path) -> Iterator[_File]:
     """The file, with one kind of error that names it for all that may be wrong with it."""
+    start = b""
     try:
         file = path.open("rb")
     except OSError as error:
         raise ImageError(f"{path}: {error.strerror or error}") from None
     try:
         with file:
-            if not file.read(1):
+            start = file.read(256)
+            if not start:
                 raise ImageError("the file is empty")
-            with Image.open(file, formats=_FORMATS) as image:
-                yield _File(file, image)
+            found = pages(file)
+            with Image.open(file, formats=FORMATS) as image:
+                yield _File(file, image, found)
     except ImageError as error:
         raise ImageError(f"{path}: {error}") from None
     except Image.DecompressionBombError:
         raise ImageError(f"{path}: more pixels than the {MAX_PIXELS} that are read") from None
     except UnidentifiedImageError:
-        raise ImageError(f"{path}: not an image, or not of a known format") from None
+        what = other_kind(start) or "not an image, or not of a known format"
+        raise ImageError(f"{path}: {what}") from None
     except MemoryError:
         raise ImageError(f"{path}: too large for the memory of this machine") from None
     except Exception as error:  # decoders raise whatever the damage leads them to
-        raise ImageError(f"{path}: damaged or truncated ({error})") from None
+        what = "not supported" if _UNSUPPORTED.search(str(error)) else "damaged or truncated"
+        raise ImageError(f"{path}: {what} ({error})") from None
 
 
 def _check_size(pixels: int, image: Image.Image, frames: int = 1) -> None:
@@ -142,7 +174,13 @@ def _check_size(pixels: int, image: Image.Image, frames: int = 1) -> None:
 def _decode(file: _File, page: int = 0) -> Picture:
     image = file.image
     if not is_deep(image, file.start()):
-        return from_pillow(image)
+        try:
+            return from_pillow(image)
+        except OSError:
+            whole = completed(file.start(-1)) if image.format in _JPEG else None
+            if whole is None:
+                raise
+            return from_pillow(whole)
     # Pillow reads it as 8-bit; unlike OpenCV it notices every truncated file.
     image.load()
     turn, facts = orientation(image), metadata(image)
@@ -151,24 +189,15 @@ def _decode(file: _File, page: int = 0) -> Picture:
 
 
 def _pages(file: _File) -> Picture | Frames:
-    image, pages, pixels = file.image, [], 0
-    for page in count():
-        if page > 0:  # what a page has not would be that of the one before
+    image, found, pixels = file.image, [], 0
+    for number, (directory, area) in enumerate(file.pages, start=1):
+        pixels += area
+        _check_size(pixels, image, number)
+        if directory > 0:  # what a page has not would be that of the one before
             image.info.clear()
-        try:
-            image.seek(page)
-        except EOFError:
-            break
-        tags = image.tag_v2  # type: ignore[attr-defined]
-        # Of a directory that is cut off, Pillow warns, and takes its start for that of the next.
-        if tags.next == tags.offset:
-            raise ImageError(f"damaged or truncated (the directory of page {page + 1})")
-        pixels += image.width * image.height
-        _check_size(pixels, image, page + 1)
-        kind = tags.get(_NEW_SUBFILE_TYPE, 0)
-        if page == 0 or not kind & 0b101:  # a reduced copy, a mask
-            pages.append(_decode(file, page))
-    return Frames(tuple(pages)) if len(pages) > 1 else pages[0]
+            image.seek(directory)
+        found.append(_decode(file, directory))
+    return Frames(tuple(found)) if len(found) > 1 else found[0]
 
 
 def _animation(file: _File, total: int) -> Picture | Animation:

@@ -8,11 +8,11 @@ from typing import Any
 
 from img2img.errors import ImageError
 from img2img.files import atomic_write
+from img2img.images.formats import HAS_AVIF
 from img2img.images.gif import encode_gif
 from img2img.images.picture import Animation, Frames, Picture
 from img2img.images.pillow import to_pillow
 from img2img.images.png import encode_apng, encode_png
-from img2img.images.reading import HAS_AVIF
 from img2img.images.tiff import encode_tiff
 
 # Pieces of a file, written one after the other: joined, they would be there twice.
@@ -31,9 +31,9 @@ def write_image(path: Path | str, image: Picture | Frames, quality: int = 95) ->
     | .tif, .tiff | 8 or 16, as the pixels are | yes | all but text | pages |
     | .webp | 8 | yes | profile, EXIF, XMP | animation |
     | .avif, where Pillow has it | 8 | yes | profile, EXIF, XMP | animation, played for ever |
-    | .jpg, .jpeg, .jfif | 8 | composited on white | all but text, below 64 KB each | |
+    | .jpg, .jpeg, .jpe, .jfif, .jif | 8 | composited on white | all but text, below 64 KB each | |
     | .gif | 256 colours a frame | yes or no | none | animation |
-    | .bmp | 8 | composited on white | resolution | |
+    | .bmp, .dib | 8 | composited on white | resolution | |
 
     The metadata of an animation are those of its first frame. In WebP, frames that equal the one
     before may become one that is shown longer; in GIF, durations are in hundredths of a second.
@@ -147,11 +147,14 @@ _STILLS: dict[str, Callable[[Picture, int], Parts]] = {
     ".apng": lambda picture, _: encode_png(picture),
     ".jpg": _encode_jpeg,
     ".jpeg": _encode_jpeg,
+    ".jpe": _encode_jpeg,
     ".jfif": _encode_jpeg,
+    ".jif": _encode_jpeg,
     ".webp": _encode_webp,
     ".tif": lambda picture, _: encode_tiff([picture]),
     ".tiff": lambda picture, _: encode_tiff([picture]),
     ".bmp": _encode_bmp,
+    ".dib": _encode_bmp,
     ".gif": lambda picture, _: encode_gif([picture]),
 }
 _ANIMATIONS: dict[str, Callable[[Animation, int], Parts]] = {

@@ -25,7 +25,7 @@ from img2img.errors import (
     some_names,
 )
 from img2img.files import write_text
-from img2img.images import OURS, Picture, check_format, count_pixels, read_image
+from img2img.images import OURS, Picture, check_format, measure, read_image
 from img2img.inference.gallery import write_gallery
 from img2img.inference.manifest import Entry, FileState, Manifest, file_state
 from img2img.inference.plan import Job, Plan, plan
@@ -408,7 +408,7 @@ def _weigh(job: Job) -> tuple[Job, int]:
     """The file's pixels, as its header says; 0 where that fails, which reading will explain."""
     try:
         _regular(job.source)
-        return job, count_pixels(job.source)
+        return job, measure(job.source).pixels
     except (Img2ImgError, OSError):
         return job, 0
 

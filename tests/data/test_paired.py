@@ -275,9 +275,9 @@ def test_accents_match_however_they_are_written(tmp_path: Path, make_image: Make
 
 
 def test_pictures_of_kinds_that_are_not_read_are_counted(pairs_folder: Path) -> None:
-    for name in ("A/x.heic", "B/x.HEIC", "A/deep/y.psd", "A/notes.txt", "A/.hidden.heic"):
+    for name in ("A/x.jxl", "B/x.JXL", "A/deep/y.psd", "A/notes.txt", "A/.hidden.jxl"):
         (pairs_folder / name).parent.mkdir(exist_ok=True)
         (pairs_folder / name).touch()
     report = check_data(PairedData, DataConfig(root=pairs_folder), seed=0)
-    assert report.passed_over == {".heic": 2, ".psd": 1}
+    assert report.passed_over == {".jxl": 2, ".psd": 1}
     assert report.problems == []

@@ -51,6 +51,11 @@ class ModelSpec(BaseModel):
     scale: float = Field(
         gt=0, le=1000, description="pixels of a training image to a pixel of its file; 1 is native"
     )
+    image_size: tuple[PositiveInt, PositiveInt] | None = Field(
+        default=None,
+        description="height and width of the files it was trained on, of one with the median area;"
+        " null: not known, or they were not resized",
+    )
     style_dim: int = Field(
         default=0, ge=0, le=0, description="length of the style vector it takes; 0: none"
     )

@@ -79,12 +79,13 @@ def translate(
         typer.Option(min=1, help="Images to run together, by default what suits their size."),
     ] = None,
     scale: Annotated[
-        Literal["native", "trained"],
+        Literal["auto", "native", "trained"],
         typer.Option(
             help="Translate pictures at their own size, or resized as the training images were "
-            "(the results have the pictures' size either way)."
+            "(the results have the pictures' size either way). auto: resized where that "
+            "reduces the sides more than 1.5 times."
         ),
-    ] = "native",
+    ] = "auto",
     resize: Annotated[
         str | None,
         typer.Option(metavar="WxH", help="Size of all results; by default each image's own."),
@@ -206,10 +207,10 @@ def translate(
     """
     from img2img.devices import keep_freed_memory, named_devices, resolve_device
     from img2img.inference.folder import translate_folder
+    from img2img.inference.sizing import said
     from img2img.inference.translator import Translator
     from img2img.inference.video import VideoOptions
     from img2img.processes import joined
-    from img2img.spec import SCALE_WORTH_SAYING
 
     if devices and device != "auto":
         raise ConfigError("--device and --devices: give one of them")
@@ -238,16 +239,6 @@ def translate(
             progress=progress.parts,
             say=say_note if processes.first else lambda _: None,
         )
-        trained = translator.spec.scale
-        if (
-            processes.first
-            and scale == "native"
-            and not 1 / SCALE_WORTH_SAYING <= trained <= SCALE_WORTH_SAYING
-        ):
-            say_note(
-                f"the model was trained on images at {100 * trained:.0f} % of their size, and"
-                " pictures are translated at their own; --scale trained may look better"
-            )
         try:
             report = translate_folder(
                 translator,
@@ -283,6 +274,8 @@ def translate(
             raise
     if processes.first:
         _say(report, as_json)
+        if report.ways and not as_json:
+            say_note(said(report.ways, report.scale, translator.spec))
         if report.passed_over:
             counts = report.passed_over.items()
             kinds = ", ".join(f"{suffix} ({count})" for suffix, count in counts)

@@ -8,7 +8,8 @@ import json
 import os
 import stat
 import time
-from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -39,6 +40,7 @@ from img2img.inference.results import (
     pixels_of,
     with_frames,
 )
+from img2img.inference.sizing import Scale, Way
 from img2img.inference.translator import Translator
 from img2img.inference.video import VideoOptions, translate_to_images, translate_video
 from img2img.pipeline import ahead
@@ -74,6 +76,10 @@ class Report:
     """Results of other calls and run folders among the inputs."""
     videos: dict[Path, Converted] = field(default_factory=dict)
     """What became of the videos among them, by input."""
+    scale: Scale = "auto"
+    """How it was to be decided at which size pictures are translated."""
+    ways: dict[Way, int] = field(default_factory=dict)
+    """How many of the images written came which way."""
     seconds: float = 0.0
     gallery: Path | None = None
     """The page, if one was asked for."""
@@ -96,6 +102,7 @@ class Report:
                 str(path): {**asdict(made), "target": str(made.target)}
                 for path, made in self.videos.items()
             },
+            "scale": {"asked": self.scale, **self.ways},
             "seconds": round(self.seconds, 3),
             "images_per_second": round(self.images_per_second, 3),
             "gallery": None if self.gallery is None else str(self.gallery),
@@ -210,7 +217,7 @@ def translate_folder(
     translator.expect(-(-sum(not job.is_video for job in todo) // processes.count))
 
     def report_of(
-        made: Container[Job], failed: Mapping[Job, str], videos: Mapping[Job, Converted]
+        made: Mapping[Job, Entry], failed: Mapping[Job, str], videos: Mapping[Job, Converted]
     ) -> Report:
         targets = {job: videos[job].target if job in videos else job.target for job in planned.jobs}
         return Report(
@@ -221,6 +228,8 @@ def translate_folder(
             passed_over=dict(planned.passed_over),
             left_out=planned.own,
             videos={job.source: converted for job, converted in videos.items()},
+            scale=translator.scale,
+            ways=dict(Counter(translator.way(e.size) for j, e in made.items() if not j.is_video)),
             seconds=time.monotonic() - begun,
         )
 

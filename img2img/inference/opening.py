@@ -119,6 +119,8 @@ def _as_reference(options: Options) -> Options:
         if (given := options.get(option, "auto")) not in choices:
             raise ConfigError(f"{option}: {given} is not as the reference does it")
     fixed: Options = {"precision": "fp32", "backend": "eager", "truncate": True, "tile": "off"}
+    if options.get("scale", "auto") == "auto":
+        fixed["scale"] = "native"
     return {**options, **fixed}
 
 

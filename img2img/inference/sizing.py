@@ -1,14 +1,20 @@
 """At which size a picture is translated, and what size the result has."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from img2img.spec import ModelSpec
+
 Size = tuple[int, int]
 """Height and width, in pixels."""
-Scale = Literal["native", "trained"]
+Way = Literal["native", "trained"]
+Scale = Literal["auto"] | Way
+# Sides of a picture against those of training images, from which on `auto` resizes.
+MUCH = 1.5
 
 
 @dataclass(frozen=True)
@@ -17,13 +23,15 @@ class Sizing:
 
     Attributes:
         scale: the size at which pictures are translated. `native`: their own. `trained`: they are
-            resized as the training images were, translated, and resized back.
+            resized as the training images were, translated, and resized back; see `to_trained`.
+            `auto`: `trained` where that reduces the sides more than `MUCH` times, or enlarges them
+            and training did so too; else `native`.
         resize: the size that all results have; None: each picture's own.
         max_side: the most that height or width of a result may be; larger pictures are reduced.
         even: whether they are reduced to even sizes, which most encoders of video want.
     """
 
-    scale: Scale = "native"
+    scale: Scale = "auto"
     resize: Size | None = None
     max_side: int | None = None
     even: bool = False
@@ -37,14 +45,52 @@ class Sizing:
         multiple = 2 if self.even else 1
         return _scaled((height, width), self.max_side // multiple * multiple / longest, multiple)
 
-    def of_network(self, size: Size, trained_scale: float) -> Size:
-        """The size at which a picture of this size is translated.
+    def way(self, size: Size, spec: ModelSpec) -> Way:
+        """How a picture of this size is translated."""
+        if self.scale != "auto":
+            return self.scale
+        factor = to_trained(self.of_result(size), spec)
+        differs = factor < 1 / MUCH or min(factor, spec.scale) > MUCH
+        return "trained" if differs else "native"
 
-        Args:
-            trained_scale: pixels of a training image to a pixel of its file.
-        """
+    def of_network(self, size: Size, spec: ModelSpec) -> Size:
+        """The size at which a picture of this size is translated."""
         result = self.of_result(size)
-        return _scaled(result, trained_scale) if self.scale == "trained" else result
+        if self.way(size, spec) == "native":
+            return result
+        return _scaled(result, to_trained(result, spec))
+
+
+def to_trained(size: Size, spec: ModelSpec) -> float:
+    """What the sides of a picture have to be multiplied by to be as training images were.
+
+    A picture of about the size of the training's files: the factor of training. One whose shorter
+    side is more than `MUCH` times longer or shorter than theirs is taken for the same thing in more
+    or fewer pixels, and gets the size that they got. Of a model that does not know the size of
+    its files, all have the factor of training.
+    """
+    if spec.image_size is None:
+        return spec.scale
+    ratio = min(size) / min(spec.image_size)
+    return spec.scale if 1 / MUCH <= ratio <= MUCH else spec.scale / ratio
+
+
+def said(ways: Mapping[Way, int], scale: Scale, spec: ModelSpec) -> str:
+    """A line on how many pictures were translated at which size."""
+    native, trained = ways.get("native", 0), ways.get("trained", 0)
+    own = "its own size" if native == 1 else "their own size"
+    parts = [f"{native} at {own}"] if native else []
+    parts += [f"{trained} resized {as_trained(spec)} and back"] if trained else []
+    chosen = " (--scale native: all at their own)" if scale == "auto" and trained else ""
+    return f"scale {scale}: {', '.join(parts)}{chosen}"
+
+
+def as_trained(spec: ModelSpec) -> str:
+    """What is done to pictures that are resized, in words."""
+    if spec.image_size is None:
+        return f"to {100 * spec.scale:.0f} % as in training"
+    height, width = _scaled(spec.image_size, spec.scale)
+    return f"to about {width} x {height} as in training"
 
 
 def _scaled(size: Size, factor: float, multiple: int = 1) -> Size:

@@ -19,7 +19,7 @@ from img2img.inference.exported import ExportedGenerator
 from img2img.inference.opening import Options, check_choice, opened
 from img2img.inference.oversize import Cutter, Tile, TileNorm
 from img2img.inference.runner import Runner
-from img2img.inference.sizing import Scale, Size, Sizing, pad_to_fit
+from img2img.inference.sizing import Scale, Size, Sizing, Way, pad_to_fit
 from img2img.inference.tiling import Progress
 from img2img.inference.transfer import Transfer
 from img2img.networks import Generator
@@ -58,7 +58,9 @@ class Translator:
         batch: pictures of one size to run together; None: what suits their size. Each comes out as
             if it were alone.
         scale: the size at which pictures are translated. `native`: their own. `trained`: they
-            are resized as the training images were, translated, and resized back.
+            are resized as the training images were, translated, and resized back. `auto`: `trained`
+            where that reduces the sides more than 1.5 times, or enlarges them and training did so
+            too; else `native`.
         resize: height and width of all results; None: each picture's own.
         max_side: the most that height or width of a result may be; larger pictures are reduced.
         truncate: round colours down, as the reference implementation does, not to the nearest.
@@ -90,7 +92,7 @@ class Translator:
         precision: Literal["auto"] | PrecisionName = "auto",
         backend: str = "auto",
         batch: int | None = None,
-        scale: Scale = "native",
+        scale: Scale = "auto",
         resize: Size | None = None,
         max_side: int | None = None,
         truncate: bool = False,
@@ -116,7 +118,7 @@ class Translator:
             "progress": progress,
             "say": say,
         }
-        check_choice("scale", scale, get_args(Scale))
+        check_choice("scale", scale, ("auto", *get_args(Way)))
         check_choice("tile_norm", tile_norm, get_args(TileNorm))
         check_choice("precision", precision, ("auto", *DTYPES))
         if not isinstance(tile, int):
@@ -238,6 +240,27 @@ class Translator:
         """Height and width of what becomes of a picture of a size."""
         return self._sizing.of_result(size)
 
+    @property
+    def scale(self) -> Scale:
+        """As it was asked for; `way` says what becomes of a picture."""
+        return self._sizing.scale
+
+    def way(self, size: Size) -> Way:
+        """Whether a picture of this height and width is resized as training images were."""
+        return self._sizing.way(size, self.spec)
+
+    def seen_size(self, size: Size) -> Size:
+        """Height and width at which a picture of this size is translated."""
+        return self._sizing.of_network(size, self.spec)
+
+    def said_of(self, size: Size) -> str:
+        """A line on the size at which pictures of this size are translated."""
+        (from_h, from_w), (height, width) = size, self.seen_size(size)
+        if self.way(size) == "native":
+            return f"scale {self.scale}: translated at {width} x {height}"
+        resized = f"{from_w} x {from_h} are translated at {width} x {height}, as in training"
+        return f"scale {self.scale}: {resized}"
+
     def expect(self, pictures: int) -> None:
         """Say how many pictures are to come, so that a long job can be prepared for."""
         for runner in self._runners:
@@ -321,7 +344,7 @@ class Translator:
     def _prepared(self, item: tuple[K, Picture]) -> tuple[_Job[K], Pixels | ImageError]:
         """What the network is given of a picture."""
         key, picture = item
-        height, width = seen = self._sizing.of_network(picture.size, self.spec.scale)
+        height, width = seen = self._sizing.of_network(picture.size, self.spec)
         job = _Job(key, picture, seen)
         if height * width > MAX_PIXELS:
             return job, ImageError(f"at {width} x {height} it would be larger than {MAX_PIXELS}")

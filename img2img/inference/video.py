@@ -186,7 +186,7 @@ class Frames:
     Args:
         translator: of which, to stabilise, another is made that takes frames one by one.
         stabilize: how much.
-        say: told that dropout, which would flicker, is off.
+        say: told the size that frames are translated at; and that dropout is off, which flickers.
     """
 
     def __init__(
@@ -198,9 +198,12 @@ class Frames:
         smooth = None if stabilize == "off" else SMOOTHED[stabilize]
         self._translator = translator.for_video(smooth)
         self._tracker = Tracker(FLOW_SIDE)
+        self._say = say
+        self._said = False
 
     def __call__(self, frames: Iterator[Frame], /) -> Iterator[Frame]:
         """Frames translated, in their order; some are taken ahead."""
+        frames = self._telling(frames)
         if self._stabilizer is None:
             keyed = ((frame, Picture(frame.pixels, frame.alpha)) for frame in frames)
             return (_made(*pair) for pair in self._translator.translate_each(keyed))
@@ -212,6 +215,14 @@ class Frames:
     def size(self, size: tuple[int, int], /) -> tuple[int, int]:
         """Height and width of what becomes of frames of a size."""
         return self._translator.size_of_result(size)
+
+    def _telling(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        """Frames, which all have one size, and once a word on what that means for them."""
+        for frame in frames:
+            if not self._said:
+                self._said = True
+                self._say(self._translator.said_of(frame.pixels.shape[:2]))
+            yield frame
 
     def state(self) -> State:
         """What the next frames depend on."""

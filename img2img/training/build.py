@@ -254,12 +254,17 @@ def build_held_out(
 
 
 def describe(
-    config: RunConfig, method: Method, crop_size: HeightWidth, scales: Mapping[str, float]
+    config: RunConfig,
+    method: Method,
+    crop_size: HeightWidth,
+    scales: Mapping[str, float],
+    image_sizes: Mapping[str, HeightWidth | None] | None = None,
 ) -> dict[str, ModelSpec]:
     """What a model file says of each generator of a method.
 
     Args:
         scales: by domain; see `training_scale`.
+        image_sizes: by domain; see `image_size`.
     """
     return {
         name: ModelSpec(
@@ -273,6 +278,7 @@ def describe(
             exact_tiling=generator.local,
             crop_size=crop_size,
             scale=scales[method.direction(name, config.data.direction)[0]],
+            image_size=(image_sizes or {}).get(method.direction(name, config.data.direction)[0]),
             method=config.method,
             steps=0,
             images=0,
@@ -297,8 +303,8 @@ def size_notices(
     for scale in dict.fromkeys(scales.values()):
         if not 1 / SCALE_WORTH_SAYING <= scale <= SCALE_WORTH_SAYING:
             yield (
-                f"images are resized to {100 * scale:.0f} % of their size for training, and the"
-                " model will expect pictures of that scale (translate --scale trained);"
+                f"images are resized to {100 * scale:.0f} % of their size for training, and"
+                " `translate` resizes larger pictures likewise and back (--scale);"
                 " data.resize=none trains on crops at full size"
             )
 
@@ -315,6 +321,16 @@ def training_scale(data: DataConfig, sizes: Counter[HeightWidth], load_size: Hei
             ratio = max(load_size[0] / height, load_size[1] / width)
         ratios.append(ratio * count)
     return sum(ratios) / sizes.total()
+
+
+def image_size(data: DataConfig, sizes: Counter[HeightWidth]) -> HeightWidth | None:
+    """The size of the files, of one with the median area.
+
+    None where images are not resized: then a model is as much at home on larger ones.
+    """
+    if data.resize == "none" or not sizes:
+        return None
+    return sorted(sizes.elements(), key=math.prod)[sizes.total() // 2]
 
 
 def changes_on_resume(saved: Mapping[str, Any], config: RunConfig) -> list[str]:

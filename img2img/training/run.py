@@ -30,6 +30,7 @@ from img2img.training.build import (
     check_measures,
     check_parts,
     describe,
+    image_size,
     method_class,
     resolve,
     size_notices,
@@ -114,6 +115,7 @@ def _train(
         domain: training_scale(config.data, sizes, load_size)
         for domain, sizes in survey.sizes.items()
     }
+    image_sizes = {domain: image_size(config.data, sizes) for domain, sizes in survey.sizes.items()}
     for notice in (*found.notices(), *size_notices(config.data, survey, crop_size, scales)):
         observer.noticed(notice)
     config = resolve(config, load_size, crop_size)
@@ -135,7 +137,7 @@ def _train(
     transform = Transform(config.data, load_size, crop_size)
     progress = partial(observer.preparing, "reading images")
     samples = found.samples(config.data, config.seed, transform, progress)
-    specs = describe(config, method, crop_size, scales)
+    specs = describe(config, method, crop_size, scales, image_sizes)
     trainer = Trainer(
         method,
         specs,

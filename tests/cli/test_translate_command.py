@@ -54,7 +54,7 @@ def summary(outcome: Any) -> str:
 def test_file_to_file(translate: Translate, make_image: MakeImage, tmp_path: Path) -> None:
     make_image("a.png", (9, 14))
     outcome = translate("a.png", "b.png")
-    assert (outcome.status, outcome.err) == (0, "")
+    assert (outcome.status, outcome.err) == (0, "note: scale auto: 1 at its own size\n")
     assert summary(outcome) == "1 translated to b.png"
     assert read_picture(tmp_path / "b.png").size == (9, 14)
 
@@ -262,6 +262,7 @@ def test_a_corrupt_file_does_not_stop_the_others(
         "in/cut.jpg",
         "in/empty.png",
         "in/text.png",
+        "scale auto",
     ]
     assert files(tmp_path / "out") == {"a.png", "z.png"}
     report = translate("in", "out", "--json")
@@ -340,7 +341,10 @@ def test_kinds_that_are_not_read_are_noted(
     (tmp_path / "in" / "b.psd").touch()
     outcome = translate("in", "out")
     assert outcome.status == 0
-    assert outcome.err == "note: passed over, as their kinds are not read: .psd (1)\n"
+    assert outcome.err.splitlines() == [
+        "note: scale auto: 1 at its own size",
+        "note: passed over, as their kinds are not read: .psd (1)",
+    ]
 
 
 def test_output_below_a_file(translate: Translate, make_image: MakeImage, tmp_path: Path) -> None:

@@ -255,7 +255,7 @@ def test_at_the_scale_of_training(tiny_run: Path) -> None:
     """Resized, translated, and resized back; every picture has its own size again."""
     model = load_model(tiny_run)
     spec = model.specs["G"].model_copy(update={"scale": 0.5})
-    native = Translator(model.generator("G"), spec)
+    native = Translator(model.generator("G"), spec, scale="native")
     trained = Translator(model.generator("G"), spec, scale="trained")
     for top in (255, 65535):
         given = picture(40, 61, top)
@@ -263,6 +263,32 @@ def test_at_the_scale_of_training(tiny_run: Path) -> None:
         assert np.array_equal(trained.translate(given).pixels, resized(half.pixels, (40, 61)))
         assert not np.array_equal(trained.translate(given).pixels, native.translate(given).pixels)
     assert trained.translate(picture(1, 1)).size == (1, 1)
+
+
+def test_much_larger_than_those_of_training(tiny_run: Path) -> None:
+    """By itself it goes at the size that they had (36 x 36) and comes back; others at their own."""
+    auto, native, trained = (
+        Translator.load(tiny_run, device="cpu", scale=scale)
+        for scale in ("auto", "native", "trained")
+    )
+    assert Translator.load(tiny_run).scale == "auto"
+    for size, like in (((32, 32), native), ((40, 48), native), ((8, 8), native)):
+        given = picture(*size)
+        assert auto.way(size) == "native"
+        assert np.array_equal(auto.translate(given).pixels, like.translate(given).pixels)
+    large = picture(80, 120)
+    small = native.translate(Picture(resized(large.pixels, (36, 54))))
+    assert auto.way(large.size) == "trained"
+    assert auto.seen_size(large.size) == (36, 54)
+    for translator in (auto, trained):
+        assert np.array_equal(translator.translate(large).pixels, resized(small.pixels, (80, 120)))
+    assert "120 x 80 are translated at 54 x 36" in auto.said_of(large.size)
+    assert len({each.identity for each in (auto, native, trained)}) == 3
+
+
+def test_the_reference_knows_no_scale(tiny_run: Path) -> None:
+    assert Translator.load(tiny_run, device="cpu", reference_exact=True).scale == "native"
+    assert Translator.load(tiny_run, reference_exact=True, scale="trained").scale == "trained"
 
 
 def test_file_and_run_folder_are_the_same_model(tiny_run: Path, translator: Translator) -> None:

@@ -6,23 +6,25 @@ generators, each with the `ModelSpec` that rebuilds it; it is all that inference
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from pydantic import TypeAdapter, ValidationError
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from img2img import __version__
+from img2img.archives.pth import looks_like_pth
+from img2img.archives.safetensors import opened_safetensors
 from img2img.compat.collection import import_files, reference_files
-from img2img.compat.pth import looks_like_pth
+from img2img.devices import free_memory
 from img2img.errors import ModelFileError, shortened
 from img2img.files import atomic_write
 from img2img.networks.spectral import plain_state
-from img2img.spec import DiscriminatorSpec, ModelFile, ModelSpec
+from img2img.spec import DiscriminatorSpec, ModelFile, ModelSpec, rebuilt
 
 FORMAT_VERSION = 2
 MODEL_NAME = "model.safetensors"
@@ -83,9 +85,14 @@ def load_model(path: Path) -> ModelFile:
     if looks_like_pth(file):
         return import_files([file]).model
     try:
-        tensors, header = _read(file, "model")
+        tensors, header = _read(file, "model", _described)
     except _NotOurs:
         return import_files([file]).model
+    return _described(file, tensors, header)
+
+
+def _described(file: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> ModelFile:
+    """The model that a header describes; tensors that do not fit it are refused, unread."""
     try:
         specs = _SPECS.validate_python(header["generators"])
         discriminators = _DISCRIMINATORS.validate_python(header.get("discriminators", {}))
@@ -100,6 +107,11 @@ def load_model(path: Path) -> ModelFile:
         if name not in states:
             raise ModelFileError(f"{file}: a tensor of no network: {shortened(repr(key))}")
         states[name][rest] = tensor
+    for name, spec in (specs | discriminators).items():
+        try:
+            rebuilt(spec, states[name])
+        except ModelFileError as error:
+            raise ModelFileError(f"{file}: {error}") from None
     origin = shortened(f"img2img {header.get('version', '(unknown)')}")
     return ModelFile(specs, states, origin, discriminators, file)
 
@@ -123,13 +135,21 @@ def load_state(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():  # a pipe would be waited for
         raise ModelFileError(f"{path}: not a file that can be read")
-    tensors, header = _read(path, "state")
+    tensors, header = _read(path, "state", _tree)
+    return _tree(path, tensors, header)
+
+
+def _tree(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> dict[str, Any]:
+    """The state that a header describes; it has all the tensors, or the file is refused."""
+    used: set[str] = set()
     try:
-        tree: dict[str, Any] = _put_tensors(header["tree"], tensors)
+        tree: dict[str, Any] = _put_tensors(header["tree"], tensors, used)
     except (LookupError, TypeError, ValueError, RecursionError) as error:
         raise ModelFileError(
             f"{path}: its description does not fit: {_first_reason(error)}"
         ) from None
+    if used != tensors.keys() or not isinstance(tree, dict):
+        raise ModelFileError(f"{path}: damaged: it holds other tensors than it describes")
     return tree
 
 
@@ -154,31 +174,41 @@ def _write(path: Path, kind: str, tensors: Mapping[str, Tensor], header: dict[st
             raise OSError(str(error)) from error
 
 
-def _read(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            # Cloned, since what safetensors hands out may be a view of the open file, which
-            # could then not be replaced on Windows.
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        reason = shortened(str(error))
-        raise ModelFileError(f"{path}: not a readable safetensors file: {reason}") from None
-    except (RuntimeError, MemoryError) as error:  # what it says when it cannot map the file
-        raise ModelFileError(f"{path}: cannot be read: {shortened(str(error))}") from None
-    if _HEADER_KEY not in metadata:
-        raise _NotOurs(f"{path}: a safetensors file, but not one of img2img")
-    try:
-        header = json.loads(metadata[_HEADER_KEY])
-        found, version = header["kind"], header["format_version"]
-    except (KeyError, TypeError, ValueError, RecursionError):
-        raise ModelFileError(f"{path}: a safetensors file, but not one of img2img") from None
-    if version != FORMAT_VERSION:
-        other = shortened(repr(version))
-        raise ModelFileError(f"{path}: format {other}; this version reads {FORMAT_VERSION}")
-    if found != kind:
-        other = found if found in ("model", "state") else "strange"
-        raise ModelFileError(f"{path}: a {other} file, where a {kind} file is wanted")
+Check = Callable[[Path, Mapping[str, Tensor], Mapping[str, Any]], object]
+
+
+def _read(
+    path: Path, kind: str, check: Check | None = None
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and the header of a file.
+
+    Args:
+        check: sees them before a number is read, and raises what it has against them.
+    """
+    with opened_safetensors(path) as file:
+        metadata = file.metadata() or {}
+        if _HEADER_KEY not in metadata:
+            raise _NotOurs(f"{path}: a safetensors file, but not one of img2img")
+        try:
+            header = json.loads(metadata[_HEADER_KEY])
+            found, version = header["kind"], header["format_version"]
+        except (KeyError, TypeError, ValueError, RecursionError):
+            raise ModelFileError(f"{path}: a safetensors file, but not one of img2img") from None
+        if version != FORMAT_VERSION:
+            other = shortened(repr(version))
+            raise ModelFileError(f"{path}: format {other}; this version reads {FORMAT_VERSION}")
+        if found != kind:
+            other = found if found in ("model", "state") else "strange"
+            raise ModelFileError(f"{path}: a {other} file, where a {kind} file is wanted")
+        views = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if check is not None:
+            check(path, views, header)
+        size = sum(view.nbytes for view in views.values())
+        if size > free_memory(torch.device("cpu")):
+            raise ModelFileError(f"{path}: its {size / 2**30:.1f} GB do not fit into free memory")
+        # Cloned, since what safetensors hands out may be a view of the open file, which could then
+        # not be replaced on Windows.
+        tensors = {name: view.clone() for name, view in views.items()}
     if header.pop("checksum", None) != _checksum(tensors, header):
         raise ModelFileError(f"{path}: damaged: its checksum does not match")
     return tensors, header
@@ -207,14 +237,15 @@ def _take_tensors(tree: Any, path: str, tensors: dict[str, Tensor]) -> Any:
     return tree
 
 
-def _put_tensors(tree: Any, tensors: Mapping[str, Tensor]) -> Any:
-    """The inverse of `_take_tensors`; tuples have become lists."""
+def _put_tensors(tree: Any, tensors: Mapping[str, Tensor], used: set[str]) -> Any:
+    """The inverse of `_take_tensors`; tuples have become lists. `used` is told the names."""
     if isinstance(tree, dict):
         if "tensor" in tree:
+            used.add(tree["tensor"])
             return tensors[tree["tensor"]]
-        return {key: _put_tensors(value, tensors) for key, value in tree["dict"]}
+        return {key: _put_tensors(value, tensors, used) for key, value in tree["dict"]}
     if isinstance(tree, list):
-        return [_put_tensors(value, tensors) for value in tree]
+        return [_put_tensors(value, tensors, used) for value in tree]
     return tree
 
 

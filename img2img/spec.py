@@ -11,12 +11,13 @@ from torch import Tensor, nn
 
 from img2img.config import Component
 from img2img.errors import Img2ImgError, ModelFileError, shortened
-from img2img.networks import GENERATORS, Generator
+from img2img.networks import DISCRIMINATORS, GENERATORS, Generator
 from img2img.networks.norms import (
     ImageStatistics,
     RunningStatistics,
     use_statistics,
 )
+from img2img.registry import Registry
 
 # A model that was trained on images enlarged or reduced by more than this is told apart.
 SCALE_WORTH_SAYING = 1.25
@@ -97,40 +98,59 @@ class ModelFile:
             raise ModelFileError(f"{self.path}: {error}" if self.path else str(error)) from None
 
 
+def rebuilt(spec: ModelSpec | DiscriminatorSpec, tensors: Mapping[str, Tensor]) -> nn.Module:
+    """A network that has these very tensors. Only their names and shapes are looked at.
+
+    Raises:
+        ModelFileError: no such architecture here, or weights that do not fit it.
+    """
+    catalogue: Registry[Any] = GENERATORS
+    channels, kind = {"in_channels": spec.in_channels}, "generator"
+    if isinstance(spec, ModelSpec):
+        channels["out_channels"] = spec.out_channels
+    else:
+        catalogue, kind = DISCRIMINATORS, "discriminator"
+    section = Component.model_validate({**spec.arguments, "name": spec.architecture})
+    try:
+        # Without storage first: a file that asks for an absurd size costs nothing before its
+        # tensors are compared with it.
+        with torch.device("meta"):
+            network: nn.Module = catalogue.build(section, kind, **channels)
+        network.load_state_dict(dict(tensors), assign=True)
+    except (Img2ImgError, RuntimeError, TypeError, ValueError, OverflowError) as error:
+        raise _unfitting(error) from None
+    return network
+
+
 def build_generator(spec: ModelSpec, tensors: Mapping[str, Tensor]) -> Generator:
     """A generator with these weights, in float32 on the CPU, set up for inference.
 
     Raises:
         ModelFileError: no such architecture here, or weights that do not fit it.
     """
-    section = Component.model_validate({**spec.arguments, "name": spec.architecture})
-    try:
-        # Without storage first: a file that asks for an absurd size costs nothing before its
-        # tensors are compared with it.
-        with torch.device("meta"):
-            generator = GENERATORS.build(
-                section, "generator", in_channels=spec.in_channels, out_channels=spec.out_channels
-            )
-        for name, tensor in tensors.items():
-            _check_numbers(name, tensor)
-        generator.load_state_dict(dict(tensors), assign=True)
-        needs = (generator.size_multiple, generator.min_size, generator.local)
-        if needs != (spec.size_multiple, spec.min_size, spec.exact_tiling):
-            raise ModelFileError("its sizes are not those of its architecture")
-    except (Img2ImgError, RuntimeError, TypeError, ValueError, OverflowError) as error:
-        reason = shortened(" ".join(str(error).split()))
-        raise ModelFileError(f"the model's weights do not fit it: {reason}") from None
+    for name, tensor in tensors.items():
+        _check_numbers(name, tensor)
+    generator = rebuilt(spec, tensors)
+    assert isinstance(generator, Generator)
+    needs = (generator.size_multiple, generator.min_size, generator.local)
+    if needs != (spec.size_multiple, spec.min_size, spec.exact_tiling):
+        raise _unfitting("its sizes are not those of its architecture")
     prepare_for_inference(generator, spec)
     return generator.float().requires_grad_(False)
+
+
+def _unfitting(reason: object) -> ModelFileError:
+    text = shortened(" ".join(str(reason).split()))
+    return ModelFileError(f"the model's weights do not fit it: {text}")
 
 
 def _check_numbers(name: str, tensor: Tensor) -> None:
     if name.endswith("num_batches_tracked"):
         return
     if not tensor.is_floating_point() or tensor.itemsize < 2:
-        raise ModelFileError(f"{name} holds {tensor.dtype}, where real numbers are wanted")
+        raise _unfitting(f"{name} holds {tensor.dtype}, where real numbers are wanted")
     if not tensor.isfinite().all():
-        raise ModelFileError(f"{name} holds other than finite numbers")
+        raise _unfitting(f"{name} holds other than finite numbers")
 
 
 def prepare_for_inference(generator: nn.Module, spec: ModelSpec) -> None:

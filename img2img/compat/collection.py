@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 import torch
 from pydantic import ValidationError
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
 from torch import Tensor
 
+from img2img.archives.pth import DEPTH, Content, looks_like_pth, named_tensors, read_pth
+from img2img.archives.safetensors import opened_safetensors
 from img2img.compat.junyanz import (
     Assumptions,
     Network,
@@ -21,7 +21,6 @@ from img2img.compat.junyanz import (
     closest,
     recognize,
 )
-from img2img.compat.pth import DEPTH, looks_like_pth, named_tensors, read_pth
 from img2img.config import Component
 from img2img.errors import ModelFileError, shortened, some_names
 from img2img.networks import GENERATORS
@@ -39,6 +38,8 @@ _ROLE = re.compile(
     r"_?(?P<way>[ax]_?(?:2|to)?_?[by]|[by]_?(?:2|to)?_?[ax]|[abxy])?_?(?:ema)?(?=$|[^a-z])"
 )
 _EPOCH = re.compile(r"(latest|\d+|iter_\d+)_net_([GD])(_[AB])?\.pth")
+# How often the numbers of a file may be in a network, as layers that share them have it.
+_REPEATED = 2
 # What the published code tests with.
 CROP = 256
 
@@ -148,7 +149,11 @@ def import_files(paths: Sequence[Path], wishes: Wishes | None = None) -> Importe
     if not specs:
         names = ", ".join(map(str, paths))
         raise ModelFileError(f"{names}: a discriminator, but no generator")
-    tensors = {name: each.network.tensors for name, each in named.items()}
+    # Copied out of the files, which may be replaced while the model is in use.
+    tensors = {
+        name: {key: tensor.clone() for key, tensor in each.network.tensors.items()}
+        for name, each in named.items()
+    }
     one = paths[0] if len(paths) == 1 else None
     model = ModelFile(specs, tensors, "another program", discriminators, one)
     for name in specs:
@@ -159,7 +164,7 @@ def import_files(paths: Sequence[Path], wishes: Wishes | None = None) -> Importe
 def _networks_of(path: Path, wishes: Wishes, notes: list[str]) -> list[_Found]:
     search = _Search(wishes)
     content = _read(path)
-    search.tree(content, ())
+    search.tree(content.tree, ())
     generator = any(network.kind == "generator" for _, network in search.found)
     for where, error in [*search.damaged, *([] if search.found else search.doubtful)]:
         line = f"{path}: {_dotted(where)}{error}"
@@ -171,12 +176,23 @@ def _networks_of(path: Path, wishes: Wishes, notes: list[str]) -> list[_Found]:
         else:
             raise ModelFileError(line)
     if not search.found:
-        state = dict(named_tensors(content))
+        state = dict(named_tensors(content.tree))
         reason = closest(state) if state else "it holds no tensors"
+        if content.left_out:
+            left_out = _named_few(content.left_out)
+            reason += f"; only code from the file could build {left_out}, and none was run"
         raise ModelFileError(f"{path}: no network that is known: {reason}")
+    if content.left_out:
+        notes.append(f"{path}: left out, as no weights: {_named_few(content.left_out)}")
     if search.strange:
-        names = some_names([".".join(where) for where in search.strange], most=3)
-        notes.append(f"{path}: left out, as not known: {shortened(names)}")
+        names = _named_few([".".join(where) for where in search.strange])
+        notes.append(f"{path}: left out, as not known: {names}")
+    size = path.stat().st_size
+    for where, network in search.found:
+        if sum(tensor.nbytes for tensor in network.tensors.values()) > _REPEATED * size:
+            raise ModelFileError(
+                f"{path}: {_dotted(where)}holds tensors of more numbers than are stored"
+            )
     wanted = [
         (where, network)
         for where, network in search.found
@@ -188,21 +204,15 @@ def _networks_of(path: Path, wishes: Wishes, notes: list[str]) -> list[_Found]:
     return [_Found(path, ".".join(where), network) for where, network in wanted]
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> Content:
     if not path.is_file():
         raise ModelFileError(f"{path}: no such file")
     if looks_like_pth(path):
         return read_pth(path)
-    try:
-        with safe_open(path, framework="pt") as file:
-            if "img2img" in (file.metadata() or {}):
-                raise ModelFileError(f"{path}: is a model of img2img already")
-        return dict(load_file(path))
-    except (OSError, SafetensorError) as error:
-        raise ModelFileError(
-            f"{path}: neither a file of PyTorch nor a readable safetensors file:"
-            f" {shortened(str(error))}"
-        ) from None
+    with opened_safetensors(path) as file:
+        if "img2img" in (file.metadata() or {}):
+            raise ModelFileError(f"{path}: is a model of img2img already")
+        return Content({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
 
 
 @dataclass
@@ -282,6 +292,10 @@ def _without_wrappers(state: State) -> dict[str, Tensor]:
         for key, tensor in state.items()
         if key != "n_averaged"  # of an AveragedModel
     }
+
+
+def _named_few(names: Sequence[str]) -> str:
+    return shortened(some_names(names, most=3))
 
 
 def _dotted(where: Where) -> str:

@@ -9,11 +9,9 @@ from torch import nn
 
 from img2img.checkpoint import load_model
 from img2img.compat.junyanz import reference_state
-from img2img.config import Component
 from img2img.errors import ConfigError, ExportFailed
 from img2img.files import atomic_write
-from img2img.networks import DISCRIMINATORS, GENERATORS
-from img2img.spec import ModelFile
+from img2img.spec import rebuilt
 
 # Their names by ours. `D_A` there judges what `G_A` makes: images of domain B.
 NAMES = {"G": "G", "D": "D", "G_AB": "G_A", "G_BA": "G_B", "D_B": "D_A", "D_A": "D_B"}
@@ -57,7 +55,8 @@ def export_reference(
     """
     path = Path(model)
     file = load_model(path)
-    chosen = [*file.specs, *file.discriminators]
+    specs = file.specs | file.discriminators
+    chosen = [*specs]
     if direction:
         chosen = [name for name, spec in file.specs.items() if spec.direction == direction]
     if not chosen:
@@ -73,29 +72,11 @@ def export_reference(
     written, notes = [], []
     for name in chosen:
         target = folder if single else folder / f"latest_net_{NAMES.get(name, name)}.pth"
-        _write(target, _network(file, name))
+        _write(target, rebuilt(specs[name], file.tensors[name]))
         written.append(target)
         if name in file.specs and (strange := _strange(file.specs[name].arguments)):
             notes.append(f"{name}: only forks of it have {', '.join(strange)}")
     return written, notes
-
-
-def _network(file: ModelFile, name: str) -> nn.Module:
-    """A network with the numbers as the file has them; a generator would be made float32."""
-    network: nn.Module
-    with torch.device("meta"):
-        if name in file.specs:
-            spec = file.specs[name]
-            section = Component.model_validate({**spec.arguments, "name": spec.architecture})
-            channels = {"in_channels": spec.in_channels, "out_channels": spec.out_channels}
-            network = GENERATORS.build(section, "generator", **channels)
-        else:
-            judge = file.discriminators[name]
-            section = Component.model_validate({**judge.arguments, "name": judge.architecture})
-            channels = {"in_channels": judge.in_channels}
-            network = DISCRIMINATORS.build(section, "discriminator", **channels)
-    network.load_state_dict(file.tensors[name], assign=True)
-    return network
 
 
 def _write(target: Path, network: nn.Module) -> None:

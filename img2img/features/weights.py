@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from img2img.archives.pth import read_pth
 from img2img.errors import Img2ImgError, ModelFileError
 
 
@@ -119,12 +120,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         ModelFileError: it cannot be read, or holds anything else.
     """
-    try:
-        tensors = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever the damage leads to
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelFileError(f"{path}: not a file of weights ({reason})") from None
-    if not (isinstance(tensors, dict) and all(isinstance(t, Tensor) for t in tensors.values())):
+    content = read_pth(path)
+    tensors = content.tree
+    if content.left_out or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
         raise ModelFileError(f"{path}: not a file of weights: it holds something else than tensors")
     return tensors
 

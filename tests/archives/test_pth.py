@@ -1,21 +1,24 @@
 """Files of PyTorch are read without running what is in them, and hostile ones are refused."""
 
 import argparse
+import datetime
 import os
 import pickle
 import zipfile
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from img2img.archives.pth import read_pth
 from img2img.compat.collection import import_files
-from img2img.compat.pth import read_pth
 from img2img.errors import ModelFileError
-from tests.compat.published import Resnet
+from tests.compat.published import Resnet, trained
 
 Command = Callable[..., Any]
 
@@ -43,18 +46,20 @@ def make(kind: str, folder: Path) -> Path:
         torch.save({"a": torch.zeros(2), "b": Bomb(folder / "RAN")}, path)
     elif kind == "code, legacy":
         torch.save({"a": Bomb(folder / "RAN")}, path, _use_new_zipfile_serialization=False)
+    elif kind == "plain pickle":
+        path.write_bytes(pickle.dumps({"a": 1}))
     elif kind == "bare pickle":
         path.write_bytes(pickle.dumps(Bomb(folder / "RAN")))
-    elif kind == "settings":
-        torch.save({"opt": argparse.Namespace(lr=1), "a": torch.zeros(2)}, path)
     elif kind == "whole module":
         torch.save(nn.Conv2d(1, 1, 1), path)
     elif kind == "zip bomb":
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("bomb/data.pkl", pickle.dumps({}))
             archive.writestr("bomb/data/0", bytes(50_000_000))
-    elif kind == "tensor of nothing":
-        torch.save({"a": torch.zeros(1).expand(100_000, 100_000)}, path)
+    elif kind == "tensors of nothing":
+        with torch.device("meta"):
+            shapes = {key: tensor.shape for key, tensor in Resnet(ngf=2000).state_dict().items()}
+        torch.save({key: torch.zeros(1).expand(shape) for key, shape in shapes.items()}, path)
     elif kind == "more than stored":
         rezipped(good, path, lambda _, data: data.replace(b"M\xe8\x03", b"J\x00\x00\x00\x10"))
     elif kind == "cut off":
@@ -72,7 +77,7 @@ def make(kind: str, folder: Path) -> Path:
         for _ in range(10):
             tree = dict.fromkeys(map(str, range(40)), tree)
         torch.save(tree, path)
-    elif kind == "sparse":
+    elif kind == "sparse tensor":
         torch.save({"a": torch.eye(3).to_sparse()}, path)
     elif kind == "list":
         torch.save([torch.zeros(2)], path)
@@ -84,20 +89,20 @@ def make(kind: str, folder: Path) -> Path:
 KINDS = {
     "code": "posix.system",
     "code, legacy": "posix.system",
-    "bare pickle": "nothing in it was run",
-    "settings": "argparse.Namespace",
+    "bare pickle": "posix.system",
+    "plain pickle": "not of weights alone; nothing in it was run",
     "whole module": "torch.nn.modules.conv.Conv2d",
     "zip bomb": "would unpack to",
-    "tensor of nothing": "more numbers than are stored",
+    "tensors of nothing": "more numbers than are stored",
     "more than stored": "damaged",
     "cut off": "damaged",
     "legacy, cut off": "damaged",
     "other archive": "not of weights",
-    "memory": "no weights need",
-    "sparse": "not plain arrays",
+    "memory": "builtins.bytearray, which no weights need",
+    "sparse tensor": "torch._utils._rebuild_sparse_tensor",
     "list": "holds a list",
-    "empty": "neither",
-    "text": "neither",
+    "empty": "not a readable safetensors file",
+    "text": "not a readable safetensors file",
     "not a pickle": "damaged",
 }
 
@@ -106,11 +111,11 @@ KINDS = {
 def test_refused(tmp_path: Path, kind: str, words: str) -> None:
     path = make(kind, tmp_path)
     with pytest.raises(ModelFileError) as caught:
-        read_pth(path)
+        import_files([path])
     message = str(caught.value)
     assert message.startswith(f"{path}: ")
     assert "\n" not in message
-    assert words in message, message
+    assert words in message.removeprefix(f"{path}: "), message
     assert not (tmp_path / "RAN").exists()
     # torch's own words advise to switch its protection off.
     assert "weights_only" not in message
@@ -125,6 +130,58 @@ def test_the_code_would_have_run(tmp_path: Path) -> None:
     """So that the test above can fail."""
     torch.load(make("code", tmp_path), weights_only=False)
     assert (tmp_path / "RAN").exists()
+
+
+class Options(argparse.Namespace):
+    """Of a class that no other program knows."""
+
+
+def test_what_is_no_weights_is_left_out(tmp_path: Path, img2img: Command) -> None:
+    """Options, scores and an optimizer, as trainings of others leave them beside their weights."""
+    network = trained(Resnet())
+    optimizer = torch.optim.Adam(network.parameters())
+    torch.autograd.backward([p.sum() for p in network.parameters()])
+    optimizer.step()
+    content = {
+        "state_dict": network.state_dict(),
+        "optimizer_states": [optimizer.state_dict()],
+        "optimizer": optimizer.state_dict(),
+        "epoch": 3,
+        "rate": 1e-4,
+        "best": np.float64(0.25),
+        "curve": np.arange(4.0),
+        "history": [{"loss": np.float32(1)}] * 3,
+        "opt": argparse.Namespace(lr=1, gpu_ids=[0], root=Path("x"), shape=torch.Size([1, 2])),
+        "own": Options(name="x"),
+        "hyper_parameters": OrderedDict(dtype=torch.float32, device=torch.device("cpu")),
+        "when": datetime.datetime(2020, 1, 1),
+        "random": np.random.default_rng(0).bit_generator.state,
+        "bytes": b"abc",
+        ("a", "key"): {1, 2},
+    }
+    for legacy in (False, True):
+        path = tmp_path / "net.pth"
+        torch.save(content, path, _use_new_zipfile_serialization=not legacy)
+        imported = import_files([path])
+        state = imported.model.tensors["G"]
+        assert all(torch.equal(state[key], value) for key, value in network.state_dict().items())
+        (note,) = imported.notes
+        assert "left out" in note
+        assert "best (numpy._core.multiarray.scalar)" in note
+        assert img2img("info", path).status == 0
+
+
+def test_views_and_shared_storages(tmp_path: Path) -> None:
+    grid = torch.arange(24.0).view(4, 6)
+    content = {"part": grid[1:3, ::2], "turned": grid.t(), "none": torch.zeros(0, 3)}
+    content |= {"half": torch.ones(3).half(), "whole": torch.arange(3), "one": torch.tensor(2.5)}
+    for legacy in (False, True):
+        torch.save(content, tmp_path / "x.pth", _use_new_zipfile_serialization=not legacy)
+        found = read_pth(tmp_path / "x.pth").tree
+        assert found.keys() == content.keys()
+        for key, tensor in content.items():
+            assert found[key].dtype == tensor.dtype
+            assert torch.equal(found[key], tensor)
 
 
 @pytest.mark.parametrize("command", ["import", "info", "translate", "train"])

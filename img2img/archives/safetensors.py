@@ -1,0 +1,34 @@
+"""The safetensors format, which only needs bounds."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from img2img.errors import ModelFileError, shortened
+
+# The header takes some 100 bytes a tensor.
+_MOST_HEADER = 2**24
+
+
+@contextmanager
+def opened_safetensors(path: Path) -> Iterator[Any]:
+    """Open a file; tensors that it gives look into it, so that none costs memory unless read.
+
+    Raises:
+        ModelFileError: it cannot be read, or its header is larger than any of weights.
+    """
+    try:
+        with path.open("rb") as file:
+            header = int.from_bytes(file.read(8), "little")
+        if header > _MOST_HEADER:
+            raise SafetensorError("its header would be larger than any of weights")
+        with safe_open(path, framework="pt") as opened:
+            yield opened
+    except (OSError, SafetensorError) as error:
+        reason = shortened(str(error))
+        raise ModelFileError(f"{path}: not a readable safetensors file: {reason}") from None
+    except (RuntimeError, MemoryError) as error:  # what it says when it cannot map the file
+        raise ModelFileError(f"{path}: cannot be read: {shortened(str(error))}") from None

@@ -555,7 +555,7 @@ class TestModelFile:
             ("header", "not a readable safetensors file"),
             ("longer", "not a readable safetensors file"),
             ("pickle", "nothing in it was run"),
-            ("torch", "none was run"),
+            ("torch", "nothing in it was run"),
             ("flipped", "damaged"),
             ("other", "no network that is known"),
             ("state", "a state file, where a model file is wanted"),

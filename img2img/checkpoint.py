@@ -22,7 +22,7 @@ from img2img.archives.safetensors import opened_safetensors
 from img2img.compat.collection import import_files, reference_files
 from img2img.devices import free_memory
 from img2img.errors import ModelFileError, shortened
-from img2img.files import atomic_write
+from img2img.files import atomic_write, parse_json
 from img2img.networks.spectral import plain_state
 from img2img.spec import DiscriminatorSpec, ModelFile, ModelSpec, rebuilt
 
@@ -190,9 +190,9 @@ def _read(
         if _HEADER_KEY not in metadata:
             raise _NotOurs(f"{path}: a safetensors file, but not one of img2img")
         try:
-            header = json.loads(metadata[_HEADER_KEY])
+            header = parse_json(metadata[_HEADER_KEY])
             found, version = header["kind"], header["format_version"]
-        except (KeyError, TypeError, ValueError, RecursionError):
+        except (KeyError, TypeError, ValueError):
             raise ModelFileError(f"{path}: a safetensors file, but not one of img2img") from None
         if version != FORMAT_VERSION:
             other = shortened(repr(version))

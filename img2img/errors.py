@@ -4,6 +4,7 @@ Every message names the file or the key and says what to do. The command line pr
 traceback and exits with `exit_status`; a library user catches `Img2ImgError`.
 """
 
+import reprlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -87,6 +88,22 @@ class TranslationInterrupted(TranslationStopped):
 def shortened(text: str, most: int = 300) -> str:
     """The beginning of a text that somebody else has written."""
     return text if len(text) <= most else f"{text[:most]} ..."
+
+
+class _Brief(reprlib.Repr):
+    """A value's beginning, however much it has in it or stands for."""
+
+    maxlevel, maxlist, maxtuple, maxdict, maxset = 3, 6, 6, 6, 6
+    maxstring = maxother = maxlong = 200
+
+    def repr_int(self, x: int, level: int) -> str:
+        # Python refuses to write numbers out that take it long.
+        return super().repr_int(x, level) if x.bit_length() < 2**13 else "a number without end"
+
+
+def brief(value: object) -> str:
+    """`repr` for messages: of bounded length and time, whatever somebody has written there."""
+    return _Brief().repr(value)
 
 
 def some_names(names: Sequence[str], most: int = 10) -> str:

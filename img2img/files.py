@@ -1,5 +1,6 @@
 """Writing files so that a reader never sees half of one."""
 
+import json
 import os
 import shutil
 import tempfile
@@ -7,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -14,6 +16,8 @@ from img2img.errors import Img2ImgError, StorageError
 
 # How the names of folders begin that hold a file which is still being written.
 PART = ".img2img-part-"
+# Bytes of a line that we write are far fewer.
+LONGEST_LINE = 2**20
 
 
 @contextmanager
@@ -90,6 +94,33 @@ def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8, atomically."""
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The value of a JSON text.
+
+    Raises:
+        ValueError: it is none, or of a kind that Python does not take: nested too deeply, a number
+            of thousands of digits.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def json_lines(path: Path) -> Iterator[Any]:
+    """The values of a file of JSON lines, one by one; None stands for a line that is damaged.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        while line := file.readline(LONGEST_LINE):
+            try:
+                yield parse_json(line)
+            except ValueError:
+                yield None
 
 
 def _read_umask() -> int:

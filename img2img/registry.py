@@ -23,7 +23,7 @@ from typing import Annotated, Any, Generic, TypeVar, get_type_hints
 from pydantic import Field, TypeAdapter, ValidationError
 
 from img2img.config import Component, nearest
-from img2img.errors import ConfigError, shortened
+from img2img.errors import ConfigError, brief, shortened
 
 Positive = Annotated[int, Field(gt=0, lt=2**31)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -102,12 +102,12 @@ class Registry(Generic[T]):
         except KeyError:
             if section.name in self._others():
                 raise ConfigError(
-                    f"{path}.name: {section.name!r} stands for several settings, which are laid out"
-                    " where a run is begun; here they must be given one by one"
+                    f"{path}.name: {brief(section.name)} stands for several settings, which are"
+                    " laid out where a run is begun; here they must be given one by one"
                 ) from None
             known = [*self._parts, *self._others()]
             raise ConfigError(
-                f"{path}.name: no {self.kind} is called {section.name!r}"
+                f"{path}.name: no {self.kind} is called {brief(section.name)}"
                 f"{nearest(section.name, known)}; there are: {', '.join(known)}"
             ) from None
 
@@ -128,8 +128,8 @@ class Registry(Generic[T]):
         for key, value in section.arguments.items():
             if key not in settable:
                 raise ConfigError(
-                    f"{path}.{key}: {self.kind} {section.name!r} has no such setting"
-                    f"{nearest(key, known)}; it takes: {', '.join(known) or 'none'}"
+                    f"{path}.{shortened(key, 100)}: {self.kind} {section.name!r} has no such"
+                    f" setting{nearest(key, known)}; it takes: {', '.join(known) or 'none'}"
                 )
             given[key] = _checked(value, part.hints[key], f"{path}.{key}")
         return settable | given
@@ -154,9 +154,7 @@ def _checked(value: Any, annotation: Any, path: str) -> Any:
         return TypeAdapter(annotation).validate_python(value)
     except ValidationError as error:
         reasons = dict.fromkeys(detail["msg"] for detail in error.errors())
-        raise ConfigError(
-            f"{path}: {'; or '.join(reasons)} (given: {shortened(repr(value))})"
-        ) from None
+        raise ConfigError(f"{path}: {'; or '.join(reasons)} (given: {brief(value)})") from None
 
 
 def import_submodules(package: str, path: list[str]) -> None:

@@ -152,6 +152,14 @@ class TestBrokenFiles:
         refused(outcome, str(pairs_folder / "A"))
 
 
+def bomb(line: str) -> str:
+    """A YAML file in which `*z` stands for ten thousand million values."""
+    lists = ["&a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
+    for before, name in zip("abcdefghi", "bcdefghiz", strict=True):
+        lists.append(f"&{name} [{', '.join([f'*{before}'] * 10)}]")
+    return f"x: [{', '.join(lists)}]\n{line}\n"
+
+
 class TestConfiguration:
     @pytest.mark.parametrize(
         ("assignment", "words"),
@@ -246,6 +254,47 @@ class TestConfiguration:
         file.write_text(text)
         refused(train(tmp_path / "run", "--data", tiny_pairs, "--config", file), word)
         assert not (tmp_path / "executed").exists()
+
+    @pytest.mark.parametrize(
+        ("text", "word"),
+        [
+            (bomb("optimizer: {lr: *z}"), "stands for over 50,000 values"),
+            (bomb("seed: *z"), "stands for over 50,000 values"),
+            (bomb("generator: {ngf: *z}"), "stands for over 50,000 values"),
+            ("x: " + "[" * 10_000, "over 50 deep"),
+            ("seed: &a [*a]", "stands for itself"),
+            ("seed: &a {b: [*a]}", "stands for itself"),
+            ("seed: " + "9" * 5000, "over 3500 characters"),
+            ("seed: 2020-13-45", "not YAML: month must be in 1..12"),
+            ("x" * 1000 + ": 1", "unknown key"),
+            ("seed: [" + "[1, 2], " * 5000 + "]", "..."),
+            ("image_pool: -0x" + "f" * 3000, "a number without end"),
+            ("generator: {name: " + "x" * 3000 + "}", "generator.name: "),
+            ("method: " + "x" * 3000, "method: "),
+            ("\n".join(f"k{i}: 1" for i in range(3000)), "... and 2980 more"),
+            ("# " + "x" * 2**20, "larger than any configuration"),
+        ],
+        ids=lambda text: text[:12],
+    )
+    def test_file_that_stands_for_too_much(
+        self, tmp_path: Path, train: Command, tiny_pairs: Path, text: str, word: str
+    ) -> None:
+        """Refused before it is laid out, in a message of bounded length."""
+        file = tmp_path / "bomb.yaml"
+        file.write_text(text)
+        outcome = train(tmp_path / "run", "--data", tiny_pairs, "--config", file)
+        refused(outcome, word, lines=21)
+        assert len(outcome.err) < 3000
+
+    @pytest.mark.parametrize(
+        "assignment", [".".join("a" * 5000) + "=1", "seed=" + "[" * 5000, "seed=" + "1" * 5000]
+    )
+    def test_assignment_that_stands_for_too_much(
+        self, tmp_path: Path, train: Command, tiny_pairs: Path, assignment: str
+    ) -> None:
+        outcome = train(tmp_path / "run", "--data", tiny_pairs, "--set", assignment)
+        refused(outcome)
+        assert len(outcome.err) < 500
 
     def test_file_that_cannot_be_read(
         self, tmp_path: Path, train: Command, tiny_pairs: Path

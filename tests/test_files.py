@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from img2img.errors import StorageError
-from img2img.files import atomic_write, write_text
+from img2img.files import LONGEST_LINE, atomic_write, json_lines, parse_json, write_text
 
 
 def test_takes_the_place_of_the_old_file(tmp_path: Path) -> None:
@@ -49,3 +49,30 @@ def test_others_may_read_what_is_written(tmp_path: Path) -> None:
     usual.touch()
     write_text(tmp_path / "ours", "text")
     assert stat.S_IMODE((tmp_path / "ours").stat().st_mode) == stat.S_IMODE(usual.stat().st_mode)
+
+
+# Texts that are no JSON, or none that Python takes.
+NO_JSON = [
+    b"{",
+    b"\0\0",
+    b"\xff\xfe",
+    b"[" * 100_000,
+    b'{"a":' * 100_000,
+    b"9" * 5000,
+    b"nothing",
+]
+
+
+@pytest.mark.parametrize("text", NO_JSON, ids=lambda text: repr(text[:6]))
+def test_what_is_no_json_is_one_kind_of_error(text: bytes, tmp_path: Path) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011
+        parse_json(text)
+    path = tmp_path / "lines.jsonl"
+    path.write_bytes(b"[1]\n" + text + b'\n{"a": 2}\n')
+    assert [*json_lines(path)] == [[1], None, {"a": 2}]
+
+
+def test_a_line_without_end_is_read_in_pieces(tmp_path: Path) -> None:
+    path = tmp_path / "lines.jsonl"
+    path.write_bytes(b"\0" * (3 * LONGEST_LINE // 2) + b"\n1\n")
+    assert [*json_lines(path)] == [None, None, 1]

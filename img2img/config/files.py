@@ -5,14 +5,22 @@ from typing import Any
 
 import yaml
 
-from img2img.errors import ConfigError
+from img2img.errors import ConfigError, brief
 from img2img.resources import bundled
+
+# Far above what anybody writes: of a file, of its values with aliases counted as all that they
+# stand for, of lists in lists, of one text or number (which Python would refuse to print).
+MOST_BYTES, MOST_VALUES, DEEPEST, LONGEST = 2**20, 50_000, 50, 3_500
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML file as a dictionary."""
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            raise ConfigError(f"cannot read {path}: larger than any configuration, 1 MB")
+        text = data.decode("utf-8")
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -24,14 +32,47 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def parse(text: str, source: str) -> Any:
-    """The value of a YAML text; an error names the source."""
+    """The value of a YAML text, of bounded size; an error names the source."""
     try:
+        _refuse_bombs(text, source)
         return yaml.safe_load(text)
+    except ValueError as error:  # of a date or number that there is not
+        raise ConfigError(f"{source}: not YAML: {error}") from None
     except yaml.YAMLError as error:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
         where = f" in line {mark.line + 1}" if mark else ""
         reason = problem or str(error).splitlines()[0]
         raise ConfigError(f"{source}: not YAML{where}: {reason}") from None
+
+
+def _refuse_bombs(text: str, source: str) -> None:
+    """Refuse a text of a few lines that stands for millions of values, or has no end."""
+    sizes: dict[str, int] = {}
+    begun: list[tuple[str | None, list[int]]] = []
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        anchor, size = getattr(event, "anchor", None), 1
+        if isinstance(event, yaml.CollectionStartEvent):
+            begun.append((anchor, [1]))
+            if len(begun) > DEEPEST:
+                raise ConfigError(f"{source}: lists or keys in each other, over {DEEPEST} deep")
+            continue
+        if isinstance(event, yaml.CollectionEndEvent):
+            anchor, parts = begun.pop()
+            size = sum(parts)
+        elif isinstance(event, yaml.AliasEvent):
+            if any(anchor == open_ for open_, _ in begun):
+                raise ConfigError(f"{source}: *{brief(anchor)} stands for itself")
+            size, anchor = sizes.get(str(anchor), 1), None
+        elif not isinstance(event, yaml.ScalarEvent):
+            continue
+        elif len(event.value) > LONGEST:
+            raise ConfigError(f"{source}: a text or number of over {LONGEST} characters")
+        if size > MOST_VALUES:
+            raise ConfigError(f"{source}: stands for over {MOST_VALUES:,} values, aliases laid out")
+        if anchor:
+            sizes[anchor] = size
+        if begun:
+            begun[-1][1].append(size)
 
 
 def recipes() -> dict[str, dict[str, Any]]:
@@ -44,7 +85,7 @@ def read_for(method: str, path: Path) -> dict[str, Any]:
     """A configuration's file, refused if it is for another method."""
     tree = read_yaml(path)
     if tree.get("method", method) != method:
-        raise ConfigError(f"method: {path} is for {tree['method']!r}, not for {method!r}")
+        raise ConfigError(f"method: {path} is for {brief(tree['method'])}, not for {method!r}")
     return tree
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from img2img.config.files import DEEPEST
 from img2img.config.sections import Component, RunConfig
-from img2img.errors import ConfigError
+from img2img.errors import ConfigError, shortened
 
 # Groups of keys of which one excludes the others, and keys that follow from these.
 ALTERNATIVES: dict[str, list[tuple[str, ...]]] = {
@@ -16,7 +17,10 @@ DERIVED: dict[str, set[str]] = {"schedule": {"measured_steps"}}
 
 def nested(key: str, value: Any) -> dict[str, Any]:
     """`a.b.c` and a value as the tree `{a: {b: {c: value}}}`."""
-    for part in reversed(key.strip().split(".")):
+    parts = key.strip().split(".")
+    if len(parts) > DEEPEST:
+        raise ConfigError(f"{shortened(key, 100)}: no key has so many parts")
+    for part in reversed(parts):
         value = {part: value}
     return dict(value)
 

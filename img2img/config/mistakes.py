@@ -8,6 +8,10 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from img2img.config.sections import RunConfig
+from img2img.errors import brief, shortened
+
+# Mistakes that one message tells of.
+MOST_TOLD = 20
 
 
 def nearest(word: str, words: Iterable[str]) -> str:
@@ -19,7 +23,8 @@ def nearest(word: str, words: Iterable[str]) -> str:
 def explain(error: ValidationError, tree: Mapping[str, Any]) -> str:
     """Each wrong key on a line: its path, what was expected, what was given."""
     reasons: dict[str, list[str]] = {}
-    for detail in error.errors():
+    found = error.errors(include_url=False)
+    for detail in found[:MOST_TOLD]:
         path, section = _locate(detail["loc"])
         if detail["type"] == "extra_forbidden":
             word = path.rpartition(".")[2]
@@ -32,9 +37,12 @@ def explain(error: ValidationError, tree: Mapping[str, Any]) -> str:
             reason = detail["msg"].removeprefix("Value error, ")
         given = detail["input"]
         if isinstance(given, str | int | float | list) and detail["type"] != "extra_forbidden":
-            reason += f" (given: {given!r})"
+            reason += f" (given: {brief(given)})"
         reasons.setdefault(path, []).append(reason)
-    return "\n".join(f"{path}: {'; or '.join(dict.fromkeys(r))}" for path, r in reasons.items())
+    lines = [f"{path}: {'; or '.join(dict.fromkeys(r))}" for path, r in reasons.items()]
+    if len(found) > MOST_TOLD:
+        lines.append(f"... and {len(found) - MOST_TOLD} more")
+    return "\n".join(lines)
 
 
 def _dotted(tree: Mapping[str, Any]) -> Iterator[str]:
@@ -64,7 +72,7 @@ def _locate(location: tuple[int | str, ...]) -> tuple[str, type[BaseModel]]:
             kind = None if field is None else field.annotation
         else:
             break
-        keys.append(str(part))
+        keys.append(shortened(str(part), 100))
     return ".".join(keys) or "configuration", section
 
 

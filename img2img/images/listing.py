@@ -5,7 +5,6 @@ what is left of deleted files; and what this program has made, where it lies ins
 is named: run folders, and results of `translate`.
 """
 
-import json
 import os
 import re
 from collections import Counter
@@ -13,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from img2img.files import json_lines
 from img2img.images.formats import HAS_HEIF
 
 READABLE = (
@@ -143,14 +143,13 @@ def _results(folder: Path, entries: Mapping[str, object]) -> frozenset[Path]:
     replaced: set[str] = set()
     for name in filter(MANIFESTS.fullmatch, entries):
         with suppress(OSError):
-            for line in (folder / name).read_bytes().splitlines():
+            for fields in json_lines(folder / name):
                 # A line may be torn, or somebody else's.
-                with suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError):
-                    fields = json.loads(line)
+                with suppress(TypeError, KeyError):
                     made.update(filter(None, fields["made"]))
                     # Nothing made yet is noted before a result replaces its input.
                     replaced.update([] if fields["made"] else [fields["source"]])
-    return frozenset(folder / name for name in made - replaced)
+    return frozenset(folder / name for name in made - replaced if isinstance(name, str))
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:

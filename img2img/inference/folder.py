@@ -190,7 +190,7 @@ def translate_folder(
     kept = skip_existing or not planned.named
     results = Results(
         folder=planned.folder,
-        manifest=Manifest(planned.folder, processes.rank) if kept else None,
+        manifest=Manifest(planned.folder, processes.rank, say) if kept else None,
         settings=json.dumps([translator.identity, quality]),
         video_settings=json.dumps([translator.identity, video.settings(quality)]),
         quality=quality,

@@ -8,12 +8,16 @@ line that is lost or torn, as by `kill -9`, costs one translation and nothing el
 import json
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from img2img.errors import StorageError
+from img2img.files import json_lines, write_text
+
+MANIFESTS = ".img2img*.jsonl"
 
 FileState = tuple[int, int]
 """Bytes, and the time of the last change in nanoseconds."""
@@ -44,14 +48,20 @@ def file_state(path: Path) -> FileState:
 class Manifest:
     """Appends to the manifest of a folder, which is made. Safe to use from several threads.
 
+    The first process begins those that are damaged anew, with what is left of them; what the lines
+    stood for that are gone is translated again.
+
     Args:
         rank: number of this process, where several write to the folder.
+        say: told which were damaged.
 
     Raises:
         StorageError: the folder cannot be made or written to.
     """
 
-    def __init__(self, folder: Path, rank: int = 0) -> None:
+    def __init__(
+        self, folder: Path, rank: int = 0, say: Callable[[str], None] = lambda _: None
+    ) -> None:
         self._path = folder / (f".img2img-{rank}.jsonl" if rank else ".img2img.jsonl")
         self._lock = threading.Lock()
         try:
@@ -61,6 +71,11 @@ class Manifest:
                     file.write(b"\n")  # what was torn stays by itself
         except OSError as error:
             raise StorageError(f"cannot write to {folder}: {error.strerror or error}") from error
+        for path in () if rank else sorted(folder.glob(MANIFESTS)):
+            entries = [_parsed(line) for line in json_lines(path)]
+            if None in entries:
+                write_text(path, "".join(_line(entry) for entry in entries if entry))
+                say(f"{path}: was damaged, and is begun anew with what is left of it")
 
     def add(self, entry: Entry) -> None:
         """Note that the results are there.
@@ -68,7 +83,7 @@ class Manifest:
         Raises:
             StorageError: the disk refused.
         """
-        line = f"{json.dumps(asdict(entry))}\n".encode()
+        line = _line(entry).encode()
         try:
             # In one write, so that commands that share a folder do not mix their lines.
             with self._lock, self._path.open("ab", buffering=0) as file:
@@ -85,9 +100,8 @@ class Made:
         self._folder = folder
         self.by_source: dict[str, list[Entry]] = {}
         self._states: set[tuple[str, FileState]] = set()
-        for path in sorted(folder.glob(".img2img*.jsonl")):
-            for line in path.read_bytes().splitlines():
-                entry = _parsed(line)
+        for path in sorted(folder.glob(MANIFESTS)):
+            for entry in map(_parsed, json_lines(path)):
                 if entry is not None:
                     self.by_source.setdefault(entry.source, []).append(entry)
                     self._states.update(entry.made.items())
@@ -136,15 +150,21 @@ class Made:
             return False
 
 
-def _parsed(line: bytes) -> Entry | None:
+def _line(entry: Entry) -> str:
+    return f"{json.dumps(asdict(entry))}\n"
+
+
+def _parsed(fields: Any) -> Entry | None:
     """The entry of a line; None if it is torn or something else."""
     try:
-        fields = json.loads(line)
         (size, time), (height, width) = fields["state"], fields["size"]
         made = {name: (size, time) for name, (size, time) in fields["made"].items()}
-        return Entry(fields["source"], (size, time), fields["settings"], (height, width), made)
+        entry = Entry(fields["source"], (size, time), fields["settings"], (height, width), made)
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
+    numbers = (*entry.state, *entry.size, *(number for state in made.values() for number in state))
+    sound = all(type(number) is int for number in numbers)
+    return entry if sound and all(type(t) is str for t in (entry.source, entry.settings)) else None
 
 
 def _ends_a_line(path: Path) -> bool:

@@ -1,6 +1,5 @@
 """What a run folder tells of a run: finished, stopped, or still going on."""
 
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Any, TypeGuard
 
 from img2img.config import RunConfig, check, read_yaml
 from img2img.errors import ConfigError
+from img2img.files import parse_json
 from img2img.metrics.measure import MEASURES
 from img2img.training.held_out import measure_of
 from img2img.training.length import planned_steps
@@ -99,7 +99,7 @@ def _is_line(line: Mapping[str, Any]) -> bool:
 
 def _facts(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parse_json(path.read_bytes())
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -16,7 +16,7 @@ from img2img import __version__
 from img2img.config import read_yaml
 from img2img.doctor.course import BASELINE, CHANGED, TARGETS, VAL
 from img2img.errors import ConfigError, StorageError
-from img2img.files import atomic_write, write_text
+from img2img.files import atomic_write, json_lines, write_text
 from img2img.images import Picture, write_picture
 from img2img.training.events import Observer, Progress, RunFacts, Summary
 from img2img.training.store import Store
@@ -85,20 +85,16 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         ConfigError: another line is damaged, or it cannot be read.
     """
     try:
-        texts = path.read_bytes().splitlines()
+        found = list(json_lines(path))
     except FileNotFoundError:
         return []
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None
     lines = []
-    for number, text in enumerate(texts, start=1):
-        try:
-            line = json.loads(text)
-        except ValueError:
-            line = None
+    for number, line in enumerate(found, start=1):
         if isinstance(line, dict) and _is_step(line.get("step")):
             lines.append(line)
-        elif number < len(texts):
+        elif number < len(found):
             raise ConfigError(f"{path}: line {number} is damaged; remove it, or put back the file")
     return lines
 

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from img2img.errors import DataError, StorageError
-from img2img.files import atomic_write, locked, remove_leftovers, write_text
+from img2img.files import atomic_write, locked, parse_json, remove_leftovers, write_text
 
 State = dict[str, npt.NDArray[Any]]
 
@@ -77,7 +77,7 @@ class Segment:
         Raises:
             ValueError, TypeError: it is none that `add` has written.
         """
-        segment = cls(**json.loads(line))
+        segment = cls(**parse_json(line))
         numbers = (
             *(segment.size, segment.first, segment.last, segment.duration),
             *(segment.frames, segment.concealed),
@@ -86,7 +86,7 @@ class Segment:
         if names not in {(_segment(number), None), (_segment(number), _state(number))} or not all(
             type(value) is int for value in numbers
         ):
-            raise ValueError(f"no segment {number}: {line}")
+            raise ValueError(f"no segment {number}")
         return segment
 
 
@@ -233,7 +233,7 @@ class Journal:
         header, segments = None, []
         with suppress(OSError, ValueError, TypeError):
             header, *lines = self._path.read_text(encoding="utf-8").splitlines()
-            header = json.loads(header)
+            header = parse_json(header)
             for number, line in enumerate(lines):
                 segments.append(Segment.of_line(number, line))
         return header if isinstance(header, dict) else None, segments

@@ -1,5 +1,6 @@
 """What is remembered of results, and how little is lost with it."""
 
+import json
 import os
 from pathlib import Path
 
@@ -55,6 +56,41 @@ def test_torn_lines_cost_no_others(tmp_path: Path) -> None:
     for junk in (b"\0\0\0", b"\xff", b"[]", b"{}", b'{"state": [1, 2], "size": 3}', b"null", b"7"):
         path.write_bytes(junk + b"\n" + whole)
         assert found(tmp_path, "b.png")
+
+
+# Lines of a manifest that no program of ours has written.
+_WHOLE = {"source": "b.png", "state": [1, 2], "settings": "s", "size": [3, 4], "made": {}}
+STRANGE = [
+    b"[" * 100_000,
+    b"\0" * 100,
+    b"\xff\xfe",
+    b"9" * 5000,
+    json.dumps(_WHOLE | {"source": ["b.png"]}).encode(),
+    json.dumps(_WHOLE | {"source": {"b": 1}}).encode(),
+    json.dumps(_WHOLE | {"state": "ab"}).encode(),
+    json.dumps(_WHOLE | {"size": [[], {}]}).encode(),
+    json.dumps(_WHOLE | {"settings": [[[]]]}).encode(),
+    json.dumps(_WHOLE | {"made": {"b.png": [[1], 2]}}).encode(),
+    json.dumps(_WHOLE | {"made": [["b.png", [1, 2]]]}).encode(),
+]
+
+
+@pytest.mark.parametrize("line", STRANGE, ids=lambda line: repr(line[-30:]))
+def test_a_damaged_one_is_told_and_begun_anew(tmp_path: Path, line: bytes) -> None:
+    path = tmp_path / ".img2img.jsonl"
+    Manifest(tmp_path).add(entry(tmp_path, "a.png"))
+    whole = path.read_bytes()
+    path.write_bytes(line + b"\n" + whole + line)
+    assert found(tmp_path, "a.png")
+    assert Made(tmp_path).results == set()
+    told: list[str] = []
+    Manifest(tmp_path, rank=1, say=told.append)  # the first process sees to it
+    assert told == []
+    Manifest(tmp_path, say=told.append)
+    assert told == [f"{path}: was damaged, and is begun anew with what is left of it"]
+    assert path.read_bytes() == whole
+    Manifest(tmp_path, say=told.append)
+    assert len(told) == 1
 
 
 def test_several_processes_have_a_file_each(tmp_path: Path) -> None:

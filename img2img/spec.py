@@ -19,6 +19,8 @@ from img2img.networks.norms import (
 )
 from img2img.registry import Registry
 
+# What stands as its method in the description of a model that was not trained here.
+ANOTHER_PROGRAM = "another program"
 # A model that was trained on images enlarged or reduced by more than this is told apart.
 SCALE_WORTH_SAYING = 1.25
 

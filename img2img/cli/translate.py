@@ -116,7 +116,8 @@ def translate(
         bool,
         typer.Option(
             "--reference-exact",
-            help="As the reference's test script: dropout on, colours rounded down, in fp32.",
+            help="As the reference's test script: in fp32, colours rounded down, dropout on where "
+            "the model was trained with it; with --statistics running as by its --eval.",
         ),
     ] = False,
     image_format: Annotated[

@@ -24,7 +24,7 @@ from img2img.compat.junyanz import (
 from img2img.config import Component
 from img2img.errors import ModelFileError, shortened, some_names
 from img2img.networks import GENERATORS
-from img2img.spec import DiscriminatorSpec, ModelFile, ModelSpec
+from img2img.spec import ANOTHER_PROGRAM, DiscriminatorSpec, ModelFile, ModelSpec
 
 Direction = Literal["AtoB", "BtoA"]
 Where = tuple[str, ...]
@@ -155,7 +155,7 @@ def import_files(paths: Sequence[Path], wishes: Wishes | None = None) -> Importe
         for name, each in named.items()
     }
     one = paths[0] if len(paths) == 1 else None
-    model = ModelFile(specs, tensors, "another program", discriminators, one)
+    model = ModelFile(specs, tensors, ANOTHER_PROGRAM, discriminators, one)
     for name in specs:
         model.generator(name)  # numbers that are none would be found when it is used
     return Imported(model, assumed, notes)
@@ -357,7 +357,7 @@ def _spec(name: str, network: Network, wishes: Wishes) -> ModelSpec:
         exact_tiling=generator.local,
         crop_size=(crop, crop),
         scale=1.0,
-        method="another program",
+        method=ANOTHER_PROGRAM,
         steps=0,
         images=0,
     )

@@ -12,7 +12,7 @@ from img2img.inference.oversize import Tile, TileNorm
 from img2img.inference.sizing import Scale, Size
 from img2img.inference.tiling import Progress
 from img2img.networks import Generator
-from img2img.spec import ModelFile, ModelSpec, build_generator
+from img2img.spec import ANOTHER_PROGRAM, ModelFile, ModelSpec, build_generator
 
 
 class Options(TypedDict, total=False):
@@ -86,9 +86,8 @@ def opened(
         check_choice("statistics", statistics, ("image", "running"))
         changes["norm_statistics"] = statistics
     if reference_exact:
-        if statistics == "running":
-            raise ConfigError("statistics: running are not as the reference does it")
-        changes |= {"norm_statistics": "image", "dropout": True}
+        running = (statistics or spec.norm_statistics) == "running"
+        changes["dropout"] = not running and _tested_with_dropout(spec)
         options = _as_reference(options)
     spec = spec.model_copy(update=changes)
     try:
@@ -106,6 +105,15 @@ def check_choice(name: str, value: object, allowed: Sequence[object]) -> None:
     """
     if value not in allowed:
         raise ConfigError(f"{name}: {value!r} is none of {', '.join(map(str, allowed))}")
+
+
+def _tested_with_dropout(spec: ModelSpec) -> bool:
+    """Whether the reference's test script leaves dropout on, as it does unless with `--eval`.
+
+    Of weights alone nobody can tell whether their training had any; `import` is told.
+    """
+    had = spec.arguments.get("dropout", False)
+    return spec.dropout if spec.method == ANOTHER_PROGRAM else bool(had)
 
 
 def _as_reference(options: Options) -> Options:

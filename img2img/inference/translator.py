@@ -190,9 +190,10 @@ class Translator:
             direction: which generator to take, where the file holds both ways.
             statistics: where normalisation takes mean and variance from: each image, or the
                 averages of training; None: as the file says.
-            reference_exact: as the reference implementation's test script does it: dropout stays
-                on, so that no two results are alike, statistics are each image's, colours are
-                rounded down, and all is float32.
+            reference_exact: as the reference implementation's test script does it: colours are
+                rounded down, all is float32, and dropout stays on where the model was trained with
+                it (of an imported one: where `import` was told so), so that no two results are
+                alike. With running statistics as by its `--eval`, where dropout is off.
 
         Raises:
             ModelFileError: there is no model, or it cannot be rebuilt.

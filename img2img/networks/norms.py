@@ -76,6 +76,12 @@ class SyncBatchNorm2d(nn.SyncBatchNorm):
 NormLayer = BatchNorm2d | InstanceNorm2d | SyncBatchNorm2d
 
 
+def keeps_averages(network: nn.Module) -> bool:
+    """Whether a network has running averages of what it sees, as BatchNorm does."""
+    layers = (layer for layer in network.modules() if isinstance(layer, NormLayer))
+    return any(layer.running_mean is not None for layer in layers)
+
+
 def _on_cpu_channels_last(x: Tensor) -> bool:
     channels_last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
     return channels_last and x.device.type == "cpu"

@@ -135,11 +135,20 @@ class Critic(nn.Module):
         """
         self._precise = (other.discriminator,)
 
-    def judge(self, real: Tensor, fake: Tensor, condition: Tensor | None = None) -> Judgement:
+    def judge(
+        self,
+        real: Tensor,
+        fake: Tensor,
+        condition: Tensor | None = None,
+        *,
+        real_first: bool = False,
+    ) -> Judgement:
         """The critic's own loss, `adv` and its penalties by name.
 
         Args:
             real: [N, C, H, W]; `fake` likewise, already detached from its generator.
+            real_first: whether the discriminator sees them before the fakes, which BatchNorm's
+                running averages depend on; Pix2Pix and CycleGAN as published differ in it.
 
         Returns:
             Float32 scalars. The scores carry no gradient: the mean logit of `real` and of `fake`,
@@ -152,7 +161,7 @@ class Critic(nn.Module):
             seen_fake = self.pool.query(seen_fake)
             fake = seen_fake if condition is None else fake
         real_logits, fake_logits = self._both_logits(
-            self.augmentations(seen_real), self.augmentations(seen_fake)
+            self.augmentations(seen_real), self.augmentations(seen_fake), real_first
         )
         losses = [
             self.objective.d_loss(r, f) for r, f in zip(real_logits, fake_logits, strict=True)
@@ -223,10 +232,13 @@ class Critic(nn.Module):
     def _augmentations(self) -> list[Augmentation]:
         return [cast(Augmentation, part) for part in self.augmentations]
 
-    def _both_logits(self, real: Tensor, fake: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+    def _both_logits(
+        self, real: Tensor, fake: Tensor, real_first: bool
+    ) -> tuple[list[Tensor], list[Tensor]]:
         """The logits of two batches, in one forward where that changes nothing but the time."""
         if self.discriminator.mixes_images:
-            # Fake first, as published: BatchNorm's running averages depend on the order.
+            if real_first:
+                return self._look(real)[0], self._look(fake)[0]
             fake_logits = self._look(fake)[0]
             return self._look(real)[0], fake_logits
         scales = [logits.chunk(2) for logits in self._look(torch.cat([real, fake]))[0]]

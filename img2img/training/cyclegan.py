@@ -11,6 +11,7 @@ from img2img.data.samples import Batch, Direction
 from img2img.data.unpaired import UnpairedData
 from img2img.losses import RECONSTRUCTIONS, Reconstruction
 from img2img.networks import GENERATORS, Generator
+from img2img.networks.norms import keeps_averages
 from img2img.training.critic import Critic, Term
 from img2img.training.method import CHANNELS, METHODS, Method, Phase
 
@@ -67,14 +68,19 @@ class CycleGAN(Method):
     def phases(self, batch: Batch) -> Iterator[Phase]:
         A, B = batch.A, batch.B
         G_AB, G_BA = self.generators["G_AB"], self.generators["G_BA"]
-        fake_B, fake_A = G_AB(A), G_BA(B)
+        fake_B = G_AB(A)
+        # As published: BatchNorm's running averages depend on the order. Without them the order is
+        # one of summing gradients, for which this is late.
+        back_A = G_BA(fake_B) if self.cycle and keeps_averages(G_BA) else None
+        fake_A = G_BA(B)
 
         terms: dict[str, Term] = {}
         for domain, real, fake in (("A", A, fake_A), ("B", B, fake_B)):
             taught = self.critics[f"D_{domain}"].teach(real, fake)
             terms |= {f"G/{name}_{domain}": term for name, term in taught.items()}
         if self.cycle:
-            terms |= _distances("cycle_A", self.cycle, G_BA(fake_B), A)
+            back_A = G_BA(fake_B) if back_A is None else back_A
+            terms |= _distances("cycle_A", self.cycle, back_A, A)
             terms |= _distances("cycle_B", self.cycle, G_AB(fake_A), B)
         if self.identity:
             terms |= _distances("identity_A", self.identity, G_BA(A), A)
@@ -91,7 +97,7 @@ class CycleGAN(Method):
         terms: dict[str, Term] = {}
         scores: dict[str, Tensor] = {}
         for domain, real, fake in (("A", batch.A, fake_A), ("B", batch.B, fake_B)):
-            judged = self.critics[f"D_{domain}"].judge(real, fake)
+            judged = self.critics[f"D_{domain}"].judge(real, fake, real_first=True)
             terms |= {f"D/{name}_{domain}": term for name, term in judged.terms.items()}
             scores |= {f"D/{name}_{domain}": score for name, score in judged.scores.items()}
         return Phase("D", terms, scores)

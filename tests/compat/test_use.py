@@ -12,6 +12,7 @@ from PIL import Image
 
 from img2img.checkpoint import load_model, write_model
 from img2img.compat.collection import import_files
+from img2img.images import read_picture
 from img2img.inference.translator import Translator
 from tests.compat.published import Patch, Resnet, Unet, in_tests, instance, trained
 from tests.conftest import noise
@@ -203,3 +204,52 @@ class TestWrittenBack:
         outcome = img2img("export", tiny_run, "--format", "reference", "--half")
         assert outcome.status == 2
         assert not list(tiny_run.parent.glob("*-reference"))
+
+
+class TestAsTheReferenceTests:
+    """`translate --reference-exact` beside torch's layers, run as `test.py` runs them."""
+
+    def unet(self, folder: Path) -> Path:
+        network = trained(Unet(depth=6))
+        torch.save(network.state_dict(), folder / "latest_net_G.pth")
+        Image.fromarray(noise(64, 64)).save(folder / "in.png")
+        return folder / "latest_net_G.pth"
+
+    def wanted(self, *, evaluated: bool) -> np.ndarray:
+        x = torch.from_numpy(noise(64, 64)).permute(2, 0, 1).float()[None] / 127.5 - 1
+        y = in_tests(trained(Unet(depth=6)), evaluated=evaluated)(x)[0].permute(1, 2, 0)
+        return ((y.numpy() + 1) / 2 * 255).astype(np.uint8)  # rounded down
+
+    @pytest.mark.parametrize("statistics", ["image", "running"])
+    @pytest.mark.parametrize("imported", [False, True])
+    def test_without_dropout(
+        self, tmp_path: Path, img2img: Command, imported: bool, statistics: str
+    ) -> None:
+        model = self.unet(tmp_path)
+        if imported:
+            line = ["import", model, "--no-dropout", "--output", tmp_path / "m.safetensors"]
+            assert img2img(*line).status == 0
+            model = tmp_path / "m.safetensors"
+        line = ["translate", "--model", model, "--input", tmp_path / "in.png", "--reference-exact"]
+        line += ["--output", tmp_path / "out.png", "--statistics", statistics]
+        outcome = img2img(*line)
+        assert outcome.status == 0, outcome.err
+        got = np.asarray(Image.open(tmp_path / "out.png")).astype(int)
+        wanted = self.wanted(evaluated=statistics == "running")
+        assert np.abs(got - wanted).max() <= 1
+        assert (got != wanted).mean() < 0.01
+
+    def test_with_dropout_where_import_was_told(self, tmp_path: Path, img2img: Command) -> None:
+        line = ["import", self.unet(tmp_path), "--dropout", "--output", tmp_path / "m.safetensors"]
+        assert img2img(*line).status == 0
+        pixels = read_picture(tmp_path / "in.png")
+        exact = Translator.load(tmp_path / "m.safetensors", reference_exact=True)
+        one, other = (exact.translate(pixels).pixels for _ in range(2))
+        assert not np.array_equal(one, other)
+        # As by `--eval`, which takes dropout off.
+        running = Translator.load(
+            tmp_path / "m.safetensors", reference_exact=True, statistics="running"
+        )
+        one, other = (running.translate(pixels).pixels for _ in range(2))
+        assert np.array_equal(one, other)
+        assert np.abs(one.astype(int) - self.wanted(evaluated=True)).max() <= 1

@@ -160,7 +160,6 @@ def test_sizes_that_were_asked_for(tiny_run: Path) -> None:
         {"backend": "foo"},
         {"reference_exact": True, "precision": "bf16"},
         {"reference_exact": True, "tile": 64},
-        {"reference_exact": True, "statistics": "running"},
     ],
     ids=str,
 )

@@ -25,6 +25,7 @@ from img2img.data.unpaired import UnpairedData
 from img2img.losses.adversarial import LSGAN
 from img2img.losses.reconstruction import L1
 from img2img.networks import Discriminator, DiscriminatorOutput, Generator
+from img2img.networks.norms import NormName
 from img2img.networks.patchgan import PatchDiscriminator
 from img2img.networks.resnet import ResnetGenerator
 from img2img.training.build import build_method, describe
@@ -311,17 +312,20 @@ def test_an_optimizer_for_every_weight() -> None:
 # -- three steps, transcribed --------------------------------------------------------------------
 
 
+Norm = Callable[[int], nn.Module]
+
+
 class Block(nn.Module):
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, norm: Norm, bias: bool) -> None:
         super().__init__()
         self.conv_block = nn.Sequential(
             nn.ReflectionPad2d(1),
-            nn.Conv2d(channels, channels, 3),
-            nn.InstanceNorm2d(channels),
+            nn.Conv2d(channels, channels, 3, bias=bias),
+            norm(channels),
             nn.ReLU(),
             nn.ReflectionPad2d(1),
-            nn.Conv2d(channels, channels, 3),
-            nn.InstanceNorm2d(channels),
+            nn.Conv2d(channels, channels, 3, bias=bias),
+            norm(channels),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -331,17 +335,18 @@ class Block(nn.Module):
 class RecipeGenerator(nn.Module):
     """The published ResNet with `blocks` blocks, its layers numbered as published."""
 
-    def __init__(self, width: int, blocks: int) -> None:
+    def __init__(self, width: int, blocks: int, norm: Norm = nn.InstanceNorm2d) -> None:
         super().__init__()
-        layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(3, width, 7)]
-        layers += [nn.InstanceNorm2d(width), nn.ReLU()]
+        bias = norm is nn.InstanceNorm2d
+        layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(3, width, 7, bias=bias)]
+        layers += [norm(width), nn.ReLU()]
         for channels in (width, 2 * width):
-            layers += [nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1)]
-            layers += [nn.InstanceNorm2d(2 * channels), nn.ReLU()]
-        layers += [Block(4 * width) for _ in range(blocks)]
+            layers += [nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1, bias=bias)]
+            layers += [norm(2 * channels), nn.ReLU()]
+        layers += [Block(4 * width, norm, bias) for _ in range(blocks)]
         for channels in (2 * width, width):
-            layers += [nn.ConvTranspose2d(2 * channels, channels, 3, 2, 1, output_padding=1)]
-            layers += [nn.InstanceNorm2d(channels), nn.ReLU()]
+            layers += [nn.ConvTranspose2d(2 * channels, channels, 3, 2, 1, 1, bias=bias)]
+            layers += [norm(channels), nn.ReLU()]
         layers += [nn.ReflectionPad2d(3), nn.Conv2d(width, 3, 7), nn.Tanh()]
         self.model = nn.Sequential(*layers)
 
@@ -352,16 +357,17 @@ class RecipeGenerator(nn.Module):
 class RecipeDiscriminator(nn.Module):
     """The published PatchGAN with two halvings."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, norm: Norm = nn.InstanceNorm2d) -> None:
         super().__init__()
+        bias = norm is nn.InstanceNorm2d
         self.model = nn.Sequential(
             nn.Conv2d(3, width, 4, stride=2, padding=1),
             nn.LeakyReLU(0.2),
-            nn.Conv2d(width, 2 * width, 4, stride=2, padding=1),
-            nn.InstanceNorm2d(2 * width),
+            nn.Conv2d(width, 2 * width, 4, stride=2, padding=1, bias=bias),
+            norm(2 * width),
             nn.LeakyReLU(0.2),
-            nn.Conv2d(2 * width, 4 * width, 4, stride=1, padding=1),
-            nn.InstanceNorm2d(4 * width),
+            nn.Conv2d(2 * width, 4 * width, 4, stride=1, padding=1, bias=bias),
+            norm(4 * width),
             nn.LeakyReLU(0.2),
             nn.Conv2d(4 * width, 1, 4, stride=1, padding=1),
         )
@@ -422,11 +428,11 @@ def set_requires_grad(networks: Sequence[nn.Module], value: bool) -> None:
 class Recipe:
     """What the published training script does with a batch, in float64."""
 
-    def __init__(self, method: CycleGAN, pool_size: int) -> None:
-        self.G_AB = RecipeGenerator(WIDTH, BLOCKS)
-        self.G_BA = RecipeGenerator(WIDTH, BLOCKS)
-        self.D_A = RecipeDiscriminator(WIDTH)
-        self.D_B = RecipeDiscriminator(WIDTH)
+    def __init__(self, method: CycleGAN, pool_size: int, norm: Norm = nn.InstanceNorm2d) -> None:
+        self.G_AB = RecipeGenerator(WIDTH, BLOCKS, norm)
+        self.G_BA = RecipeGenerator(WIDTH, BLOCKS, norm)
+        self.D_A = RecipeDiscriminator(WIDTH, norm)
+        self.D_B = RecipeDiscriminator(WIDTH, norm)
         for name, network in self.networks.items():
             network.load_state_dict(parts_of(method)[name].state_dict())
             network.double()
@@ -501,14 +507,13 @@ class Recipe:
 WIDTH, BLOCKS = 4, 2
 
 
-def small_method(pool_size: int = 50) -> CycleGAN:
+def small_method(pool_size: int = 50, norm: NormName = "instance") -> CycleGAN:
     torch.manual_seed(3)
     G_AB, G_BA = (
-        ResnetGenerator(in_channels=3, out_channels=3, ngf=WIDTH, n_blocks=BLOCKS) for _ in "AB"
+        ResnetGenerator(in_channels=3, out_channels=3, ngf=WIDTH, n_blocks=BLOCKS, norm=norm)
+        for _ in "AB"
     )
-    D_A, D_B = (
-        PatchDiscriminator(in_channels=3, ndf=WIDTH, n_layers=2, norm="instance") for _ in "AB"
-    )
+    D_A, D_B = (PatchDiscriminator(in_channels=3, ndf=WIDTH, n_layers=2, norm=norm) for _ in "AB")
     critics = [Critic(D, LSGAN(), pool_size) for D in (D_A, D_B)]
     return CycleGAN(G_AB, G_BA, critics[0], critics[1], {"l1": L1(weight=10)}, {"l1": L1(weight=5)})
 
@@ -594,6 +599,28 @@ def test_three_steps_of_the_recipe(
     for name, pool in (("D_A", recipe.pool_A), ("D_B", recipe.pool_B)):
         for mine, theirs in zip(method.pools[name].images, pool.images, strict=True):
             assert torch.allclose(mine.double(), theirs, atol=10 * tolerance)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_batch_norm_averages_in_the_published_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_size: int
+) -> None:
+    """Of generators: the image there and back before the other's; of critics: the real first."""
+    data = small_batches(torch.float64, batch_size)
+    method = small_method(2, "batch").double()
+    recipe = Recipe(method, 2, nn.BatchNorm2d)
+    draws = Draws(monkeypatch)
+    config = configuration(schedule=SHORT, data={"batch_size": batch_size}, seed=1)
+    trained(method, config, data, tmp_path, images_per_epoch=batch_size)
+    monkeypatch.undo()
+    recipe.draws.extend(draws.given)
+    for each, rate in zip(data, (2e-4, 2e-4 * 2 / 3, 2e-4 / 3), strict=True):
+        recipe.step(each.A, each.B, rate)
+    for name, network in recipe.networks.items():
+        state = parts_of(method)[name].state_dict()
+        for key, wanted in network.state_dict().items():
+            difference = (state[key].double() - wanted).abs().max()
+            assert difference <= 1e-12 * max(1.0, float(wanted.abs().max())), f"{name}.{key}"
 
 
 # -- what a step is made of ----------------------------------------------------------------------

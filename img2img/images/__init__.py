@@ -16,6 +16,7 @@ from img2img.images.listing import (
     natural_key,
     walk,
 )
+from img2img.images.metadata import with_pixels
 from img2img.images.picture import Animation, Frames, Picture, Pixels, eight_bit
 from img2img.images.reading import MAX_PIXELS, Extent, measure, read_image, read_picture
 from img2img.images.tensors import from_levels, resized, to_levels, to_pixels, to_tensor
@@ -51,6 +52,7 @@ __all__ = [
     "to_pixels",
     "to_tensor",
     "walk",
+    "with_pixels",
     "write_image",
     "write_picture",
 ]

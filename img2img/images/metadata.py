@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ from PIL import Image
 from PIL.ExifTags import IFD
 from PIL.ExifTags import Base as Tag
 
-from img2img.images.picture import Pixels
+from img2img.images import exif as blocks
+from img2img.images.picture import Picture, Pixels, Size
 
 # Of a TIFF, whose tags are its EXIF block: those that tell of the picture, not of how it is stored.
 # The last line is GeoTIFF's.
@@ -21,21 +23,54 @@ DESCRIPTIVE = frozenset(
 )
 
 
+# In XMP: pictures of the picture, by name and as what base64 makes of the first bytes of one;
+# where more is, that the result has not; and how samples were stored.
+_XMP_PICTURES = [
+    rb"<(\w+:(?:Thumbnails|Directory))\b.*?</\1\s*>",
+    rb"\s[\w.-]+:[\w.-]+=([\"'])(?:/9j/|iVBORw)[^\"']*\1",
+    rb"(?<=>)\s*(?:/9j/|iVBORw)[^<]*(?=<)",
+    rb"\sxmpNote:HasExtendedXMP=([\"'])[^\"']*\1",
+    rb"<(tiff:(?:BitsPerSample|SamplesPerPixel|PhotometricInterpretation)|photoshop:ColorMode)\b"
+    rb".*?</\1\s*>",
+    rb"\s(?:tiff:(?:SamplesPerPixel|PhotometricInterpretation)|photoshop:ColorMode)="
+    rb"([\"'])[^\"']*\1",
+]
+_XMP_SIZES = rb"((?:exif:Pixel%cDimension|tiff:Image%s)(?:=[\"']|>))\d+"
+
+
 def metadata(image: Image.Image) -> dict[str, Any]:
-    """The fields of a `Picture` that are not pixels. What is damaged is left out."""
+    """The fields of a `Picture` that are not pixels, as they are true of it upright.
+
+    What is damaged is left out, and what shows or tells how the file was: its thumbnails, how its
+    samples were stored.
+    """
     icc, xmp, dpi = (image.info.get(key) for key in ("icc_profile", "xmp", "dpi"))
     if image.format == "TIFF" and Tag.XResolution not in image.getexif():
         dpi = None  # what Pillow says is made up
-    turned = orientation(image) != 1
-    if turned and xmp:
-        xmp = re.sub(rb"(tiff:Orientation(?:=[\"']|>))[2-8]", rb"\g<1>1", xmp)
+    size = image.height, image.width
+    if orientation(image) >= 5:
+        size = size[::-1]
+    exif = _exif(image)
     return {
         "icc": icc if colour_space(icc) == b"RGB " else None,
-        "exif": _exif(image, turned),
-        "xmp": xmp or None,
+        "exif": blocks.of_upright(exif, size) if exif else None,
+        "xmp": _xmp(xmp, size) if xmp else None,
         "dpi": _dpi(dpi),
         "text": _text(image),
     }
+
+
+def with_pixels(picture: Picture, pixels: Pixels, alpha: Pixels | None) -> Picture:
+    """Other pixels, perhaps of another size, which the metadata then tell."""
+    before, after = picture.size, (len(pixels), len(pixels[0]))
+    changed = replace(picture, pixels=pixels, alpha=alpha)
+    if before == after:
+        return changed
+    return replace(
+        changed,
+        exif=picture.exif and blocks.resized(picture.exif, before, after),
+        xmp=picture.xmp and _xmp(picture.xmp, after),
+    )
 
 
 def orientation(image: Image.Image) -> int:
@@ -71,23 +106,28 @@ _TURNS: dict[int, Callable[[Pixels], Pixels]] = {
 }
 
 
-def _exif(image: Image.Image, turned: bool) -> bytes | None:
-    """The EXIF block, saying "upright". Of a TIFF it is made from the tags."""
-    block: bytes | None = image.info.get("exif")
+def _exif(image: Image.Image) -> bytes | None:
+    """The EXIF block; of a TIFF it is made from the tags."""
+    if image.format != "TIFF":
+        block: bytes | None = image.info.get("exif")
+        return block
     try:
-        if image.format == "TIFF":
-            tags = image.getexif()
-            kept = Image.Exif()
-            for tag in DESCRIPTIVE & set(tags):
-                kept[tag] = tags.get_ifd(tag) if tag in {IFD.Exif, IFD.GPSInfo} else tags[tag]
-            return kept.tobytes() if kept else None
-        if turned and block is not None:
-            exif = image.getexif()
-            exif[Tag.Orientation] = 1
-            block = exif.tobytes()
+        tags = image.getexif()
+        kept = Image.Exif()
+        for tag in DESCRIPTIVE & set(tags):
+            kept[tag] = tags.get_ifd(tag) if tag in {IFD.Exif, IFD.GPSInfo} else tags[tag]
+        return kept.tobytes() if kept else None
     except Exception:
         return None
-    return block
+
+
+def _xmp(packet: bytes, size: Size) -> bytes:
+    packet = re.sub(rb"(tiff:Orientation(?:=[\"']|>))[2-8]", rb"\g<1>1", packet)
+    for pictures in _XMP_PICTURES:
+        packet = re.sub(pictures, b"", packet, flags=re.DOTALL)
+    for letter, side, pixels in ((b"Y", b"Length", size[0]), (b"X", b"Width", size[1])):
+        packet = re.sub(_XMP_SIZES % (letter, side), rb"\g<1>%d" % pixels, packet)
+    return packet
 
 
 def _dpi(dpi: Any) -> tuple[float, float] | None:
@@ -100,7 +140,7 @@ def _dpi(dpi: Any) -> tuple[float, float] | None:
 
 
 def _text(image: Image.Image) -> dict[str, str]:
-    """Without the chunks that hold XMP and, as ImageMagick writes it, EXIF."""
+    """Without the chunks that hold XMP and, as ImageMagick writes it, EXIF, and thumbnails' own."""
     chunks: dict[str, str] = getattr(image, "text", {}) if image.format == "PNG" else {}
-    other = ("XML:com.adobe.xmp", "Raw profile type")
+    other = ("XML:com.adobe.xmp", "Raw profile type", "Thumb::")
     return {key: str(value) for key, value in chunks.items() if not key.startswith(other)}

@@ -11,6 +11,8 @@ from img2img.errors import ImageError
 
 # uint8, uint16 or float32; numpy's type parameters cannot say "one of these two" usefully.
 Pixels = npt.NDArray[Any]
+# Height and width.
+Size = tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,8 +24,9 @@ class Picture:
             file holds.
         alpha: opacity, of the same dtype, (height, width); None where the file has none.
         icc: the file's RGB colour profile, untouched.
-        exif: the file's EXIF block, its orientation reset to upright.
-        xmp: the file's XMP packet, its orientation likewise.
+        exif: the file's EXIF block, of the upright picture: its orientation and size, without
+            thumbnails and descriptions of how samples were stored.
+        xmp: the file's XMP packet, likewise.
         dpi: pixels an inch, across and down.
         text: the text chunks of a PNG by keyword.
     """
@@ -37,7 +40,7 @@ class Picture:
     text: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def size(self) -> tuple[int, int]:
+    def size(self) -> Size:
         """Height and width."""
         height, width = self.pixels.shape[:2]
         return height, width
@@ -58,6 +61,28 @@ class Picture:
             mixed = self.pixels[rows] * alpha + (top - alpha) * np.uint32(top)
             seen[rows] = (mixed + top // 2) // top
         return seen
+
+    def seen_as(self, pixels: Pixels) -> "Picture":
+        """The picture, with its alpha, that looks like `pixels` on white: `composited`, undone.
+
+        Where alpha leaves too much of the white to be seen, the nearest there is; where it hides
+        all, the pixels themselves.
+
+        Args:
+            pixels: of the picture's size and depth.
+        """
+        if self.alpha is None or pixels.dtype == np.float32:
+            return replace(self, pixels=pixels)
+        top = np.iinfo(pixels.dtype).max
+        colours = pixels.copy()
+        for rows in bands(*self.size):
+            alpha = self.alpha[rows].astype(np.int64)[..., None]
+            beyond = pixels[rows] - (top - alpha)
+            # To the nearest, which // would not be without the half.
+            unmixed = (np.maximum(beyond, 0) * top + alpha // 2) // np.maximum(alpha, 1)
+            soft = (alpha > 0) & (alpha < top)
+            colours[rows] = np.where(soft, np.minimum(unmixed, top), pixels[rows])
+        return replace(self, pixels=colours)
 
     def columns(self, start: int, stop: int) -> "Picture":
         """The part of the picture between two columns."""

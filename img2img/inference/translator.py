@@ -4,14 +4,23 @@ import copy
 import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, Unpack, get_args
 
 from img2img.devices import DTYPES, PrecisionName, resolve_device
 from img2img.errors import ConfigError, ImageError, Img2ImgError
-from img2img.images import MAX_PIXELS, ImageLike, Picture, Pixels, as_picture, like, resized
+from img2img.images import (
+    MAX_PIXELS,
+    ImageLike,
+    Picture,
+    Pixels,
+    as_picture,
+    like,
+    resized,
+    with_pixels,
+)
 from img2img.inference.backends import BACKENDS
 from img2img.inference.bench import Measurement, bench
 from img2img.inference.engine import Engine
@@ -369,7 +378,7 @@ class Translator:
             translated = resized(pixels[:height, :width], size)
         except MemoryError:
             return job.key, _too_large(size)
-        return job.key, replace(picture, pixels=translated, alpha=alpha)
+        return job.key, with_pixels(picture, translated, alpha).seen_as(translated)
 
 
 def _too_large(size: Size) -> ImageError:

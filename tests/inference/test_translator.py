@@ -19,6 +19,7 @@ from img2img.inference import translator as module
 from img2img.inference.backends.eager import Eager
 from img2img.inference.sizing import pad_to_fit
 from img2img.networks.unet import UNetGenerator
+from tests.conftest import noise
 
 
 def picture(height: int, width: int, top: int = 255, seed: int = 0) -> Picture:
@@ -389,3 +390,18 @@ def test_smoothing_over_frames(tiny_run: Path) -> None:
 def test_smoothing_has_its_bounds(tiny_run: Path, options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="smooth"):
         Translator.load(tiny_run, **options)
+
+
+def test_soft_alpha_is_blended_once(tiny_run: Path) -> None:
+    """On white, what is seen of the result is the translation of what is seen of the input."""
+    translator = Translator.load(tiny_run, precision="fp32")
+    pixels = noise(32, 32, seed=3)
+    soft = Picture(pixels, np.full((32, 32), 200, np.uint8))
+    flat = translator.translate(Picture(soft.composited())).pixels.astype(int)
+    result = translator.translate(soft)
+    np.testing.assert_array_equal(result.alpha, soft.alpha)
+    reachable = flat >= 55
+    assert reachable.mean() > 0.5
+    seen = result.composited().astype(int)
+    assert np.abs(seen - flat)[reachable].max() <= 1
+    assert (result.pixels[flat < 55] == 0).all()

@@ -56,7 +56,7 @@ def compare(
     from rich.table import Table
 
     from img2img.pages import compare_models, write_comparison
-    from img2img.pages.comparison import measured
+    from img2img.pages.comparison import measured, verdict
 
     if output.is_dir():
         raise ConfigError(f"--output {output}: a folder, where a file's name is wanted")
@@ -87,14 +87,5 @@ def compare(
     table.add_row("ms a picture", *(f"{1e3 * model.seconds:.1f}" for model in found.models))
     table.add_row("MB", *(f"{model.bytes / 1e6:.1f}" for model in found.models))
     console.print(table)
-    for each in found.duels:
-        if each.measure != found.duels[0].measure:
-            break
-        p = "" if each.p is None else f" (p {each.p:.2g})"
-        console.print(
-            f"{printable(each.first)} is better than {printable(each.second)} by {each.measure} on"
-            f" {each.better} of {len(found.names)} images, worse on {each.worse}{p}",
-            markup=False,
-            soft_wrap=True,
-        )
+    console.print(printable(verdict(found)), markup=False, soft_wrap=True)
     console.print(printable(f"wrote {output}"), markup=False, soft_wrap=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from img2img.files import write_text
 from img2img.metrics.duel import Duel
 from img2img.metrics.measure import MEASURES, Figure
-from img2img.pages.compare import Comparison, Difference, leading_measure
+from img2img.pages.compare import Compared, Comparison, Difference, leading_measure
 from img2img.pages.fragments import (
     facts_table,
     figure,
@@ -18,7 +18,12 @@ from img2img.pages.fragments import (
     sides,
     table,
 )
-from img2img.web import page
+from img2img.web import page, text
+
+# Above this p a difference may well be chance.
+CHANCE = 0.05
+# A model that takes so many times as long as another is said to.
+WORTH_SAYING = 1.2
 
 
 def write_comparison(comparison: Comparison, path: Path) -> None:
@@ -30,9 +35,10 @@ def write_comparison(comparison: Comparison, path: Path) -> None:
     body = "\n".join(
         [
             "<main>",
+            f'<p class="verdict">{text(verdict(comparison))}</p>',
             section("Models", *_models(comparison)),
-            section("Image by image", *_duels(comparison)),
             section("Where they differ most", *_differences(comparison)),
+            section("Image by image", *_duels(comparison)),
             "</main>",
         ]
     )
@@ -43,6 +49,41 @@ def write_comparison(comparison: Comparison, path: Path) -> None:
     title = " and ".join(model.name for model in comparison.models)
     style, script = resource("report.css"), resource("sides.js")
     write_text(path, page(title, remarks, body, style=style, script=script, sealed=True))
+
+
+def verdict(comparison: Comparison) -> str:
+    """Which model is the best, and how sure that is, in a sentence or two."""
+    models = comparison.models
+    measure = leading_measure(models) or next(iter(models[0].figures), None)
+    if measure is None or any(measure not in model.figures for model in models):
+        return "Nothing was measured that could tell one model from another."
+    higher = models[0].figures[measure].higher_is_better
+    ranked = sorted(models, key=lambda model: model.figures[measure].value, reverse=higher)
+    best, second = ranked[:2]
+    sentences = [_lead(comparison, measure, best, second)]
+    ratio = best.seconds / second.seconds
+    if not 1 / WORTH_SAYING <= ratio <= WORTH_SAYING:
+        slow = second if ratio < 1 else best
+        sentences.append(f"{slow.name} takes {max(ratio, 1 / ratio):.1f} times as long.")
+    return " ".join(sentences)
+
+
+def _lead(comparison: Comparison, measure: str, best: Compared, second: Compared) -> str:
+    values = " against ".join(_number(each.figures[measure].value) for each in (best, second))
+    pair = {best.name, second.name}
+    found = (d for d in comparison.duels if d.measure == measure and {d.first, d.second} == pair)
+    duelled = next(found, None)
+    if duelled is None:
+        return f"{best.name} has the better {measure}: {values}."
+    wins = duelled.better if duelled.first == best.name else duelled.worse
+    p = duelled.p
+    sure = "" if p is None else ", p < 0.001" if p < 0.001 else f", p {p:.2g}"
+    counted = f"on {wins} of {len(comparison.names)} images ({measure} {values}{sure})"
+    if p is not None and p > CHANCE:
+        return (
+            f"{best.name} and {second.name} cannot be told apart: {best.name} is ahead {counted}."
+        )
+    return f"{best.name} is better than {second.name}: {counted}."
 
 
 def measured(figure: Figure) -> str:

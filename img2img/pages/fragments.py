@@ -44,9 +44,9 @@ def table(
     rows: Iterable[Sequence[str]],
     strong: Collection[tuple[int, int]] = frozenset(),
 ) -> str:
-    """A table whose first column names its rows; it scrolls by itself where it is too wide.
+    """A table whose first column names its rows; a cell may have several lines.
 
-    A cell may have several lines.
+    On a narrow screen each row becomes a block, in which cells say which column they are of.
 
     Args:
         strong: the cells that stand out, by row and column from 0.
@@ -57,7 +57,8 @@ def table(
         cells = [f'<th scope="row">{text(row[0])}</th>']
         for column, cell in enumerate(row[1:], start=1):
             words = text(cell)
-            cells.append(f"<td>{f'<b>{words}</b>' if (number, column) in strong else words}</td>")
+            words = f"<b>{words}</b>" if (number, column) in strong else words
+            cells.append(f'<td data-of="{text(head[column])}">{words}</td>')
         lines.append(f"<tr>{''.join(cells)}</tr>")
     body = "\n".join(lines)
     return (

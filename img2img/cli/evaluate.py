@@ -12,6 +12,7 @@ from img2img.cli.output import (
     counting,
     error_console,
     print_json,
+    printable,
     say_note,
     split_names,
 )
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
     from img2img.metrics.measure import Figure
 
 # Of the table in a file, in order.
-COLUMNS = ("value", "low", "high", "n", "n_real", "higher_is_better", "network", "resize", "note")
+COLUMNS = (
+    *("value", "low", "high", "baseline", "n", "n_real", "higher_is_better"),
+    *("network", "resize", "scale", "note"),
+)
 
 
 def evaluate(
@@ -34,7 +38,26 @@ def evaluate(
         Path | None, typer.Option(help="Instead of two folders: a model, as `translate` takes it.")
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="With --model: the data set; its test images are taken.")
+        Path | None,
+        typer.Option(
+            help="With --model: the data set; its test images are taken. Without: the images that "
+            "the run held out."
+        ),
+    ] = None,
+    inputs: Annotated[
+        Path | None,
+        typer.Option(
+            "--input",
+            help="With two folders: the folder of what was translated, whose own figures stand "
+            "beside those of the results.",
+        ),
+    ] = None,
+    scale: Annotated[
+        Literal["auto", "native", "trained"] | None,
+        typer.Option(
+            help="With --model: translate pictures at their own size, or resized as in training. "
+            "auto, the default: resized where that reduces the sides more than 1.5 times."
+        ),
     ] = None,
     direction: Annotated[
         Literal["AtoB", "BtoA"] | None, typer.Option(help="Where a model goes both ways: which.")
@@ -93,11 +116,13 @@ def evaluate(
     limited = [name for name, _ in (*above, *below)]
     if names is None and any(not MEASURES[name].by_default for name in limited):
         names = chosen(None, {"pair", "set"})  # and what is named by a limit
+    named = tuple(names or ()) if measures else ()
     if names is not None:
         names += [name for name in dict.fromkeys(limited) if name not in names]
     with counting("measuring images") as progress:
         options: Options = {
             "measures": names,
+            "required": named,
             "features": features,
             "weights": weights,
             "device": device,
@@ -106,15 +131,19 @@ def evaluate(
             "progress": progress,
             "say": say_note,
         }
-        if result and real and not (model or data or direction):
-            evaluation = evaluate_folders(result, real, **options)
-        elif model and data and not (result or real):
-            evaluation = evaluate_model(model, data, direction=direction, **options)
+        if result and real and not (model or data or direction or scale):
+            evaluation = evaluate_folders(result, real, inputs=inputs, **options)
+        elif model and not (result or real or inputs):
+            evaluation = evaluate_model(
+                model, data, direction=direction, scale=scale or "auto", **options
+            )
         else:
             raise ConfigError(
-                "evaluate: give two folders, or --model and --data (and --direction);"
-                " see img2img evaluate -h"
+                "evaluate: give two folders (and --input), or --model (and --data, --direction,"
+                " --scale); see img2img evaluate -h"
             )
+    if not evaluation.figures:
+        raise ConfigError(f"nothing could be measured: {'; '.join({*evaluation.missing.values()})}")
     if as_json:
         print_json(evaluation.to_json())
     else:
@@ -162,7 +191,9 @@ def _print_table(evaluation: "Evaluation") -> None:
 
     table = Table(box=None, pad_edge=False)
     table.add_column("measure", no_wrap=True)
-    for column in ("value", "95 % interval", "images"):
+    baseline = any(figure.baseline is not None for figure in evaluation.figures.values())
+    columns = ("value", "95 % interval", *(["input"] if baseline else []), "images")
+    for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("better")
     table.add_column("network")
@@ -171,16 +202,32 @@ def _print_table(evaluation: "Evaluation") -> None:
             figure.name,
             f"{figure.value:.4g}",
             "" if figure.low is None else f"{figure.low:.4g} .. {figure.high:.4g}",
+            *(["" if figure.baseline is None else f"{figure.baseline:.4g}"] if baseline else []),
             str(figure.n),
             "higher" if figure.higher_is_better else "lower",
             escape(figure.network or ""),
         )
     console.print(table)
+    for line in _said(evaluation):
+        console.print(line, markup=False, soft_wrap=True)
     for resize in dict.fromkeys(f.resize for f in evaluation.figures.values() if f.resize):
         console.print(f"resized for the network: {resize}", markup=False, soft_wrap=True)
     for figure in evaluation.figures.values():
         if figure.note:
             console.print(f"{figure.name}: {figure.note}", markup=False, soft_wrap=True)
+
+
+def _said(evaluation: "Evaluation") -> Iterator[str]:
+    """What was measured, at which scale, and whether it is better than nothing."""
+    figures = evaluation.figures.values()
+    if evaluation.where:
+        yield printable(f"images: {evaluation.where}")
+    for scale in dict.fromkeys(figure.scale for figure in figures if figure.scale):
+        yield f"scale: {scale}"
+    if any(figure.baseline is not None for figure in figures):
+        yield "input: what the untouched inputs have"
+    if worse := [figure.name for figure in figures if figure.no_better]:
+        yield f"no better than the untouched input: {', '.join(worse)}"
 
 
 def _write_csv(path: Path, evaluation: "Evaluation") -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 import torch
+from torch import Tensor
 
 from img2img.config import nearest
 from img2img.data.layouts import Folders, images_by_name
@@ -34,6 +35,8 @@ class Options(TypedDict, total=False):
 
     measures: Sequence[str] | None
     """Names of `MEASURES`; None: all that are by default and can be had."""
+    required: Sequence[str]
+    """Names of those that it is a mistake not to get; by default all of `measures`."""
     features: str
     """The feature network of set measures; see `img2img.features.feature_network`."""
     weights: Path | None
@@ -57,11 +60,15 @@ class Evaluation:
         figures: by the name of the measure.
         names: of the images, in the order of each figure's `per_image`.
         missing: measures that need what is not here, and the way out.
+        where: the images, in words; empty where a person has named two folders.
+        trained_on: whether the model was trained on images that are measured; None: not known.
     """
 
     figures: dict[str, Figure]
     names: tuple[str, ...]
     missing: dict[str, str] = field(default_factory=dict)
+    where: str = field(default="", compare=False)
+    trained_on: bool | None = field(default=None, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """Figures by name, as JSON can hold them, with the values of images by their names.
@@ -72,7 +79,8 @@ class Evaluation:
         for figure in tree.values():
             if figure["per_image"] is not None:
                 figure["per_image"] = dict(zip(self.names, figure["per_image"], strict=True))
-        return {**tree, "missing": self.missing}
+        images = {"where": self.where, "trained_on": self.trained_on}
+        return {**tree, "missing": self.missing, **({"images": images} if self.where else {})}
 
 
 @dataclass(frozen=True)
@@ -84,31 +92,55 @@ class Images:
         results: give them, once.
         real: what to measure them against.
         paired: whether each result has its target, which `real` gives in the same order.
+        inputs: what the results were made of, in the same order, to measure beside pairs.
     """
 
     names: Sequence[str]
     results: Iterable[Picture]
     real: Sequence[ImageSource]
     paired: bool
+    inputs: Sequence[ImageSource] | None = None
+
+    def before(self, index: int, target: Tensor, pairs: PairMeasures) -> Mapping[str, float | None]:
+        """What an untouched input is against its target; nothing where that cannot be said."""
+        if not self.inputs:
+            return {}
+        untouched = to_tensor(self.inputs[index].read().composited())[None].to(target.device)
+        return pairs.measure(untouched, target) if untouched.shape == target.shape else {}
 
 
-def evaluate_folders(result: Path, real: Path, **options: Unpack[Options]) -> Evaluation:
+def evaluate_folders(
+    result: Path, real: Path, *, inputs: Path | None = None, **options: Unpack[Options]
+) -> Evaluation:
     """Measure a folder of images against a folder of real ones.
 
     Images of one path below their folder, whatever the suffix, are pairs if all have a partner.
 
+    Args:
+        inputs: the folder of what the results were made of, to measure that as well.
+
     Raises:
-        DataError: a folder is empty, or some images have a partner and others none.
+        DataError: a folder is empty, or some images have a partner and others none; or a result has
+            no input.
         ImageError: a file does not decode, or the two of a pair differ in size.
         ConfigError: no such measure, network or device.
     """
-    for folder in (result, real):
+    for folder in (result, real, *([inputs] if inputs else [])):
         if not folder.is_dir():
             raise DataError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}")
     wanted = chosen(options.get("measures"), {"pair", "set"})
     results, targets, paired = arrange(Folders(result, real, f"{result} + {real}"), wanted, options)
     pictures = (source.read() for source in results.values())
-    return evaluate(Images([*results], pictures, [*targets.values()], paired), wanted, **options)
+    before = _inputs(inputs, [*results]) if inputs and paired else None
+    images = Images([*results], pictures, [*targets.values()], paired, before)
+    return evaluate(images, wanted, **options)
+
+
+def _inputs(folder: Path, names: Sequence[str]) -> list[ImageSource]:
+    found = images_by_name(folder)
+    if lone := [name for name in names if name not in found]:
+        raise DataError(f"{folder}: no input of {some_names(lone)}")
+    return [ImageSource(found[name][0]) for name in names]
 
 
 def arrange(
@@ -184,6 +216,7 @@ def evaluate(images: Images, wanted: Sequence[str], **options: Unpack[Options]) 
     network = _network(images, of_sets, options, device, missing)
     kept = KeptFeatures(network, images.real) if network and options.get("cache", True) else None
     sets = SetMeasures(network, kept.load() if kept else None) if network else None
+    _refuse_missing(options, pairs.missing | missing)
     apart = [] if paired or sets is None or sets.known else images.real
     total = len(images.names) + len(apart)
 
@@ -192,18 +225,23 @@ def evaluate(images: Images, wanted: Sequence[str], **options: Unpack[Options]) 
         index, picture = item
         if not paired:
             return picture, None
+        if device.type == "cpu":
+            # Of this thread alone: measures of an image gain little from several, which the thread
+            # that takes the results needs, where a network makes them.
+            torch.set_num_threads(1)
         target = images.real[index].read()
         _check_sizes(images.names[index], picture, target)
         x, y = (to_tensor(each.composited())[None].to(device) for each in (picture, target))
-        values[index] = pairs.measure(x, y)
+        values[index] = pairs.measure(x, y), images.before(index, y, pairs)
         return picture, target
 
-    values: dict[int, Mapping[str, float | None]] = {}
-    with _a_core_each(device) as cores:
+    values: dict[int, tuple[Mapping[str, float | None], Mapping[str, float | None]]] = {}
+    with _cores(device) as cores:
         compare = ahead(compared, enumerate(images.results), workers=cores)
         for index, (picture, target) in enumerate(compare):
             if paired:
-                pairs.take(values.pop(index))
+                pairs.take(*values.pop(index))
+                _refuse_missing(options, pairs.missing)
             if sets and target is not None:
                 sets.take_real(target.composited())
             if sets:
@@ -223,17 +261,25 @@ def evaluate(images: Images, wanted: Sequence[str], **options: Unpack[Options]) 
     return Evaluation(figures, tuple(images.names), pairs.missing | missing)
 
 
-@contextmanager
-def _a_core_each(device: torch.device) -> Iterator[int]:
-    """Have each thread compute on one core, and say how many there are.
+def _refuse_missing(options: Options, missing: Mapping[str, str]) -> None:
+    """Who names a measure is not to get a table without it.
 
-    Measures of an image gain little from several.
+    Raises:
+        ConfigError: one that is required is missing.
     """
+    required = options.get("required", options.get("measures") or ())
+    for name in required:
+        if name in missing:
+            raise ConfigError(f"measures: {name}: {missing[name]}")
+
+
+@contextmanager
+def _cores(device: torch.device) -> Iterator[int]:
+    """How many threads to measure in; those that they computed with are set back at the end."""
     cores = torch.get_num_threads()
     if device.type != "cpu":
         yield 1
         return
-    torch.set_num_threads(1)
     try:
         yield cores
     finally:

@@ -1,6 +1,9 @@
 """Measures taken of images as they come, one by one."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from statistics import fmean
 
 import torch
 from torch import Tensor
@@ -55,6 +58,7 @@ class PairMeasures:
         self.missing: dict[str, str] = {}
         self.values: dict[str, list[float]] = {}
         self._measures: dict[str, PairMeasure] = {}
+        self._before: defaultdict[str, list[float]] = defaultdict(list)
         for name in names:
             try:
                 self._measures[name] = pair_measure(name, supply, device)
@@ -72,19 +76,28 @@ class PairMeasures:
             for name, measure in self._measures.items()
         }
 
-    def take(self, measured: Mapping[str, float | None]) -> None:
-        """What `measure` has found of one more image."""
+    def take(
+        self, measured: Mapping[str, float | None], before: Mapping[str, float | None]
+    ) -> None:
+        """What `measure` has found of one more image, and of its untouched input, if it has."""
         for name, value in measured.items():
             if value is None:
                 least = LEAST_SIDE[name]
                 self.missing[name] = f"needs images of {least} pixels and more a side"
             else:
                 self.values.setdefault(name, []).append(value)
+            if (untouched := before.get(name)) is not None:
+                self._before[name].append(untouched)
 
     def figures(self, seed: int) -> dict[str, Figure]:
         """Of those that could be had of every image."""
         return {
-            name: mean_figure(name, values, seed, PERCEPTUAL.get(name))
+            name: replace(
+                mean_figure(name, values, seed, PERCEPTUAL.get(name)),
+                baseline=fmean(before)
+                if len(before := self._before[name]) == len(values)
+                else None,
+            )
             for name, values in self.values.items()
             if name not in self.missing
         }

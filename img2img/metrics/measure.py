@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -66,6 +66,9 @@ class Figure:
         network: the feature network, and `resize` how images came to its size; None without one.
         note: what to know before trusting it, such as that it is unreliable, and why.
         per_image: of a measure of pairs or cycles, the value of each image.
+        baseline: of a measure of pairs, what the untouched inputs have in place of the results.
+        scale: at which size a model translated: `native`, `trained`, or how many came which way;
+            None where nothing was translated.
     """
 
     name: str
@@ -79,6 +82,18 @@ class Figure:
     resize: str | None = None
     note: str | None = None
     per_image: tuple[float, ...] | None = None
+    # Two figures are equal where the same was measured, however it was come to.
+    baseline: float | None = field(default=None, compare=False)
+    scale: str | None = field(default=None, compare=False)
+
+    @property
+    def no_better(self) -> bool:
+        """Whether the untouched inputs are as good, or better."""
+        if self.baseline is None:
+            return False
+        if self.higher_is_better:
+            return self.baseline >= self.value
+        return self.baseline <= self.value
 
     def to_json(self) -> dict[str, Any]:
         """What JSON can hold of it: what is not finite as text, such as `inf`."""

@@ -71,7 +71,9 @@ def fid(result: Seen, real: Seen, seed: int = 0) -> float:
         axes = torch.linalg.qr(torch.cat(both).T).Q
         both = both[0] @ axes, both[1] @ axes
     fitted = (fid_features_to_statistics(features) for features in both)
-    return float(fid_statistics_to_metric(*fitted, verbose=False)["frechet_inception_distance"])
+    found = fid_statistics_to_metric(*fitted, verbose=False)["frechet_inception_distance"]
+    # A sum of terms that cancel out where the sets are equal, but for rounding.
+    return max(BOUNDS["fid"][0], float(found))
 
 
 def kid(result: Seen, real: Seen, seed: int = 0) -> float:
@@ -102,7 +104,7 @@ def inception_score(result: Seen, real: Seen, seed: int = 0) -> float:
     from torch_fidelity.metric_isc import isc_features_to_metric
 
     values = isc_features_to_metric(result.logits, splits=1, shuffle=False)
-    return float(values["inception_score_mean"])
+    return max(BOUNDS["is"][0], float(values["inception_score_mean"]))
 
 
 def precision(result: Seen, real: Seen, seed: int = 0) -> float:

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from img2img.config import RunConfig, check, read_yaml
-from img2img.errors import ConfigError
-from img2img.files import parse_json
+from img2img.config import RunConfig
 from img2img.metrics.measure import MEASURES
 from img2img.training.held_out import measure_of
 from img2img.training.length import planned_steps
@@ -70,20 +68,12 @@ def read_run(folder: Path) -> Record:
         ConfigError: it is no run folder, or its configuration is damaged.
     """
     store = Store(folder)
-    if not store.config_path.is_file():
-        raise ConfigError(f"{folder}: not a run folder: it has no {store.config_path.name}")
-    try:
-        config = check(read_yaml(store.config_path))
-    except ConfigError as error:
-        if str(store.config_path) in str(error):
-            raise
-        raise ConfigError(f"{store.config_path}: {error}") from None
     return Record(
         folder,
-        config,
+        store.config(),
         store.config_path.read_text(encoding="utf-8"),
         [line for line in read_metrics(store.metrics_path) if _is_line(line)],
-        _facts(store.facts_path),
+        store.facts(),
         _sheets(store.samples),
     )
 
@@ -95,14 +85,6 @@ def is_number(value: object) -> TypeGuard[float]:
 
 def _is_line(line: Mapping[str, Any]) -> bool:
     return all(is_number(line.get(key)) and line[key] > 0 for key in ("step", "images", "epoch"))
-
-
-def _facts(path: Path) -> dict[str, Any]:
-    try:
-        found = parse_json(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _sheets(folder: Path) -> dict[int, Path]:

@@ -37,6 +37,10 @@ class RunFacts:
     disk_bytes: int
     """What models and states will take at the most."""
     free_disk_bytes: int
+    held_out: Sequence[str] = ()
+    """The files that are held out; see `training.data_of`."""
+    left_out: Sequence[str] = ()
+    """Those that cannot be used (`data.skip_bad`)."""
     changes: Sequence[str] = ()
     """Of a run that is resumed: the settings that are others now, a line each."""
 

@@ -36,6 +36,7 @@ from img2img.training.build import (
     size_notices,
     training_scale,
 )
+from img2img.training.data_of import names_of, unusable
 from img2img.training.doctor import Doctor
 from img2img.training.events import Observer, Observers, RunFacts, Summary
 from img2img.training.init_from import init_from
@@ -176,6 +177,7 @@ def _train(
         store.save_config(config)
     shown_load = None if config.data.resize == "none" else load_size
     facts = _facts(config, store, found, trainer, trial, shown_load, crop_size, processes)
+    facts = replace(facts, left_out=names_of(unusable(survey.problems)))
     observer.started(replace(facts, changes=changes))
     with stop_on_signals(stop):
         return trainer.fit()
@@ -229,7 +231,7 @@ def _look_at_data(
         kinds = ", ".join(f"{suffix} ({count})" for suffix, count in unread.items())
         observer.noticed(f"passed over, as their kinds are not read: {kinds}")
     # Found anew, so that what is held out is chosen among the good ones.
-    bad = {problem.item for problem in survey.problems if problem.item is not None}
+    bad = unusable(survey.problems)
     kept = kind.find(config.data, config.seed, leave_out=bad) if bad else found
     if kept.empty:
         raise DataError(f"{found.layout}: nothing is left to train on")
@@ -325,5 +327,6 @@ def _facts(
         memory_bytes=memory,
         # The newest is written before the oldest goes; `model` and `best` are copies.
         disk_bytes=(config.checkpoint.keep + 3) * model + (STATES_KEPT + 1) * state,
+        held_out=names_of(found.held_out),
         free_disk_bytes=shutil.disk_usage(store.folder).free if store.folder.is_dir() else 0,
     )

@@ -13,9 +13,9 @@ from torch import nn
 
 from img2img import config as configuration
 from img2img.checkpoint import MODEL_NAME, save_model, save_state
-from img2img.config import RunConfig
+from img2img.config import RunConfig, check, read_yaml
 from img2img.errors import ConfigError
-from img2img.files import atomic_write, locked, remove_leftovers, write_text
+from img2img.files import atomic_write, locked, parse_json, remove_leftovers, write_text
 from img2img.spec import ModelSpec
 
 # A full state is several times a model: only the newest are kept.
@@ -76,6 +76,29 @@ class Store:
             with suppress(OSError):  # of a folder with something in it
                 for path in made:
                     path.rmdir()
+
+    def config(self) -> RunConfig:
+        """The configuration of the run.
+
+        Raises:
+            ConfigError: it is no run folder, or its configuration is damaged.
+        """
+        if not self.config_path.is_file():
+            raise ConfigError(f"{self.folder}: not a run folder: it has no {self.config_path.name}")
+        try:
+            return check(read_yaml(self.config_path))
+        except ConfigError as error:
+            if str(self.config_path) in str(error):
+                raise
+            raise ConfigError(f"{self.config_path}: {error}") from None
+
+    def facts(self) -> dict[str, Any]:
+        """What was known when its last session started; nothing of a run of an earlier version."""
+        try:
+            found = parse_json(self.facts_path.read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
 
     def save_config(self, config: RunConfig) -> None:
         write_text(self.config_path, configuration.dump(config))

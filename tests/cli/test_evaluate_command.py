@@ -2,11 +2,14 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from tests.conftest import Command
+from tests.conftest import Command, MakeImage
 
 
 def test_json_is_alone_on_standard_output(
@@ -54,6 +57,115 @@ def test_limits(limit: tuple[str, ...], status: int, img2img: Command, tiny_pair
     assert outcome.status == status
     assert ("failed: " in outcome.err) == (status == 1)
     assert "ssim" in outcome.out
+
+
+def test_a_measure_that_is_named_is_taken_or_refused(
+    img2img: Command, tiny_run: Path, tiny_pairs: Path, make_image: MakeImage
+) -> None:
+    """No empty table with status 0."""
+    folders = (tiny_pairs / "A", tiny_pairs / "B")
+    for given in (folders, ("--model", tiny_run, "--data", tiny_pairs)):
+        for measures in ("fid", "l1,kid"):
+            outcome = img2img("evaluate", *given, "--measures", measures)
+            assert (outcome.status, outcome.out) == (2, "")
+            assert "needs 10 images and more in each set; there are 6 and 6" in outcome.err
+    outcome = img2img("evaluate", *folders, "--measures", "l1,ms_ssim")
+    assert (outcome.status, outcome.out) == (2, "")
+    assert "ms_ssim: needs images of 176 pixels" in outcome.err
+    # Nor where none is named, and none can be had.
+    x, y = make_image("x/a.png").parent, make_image("y/b.png").parent
+    outcome = img2img("evaluate", x, y)
+    assert (outcome.status, outcome.out) == (2, "")
+    assert "nothing could be measured: needs 10 images" in outcome.err
+
+
+def test_the_untouched_input_stands_beside(
+    img2img: Command, tiny_run: Path, tiny_pairs: Path, tmp_path: Path
+) -> None:
+    differences = [
+        np.abs(np.asarray(Image.open(tiny_pairs / "A" / f"{n}.png")) / 255 - other / 255).mean()
+        for n in range(6)
+        for other in [np.asarray(Image.open(tiny_pairs / "B" / f"{n}.png")).astype(float)]
+    ]
+    table = tmp_path / "table.csv"
+    of_model = ("--model", tiny_run, "--data", tiny_pairs, "--csv", table)
+    outcome = img2img("evaluate", *of_model, "--measures", "l1,psnr", "--json")
+    found = json.loads(outcome.out)
+    assert found["l1"]["baseline"] == pytest.approx(np.mean(differences), abs=1e-6)
+    assert found["l1"]["scale"] == "native"
+    (row, _) = csv.DictReader(table.open())
+    assert float(row["baseline"]) == pytest.approx(np.mean(differences), abs=1e-6)
+    assert row["scale"] == "native"
+    outcome = img2img("evaluate", *of_model, "--measures", "l1")
+    assert outcome.out.splitlines()[0].split() == [
+        *("measure", "value", "95", "%", "interval", "input", "images", "better", "network"),
+    ]
+    assert "scale: native" in outcome.out
+
+    # Of folders, where it is named; here it is measured against itself.
+    A, B = tiny_pairs / "A", tiny_pairs / "B"
+    outcome = img2img("evaluate", A, B, "--input", A, "--measures", "l1")
+    assert "no better than the untouched input: l1" in outcome.out
+    outcome = img2img("evaluate", B, B, "--input", A, "--measures", "l1,psnr")
+    assert "no better" not in outcome.out
+    outcome = img2img("evaluate", A, B, "--input", tmp_path, "--measures", "l1")
+    assert outcome.status == 2
+
+
+def test_what_was_trained_on_is_said(
+    img2img: Command, tiny_run: Path, tiny_pairs: Path, tmp_path: Path
+) -> None:
+    of_model = ("evaluate", "--model", tiny_run, "--measures", "l1", "--json")
+    trained = img2img(*of_model, "--data", tiny_pairs)
+    assert "neither test nor val: the model was trained on these images" in trained.err
+    assert json.loads(trained.out)["images"]["trained_on"] is True
+    shutil.copytree(tiny_pairs, tmp_path / "other")
+    unknown = img2img(*of_model, "--data", tmp_path / "other")
+    assert "if the model was trained on these images, figures flatter it" in unknown.err
+    assert json.loads(unknown.out)["images"]["trained_on"] is None
+    shutil.copytree(tiny_pairs, tmp_path / "split" / "test")
+    test = img2img(*of_model, "--data", tmp_path / "split")
+    assert test.err == ""
+    assert json.loads(test.out)["images"]["where"].startswith("test of ")
+    # Without a data set, what the run holds out.
+    held_out = img2img(*of_model)
+    found = json.loads(held_out.out)
+    assert found["images"]["trained_on"] is False
+    (name,) = found["l1"]["per_image"]
+    assert found["l1"]["value"] == json.loads(trained.out)["l1"]["per_image"][name[-1]]
+    shutil.copy(tiny_run / "model.safetensors", tmp_path / "lone.safetensors")
+    outcome = img2img("evaluate", "--model", tmp_path / "lone.safetensors")
+    assert outcome.status == 2
+    assert "--data" in outcome.err
+
+
+def test_scale(img2img: Command, tiny_run: Path, tiny_pairs: Path, tmp_path: Path) -> None:
+    """The line of `translate`, and the same figures."""
+    for domain in "AB":
+        (tmp_path / "d" / "test" / domain).mkdir(parents=True)
+        for number in range(3):
+            large = Image.open(tiny_pairs / domain / f"{number}.png").resize((96, 96))
+            (large if number else large.resize((40, 40))).save(
+                tmp_path / "d" / "test" / domain / f"{number}.png"
+            )
+    values = {}
+    for scale, words in (("auto", "1 native, 2 trained"), ("native",) * 2, ("trained",) * 2):
+        of_model = ("--model", tiny_run, "--data", tmp_path / "d", "--scale", scale)
+        outcome = img2img("evaluate", *of_model, "--measures", "l1", "--json")
+        found = json.loads(outcome.out)["l1"]
+        assert found["scale"] == words
+        values[scale] = found["per_image"]
+        output = tmp_path / scale
+        translated = img2img(
+            *("translate", "--model", tiny_run, "--input", tmp_path / "d/test/A"),
+            *("--output", output, "--scale", scale, "--precision", "fp32"),
+        )
+        assert f"note: scale {scale}: " in translated.err
+        written = img2img("evaluate", output, tmp_path / "d/test/B", "--measures", "l1", "--json")
+        assert json.loads(written.out)["l1"]["per_image"] == found["per_image"]
+    assert values["auto"] == {**values["trained"], "0": values["native"]["0"]}
+    assert values["native"]["1"] != values["trained"]["1"]
+    assert img2img("evaluate", tmp_path, tmp_path, "--scale", "auto").status == 2
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,16 @@ def test_equal_sets() -> None:
     assert density(one, one) == pytest.approx(1)
 
 
+@pytest.mark.parametrize("count", [12, 100])
+@pytest.mark.parametrize("seed", range(4))
+def test_distances_and_scores_keep_their_bounds(count: int, seed: int) -> None:
+    """However terms that cancel out are rounded."""
+    one = gaussian(count, 3.0, seed, dimensions=64)
+    assert 0 <= fid(one, one) < 1e-6
+    alike = Seen(one.features, torch.zeros(count, 7))
+    assert 1 <= inception_score(alike, alike) < 1 + 1e-6
+
+
 def test_far_sets() -> None:
     one, other = gaussian(100), gaussian(100, 50.0, seed=1)
     assert precision(one, other) == recall(one, other) == 0

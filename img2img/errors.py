@@ -57,6 +57,10 @@ class Stopped(Img2ImgError):
     exit_status = 75
 
 
+class LoadingFailed(Stopped):
+    """Images stopped coming: what loads them was killed, does not answer or has no memory."""
+
+
 class TrainingStopped(Stopped):
     """Training ended before its length but can go on from a saved state."""
 

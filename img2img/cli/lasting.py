@@ -41,10 +41,12 @@ class _Lasting:
 def lasting_output() -> Iterator[None]:
     """Have the work in this block go on where nobody can be told of it any more."""
     streams = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = _Lasting(sys.stdout), _Lasting(sys.stderr)
+    lasting = [_Lasting(stream) if stream else None for stream in streams]  # None: started without
+    sys.stdout, sys.stderr = lasting
     try:
         yield
     finally:
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+        for stream in lasting:
+            if stream:
+                stream.flush()
         sys.stdout, sys.stderr = streams

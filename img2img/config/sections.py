@@ -103,6 +103,12 @@ class DataConfig(Section):
     workers: Annotated[int, Field(ge=0)] | Literal["auto"] = Field(
         default="auto", description="processes that load images; 0 loads in the training process"
     )
+    timeout: float = Field(
+        default=300,
+        ge=0,
+        description="seconds without an answer of `workers` after which they are given up, as on a"
+        " disk that hangs; 0: never",
+    )
     cache: Literal["none", "memory"] = Field(
         default="none", description="keep decoded, resized images in memory (small sets)"
     )

@@ -2,19 +2,21 @@
 
 import os
 import signal
-import threading
-import warnings
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from itertools import count
+from threading import Timer
 from typing import Any
 
 import cv2
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, get_worker_info
 
 from img2img.config import DataConfig
 from img2img.data.samples import Batch, Sample, Samples, collate
-from img2img.errors import DataError, ImageError, Img2ImgError
+from img2img.data.workers import quiet_about_cores, supervised
+from img2img.devices import is_out_of_memory
+from img2img.errors import ImageError, Img2ImgError, LoadingFailed
 from img2img.signals import STOPPING
 
 # So many files in a row that cannot be read are not a few bad ones.
@@ -32,6 +34,8 @@ def batches(
     share: tuple[int, int] = (0, 1),
     skip_bad: bool = False,
     workers: int = 0,
+    timeout: float = 0,
+    stopping: Callable[[], bool] = lambda: False,
     pin_memory: bool = False,
     start_method: str | None = None,
 ) -> Generator[Batch]:
@@ -46,37 +50,34 @@ def batches(
         share: (which, of how many): every so manieth batch, for processes that share the work.
         skip_bad: take another sample for one whose file cannot be read, and say so in the batch.
         workers: processes that load; 0 loads in this one.
+        timeout: seconds to wait for workers; 0: for ever.
+        stopping: asked while workers are waited for: whether to give up.
         pin_memory: give batches in page-locked memory, for the way to a GPU.
         start_method: how workers are started (`fork`, `spawn`, `forkserver`); None: the platform's.
 
     Raises:
+        LoadingFailed: a worker was killed, or does not answer, or there is no memory.
         Img2ImgError: a sample cannot be made; the message names the file.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of more workers than cores, as asked for
+    with quiet_about_cores():
         loader: DataLoader[Any] = DataLoader(
             _Loaded(samples, skip_bad),  # type: ignore[arg-type]
             sampler=_Positions(batch_size, start, stop, share),
             batch_size=None,  # the positions of a batch are one item of the sampler
             collate_fn=_as_it_is,
             num_workers=workers,
-            pin_memory=pin_memory,
+            pin_memory=pin_memory and not workers,
             multiprocessing_context=start_method if workers else None,
             worker_init_fn=_prepare_worker,
             # It draws a seed for the workers, which must not move the training's random numbers.
             generator=torch.Generator(),
         )
-        loaded = iter(loader)
-    while True:
-        try:
-            batch = next(loaded, None)
-        except RuntimeError as error:  # a worker has ended, killed for its memory perhaps
-            raise DataError(f"images cannot be loaded: {str(error).splitlines()[0]}") from error
-        if batch is None:
-            return
-        if isinstance(batch, Img2ImgError):
-            raise batch
-        yield batch
+    if not workers:
+        yield from map(_whole, loader)
+        return
+    found = supervised(loader, timeout=timeout, stopping=stopping, pin_memory=pin_memory)
+    with closing(found):
+        yield from map(_whole, found)
 
 
 def resolve_workers(data: DataConfig, device_type: str) -> int:
@@ -133,9 +134,18 @@ class _Loaded:
         skipped: list[str] = []
         try:
             found = [self._sample(position, skipped) for position in positions]
+            batch = collate(found, skipped)
+            if get_worker_info() is not None:
+                for images in (batch.A, batch.B):
+                    # Here, where it can be told that there is no room.
+                    images.share_memory_()  # type: ignore[no-untyped-call]
         except Img2ImgError as error:
             return error
-        return collate(found, skipped)
+        except Exception as error:
+            if is_out_of_memory(error):
+                return LoadingFailed(f"no memory left to load images: {_first_line(error)}")
+            raise
+        return batch
 
     def _sample(self, position: int, skipped: list[str]) -> Sample:
         """The sample at a position; for a bad one what the next epoch has in its place."""
@@ -149,9 +159,19 @@ class _Loaded:
         raise AssertionError("not reached")
 
 
+def _whole(batch: Batch | Img2ImgError) -> Batch:
+    if isinstance(batch, Img2ImgError):
+        raise batch
+    return batch
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__
+
+
 def _end_later(*_: object) -> None:
     """Leave the main process, which may have been sent the same signal, time to save and end."""
-    timer = threading.Timer(GRACE, os._exit, (1,))
+    timer = Timer(GRACE, os._exit, (1,))
     timer.daemon = True
     timer.start()
 
@@ -166,4 +186,6 @@ def _prepare_worker(_: int) -> None:
     for number in STOPPING:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _end_later)
+    if hasattr(signal, "SIGBUS"):  # torch would say a line about it, beside ours
+        signal.signal(signal.SIGBUS, signal.SIG_DFL)
     cv2.setNumThreads(0)

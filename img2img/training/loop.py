@@ -16,9 +16,11 @@ from img2img.errors import (
     DataError,
     ImageError,
     Img2ImgError,
+    LoadingFailed,
     ModelFileError,
     StorageError,
     TrainingDiverged,
+    TrainingStopped,
 )
 from img2img.processes import ALONE, Processes
 from img2img.spec import ModelSpec
@@ -108,7 +110,7 @@ class Trainer:
         """Train to the end, one step at least if there is one to be made.
 
         Raises:
-            TrainingStopped: the stop was asked for; the state is saved.
+            TrainingStopped: it was asked for, or images stopped coming; the state is saved.
             DataError: an image could not be read by one of the processes; the state is saved.
             TrainingDiverged: a loss or gradient is not finite; the last saved state is intact.
             StorageError: the disk refused; the last saved state is intact.
@@ -344,8 +346,10 @@ class Trainer:
             return
         self._save(self._progress())
         saved = f"step {self.step} is saved; go on with: {self._store.again}"
-        for failure in self._processes.gather(str(self._failure or "")):
-            if failure:
+        for failure in self._processes.gather(self._failure):
+            if isinstance(failure, LoadingFailed) and not self._stop.asked():
+                raise TrainingStopped(f"stopped: {failure}; {saved}")
+            if failure is not None and not isinstance(failure, LoadingFailed):
                 raise DataError(
                     f"{failure}; {saved}, after mending or removing the file, or with --skip-bad"
                 )

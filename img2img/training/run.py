@@ -1,7 +1,7 @@
 """From a configuration to a trained model: everything is found, checked, built and run."""
 
 import shutil
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -143,7 +143,7 @@ def _train(
         method,
         specs,
         config,
-        batches=partial(_batches, samples, config, processes),
+        batches=partial(_batches, samples, config, processes, stop.asked),
         images_per_epoch=len(samples),
         held_out=build_held_out(config, method, specs, found, transform, observer.noticed),
         store=store,
@@ -239,7 +239,11 @@ def _look_at_data(
 
 
 def _batches(
-    samples: Samples, config: RunConfig, processes: Processes, start: int
+    samples: Samples,
+    config: RunConfig,
+    processes: Processes,
+    stopping: Callable[[], bool],
+    start: int,
 ) -> Generator[Batch]:
     device = torch.device(config.device)
     return batches(
@@ -249,6 +253,8 @@ def _batches(
         share=(processes.rank, processes.count),
         skip_bad=config.data.skip_bad,
         workers=resolve_workers(config.data, device.type),
+        timeout=config.data.timeout,
+        stopping=stopping,
         pin_memory=device.type == "cuda",
     )
 

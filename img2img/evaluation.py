@@ -95,15 +95,16 @@ def test_set_of(
     if split != "train":
         return TestSet(A, B, paired, f"{split} of {data}: {folders.where}", None)
     runs = [run for model in models if (run := _run_of(model)) is not None]
-    trained = any(_is_about(run, data) for run in runs)
     where = f"all of {data}: {folders.where}, which has neither test nor val"
+    trained = [run for run in runs if _is_about(run, data)]
     if trained:
-        teller(options)(
-            f"{where}: the model was trained on these images, and figures flatter it;"
-            f" without --data, those that it holds out are measured"
+        what = (
+            f"the model was trained on these images; evaluate --model {trained[0]} without --data"
         )
+        what += " measures those that it holds out"
     else:
-        teller(options)(f"{where}: if the model was trained on these images, figures flatter it")
+        what = "if the model was trained on these images, figures flatter it"
+    teller(options)(f"{where}: {what}")
     return TestSet(A, B, paired, where, True if trained else None)
 
 

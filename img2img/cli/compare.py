@@ -23,6 +23,13 @@ def compare(
     direction: Annotated[
         Literal["AtoB", "BtoA"] | None, typer.Option(help="Where models go both ways: which.")
     ] = None,
+    scale: Annotated[
+        Literal["auto", "native", "trained"],
+        typer.Option(
+            help="Translate pictures at their own size, or resized as in training. auto: resized "
+            "where that reduces the sides more than 1.5 times."
+        ),
+    ] = "auto",
     measures: Annotated[
         str | None,
         typer.Option(help="Which to take, like l1,psnr,kid; by default all that can be had."),
@@ -65,6 +72,7 @@ def compare(
             models,
             data,
             direction=direction,
+            scale=scale,
             examples=examples,
             measures=split_names(measures),
             features=features,
@@ -81,9 +89,12 @@ def compare(
     table.add_column("")
     for model in found.models:
         table.add_column(escape(printable(model.name)), justify="right", overflow="fold")
+    table.add_column("input", justify="right")
     for name in dict.fromkeys(name for model in found.models for name in model.figures):
-        figures = (model.figures.get(name) for model in found.models)
-        table.add_row(name, *(measured(figure) if figure else "" for figure in figures))
+        figures = [model.figures.get(name) for model in found.models]
+        before = [f"{f.baseline:.3g}" for f in figures if f and f.baseline is not None][:1]
+        table.add_row(name, *(measured(figure) if figure else "" for figure in figures), *before)
+    table.add_row("scale", *(model.scale for model in found.models))
     table.add_row("ms a picture", *(f"{1e3 * model.seconds:.1f}" for model in found.models))
     table.add_row("MB", *(f"{model.bytes / 1e6:.1f}" for model in found.models))
     console.print(table)

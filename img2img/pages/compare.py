@@ -4,7 +4,8 @@ What comes of it is a `Comparison`, which `write_comparison` makes a page of.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -14,15 +15,16 @@ from typing import Any
 
 from img2img.checkpoint import MODEL_NAME
 from img2img.compat.collection import reference_files
-from img2img.data.layouts import find_test_set
 from img2img.data.sources import CountProgress, ImageSource
 from img2img.errors import ConfigError
+from img2img.evaluation import in_words, test_set_of
 from img2img.images import read_picture, write_picture
 from img2img.inference.exported import is_exported
 from img2img.inference.opening import choose_generator
+from img2img.inference.sizing import Scale, Way
 from img2img.inference.translator import Translator
 from img2img.metrics.duel import Duel, duel
-from img2img.metrics.evaluate import Images, Options, arrange, chosen, evaluate, teller
+from img2img.metrics.evaluate import Images, Options, chosen, evaluate, teller
 from img2img.metrics.measure import MEASURES, Figure
 from img2img.pages.items import LONGEST, Direction, bytes_each, difference
 from img2img.web import embedded
@@ -41,6 +43,7 @@ class Compared:
         bytes: of its file or files.
         seconds: that a picture takes, the median over the test set.
         device: where it was computed.
+        scale: at which size it translated; see `Figure.scale`.
         figures: what was measured, by name.
         missing: measures that need what is not here, and the way out.
     """
@@ -51,6 +54,7 @@ class Compared:
     bytes: int
     seconds: float
     device: str
+    scale: str
     figures: dict[str, Figure]
     missing: dict[str, str]
 
@@ -80,6 +84,7 @@ class Comparison:
 
     Attributes:
         where: the test set, in words.
+        trained_on: whether one of the models was trained on it; None: not known.
         names: of its images.
         duels: each two models by each measure of single images.
         differences: the images on which the models differ most, the most first.
@@ -87,6 +92,7 @@ class Comparison:
 
     data: str
     where: str
+    trained_on: bool | None
     direction: Direction
     names: tuple[str, ...]
     models: list[Compared]
@@ -104,6 +110,8 @@ class Comparison:
         ]
         return {
             "data": self.data,
+            "where": self.where,
+            "trained_on": self.trained_on,
             "direction": self.direction,
             "images": len(self.names),
             "names": list(self.names),
@@ -118,6 +126,7 @@ def compare_models(
     data: Path,
     *,
     direction: Direction | None = None,
+    scale: Scale = "auto",
     examples: int = 24,
     measures: Sequence[str] | None = None,
     features: str = "auto",
@@ -129,12 +138,14 @@ def compare_models(
 ) -> Comparison:
     """Translate a test set with each model, as `Translator` does by itself, and measure that.
 
-    The test set is the split `test` of a data set in any known layout, else `val`, else all of it.
-    Its images are pairs if all names have a partner.
+    Beside each figure of pairs stands what the untouched inputs have. The test set is the split
+    `test` of a data set in any known layout, else `val`, else all of it. Its images are pairs if
+    all names have a partner.
 
     Args:
         models: run folders, model files, exported models, checkpoints of the reference.
         direction: which generator, of models that go both ways.
+        scale: at which size pictures are translated; see `Translator`.
         examples: how many images are shown: those on which the models differ most.
         measures, features, weights: see `metrics.evaluate.Options`; of pairs and of sets.
         progress: called with (images translated, images), over all models.
@@ -153,7 +164,8 @@ def compare_models(
     options |= {"device": device, "seed": seed, "say": say}
     wanted = chosen(measures, {"pair", "set"})
     translators = [
-        Translator.load(path, direction=direction, device=device, say=say) for path in models
+        Translator.load(path, direction=direction, device=device, scale=scale, say=say)
+        for path in models
     ]
     way = translators[0].spec.direction
     for path, translator in zip(models, translators, strict=True):
@@ -162,30 +174,37 @@ def compare_models(
                 f"direction: {models[0]} translates {way} and {path} {translator.spec.direction};"
                 " name one that all have, or import a checkpoint as what it is"
             )
-    folders = find_test_set(data)
-    A, B, paired = arrange(replace(folders, root=None), wanted, options, lone_refused=False)
-    sources, real = (A, B) if way == "AtoB" else (B, A)
-    targets = [*real.values()] if paired else []
+    test_set = test_set_of(data, models, wanted, options, lone_refused=False)
+    sources, real = test_set.sources(way)
+    paired = test_set.paired
+    targets = real if paired else []
     names = tuple(sources)
     called = _short_names(models)
-    compared = []
+    compared: list[Compared] = []
     with TemporaryDirectory(prefix="img2img-compare-") as temporary:
         results: list[list[Path]] = []
         for index, (path, translator) in enumerate(zip(models, translators, strict=True)):
             folder = Path(temporary) / str(index)
             written, seconds = [], []
+            ways: Counter[Way] = Counter()
             for number, source in enumerate(sources.values()):
                 if progress:
                     progress(index * len(names) + number, len(models) * len(names))
                 picture = source.read()
+                ways[translator.way(picture.size)] += 1
                 start = time.perf_counter()
                 result = translator.translate(picture)
                 seconds.append(time.perf_counter() - start)
                 written.append(folder / f"{number}.png")
                 write_picture(written[-1], result)
             results.append(written)
-            images = Images(names, map(read_picture, written), [*real.values()], paired)
+            # What the inputs have is the same for all.
+            inputs = [*sources.values()] if paired and not compared else None
+            images = Images(names, map(read_picture, written), real, paired, inputs)
             measured = evaluate(images, wanted, **options)
+            figures = measured.figures
+            if compared:
+                figures = {name: _beside(f, compared[0].figures) for name, f in figures.items()}
             compared.append(
                 Compared(
                     called[index],
@@ -194,14 +213,28 @@ def compare_models(
                     _bytes(path),
                     median(seconds),
                     translator.device,
-                    measured.figures,
+                    in_words(ways),
+                    figures,
                     measured.missing,
                 )
             )
         differences = _differences([*sources.values()], targets, results, compared, names, examples)
     return Comparison(
-        str(data), folders.where, way, names, compared, _duels(compared, seed), differences
+        str(data),
+        test_set.where,
+        test_set.trained_on,
+        way,
+        names,
+        compared,
+        _duels(compared, seed),
+        differences,
     )
+
+
+def _beside(figure: Figure, others: Mapping[str, Figure]) -> Figure:
+    """A figure with the baseline that another model's has."""
+    other = others.get(figure.name)
+    return replace(figure, baseline=other.baseline) if other else figure
 
 
 def _differences(

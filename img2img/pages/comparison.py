@@ -43,9 +43,9 @@ def write_comparison(comparison: Comparison, path: Path) -> None:
         ]
     )
     count = len(comparison.names)
-    remarks = remark(
-        f"{count} images {comparison.direction} of {comparison.data}: {comparison.where}"
-    )
+    remarks = remark(f"{count} images {comparison.direction}: {comparison.where}")
+    if comparison.trained_on:
+        remarks += remark("A model was trained on these images, and its figures flatter it.")
     title = " and ".join(model.name for model in comparison.models)
     style, script = resource("report.css"), resource("sides.js")
     write_text(path, page(title, remarks, body, style=style, script=script, sealed=True))
@@ -65,6 +65,11 @@ def verdict(comparison: Comparison) -> str:
     if not 1 / WORTH_SAYING <= ratio <= WORTH_SAYING:
         slow = second if ratio < 1 else best
         sentences.append(f"{slow.name} takes {max(ratio, 1 / ratio):.1f} times as long.")
+    figure = best.figures[measure]
+    if figure.baseline is not None and figure.no_better:
+        sentences.append(
+            f"None is better than the untouched input, which has {_number(figure.baseline)}."
+        )
     return " ".join(sentences)
 
 
@@ -100,6 +105,7 @@ def _lines(figure: Figure) -> str:
 def _models(comparison: Comparison) -> Iterator[str]:
     models = comparison.models
     rows: list[list[str]] = []
+    baselines = {f.name: f.baseline for f in models[0].figures.values() if f.baseline is not None}
     best: set[tuple[int, int]] = set()
     for name, measure in MEASURES.items():
         figures = [model.figures.get(name) for model in models]
@@ -109,12 +115,17 @@ def _models(comparison: Comparison) -> Iterator[str]:
         top = max(values) if measure.higher_is_better else min(values)
         best |= {(len(rows), at) for at, f in enumerate(figures, start=1) if f and f.value == top}
         cells = [_lines(figure) if figure else "–" for figure in figures]
+        if baselines:
+            cells.append(_number(baselines[name]) if name in baselines else "–")
         rows.append([f"{name} {'↑' if measure.higher_is_better else '↓'}", *cells])
-    rows.append(["ms a picture", *(f"{1e3 * model.seconds:.1f}" for model in models)])
+    nothing = ["–"] if baselines else []
+    rows.append(["scale", *(model.scale for model in models), *nothing])
+    rows.append(["ms a picture", *(f"{1e3 * model.seconds:.1f}" for model in models), *nothing])
     weights = ("–" if m.parameters is None else f"{m.parameters:,}" for m in models)
-    rows.append(["weights", *weights])
-    rows.append(["MB of the file", *(f"{model.bytes / 1e6:.1f}" for model in models)])
-    yield table(["", *(model.name for model in models)], rows, strong=best)
+    rows.append(["weights", *weights, *nothing])
+    rows.append(["MB of the file", *(f"{model.bytes / 1e6:.1f}" for model in models), *nothing])
+    untouched = ["untouched input"] if baselines else []
+    yield table(["", *(model.name for model in models), *untouched], rows, strong=best)
     devices = ", ".join(dict.fromkeys(model.device for model in models))
     yield remark(
         "In brackets the 95 % interval. ↑: more is better, ↓: less. Times are medians, on"

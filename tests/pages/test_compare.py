@@ -88,8 +88,12 @@ def test_the_page(compared: Comparison, tmp_path: Path, open_page: Open) -> None
     assert "6 images AtoB" in page.locator("header").inner_text()
     rows = page.locator("table").first.locator("tr")
     cells = [row.locator("th, td").all_inner_texts() for row in rows.all()]
-    assert cells[0][1:] == ["tiny", "other"]
+    assert cells[0][1:] == ["tiny", "other", "untouched input"]
     assert cells[1][0] == "l1 ↓"
+    baseline = compared.models[0].figures["l1"].baseline
+    assert cells[1][3] == f"{baseline:.3g}"
+    (scales,) = (row[1:] for row in cells if row[0] == "scale")
+    assert scales == ["native", "native", "–"]
     best = rows.nth(1).locator("td").nth(compared.models.index(better)).locator("b")
     assert best.inner_text().startswith(f"{better.figures['l1'].value:.3g}\n[")
     names = [caption.split()[0] for caption in page.locator("figcaption").all_text_contents()]
@@ -108,6 +112,52 @@ def test_the_page(compared: Comparison, tmp_path: Path, open_page: Open) -> None
     pair.locator("input").press("Home")
     clip = "pair => getComputedStyle(pair.querySelector('.right')).clipPath"
     assert "0%" in pair.evaluate(clip) or pair.evaluate(clip) == "inset(0px)"
+
+
+def test_the_untouched_input(compared: Comparison, tiny_pairs: Path) -> None:
+    A, B = ([read_picture(tiny_pairs / d / f"{n}.png").pixels for n in range(6)] for d in "AB")
+    l1 = np.mean([np.abs(a.astype(float) - b).mean() / 255 for a, b in zip(A, B, strict=True)])
+    for model in compared.models:
+        assert model.figures["l1"].baseline == pytest.approx(l1, abs=1e-6)
+    assert compared.trained_on is True
+    assert "None is better" not in verdict(compared)
+    worse = [
+        replace(m, figures={"l1": replace(m.figures["l1"], baseline=0.01)}) for m in compared.models
+    ]
+    assert "None is better than the untouched input, which has 0.01." in verdict(
+        replace(compared, models=worse)
+    )
+
+
+def test_side_by_side_images_are_halved(tiny_run: Path, tiny_pairs: Path, tmp_path: Path) -> None:
+    """In a comparison as in training: each half is of its own domain."""
+    (tmp_path / "test").mkdir()
+    for number in range(3):
+        halves = [read_picture(tiny_pairs / d / f"{number}.png").pixels for d in "AB"]
+        Image.fromarray(np.hstack(halves)).save(tmp_path / "test" / f"{number}.png")
+    models = [tiny_run, tiny_run / "model.safetensors"]
+    found = compare_models(models, tmp_path, measures=["l1"], device="cpu", examples=0)
+    apart = compare_models(models, tiny_pairs, measures=["l1"], device="cpu", examples=0)
+    assert found.models[0].figures["l1"].per_image == pytest.approx(
+        apart.models[0].figures["l1"].per_image[:3]  # type: ignore[index]
+    )
+
+
+def test_scale_of_a_comparison(tiny_run: Path, tiny_pairs: Path, tmp_path: Path) -> None:
+    for domain in "AB":
+        (tmp_path / "test" / domain).mkdir(parents=True)
+        large = Image.open(tiny_pairs / domain / "0.png").resize((96, 96))
+        large.save(tmp_path / "test" / domain / "0.png")
+    models = [tiny_run, tiny_run / "model.safetensors"]
+    found = {
+        scale: compare_models(
+            models, tmp_path, scale=scale, measures=["l1"], device="cpu", examples=0
+        ).to_json()["models"][0]
+        for scale in ("auto", "native", "trained")
+    }
+    assert [each["scale"] for each in found.values()] == ["trained", "native", "trained"]
+    auto, native, trained = (each["figures"]["l1"]["value"] for each in found.values())
+    assert auto == trained != native
 
 
 def test_who_wins_may_be_chance(compared: Comparison) -> None:
@@ -142,7 +192,9 @@ def test_two_hundred_noisy_images_stay_below_15_mb(
         pixels = np.random.default_rng(number).integers(0, 256, (192, 192, 3), dtype=np.uint8)
         for domain in "AB":
             Image.fromarray(pixels).save(data / domain / f"{number}.bmp")
-    found = compare_models([tiny_run, other_run], data, examples=200, measures=["l1"], device="cpu")
+    found = compare_models(
+        [tiny_run, other_run], data, examples=200, measures=["l1"], device="cpu", scale="native"
+    )
     path = tmp_path / "large.html"
     write_comparison(found, path)
     assert 4e6 < path.stat().st_size < 15e6

@@ -16,9 +16,9 @@ from img2img.inference.stabilizer import FLOW_SIDE, Stabilizer, Strength
 from img2img.inference.translator import Translator
 from img2img.networks.smoothing import Smoothing
 from img2img.pipeline import ahead
-from img2img.video import Encoding, Frame, frames, probe
+from img2img.video import Encoding, Frame
 from img2img.video.convert import Converted, Progress, convert
-from img2img.video.footage import Film, Footage
+from img2img.video.footage import Film, Footage, with_sizes
 from img2img.video.journal import State
 
 Stabilize = Literal["off"] | Strength
@@ -110,7 +110,7 @@ def translate_video(
     target = Path(target)
     transform = Frames(translator, options.stabilize, say)
     return convert(
-        source if not isinstance(source, str | Path) else Film(Path(source)),
+        Film(Path(source)) if isinstance(source, str | Path) else source,
         target,
         transform,
         encoding=options.encoding,
@@ -126,7 +126,7 @@ def translate_video(
 
 def translate_to_images(
     translator: Translator,
-    source: Path | str,
+    source: Footage | Path | str,
     folder: Path | str,
     options: VideoOptions | None = None,
     *,
@@ -144,17 +144,22 @@ def translate_to_images(
         StorageError: the folder cannot be written to.
     """
     begun = time.monotonic()
-    options, source, folder = options or VideoOptions(), Path(source), Path(folder)
+    options, folder = options or VideoOptions(), Path(folder)
+    footage = Film(Path(source)) if isinstance(source, str | Path) else source
+    info = footage.info
     suffix = f".{options.image_format.lower().lstrip('.')}"
-    info = probe(source)
+    told = [*info.remarks]
+    for line in told:
+        say(line)
     _clear(folder)
     transform = Frames(translator, options.stabilize, say)
-    given = frames(info, start=options.start, end=options.end, every=options.every)
+    given = footage.frames(start=options.start, end=options.end, every=options.every)
+    given = with_sizes(given, info, told, say)
     total = info.frames if (options.start, options.end, options.every) == (None, None, 1) else None
 
     def write(numbered: tuple[int, Frame]) -> Frame:
         number, frame = numbered
-        write_picture(folder / f"{number:06d}{suffix}", Picture(frame.pixels), quality)
+        write_picture(folder / f"{number:06d}{suffix}", Picture(frame.pixels, frame.alpha), quality)
         return frame
 
     done = concealed = 0
@@ -165,8 +170,8 @@ def translate_to_images(
         if progress:
             progress(done, total)
     if not done:
-        raise VideoError(f"{source}: no frames between the given times")
-    return Converted(folder, size, done, concealed, 0, time.monotonic() - begun, ())
+        raise VideoError(f"{info.path}: no frames between the given times")
+    return Converted(folder, size, done, concealed, 0, time.monotonic() - begun, tuple(told))
 
 
 def _clear(folder: Path) -> None:

@@ -351,18 +351,21 @@ def has_alpha(encoding: Encoding) -> bool:
     return (encoding.pixel_format or "").startswith("yuva")
 
 
-def losses(encoding: Encoding, info: VideoInfo, *, chosen: bool = False) -> tuple[str, ...]:
+def losses(
+    encoding: Encoding, info: VideoInfo, size: tuple[int, int], *, chosen: bool = False
+) -> tuple[str, ...]:
     """A line on everything in the pictures of a video that is lost when they are encoded; or none.
 
     Args:
         encoding: with its defaults, as `check_encoding` returns it.
         info: of the video.
+        size: height and width of the frames as they are encoded.
         chosen: whether somebody has named the pixel format, and knows who plays it.
     """
     codec, form = encoding.codec or "", encoding.pixel_format or ""
     depth, chroma = depth_of(form), chroma_of(form)
     played = _PLAYED.get(codec, {form})
-    odd = codec in _PLAYED and "444" in form and info.chroma != "444"
+    odd = encoder_of(encoding).even and (size[0] % 2 == 1 or size[1] % 2 == 1)
     edited = info.codec in _EDITED and codec in {"h264", "hevc", "av1", "vp9"}
     lines = {
         f"{info.codec} becomes {codec}, which is made for players and not for editing"
@@ -375,15 +378,12 @@ def losses(encoding: Encoding, info: VideoInfo, *, chosen: bool = False) -> tupl
     }
     said = [line for line, lost in lines.items() if lost]
     if form not in played and not chosen:
-        if odd and not info.of_pictures:
-            way = "an even size, by --max-side or --resize, or --codec vp9"
-        else:
-            way = "--pixel-format yuv420p"
-            way = f"an even size, or {way} with --codec vp9" if odd else way
-        why = "its odd size makes it" if odd else "it stays"
+        way = "an even size (--max-side, --resize)" if odd else "--pixel-format yuv420p"
+        way += ", or --codec vp9," if odd else ""
         said.append(
-            f"{why} {_colons(chroma)} of {depth} bits ({codec} {form}), which phones, browsers and"
-            f" QuickTime may not play: {way} avoids that"
+            f"{'its odd size makes it' if odd else 'it stays'} {_colons(chroma)} of {depth}"
+            f" bits ({codec} {form}), which phones, browsers and QuickTime may not play: {way}"
+            " avoids that"
         )
     return ("; ".join(said),) if said else ()
 

@@ -36,7 +36,7 @@ from img2img.pipeline import ahead
 from img2img.video.codecs import Encoding, check_encoding, losses
 from img2img.video.containers import check_container
 from img2img.video.encoding import SegmentWriter
-from img2img.video.footage import Footage
+from img2img.video.footage import Footage, with_sizes
 from img2img.video.joining import join
 from img2img.video.journal import Journal, Shot, State
 from img2img.video.probing import VideoInfo, probe
@@ -152,7 +152,8 @@ def convert(
     coded = (width, height) if info.rotation % 180 == 90 else (height, width)
     filled = check_encoding(encoding, plan.target.suffix, info, coded)
     chosen = encoding.pixel_format is not None
-    plan = replace(plan, notes=plan.notes + losses(filled, info, chosen=chosen))
+    said = info.remarks + plan.notes + losses(filled, info, coded, chosen=chosen)
+    plan = replace(plan, notes=said)
     for note in plan.notes:
         say(note)
     # The library's version, too: two versions' segments may not fit together.
@@ -164,6 +165,7 @@ def convert(
             seconds = float((journal.segments[-1].last - info.start) * info.time_base)
             say(f"{plan.target.name}: going on at {seconds:.1f} s, where it was stopped before")
         try:
+            told: list[str] = []
             there = source.frames(
                 start=start,
                 end=end,
@@ -171,7 +173,7 @@ def convert(
                 after=journal.segments[-1].last if resumed else None,
             )
             work = _Work(journal, info, filled, progress, _total(info, start, end, every))
-            work.do(transform, there, segment_seconds, work_seconds)
+            work.do(transform, with_sizes(there, info, told, say), segment_seconds, work_seconds)
             if not journal.segments:
                 raise VideoError(f"{info.path}: no frames between the given times")
             notes = join(
@@ -186,6 +188,8 @@ def convert(
             if stopped is None:
                 raise
             raise stopped from error
+        if info.cut_off and info.frames and (end, every) == (None, 1):
+            notes += (f"the file ends early: {_frames_in(journal)} of {info.frames} frames",)
         for note in notes:
             say(note)
         made = Converted(
@@ -195,7 +199,7 @@ def convert(
             concealed=sum(segment.concealed for segment in journal.segments),
             resumed=resumed,
             seconds=time.monotonic() - begun,
-            notes=plan.notes + notes,
+            notes=(*plan.notes, *told, *notes),
         )
         journal.remove()
     return made

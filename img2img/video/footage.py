@@ -173,3 +173,18 @@ class Stills:
             )
 
         return ahead(read, todo, workers=_READERS)
+
+
+def with_sizes(
+    frames: Iterator[Frame], info: VideoInfo, told: list[str], say: Callable[[str], None]
+) -> Iterator[Frame]:
+    """The frames, and a line, added to those told of, on each size that is not the video's."""
+    seen: set[tuple[int, int]] = set()
+    for frame in frames:
+        if frame.fitted and frame.fitted not in seen:
+            seen.add(frame.fitted)
+            seconds = float((frame.pts - info.start) * info.time_base)
+            size, own = (f"{width} x {height}" for height, width in (frame.fitted, info.size))
+            told.append(f"from {seconds:.1f} s on, frames are {size}: they are fitted into {own}")
+            say(told[-1])
+        yield frame

@@ -33,6 +33,7 @@ from img2img.video.containers import (
     codec_name,
     is_cover,
 )
+from img2img.video.continuity import Mender, Timeline
 from img2img.video.encoding import joined_packets, joined_stream
 from img2img.video.probing import VideoInfo, open_video
 
@@ -111,7 +112,7 @@ def join(
                         output.set_chapters([*part.chapters(source.chapters())])
                         _name(pictures, source.streams[info.stream])
                         fed = _add_others(output, source, plan)
-                        queues.append(_of_source(source, fed, plan, part, notes))
+                        queues.append(_of_source(source, fed, plan, part, info.timeline, notes))
                     output.start_encoding()  # from here on, streams have their units of time
                     # What belongs together in time lies together in the file.
                     for _, stream, packet in heapq.merge(*queues, key=itemgetter(0)):
@@ -226,7 +227,12 @@ def _name(stream: Stream, like: Stream) -> None:
 
 
 def _of_source(
-    source: InputContainer, fed: Mapping[int, Stream], plan: Plan, part: _Part, notes: list[str]
+    source: InputContainer,
+    fed: Mapping[int, Stream],
+    plan: Plan,
+    part: _Part,
+    timeline: Timeline,
+    notes: list[str],
 ) -> Iterator[_Due]:
     if not fed:
         return
@@ -234,8 +240,10 @@ def _of_source(
         if stream.index not in fed:
             stream.discard = Discard.all  # not even read, where the container allows it
     last: dict[int, int] = {}
+    mender = Mender(timeline)
     for packet in source.demux([source.streams[index] for index in fed]):
         index = packet.stream.index
+        mender.mend(packet)
         if packet.size and is_cover(packet.stream):
             yield 0.0, fed[index], packet  # it belongs to no time
             continue

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +18,7 @@ from av.video.stream import VideoStream
 from img2img.errors import VideoError
 from img2img.images import MAX_PIXELS
 from img2img.video.colour import Colour, Converter
+from img2img.video.continuity import Timeline, is_cut_off
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".mts", ".m2ts", ".ts"}
@@ -57,6 +58,8 @@ class VideoInfo:
         colour: its tags.
         alpha: whether frames have opacity.
         interlaced: whether the rows of a frame are of two moments.
+        timeline: how its times are to be understood.
+        cut_off: whether it is shorter than it says.
         mastered: whether it says what display it was made for, as HDR does, or how bright it gets.
     """
 
@@ -78,6 +81,19 @@ class VideoInfo:
     display_matrix: tuple[int, ...] | None = None
     interlaced: bool = False
     mastered: bool = False
+    timeline: Timeline = field(default_factory=Timeline)
+    cut_off: bool = False
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """A line on everything in which the file is not what it says."""
+        parts = len(self.timeline.offsets)
+        lines = {
+            "the file is cut off: what its end lacks, the result lacks": self.cut_off,
+            f"its times begin anew within it, as where {parts} recordings are joined: they follow"
+            " one another": parts > 0,
+        }
+        return tuple(line for line, true in lines.items() if true)
 
     @property
     def upright_size(self) -> tuple[int, int]:
@@ -164,8 +180,12 @@ def probe(path: Path) -> VideoInfo:
             raise VideoError(f"{path}: {error}") from error
         base = stream.time_base or Fraction(1, av.time_base)
         rate = stream.average_rate or stream.guessed_rate or None
-        duration = _duration(container, stream, base)
-        count = stream.frames or None
+        step = 1 / rate if rate else base
+        # By another reader, as this one has gone on from the beginning.
+        with open_video(path) as again:
+            timeline = Timeline.of(again, video_stream(again, stream.index), step)
+        duration = float(timeline.seconds) or _duration(container, stream, base)
+        count = timeline.frames or stream.frames or None
         if count is None and duration and rate:
             count = max(1, round(duration * rate))
         return VideoInfo(
@@ -186,6 +206,8 @@ def probe(path: Path) -> VideoInfo:
             colour=colour,
             alpha=any(part.is_alpha for part in form.components) or says_alpha(stream),
             interlaced=bool(frame.interlaced_frame),
+            timeline=timeline,
+            cut_off=is_cut_off(path),
             mastered=any(name in frame.side_data for name in _MASTERING),
         )
 

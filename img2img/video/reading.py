@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 from img2img.errors import VideoError
 from img2img.images import Pixels
 from img2img.video.colour import Converter
+from img2img.video.continuity import Mender
 from img2img.video.orientation import upright
 from img2img.video.probing import VideoInfo, decoder_of, open_video, video_stream
 
@@ -33,6 +34,8 @@ class Frame:
         duration: for how long, likewise; 0 is unknown.
         concealed: the frame of this time could not be decoded; these are the last good one's.
         alpha: opacity, (H, W), of the same type; None where the video has none.
+        fitted: height and width that it has in the file, where that is not the video's; it is
+            resized to fit in, with black beside it where its shape is another.
     """
 
     pixels: Pixels
@@ -40,6 +43,7 @@ class Frame:
     duration: int
     concealed: bool
     alpha: Pixels | None = None
+    fitted: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,9 @@ def frames(
             alpha = converter.to_alpha(shot.frame, info.depth) if info.alpha else None
             if alpha is not None:
                 alpha = upright(alpha, info.display_matrix)
-            yield Frame(pixels, shot.pts, shot.duration, shot.concealed, alpha)
+            size = (shot.frame.height, shot.frame.width)
+            fitted = None if size == info.size else size
+            yield Frame(pixels, shot.pts, shot.duration, shot.concealed, alpha, fitted)
         index += 1
 
 
@@ -140,7 +146,7 @@ def _key_before(info: VideoInfo, after: int, first: int) -> _Key | None:
     seen: set[int] = set()  # times since the key frame
     with open_video(info.path) as container:
         stream = video_stream(container, info.stream)
-        for number, packet in enumerate(_packets(container, stream)):
+        for number, packet in enumerate(_packets(container, stream, info)):
             if packet.dts is not None and packet.dts > after:
                 break
             if not _gives_frame(packet, stream):
@@ -190,7 +196,7 @@ def _in_order(info: VideoInfo, key: _Key | None) -> Iterator[tuple[int, VideoFra
         # the end of the file lose what comes after an error.
         decoder = decoder_of(stream)
         decoder.thread_type = "SLICE"
-        for number, packet in enumerate(_packets(container, stream)):
+        for number, packet in enumerate(_packets(container, stream, info)):
             if key is not None and number < key.packet:
                 continue
             if packet.pts is not None and _gives_frame(packet, stream):
@@ -213,10 +219,15 @@ def _in_order(info: VideoInfo, key: _Key | None) -> Iterator[tuple[int, VideoFra
                 yield time, shown
 
 
-def _packets(container: InputContainer, stream: VideoStream) -> "Iterator[Packet[Any]]":
+def _packets(
+    container: InputContainer, stream: VideoStream, info: VideoInfo
+) -> "Iterator[Packet[Any]]":
     """The packets of a stream, as far as the file has them, and an empty one that ends decoding."""
+    mender = Mender(info.timeline)
     try:
-        yield from container.demux(stream)
+        for packet in container.demux(stream):
+            mender.mend(packet)
+            yield packet
     except av.InvalidDataError:
         yield Packet()
     except av.FFmpegError as error:

@@ -1,33 +1,32 @@
 """Files of other programs as a model of ours: one network a file, or several in one."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from pydantic import ValidationError
-from torch import Tensor
 
-from img2img.archives.pth import DEPTH, Content, looks_like_pth, named_tensors, read_pth
+from img2img.archives.pth import Content, looks_like_pth, named_tensors, read_pth
 from img2img.archives.safetensors import opened_safetensors
+from img2img.compat.beside import beside, read_beside
 from img2img.compat.junyanz import (
     Assumptions,
     Network,
-    State,
     Unfitting,
     closest,
-    recognize,
+    described,
 )
+from img2img.compat.search import Search, Where
 from img2img.config import Component
-from img2img.errors import ModelFileError, shortened, some_names
+from img2img.errors import ConfigError, ModelFileError, shortened, some_names
 from img2img.networks import GENERATORS
 from img2img.spec import ANOTHER_PROGRAM, DiscriminatorSpec, ModelFile, ModelSpec
 
 Direction = Literal["AtoB", "BtoA"]
-Where = tuple[str, ...]
 _SIDES = str.maketrans("xy", "ab")
 
 _DIRECTIONS: dict[str, Direction] = {"G_AB": "AtoB", "G_BA": "BtoA"}
@@ -37,7 +36,14 @@ _ROLE = re.compile(
     r"(?:^|[^a-z]|net)_?(?P<kind>g|d|gen|dis|disc|generator|discriminator)"
     r"_?(?P<way>[ax]_?(?:2|to)?_?[by]|[by]_?(?:2|to)?_?[ax]|[abxy])?_?(?:ema)?(?=$|[^a-z])"
 )
-_EPOCH = re.compile(r"(latest|\d+|iter_\d+)_net_([GD])(_[AB])?\.pth")
+_SUFFIXES = {".pth", ".pt", ".ckpt", ".safetensors"}
+# Beside networks are states of their training.
+_OTHERS = re.compile(r"opt|sched|scaler")
+_EPOCH = re.compile(
+    r"(?P<unit>iter|step)?[^a-z0-9]*(?P<number>\d+)|(?P<word>best|last|latest|final)"
+)
+# By age, from old to new; without a word or number is what is written anew each time.
+_BEST, _STEPS, _EPOCHS, _CURRENT = range(4)
 # How often the numbers of a file may be in a network, as layers that share them have it.
 _REPEATED = 2
 # What the published code tests with.
@@ -58,6 +64,16 @@ class Wishes(Assumptions):
     part: str | None = None
     """Beginning of the names of the networks that are wanted, where a file holds several."""
 
+    @property
+    def of_weights(self) -> list[str]:
+        """Those that say what weights do not tell."""
+        told = {"direction", "part"}
+        return [
+            field.name
+            for field in fields(self)
+            if field.name not in told and getattr(self, field.name) != field.default
+        ]
+
 
 @dataclass(frozen=True)
 class Imported:
@@ -77,6 +93,8 @@ class _Found:
     where: str
     """The dotted beginning of its names there."""
     network: Network
+    spec: ModelSpec | None = None
+    """What stands beside the file of it."""
 
     def __str__(self) -> str:
         return f"{self.path}: {self.where}" if self.where else str(self.path)
@@ -98,12 +116,18 @@ class _Found:
 
 def reference_files(folder: Path) -> list[Path]:
     """The networks of the newest epoch in a folder of checkpoints; empty where there are none."""
-    epochs: dict[str, list[Path]] = {}
-    for path in sorted(folder.glob("*_net_*.pth")):
-        if match := _EPOCH.fullmatch(path.name):
-            epochs.setdefault(match[1], []).append(path)
-    whole = {epoch: files for epoch, files in epochs.items() if any("_G" in f.name for f in files)}
-    return whole[max(whole, key=_age)] if whole else []
+    epochs: dict[tuple[int, ...], list[Path]] = {}
+    generators: set[tuple[int, ...]] = set()
+    for path in sorted(folder.iterdir()):
+        name = path.stem.lower()
+        role = _ROLE.search(name)
+        if role is None or path.suffix not in _SUFFIXES or _OTHERS.search(name):
+            continue
+        age = _age(f"{name[: role.start('kind')]} {name[role.end() :]}")
+        epochs.setdefault(age, []).append(path)
+        if role["kind"].startswith("g"):
+            generators.add(age)
+    return epochs[max(generators)] if generators else []
 
 
 def import_files(paths: Sequence[Path], wishes: Wishes | None = None) -> Imported:
@@ -125,7 +149,13 @@ def import_files(paths: Sequence[Path], wishes: Wishes | None = None) -> Importe
         if not files:
             raise ModelFileError(f"{path}: a folder without checkpoints like latest_net_G.pth")
         for file in files:
-            found += _networks_of(file, wishes, notes)
+            try:
+                found += _networks_of(file, wishes, notes)
+            except ModelFileError as error:
+                # One can do without a discriminator that nobody has asked for.
+                if not path.is_dir() or _is_generators(file):
+                    raise
+                notes.append(f"left out: {error}")
     named = _named(found, wishes)
     specs: dict[str, ModelSpec] = {}
     discriminators: dict[str, DiscriminatorSpec] = {}
@@ -133,7 +163,10 @@ def import_files(paths: Sequence[Path], wishes: Wishes | None = None) -> Importe
     for name, each in named.items():
         network = each.network
         try:
-            if network.kind == "generator":
+            if each.spec is not None:
+                way = {"direction": wishes.direction or each.spec.direction}
+                specs[name] = each.spec.model_copy(update=way)
+            elif network.kind == "generator":
                 specs[name] = _spec(name, network, wishes)
                 assumed |= _assumed(name, specs[name], network)
             else:
@@ -161,9 +194,18 @@ def import_files(paths: Sequence[Path], wishes: Wishes | None = None) -> Importe
     return Imported(model, assumed, notes)
 
 
+def _is_generators(path: Path) -> bool:
+    role = _ROLE.search(path.stem.lower())
+    return role is None or role["kind"].startswith("g")
+
+
 def _networks_of(path: Path, wishes: Wishes, notes: list[str]) -> list[_Found]:
-    search = _Search(wishes)
     content = _read(path)
+    told = read_beside(path)
+    if told is not None:
+        notes.append(f"{path}: described by {beside(path).name} beside it")
+        return [_Found(path, "", _described(path, content, told.network, wishes), told.network)]
+    search = Search(wishes)
     search.tree(content.tree, ())
     generator = any(network.kind == "generator" for _, network in search.found)
     for where, error in [*search.damaged, *([] if search.found else search.doubtful)]:
@@ -204,6 +246,21 @@ def _networks_of(path: Path, wishes: Wishes, notes: list[str]) -> list[_Found]:
     return [_Found(path, ".".join(where), network) for where, network in wanted]
 
 
+def _described(path: Path, content: Content, spec: ModelSpec, wishes: Wishes) -> Network:
+    """The network in a file that another file describes."""
+    name = beside(path).name
+    if wishes.of_weights:
+        raise ConfigError(
+            f"{wishes.of_weights[0]}: {name} beside {path} says what it is; without it you can"
+        )
+    try:
+        return described(spec, content.tree)
+    except Unfitting as error:
+        raise ModelFileError(
+            f"{path}: {error}, as {name} beside it says; if these are other weights, remove that"
+        ) from None
+
+
 def _read(path: Path) -> Content:
     if not path.is_file():
         raise ModelFileError(f"{path}: no such file")
@@ -213,85 +270,6 @@ def _read(path: Path) -> Content:
         if "img2img" in (file.metadata() or {}):
             raise ModelFileError(f"{path}: is a model of img2img already")
         return Content({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
-
-
-@dataclass
-class _Search:
-    """Looks for networks in dictionaries of weights, which may lie in others, or side by side."""
-
-    wishes: Wishes
-    found: list[tuple[Where, Network]] = field(default_factory=list)
-    strange: list[Where] = field(default_factory=list)
-    """Weights of nothing known."""
-    damaged: list[tuple[Where, Unfitting]] = field(default_factory=list)
-    """What is nearly a network."""
-    doubtful: list[tuple[Where, Unfitting]] = field(default_factory=list)
-    """The same, of weights that perhaps were never meant to be one."""
-    seen: set[int] = field(default_factory=set)
-    """Dictionaries that have been searched."""
-
-    @property
-    def met(self) -> int:
-        """How many networks there were, whole or not."""
-        return len(self.found) + len(self.damaged) + len(self.doubtful)
-
-    def tree(self, content: Mapping[Any, Any], where: Where) -> None:
-        """Search a dictionary with weights or other dictionaries in it."""
-        if id(content) in self.seen:  # in a file that is made to be endless
-            return
-        self.seen.add(id(content))
-        weights = {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
-        if weights:
-            before = self.met
-            self.state(_without_wrappers(weights), where)
-            if self.met == before and any(".weight" in key for key in weights):
-                self.strange.append(where)
-        if len(where) < DEPTH:
-            for key, value in content.items():
-                if isinstance(value, Mapping):
-                    self.tree(value, (*where, str(key)))
-
-    def state(self, state: State, where: Where) -> bool:
-        """Search weights by their dotted names; whether they are one network."""
-        bare = "0.weight" in state or "1.weight" in state
-        candidate = {f"model.{key}": tensor for key, tensor in state.items()} if bare else state
-        try:
-            network = recognize(candidate, self.wishes)
-        except Unfitting as error:
-            (self.doubtful if bare else self.damaged).append((where, error))
-            return False
-        if network is not None:
-            self.found.append((where, network))
-            return True
-        parts: dict[str, dict[str, Tensor]] = {}
-        for key, tensor in state.items():
-            part, _, rest = key.partition(".")
-            parts.setdefault(part, {})[rest] = tensor
-        known = len(self.found)
-        inside = [
-            (
-                (*where, part),
-                len(where) < DEPTH and "" not in rest and self.state(rest, (*where, part)),
-            )
-            for part, rest in parts.items()
-        ]
-        if len(self.found) > known:
-            self.strange += [place for place, whole in inside if not whole]
-        return False
-
-
-def _without_wrappers(state: State) -> dict[str, Tensor]:
-    """Without what DataParallel, torch.compile and averages put around names."""
-    return {
-        ".".join(
-            # So a fork calls it that has all else as published.
-            "conv_block" if part == "block" else part
-            for part in key.split(".")
-            if part not in ("module", "_orig_mod")
-        ): tensor
-        for key, tensor in state.items()
-        if key != "n_averaged"  # of an AveragedModel
-    }
 
 
 def _named_few(names: Sequence[str]) -> str:
@@ -375,9 +353,12 @@ def _assumed(name: str, spec: ModelSpec, network: Network) -> dict[str, str]:
     return taken | network.assumed
 
 
-def _age(epoch: str) -> tuple[int, int]:
-    """What is newer is larger."""
-    if epoch == "latest":
-        return 2, 0
-    number = int(epoch.removeprefix("iter_"))
-    return (0 if epoch.startswith("iter_") else 1), number
+def _age(rest: str) -> tuple[int, ...]:
+    """Of a network's name, without what says which one it is: what is newer is larger."""
+    found = [*_EPOCH.finditer(rest)]
+    numbers = [int(match["number"]) for match in found if match["number"]]
+    if any(match["word"] == "best" for match in found):
+        return (_BEST, *numbers)
+    if not numbers or any(match["word"] for match in found):
+        return (_CURRENT, *numbers)
+    return (_STEPS if all(match["unit"] for match in found) else _EPOCHS, *numbers)

@@ -24,6 +24,7 @@ from img2img.networks.blocks import (
     binomial,
 )
 from img2img.registry import Registry
+from img2img.spec import ModelSpec
 
 State = Mapping[str, Tensor]
 Kind = Literal["generator", "discriminator"]
@@ -99,6 +100,17 @@ def recognize(state: State, assumptions: Assumptions) -> Network | None:
         if guessed is not None:
             return _fitted(guessed, state)
     return None
+
+
+def described(spec: ModelSpec, state: State) -> Network:
+    """The generator that a description says these weights are of.
+
+    Raises:
+        Unfitting: they are not.
+    """
+    channels = spec.in_channels, spec.out_channels
+    guess = _Guess("generator", spec.architecture, spec.arguments, *channels, False, {})
+    return _fitted(guess, state)
 
 
 def closest(state: State) -> str:
@@ -351,8 +363,8 @@ def _fitted(guess: _Guess, state: State) -> Network:
 
     try:
         network = _built(guess.kind, guess.architecture, guess.arguments, *channels)
-    except ConfigError as error:
-        raise unfitting(error) from None
+    except (ConfigError, RuntimeError, TypeError, ValueError, OverflowError) as error:
+        raise unfitting(shortened(" ".join(str(error).split()))) from None
     layout, left = _layout(network), dict(state)
     for name, kernel in layout.blurs.items():
         given = left.pop(name, None)
@@ -360,7 +372,7 @@ def _fitted(guess: _Guess, state: State) -> Network:
             given.shape == kernel.shape and torch.allclose(given.float(), kernel.float())
         ):
             raise unfitting(f"with another blur in {name}")
-    if guess.arguments["norm"] != "batch":
+    if guess.arguments.get("norm") != "batch":
         averages = ("running_mean", "running_var", "num_batches_tracked")
         left = {name: tensor for name, tensor in left.items() if not name.endswith(averages)}
     elif guess.biased:
@@ -379,7 +391,8 @@ def _fitted(guess: _Guess, state: State) -> Network:
         elif key.endswith("num_batches_tracked"):  # which old files do not have
             tensors[key] = torch.zeros((), dtype=torch.long)
         elif not guess.biased and key not in kept and _is_convolutions_bias(key, own):
-            tensors[key] = torch.zeros(tensor.shape)
+            weight = tensors.get(f"{key.removesuffix('bias')}weight", tensor)
+            tensors[key] = torch.zeros(tensor.shape, dtype=weight.dtype)
         else:
             missing.append(name)
     if left or missing:

@@ -2,16 +2,18 @@
 
 import io
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
 from img2img.checkpoint import load_model
+from img2img.compat.beside import write_beside
+from img2img.compat.collection import import_files
 from img2img.compat.junyanz import reference_state
-from img2img.errors import ConfigError, ExportFailed
+from img2img.errors import ConfigError, ExportFailed, ModelFileError
 from img2img.files import atomic_write
-from img2img.spec import rebuilt
+from img2img.spec import ModelSpec, rebuilt
 
 # Their names by ours. `D_A` there judges what `G_A` makes: images of domain B.
 NAMES = {"G": "G", "D": "D", "G_AB": "G_A", "G_BA": "G_B", "D_B": "D_A", "D_A": "D_B"}
@@ -38,6 +40,8 @@ def export_reference(
 
     The files are `latest_net_G.pth`, or `latest_net_G_A.pth` and so on. They hold the model's
     numbers bit for bit, in the type that they have; each is read again before it takes its name.
+    What weights of a generator do not tell stands in a JSON file beside them, so that the way
+    back is exact.
 
     Args:
         model: a model file or run folder.
@@ -72,14 +76,49 @@ def export_reference(
     written, notes = [], []
     for name in chosen:
         target = folder if single else folder / f"latest_net_{NAMES.get(name, name)}.pth"
-        _write(target, rebuilt(specs[name], file.tensors[name]))
+        spec = specs[name]
+        told = _write(target, rebuilt(spec, file.tensors[name]))
         written.append(target)
-        if name in file.specs and (strange := _strange(file.specs[name].arguments)):
-            notes.append(f"{name}: only forks of it have {', '.join(strange)}")
+        # Discriminators are only in files that were imported, and were told by their weights.
+        if isinstance(spec, ModelSpec):
+            described = write_beside(target, spec)
+            written.append(described)
+            if strange := _strange(spec.arguments):
+                notes.append(f"{name}: only forks of it have {', '.join(strange)}")
+            if untold := _untold(spec, told):
+                notes.append(
+                    f"{name}: weights alone do not tell {', '.join(untold)}; {described.name}"
+                    " beside them does, to img2img"
+                )
     return written, notes
 
 
-def _write(target: Path, network: nn.Module) -> None:
+def _untold(spec: ModelSpec, told: ModelSpec | None) -> list[str]:
+    """What of a generator would be taken for something else by its weights alone."""
+    if told is None:
+        return ["their architecture"]
+    own, other = _meaning(spec), _meaning(told)
+    return [f"{key} {_shown(value)}" for key, value in own.items() if other.get(key) != value]
+
+
+def _meaning(spec: ModelSpec) -> dict[str, Any]:
+    """What results depend on, by name."""
+    unimportant = {"architecture", "arguments", "method", "steps", "images", "size_multiple"}
+    arguments = dict(spec.arguments)
+    arguments["pad_up"] = arguments.get("pad_up") or arguments.get("pad")
+    if arguments.get("upsample") == "deconv":
+        del arguments["pad_up"]
+    for idle in ("init", "dropout"):  # that it is left out is said by the spec
+        arguments.pop(idle, None)
+    return arguments | spec.model_dump(mode="json", exclude=unimportant)
+
+
+def _shown(value: object) -> str:
+    return " x ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _write(target: Path, network: nn.Module) -> ModelSpec | None:
+    """Write a network; what its weights alone say of it, if they are of a generator and known."""
     # Contiguous, and each in a storage of its own: what is saved is what is seen.
     state = {key: tensor.contiguous().clone() for key, tensor in reference_state(network).items()}
     buffer = io.BytesIO()
@@ -89,6 +128,11 @@ def _write(target: Path, network: nn.Module) -> None:
         again = torch.load(temporary, weights_only=True)
         if not all(_same(again[key], tensor) for key, tensor in state.items()):
             raise ExportFailed(f"{target}: not written: it could not be read again as it was")
+        try:
+            (spec,) = import_files([temporary]).model.specs.values()
+        except ModelFileError:
+            return None
+    return spec
 
 
 def _same(one: torch.Tensor, other: torch.Tensor) -> bool:

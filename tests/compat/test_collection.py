@@ -116,6 +116,39 @@ class TestCycleGan:
         found = load_model(tmp_path / "set").tensors["G_AB"]
         assert torch.equal(weights(found), weights(latest["G_A"].state_dict()))
 
+    @pytest.mark.parametrize(
+        ("names", "others"),
+        [
+            (("netG_A2B", "netG_B2A"), ("netD_A", "netD_B", "optimizer_G")),
+            (("G_AB", "G_BA"), ("D_A", "D_B", "G_AB_optim")),
+            (("genA2B", "genB2A"), ("disA", "disB")),
+            (("G_A2B_latest", "G_B2A_latest"), ("G_A2B_5", "G_B2A_5")),
+            (("net_G_A_10", "net_G_B_10"), ("net_G_A_9", "net_G_B_9", "net_D_A_11")),
+            (("G_AB_epoch_100", "G_BA_epoch_100"), ("G_AB_epoch_20", "G_BA_epoch_20")),
+            (("generator_A2B", "generator_B2A"), ("generator_A2B_best", "generator_B2A_best")),
+            (("G_XtoY", "G_YtoX"), ("iter_9_G_XtoY", "iter_9_G_YtoX", "D_X", "D_Y")),
+        ],
+    )
+    def test_names_in_a_folder(
+        self, tmp_path: Path, names: tuple[str, str], others: tuple[str, ...]
+    ) -> None:
+        """The newest two, by whatever they are called; what judges may be of any kind."""
+        folder = tmp_path / "set"
+        for seed, name in enumerate(names):
+            saved(folder / f"{name}.pth", trained(Resnet(), seed).state_dict())
+        for name in others:
+            content = (
+                {"strange.weight": torch.zeros(3, 3)} if "G" not in name else Unet().state_dict()
+            )
+            saved(folder / f"{name}.pth", content)
+        model = import_files([folder]).model
+        assert model.specs.keys() == {"G_AB", "G_BA"}
+        for seed, name in enumerate(("G_AB", "G_BA")):
+            assert torch.equal(
+                weights(model.tensors[name]), weights(trained(Resnet(), seed).state_dict())
+            )
+        assert load_model(folder).specs.keys() == {"G_AB", "G_BA"}
+
     def test_named_by_domains(self, tmp_path: Path) -> None:
         """Who calls the generators A2B and B2A calls what judges A `D_A`."""
         judges = {name: trained(Patch(norm=instance), seed) for seed, name in enumerate("AB")}

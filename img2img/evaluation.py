@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Unpack
 
+from img2img.config import PairingConfig
 from img2img.data.layouts import find_splits
 from img2img.data.sources import ImageSource
 from img2img.errors import ConfigError, DataError, Img2ImgError
@@ -86,7 +87,8 @@ def test_set_of(
     Raises:
         DataError: see `arrange`.
     """
-    splits = find_splits(data, to_train=False)
+    declared = options.get("pairing", PairingConfig()).layout == "side_by_side"
+    splits = find_splits(data, declared=declared, to_train=False)
     split = next(name for name in ("test", "val", "train") if name in splits)
     folders = splits[split]
     if not folders.side_by_side:
@@ -128,6 +130,8 @@ def evaluate_model(
         direction: which generator, where the model goes both ways. Such a model is measured by
             `cycle`, too.
         scale: at which size pictures are translated; see `Translator`.
+        options: without `pairing` it is as the model was trained, where it was trained
+            on `data`.
 
     Raises:
         DataError: no images in a known layout; or, of a model that goes one way, some of them have
@@ -156,7 +160,11 @@ def evaluate_model(
         if run is None:
             raise ConfigError(f"{model}: of no run folder: give a data set, by --data")
         test_set = held_out_of(run)
+        options["pairing"] = Store(run).config().data
     else:
+        run = _run_of(model)
+        if "pairing" not in options and run is not None and _is_about(run, data):
+            options["pairing"] = Store(run).config().data
         test_set = test_set_of(data, [model], wanted, options, lone_refused=not back)
     sources, real = test_set.sources(way)
     cycle: list[float] = []

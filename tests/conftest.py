@@ -117,6 +117,20 @@ def make_image(tmp_path: Path) -> MakeImage:
 
 
 @pytest.fixture
+def make_both(tmp_path: Path) -> MakeImage:
+    """Write a picture that holds A, noise, on its left and its negative B; `size` is of the two."""
+
+    def make(name: str, size: tuple[int, int] = (8, 16), seed: int = 0) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        A = noise(size[0], size[1] // 2, seed)
+        Image.fromarray(np.hstack([A, 255 - A])).save(path)
+        return path
+
+    return make
+
+
+@pytest.fixture
 def pairs_folder(tmp_path: Path, make_image: MakeImage) -> Path:
     """`A/` + `B/` with six pairs of 48 x 40 (height x width) images; B is the same image as A."""
     for number in range(6):

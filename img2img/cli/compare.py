@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from img2img.cli.output import console, counting, print_json, printable, say_note, split_names
+from img2img.cli.pairing import Match, Pairs, SideBySide, Unequal, pairing_flags, pairing_of
 from img2img.errors import ConfigError
 
 
@@ -49,6 +50,10 @@ def compare(
             min=0, max=200, help="How many images it shows: those that the models differ on most."
         ),
     ] = 24,
+    side_by_side: SideBySide = False,
+    match: Match = None,
+    pairs: Pairs = None,
+    unequal: Unequal = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
@@ -78,6 +83,7 @@ def compare(
             features=features,
             weights=weights,
             device=device,
+            pairing=pairing_of(pairing_flags(match, pairs, unequal, side_by_side)),
             progress=counter,
             say=say_note,
         )

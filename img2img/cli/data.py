@@ -1,16 +1,24 @@
 """`img2img data check` and `img2img data preview`."""
 
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from img2img.cli.output import console, counting, error_console, print_json
+from img2img.cli.output import console, counting, error_console, print_json, printable
+from img2img.cli.pairing import Match, Pairs, SideBySide, Unequal, pairing_flags
 from img2img.cli.train import Assignments, Config, Data, DataA, DataB, data_flags
+from img2img.errors import ConfigError
 
 if TYPE_CHECKING:
     from img2img.config import RunConfig
+    from img2img.data.check import DataReport
     from img2img.data.dataset import DataSet
+
+# So many problems of a kind are named one by one; of more, three.
+FEW = 10
 
 Unpaired = Annotated[
     bool, typer.Option("--unpaired", help="Two folders without pairs, as for cyclegan.")
@@ -26,23 +34,46 @@ def check(
     data: Data = None,
     data_a: DataA = None,
     data_b: DataB = None,
+    side_by_side: SideBySide = False,
+    match: Match = None,
+    pairs: Pairs = None,
+    unequal: Unequal = None,
     config: Config = None,
     assignments: Assignments = None,
     unpaired: Unpaired = False,
+    write_pairs: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv",
+            help="Write the pairs to a table, those of a proposal, too: to look through, to "
+            "change, and to train on with --pairs.",
+        ),
+    ] = None,
+    all_problems: Annotated[
+        bool, typer.Option("--all", help=f"Name every problem, not three of more than {FEW}.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Find the images, decode every one, and name all that is wrong at once.
+    """Find the images, decode every one, and say all that is wrong at once.
 
     Example: img2img data check --data my-pairs
 
-    The exit status is 1 if anything is wrong.
+    Where names or shapes do not quite match, it says with which options they do. The exit status is
+    1 if anything is wrong.
     """
-    from img2img.data.check import check_data
+    from img2img.data.check import check_data, remarks
+    from img2img.data.pair_list import write_pairs as write_table
 
-    kind, run = _kind_and_config(unpaired, config, data_flags(data, data_a, data_b), assignments)
+    pairing = pairing_flags(match, pairs, unequal, side_by_side)
+    flags = data_flags(data, data_a, data_b) | pairing
+    kind, run = _kind_and_config(unpaired, config, flags, assignments)
     with counting("checking images") as progress:
         report = check_data(kind, run.data, run.seed, progress)
     found = report.found
+    if write_pairs:
+        folders = run.data.root_a or run.data.root, run.data.root_b or run.data.root
+        A, B = (folder for folder in folders if folder is not None)
+        write_table(write_pairs, [(pair.A.path, pair.B.path) for pair in report.pairs], A, B)
     sizes = {
         domain: {f"{w}x{h}": count for (h, w), count in counts.most_common()}
         for domain, counts in report.survey.sizes.items()
@@ -56,6 +87,8 @@ def check(
                 "sizes": sizes,
                 "formats": dict(report.survey.formats),
                 "passed_over": dict(report.passed_over),
+                "left_out": [str(path) for path in report.left_out],
+                "proposal": _proposal_json(report),
                 "problems": [
                     {"kind": p.kind, "name": p.name, "message": p.message} for p in report.problems
                 ],
@@ -64,22 +97,83 @@ def check(
     else:
         _say("layout", found.layout)
         _say("images", f"{found.counts}, {len(found.held_out)} held out")
+        if report.proposed:
+            also = f"{report.proposed.counts}, {len(report.proposed.held_out)} held out"
+            _say("proposal", f"{found.proposal}")
+            _say("", f"with it: {also}")
         if sizes["A"] == sizes["B"]:  # as of pairs
             sizes = {"A and B": sizes["A"]}
         for domain, counts in sizes.items():
             shown = ", ".join(f"{size} ({n})" for size, n in list(counts.items())[:8])
             _say("sizes", f"{domain}: {shown}")
         _say("formats", ", ".join(f"{f} ({n})" for f, n in report.survey.formats.most_common()))
-        if report.passed_over:
-            unread = ", ".join(f"{s} ({n})" for s, n in report.passed_over.items())
-            _say("not read", f"{unread}; convert them to PNG, JPEG or TIFF")
-        for notice in found.notices():
+        for notice in (*remarks(report, run.data), *found.notices()):
             _say("note", notice)
         _say("problems", str(len(report.problems)))
-    for problem in report.problems:
-        error_console.print(f"{problem.kind}: {problem.message}", markup=False, soft_wrap=True)
+    for line in _problems(report, all_problems):
+        error_console.print(printable(line), markup=False, soft_wrap=True)
+    if not as_json:
+        for name, line in _ways_on(report, data, data_a, data_b, flags, write_pairs):
+            _say(name, printable(line))
     if report.problems:
         raise typer.Exit(1)
+
+
+def _problems(report: "DataReport", every: bool) -> Iterator[str]:
+    """A line a problem; of many of a kind, what they are with three of them."""
+    from img2img.data.problems import EXPLANATIONS
+
+    kinds = dict.fromkeys(problem.kind for problem in report.problems)
+    for kind in kinds:
+        those = [problem for problem in report.problems if problem.kind == kind]
+        if every or len(those) <= FEW:
+            yield from (f"{kind}: {problem.message}" for problem in those)
+        else:
+            yield f"{kind}: {len(those)} {EXPLANATIONS[kind]}, such as"
+            yield from (f"  {problem.message}" for problem in those[:3])
+            yield "  ... (--all names them all, so does --json)"
+
+
+def _ways_on(
+    report: "DataReport",
+    data: Path | None,
+    data_a: Path | None,
+    data_b: Path | None,
+    flags: dict[str, Any],
+    table: Path | None,
+) -> Iterator[tuple[str, str]]:
+    """What to do next: the command that trains on what was found, and what to choose between."""
+    from img2img.data.problems import UNEQUAL
+
+    proposal = report.found.proposal
+    given = {"--data": data, "--data-a": data_a, "--data-b": data_b}
+    words = [word for flag, path in given.items() if path for word in (flag, str(path))]
+    options = {key.removeprefix("data."): str(value) for key, value in flags.items()}
+    if table:
+        yield "wrote", f"{table}: {len(report.pairs)} pairs"
+        options |= {"pairs": str(table)}
+        options.pop("match", None)
+    elif proposal:
+        options |= {"match": proposal.match}
+    shapes = any(problem.kind == "size" for problem in report.problems)
+    if shapes:
+        yield "shapes", UNEQUAL
+        options |= {"unequal": "fit"}
+    if table or proposal or shapes:
+        for key in ("match", "pairs", "unequal"):
+            words += [f"--{key}", options[key]] if key in options else []
+        yield "to train", shlex.join(["img2img", "train", "pix2pix", *words])
+    if proposal and not table:
+        line = ["img2img", "data", "check", *words, "--write-pairs", "pairs.csv"]
+        yield "or first", f"{shlex.join(line)} to see and mend them all, then --pairs pairs.csv"
+
+
+def _proposal_json(report: "DataReport") -> dict[str, Any] | None:
+    proposal = report.found.proposal
+    if proposal is None:
+        return None
+    pairs = [[str(pair.A.path), str(pair.B.path)] for pair in report.pairs]
+    return {"match": proposal.match, "pairs": pairs}
 
 
 @data_app.command("preview")
@@ -88,10 +182,14 @@ def preview(
     data: Data = None,
     data_a: DataA = None,
     data_b: DataB = None,
+    side_by_side: SideBySide = False,
+    match: Match = None,
+    pairs: Pairs = None,
+    unequal: Unequal = None,
     config: Config = None,
     assignments: Assignments = None,
     unpaired: Unpaired = False,
-    pairs: Annotated[int, typer.Option(min=1, help="How many pairs, a row each.")] = 4,
+    rows: Annotated[int, typer.Option(min=1, help="How many pairs, a row each.")] = 4,
     variants: Annotated[int, typer.Option(min=1, help="How many augmentations of each.")] = 4,
 ) -> None:
     """Draw some images as training will see them: cropped, flipped, coloured.
@@ -101,9 +199,13 @@ def preview(
     from img2img.data.preview import preview_data
     from img2img.images import write_picture
 
-    kind, run = _kind_and_config(unpaired, config, data_flags(data, data_a, data_b), assignments)
+    flags = data_flags(data, data_a, data_b) | pairing_flags(match, pairs, unequal, side_by_side)
+    kind, run = _kind_and_config(unpaired, config, flags, assignments)
+    for folder in filter(None, (run.data.root, run.data.root_a, run.data.root_b)):
+        if output.resolve().is_relative_to(folder.resolve()):
+            raise ConfigError(f"--output {output}: lies among the data, and would be trained on")
     with counting("looking at images") as progress:
-        sheet = preview_data(kind, run.data, run.seed, pairs, variants, progress)
+        sheet = preview_data(kind, run.data, run.seed, rows, variants, progress)
     write_picture(output, sheet)
     console.print(f"wrote {output}", markup=False)
 

@@ -16,6 +16,7 @@ from img2img.cli.output import (
     say_note,
     split_names,
 )
+from img2img.cli.pairing import Match, Pairs, SideBySide, Unequal, pairing_flags, pairing_of
 from img2img.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -62,6 +63,10 @@ def evaluate(
     direction: Annotated[
         Literal["AtoB", "BtoA"] | None, typer.Option(help="Where a model goes both ways: which.")
     ] = None,
+    side_by_side: SideBySide = False,
+    match: Match = None,
+    pairs: Pairs = None,
+    unequal: Unequal = None,
     measures: Annotated[
         str | None,
         typer.Option(
@@ -131,6 +136,9 @@ def evaluate(
             "progress": progress,
             "say": say_note,
         }
+        pairing = pairing_flags(match, pairs, unequal, side_by_side)
+        if pairing:
+            options["pairing"] = pairing_of(pairing)
         if result and real and not (model or data or direction or scale):
             evaluation = evaluate_folders(result, real, inputs=inputs, **options)
         elif model and not (result or real or inputs):

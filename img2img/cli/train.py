@@ -7,6 +7,7 @@ import typer
 
 from img2img.cli.lasting import lasting_output
 from img2img.cli.output import console
+from img2img.cli.pairing import Match, Pairs, SideBySide, Unequal, pairing_flags
 from img2img.errors import ConfigError
 
 MethodName = Annotated[
@@ -86,6 +87,10 @@ def train(
     data: Data = None,
     data_a: DataA = None,
     data_b: DataB = None,
+    side_by_side: SideBySide = False,
+    match: Match = None,
+    pairs: Pairs = None,
+    unequal: Unequal = None,
     config: Config = None,
     output: Output = None,
     resume: Resume = False,
@@ -119,6 +124,7 @@ def train(
     """
     flags = {
         **data_flags(data, data_a, data_b),
+        **pairing_flags(match, pairs, unequal, side_by_side),
         **_given(
             {
                 "schedule.steps": max_steps,

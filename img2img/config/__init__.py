@@ -13,10 +13,13 @@ from img2img.config.sections import (
     Component,
     DataConfig,
     GrowConfig,
+    Match,
     MetricsConfig,
+    PairingConfig,
     RunConfig,
     ScheduleConfig,
     TopKConfig,
+    Unequal,
 )
 
 __all__ = [
@@ -24,10 +27,13 @@ __all__ = [
     "Component",
     "DataConfig",
     "GrowConfig",
+    "Match",
     "MetricsConfig",
+    "PairingConfig",
     "RunConfig",
     "ScheduleConfig",
     "TopKConfig",
+    "Unequal",
     "check",
     "dump",
     "load_config",

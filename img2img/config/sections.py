@@ -84,7 +84,34 @@ class GrowConfig(Section):
     )
 
 
-class DataConfig(Section):
+Match = Literal["exact", "case", "suffix", "number"]
+Unequal = Literal["refuse", "stretch", "fit", "pad"]
+
+
+class PairingConfig(Section):
+    """Which images are pairs, and what becomes of two of unequal shape."""
+
+    layout: Literal["auto", "side_by_side"] = Field(
+        default="auto",
+        description="auto: found out; side_by_side: each image of root holds both, A on the left",
+    )
+    match: Match = Field(
+        default="exact",
+        description="pairs have the same name; or the same but for case (separators and zeros,"
+        " too), for a beginning or suffix that each folder has, or for all but the number",
+    )
+    pairs: Path | None = Field(
+        default=None, description="CSV of pairs, file of A and file of B, instead of match"
+    )
+    unequal: Unequal = Field(
+        default="refuse",
+        description="pairs whose shapes differ by more than 2 %: refuse, or have the target"
+        " stretched to its input's shape, fit (scaled to cover it, then cut) or pad (scaled into"
+        " it, the rest white)",
+    )
+
+
+class DataConfig(PairingConfig):
     """Where the images are, and how they become batches."""
 
     root: Path | None = Field(default=None, description="folder of images in any known layout")
@@ -135,6 +162,9 @@ class DataConfig(Section):
             raise ValueError("root_a and root_b go together")
         if self.root is not None and self.root_a is not None:
             raise ValueError("give root, or root_a and root_b, not both")
+        apart = self.root_a is not None and not isinstance(self.holdout, Path)
+        if apart and self.layout == "side_by_side":
+            raise ValueError("layout: side_by_side is one folder, root, not root_a and root_b")
         return self
 
 

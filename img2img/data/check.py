@@ -2,17 +2,18 @@
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from img2img.config import DataConfig
 from img2img.data.dataset import DataSet
 from img2img.data.problems import Problem
-from img2img.data.sizes import HeightWidth
+from img2img.data.sizes import HeightWidth, same_shape
 from img2img.data.sources import CountProgress, Item, Pair
-from img2img.errors import ImageError
-from img2img.images import Picture, count_unreadable
+from img2img.errors import ImageError, some_names
+from img2img.images import Picture, count_unreadable, list_own
 
 
 @dataclass(frozen=True)
@@ -20,14 +21,17 @@ class Survey:
     """What decoding every image showed.
 
     Attributes:
-        sizes: by domain, how many good images have which (height, width).
+        sizes: by domain, how many good images have which (height, width), as their files have it.
         formats: how many good files are `8-bit`, `16-bit`, `8-bit with alpha` ...
         problems: the pairs and images that cannot be used.
+        changed: how many pairs differ in `size`, or in `shape`, too, so that the target is brought
+            to its input's size; see `data.unequal`.
     """
 
     sizes: dict[str, Counter[HeightWidth]]
     formats: Counter[str]
     problems: list[Problem]
+    changed: Counter[str] = field(default_factory=Counter)
 
     @property
     def all_sizes(self) -> Counter[HeightWidth]:
@@ -48,12 +52,23 @@ class DataReport:
 
     Attributes:
         passed_over: how many pictures there are of kinds that are not read, by suffix.
+        left_out: run folders and results of translations among the data.
+        proposed: what would be found with `found.proposal`, of which the survey then is.
     """
 
     found: DataSet
     survey: Survey
     problems: list[Problem]
     passed_over: Counter[str]
+    left_out: list[Path]
+    proposed: DataSet | None = None
+
+    @property
+    def pairs(self) -> list[Pair]:
+        """What is found and decodes, with the proposal where there is one."""
+        bad = {p.item for p in self.survey.problems if p.kind == "unreadable"}
+        items = (self.proposed or self.found).items.get("AB", [])
+        return [item for item in items if isinstance(item, Pair) and item not in bad]
 
 
 def check_data(
@@ -61,18 +76,51 @@ def check_data(
 ) -> DataReport:
     """Find the images as training would, decode them all, and report.
 
+    Where another way to match names finds more pairs, it is these that are decoded.
+
     Raises:
         ConfigError, DataError: there is nothing to check; see `DataSet.find`.
     """
     found = kind.find(data, seed)
+    if found.proposal is None:
+        return check_found(found, data, progress)
+    proposed = kind.find(data.model_copy(update={"match": found.proposal.match}), seed)
+    report = check_found(proposed, data, progress)
+    problems = found.problems + report.survey.problems
+    return replace(report, found=found, problems=problems, proposed=proposed)
+
+
+def check_found(
+    found: DataSet, data: DataConfig, progress: CountProgress | None = None
+) -> DataReport:
+    """Decode all images of a data set, and report."""
     survey = check_images(found.items, progress)
-    return DataReport(found, survey, found.problems + survey.problems, passed_over(data))
+    problems = found.problems + survey.problems
+    unread = sum((count_unreadable(folder) for folder in _roots(data)), Counter[str]())
+    left_out = [path for folder in _roots(data) for path in list_own(folder)]
+    return DataReport(found, survey, problems, unread, left_out)
 
 
-def passed_over(data: DataConfig) -> Counter[str]:
-    """How many pictures of kinds that are not read lie among the data, by suffix."""
-    folders = [path for path in (data.root, data.root_a, data.root_b) if path is not None]
-    return sum((count_unreadable(folder) for folder in folders), Counter())
+def remarks(report: DataReport, data: DataConfig) -> Iterator[str]:
+    """What is not used, or not used as it is, a sentence each."""
+    if report.passed_over:
+        kinds = ", ".join(f"{suffix} ({count})" for suffix, count in report.passed_over.items())
+        yield f"passed over, as their kinds are not read: {kinds}; convert them to PNG"
+    if report.left_out:
+        names = some_names([str(path) for path in report.left_out], 3)
+        yield f"left out, as img2img has made them: {names}"
+    changed = report.survey.changed
+    if changed["size"]:
+        yield f"of {changed['size']} pairs the target is resized to its input's size"
+    if changed["shape"]:
+        yield (
+            f"of {changed['shape']} pairs the target has another shape than its input, and is"
+            f" brought to it by data.unequal={data.unequal}"
+        )
+
+
+def _roots(data: DataConfig) -> list[Path]:
+    return [path for path in (data.root, data.root_a, data.root_b) if path is not None]
 
 
 def check_images(
@@ -93,8 +141,11 @@ def check_images(
         for done, (shown, (looks, problems)) in enumerate(looked_at, start=1):
             survey.problems.extend(problems)
             if not problems:
-                for domain in shown:
-                    survey.sizes[domain][looks[0][0]] += 1
+                for domain, look in zip(shown, (looks[0], looks[-1]), strict=False):
+                    survey.sizes[domain][look[0]] += 1
+                sizes = [size for size, _ in looks]
+                if sizes[0] != sizes[-1]:
+                    survey.changed["size" if same_shape(sizes[0], sizes[-1]) else "shape"] += 1
                 survey.formats.update(form for _, form in looks)
             if progress:
                 progress(done, len(everything))
@@ -112,10 +163,11 @@ def _look_at(item: Item) -> tuple[list[tuple[HeightWidth, str]], list[Problem]]:
             problems.append(Problem("unreadable", str(source.path), str(error), item))
         else:
             looks.append((picture.size, _format(picture)))
-    if isinstance(item, Pair) and len(looks) == 2 and looks[0][0] != looks[1][0]:
+    if isinstance(item, Pair) and len(looks) == 2 and item.unequal == "refuse":
         (h_A, w_A), (h_B, w_B) = looks[0][0], looks[1][0]
-        message = f"{item.A.path} has {w_A} x {h_A} pixels, {item.B.path} has {w_B} x {h_B}"
-        problems.append(Problem("size", item.name, message, item))
+        if not same_shape((h_A, w_A), (h_B, w_B)):
+            message = f"{item.A.path} has {w_A} x {h_A} pixels, {item.B.path} has {w_B} x {h_B}"
+            problems.append(Problem("size", item.name, message, item))
     return looks, problems
 
 

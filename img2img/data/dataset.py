@@ -10,6 +10,7 @@ from typing import Self, TypeVar
 from img2img.config import DataConfig
 from img2img.data.augment import Transform
 from img2img.data.layouts import Folders, find_splits
+from img2img.data.partners import Proposal
 from img2img.data.problems import Problem
 from img2img.data.samples import Batch, Samples
 from img2img.data.sources import CountProgress, Item, Pair
@@ -29,12 +30,16 @@ class DataSet(ABC):
         held_out: what is never trained on, an A beside a B.
         aligned: whether the A and the B of what is held out show the same thing.
         problems: what is wrong with some of the files, as far as their names tell.
+        proposal: a way to match names that finds more pairs.
+        unlisted: images that `data.pairs` leaves out.
     """
 
     layout: str
     held_out: list[Pair]
     aligned: bool
     problems: list[Problem]
+    proposal: Proposal | None
+    unlisted: int
 
     @classmethod
     @abstractmethod
@@ -77,7 +82,8 @@ class DataSet(ABC):
 
     def notices(self) -> Iterator[str]:
         """What a person should know before training on it."""
-        yield from ()
+        if self.unlisted:
+            yield f"{self.unlisted} images are left out, which data.pairs does not list"
 
     @abstractmethod
     def samples(
@@ -121,7 +127,8 @@ def held_out_split(
                 )
             return splits[split]
         case Path() as folder:
-            held = find_splits(folder, side_by_side=side_by_side)["train"]
+            declared = data.layout == "side_by_side"
+            held = find_splits(folder, side_by_side=side_by_side, declared=declared)["train"]
             trained = [path.resolve() for path in (splits["train"].A, splits["train"].B)]
             for path in (held.A.resolve(), held.B.resolve()):
                 if any(path == other or other in path.parents for other in trained):

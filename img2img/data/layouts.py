@@ -10,18 +10,37 @@ two for pairs only:
 5. images side by side, A on the left and B on the right, in `train` (and `val`, `test`)
 6. images side by side in the folder itself
 
-Case does not matter in these names. Images are looked for in subfolders too.
+Case does not matter in these names, `train_A` is `trainA`, and `training`, `valid`, `validation`,
+`eval` and `testing` are `train`, `val` and `test`. Images are looked for in subfolders too.
+
+Images are taken for two side by side only if their halves look like it, or if a person says so:
+else pictures would be cut in half that are none.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from unicodedata import normalize
 
-from img2img.errors import DataError
-from img2img.images import list_images
+from img2img.data.halves import look_like_pairs
+from img2img.data.mistaken import no_folder, no_images
+from img2img.data.names import best_match, keys
+from img2img.errors import DataError, some_names
+from img2img.images import is_run, list_images
 
 SPLITS = ("train", "val", "test")
+_CALLED = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "eval"),
+    "test": ("test", "testing"),
+}
+_SPLIT_OF = {name: split for split, names in _CALLED.items() for name in names}
+_SPLIT = re.compile(rf"({'|'.join(_SPLIT_OF)})(?:[ _-]?([ab]))?")
+# How many folders that hold nothing but one more are opened to find a data set.
+_DEEP = 3
+_IF_BOTH = "if each image holds both, A on the left, --side-by-side"
 
 
 @dataclass(frozen=True)
@@ -44,33 +63,71 @@ class Folders:
         return self.A == self.B and self.root is not None
 
 
-def find_test_set(root: Path) -> Folders:
+def find_test_set(root: Path, *, declared: bool = False) -> Folders:
     """The split `test` of a data set in any of the known layouts, else `val`, else all of it.
+
+    Args:
+        declared: see `find_splits`.
 
     Raises:
         DataError: the folder is missing, or no layout fits.
     """
-    splits = find_splits(root, to_train=False)
+    splits = find_splits(root, declared=declared, to_train=False)
     return next(splits[name] for name in ("test", "val", "train") if name in splits)
 
 
 def find_splits(
-    root: Path, *, side_by_side: bool = True, to_train: bool = True
+    root: Path, *, side_by_side: bool = True, declared: bool = False, to_train: bool = True
 ) -> dict[str, Folders]:
     """The splits of a data set in any of the known layouts.
 
     Args:
         side_by_side: whether images that hold both domains count.
+        declared: whether a person has said that each image holds both.
         to_train: whether it is a mistake if `train` is not among them.
 
     Raises:
         DataError: the folder is missing, or no layout fits.
     """
+    looked_for = _looked_for(side_by_side)
     if not root.is_dir():
-        problem = "not a folder" if root.exists() else "no such folder"
-        raise DataError(f"{root}: {problem}; {_looked_for(side_by_side)}")
+        raise DataError(f"{no_folder(root)}; {looked_for}")
     folders = _subfolders(root)
     inside = {split: _subfolders(folders[split]) for split in SPLITS if split in folders}
+    if not declared:
+        found = _of_two_folders(root, folders, inside, to_train)
+        if found:
+            return found
+        _refuse_half_a_layout(root, folders, inside, side_by_side, to_train)
+        if not inside:
+            _refuse_one_deeper(root)
+    if side_by_side and ("train" in inside or (inside and not to_train)):
+        first = folders[next(iter(inside))]
+        if not list_images(first):
+            raise DataError(no_images(first))
+        halves = [split for split in inside if list_images(folders[split])]
+        if not declared:
+            _refuse_several_folders(first, side_by_side)
+            _refuse_single_pictures(first)
+        return {split: _folders(folders[split], folders[split], root) for split in halves}
+    if not side_by_side:
+        _refuse_side_by_side(root, folders)
+    if not declared:
+        _refuse_several_folders(root, side_by_side)
+    if is_run(root) or not (side_by_side and list_images(root)):
+        raise DataError(f"{no_images(root)}; {looked_for}")
+    if not declared:
+        _refuse_single_pictures(root)
+    return {"train": _folders(root, root, root)}
+
+
+def _of_two_folders(
+    root: Path,
+    folders: Mapping[str, Path],
+    inside: Mapping[str, Mapping[str, Path]],
+    to_train: bool,
+) -> dict[str, Folders]:
+    """The splits of a root that has a folder for each domain; empty where it has none."""
     candidates = [
         {split: (both["a"], both["b"]) for split, both in inside.items() if {"a", "b"} <= {*both}},
         {
@@ -84,18 +141,7 @@ def find_splits(
             return {split: _folders(A, B, root) for split, (A, B) in domains.items()}
     if {"a", "b"} <= {*folders}:
         return find_splits_of_two(folders["a"], folders["b"], root)
-    _refuse_half_a_layout(root, folders, inside, side_by_side, to_train)
-    if side_by_side and ("train" in inside or (inside and not to_train)):
-        if not list_images(folders[next(iter(inside))]):
-            raise DataError(f"{folders[next(iter(inside))]}: no image in this folder")
-        halves = [split for split in inside if list_images(folders[split])]
-        return {split: _folders(folders[split], folders[split], root) for split in halves}
-    if not side_by_side:
-        _refuse_side_by_side(root, folders)
-    _refuse_two_other_folders(root, folders)
-    if not (side_by_side and list_images(root)):
-        raise DataError(f"{root}: no image here; {_looked_for(side_by_side)}")
-    return {"train": _folders(root, root, root)}
+    return {}
 
 
 def find_splits_of_two(A: Path, B: Path, root: Path | None = None) -> dict[str, Folders]:
@@ -109,13 +155,18 @@ def find_splits_of_two(A: Path, B: Path, root: Path | None = None) -> dict[str, 
     """
     for folder in (A, B):
         if not folder.is_dir():
-            problem = "not a folder" if folder.exists() else "no such folder"
-            raise DataError(f"{folder}: {problem}")
+            raise DataError(no_folder(folder))
     real_A, real_B = A.resolve(), B.resolve()
     if real_A == real_B:
-        raise DataError(f"{A} and {B} are the same folder: the two domains have one each")
+        raise DataError(
+            f"{A} and {B} are the same folder: the two domains have one each; images that hold both"
+            f" side by side are given by --data {A}"
+        )
     if real_A in real_B.parents or real_B in real_A.parents:
-        raise DataError(f"{A} and {B}: one lies in the other, so that they share images")
+        raise DataError(
+            f"{A} and {B}: one lies in the other, so that they share images; move it beside the"
+            " other, or name a folder beside it"
+        )
     in_A, in_B = _subfolders(A), _subfolders(B)
     if "train" in in_A and "train" in in_B:
         shared = [split for split in SPLITS if split in in_A and split in in_B]
@@ -135,7 +186,7 @@ def images_by_name(folder: Path) -> dict[str, list[Path]]:
         name = normalize("NFC", file.relative_to(folder).with_suffix("").as_posix())
         found.setdefault(name, []).append(file)
     if not found:
-        raise DataError(f"{folder}: no image in this folder")
+        raise DataError(no_images(folder))
     return found
 
 
@@ -154,13 +205,70 @@ def _refuse_side_by_side(root: Path, folders: Mapping[str, Path]) -> None:
         )
 
 
-def _refuse_two_other_folders(root: Path, folders: Mapping[str, Path]) -> None:
-    """Two folders of images are more likely to be two domains than images to be halved."""
-    if len(folders) == 2 and not any(file.parent == root for file in list_images(root)):
-        one, other = folders.values()
+def _refuse_one_deeper(root: Path) -> None:
+    """An archive is often unpacked into a folder of its own name."""
+    folder = root
+    for _ in range(_DEEP):
+        below = [path for path in _subfolders(folder).values() if list_images(path)]
+        if any(file.parent == folder for file in list_images(folder)):
+            return
+        for path in below:
+            inside = _subfolders(path)
+            within = {split: _subfolders(inside[split]) for split in SPLITS if split in inside}
+            if within or _of_two_folders(path, inside, within, to_train=False):
+                raise DataError(
+                    f"{root}: the data set lies deeper in this folder: give --data {path}"
+                )
+        if len(below) != 1:
+            return
+        folder = below[0]
+
+
+def _refuse_several_folders(folder: Path, side_by_side: bool) -> None:
+    """Folders of images are more likely to be domains than images to be halved."""
+    images = list_images(folder)
+    inside = [folder / name for name in sorted({f.relative_to(folder).parts[0] for f in images})]
+    if any(file.parent == folder for file in images) or len(inside) < 2:
+        return
+    way_on = f"; {_IF_BOTH}" if side_by_side else ""
+    if len(inside) == 2:
+        one, other = inside
         raise DataError(
-            f"{root}: holds {one.name}/ and {other.name}/: name them A and B, or give them as"
-            f" --data-a {one} --data-b {other}"
+            f"{folder}: holds {one.name}/ and {other.name}/: name them A and B, or give them as"
+            f" --data-a {one} --data-b {other}{way_on}"
+        )
+    if not (side_by_side and look_like_pairs(images)):
+        one, other = _most_alike(inside)
+        names = some_names([f"{each.name}/" for each in inside])
+        raise DataError(
+            f"{folder}: holds several folders of images, {names}: give the two that belong"
+            f" together, such as --data-a {one} --data-b {other} (A is what is given, B what is to"
+            f" be made of it){way_on}"
+        )
+
+
+def _most_alike(folders: Sequence[Path]) -> tuple[Path, Path]:
+    """The two folders whose images find most partners by their names, in the plainest way."""
+    names = {folder: [*images_by_name(folder)] for folder in folders[:8]}
+
+    def alike(both: tuple[Path, Path]) -> tuple[int, int]:
+        A, B = (names[folder] for folder in both)
+        found = keys(A, B, best_match(A, B))
+        return found.partners, -found.overlooked
+
+    return max(combinations(names, 2), key=alike)
+
+
+def _refuse_single_pictures(folder: Path) -> None:
+    """Pictures whose halves have nothing to do with each other are not to be cut in half."""
+    images = list_images(folder)
+    if not look_like_pairs(images):
+        many = len(images) > 1
+        these = f"its {len(images)} images look" if many else "its one image looks"
+        raise DataError(
+            f"{folder}: {these} like {'single pictures' if many else 'a single picture'}, not like"
+            " pairs side by side: left and right half do not show the same thing; give two"
+            f" folders, --data-a DIR --data-b DIR, or, {_IF_BOTH}"
         )
 
 
@@ -195,12 +303,21 @@ def _looked_for(side_by_side: bool) -> str:
 
 
 def _subfolders(folder: Path) -> dict[str, Path]:
-    """By lower-case name. Where two names differ in case only, the first in order counts."""
+    """By lower-case name, those of splits by the usual one. The plainest of several counts."""
     found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.is_dir():
-            found.setdefault(path.name.lower(), path)
+    for path in sorted(
+        folder.iterdir(), key=lambda path: (_usual(path) != path.name.lower(), path)
+    ):
+        if path.is_dir() and not path.name.startswith("."):
+            found.setdefault(_usual(path), path)
     return found
+
+
+def _usual(folder: Path) -> str:
+    """`val` of `Validation`, `traina` of `train_A`; of other names the lower-case one."""
+    name = folder.name.lower()
+    match = _SPLIT.fullmatch(name)
+    return _SPLIT_OF[match[1]] + (match[2] or "") if match else name
 
 
 def _relative(folder: Path, root: Path | None) -> str:

@@ -31,22 +31,25 @@ class PairedData(DataSet):
         if data.root_a is not None and data.root_b is not None:
             splits = find_splits_of_two(data.root_a, data.root_b)
         elif data.root is not None:
-            splits = find_splits(data.root)
+            splits = find_splits(data.root, declared=data.layout == "side_by_side")
         else:
             raise ConfigError("data.root: give a folder of pairs, with --data DIR")
-        pairs, problems = find_pairs(splits["train"])
-        train = [pair for pair in pairs if pair not in leave_out]
+        found = find_pairs(splits["train"], data)
+        train = [pair for pair in found.pairs if pair not in leave_out]
         where = splits["train"].where
         held = held_out_split(data, splits)
         if held is not None:
-            pairs, more = find_pairs(held)
-            held_out = [pair for pair in pairs if pair not in leave_out]
+            apart = find_pairs(held, data)
+            held_out = [pair for pair in apart.pairs if pair not in leave_out]
             layout = f"{where} (held out: {held.where})"
-            return cls(layout, held_out, True, problems + more, train)
+            problems = found.problems + apart.problems
+            proposal = found.proposal or apart.proposal
+            unlisted = found.unlisted + apart.unlisted
+            return cls(layout, held_out, True, problems, proposal, unlisted, train)
         train, held_out = divide({pair.name: pair for pair in train}, data, seed)
         chosen = f"{len(held_out)} of them, chosen by the seed"
         layout = f"{where} ({'none held out' if data.holdout == 'none' else f'held out: {chosen}'})"
-        return cls(layout, held_out, True, problems, train)
+        return cls(layout, held_out, True, found.problems, found.proposal, found.unlisted, train)
 
     @property
     def items(self) -> Mapping[str, Sequence[Item]]:

@@ -1,43 +1,138 @@
 """Which image of domain A belongs to which of domain B."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
+from img2img.config import DataConfig, Match, PairingConfig
 from img2img.data.layouts import Folders, images_by_name
+from img2img.data.names import MATCHES, keys
+from img2img.data.pair_list import listed_pairs
 from img2img.data.problems import Problem
 from img2img.data.sources import ImageSource, Pair
+from img2img.errors import DataError
 from img2img.images import list_images
 
 
-def find_pairs(folders: Folders) -> tuple[list[Pair], list[Problem]]:
+@dataclass(frozen=True)
+class Proposal:
+    """A way to match names that finds more pairs than the one in use.
+
+    Attributes:
+        found: how many pairs it finds.
+        examples: some of them.
+    """
+
+    match: Match
+    found: int
+    examples: list[tuple[Path, Path]]
+
+    def __str__(self) -> str:
+        like = ", ".join(f"{A.name} + {B.name}" for A, B in self.examples)
+        return f"--match {self.match} finds {self.found} pairs, such as {like}"
+
+
+@dataclass(frozen=True)
+class Partners:
+    """What was found in two folders.
+
+    Attributes:
+        problems: what finds no partner, or several.
+        proposal: what might mend that.
+        unlisted: images that `data.pairs` leaves out.
+    """
+
+    pairs: list[Pair]
+    problems: list[Problem] = field(default_factory=list)
+    proposal: Proposal | None = None
+    unlisted: int = 0
+
+
+def find_pairs(folders: Folders, pairing: PairingConfig) -> Partners:
     """The pairs of a split, and what finds no partner.
 
-    Partners have the same path below their domain's folder, whatever the suffix.
+    Partners have the same path below their domain's folder, whatever the suffix, or are as
+    `pairing` has it.
 
     Raises:
-        DataError: one of the folders has no image.
+        DataError: one of the folders has no image, or what `pairing.pairs` lists is not there.
     """
+    target: Literal["A", "B"] = (
+        "A" if isinstance(pairing, DataConfig) and pairing.direction == "BtoA" else "B"
+    )
+
+    def pair(name: str, A: ImageSource, B: ImageSource) -> Pair:
+        return Pair(name, A, B, target, pairing.unequal)
+
     if folders.side_by_side:
+        if pairing.pairs is not None:
+            raise DataError(
+                f"data.pairs: {folders.A} holds both images of a pair in one file: there is nothing"
+                " to list"
+            )
         root = folders.root or folders.A
-        return [_halves(file, root) for file in list_images(folders.A)], []
-    pairs: list[Pair] = []
-    problems: list[Problem] = []
-    in_A, in_B = images_by_name(folders.A), images_by_name(folders.B)
+        names = {file.relative_to(root).as_posix(): file for file in list_images(folders.A)}
+        return Partners(
+            [pair(n, ImageSource(f, "left"), ImageSource(f, "right")) for n, f in names.items()]
+        )
     prefix = folders.A.relative_to(folders.root).as_posix() + "/" if folders.root else ""
-    for name in in_A | in_B:
-        files_A, files_B = in_A.get(name, []), in_B.get(name, [])
-        for files, other in ((files_A, folders.B), (files_B, folders.A)):
-            if len(files) > 1:
-                rest = " and ".join(str(file) for file in files)
-                problems.append(Problem("ambiguous", str(files[0]), f"{rest}: which one is it?"))
-            elif files and not (files_A and files_B):
+    in_A, in_B = images_by_name(folders.A), images_by_name(folders.B)
+    if pairing.pairs is not None:
+        listed = listed_pairs(pairing.pairs, folders)
+        pairs = [
+            pair(prefix + A.relative_to(folders.A).as_posix(), ImageSource(A), ImageSource(B))
+            for A, B in listed
+        ]
+        there = sum(map(len, in_A.values())) + sum(map(len, in_B.values()))
+        return Partners(pairs, unlisted=there - 2 * len(pairs))
+    found, problems = _matched(in_A, in_B, folders, pairing.match)
+    proposal = _proposal(in_A, in_B, folders, len(found)) if problems else None
+    pairs = [pair(prefix + name, ImageSource(A), ImageSource(B)) for name, (A, B) in found.items()]
+    return Partners(pairs, problems, proposal)
+
+
+def _matched(
+    in_A: Mapping[str, list[Path]],
+    in_B: Mapping[str, list[Path]],
+    folders: Folders,
+    match: Match,
+) -> tuple[dict[str, tuple[Path, Path]], list[Problem]]:
+    """Partners by the name of A, and all that has none or several."""
+    known = keys([*in_A], [*in_B], match)
+    files: list[dict[str, list[Path]]] = [{}, {}]
+    for by_key, names, of in zip(files, (in_A, in_B), (known.A, known.B), strict=True):
+        for name, its in names.items():
+            by_key.setdefault(of[name], []).extend(its)
+    found: dict[str, tuple[Path, Path]] = {}
+    problems: list[Problem] = []
+    names_A = {key: name for name, key in known.A.items()}
+    for key in files[0] | files[1]:
+        of_A, of_B = (by_key.get(key, []) for by_key in files)
+        for its, other in ((of_A, folders.B), (of_B, folders.A)):
+            if len(its) > 1:
+                rest = " and ".join(str(file) for file in its)
+                problems.append(Problem("ambiguous", str(its[0]), f"{rest}: which one is it?"))
+            elif its and not (of_A and of_B):
                 problems.append(
-                    Problem("unmatched", str(files[0]), f"{files[0]}: no partner in {other}")
+                    Problem("unmatched", str(its[0]), f"{its[0]}: no partner in {other}")
                 )
-        if len(files_A) == len(files_B) == 1:
-            pairs.append(Pair(prefix + name, ImageSource(files_A[0]), ImageSource(files_B[0])))
-    return pairs, problems
+        if len(of_A) == len(of_B) == 1:
+            found[names_A[key]] = of_A[0], of_B[0]
+    return found, problems
 
 
-def _halves(file: Path, root: Path) -> Pair:
-    name = file.relative_to(root).as_posix()
-    return Pair(name, ImageSource(file, "left"), ImageSource(file, "right"))
+def _proposal(
+    in_A: Mapping[str, list[Path]], in_B: Mapping[str, list[Path]], folders: Folders, count: int
+) -> Proposal | None:
+    """The way to match that sees past the least, of those by which most find a partner."""
+    best: Proposal | None = None
+    # A few names are alike by chance.
+    count = max(count, (min(len(in_A), len(in_B)) - 1) // 2)
+    for match in MATCHES:
+        found, _ = _matched(in_A, in_B, folders, match)
+        if len(found) > (best.found if best else count):
+            # What shows the difference; and the last, where 1 and 10 would be confused.
+            new = [both for name, both in found.items() if name not in in_B]
+            best = Proposal(match, len(found), [*new[:2], *new[2:][-1:]])
+    return best

@@ -9,12 +9,17 @@ from img2img.errors import DataError, some_names
 
 Kind = Literal["unmatched", "ambiguous", "unreadable", "size"]
 
-_EXPLANATIONS: dict[Kind, str] = {
+EXPLANATIONS: dict[Kind, str] = {
     "unmatched": "without a partner in the other domain",
     "ambiguous": "with the same name but for the suffix",
     "unreadable": "that cannot be read",
-    "size": "whose two images differ in size",
+    "size": "whose two images differ in shape",
 }
+# The ways on where the two images of pairs differ in shape.
+UNEQUAL = (
+    "--unequal fit cuts the target to its input's shape, pad makes it so with white borders,"
+    " stretch ignores it"
+)
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,7 @@ class Problem:
 
     Attributes:
         kind: `unmatched`, `ambiguous` (several files on one side of the pair), `unreadable` or
-            `size` (the two images differ).
+            `size` (the two images differ in shape).
         name: the file, or the pair.
         message: one sentence, naming the file.
         item: the pair or image that cannot be used; None where there is no pair to begin with.
@@ -35,15 +40,22 @@ class Problem:
     item: Item | None = None
 
 
-def refusal(problems: Sequence[Problem]) -> DataError:
-    """The error that ends a run on data with problems: a line a kind, and the ways on."""
+def refusal(problems: Sequence[Problem], proposal: object = None) -> DataError:
+    """The error that ends a run on data with problems: a line a kind, and the ways on.
+
+    Args:
+        proposal: what might mend what finds no partner, in words.
+    """
     lines = []
-    for kind, explanation in _EXPLANATIONS.items():
+    for kind, explanation in EXPLANATIONS.items():
         those = [problem for problem in problems if problem.kind == kind]
         if those:
-            names = some_names([problem.name for problem in those])
-            why = f"; the first: {those[0].message}" if kind == "unreadable" else ""
-            lines.append(f"files {explanation}: {names}{why}")
+            names = some_names([problem.name for problem in those], 3)
+            more = f"; the first: {those[0].message}" if kind == "unreadable" else ""
+            more = f"; {UNEQUAL}" if kind == "size" else more
+            lines.append(f"files {explanation}: {names}{more}")
+    if proposal is not None:
+        lines.append(f"names that mean the same: {proposal}")
     lines.append(
         "mend or remove them, or go on without them: --skip-bad (data.skip_bad: true);"
         " `img2img data check` says more about each"

@@ -1,12 +1,19 @@
-"""How large images are resized and cropped, where the configuration leaves it open."""
+"""How large images are resized and cropped, and how the two of a pair come to be of one size."""
 
-from img2img.config import DataConfig
+from dataclasses import replace
+
+import numpy as np
+
+from img2img.config import DataConfig, Unequal
 from img2img.errors import ConfigError
+from img2img.images import Picture, Pixels, resized
 
 HeightWidth = tuple[int, int]
 
 PUBLISHED_LOAD = 286
 PUBLISHED_CROP = 256
+# Width to height of two pictures of the same thing may differ by this share, for sizes are rounded.
+_SAME_SHAPE = 0.02
 
 
 def resolve_sizes(data: DataConfig, smallest: HeightWidth) -> tuple[HeightWidth, HeightWidth]:
@@ -43,3 +50,55 @@ def _square_crop(side: int) -> int:
 
 def _load_for(crop: int) -> int:
     return round(crop * PUBLISHED_LOAD / PUBLISHED_CROP)
+
+
+def same_shape(one: HeightWidth, other: HeightWidth) -> bool:
+    """Whether two sizes have the same aspect, but for 2 %."""
+    across, down = one[1] * other[0], other[1] * one[0]
+    return abs(across - down) <= _SAME_SHAPE * min(across, down)
+
+
+def brought_to(picture: Picture, size: HeightWidth, unequal: Unequal) -> Picture | None:
+    """The picture at another's size; None where its shape differs, and that is to be refused.
+
+    One of the same shape is resized, with the filter that training resizes by. Another shape is
+    stretched; or fitted: scaled to cover the size, and cut to it; or padded: scaled into the size,
+    the rest white. Both leave the middle in the middle.
+
+    Args:
+        size: height and width.
+    """
+    if picture.size == size:
+        return picture
+    if unequal == "stretch" or same_shape(picture.size, size):
+        return _resized(picture, size)
+    if unequal == "refuse":
+        return None
+    scales = [wanted / there for wanted, there in zip(size, picture.size, strict=True)]
+    scale = max(scales) if unequal == "fit" else min(scales)
+    # To the size itself along one side.
+    scaled = _resized(
+        picture,
+        (
+            size[0] if scale == scales[0] else max(1, round(picture.size[0] * scale)),
+            size[1] if scale == scales[1] else max(1, round(picture.size[1] * scale)),
+        ),
+    )
+    if unequal == "fit":
+        alpha = None if scaled.alpha is None else _middle(scaled.alpha, size)
+        return replace(scaled, pixels=_middle(scaled.pixels, size), alpha=alpha)
+    pixels = scaled.composited()
+    white = 1 if pixels.dtype == np.float32 else np.iinfo(pixels.dtype).max
+    missing = [wanted - there for wanted, there in zip(size, scaled.size, strict=True)]
+    borders = [*((m // 2, m - m // 2) for m in missing), (0, 0)]
+    return replace(scaled, pixels=np.pad(pixels, borders, constant_values=white), alpha=None)
+
+
+def _resized(picture: Picture, size: HeightWidth) -> Picture:
+    alpha = None if picture.alpha is None else resized(picture.alpha, size)
+    return replace(picture, pixels=resized(picture.pixels, size), alpha=alpha)
+
+
+def _middle(pixels: Pixels, size: HeightWidth) -> Pixels:
+    top, left = ((there - s) // 2 for s, there in zip(size, pixels.shape, strict=False))
+    return pixels[top : top + size[0], left : left + size[1]]

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from img2img.config import Unequal
+from img2img.data.sizes import brought_to
 from img2img.errors import ImageError
 from img2img.images import Picture, read_picture
 
@@ -45,11 +47,18 @@ class ImageSource:
 
 @dataclass(frozen=True)
 class Pair:
-    """The same thing seen in domain A and in domain B. `name` is unique among a folder's pairs."""
+    """The same thing seen in domain A and in domain B. `name` is unique among a folder's pairs.
+
+    Attributes:
+        target: the domain whose image is brought to the other's size where they differ.
+        unequal: what becomes of it where the shapes differ, too; see `brought_to`.
+    """
 
     name: str
     A: ImageSource
     B: ImageSource
+    target: Literal["A", "B"] = "B"
+    unequal: Unequal = "refuse"
 
     @property
     def files(self) -> tuple[ImageSource, ...]:
@@ -57,19 +66,21 @@ class Pair:
         return (self.A,) if self.A.path == self.B.path else (self.A, self.B)
 
     def read(self) -> tuple[Picture, Picture]:
-        """Both images; a file that holds both is decoded once.
+        """Both images, of one size; a file that holds both is decoded once.
 
         Raises:
-            ImageError: a file does not decode, or the two images differ in size.
+            ImageError: a file does not decode, or the two images differ in shape.
         """
         A = read_picture(self.A.path)
         B = A if self.B.path == self.A.path else read_picture(self.B.path)
         A, B = self.A.cut(A), self.B.cut(B)
-        if A.size != B.size:
+        one, other = (A, B) if self.target == "B" else (B, A)
+        changed = brought_to(other, one.size, self.unequal)
+        if changed is None:
             raise ImageError(
                 f"{self.B.path}: {_shape(B)} pixels, but {self.A.path} has {_shape(A)}"
             )
-        return A, B
+        return (A, changed) if self.target == "B" else (changed, B)
 
 
 Item = Pair | ImageSource

@@ -11,8 +11,7 @@ from img2img.config import DataConfig
 from img2img.data.augment import Transform
 from img2img.data.dataset import DataSet, divide, held_out_split
 from img2img.data.layouts import find_splits, find_splits_of_two, images_by_name
-from img2img.data.partners import find_pairs
-from img2img.data.problems import Problem
+from img2img.data.partners import Partners, find_pairs
 from img2img.data.samples import Batch, Cache, Sample, Shuffled, collate
 from img2img.data.sources import CountProgress, ImageSource, Item, Pair
 from img2img.errors import ConfigError, DataError
@@ -63,17 +62,18 @@ class UnpairedData(DataSet):
             chosen = f"{len(held_A)} of A and {len(held_B)} of B, chosen by the seed"
             word = f"held out: {chosen}" if held_A else "none held out"
             layout = f"{train.where} ({word})"
-            return cls(layout, _beside(held_A, held_B), False, [], train_A, train_B)
+            return cls(layout, _beside(held_A, held_B), False, [], None, 0, train_A, train_B)
         layout = f"{train.where} (held out: {held.where})"
-        problems: list[Problem] = []
+        found = Partners([])
         if data.holdout_aligned:
-            held_out, problems = find_pairs(held)
-            held_out = [pair for pair in held_out if pair not in leave_out]
+            found = find_pairs(held, data)
+            held_out = [pair for pair in found.pairs if pair not in leave_out]
         else:
             apart = (_sources(folder, leave_out).values() for folder in (held.A, held.B))
             held_out = _beside(*(list(sources) for sources in apart))
         trained = list(A.values()), list(B.values())
-        return cls(layout, held_out, data.holdout_aligned, problems, *trained)
+        aligned, problems = data.holdout_aligned, found.problems
+        return cls(layout, held_out, aligned, problems, found.proposal, found.unlisted, *trained)
 
     @property
     def items(self) -> Mapping[str, Sequence[Item]]:
@@ -100,6 +100,7 @@ class UnpairedData(DataSet):
         return replace(self, train_A=[A], train_B=[B], held_out=[Pair("", A, B)], aligned=False)
 
     def notices(self) -> Iterator[str]:
+        yield from super().notices()
         fewer, more = sorted((len(self.train_A), len(self.train_B)))
         if more >= UNEQUAL * fewer:
             domain = "A" if len(self.train_A) == fewer else "B"

@@ -10,9 +10,12 @@ from typing import Any, TypedDict, Unpack
 import torch
 from torch import Tensor
 
-from img2img.config import nearest
+from img2img.config import PairingConfig, nearest
 from img2img.data.layouts import Folders, images_by_name
+from img2img.data.mistaken import no_folder
 from img2img.data.partners import find_pairs
+from img2img.data.problems import UNEQUAL
+from img2img.data.sizes import brought_to
 from img2img.data.sources import CountProgress, ImageSource
 from img2img.devices import resolve_device
 from img2img.errors import ConfigError, DataError, ImageError, some_names
@@ -44,6 +47,8 @@ class Options(TypedDict, total=False):
     device: str
     seed: int
     """Of what is drawn for the intervals."""
+    pairing: PairingConfig
+    """Which images are pairs, and how the real one of a pair comes to its result's size."""
     cache: bool
     """Whether features of the real images are kept for the next time."""
     progress: CountProgress | None
@@ -127,7 +132,7 @@ def evaluate_folders(
     """
     for folder in (result, real, *([inputs] if inputs else [])):
         if not folder.is_dir():
-            raise DataError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}")
+            raise DataError(no_folder(folder))
     wanted = chosen(options.get("measures"), {"pair", "set"})
     results, targets, paired = arrange(Folders(result, real, f"{result} + {real}"), wanted, options)
     pictures = (source.read() for source in results.values())
@@ -155,17 +160,22 @@ def arrange(
     Raises:
         DataError: it is a mistake, or there are no pairs and measures of pairs are named.
     """
-    pairs, problems = find_pairs(folders)
+    partners = find_pairs(folders, options.get("pairing", PairingConfig()))
+    pairs, problems = partners.pairs, partners.problems
+    if partners.unlisted:
+        teller(options)(f"{partners.unlisted} images are left out, which the list does not have")
     if not problems:
         return {pair.name: pair.A for pair in pairs}, {pair.name: pair.B for pair in pairs}, True
     if any(MEASURES[name].of == "pair" for name in wanted):
         if options.get("measures") or (pairs and lone_refused):
+            proposal = f" {partners.proposal}; else" if partners.proposal else ""
             raise DataError(
                 f"{len(problems)} of the files have no partner, or several:"
-                f" {some_names([problem.message for problem in problems], 5)};"
-                " mend the names, or compare the folders as sets: --measures fid,kid"
+                f" {some_names([problem.message for problem in problems], 3)};"
+                f"{proposal} mend the names, or compare the folders as sets: --measures fid,kid"
             )
-        teller(options)("the names are no pairs: the images are compared as sets")
+        proposal = f" ({partners.proposal})" if partners.proposal else ""
+        teller(options)(f"the names are no pairs: the images are compared as sets{proposal}")
     A, B = (
         {name: ImageSource(file) for name, (file, *_) in images_by_name(folder).items()}
         for folder in (folders.A, folders.B)
@@ -221,7 +231,7 @@ def evaluate(images: Images, wanted: Sequence[str], **options: Unpack[Options]) 
     total = len(images.names) + len(apart)
 
     def compared(item: tuple[int, Picture]) -> tuple[Picture, Picture | None]:
-        """A result and its target, which are measured on the way."""
+        """A result and its real image, which are measured on the way."""
         index, picture = item
         if not paired:
             return picture, None
@@ -229,21 +239,22 @@ def evaluate(images: Images, wanted: Sequence[str], **options: Unpack[Options]) 
             # Of this thread alone: measures of an image gain little from several, which the thread
             # that takes the results needs, where a network makes them.
             torch.set_num_threads(1)
-        target = images.real[index].read()
-        _check_sizes(images.names[index], picture, target)
+        real = images.real[index].read()
+        target = _like(images.names[index], real, picture, options, resized)
         x, y = (to_tensor(each.composited())[None].to(device) for each in (picture, target))
         values[index] = pairs.measure(x, y), images.before(index, y, pairs)
-        return picture, target
+        return picture, real
 
     values: dict[int, tuple[Mapping[str, float | None], Mapping[str, float | None]]] = {}
+    resized: list[str] = []
     with _cores(device) as cores:
         compare = ahead(compared, enumerate(images.results), workers=cores)
-        for index, (picture, target) in enumerate(compare):
+        for index, (picture, real) in enumerate(compare):
             if paired:
                 pairs.take(*values.pop(index))
                 _refuse_missing(options, pairs.missing)
-            if sets and target is not None:
-                sets.take_real(target.composited())
+            if sets and real is not None:
+                sets.take_real(real.composited())
             if sets:
                 sets.take(picture.composited())
             if progress:
@@ -253,6 +264,8 @@ def evaluate(images: Images, wanted: Sequence[str], **options: Unpack[Options]) 
             sets.take_real(source.read().composited())
         if progress:
             progress(index + 1, total)
+    if resized:
+        teller(options)(f"of {len(resized)} pairs the real image is brought to its result's size")
     figures = pairs.figures(seed)
     if sets:
         if kept and not sets.known:
@@ -313,13 +326,20 @@ def _network(
     return None
 
 
-def _check_sizes(name: str, result: Picture, real: Picture) -> None:
-    if result.size != real.size:
+def _like(
+    name: str, real: Picture, result: Picture, options: Options, resized: list[str]
+) -> Picture:
+    """The real image at its result's size; its name goes to `resized` where it had another."""
+    if real.size != result.size:
+        resized.append(name)
+    changed = brought_to(real, result.size, options.get("pairing", PairingConfig()).unequal)
+    if changed is None:
         sizes = [f"{width} x {height}" for height, width in (result.size, real.size)]
         raise ImageError(
-            f"{name}: {sizes[0]} pixels, but the real image has {sizes[1]}; resize one of them, or"
-            " compare the folders as sets: --measures fid,kid"
+            f"{name}: {sizes[0]} pixels, but the real image has {sizes[1]}, which is another shape;"
+            f" {UNEQUAL}; or compare the folders as sets: --measures fid,kid"
         )
+    return changed
 
 
 def teller(options: Options) -> Callable[[str], None]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from img2img.checkpoint import MODEL_NAME
 from img2img.compat.collection import reference_files
+from img2img.config import PairingConfig
 from img2img.data.sources import CountProgress, ImageSource
 from img2img.errors import ConfigError
 from img2img.evaluation import in_words, test_set_of
@@ -133,6 +134,7 @@ def compare_models(
     weights: Path | None = None,
     device: str = "auto",
     seed: int = 0,
+    pairing: PairingConfig | None = None,
     progress: CountProgress | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Comparison:
@@ -147,7 +149,7 @@ def compare_models(
         direction: which generator, of models that go both ways.
         scale: at which size pictures are translated; see `Translator`.
         examples: how many images are shown: those on which the models differ most.
-        measures, features, weights: see `metrics.evaluate.Options`; of pairs and of sets.
+        measures, features, weights, pairing: see `metrics.evaluate.Options`.
         progress: called with (images translated, images), over all models.
         say: told what a person might want to know; None: they are warnings.
 
@@ -161,7 +163,7 @@ def compare_models(
         raise ConfigError("compare: give two models or more")
     options: Options = {"measures": measures, "features": features, "weights": weights}
     say = _once(teller({"say": say}))
-    options |= {"device": device, "seed": seed, "say": say}
+    options |= {"device": device, "seed": seed, "say": say, "pairing": pairing}
     wanted = chosen(measures, {"pair", "set"})
     translators = [
         Translator.load(path, direction=direction, device=device, scale=scale, say=say)
@@ -175,6 +177,7 @@ def compare_models(
                 " name one that all have, or import a checkpoint as what it is"
             )
     test_set = test_set_of(data, models, wanted, options, lone_refused=False)
+    options["pairing"] = test_set.pairing
     sources, real = test_set.sources(way)
     paired = test_set.paired
     targets = real if paired else []

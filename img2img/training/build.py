@@ -104,7 +104,7 @@ def resolve(config: RunConfig, load_size: HeightWidth, crop_size: HeightWidth) -
     device = resolve_device(config.device)
     here = {
         key: path.resolve()
-        for key in ("root", "root_a", "root_b", "holdout")
+        for key in ("root", "root_a", "root_b", "pairs", "holdout")
         if isinstance(path := getattr(config.data, key), Path)
     }
     init_from = config.init_from.resolve() if config.init_from else None
@@ -290,7 +290,11 @@ def describe(
 def size_notices(
     data: DataConfig, survey: Survey, crop_size: HeightWidth, scales: Mapping[str, float]
 ) -> Iterator[str]:
-    """What a person should know of the sizes before training with them."""
+    """What a person should know of the sizes before training with them.
+
+    Args:
+        scales: by domain that is translated; see `training_scale`.
+    """
     sizes = survey.all_sizes
     usual = sorted(min(size) for size in sizes.elements())[sizes.total() // 2]
     if data.crop_size == "auto" and min(crop_size) < min(PUBLISHED_CROP, usual // 2):
@@ -299,7 +303,6 @@ def size_notices(
             f"crops are {crop_size[1]} x {crop_size[0]} because the smallest image has"
             f" {width} x {height} pixels; leave it out, or set data.crop_size"
         )
-    # Of pairs both domains have the same.
     for scale in dict.fromkeys(scales.values()):
         if not 1 / SCALE_WORTH_SAYING <= scale <= SCALE_WORTH_SAYING:
             yield (

@@ -12,7 +12,7 @@ import torch
 from img2img.checkpoint import load_state
 from img2img.config import RunConfig, read_yaml
 from img2img.data.augment import Transform
-from img2img.data.check import Survey, check_images, passed_over
+from img2img.data.check import Survey, check_found, remarks
 from img2img.data.dataset import DataSet
 from img2img.data.loader import batches, resolve_workers
 from img2img.data.problems import refusal
@@ -117,7 +117,10 @@ def _train(
         for domain, sizes in survey.sizes.items()
     }
     image_sizes = {domain: image_size(config.data, sizes) for domain, sizes in survey.sizes.items()}
-    for notice in (*found.notices(), *size_notices(config.data, survey, crop_size, scales)):
+    directions = method_class(config).translations
+    inputs = [way[0] for way in directions] if len(directions) > 1 else [config.data.direction[0]]
+    of_inputs = {domain: scales[domain] for domain in inputs}
+    for notice in (*found.notices(), *size_notices(config.data, survey, crop_size, of_inputs)):
         observer.noticed(notice)
     config = resolve(config, load_size, crop_size)
     if config.device == "cpu":
@@ -220,16 +223,17 @@ def _look_at_data(
     found = kind.find(config.data, config.seed)
     progress = partial(observer.preparing, "checking images")
     # Decoding everything once is enough.
-    survey = processes.from_first(check_images(found.items, progress) if processes.first else None)
-    assert survey is not None
-    problems = found.problems + survey.problems
+    report = processes.from_first(
+        check_found(found, config.data, progress) if processes.first else None
+    )
+    assert report is not None
+    survey, problems = report.survey, report.problems
     if problems and not config.data.skip_bad:
-        raise refusal(problems)
+        raise refusal(problems, found.proposal)
     if problems:
         observer.noticed(f"left out: {some_names([problem.name for problem in problems])}")
-    if unread := passed_over(config.data):
-        kinds = ", ".join(f"{suffix} ({count})" for suffix, count in unread.items())
-        observer.noticed(f"passed over, as their kinds are not read: {kinds}")
+    for remark in remarks(report, config.data):
+        observer.noticed(remark)
     # Found anew, so that what is held out is chosen among the good ones.
     bad = unusable(survey.problems)
     kept = kind.find(config.data, config.seed, leave_out=bad) if bad else found

@@ -54,9 +54,9 @@ class TestLayouts:
         assert len(data.held_out) == 1
         assert "A/ + B/" in data.layout
 
-    def test_side_by_side_in_splits(self, tmp_path: Path, make_image: MakeImage) -> None:
-        make_image("train/x/1.png", (4, 10))
-        make_image("test/2.png", (4, 10))
+    def test_side_by_side_in_splits(self, tmp_path: Path, make_both: MakeImage) -> None:
+        make_both("train/x/1.png", (4, 10))
+        make_both("test/2.png", (4, 10))
         data = found(tmp_path)
         A, B = data.train[0].read()
         whole = np.asarray(Image.open(tmp_path / "train/x/1.png"))
@@ -66,9 +66,9 @@ class TestLayouts:
         assert len(data.held_out) == 1
         assert "side-by-side" in data.layout
 
-    def test_side_by_side_in_one_folder(self, tmp_path: Path, make_image: MakeImage) -> None:
+    def test_side_by_side_in_one_folder(self, tmp_path: Path, make_both: MakeImage) -> None:
         for name in ("1", "x/2", "x/3"):
-            make_image(f"{name}.png", (4, 10))
+            make_both(f"{name}.png", (4, 10))
         data = found(tmp_path, holdout="none")
         assert [pair.name for pair in data.train] == ["1.png", "x/2.png", "x/3.png"]
 
@@ -179,10 +179,10 @@ class TestHoldOut:
         assert found(pairs_folder, holdout=0.5) == first
         assert len({tuple(found(pairs_folder, s, holdout=0.5).held_out) for s in range(9)}) > 2
 
-    def test_never_everything(self, tmp_path: Path, make_image: MakeImage) -> None:
-        make_image("1.png", (4, 8))
+    def test_never_everything(self, tmp_path: Path, make_both: MakeImage) -> None:
+        make_both("1.png", (4, 8))
         assert len(found(tmp_path).train) == 1
-        make_image("2.png", (4, 8))
+        make_both("2.png", (4, 8))
         data = found(tmp_path, holdout=0.99)
         assert len(data.train) == len(data.held_out) == 1
 
@@ -221,8 +221,11 @@ class TestCheck:
         with pytest.raises(ImageError, match=r"B/2\.png: 8 x 8"):
             pairs[2].read()
 
-    def test_odd_width_cannot_be_halved(self, tmp_path: Path, make_image: MakeImage) -> None:
+    def test_odd_width_cannot_be_halved(
+        self, tmp_path: Path, make_image: MakeImage, make_both: MakeImage
+    ) -> None:
         make_image("1.png", (4, 9))
+        make_both("2.png")
         (problem,) = check_images(found(tmp_path).items).problems
         assert "width 9 is odd" in problem.message
 

@@ -528,10 +528,10 @@ class TestHoldOut:
         assert not held_out_files(data) & trained_files(data)
 
     def test_a_folder_of_images_side_by_side(
-        self, folders: Path, tmp_path: Path, make_image: MakeImage
+        self, folders: Path, tmp_path: Path, make_both: MakeImage
     ) -> None:
         """Refused, or cut in half: a whole file is an image of neither domain."""
-        make_image("elsewhere/1.png", (8, 20))
+        make_both("elsewhere/1.png", (8, 20))
         try:
             data = found(folders, holdout=str(tmp_path / "elsewhere"))
         except (ConfigError, DataError):
@@ -593,8 +593,11 @@ class TestAligned:
     def test_a_folder_of_images_side_by_side(
         self, folders: Path, tmp_path: Path, make_image: MakeImage
     ) -> None:
-        make_image("pairs/1.png", (8, 20))
-        data = found(folders, holdout=str(tmp_path / "pairs"), holdout_aligned=True)
+        make_image("pairs/1.png", (8, 20))  # noise, of which only a person knows that it is a pair
+        said = {"layout": "side_by_side", "holdout_aligned": True}
+        with pytest.raises(DataError, match="--side-by-side"):
+            found(folders, holdout=str(tmp_path / "pairs"), holdout_aligned=True)
+        data = found(folders, holdout=str(tmp_path / "pairs"), **said)
         (pair,) = data.held_out
         A, B = pair.read()
         whole = np.asarray(Image.open(tmp_path / "pairs/1.png"))

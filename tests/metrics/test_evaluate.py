@@ -131,9 +131,9 @@ def test_features_of_the_real_images_are_kept_by_content(tmp_path: Path, own_cac
 
 
 def test_names_that_are_no_pairs_are_sets(tmp_path: Path, make_image: MakeImage) -> None:
-    for number in range(3):
-        make_image(f"x/a{number}.png", seed=number)
-        make_image(f"y/b{number}.png", seed=number)
+    for number, (one, other) in enumerate(("pq", "rs", "tu")):
+        make_image(f"x/{one}.png", seed=number)
+        make_image(f"y/{other}.png", seed=number)
     notes: list[str] = []
     found = evaluate_folders(tmp_path / "x", tmp_path / "y", **said(notes))
     assert found.figures == {}
@@ -152,7 +152,7 @@ def test_some_names_without_a_partner_are_listed_shortly(
         make_image(f"x/lone{number}.png")
     with pytest.raises(DataError, match="20 of the files") as error:
         evaluate_folders(tmp_path / "x", tmp_path / "y")
-    assert str(error.value).count("lone") == 5
+    assert str(error.value).count("lone") == 3
     assert "--measures fid,kid" in str(error.value)
 
 
@@ -172,7 +172,7 @@ def test_what_cannot_be_measured(tmp_path: Path, make_image: MakeImage) -> None:
     with pytest.raises(DataError, match="no such folder"):
         evaluate_folders(x, tmp_path / "z")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"empty: no image in this folder"):
+    with pytest.raises(DataError, match=r"empty: no image here: the folder is empty"):
         evaluate_folders(x, tmp_path / "empty")
     (y / "0.png").write_bytes(b"no image")
     with pytest.raises(ImageError, match=r"y/0\.png"):

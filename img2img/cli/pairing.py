@@ -1,0 +1,51 @@
+"""The options that say which images are pairs, alike in training, checking and measuring."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from img2img.config import PairingConfig
+
+Match = Annotated[
+    Literal["exact", "case", "suffix", "number"] | None,
+    typer.Option(
+        help="Which names are pairs: the same (exact, the default); the same but for case, "
+        "separators and zeros; but for a suffix or beginning, too; or of the same number."
+    ),
+]
+Pairs = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.csv",
+        help="Table of pairs: file of A, file of B. `data check --write-pairs` makes one.",
+    ),
+]
+Unequal = Annotated[
+    Literal["refuse", "stretch", "fit", "pad"] | None,
+    typer.Option(
+        help="Pairs whose shapes differ by more than 2 %: refuse (the default), or stretch the "
+        "target, fit it (cover and cut) or pad it (white borders)."
+    ),
+]
+SideBySide = Annotated[
+    bool,
+    typer.Option("--side-by-side", help="Each image of --data holds both, A on the left."),
+]
+
+
+def pairing_flags(
+    match: str | None, pairs: Path | None, unequal: str | None, side_by_side: bool
+) -> dict[str, Any]:
+    """The configuration's keys for what was given."""
+    layout = "side_by_side" if side_by_side else None
+    flags = {"match": match, "pairs": pairs, "unequal": unequal, "layout": layout}
+    return {f"data.{key}": value for key, value in flags.items() if value is not None}
+
+
+def pairing_of(flags: dict[str, Any]) -> "PairingConfig":
+    """The same, where there is no configuration of a run."""
+    from img2img.config import PairingConfig
+
+    return PairingConfig(**{key.removeprefix("data."): value for key, value in flags.items()})

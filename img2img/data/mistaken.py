@@ -1,0 +1,57 @@
+"""What a path is that was given for a folder of images and is none: one line, and what is right."""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from img2img.errors import some_names
+from img2img.images import IMAGE_SUFFIXES, UNREADABLE_SUFFIXES, is_run, list_own, walk
+
+_ARCHIVES = frozenset({".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar"})
+_VIDEOS = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv"})
+
+
+def no_folder(path: Path) -> str:
+    """Of a path that is no folder."""
+    suffix = path.suffix.lower()
+    if not path.exists():
+        return f"{path}: no such folder"
+    if suffix in _ARCHIVES:
+        return f"{path}: not a folder but an archive; unpack it, and give the folder that comes out"
+    if suffix in _VIDEOS:
+        return f"{path}: not a folder but a video; {_take_frames(path)}"
+    if suffix in IMAGE_SUFFIXES:
+        return f"{path}: not a folder but a single picture; give the folder that it is in"
+    return f"{path}: not a folder"
+
+
+def no_images(folder: Path) -> str:
+    """Of a folder in which no image is found."""
+    if is_run(folder):
+        return f"{folder}: a run folder, which holds no images to train on"
+    return f"{folder}: no image here{_instead(folder)}"
+
+
+def _instead(folder: Path) -> str:
+    """What there is in a folder without images."""
+    found = sorted(walk(folder))
+    kinds = Counter(file.suffix.lower() for file in found)
+    unread = ", ".join(f"{kind} ({kinds[kind]})" for kind in kinds if kind in UNREADABLE_SUFFIXES)
+    own = [str(path) for path in list_own(folder)]
+    if archives := _of_kind(found, _ARCHIVES):
+        return f", but archives: {some_names(archives, 3)}; unpack what holds the images"
+    if videos := _of_kind(found, _VIDEOS):
+        return f", but videos: {some_names(videos, 3)}; {_take_frames(Path(videos[0]))}"
+    if unread:
+        return f" of a kind that is read, but {unread}; convert them to PNG"
+    if own:
+        return f" but what img2img has made: {some_names(own, 3)}"
+    return "" if any(folder.iterdir()) else ": the folder is empty"
+
+
+def _of_kind(files: Iterable[Path], suffixes: frozenset[str]) -> list[str]:
+    return [file.name for file in files if file.suffix.lower() in suffixes]
+
+
+def _take_frames(video: Path) -> str:
+    return f"make images of its frames first, as by: ffmpeg -i {video.name} frames/%06d.png"

@@ -594,10 +594,11 @@ class TestAligned:
         self, folders: Path, tmp_path: Path, make_image: MakeImage
     ) -> None:
         make_image("pairs/1.png", (8, 20))  # noise, of which only a person knows that it is a pair
-        said = {"layout": "side_by_side", "holdout_aligned": True}
         with pytest.raises(DataError, match="--side-by-side"):
             found(folders, holdout=str(tmp_path / "pairs"), holdout_aligned=True)
-        data = found(folders, holdout=str(tmp_path / "pairs"), **said)
+        data = found(
+            folders, holdout=str(tmp_path / "pairs"), holdout_aligned=True, layout="side_by_side"
+        )
         (pair,) = data.held_out
         A, B = pair.read()
         whole = np.asarray(Image.open(tmp_path / "pairs/1.png"))

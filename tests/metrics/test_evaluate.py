@@ -131,7 +131,7 @@ def test_features_of_the_real_images_are_kept_by_content(tmp_path: Path, own_cac
 
 
 def test_names_that_are_no_pairs_are_sets(tmp_path: Path, make_image: MakeImage) -> None:
-    for number, (one, other) in enumerate(("pq", "rs", "tu")):
+    for number, (one, other) in enumerate((("p", "q"), ("r", "s"), ("t", "u"))):
         make_image(f"x/{one}.png", seed=number)
         make_image(f"y/{other}.png", seed=number)
     notes: list[str] = []

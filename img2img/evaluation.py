@@ -6,14 +6,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Unpack
 
-from img2img.config import PairingConfig
 from img2img.data.layouts import find_splits
 from img2img.data.sources import ImageSource
 from img2img.errors import ConfigError, DataError, Img2ImgError
 from img2img.images import Picture, to_tensor
 from img2img.inference.sizing import Scale, Way
 from img2img.inference.translator import Translator
-from img2img.metrics.evaluate import Evaluation, Images, Options, arrange, chosen, evaluate, teller
+from img2img.metrics.evaluate import (
+    Evaluation,
+    Images,
+    Options,
+    arrange,
+    chosen,
+    evaluate,
+    pairing_of,
+    teller,
+)
 from img2img.metrics.measure import mean_figure
 from img2img.metrics.paired import l1
 from img2img.training.data_of import data_of
@@ -87,7 +95,7 @@ def test_set_of(
     Raises:
         DataError: see `arrange`.
     """
-    declared = options.get("pairing", PairingConfig()).layout == "side_by_side"
+    declared = pairing_of(options).layout == "side_by_side"
     splits = find_splits(data, declared=declared, to_train=False)
     split = next(name for name in ("test", "val", "train") if name in splits)
     folders = splits[split]
@@ -163,7 +171,7 @@ def evaluate_model(
         options["pairing"] = Store(run).config().data
     else:
         run = _run_of(model)
-        if "pairing" not in options and run is not None and _is_about(run, data):
+        if options.get("pairing") is None and run is not None and _is_about(run, data):
             options["pairing"] = Store(run).config().data
         test_set = test_set_of(data, [model], wanted, options, lone_refused=not back)
     sources, real = test_set.sources(way)

@@ -132,13 +132,11 @@ def evaluate(
             "weights": weights,
             "device": device,
             "seed": seed,
+            "pairing": pairing_of(pairing_flags(match, pairs, unequal, side_by_side)),
             "cache": cache,
             "progress": progress,
             "say": say_note,
         }
-        pairing = pairing_flags(match, pairs, unequal, side_by_side)
-        if pairing:
-            options["pairing"] = pairing_of(pairing)
         if result and real and not (model or data or direction or scale):
             evaluation = evaluate_folders(result, real, inputs=inputs, **options)
         elif model and not (result or real or inputs):

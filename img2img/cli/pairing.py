@@ -44,8 +44,10 @@ def pairing_flags(
     return {f"data.{key}": value for key, value in flags.items() if value is not None}
 
 
-def pairing_of(flags: dict[str, Any]) -> "PairingConfig":
-    """The same, where there is no configuration of a run."""
+def pairing_of(flags: dict[str, Any]) -> "PairingConfig | None":
+    """The same, where there is no configuration of a run; None where nothing was given."""
     from img2img.config import PairingConfig
 
+    if not flags:
+        return None
     return PairingConfig(**{key.removeprefix("data."): value for key, value in flags.items()})

@@ -47,7 +47,7 @@ class Options(TypedDict, total=False):
     device: str
     seed: int
     """Of what is drawn for the intervals."""
-    pairing: PairingConfig
+    pairing: PairingConfig | None
     """Which images are pairs, and how the real one of a pair comes to its result's size."""
     cache: bool
     """Whether features of the real images are kept for the next time."""
@@ -160,7 +160,7 @@ def arrange(
     Raises:
         DataError: it is a mistake, or there are no pairs and measures of pairs are named.
     """
-    partners = find_pairs(folders, options.get("pairing", PairingConfig()))
+    partners = find_pairs(folders, pairing_of(options))
     pairs, problems = partners.pairs, partners.problems
     if partners.unlisted:
         teller(options)(f"{partners.unlisted} images are left out, which the list does not have")
@@ -215,8 +215,7 @@ def evaluate(images: Images, wanted: Sequence[str], **options: Unpack[Options]) 
     """
     device = resolve_device(options.get("device", "auto"))
     seed, progress = options.get("seed", 0), options.get("progress")
-    weights = options.get("weights")
-    if weights is not None and not weights.exists():
+    if (weights := options.get("weights")) is not None and not weights.exists():
         raise ConfigError(f"weights: {weights}: no such file or folder")
     of_pairs, of_sets = ([n for n in wanted if MEASURES[n].of == kind] for kind in ("pair", "set"))
     paired = images.paired and bool(of_pairs)
@@ -332,7 +331,7 @@ def _like(
     """The real image at its result's size; its name goes to `resized` where it had another."""
     if real.size != result.size:
         resized.append(name)
-    changed = brought_to(real, result.size, options.get("pairing", PairingConfig()).unequal)
+    changed = brought_to(real, result.size, pairing_of(options).unequal)
     if changed is None:
         sizes = [f"{width} x {height}" for height, width in (result.size, real.size)]
         raise ImageError(
@@ -340,6 +339,11 @@ def _like(
             f" {UNEQUAL}; or compare the folders as sets: --measures fid,kid"
         )
     return changed
+
+
+def pairing_of(options: Options) -> PairingConfig:
+    """Which images are pairs: by default those of the same name, and of the same shape."""
+    return options.get("pairing") or PairingConfig()
 
 
 def teller(options: Options) -> Callable[[str], None]:

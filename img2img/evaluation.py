@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Unpack
 
+from img2img.config import PairingConfig
 from img2img.data.layouts import find_splits
 from img2img.data.sources import ImageSource
 from img2img.errors import ConfigError, DataError, Img2ImgError
@@ -39,6 +40,7 @@ class TestSet:
         paired: whether they are pairs.
         where: which images they are, in words.
         trained_on: whether a model was trained on some of them; None: not known.
+        pairing: by which they were found, and differ in size.
     """
 
     A: dict[str, ImageSource]
@@ -46,6 +48,7 @@ class TestSet:
     paired: bool
     where: str
     trained_on: bool | None
+    pairing: PairingConfig
 
     __test__ = False  # no test case of pytest's
 
@@ -63,7 +66,8 @@ def held_out_of(run: Path) -> TestSet:
         DataError: nothing is held out, or the images have gone.
     """
     store = Store(run)
-    found = data_of(store.config(), store.facts())
+    config = store.config()
+    found = data_of(config, store.facts())
     if not found.held_out:
         raise DataError(f"{run}: holds no images out; give a data set to measure it on, by --data")
     where = f"{len(found.held_out)} held out by {run}: {found.layout}"
@@ -73,7 +77,7 @@ def held_out_of(run: Path) -> TestSet:
     else:
         A = _named([pair.A for pair in found.held_out])
         B = _named([pair.B for pair in found.held_out])
-    return TestSet(A, B, found.aligned, where, False)
+    return TestSet(A, B, found.aligned, where, False, config.data)
 
 
 def test_set_of(
@@ -86,7 +90,8 @@ def test_set_of(
 ) -> TestSet:
     """The split `test` of a data set in any known layout, else `val`, else all of it.
 
-    All of it may be what a model was trained on: then that is told.
+    All of it may be what a model was trained on: then that is told. Of data that a model was
+    trained on, pairs are by default what they were in training.
 
     Args:
         wanted: the measures to take.
@@ -95,27 +100,27 @@ def test_set_of(
     Raises:
         DataError: see `arrange`.
     """
-    declared = pairing_of(options).layout == "side_by_side"
-    splits = find_splits(data, declared=declared, to_train=False)
+    runs = [run for model in models if (run := _run_of(model)) is not None]
+    about = [run for run in runs if _is_about(run, data)]
+    if about and options.get("pairing") is None:
+        options = {**options, "pairing": Store(about[0]).config().data}
+    pairing = pairing_of(options)
+    splits = find_splits(data, declared=pairing.layout == "side_by_side", to_train=False)
     split = next(name for name in ("test", "val", "train") if name in splits)
     folders = splits[split]
     if not folders.side_by_side:
         folders = replace(folders, root=None)  # names are by the domain's folder, as translate's
     A, B, paired = arrange(folders, wanted, options, lone_refused=lone_refused)
     if split != "train":
-        return TestSet(A, B, paired, f"{split} of {data}: {folders.where}", None)
-    runs = [run for model in models if (run := _run_of(model)) is not None]
+        return TestSet(A, B, paired, f"{split} of {data}: {folders.where}", None, pairing)
     where = f"all of {data}: {folders.where}, which has neither test nor val"
-    trained = [run for run in runs if _is_about(run, data)]
-    if trained:
-        what = (
-            f"the model was trained on these images; evaluate --model {trained[0]} without --data"
-        )
+    if about:
+        what = f"the model was trained on these images; evaluate --model {about[0]} without --data"
         what += " measures those that it holds out"
     else:
         what = "if the model was trained on these images, figures flatter it"
     teller(options)(f"{where}: {what}")
-    return TestSet(A, B, paired, where, True if trained else None)
+    return TestSet(A, B, paired, where, True if about else None, pairing)
 
 
 def evaluate_model(
@@ -138,8 +143,6 @@ def evaluate_model(
         direction: which generator, where the model goes both ways. Such a model is measured by
             `cycle`, too.
         scale: at which size pictures are translated; see `Translator`.
-        options: without `pairing` it is as the model was trained, where it was trained
-            on `data`.
 
     Raises:
         DataError: no images in a known layout; or, of a model that goes one way, some of them have
@@ -168,12 +171,9 @@ def evaluate_model(
         if run is None:
             raise ConfigError(f"{model}: of no run folder: give a data set, by --data")
         test_set = held_out_of(run)
-        options["pairing"] = Store(run).config().data
     else:
-        run = _run_of(model)
-        if options.get("pairing") is None and run is not None and _is_about(run, data):
-            options["pairing"] = Store(run).config().data
         test_set = test_set_of(data, [model], wanted, options, lone_refused=not back)
+    options["pairing"] = test_set.pairing
     sources, real = test_set.sources(way)
     cycle: list[float] = []
     ways: Counter[Way] = Counter()

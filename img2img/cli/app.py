@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Annotated, Any, TextIO
 
 import typer
-from typer.core import TyperGroup
 
 from img2img import __version__
 from img2img.cli.bench import bench
 from img2img.cli.catalogue import list_parts
+from img2img.cli.command import Command, Group
 from img2img.cli.compare import compare
 from img2img.cli.data import data_app
 from img2img.cli.demo import demo
@@ -34,7 +34,7 @@ from img2img.errors import Img2ImgError, Stopped
 _show_others = warnings.showwarning
 
 
-class Commands(TyperGroup):
+class Commands(Group):
     """Commands whose user errors are a line or two and an exit status, not a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -58,27 +58,26 @@ class Commands(TyperGroup):
 
 app = typer.Typer(
     cls=Commands,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start with: img2img demo. Exit status: 0 done, 1 done in part, 2 wrong use or input, "
     "75 stopped early but resumable, 130 Ctrl-C.",
 )
-app.command()(train)
-app.command()(translate)
-app.command()(evaluate)
-app.command()(bench)
-app.command("import")(import_)
-app.command()(info)
-app.command()(export)
-app.command()(doctor)
-app.command()(report)
-app.command()(compare)
-app.command("list")(list_parts)
+app.command(cls=Command)(train)
+app.command(cls=Command)(translate)
+app.command(cls=Command)(evaluate)
+app.command(cls=Command)(bench)
+app.command("import", cls=Command)(import_)
+app.command(cls=Command)(info)
+app.command(cls=Command)(export)
+app.command(cls=Command)(doctor)
+app.command(cls=Command)(report)
+app.command(cls=Command)(compare)
+app.command("list", cls=Command)(list_parts)
 app.add_typer(data_app, name="data")
 app.add_typer(video_app, name="video")
-app.command()(demo)
+app.command(cls=Command)(demo)
 
 
 def _show_version(wanted: bool) -> None:
@@ -91,7 +90,9 @@ def _show_version(wanted: bool) -> None:
 def root(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version."),
+        typer.Option(
+            "--version", "-V", callback=_show_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show the traceback of an error, too.")

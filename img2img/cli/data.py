@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from img2img.cli.command import Command, Group
 from img2img.cli.output import console, counting, error_console, print_json, printable
 from img2img.cli.pairing import Match, Pairs, SideBySide, Unequal, pairing_flags
 from img2img.cli.train import Assignments, Config, Data, DataA, DataB, data_flags
@@ -24,12 +25,10 @@ Unpaired = Annotated[
     bool, typer.Option("--unpaired", help="Two folders without pairs, as for cyclegan.")
 ]
 
-data_app = typer.Typer(
-    no_args_is_help=True, help="Look at a folder of images before training on it."
-)
+data_app = typer.Typer(cls=Group, help="Look at a folder of images before training on it.")
 
 
-@data_app.command("check")
+@data_app.command("check", cls=Command)
 def check(
     data: Data = None,
     data_a: DataA = None,
@@ -176,7 +175,7 @@ def _proposal_json(report: "DataReport") -> dict[str, Any] | None:
     return {"match": proposal.match, "pairs": pairs}
 
 
-@data_app.command("preview")
+@data_app.command("preview", cls=Command)
 def preview(
     output: Annotated[Path, typer.Option(help="The picture to write.")] = Path("preview.png"),
     data: Data = None,

@@ -7,16 +7,17 @@ from typing import Annotated
 
 import typer
 
+from img2img.cli.command import Command, Group
 from img2img.cli.output import console, counting, print_json, printable, say_note, seconds
 from img2img.errors import ConfigError
 
 video_app = typer.Typer(
-    no_args_is_help=True,
+    cls=Group,
     help="Make videos of images, and measure how steady translated ones are.",
 )
 
 
-@video_app.command()
+@video_app.command(cls=Command)
 def assemble(
     source: Annotated[
         Path, typer.Argument(help="Folder of images, which are taken in the order of their names.")
@@ -98,7 +99,7 @@ def assemble(
     console.print(line, markup=False, soft_wrap=True)
 
 
-@video_app.command()
+@video_app.command(cls=Command)
 def evaluate(
     source: Annotated[Path, typer.Argument(metavar="IN", help="The video that was translated.")],
     output: Annotated[Path, typer.Argument(metavar="OUT", help="The translation.")],

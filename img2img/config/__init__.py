@@ -7,7 +7,6 @@ its `name` plus that class's own arguments, which the registry checks when the p
 
 from img2img.config.files import preset_summary, presets, read_yaml, recipes
 from img2img.config.loading import check, dump, load_config
-from img2img.config.mistakes import nearest
 from img2img.config.sections import (
     AugmentConfig,
     Component,
@@ -21,6 +20,7 @@ from img2img.config.sections import (
     TopKConfig,
     Unequal,
 )
+from img2img.errors import nearest
 
 __all__ = [
     "AugmentConfig",

@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from img2img.config.files import parse, presets, read_for, recipes
 from img2img.config.merging import lay, merge, nested
-from img2img.config.mistakes import explain, nearest
+from img2img.config.mistakes import explain
 from img2img.config.sections import RunConfig
-from img2img.errors import ConfigError
+from img2img.errors import ConfigError, nearest
 from img2img.resources import bundled
 
 

@@ -1,23 +1,16 @@
 """What is wrong with a configuration, said by its keys."""
 
-import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from img2img.config.sections import RunConfig
-from img2img.errors import brief, shortened
+from img2img.errors import brief, nearest, shortened
 
 # Mistakes that one message tells of.
 MOST_TOLD = 20
-
-
-def nearest(word: str, words: Iterable[str]) -> str:
-    """`; did you mean 'x'?` where something is near, else nothing."""
-    found = difflib.get_close_matches(word, list(words), n=1, cutoff=0.5)
-    return f"; did you mean {found[0]!r}?" if found else ""
 
 
 def explain(error: ValidationError, tree: Mapping[str, Any]) -> str:

@@ -1,0 +1,169 @@
+"""The shape of every command: its help, and what a wrong command line is answered with."""
+
+import re
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from img2img.cli.output import say_error
+from img2img.errors import nearest, some_names
+
+# Of which every way to use a command wrongly is one. Typer's copy of Click has no public name.
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+def _write_options(command: Any, ctx: Any, formatter: Any) -> None:
+    """Options and arguments by their panels; what one is called stands whole on its line."""
+    panels: dict[str, list[tuple[str, str]]] = {}
+    for param in command.get_params(ctx):
+        record = param.get_help_record(ctx)
+        if record is not None:
+            usual = "Arguments" if param.param_type_name == "argument" else "Options"
+            panel = getattr(param, "rich_help_panel", None) or usual
+            panels.setdefault(panel, []).append((record[0].replace(" range>", ">"), record[1]))
+    for panel, records in panels.items():
+        with formatter.section(panel):
+            formatter.write_dl(records)
+
+
+class Command(TyperCommand):
+    """A command whose summary is a sentence, and whose help keeps its panels."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        _write_options(self, ctx, formatter)
+
+    def get_short_help_str(self, limit: int = 0) -> str:
+        return (self.help or "").partition("\n")[0]
+
+
+class Group(TyperGroup):
+    """Commands under one name, which alone shows the help."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, args or ["--help"])
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        _write_options(self, ctx, formatter)
+        self.format_commands(ctx, formatter)
+
+    def get_short_help_str(self, limit: int = 0) -> str:
+        return self.help or ""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run a command line; one that is wrong is answered by a line, and status 2."""
+        words = [*(sys.argv[1:] if args is None else args)]
+        extra |= {"standalone_mode": False, "windows_expand_args": windows_expand_args}
+        try:
+            _refuse_addresses(words)
+            status = super().main(words, prog_name, complete_var, **extra)
+        except UsageError as error:
+            if not standalone_mode:
+                raise
+            say_error(_answer(error, words))
+            status = 2
+        sys.exit(status)
+
+
+def _refuse_addresses(words: Sequence[str]) -> None:
+    """No path of any command is one yet, and as a path it would be a folder called `s3:`."""
+    for before, word in zip(["", *words], words, strict=False):
+        name, _, value = (
+            word.rpartition("=") if word.startswith("--") or "=" in word else ("", "", word)
+        )
+        if _ADDRESS.match(value) or _ADDRESS.match(word):
+            option = name or (before if before.startswith("-") else "")
+            given = f"{option} {value}".strip()
+            raise typer.BadParameter(
+                f"{given}: an address, where a path on this machine is wanted; fetch it before, or"
+                " mount what it is on"
+            )
+
+
+def _answer(error: Any, words: Sequence[str]) -> str:
+    """What is wrong with a command line, and what would be right."""
+    if error.ctx is None:
+        return str(error.message)
+    path = error.ctx.command_path
+    return f"{path}: {_reason(error, error.ctx, error.ctx.command, _after(path, words))}"
+
+
+def _reason(error: Any, ctx: Any, command: Any, words: list[str]) -> str:
+    param = getattr(error, "param", None)
+    reason: str = error.message.removeprefix("Value error, ")
+    missing = param is not None and not reason
+    if missing or "unexpected extra" in reason:
+        given, spare, _ = command.make_parser(ctx).parse_args([*words])
+        if spare:
+            return _about_spare(command, ctx, given, spare, words)
+    if hasattr(error, "possibilities"):
+        options = [option for param in command.get_params(ctx) for option in param.opts]
+        name = error.option_name
+        reason = f"there is no option {name}{nearest(name, options)}; {ctx.command_path} -h has all"
+    elif missing and param is not None:
+        reason = f"missing; it is: {param.help}"
+    elif match := re.fullmatch(r"'(.*)' is not one of ('.*')\.?", reason):
+        reason = _no_such(match[1], re.findall("'(.*?)'", match[2]))
+    elif match := re.match("No such command '(.*?)'", reason):
+        reason = _no_such(match[1], [*command.commands])
+    if param is None:
+        return reason
+    is_option = param.param_type_name == "option"
+    return f"{param.opts[0] if is_option else (param.metavar or param.name).upper()}: {reason}"
+
+
+def _no_such(name: str, names: Sequence[str]) -> str:
+    return f"there is no {name!r}{nearest(name, names)}; there are: {', '.join(names)}"
+
+
+def _after(path: str, words: Sequence[str]) -> list[str]:
+    """The words that follow the name of a command."""
+    rest = [*words]
+    for name in path.split()[1:]:
+        rest = rest[rest.index(name) + 1 :]
+    return rest
+
+
+def _about_spare(
+    command: Any, ctx: Any, given: Any, spare: Sequence[str], words: Sequence[str]
+) -> str:
+    """Words that stand where no option or argument takes them, and where they may belong."""
+    options = [p for p in command.params if p.param_type_name == "option" and p.name not in given]
+    required = [p for p in options if p.required]
+    if len(required) >= len(spare):
+        named = [
+            word for p, value in zip(required, spare, strict=False) for word in (p.opts[0], value)
+        ]
+        rest = [word for word in words if word not in spare]
+        return f"options go by their names: {ctx.command_path} {shlex.join([*named, *rest])}"
+    before = words[: [*words].index(spare[0])]
+    if len(before) > 1 and before[-2].startswith("-") and not before[-1].startswith("-"):
+        option, files = before[-2], [before[-1], *spare]
+        return (
+            f"{option} takes one value, and here are {some_names(files, 3)}. Quote a pattern, or"
+            f" the shell lays it out: {option} {shlex.quote(_pattern(files))}"
+        )
+    inputs = [p for p in options if p.name != "output" and "<path>" in p.get_help_record(ctx)[0]]
+    where = f"; did you mean {inputs[0].opts[0]} {shlex.join(spare[:1])}?" if inputs else ""
+    return f"nothing takes {shlex.join(spare[:3])}{where}; {ctx.command_path} -h has all"
+
+
+def _pattern(files: Sequence[str]) -> str:
+    """What a shell may have made these files of."""
+    paths = [PurePath(file) for file in files]
+    suffixes = {path.suffix for path in paths}
+    return str(paths[0].with_name(f"*{suffixes.pop() if len(suffixes) == 1 else ''}"))

@@ -1,0 +1,160 @@
+"""What is given wrongly is answered by a line that says what would be right; help is whole."""
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+from img2img.cli.app import app
+from tests.cli.test_options import commands
+
+Command = Callable[..., Any]
+ALL = dict(commands(typer.main.get_command(app)))
+
+ANSWERS = [
+    ("list generator", "no list is called 'generator'; did you mean 'generators'?"),
+    ("list", "img2img list: WHAT: missing; it is: Which catalogue: methods, generators"),
+    ("tranlate", "img2img: there is no 'tranlate'; did you mean 'translate'?; there are: train"),
+    ("data chek", "img2img data: there is no 'chek'; did you mean 'check'?"),
+    ("train pix2pix --max-stepz 1", "there is no option --max-stepz; did you mean '--max-steps'?"),
+    ("train my-pairs", "method: there is no method 'my-pairs'"),
+    ("train pix2pix pairs", "nothing takes pairs; did you mean --data pairs?"),
+    ("train pix2pix --batch-size x", "img2img train: --batch-size: Input should be a valid integer"),
+    ("train pix2pix --max-steps 0", "--max-steps: Input should be greater than or equal to 1"),
+    ("train pix2pix --data-a A", "root_b (--data-b) is missing"),
+    ("train pix2pix --data-b B", "root_a (--data-a) is missing"),
+    (
+        "train pix2pix --config pix2pix-icon.yaml",
+        "cannot read pix2pix-icon.yaml: no such file; did you mean 'pix2pix-icons.yaml'?",
+    ),
+    ("train pix2pix --config mein.yaml", "no such file; did you mean 'mine.yaml'?"),
+    (
+        "train pix2pix --set augment.geometry=HorizontalFlip",
+        "augment: unknown key; did you mean 'data.augment'?",
+    ),
+    (
+        "train pix2pix --set data.augment.geometry=HorizontalFlip",
+        "data.augment.geometry: Input should be a valid list; write it as [{name: HorizontalFlip}]",
+    ),
+    ("train pix2pix --set lr=1", "lr: unknown key; did you mean 'optimizer.lr'?"),
+    ("translate", "--model: missing; it is: Run folder"),
+    (
+        "translate RUN IN OUT",
+        "options go by their names: img2img translate --model RUN --input IN --output OUT",
+    ),
+    (
+        "translate RUN --input IN --output OUT",
+        "by their names: img2img translate --model RUN --input IN --output OUT",
+    ),
+    (
+        "translate -m RUN -i p/1.jpg p/2.jpg p/3.jpg -o OUT",
+        "-i takes one value, and here are p/1.jpg, p/2.jpg, p/3.jpg (3). Quote a pattern, or the"
+        " shell lays it out: -i 'p/*.jpg'",
+    ),
+    (
+        "translate --model RUN --output OUT --input 1.jpg 2.png",
+        "--input takes one value, and here are 1.jpg, 2.png (2). Quote a pattern, or the shell lays"
+        " it out: --input '*'",
+    ),
+    (
+        "video assemble IN --output o.mp4 --like v.mp4 --start 00:00:01:12",
+        "--start: '00:00:01:12' ends in frames, where a fraction of the second is wanted; at 25"
+        " frames a second it is 00:00:01.48",
+    ),
+    ("report a b", "img2img report: nothing takes b; img2img report -h has all"),
+]
+
+
+@pytest.mark.parametrize(("line", "told"), ANSWERS)
+def test_what_would_be_right_is_said(
+    line: str, told: str, img2img: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yaml").write_text("")
+    Path("IN").mkdir()
+    outcome = img2img(*line.split())
+    assert (outcome.status, outcome.out) == (2, "")
+    assert outcome.err.startswith("error: ")
+    assert told in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+# Every option and argument that takes a path: a command line up to it.
+PATHS = [
+    "train pix2pix --data",
+    "train pix2pix --data-a",
+    "train pix2pix --config",
+    "train pix2pix --output",
+    "train pix2pix --init-from",
+    "train --resume",
+    "train pix2pix --set data.root=",
+    "translate -m m -i i -o",
+    "translate -m m -o o -i",
+    "translate -i i -o o --model=",
+    "evaluate",
+    "evaluate a b --csv",
+    "bench",
+    "import",
+    "info",
+    "export m --output=",
+    "doctor",
+    "report",
+    "compare a b --data",
+    "data check --data",
+    "data preview --output",
+    "video assemble in --output",
+    "demo -o",
+]
+
+
+@pytest.mark.parametrize("line", PATHS)
+@pytest.mark.parametrize("address", ["s3://bucket/out", "https://x.org/a.jpg", "file:///a"])
+def test_addresses_are_no_paths(
+    line: str, address: str, img2img: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = f"{line}{address}" if line.endswith("=") else f"{line} {address}"
+    outcome = img2img(*text.split())
+    assert outcome.status == 2
+    assert f"{address}: an address, where a path on this machine is wanted" in outcome.err
+    assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.parametrize("key", ["root", "root_a", "holdout"])
+def test_addresses_in_a_file_are_no_paths(key: str, img2img: Command, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"data: {{{key}: 's3://bucket/pairs'}}")
+    outcome = img2img("train", "pix2pix", "--config", file)
+    assert outcome.status == 2
+    assert f"data.{key}: " in outcome.err
+    assert "an address, where a path on this machine is wanted" in outcome.err
+
+
+@pytest.mark.parametrize("width", [60, 80])
+@pytest.mark.parametrize("name", ALL)
+def test_help_has_whole_words_and_no_types_of_flags(
+    name: str, width: int, img2img: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    text = img2img(*name.split()[1:], "--help").out
+    assert "bool" not in text
+    assert "range>" not in text
+    # What an option is called and takes may be longer than the line, but stands in one piece.
+    assert all(len(line) <= width or " " not in line.strip() for line in text.splitlines()) or all(
+        line.strip().startswith("-") for line in text.splitlines() if len(line) > width
+    )
+    words = re.split(r"\s+", text)
+    for param in ALL[name].params:
+        assert all(option.strip(",") in [w.strip(",") for w in words] for option in param.opts[:1] if option.startswith("-"))
+        for choice in re.findall(r"<\w+\|[^>]*>", " ".join(words)):
+            assert choice in text
+
+
+def test_a_wrong_command_line_is_answered_at_once(img2img: Command) -> None:
+    begun = time.process_time()
+    img2img("translate", "RUN", "IN", "OUT")
+    assert time.process_time() - begun < 5

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -18,6 +19,7 @@ from img2img.errors import Img2ImgError, StorageError
 PART = ".img2img-part-"
 # Bytes of a line that we write are far fewer.
 LONGEST_LINE = 2**20
+NO_ADDRESS = "an address, where a path on this machine is wanted; fetch it before, or mount it"
 
 
 @contextmanager
@@ -88,6 +90,11 @@ def remove_leftovers(folder: Path, older: float = 0.0) -> None:
         with suppress(OSError):
             if time.time() - path.stat().st_mtime >= older:
                 shutil.rmtree(path, ignore_errors=True)
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is of the form `s3://...`; as a path it would be a folder called `s3:`."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text) is not None
 
 
 def write_text(path: Path, text: str) -> None:

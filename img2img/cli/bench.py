@@ -12,7 +12,9 @@ def bench(
     model: Annotated[Path, typer.Argument(help="Run folder, or a model file from one.")],
     source: Annotated[
         Path | None,
-        typer.Option("--input", help="A picture to translate; by default one of coloured noise."),
+        typer.Option(
+            "--input", "-i", help="A picture to translate; by default one of coloured noise."
+        ),
     ] = None,
     size: Annotated[
         int, typer.Option(min=1, max=8192, help="Without --input: height and width, in pixels.")

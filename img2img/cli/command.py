@@ -4,6 +4,7 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import PurePath
 from typing import Any
 
@@ -12,11 +13,10 @@ from typer.core import TyperCommand, TyperGroup
 
 from img2img.cli.output import say_error
 from img2img.errors import nearest, some_names
+from img2img.files import NO_ADDRESS, is_address
 
 # Of which every way to use a command wrongly is one. Typer's copy of Click has no public name.
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
-
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 def _write_options(command: Any, ctx: Any, formatter: Any) -> None:
@@ -80,18 +80,11 @@ class Group(TyperGroup):
 
 
 def _refuse_addresses(words: Sequence[str]) -> None:
-    """No path of any command is one yet, and as a path it would be a folder called `s3:`."""
-    for before, word in zip(["", *words], words, strict=False):
-        name, _, value = (
-            word.rpartition("=") if word.startswith("--") or "=" in word else ("", "", word)
-        )
-        if _ADDRESS.match(value) or _ADDRESS.match(word):
-            option = name or (before if before.startswith("-") else "")
-            given = f"{option} {value}".strip()
-            raise typer.BadParameter(
-                f"{given}: an address, where a path on this machine is wanted; fetch it before, or"
-                " mount what it is on"
-            )
+    for before, word in pairwise(["", *words]):
+        name, _, value = word.rpartition("=")
+        option = name or (before if before.startswith("-") else "")
+        if is_address(value):
+            raise typer.BadParameter(f"{option} {value}: {NO_ADDRESS}".lstrip())
 
 
 def _answer(error: Any, words: Sequence[str]) -> str:

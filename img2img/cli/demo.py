@@ -10,7 +10,7 @@ from img2img.cli.output import console
 
 
 def demo(
-    output: Annotated[Path, typer.Option(help="Run folder.")] = Path("runs/demo"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Run folder.")] = Path("runs/demo"),
 ) -> None:
     """Train on the bundled satellite pictures and maps, and translate a continent never seen.
 

@@ -36,7 +36,8 @@ def evaluate(
         Path | None, typer.Argument(help="Folder of images to measure them against.")
     ] = None,
     model: Annotated[
-        Path | None, typer.Option(help="Instead of two folders: a model, as `translate` takes it.")
+        Path | None,
+        typer.Option("--model", "-m", help="Instead of two folders: a model, as for `translate`."),
     ] = None,
     data: Annotated[
         Path | None,

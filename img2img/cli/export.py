@@ -22,7 +22,9 @@ def export(
     ] = "onnx",
     output: Annotated[
         Path | None,
-        typer.Option(help="File to write, or a folder for it; by default beside the model."),
+        typer.Option(
+            "--output", "-o", help="File to write, or a folder for it; by default beside the model."
+        ),
     ] = None,
     direction: Annotated[
         Literal["AtoB", "BtoA"] | None, typer.Option(help="Where a model goes both ways: which.")

@@ -19,7 +19,9 @@ def import_(
     ],
     output: Annotated[
         Path | None,
-        typer.Option(help="The model file to write; by default of the first file's name, here."),
+        typer.Option(
+            "--output", "-o", help="The model file to write; by default of the first file's name."
+        ),
     ] = None,
     direction: Annotated[
         Literal["AtoB", "BtoA"] | None,

@@ -88,6 +88,11 @@ def seconds(option: str, text: str | None) -> float | None:
     if text is None:
         return None
     match = re.fullmatch(r"(?:(?:(\d{1,4}):)?(\d{1,4}):)?(\d{1,7}(?:\.\d{1,9})?)", text)
+    if frames := re.fullmatch(r"(\d{1,4}:\d{1,2}:\d{1,2})[:;](\d{1,2})", text):
+        raise ConfigError(
+            f"--{option}: {text!r} ends in frames, where a fraction of the second is wanted; at 25"
+            f" frames a second it is {frames[1]}.{4 * int(frames[2]) % 100:02d}"
+        )
     if match is None:
         raise ConfigError(f"--{option}: {text!r} is no time like 12.5, 1:30 or 1:02:03")
     hours, minutes, rest = (float(part or 0) for part in match.groups())

@@ -32,7 +32,8 @@ DataA = Annotated[
 DataB = Annotated[Path | None, typer.Option(help="Folder of the B images.")]
 Config = Annotated[Path | None, typer.Option(help="YAML with any part of the configuration.")]
 Output = Annotated[
-    Path | None, typer.Option(help="Run folder; by default runs/METHOD.", show_default=False)
+    Path | None,
+    typer.Option("--output", "-o", help="Run folder; by default runs/METHOD.", show_default=False),
 ]
 Resume = Annotated[
     bool,

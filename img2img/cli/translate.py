@@ -36,18 +36,23 @@ PATIENCE = timedelta(days=30)
 def translate(
     model: Annotated[
         Path,
-        typer.Option(help="Run folder, a model file from one, or what `img2img export` wrote."),
+        typer.Option(
+            "--model", "-m", help="Run folder, a model file, or what `img2img export` wrote."
+        ),
     ],
     source: Annotated[
         str,
         typer.Option(
             "--input",
+            "-i",
             help="An image or video, a folder (with all folders in it), or a quoted glob.",
         ),
     ],
     output: Annotated[
         str,
         typer.Option(
+            "--output",
+            "-o",
             metavar="PATH",
             help="Folder for the results, which keep tree and names; or one file's name.",
         ),

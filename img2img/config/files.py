@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from img2img.errors import ConfigError, brief
+from img2img.errors import ConfigError, brief, nearest
 from img2img.resources import bundled
 
 # Far above what anybody writes: of a file, of its values with aliases counted as all that they
@@ -79,6 +79,20 @@ def recipes() -> dict[str, dict[str, Any]]:
     """The method's own recipe, by method: the shipped files that are named like their method."""
     trees = {path.stem: read_yaml(path) for path in sorted(bundled("configs").glob("*.yaml"))}
     return {name: tree for name, tree in trees.items() if tree.get("method") == name}
+
+
+def found(path: Path) -> Path:
+    """A configuration's file: the one at the path, or the shipped one of that name."""
+    shipped = {each.name: each for each in sorted(bundled("configs").glob("*.yaml"))}
+    if path.exists():
+        return path
+    if len(path.parts) == 1 and path.name in shipped:
+        return shipped[path.name]
+    beside = [str(each) for each in path.parent.glob("*.y*ml")]
+    raise ConfigError(
+        f"cannot read {path}: no such file{nearest(str(path), [*shipped, *beside])};"
+        f" shipped are: {', '.join(shipped)}"
+    )
 
 
 def read_for(method: str, path: Path) -> dict[str, Any]:

@@ -8,12 +8,11 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from img2img.config.files import parse, presets, read_for, recipes
+from img2img.config.files import found, parse, presets, read_for, recipes
 from img2img.config.merging import lay, merge, nested
 from img2img.config.mistakes import explain
 from img2img.config.sections import RunConfig
 from img2img.errors import ConfigError, nearest
-from img2img.resources import bundled
 
 
 def load_config(
@@ -47,9 +46,7 @@ def load_config(
     sources: list[dict[str, Any]] = []
     resumed = deepcopy(tree) if saved is not None and saved.is_file() else {}
     if file is not None:
-        shipped = bundled(f"configs/{file.name}")
-        by_name = len(file.parts) == 1 and not file.exists() and shipped.is_file()
-        sources.append(read_for(method, shipped if by_name else file))
+        sources.append(read_for(method, found(file)))
     given: dict[str, Any] = {}
     for key, value in (flags or {}).items():
         merge(given, nested(key, value))

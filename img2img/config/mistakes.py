@@ -21,14 +21,21 @@ def explain(error: ValidationError, tree: Mapping[str, Any]) -> str:
         path, section = _locate(detail["loc"])
         if detail["type"] == "extra_forbidden":
             word = path.rpartition(".")[2]
-            elsewhere = [key for key in _dotted(tree) if key != path and key.endswith(f".{word}")]
+            elsewhere = [
+                key
+                for key in (*_known(RunConfig), *_dotted(tree))
+                if key != path and key.endswith(f".{word}")
+            ]
             hint = f"; did you mean {elsewhere[0]!r}?" if elsewhere else ""
-            reason = f"unknown key{nearest(word, section.model_fields) or hint}"
+            reason = f"unknown key{hint or nearest(word, section.model_fields)}"
         elif detail["type"] == "missing":
             reason = "missing"
         else:
             reason = detail["msg"].removeprefix("Value error, ")
         given = detail["input"]
+        if detail["type"] == "list_type" and isinstance(given, str | dict):
+            part = f"{{name: {given}}}" if isinstance(given, str) else "{name: ...}"
+            reason += f"; write it as [{shortened(part)}]"
         if isinstance(given, str | int | float | list) and detail["type"] != "extra_forbidden":
             reason += f" (given: {brief(given)})"
         reasons.setdefault(path, []).append(reason)
@@ -36,6 +43,15 @@ def explain(error: ValidationError, tree: Mapping[str, Any]) -> str:
     if len(found) > MOST_TOLD:
         lines.append(f"... and {len(found) - MOST_TOLD} more")
     return "\n".join(lines)
+
+
+def _known(section: type[BaseModel], path: str = "") -> Iterator[str]:
+    """The dotted keys that there are."""
+    for name, field in section.model_fields.items():
+        yield f"{path}{name}"
+        kind: Any = field.annotation
+        if _is_section(kind):
+            yield from _known(kind, f"{path}{name}.")
 
 
 def _dotted(tree: Mapping[str, Any]) -> Iterator[str]:

@@ -12,6 +12,8 @@ from pydantic import (
     model_validator,
 )
 
+from img2img.files import NO_ADDRESS, is_address
+
 
 class Section(BaseModel):
     """A group of keys. Unknown keys are errors, values cannot be changed after the check."""
@@ -36,6 +38,15 @@ class Component(Section):
     @property
     def arguments(self) -> dict[str, Any]:
         return dict(self.model_extra or {})
+
+
+def _no_address(value: object) -> object:
+    if is_address(str(value)):
+        raise ValueError(NO_ADDRESS)
+    return value
+
+
+LocalPath = Annotated[Path, BeforeValidator(_no_address)]
 
 
 def _pair(value: object) -> object:
@@ -114,9 +125,13 @@ class PairingConfig(Section):
 class DataConfig(PairingConfig):
     """Where the images are, and how they become batches."""
 
-    root: Path | None = Field(default=None, description="folder of images in any known layout")
-    root_a: Path | None = Field(default=None, description="folder of domain A, instead of root")
-    root_b: Path | None = Field(default=None, description="folder of domain B, instead of root")
+    root: LocalPath | None = Field(default=None, description="folder of images in any known layout")
+    root_a: LocalPath | None = Field(
+        default=None, description="folder of domain A, instead of root"
+    )
+    root_b: LocalPath | None = Field(
+        default=None, description="folder of domain B, instead of root"
+    )
     direction: Literal["AtoB", "BtoA"] = Field(
         default="AtoB", description="pairs: which image is the input"
     )
@@ -139,11 +154,11 @@ class DataConfig(PairingConfig):
     cache: Literal["none", "memory"] = Field(
         default="none", description="keep decoded, resized images in memory (small sets)"
     )
-    holdout: Literal["auto", "val", "test", "none"] | Annotated[float, Field(gt=0, lt=1)] | Path = (
-        Field(
-            default="auto",
-            description="never trained on: val, else test, else a seeded 5 %; or a share, a folder",
-        )
+    holdout: (
+        Literal["auto", "val", "test", "none"] | Annotated[float, Field(gt=0, lt=1)] | LocalPath
+    ) = Field(
+        default="auto",
+        description="never trained on: val, else test, else a seeded 5 %; or a share, a folder",
     )
     holdout_aligned: bool = Field(
         default=False,
@@ -159,7 +174,8 @@ class DataConfig(PairingConfig):
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         if (self.root_a is None) != (self.root_b is None):
-            raise ValueError("root_a and root_b go together")
+            lacking = "root_a (--data-a)" if self.root_a is None else "root_b (--data-b)"
+            raise ValueError(f"two folders go together, of A and of B: {lacking} is missing")
         if self.root is not None and self.root_a is not None:
             raise ValueError("give root, or root_a and root_b, not both")
         apart = self.root_a is not None and not isinstance(self.holdout, Path)
@@ -287,7 +303,7 @@ class MetricsConfig(Section):
     features: Literal["auto", "inception", "efficientnet-lite0"] = Field(
         default="auto", description="the network that sees images for fid, kid and the like"
     )
-    weights: Path | None = Field(
+    weights: LocalPath | None = Field(
         default=None, description="a file of its weights, or a folder of such files"
     )
     log_every: int = Field(default=20, gt=0, description="steps between two lines of losses")
@@ -340,7 +356,7 @@ class RunConfig(Section):
     )
     critic: CriticConfig = CriticConfig()
     losses: LossesConfig = LossesConfig()
-    init_from: Path | None = Field(
+    init_from: LocalPath | None = Field(
         default=None, description="model file or run whose weights the generators start from"
     )
     checkpointing: bool = Field(

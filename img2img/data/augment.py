@@ -159,18 +159,6 @@ class _Composition:
             transform.set_random_seed(seed)
 
 
-def transforms() -> list[tuple[str, str, dict[str, Any]]]:
-    """Every transform that a configuration can name: its name, what it does, its arguments."""
-    return [
-        (
-            name,
-            (inspect.getdoc(found) or "").partition("\n")[0],
-            {key: p.default for key, p in _arguments(found).items()},
-        )
-        for name, found in sorted(_catalogue().items())
-    ]
-
-
 def _arguments(transform_class: type) -> dict[str, inspect.Parameter]:
     parameters = inspect.signature(transform_class).parameters
     return {name: p for name, p in parameters.items() if name != "self"}

@@ -181,13 +181,14 @@ def _run(named: str | None, output: Path | None, resume: bool) -> tuple[str, Pat
                 f"{nearest(str(named), methods)}; a new one wants METHOD and --output"
             )
         return str(read_yaml(saved).get("method")), run
-    if named is None:
-        raise ConfigError(
-            "METHOD is missing: img2img train pix2pix for pairs of images, img2img train cyclegan"
-            " for two folders without pairs"
-        )
-    if (Path(named) / "config.yaml").is_file():
+    if named and (Path(named) / "config.yaml").is_file():
         raise ConfigError(f"{named} is a run; go on with it by img2img train --resume {named}")
+    if named is None or Path(named).is_dir():
+        data = f" --data {named}" if named else ""
+        raise ConfigError(
+            f"METHOD is missing: img2img train pix2pix{data} for pairs of images, img2img train"
+            f" cyclegan{data} for two kinds of images without pairs"
+        )
     return named, output or Path("runs") / named  # what it should be is said with the rest
 
 

@@ -108,7 +108,7 @@ def _wait(
         reason = str(error).partition("\n")[0]
         if reason.startswith("Caught "):  # by a worker: a fault of the program
             raise error
-        wait([worker.sentinel for worker in workers], LOOK)  # an end shows here a moment later
+        wait([worker.sentinel for worker in workers], PATIENCE)  # an end shows here a moment later
         ended = [worker for worker in workers if worker.exitcode is not None]
         why = _why(ended[0].exitcode or 0) if ended else f"images cannot be loaded: {reason}"
         raise LoadingFailed(why) from error

@@ -66,6 +66,10 @@ class TrainingStopped(Stopped):
     """Training ended before its length but can go on from a saved state."""
 
 
+class ProcessLost(TrainingStopped):
+    """One of several processes has ended; the others can go on from the last saved state."""
+
+
 class TrainingInterrupted(TrainingStopped):
     """Training was ended by Ctrl-C and can go on from a saved state."""
 

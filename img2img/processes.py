@@ -9,16 +9,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from threading import Timer
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from img2img.errors import ConfigError
+from img2img.errors import ConfigError, ProcessLost
 
 # What only the first process does, such as measuring, must not seem a failure to the others.
 TIMEOUT = timedelta(hours=2)
+# Seconds in which a process that has lost another may end by itself.
+GRACE = 30.0
 # Numbers to a message, about: few messages, and little copied at once.
 BLOCK = 1 << 23
 
@@ -29,7 +32,8 @@ T = TypeVar("T")
 class Processes:
     """Which process this is, and what all of them do together.
 
-    Every method but the properties must be called by all of them, in the same order.
+    Every method but the properties must be called by all of them, in the same order. Each raises
+    ProcessLost where one of them has ended, or does not come for `TIMEOUT`.
 
     Attributes:
         rank: this process's number, from 0.
@@ -50,7 +54,8 @@ class Processes:
             return
         for block in _blocks(tensors):
             flat = torch.cat([tensor.reshape(-1) for tensor in block])
-            dist.all_reduce(flat)
+            with _reaching_all():
+                dist.all_reduce(flat)
             flat /= self.count
             start = 0
             for tensor in block:
@@ -62,7 +67,8 @@ class Processes:
         if self.count == 1:
             return [value]
         values: list[Any] = [None] * self.count
-        dist.all_gather_object(values, value)
+        with _reaching_all():
+            dist.all_gather_object(values, value)
         return values
 
     def to_first(self, value: T) -> list[T]:
@@ -70,7 +76,8 @@ class Processes:
         if self.count == 1:
             return [value]
         values: list[Any] = [None] * self.count
-        dist.gather_object(value, values if self.first else None)
+        with _reaching_all():
+            dist.gather_object(value, values if self.first else None)
         return values if self.first else []
 
     def from_first(self, value: T) -> T:
@@ -78,7 +85,8 @@ class Processes:
         if self.count == 1:
             return value
         values: list[Any] = [value]
-        dist.broadcast_object_list(values)
+        with _reaching_all():
+            dist.broadcast_object_list(values)
         first: T = values[0]
         return first
 
@@ -88,7 +96,8 @@ class Processes:
             return number
         # On the CPU, where it makes no GPU wait.
         largest = torch.tensor(number)
-        dist.all_reduce(largest, dist.ReduceOp.MAX)
+        with _reaching_all():
+            dist.all_reduce(largest, dist.ReduceOp.MAX)
         return int(largest)
 
 
@@ -126,8 +135,24 @@ def joined(device_type: str, timeout: timedelta = TIMEOUT) -> Iterator[Processes
         raise ConfigError(f"the {count} processes cannot find each other: {error}") from None
     try:
         yield Processes(rank, count)
-    finally:
+    except ProcessLost:
+        # What was begun together may never end. It must not keep this one from ending.
+        end = Timer(GRACE, os._exit, (ProcessLost.exit_status,))
+        end.daemon = True
+        end.start()
+        raise
+    except BaseException:
         dist.destroy_process_group()
+        raise
+    dist.destroy_process_group()
+
+
+@contextmanager
+def _reaching_all() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:  # of which the backends' errors are
+        raise ProcessLost("another of the processes has ended, or cannot be reached") from error
 
 
 def _variable(name: str, default: int | None = None) -> int:

@@ -29,7 +29,7 @@ from img2img.cli.report import report
 from img2img.cli.train import train
 from img2img.cli.translate import translate
 from img2img.cli.video import video_app
-from img2img.errors import Img2ImgError, Stopped
+from img2img.errors import Img2ImgError, ProcessLost, Stopped
 
 _show_others = warnings.showwarning
 
@@ -46,7 +46,8 @@ class Commands(Group):
             with lasting_output():  # the exit status is told in any case
                 if not isinstance(error, Stopped):
                     say_error(str(error))
-                elif os.environ.get("RANK", "0") == "0":  # of several processes one speaks
+                # Of several processes one speaks, unless that may be the one that is gone.
+                elif os.environ.get("RANK", "0") == "0" or isinstance(error, ProcessLost):
                     say_note(str(error))
             raise typer.Exit(error.exit_status) from None
         except OSError as error:  # a path that the system refuses: too long, no permission ...

@@ -18,6 +18,7 @@ from img2img.errors import (
     Img2ImgError,
     LoadingFailed,
     ModelFileError,
+    ProcessLost,
     StorageError,
     TrainingDiverged,
     TrainingStopped,
@@ -111,11 +112,24 @@ class Trainer:
 
         Raises:
             TrainingStopped: it was asked for, or images stopped coming; the state is saved.
+            ProcessLost: one of several processes has ended; the last saved state is intact.
             DataError: an image could not be read by one of the processes; the state is saved.
             TrainingDiverged: a loss or gradient is not finite; the last saved state is intact.
             StorageError: the disk refused; the last saved state is intact.
         """
         self._pace.begin()
+        try:
+            self._go_through()
+        except ProcessLost as error:  # in the middle of a step, perhaps: there is nothing to save
+            kept = self._kept() if self._processes.first else f"go on with: {self._store.again}"
+            raise ProcessLost(f"stopped: {error}; {kept}") from error
+        if self._passed_over:
+            self._observer.noticed(f"{self._passed_over} times a file could not be read")
+        summary = self.summary()
+        self._observer.ended(summary)
+        return summary
+
+    def _go_through(self) -> None:
         with closing(self._batches(self.images)) as batches:
             while not self.finished:
                 step = self._take(batches)
@@ -124,11 +138,6 @@ class Trainer:
                     break
                 self._train_on(step)
                 self._asked = self._stop.asked()
-        if self._passed_over:
-            self._observer.noticed(f"{self._passed_over} times a file could not be read")
-        summary = self.summary()
-        self._observer.ended(summary)
-        return summary
 
     def trial(self, batch: Batch) -> tuple[float, int | None]:
         """Make a step that changes nothing; see `Stepper.trial`.

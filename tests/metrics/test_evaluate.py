@@ -97,7 +97,7 @@ def test_a_machine_without_networks_still_measures_pairs(
         monkeypatch.setitem(__import__("sys").modules, module, None)
     found = evaluate_folders(*folders(tmp_path, size=(180, 180)), device="cpu")
     assert [*found.figures] == ["l1", "psnr", "ssim", "ms_ssim"]
-    assert "pip install 'img2img-gan[metrics]'" in found.missing["fid"]
+    assert "-m pip install 'efficientnet-lite-pytorch" in found.missing["fid"]
     assert {"lpips", "kid", "density"} <= {*found.missing}
 
 

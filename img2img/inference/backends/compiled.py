@@ -11,6 +11,7 @@ from torch import Tensor
 from img2img.devices import PrecisionName
 from img2img.inference.backends.base import BACKENDS, Backend
 from img2img.inference.backends.eager import Eager
+from img2img.installation import install
 from img2img.networks import Generator
 
 # Each shape costs half a minute; beyond these, eager is the better deal.
@@ -41,7 +42,7 @@ class Compiled(Backend):
     def missing(cls) -> str | None:
         if torch.cuda.is_available():
             there = importlib.util.find_spec("triton")
-            return None if there else "triton not installed: pip install triton"
+            return None if there else f"triton not installed: {install(['triton'])}"
         names = ["cl"] if sys.platform == "win32" else ["g++", "clang++", "c++"]
         found = any(shutil.which(name) for name in [os.environ.get("CXX", names[0]), *names])
         return None if found else "no C++ compiler found, such as g++"

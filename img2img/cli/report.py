@@ -1,7 +1,7 @@
 """`img2img report`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -19,6 +19,13 @@ def report(
             min=0, max=100, help="How many of the best held-out images, and of the worst, it shows."
         ),
     ] = 8,
+    scale: Annotated[
+        Literal["auto", "native", "trained"],
+        typer.Option(
+            help="Translate held-out images at their own size, or resized as in training. auto: "
+            "resized where that reduces the sides more than 1.5 times."
+        ),
+    ] = "auto",
     device: Annotated[
         str, typer.Option(help="Where to translate them: auto, cpu, cuda, cuda:1 or mps.")
     ] = "auto",
@@ -35,6 +42,12 @@ def report(
 
     with counting("translating") as counter:
         path = write_report(
-            run, output, examples=examples, device=device, progress=counter, say=say_note
+            run,
+            output,
+            examples=examples,
+            scale=scale,
+            device=device,
+            progress=counter,
+            say=say_note,
         )
     console.print(printable(f"wrote {path}"), markup=False, soft_wrap=True)

@@ -214,7 +214,7 @@ def evaluate(images: Images, wanted: Sequence[str], **options: Unpack[Options]) 
         ConfigError: no such network, device or file of weights.
     """
     device = resolve_device(options.get("device", "auto"))
-    seed, progress = options.get("seed", 0), options.get("progress")
+    seed, progress = options.get("seed", 0), options.get("progress") or (lambda done, total: None)
     if (weights := options.get("weights")) is not None and not weights.exists():
         raise ConfigError(f"weights: {weights}: no such file or folder")
     of_pairs, of_sets = ([n for n in wanted if MEASURES[n].of == kind] for kind in ("pair", "set"))
@@ -225,7 +225,8 @@ def evaluate(images: Images, wanted: Sequence[str], **options: Unpack[Options]) 
     network = _network(images, of_sets, options, device, missing)
     kept = KeptFeatures(network, images.real) if network and options.get("cache", True) else None
     sets = SetMeasures(network, kept.load() if kept else None) if network else None
-    _refuse_missing(options, pairs.missing | missing)
+    without = {} if images.paired else dict.fromkeys(of_pairs, "the images have no known targets")
+    _refuse_missing(options, pairs.missing | missing | without)
     apart = [] if paired or sets is None or sets.known else images.real
     total = len(images.names) + len(apart)
 
@@ -256,13 +257,11 @@ def evaluate(images: Images, wanted: Sequence[str], **options: Unpack[Options]) 
                 sets.take_real(real.composited())
             if sets:
                 sets.take(picture.composited())
-            if progress:
-                progress(index + 1, total)
+            progress(index + 1, total)
     for index, source in enumerate(apart, start=len(images.names)):
         if sets:
             sets.take_real(source.read().composited())
-        if progress:
-            progress(index + 1, total)
+        progress(index + 1, total)
     if resized:
         teller(options)(f"of {len(resized)} pairs the real image is brought to its result's size")
     figures = pairs.figures(seed)

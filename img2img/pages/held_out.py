@@ -1,6 +1,7 @@
 """What a run's model makes of the images that it was not trained on."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from img2img.checkpoint import load_model
 from img2img.data.dataset import DataSet
 from img2img.data.sources import CountProgress, Item
 from img2img.errors import Img2ImgError
+from img2img.evaluation import in_words
+from img2img.inference.sizing import Scale, Way
 from img2img.inference.translator import Translator
 from img2img.pages.items import LONGEST, Direction, difference, named, read, spread
 from img2img.web import embedded
@@ -26,12 +29,14 @@ class Example:
         pictures: the input, the target where there is one, the result: what it is, and an address
             that holds it.
         error: see `HeldOut.measure`; None where nothing can be measured.
+        baseline: what the untouched input has; None without a target.
     """
 
     name: str
     size: tuple[int, int]
     pictures: tuple[tuple[str, str], ...]
     error: float | None
+    baseline: float | None
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,7 @@ class HeldOut:
         failed: by name, why others were not.
         seconds: that a picture takes, the median; None where there was none.
         device: where it was computed.
+        scale: at which size the model translated; see `metrics.measure.Figure`.
     """
 
     direction: Direction
@@ -54,11 +60,18 @@ class HeldOut:
     failed: dict[str, str]
     seconds: float | None
     device: str
+    scale: str
 
     @property
     def error(self) -> float | None:
         """The mean over all examples."""
         return fmean(e.error for e in self.examples if e.error is not None) if self.ranked else None
+
+    @property
+    def baseline(self) -> float | None:
+        """The same of the untouched inputs."""
+        known = [e.baseline for e in self.examples if e.baseline is not None]
+        return fmean(known) if known else None
 
     @property
     def ranked(self) -> bool:
@@ -71,11 +84,12 @@ def held_out(
     found: DataSet,
     bytes_a_picture: int,
     *,
+    scale: Scale = "auto",
     device: str = "auto",
     progress: CountProgress | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Iterator[HeldOut]:
-    """Translate held-out images as they were seen in training, in each direction that there is.
+    """Translate held-out images as `evaluate` does, in float32, in each direction that there is.
 
     Where an image has a target, the error is the mean absolute difference to it (L1); else, of a
     model that translates both ways, to what comes back from the way there and back.
@@ -89,7 +103,7 @@ def held_out(
     specs = load_model(run).specs.values()
     translators = {
         spec.direction: Translator.load(
-            run, direction=spec.direction, scale="trained", device=device, say=say
+            run, direction=spec.direction, precision="fp32", scale=scale, device=device, say=say
         )
         for spec in specs
     }
@@ -101,6 +115,7 @@ def held_out(
         examples: list[Example] = []
         failed: dict[str, str] = {}
         seconds: list[float] = []
+        ways: Counter[Way] = Counter()
         for done, (item_name, item) in enumerate(chosen):
             if progress:
                 progress(done, len(chosen))
@@ -110,6 +125,7 @@ def held_out(
                 failed[item_name] = str(error)
                 continue
             examples.append(example)
+            ways[there.way(example.size)] += 1
             seconds.append(taken)
         yield HeldOut(
             spec.direction,
@@ -119,6 +135,7 @@ def held_out(
             failed,
             median(seconds) if seconds else None,
             there.device,
+            in_words(ways),
         )
 
 
@@ -130,13 +147,13 @@ def _translated(
     start = time.perf_counter()
     result = there.translate(picture)
     seconds = time.perf_counter() - start
-    error = None
+    error = baseline = None
     if target is not None:
-        error = difference(result, target)
+        error, baseline = difference(result, target), difference(picture, target)
     elif back is not None:
         error = difference(back.translate(result), picture)
     shown = {"input": picture, "target": target, "result": result}
     pictures = tuple(
         (what, embedded(each, LONGEST, most)) for what, each in shown.items() if each is not None
     )
-    return Example(name, picture.size, pictures, error), seconds
+    return Example(name, picture.size, pictures, error, baseline), seconds

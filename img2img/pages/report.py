@@ -13,6 +13,7 @@ from img2img.doctor import Finding, follow
 from img2img.errors import Img2ImgError, ModelFileError
 from img2img.files import write_text
 from img2img.images import read_picture
+from img2img.inference.sizing import Scale
 from img2img.pages.curves import Curves, as_json, charts, read_curves
 from img2img.pages.fragments import (
     facts_table,
@@ -29,6 +30,7 @@ from img2img.pages.items import bytes_each, spread
 from img2img.pages.run import Record, is_number, read_run
 from img2img.pages.verdict import verdict
 from img2img.training.build import method_class
+from img2img.training.data_of import data_of
 from img2img.training.store import Store
 from img2img.web import embedded, page, text
 
@@ -45,6 +47,7 @@ def write_report(
     output: Path | None = None,
     *,
     examples: int = 8,
+    scale: Scale = "auto",
     device: str = "auto",
     progress: CountProgress | None = None,
     say: Callable[[str], None] | None = None,
@@ -56,6 +59,7 @@ def write_report(
     Args:
         output: by default `report.html` in the run folder.
         examples: how many of the best held-out images are shown, and as many of the worst.
+        scale: at which size held-out images are translated; see `Translator`.
         device: where held-out images are translated.
         progress: called with (images translated, images).
         say: told what a person might want to know; None: they are warnings.
@@ -66,13 +70,15 @@ def write_report(
     """
     record = read_run(run)
     curves = read_curves(record.lines)
-    found, missing = _data(record)
+    found, missing = _data(record, progress)
     translated: list[HeldOut] = []
     if found is not None and found.held_out and examples:
         ways = len(method_class(record.config).translations)
         most = bytes_each(_BYTES_OF_EXAMPLES, ways * 2 * examples * 3)
         try:
-            translated = list(held_out(run, found, most, device=device, progress=progress, say=say))
+            translated = list(
+                held_out(run, found, most, scale=scale, device=device, progress=progress, say=say)
+            )
         except ModelFileError as error:
             missing = str(error)
     findings = follow(record.lines, record.config)
@@ -88,7 +94,7 @@ def write_report(
             section("Losses", *_losses(curves)),
             section("Time and memory", facts_table(_costs(record, translated))),
             section("Data", facts_table(_data_facts(record, found, missing))),
-            section("Reproduce it", *_reproduce(record)),
+            section("Reproduce it", *_reproduce(record, translated, scale)),
             "</main>",
             f'<script type="application/json" id="curves">{as_json(curves)}</script>',
         ]
@@ -101,11 +107,10 @@ def write_report(
     return path
 
 
-def _data(record: Record) -> tuple[DataSet | None, str]:
+def _data(record: Record, progress: CountProgress | None) -> tuple[DataSet | None, str]:
     """The data that the run is about, or why it is not there."""
-    config = record.config
     try:
-        return method_class(config).data.find(config.data, config.seed), ""
+        return data_of(record.config, record.facts, progress), ""
     except Img2ImgError as error:
         return None, str(error)
 
@@ -132,7 +137,10 @@ def _summary(record: Record, translated: Sequence[HeldOut]) -> Iterator[tuple[st
         yield f"held-out {best}, last", f"{value:.4g}"
     for each in translated:
         if each.error is not None:
-            yield f"{each.measure}, whole images, {each.direction}", f"{each.error:.4g}"
+            way = f"{each.direction}, scale: {each.scale}"
+            yield f"{each.measure}, whole images, {way}", f"{each.error:.4g}"
+        if each.baseline is not None:
+            yield f"the same of the untouched input, {each.direction}", f"{each.baseline:.4g}"
 
 
 def _measures(curves: Curves) -> Iterator[str]:
@@ -206,11 +214,16 @@ def _examples(
         why = missing or ("none are asked for" if found and found.held_out else "none are held out")
         yield section("Held-out images", remark(f"No translations to show: {why}."))
     for each in translated:
-        examples, tried = each.examples, len(each.examples) + len(each.failed)
-        words = f"{tried} of {each.count} held-out images, at equal distances,"
-        if tried == each.count:
-            words = f"All {tried} held-out images"
-        words += " were translated with the run's newest model, at the scale it was trained at."
+        examples = each.examples
+        words = f"{len(examples)} of {each.count} held-out images were translated"
+        if len(examples) == each.count:
+            words = f"All {each.count} held-out images were translated"
+        elif len(examples) + len(each.failed) < each.count:
+            words += ", at equal distances,"
+        words += " with the run's newest model"
+        words += f" (scale: {each.scale})." if each.scale else "."
+        if each.error is not None and each.baseline is not None and each.error >= each.baseline:
+            words += " That is no better than the untouched input."
         parts = [remark(words)]
         if examples and len(names := [what for what, _ in examples[0].pictures]) > 2:
             parts.append(sides([("left", names[:-1], 0)]))
@@ -229,7 +242,8 @@ def _examples(
 def _shown(example: Example) -> str:
     pictures = [(address, f"{example.name}: {what}") for what, address in example.pictures]
     label = f"{example.name}: more of the left, or of the result"
-    remarks = [] if example.error is None else [f"L1 {example.error:.4f}"]
+    before = "" if example.baseline is None else f"of the input {example.baseline:.4f}, here "
+    remarks = [] if example.error is None else [f"L1 {before}{example.error:.4f}"]
     return figure(example.name, pictures, example.size, label, remarks)
 
 
@@ -256,7 +270,7 @@ def _costs(record: Record, translated: Sequence[HeldOut]) -> Iterator[tuple[str,
         if each.seconds is not None:
             yield (
                 f"a translation {each.direction}",
-                f"{1e3 * each.seconds:.1f} ms a picture (median) on {each.device}",
+                f"{1e3 * each.seconds:.1f} ms a picture (median) on {each.device} in fp32",
             )
 
 
@@ -284,7 +298,7 @@ def _data_facts(record: Record, found: DataSet | None, missing: str) -> Iterator
     yield "direction", data.direction
 
 
-def _reproduce(record: Record) -> Iterator[str]:
+def _reproduce(record: Record, translated: Sequence[HeldOut], scale: Scale) -> Iterator[str]:
     run = str(record.folder)
     again = f"{run.rstrip('/')}-again"
     method, config = record.config.method, str(Store(record.folder).config_path)
@@ -292,8 +306,12 @@ def _reproduce(record: Record) -> Iterator[str]:
     lines = [
         ["pip", "install", f"img2img-gan=={__version__}"],
         ["img2img", "train", method, "--config", config, "--output", again],
-        ["img2img", "translate", "--model", run, "--input", "photos", "--output", "translated"],
-        ["img2img", "report", run],
+        [
+            *("img2img", "translate", "--model", run, "--input", "photos"),
+            *("--output", "translated", "--scale", scale),
+        ],
+        *(_evaluating(run, each, scale) for each in translated if each.error is not None),
+        ["img2img", "report", run, "--scale", scale],
     ]
     yield f"<pre>{text(chr(10).join(map(shlex.join, lines)))}</pre>"
     words = f"The seed is {record.config.seed}."
@@ -304,6 +322,13 @@ def _reproduce(record: Record) -> Iterator[str]:
         f"<details><summary>config.yaml, with all that was decided</summary>"
         f"<pre>{text(record.config_text)}</pre></details>"
     )
+
+
+def _evaluating(run: str, made: HeldOut, scale: Scale) -> list[str]:
+    """The command that gives the error of held-out images."""
+    measure = "l1" if made.baseline is not None else "cycle"
+    way = ["--direction", made.direction, "--measures", measure, "--scale", scale]
+    return ["img2img", "evaluate", "--model", run, *way]
 
 
 def _duration(seconds: float) -> str:

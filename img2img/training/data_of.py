@@ -17,7 +17,8 @@ def data_of(
 ) -> DataSet:
     """Find the images of a run; of those held out, the ones that were so when it was trained.
 
-    Other images may be there now: which ones a share of the images is depends on all of them.
+    Other images may be there now, and which are held out as a share of them depends on all. Of data
+    that has moved since there is no telling: then those that would be held out now.
 
     Args:
         config: as the run's folder has it.
@@ -45,7 +46,8 @@ def data_of(
     held_out = facts.get("held_out")
     if isinstance(held_out, list):
         names = set(map(str, held_out))
-        found = replace(found, held_out=[p for p in found.held_out if files_of(p) <= names])
+        if not names.isdisjoint(names_of(items)):
+            found = replace(found, held_out=[p for p in found.held_out if files_of(p) <= names])
     return found
 
 

@@ -110,7 +110,7 @@ LINES = [
     "doctor $here/other --json",
     "report -h",
     "report --help",
-    "report $run --output report.html --examples 2 --device cpu",
+    "report $run --output report.html --examples 2 --device cpu --scale native",
     "compare -h",
     "compare --help",
     "compare $run $here/other --data $pairs --direction AtoB --measures l1 --scale native --json",

@@ -4,6 +4,7 @@ What charts say is read as their text content: that of losses is folded away at 
 """
 
 import json
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -59,6 +60,57 @@ def test_what_it_shows(report: Path, run: Path, open_page: Open) -> None:
     assert "The seed is 0. It ran with img2img" in text
     page.locator("summary").last.click()
     assert page.locator("details pre").inner_text() == (run / "config.yaml").read_text()
+
+
+def test_its_commands_give_its_figures(
+    report: Path, run: Path, open_page: Open, img2img: Command
+) -> None:
+    """At the scale, and of the images, that they were taken at."""
+    page = open_page(report)
+    (line,) = (
+        line
+        for line in page.locator("pre").all_inner_texts()[-2].splitlines()
+        if line.startswith("img2img evaluate")
+    )
+    outcome = img2img(*shlex.split(line)[1:], "--json")
+    assert outcome.status == 0, outcome.err
+    found = json.loads(outcome.out)["l1"]
+    assert found["n"] == 3
+    tiles = page.locator(".tiles").inner_text()
+    assert f"L1 to the target, whole images, AtoB, scale: {found['scale']}" in tiles
+    assert f"{found['value']:.4g}" in tiles
+    assert f"{found['baseline']:.4g}" in tiles
+
+
+def test_what_was_left_out_in_training_is_left_out(
+    tmp_path: Path, train: Command, make_image: Any, open_page: Open, img2img: Command
+) -> None:
+    """Of pairs some of which cannot be used, only what was held out then is measured."""
+    for number in range(20):
+        make_image(f"d/A/{number}.png", (32, 32), seed=number)
+        make_image(f"d/B/{number}.png", (32, 20 if number % 2 else 32), seed=number)
+    run = tmp_path / "run"
+    flags = ["--skip-bad", "--max-steps", 1, "--set", "data.holdout=0.3"]
+    outcome = train(run, "--data", tmp_path / "d", *flags)
+    assert outcome.status == 0, outcome.err
+    assert "7 pairs to train, 3 held out" in outcome.out
+    facts = json.loads((run / "facts.json").read_text())
+    assert len(facts["held_out"]) == 6
+    held_out = {Path(path).stem for path in facts["held_out"]}
+    # Images that come later change which ones a share of them is.
+    for number in range(100, 140):
+        for domain in "AB":
+            make_image(f"d/{domain}/{number}.png", (32, 32), seed=number)
+    found = img2img("evaluate", "--model", run, "--measures", "l1", "--json")
+    names = {*json.loads(found.out)["l1"]["per_image"]}
+    assert names <= {f"A/{name}" for name in held_out}
+    for path in (tmp_path / "d").rglob("1[0-3][0-9].png"):
+        path.unlink()
+    for known in (facts, {k: v for k, v in facts.items() if k not in ("held_out", "left_out")}):
+        (run / "facts.json").write_text(json.dumps(known))
+        text = open_page(write_report(run, device="cpu")).locator("main").inner_text()
+        assert "7 pairs to train, 3 held out" in text
+        assert "All 3 held-out images were translated" in text
 
 
 def test_charts_are_read_by_keyboard_and_by_pointer(

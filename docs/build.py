@@ -34,9 +34,10 @@ The run folder's `config.yaml` holds the result, every `auto` decided; it is a v
 
 `auto` means: for `device`, CUDA, else MPS, else the CPU; for `precision`, bfloat16 or float16 where
 the hardware is faster with it; for `data.crop_size`, 256 for images of 256 pixels and up, else the
-largest power of two that fits, and for `data.load_size` 286/256 of that; for `data.holdout`, the
-`val` folder, else `test`, else 5 % drawn by the seed; for `generator.num_downs`, the most that the
-crop (the first, if it is to grow) allows, at most 8.
+largest power of two that fits, and for `data.load_size` 286/256 of that; for `data.A.range` and
+`data.B.range`, what [data.md](data.md#depth-of-values) says; for `data.holdout`, the `val` folder,
+else `test`, else 5 % drawn by the seed; for `generator.num_downs`, the most that the crop (the
+first, if it is to grow) allows, at most 8.
 
 `data.augment.geometry` and `.color` list transforms of Albumentations, each with its `name` and
 arguments; `img2img list transforms` names them all.

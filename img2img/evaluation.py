@@ -1,7 +1,7 @@
 """Measuring a trained model on a test set."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Unpack
@@ -10,7 +10,7 @@ from img2img.config import PairingConfig
 from img2img.data.layouts import find_splits
 from img2img.data.sources import ImageSource
 from img2img.errors import ConfigError, DataError, Img2ImgError
-from img2img.images import Picture, to_tensor
+from img2img.images import Domain, Picture, to_tensor
 from img2img.inference.sizing import Scale, Way
 from img2img.inference.translator import Translator
 from img2img.metrics.evaluate import (
@@ -56,6 +56,12 @@ class TestSet:
         """What is translated, by name, and what it is measured against."""
         A, B = (self.A, self.B) if direction == "AtoB" else (self.B, self.A)
         return A, [*B.values()]
+
+    def seen_as(self, domains: Mapping[str, Domain | None]) -> "TestSet":
+        """The same, the values of its files taken as those of their domain, `A` or `B`."""
+        A = {name: source.seen_as(domains["A"]) for name, source in self.A.items()}
+        B = {name: source.seen_as(domains["B"]) for name, source in self.B.items()}
+        return replace(self, A=A, B=B)
 
 
 def held_out_of(run: Path) -> TestSet:
@@ -175,7 +181,7 @@ def evaluate_model(
     else:
         test_set = test_set_of(data, [model], wanted, options, lone_refused=not back)
     options["pairing"] = test_set.pairing
-    sources, real = test_set.sources(way)
+    sources, real = test_set.seen_as(there.spec.domains).sources(way)
     cycle: list[float] = []
     ways: Counter[Way] = Counter()
 

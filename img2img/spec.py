@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from img2img.config import Component
 from img2img.errors import Img2ImgError, ModelFileError, shortened
+from img2img.images import Domain
 from img2img.networks import DISCRIMINATORS, GENERATORS, Generator
 from img2img.networks.norms import (
     ImageStatistics,
@@ -37,6 +38,11 @@ class ModelSpec(BaseModel):
     value_range: tuple[Literal[-1], Literal[1]] = Field(
         default=(-1, 1), description="what black and white are as numbers, in and out"
     )
+    input: Domain | None = Field(
+        default=None,
+        description="values of the files that it takes; none: those that a file's type has",
+    )
+    output: Domain | None = Field(default=None, description="values of the files that it makes")
     direction: Literal["AtoB", "BtoA"] = Field(description="which way it translates")
     size_multiple: int = Field(gt=0, description="height and width must be multiples of this")
     min_size: int = Field(gt=0, description="smallest height or width it can take, in pixels")
@@ -65,6 +71,11 @@ class ModelSpec(BaseModel):
     method: str = Field(description="what trained it")
     steps: int = Field(ge=0, description="generator updates it has had")
     images: int = Field(ge=0, description="images it has seen")
+
+    @property
+    def domains(self) -> dict[str, Domain | None]:
+        """What the values mean in the files of `A` and of `B`."""
+        return {self.direction[0]: self.input, self.direction[-1]: self.output}
 
 
 class DiscriminatorSpec(BaseModel):

@@ -62,12 +62,14 @@ def check(
     """
     from img2img.data.check import check_data, remarks
     from img2img.data.pair_list import write_pairs as write_table
+    from img2img.data.values import resolve_domains, value_facts, value_notices
 
     pairing = pairing_flags(match, pairs, unequal, side_by_side)
     flags = data_flags(data, data_a, data_b) | pairing
     kind, run = _kind_and_config(unpaired, config, flags, assignments)
     with counting("checking images") as progress:
         report = check_data(kind, run.data, run.seed, progress)
+    domains = resolve_domains(run.data, report.survey.values)
     found = report.found
     if write_pairs:
         folders = run.data.root_a or run.data.root, run.data.root_b or run.data.root
@@ -85,6 +87,10 @@ def check(
                 "held_out": len(found.held_out),
                 "sizes": sizes,
                 "formats": dict(report.survey.formats),
+                "values": {
+                    side: {**domain.model_dump(), "bits": domain.bits}
+                    for side, domain in domains.items()
+                },
                 "passed_over": dict(report.passed_over),
                 "left_out": [str(path) for path in report.left_out],
                 "proposal": _proposal_json(report),
@@ -106,7 +112,12 @@ def check(
             shown = ", ".join(f"{size} ({n})" for size, n in list(counts.items())[:8])
             _say("sizes", f"{domain}: {shown}")
         _say("formats", ", ".join(f"{f} ({n})" for f, n in report.survey.formats.most_common()))
-        for notice in (*remarks(report, run.data), *found.notices()):
+        _say("values", value_facts(domains, report.survey.values))
+        for notice in (
+            *remarks(report, run.data),
+            *found.notices(),
+            *value_notices(domains, report.survey.values),
+        ):
             _say("note", notice)
         _say("problems", str(len(report.problems)))
     for line in _problems(report, all_problems):

@@ -134,6 +134,7 @@ def _describe(facts: RunFacts) -> list[tuple[str, str]]:
     return [
         ("run", str(facts.output)),
         ("images", facts.images),
+        ("values", facts.values),
         ("sizes", f"{resized}, cropped to {_size(facts.crop_size)}, {facts.batches}"),
         ("method", f"{facts.method} on {facts.device} in {facts.precision}"),
         ("parameters", parameters),

@@ -17,6 +17,7 @@ from img2img.config.sections import (
     PairingConfig,
     RunConfig,
     ScheduleConfig,
+    SideConfig,
     TopKConfig,
     Unequal,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "PairingConfig",
     "RunConfig",
     "ScheduleConfig",
+    "SideConfig",
     "TopKConfig",
     "Unequal",
     "check",

@@ -67,6 +67,29 @@ Size = Annotated[
 ]
 
 
+def _range(value: Any) -> Any:
+    """One reason for all that is wrong, where pydantic has one for each kind of range."""
+    match value:
+        case "auto" | "dtype":
+            return value
+        case [int(low), int(high)] if 0 <= low < high < 2**16:
+            return value
+        case {"percentiles": [int() | float() as low, int() | float() as high]} if (
+            len(value) == 1 and 0 <= low < high <= 100
+        ):
+            return value
+    raise ValueError(
+        "a range is auto, dtype, [low, high] with 0 <= low < high <= 65535, or"
+        " {percentiles: [low, high]} with 0 <= low < high <= 100"
+    )
+
+
+Range = Annotated[
+    Literal["auto", "dtype"] | tuple[int, int] | dict[Literal["percentiles"], tuple[float, float]],
+    BeforeValidator(_range),
+]
+
+
 class AugmentConfig(Section):
     """Albumentations transforms, each `{name: ..., argument: ...}`, in order."""
 
@@ -92,6 +115,16 @@ class GrowConfig(Section):
         lt=1,
         description="share of the length after which crops have their full size; until then they"
         " double at equal intervals",
+    )
+
+
+class SideConfig(Section):
+    """What the numbers in the files of one domain mean."""
+
+    range: Range = Field(
+        default="auto",
+        description="the values that are black and white: `auto`, of 16-bit files those that are"
+        " used; `dtype`, all that the files' type has; [low, high]; or {percentiles: [0.1, 99.9]}",
     )
 
 
@@ -168,6 +201,8 @@ class DataConfig(PairingConfig):
         default=False,
         description="go on without files that have no partner, do not decode or differ in size",
     )
+    A: SideConfig = SideConfig()
+    B: SideConfig = SideConfig()
     augment: AugmentConfig = AugmentConfig()
     grow: GrowConfig = GrowConfig()
 

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,8 +12,9 @@ from img2img.data.dataset import DataSet
 from img2img.data.problems import Problem
 from img2img.data.sizes import HeightWidth, same_shape
 from img2img.data.sources import CountProgress, Item, Pair
+from img2img.data.values import Values, values_of
 from img2img.errors import ImageError, some_names
-from img2img.images import Picture, count_unreadable, list_own
+from img2img.images import Counts, Depth, Picture, count_unreadable, list_own
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,14 @@ class Survey:
         problems: the pairs and images that cannot be used.
         changed: how many pairs differ in `size`, or in `shape`, too, so that the target is brought
             to its input's size; see `data.unequal`.
+        values: by domain, the values that good images hold.
     """
 
     sizes: dict[str, Counter[HeightWidth]]
     formats: Counter[str]
     problems: list[Problem]
     changed: Counter[str] = field(default_factory=Counter)
+    values: dict[str, Values] = field(default_factory=dict)
 
     @property
     def all_sizes(self) -> Counter[HeightWidth]:
@@ -94,7 +97,7 @@ def check_found(
     found: DataSet, data: DataConfig, progress: CountProgress | None = None
 ) -> DataReport:
     """Decode all images of a data set, and report."""
-    survey = check_images(found.items, progress)
+    survey = check_images(found.items, progress, found.held_out)
     problems = found.problems + survey.problems
     unread = sum((count_unreadable(folder) for folder in _roots(data)), Counter[str]())
     left_out = [path for folder in _roots(data) for path in list_own(folder)]
@@ -124,47 +127,69 @@ def _roots(data: DataConfig) -> list[Path]:
 
 
 def check_images(
-    items: Mapping[str, Sequence[Item]], progress: CountProgress | None = None
+    items: Mapping[str, Sequence[Item]],
+    progress: CountProgress | None = None,
+    held_out: Sequence[Pair] = (),
 ) -> Survey:
     """Decode all images.
 
     Args:
         items: pairs and images by the domains that they show; see `DataSet.items`.
         progress: called with (items done, items), in this thread.
+        held_out: those among them whose values are counted apart.
     """
-    survey = Survey({"A": Counter(), "B": Counter()}, Counter(), [])
+    values = {"A": Values(), "B": Values()}
+    survey = Survey({"A": Counter(), "B": Counter()}, Counter(), [], values=values)
     domains = [domain for domain, those in items.items() for _ in those]
     everything = [item for those in items.values() for item in those]
+    apart: Collection[Item] = {item for pair in held_out for item in (pair, pair.A, pair.B)}
     # Decoders let go of Python's lock. Few threads: each may hold two large pictures.
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        looked_at = zip(domains, pool.map(_look_at, everything), strict=True)
-        for done, (shown, (looks, problems)) in enumerate(looked_at, start=1):
+        looked_at = zip(domains, everything, pool.map(_look_at, everything), strict=True)
+        for done, (shown, item, (looks, problems)) in enumerate(looked_at, start=1):
             survey.problems.extend(problems)
             if not problems:
                 for domain, look in zip(shown, (looks[0], looks[-1]), strict=False):
-                    survey.sizes[domain][look[0]] += 1
-                sizes = [size for size, _ in looks]
-                if sizes[0] != sizes[-1]:
-                    survey.changed["size" if same_shape(sizes[0], sizes[-1]) else "shape"] += 1
-                survey.formats.update(form for _, form in looks)
+                    survey.sizes[domain][look.size] += 1
+                    survey.values[domain].add(look.dtype, look.counts, held_out=item in apart)
+                sizes = looks[0].size, looks[-1].size
+                if sizes[0] != sizes[1]:
+                    survey.changed["size" if same_shape(*sizes) else "shape"] += 1
+                # Of a file that holds both images, once.
+                survey.formats.update(look.form for look in looks[: len(item.files)])
             if progress:
                 progress(done, len(everything))
     return survey
 
 
-def _look_at(item: Item) -> tuple[list[tuple[HeightWidth, str]], list[Problem]]:
-    """Size and format of the item's files, without keeping their pixels, and what is wrong."""
-    looks: list[tuple[HeightWidth, str]] = []
+@dataclass(frozen=True)
+class _Look:
+    """What is kept of an image, without its pixels."""
+
+    size: HeightWidth
+    form: str
+    dtype: Depth
+    counts: Counts
+
+    @classmethod
+    def at(cls, picture: Picture) -> "_Look":
+        return cls(picture.size, _format(picture), *values_of(picture))
+
+
+def _look_at(item: Item) -> tuple[list[_Look], list[Problem]]:
+    """What the item's images are, and what is wrong with them."""
+    looks: list[_Look] = []
     problems: list[Problem] = []
     for source in item.files:
         try:
-            picture = source.read()
+            if isinstance(item, Pair) and len(item.files) == 1:  # which holds both images
+                looks.extend(map(_Look.at, item.read()))
+            else:
+                looks.append(_Look.at(source.read()))
         except ImageError as error:
             problems.append(Problem("unreadable", str(source.path), str(error), item))
-        else:
-            looks.append((picture.size, _format(picture)))
     if isinstance(item, Pair) and len(looks) == 2 and item.unequal == "refuse":
-        (h_A, w_A), (h_B, w_B) = looks[0][0], looks[1][0]
+        (h_A, w_A), (h_B, w_B) = looks[0].size, looks[1].size
         if not same_shape((h_A, w_A), (h_B, w_B)):
             message = f"{item.A.path} has {w_A} x {h_A} pixels, {item.B.path} has {w_B} x {h_B}"
             problems.append(Problem("size", item.name, message, item))

@@ -15,6 +15,7 @@ from img2img.data.problems import Problem
 from img2img.data.samples import Batch, Samples
 from img2img.data.sources import CountProgress, Item, Pair
 from img2img.errors import ConfigError
+from img2img.images import Domain
 
 AUTO_FRACTION = 0.05
 
@@ -68,11 +69,6 @@ class DataSet(ABC):
         """How much there is to train on, in words."""
 
     @property
-    def side_by_side(self) -> bool:
-        """Whether images are trained on that hold both domains."""
-        return False
-
-    @property
     @abstractmethod
     def empty(self) -> bool:
         """Whether there is too little to train on at all."""
@@ -84,6 +80,10 @@ class DataSet(ABC):
     @abstractmethod
     def only(self, index: int) -> Self:
         """A set of one training pair, or one image a domain, which it holds out as well."""
+
+    @abstractmethod
+    def seen_as(self, domains: Mapping[str, Domain | None]) -> Self:
+        """The same set, the values of its files taken as those of their domain, `A` or `B`."""
 
     def notices(self) -> Iterator[str]:
         """What a person should know before training on it."""

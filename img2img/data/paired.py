@@ -12,7 +12,7 @@ from img2img.data.partners import find_pairs
 from img2img.data.samples import Batch, Cache, Direction, Sample, Shuffled, collate
 from img2img.data.sources import CountProgress, Item, Pair
 from img2img.errors import ConfigError, DataError
-from img2img.images import Pixels, to_tensor
+from img2img.images import Domain, Pixels, to_tensor
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,7 @@ class PairedData(DataSet):
         if data.root_a is not None and data.root_b is not None:
             splits = find_splits_of_two(data.root_a, data.root_b)
         elif data.root is not None:
-            declared = data.layout == "side_by_side"
-            splits = find_splits(data.root, declared=declared)
-            if declared and not splits["train"].side_by_side:
-                raise ConfigError(
-                    f"data.layout: side_by_side, but {data.root} has {splits['train'].where}; auto"
-                    " takes these"
-                )
+            splits = find_splits(data.root, declared=data.layout == "side_by_side")
         else:
             raise ConfigError("data.root: give a folder of pairs, with --data DIR")
         found = find_pairs(splits["train"], data)
@@ -66,10 +60,6 @@ class PairedData(DataSet):
         return f"{len(self.train)} pairs to train"
 
     @property
-    def side_by_side(self) -> bool:
-        return any(pair.A.half for pair in self.train)
-
-    @property
     def empty(self) -> bool:
         return not self.train
 
@@ -79,6 +69,12 @@ class PairedData(DataSet):
     def only(self, index: int) -> Self:
         pair = self.train[index]
         return replace(self, train=[pair], held_out=[pair])
+
+    def seen_as(self, domains: Mapping[str, Domain | None]) -> Self:
+        train, held_out = (
+            [pair.seen_as(domains) for pair in pairs] for pairs in (self.train, self.held_out)
+        )
+        return replace(self, train=train, held_out=held_out)
 
     def samples(
         self,

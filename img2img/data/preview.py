@@ -10,6 +10,7 @@ from img2img.data.check import check_images
 from img2img.data.dataset import DataSet
 from img2img.data.sizes import resolve_sizes
 from img2img.data.sources import CountProgress
+from img2img.data.values import resolve_domains
 from img2img.errors import DataError
 from img2img.images import Picture, to_pixels
 from img2img.sheets import sheet
@@ -38,9 +39,10 @@ def preview_data(
         ConfigError, DataError: there are no good images, or a setting does not fit them.
         ImageError: a file does not decode.
     """
-    survey = check_images(kind.find(data, seed).items, progress)
+    survey = check_images((found := kind.find(data, seed)).items, progress, found.held_out)
     bad = {problem.item for problem in survey.problems if problem.item is not None}
     found = kind.find(data, seed, leave_out=bad)
+    found = found.seen_as(resolve_domains(data, survey.values))
     if found.empty:
         raise DataError(f"{found.layout}: there is nothing to show")
     transform = Transform(data, *resolve_sizes(data, survey.smallest))

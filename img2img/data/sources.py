@@ -1,14 +1,14 @@
 """Where one image, or one pair of images, comes from."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from img2img.config import Unequal
 from img2img.data.sizes import brought_to
 from img2img.errors import ImageError
-from img2img.images import Picture, read_picture
+from img2img.images import Domain, Picture, read_picture
 
 # Told how many are done, and of how many.
 CountProgress = Callable[[int, int], None]
@@ -16,15 +16,24 @@ CountProgress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class ImageSource:
-    """An image file, or one half of a file that holds two images side by side."""
+    """An image file, or one half of a file that holds two images side by side.
+
+    Attributes:
+        domain: what its values mean; None: black and white are the ends of their type.
+    """
 
     path: Path
     half: Literal["left", "right"] | None = None
+    domain: Domain | None = None
 
     @property
     def files(self) -> tuple["ImageSource", ...]:
         """What has to be decoded."""
         return (self,)
+
+    def seen_as(self, domain: Domain | None) -> "ImageSource":
+        """The same, its values taken as those of a domain."""
+        return replace(self, domain=domain)
 
     def read(self) -> Picture:
         """Read the image.
@@ -36,6 +45,8 @@ class ImageSource:
 
     def cut(self, whole: Picture) -> Picture:
         """This source's part of the file's picture."""
+        if self.domain is not None:
+            whole = self.domain.seen(whole)
         if self.half is None:
             return whole
         width = whole.size[1]
@@ -64,6 +75,10 @@ class Pair:
     def files(self) -> tuple[ImageSource, ...]:
         """What has to be decoded; of a file that holds both, one half tells all."""
         return (self.A,) if self.A.path == self.B.path else (self.A, self.B)
+
+    def seen_as(self, domains: Mapping[str, Domain | None]) -> "Pair":
+        """The same, the values of A and of B taken as those of their domain."""
+        return replace(self, A=self.A.seen_as(domains["A"]), B=self.B.seen_as(domains["B"]))
 
     def read(self) -> tuple[Picture, Picture]:
         """Both images, of one size; a file that holds both is decoded once.

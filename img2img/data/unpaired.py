@@ -15,7 +15,7 @@ from img2img.data.partners import Partners, find_pairs
 from img2img.data.samples import Batch, Cache, Sample, Shuffled, collate
 from img2img.data.sources import CountProgress, ImageSource, Item, Pair
 from img2img.errors import ConfigError, DataError
-from img2img.images import Pixels, to_tensor
+from img2img.images import Domain, Pixels, to_tensor
 
 # A domain with so many times fewer images than the other is worth a word.
 UNEQUAL = 10
@@ -98,6 +98,14 @@ class UnpairedData(DataSet):
     def only(self, index: int) -> Self:
         A, B = self.train_A[index % len(self.train_A)], self.train_B[index % len(self.train_B)]
         return replace(self, train_A=[A], train_B=[B], held_out=[Pair("", A, B)], aligned=False)
+
+    def seen_as(self, domains: Mapping[str, Domain | None]) -> Self:
+        train_A, train_B = (
+            [source.seen_as(domains[side]) for source in sources]
+            for side, sources in (("A", self.train_A), ("B", self.train_B))
+        )
+        held_out = [pair.seen_as(domains) for pair in self.held_out]
+        return replace(self, train_A=train_A, train_B=train_B, held_out=held_out)
 
     def notices(self) -> Iterator[str]:
         yield from super().notices()

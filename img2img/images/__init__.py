@@ -5,6 +5,7 @@ is here; the rest of the program sees RGB pixels, or tensors in [-1, 1].
 """
 
 from img2img.images.conversions import ImageLike, as_picture, like
+from img2img.images.domain import Counts, Depth, Domain, count_outside, count_values
 from img2img.images.listing import (
     IMAGE_SUFFIXES,
     OURS,
@@ -17,18 +18,28 @@ from img2img.images.listing import (
     walk,
 )
 from img2img.images.metadata import with_pixels
-from img2img.images.picture import Animation, Frames, Picture, Pixels, eight_bit
+from img2img.images.picture import Animation, Frames, Picture, Pixels, eight_bit, of_depth
 from img2img.images.reading import MAX_PIXELS, Extent, measure, read_image, read_picture
 from img2img.images.tensors import from_levels, resized, to_levels, to_pixels, to_tensor
-from img2img.images.writing import WRITABLE_SUFFIXES, check_format, write_image, write_picture
+from img2img.images.writing import (
+    DEEP_SUFFIXES,
+    WRITABLE_SUFFIXES,
+    check_format,
+    write_image,
+    write_picture,
+)
 
 __all__ = [
+    "DEEP_SUFFIXES",
     "IMAGE_SUFFIXES",
     "MAX_PIXELS",
     "OURS",
     "UNREADABLE_SUFFIXES",
     "WRITABLE_SUFFIXES",
     "Animation",
+    "Counts",
+    "Depth",
+    "Domain",
     "Extent",
     "Frames",
     "ImageLike",
@@ -36,7 +47,9 @@ __all__ = [
     "Pixels",
     "as_picture",
     "check_format",
+    "count_outside",
     "count_unreadable",
+    "count_values",
     "eight_bit",
     "from_levels",
     "is_run",
@@ -45,6 +58,7 @@ __all__ = [
     "list_own",
     "measure",
     "natural_key",
+    "of_depth",
     "read_image",
     "read_picture",
     "resized",

@@ -48,7 +48,7 @@ def encode_gif(
 
 def _indexed(picture: Picture) -> tuple[Image.Image, bool]:
     """An image with a palette, and whether part of it is transparent."""
-    rgb = Image.fromarray(eight_bit(picture.pixels))
+    rgb = Image.fromarray(eight_bit(picture.levels))
     hidden = None
     if picture.alpha is not None:
         hidden = eight_bit(picture.alpha) < 128

@@ -23,6 +23,8 @@ class Picture:
         pixels: uint8 or uint16, (height, width, 3), RGB; float32 in [-1, 1] of a tensor, which no
             file holds.
         alpha: opacity, of the same dtype, (height, width); None where the file has none.
+        values: the values of `pixels` that are black and white, such as (0, 4095) of 12 bits in 16;
+            None: all that the dtype has.
         icc: the file's RGB colour profile, untouched.
         exif: the file's EXIF block, of the upright picture: its orientation and size, without
             thumbnails and descriptions of how samples were stored.
@@ -38,6 +40,7 @@ class Picture:
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
     text: Mapping[str, str] = field(default_factory=dict)
+    values: tuple[int, int] | None = None
 
     @property
     def size(self) -> Size:
@@ -45,20 +48,42 @@ class Picture:
         height, width = self.pixels.shape[:2]
         return height, width
 
+    @property
+    def levels(self) -> Pixels:
+        """The pixels with `values` spread over all of a dtype: then uint16; else as they are.
+
+        What is outside of `values` becomes black or white.
+        """
+        most = np.iinfo(np.uint16).max
+        if self.values is None or self.values == (0, np.iinfo(self.pixels.dtype).max):
+            return self.pixels
+        low, high = self.values
+        # Every value that a pixel can have: there are fewer than pixels.
+        table = (np.arange(np.iinfo(self.pixels.dtype).max + 1) - low) * (most / (high - low))
+        table = np.rint(table).clip(0, most).astype(np.uint16)
+        spread = np.empty(self.pixels.shape, np.uint16)
+        for rows in bands(*self.size):
+            spread[rows] = table[self.pixels[rows]]
+        return spread
+
     def composited(self) -> Pixels:
         """The pixels as seen on white: colour that transparency hides becomes white.
+
+        Black and white are the ends of the dtype, whatever `values` are.
 
         This is what networks are given. The alpha channel itself stays in the picture, so that it
         can be written back beside the translated pixels.
         """
+        pixels = self.levels
         if self.alpha is None:
-            return self.pixels
-        top = np.iinfo(self.pixels.dtype).max
-        seen = np.empty_like(self.pixels)
+            return pixels
+        top = np.iinfo(pixels.dtype).max
+        opacity = of_depth(self.alpha, pixels.dtype)
+        seen = np.empty_like(pixels)
         for rows in bands(*self.size):
             # At most 65535 * 65535 + 32767, which uint32 still holds.
-            alpha = self.alpha[rows].astype(np.uint32)[..., None]
-            mixed = self.pixels[rows] * alpha + (top - alpha) * np.uint32(top)
+            alpha = opacity[rows].astype(np.uint32)[..., None]
+            mixed = pixels[rows] * alpha + (top - alpha) * np.uint32(top)
             seen[rows] = (mixed + top // 2) // top
         return seen
 
@@ -142,3 +167,8 @@ def eight_bit(pixels: Pixels) -> npt.NDArray[np.uint8]:
 def sixteen_bit(pixels: Pixels) -> npt.NDArray[np.uint16]:
     """Pixels as uint16 over its whole range."""
     return pixels if pixels.dtype == np.uint16 else pixels.astype(np.uint16) * 257
+
+
+def of_depth(pixels: Pixels, dtype: npt.DTypeLike) -> Pixels:
+    """Pixels as uint8 or uint16, over the whole range of both."""
+    return eight_bit(pixels) if dtype == np.uint8 else sixteen_bit(pixels)

@@ -29,7 +29,7 @@ def from_pillow(image: Image.Image) -> Picture:
 
 def to_pillow(picture: Picture) -> Image.Image:
     """A picture as 8-bit RGB or RGBA: Pillow has no colour of 16 bits. Metadata are in `info`."""
-    image = Image.fromarray(eight_bit(picture.pixels))
+    image = Image.fromarray(eight_bit(picture.levels))
     if picture.alpha is not None:
         image.putalpha(Image.fromarray(eight_bit(picture.alpha)))
     known = {"icc_profile": picture.icc, "exif": picture.exif, "xmp": picture.xmp}

@@ -35,6 +35,8 @@ def write_image(path: Path | str, image: Picture | Frames, quality: int = 95) ->
     | .gif | 256 colours a frame | yes or no | none | animation |
     | .bmp, .dib | 8 | composited on white | resolution | |
 
+    Pixels of 16 bits keep their own numbers; in 8 bits, their `values` become 0 to 255.
+
     The metadata of an animation are those of its first frame. In WebP, frames that equal the one
     before may become one that is shown longer; in GIF, durations are in hundredths of a second.
     What the whole lasts is kept.
@@ -139,7 +141,7 @@ def _by_pillow(frames: Iterable[Picture], kind: str, **options: Any) -> Parts:
 
 
 def _opaque(picture: Picture) -> Picture:
-    return replace(picture, pixels=picture.composited(), alpha=None)
+    return replace(picture, pixels=picture.composited(), alpha=None, values=None)
 
 
 _STILLS: dict[str, Callable[[Picture, int], Parts]] = {
@@ -171,5 +173,7 @@ if HAS_AVIF:
     _STILLS[".avif"] = _encode_avif
     _ANIMATIONS[".avif"] = _encode_avif_animation
 
+# Those of them that keep 16 bits.
+DEEP_SUFFIXES = (".png", ".apng", ".tif", ".tiff")
 # Those that this machine can write a picture in.
 WRITABLE_SUFFIXES = tuple(_STILLS)

@@ -26,7 +26,7 @@ from img2img.errors import (
     some_names,
 )
 from img2img.files import write_text
-from img2img.images import OURS, Picture, check_format, measure, read_image
+from img2img.images import DEEP_SUFFIXES, OURS, Picture, check_format, measure, read_image
 from img2img.inference.gallery import write_gallery
 from img2img.inference.manifest import Entry, FileState, Manifest, file_state
 from img2img.inference.plan import Job, Plan, plan
@@ -290,6 +290,8 @@ class _Work:
             StorageError: it makes no sense to go on. All that has been done is in `made`.
             TranslationStopped: the same, within a video.
         """
+        if remark := _shallow(self._translator, jobs):
+            self._say(remark)
         self._moved(len(jobs))
         self._do_images([job for job in jobs if not job.is_video], len(jobs))
         for job in jobs:
@@ -408,9 +410,27 @@ class _Work:
             if isinstance(item, Failed):
                 self._note(item)
             else:
-                *others, last = frames_of(item.image)
-                yield from (((item, False), frame) for frame in others)
-                yield (item, True), last
+                frames = [self._translator.seen(frame) for frame in frames_of(item.image)]
+                seen = replace(item, image=with_frames(item.image, frames))
+                *others, last = frames
+                yield from (((seen, False), frame) for frame in others)
+                yield (seen, True), last
+
+
+def _shallow(translator: Translator, jobs: Sequence[Job]) -> str | None:
+    """What there is to say where results in numbers of their own go into files of 8 bits."""
+    output = translator.spec.output
+    shallow = {
+        job.target.suffix.lower()
+        for job in jobs
+        if not job.is_video and job.target.suffix.lower() not in DEEP_SUFFIXES
+    }
+    if output is None or output.whole or output.dtype == "uint8" or not shallow:
+        return None
+    return (
+        f"results have the values {output}, which {', '.join(sorted(shallow))} cannot hold: there"
+        " they become 0..255 (--format png or tif keeps them)"
+    )
 
 
 def _weigh(job: Job) -> tuple[Job, int]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from img2img.errors import ImageError, Img2ImgError, StorageError
 from img2img.files import remove_leftovers
-from img2img.images import Frames, Picture, resized, write_image, write_picture
+from img2img.images import Frames, Picture, of_depth, resized, write_image, write_picture
 from img2img.inference.gallery import QUALITY, Card, thumbnail
 from img2img.inference.manifest import Entry, FileState, Made, Manifest, file_state
 from img2img.inference.plan import Job, Plan, names
@@ -222,8 +222,11 @@ def pixels_of(image: Image) -> int:
 
 def _beside(left: Picture, right: Picture) -> Picture:
     """Input and result as one picture, the input at the size of the result."""
+    levels = left.levels, right.levels
+    dtype = max((each.dtype for each in levels), key=lambda dtype: dtype.itemsize)
+    sides = [resized(of_depth(each, dtype), right.size) for each in levels]
     alpha = None
     if left.alpha is not None and right.alpha is not None:
-        alpha = np.hstack([resized(left.alpha, right.size), right.alpha])
-    pixels = np.hstack([resized(left.pixels, right.size), right.pixels])
-    return replace(right, pixels=pixels, alpha=alpha)
+        both = (of_depth(each, dtype) for each in (left.alpha, right.alpha))
+        alpha = np.hstack([resized(each, right.size) for each in both])
+    return replace(right, pixels=np.hstack(sides), alpha=alpha, values=None)

@@ -19,7 +19,6 @@ from img2img.images import (
     as_picture,
     like,
     resized,
-    with_pixels,
 )
 from img2img.inference.backends import BACKENDS
 from img2img.inference.bench import Measurement, bench
@@ -31,6 +30,7 @@ from img2img.inference.runner import Runner
 from img2img.inference.sizing import Scale, Size, Sizing, Way, pad_to_fit
 from img2img.inference.tiling import Progress
 from img2img.inference.transfer import Transfer
+from img2img.inference.values import Values
 from img2img.networks import Generator
 from img2img.networks.smoothing import Smoothing
 from img2img.pipeline import ahead
@@ -137,6 +137,7 @@ class Translator:
                 raise ConfigError(f"{name}: {number} is not a number of at least 1")
         if resize and not (min(resize) > 0 and resize[0] * resize[1] <= MAX_PIXELS):
             raise ConfigError(f"resize: {resize[1]} x {resize[0]} pixels are not 1 to {MAX_PIXELS}")
+        self._values, self._say = Values.of(spec), say or _warn
         self._sizing = Sizing(scale, resize, max_side, even)
         devices = [device] if isinstance(device, str) else device
         if not devices:
@@ -156,7 +157,7 @@ class Translator:
                 resolve_device(name),
                 precision=precision,
                 backend=backend,
-                say=say or _warn,
+                say=self._say,
             )
             for name in devices
         ]
@@ -165,7 +166,7 @@ class Translator:
             tile_norm,
             multiple=spec.size_multiple,
             truncate=truncate,
-            say=say or _warn,
+            say=self._say,
             progress=progress,
         )
         self._engine = Engine(self._runners, cutter, batch=batch, truncate=truncate)
@@ -238,7 +239,7 @@ class Translator:
     @cached_property
     def identity(self) -> str:
         """A short text that differs where results could: by weights, and by settings."""
-        checksum = zlib.crc32(self.spec.model_dump_json().encode())
+        checksum = zlib.crc32(self.spec.model_dump_json(exclude_none=True).encode())
         for name, tensor in sorted(self._generator.state_dict().items()):
             checksum = zlib.crc32(name.encode(), checksum)
             checksum = zlib.crc32(tensor.contiguous().numpy().data, checksum)
@@ -285,7 +286,8 @@ class Translator:
 
         Returns:
             The same kind of image, of the same size, bit depth, alpha and metadata. (Grey becomes
-            RGB.)
+            RGB.) Where the model was trained on targets with a range of their own, such as 12 bits
+            in 16, it has those numbers, and their bit depth.
 
         Raises:
             ImageError: it is no image, or there is not enough memory for one of this size.
@@ -316,6 +318,12 @@ class Translator:
         """
         prepared = ahead(self._prepared, items, workers=1, bound=2)
         yield from ahead(self._restored, self._engine.each(prepared), workers=1, bound=2)
+        for remark in self._values.remarks():
+            self._say(remark)
+
+    def seen(self, picture: Picture) -> Picture:
+        """The picture with the values that are black and white to the model."""
+        return self._values.seen(picture)
 
     def translate_folder(
         self, source: Path | str, output: Path | str, **options: "Unpack[FolderOptions]"
@@ -359,7 +367,7 @@ class Translator:
         if height * width > MAX_PIXELS:
             return job, ImageError(f"at {width} x {height} it would be larger than {MAX_PIXELS}")
         try:
-            pixels = resized(picture.composited(), seen)
+            pixels = resized(self._values.given(picture), seen)
             return job, pad_to_fit(pixels, self.spec.size_multiple, self.spec.min_size)
         except MemoryError:
             return job, _too_large(seen)
@@ -374,11 +382,10 @@ class Translator:
         height, width = job.seen
         picture, size = job.picture, self._sizing.of_result(job.picture.size)
         try:
-            alpha = None if picture.alpha is None else resized(picture.alpha, size)
             translated = resized(pixels[:height, :width], size)
+            return job.key, self._values.result(picture, translated)
         except MemoryError:
             return job.key, _too_large(size)
-        return job.key, with_pixels(picture, translated, alpha).seen_as(translated)
 
 
 def _too_large(size: Size) -> ImageError:

@@ -8,10 +8,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from img2img.errors import DataError, Img2ImgError, VideoError
 from img2img.files import write_text
 from img2img.flow import Motion, Tracker
-from img2img.images import OURS, Picture, write_picture
+from img2img.images import OURS, Picture, of_depth, write_picture
 from img2img.inference.stabilizer import FLOW_SIDE, Stabilizer, Strength
 from img2img.inference.translator import Translator
 from img2img.networks.smoothing import Smoothing
@@ -210,7 +212,7 @@ class Frames:
         """Frames translated, in their order; some are taken ahead."""
         frames = self._telling(frames)
         if self._stabilizer is None:
-            keyed = ((frame, Picture(frame.pixels, frame.alpha)) for frame in frames)
+            keyed = ((frame, _picture(frame)) for frame in frames)
             return (_made(*pair) for pair in self._translator.translate_each(keyed))
         # While a frame is in the network, the motion of the next is found, and the one before it
         # is stabilised.
@@ -266,15 +268,20 @@ class Frames:
             if motion is None and self._translator.smoothing:
                 self._translator.smoothing.reset()
             try:
-                made = self._translator.translate(Picture(frame.pixels, frame.alpha))
+                made = self._translator.translate(_picture(frame))
             except Img2ImgError as error:
                 raise VideoError(f"the frame at {frame.pts}: {error}") from error
-            yield replace(frame, pixels=made.pixels, alpha=made.alpha), motion
+            yield _made(frame, made), motion
 
     def _steadied(self, item: tuple[Frame, Motion | None]) -> Frame:
         frame, motion = item
         assert self._stabilizer is not None
         return replace(frame, pixels=self._stabilizer.stabilize(frame.pixels, motion))
+
+
+def _picture(frame: Frame) -> Picture:
+    """A frame, whose values are all that its type has, whatever files the model was trained on."""
+    return Picture(frame.pixels, frame.alpha, values=(0, int(np.iinfo(frame.pixels.dtype).max)))
 
 
 def _made(frame: Frame, made: Picture | Img2ImgError) -> Frame:
@@ -285,4 +292,6 @@ def _made(frame: Frame, made: Picture | Img2ImgError) -> Frame:
     """
     if isinstance(made, Img2ImgError):
         raise VideoError(f"the frame at {frame.pts}: {made}") from made
-    return replace(frame, pixels=made.pixels, alpha=made.alpha)
+    dtype = frame.pixels.dtype
+    alpha = None if made.alpha is None else of_depth(made.alpha, dtype)
+    return replace(frame, pixels=of_depth(made.levels, dtype), alpha=alpha)

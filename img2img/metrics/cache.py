@@ -30,7 +30,9 @@ class KeptFeatures:
         self._count, self._dimensions = len(images), network.dimensions
         key = sha256(f"{network.name} {network.resize} {_content(network.file)}".encode())
         for image in images:
-            key.update(f"{image.half} {_content(image.path)}".encode())
+            own = image.domain is not None and not image.domain.whole
+            seen_as = f" {image.domain}" if own else ""
+            key.update(f"{image.half} {_content(image.path)}{seen_as}".encode())
         self._path = cache_folder() / f"{key.hexdigest()}.safetensors"
 
     def load(self) -> Seen | None:

@@ -17,6 +17,7 @@ from img2img.data.partners import find_pairs
 from img2img.data.problems import UNEQUAL
 from img2img.data.sizes import brought_to
 from img2img.data.sources import CountProgress, ImageSource
+from img2img.data.values import domain_of
 from img2img.devices import resolve_device
 from img2img.errors import ConfigError, DataError, ImageError, some_names
 from img2img.features import (
@@ -120,6 +121,7 @@ def evaluate_folders(
     """Measure a folder of images against a folder of real ones.
 
     Images of one path below their folder, whatever the suffix, are pairs if all have a partner.
+    Black and white are what the real images use; see `data.values.resolve_domains`.
 
     Args:
         inputs: the folder of what the results were made of, to measure that as well.
@@ -135,9 +137,13 @@ def evaluate_folders(
             raise DataError(no_folder(folder))
     wanted = chosen(options.get("measures"), {"pair", "set"})
     results, targets, paired = arrange(Folders(result, real, f"{result} + {real}"), wanted, options)
-    pictures = (source.read() for source in results.values())
+    domain = domain_of([*targets.values()])
+    if not domain.whole:
+        teller(options)(f"values: {domain} of {domain.dtype}, as the real images use")
+    pictures = (source.seen_as(domain).read() for source in results.values())
+    against = [source.seen_as(domain) for source in targets.values()]
     before = _inputs(inputs, [*results]) if inputs and paired else None
-    images = Images([*results], pictures, [*targets.values()], paired, before)
+    images = Images([*results], pictures, against, paired, before)
     return evaluate(images, wanted, **options)
 
 
@@ -145,7 +151,9 @@ def _inputs(folder: Path, names: Sequence[str]) -> list[ImageSource]:
     found = images_by_name(folder)
     if lone := [name for name in names if name not in found]:
         raise DataError(f"{folder}: no input of {some_names(lone)}")
-    return [ImageSource(found[name][0]) for name in names]
+    sources = [ImageSource(found[name][0]) for name in names]
+    domain = domain_of(sources)
+    return [source.seen_as(domain) for source in sources]
 
 
 def arrange(

@@ -11,7 +11,7 @@ from itertools import combinations
 from pathlib import Path
 from statistics import fmean, median
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 from img2img.checkpoint import MODEL_NAME
 from img2img.compat.collection import reference_files
@@ -19,7 +19,7 @@ from img2img.config import PairingConfig
 from img2img.data.sources import CountProgress, ImageSource
 from img2img.errors import ConfigError
 from img2img.evaluation import in_words, test_set_of
-from img2img.images import read_picture, write_picture
+from img2img.images import Domain, write_picture
 from img2img.inference.exported import is_exported
 from img2img.inference.opening import choose_generator
 from img2img.inference.sizing import Scale, Way
@@ -178,17 +178,21 @@ def compare_models(
             )
     test_set = test_set_of(data, models, wanted, options, lone_refused=False)
     options["pairing"] = test_set.pairing
-    sources, real = test_set.sources(way)
+    sources, _ = test_set.sources(way)
+    # All in one range, or figures would not compare.
+    given, made = _narrowest(translators, "input"), _narrowest(translators, "output")
+    shown, real = test_set.seen_as({way[0]: given, way[-1]: made}).sources(way)
     paired = test_set.paired
     targets = real if paired else []
     names = tuple(sources)
     called = _short_names(models)
     compared: list[Compared] = []
     with TemporaryDirectory(prefix="img2img-compare-") as temporary:
-        results: list[list[Path]] = []
+        results: list[list[ImageSource]] = []
         for index, (path, translator) in enumerate(zip(models, translators, strict=True)):
             folder = Path(temporary) / str(index)
-            written, seconds = [], []
+            written: list[ImageSource] = []
+            seconds = []
             ways: Counter[Way] = Counter()
             for number, source in enumerate(sources.values()):
                 if progress:
@@ -198,12 +202,12 @@ def compare_models(
                 start = time.perf_counter()
                 result = translator.translate(picture)
                 seconds.append(time.perf_counter() - start)
-                written.append(folder / f"{number}.png")
-                write_picture(written[-1], result)
+                written.append(ImageSource(folder / f"{number}.png", domain=made))
+                write_picture(written[-1].path, result)
             results.append(written)
             # What the inputs have is the same for all.
-            inputs = [*sources.values()] if paired and not compared else None
-            images = Images(names, map(read_picture, written), real, paired, inputs)
+            inputs = [*shown.values()] if paired and not compared else None
+            images = Images(names, (each.read() for each in written), real, paired, inputs)
             measured = evaluate(images, wanted, **options)
             figures = measured.figures
             if compared:
@@ -221,7 +225,7 @@ def compare_models(
                     measured.missing,
                 )
             )
-        differences = _differences([*sources.values()], targets, results, compared, names, examples)
+        differences = _differences([*shown.values()], targets, results, compared, names, examples)
     return Comparison(
         str(data),
         test_set.where,
@@ -243,7 +247,7 @@ def _beside(figure: Figure, others: Mapping[str, Figure]) -> Figure:
 def _differences(
     sources: Sequence[ImageSource],
     targets: Sequence[ImageSource],
-    results: Sequence[Sequence[Path]],
+    results: Sequence[Sequence[ImageSource]],
     models: Sequence[Compared],
     names: Sequence[str],
     examples: int,
@@ -251,7 +255,7 @@ def _differences(
     """The images on which the models differ most, with their pictures."""
 
     def disagreement(index: int) -> float:
-        made = [read_picture(each[index]) for each in results]
+        made = [each[index].read() for each in results]
         return fmean(difference(one, other) for one, other in combinations(made, 2))
 
     apart = {index: disagreement(index) for index in range(len(names))}
@@ -264,7 +268,7 @@ def _differences(
         if targets:
             pictures.append(("target", targets[index].read()))
         for model, each in zip(models, results, strict=True):
-            pictures.append((model.name, read_picture(each[index])))
+            pictures.append((model.name, each[index].read()))
         differences.append(
             Difference(
                 names[index],
@@ -275,6 +279,15 @@ def _differences(
             )
         )
     return differences
+
+
+def _narrowest(
+    translators: Sequence[Translator], side: Literal["input", "output"]
+) -> Domain | None:
+    """The smallest range of values that a model has on this side; None: all that files have."""
+    found = [getattr(translator.spec, side) for translator in translators]
+    own = [domain for domain in found if domain is not None and not domain.whole]
+    return min(own, key=lambda domain: domain.high - domain.low, default=None)
 
 
 def _once(say: Callable[[str], None]) -> Callable[[str], None]:

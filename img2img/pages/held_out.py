@@ -110,7 +110,8 @@ def held_out(
     for spec in specs:
         there = translators[spec.direction]
         back = translators.get("BtoA" if spec.direction == "AtoB" else "AtoB")
-        items = named(found.held_out, spec.direction, aligned=found.aligned)
+        seen = found.seen_as(spec.domains)
+        items = named(seen.held_out, spec.direction, aligned=found.aligned)
         chosen = spread(items, MOST)
         examples: list[Example] = []
         failed: dict[str, str] = {}

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import torch
 
-from img2img.config import Component, DataConfig, RunConfig
+from img2img.config import Component, DataConfig, RunConfig, SideConfig
 from img2img.data.augment import Transform, check_names
 from img2img.data.check import Survey
 from img2img.data.dataset import DataSet
@@ -19,6 +19,7 @@ from img2img.devices import resolve_device, resolve_precision
 from img2img.diffaug import AUGMENTATIONS
 from img2img.errors import ConfigError
 from img2img.features import Supply, feature_network
+from img2img.images import Domain
 from img2img.losses import OBJECTIVES, RECONSTRUCTIONS, REGULARIZERS
 from img2img.metrics.gather import pair_measure
 from img2img.metrics.measure import MEASURES
@@ -95,8 +96,16 @@ def check_parts(config: RunConfig) -> None:
     SCHEDULES.arguments(config.schedule, "schedule")
 
 
-def resolve(config: RunConfig, load_size: HeightWidth, crop_size: HeightWidth) -> RunConfig:
+def resolve(
+    config: RunConfig,
+    load_size: HeightWidth,
+    crop_size: HeightWidth,
+    domains: Mapping[str, Domain] | None = None,
+) -> RunConfig:
     """The configuration with every `auto` decided and the paths of folders and files made absolute.
+
+    Args:
+        domains: what the values in the files of `A` and `B` mean; None: not known.
 
     Raises:
         ConfigError: the device, precision or generator cannot be had as asked.
@@ -116,6 +125,10 @@ def resolve(config: RunConfig, load_size: HeightWidth, crop_size: HeightWidth) -
             config.data.batch_size * config.optimizer.accumulate * config.n_critic, device.type
         )
     sizes = {"load_size": load_size, "crop_size": crop_size}
+    ranges = {
+        side: SideConfig(range="dtype" if domain.whole else (domain.low, domain.high))
+        for side, domain in (domains or {}).items()
+    }
     smallest = smallest_size(crop_size, config.data.grow)
     part = GENERATORS.find(config.generator, "generator")
     arguments = GENERATORS.arguments(config.generator, "generator", "in_channels", "out_channels")
@@ -135,7 +148,7 @@ def resolve(config: RunConfig, load_size: HeightWidth, crop_size: HeightWidth) -
             "metrics": config.metrics.model_copy(update={"weights": weights}),
             "doctor": config.doctor.model_copy(update={"every": every}),
             "precision": resolve_precision(config.precision, device),
-            "data": config.data.model_copy(update={**here, **sizes, "workers": workers}),
+            "data": config.data.model_copy(update={**here, **sizes, **ranges, "workers": workers}),
             "generator": Component(
                 name=config.generator.name, **architecture.resolve(arguments, smallest)
             ),
@@ -259,19 +272,24 @@ def describe(
     crop_size: HeightWidth,
     scales: Mapping[str, float],
     image_sizes: Mapping[str, HeightWidth | None] | None = None,
+    domains: Mapping[str, Domain] | None = None,
 ) -> dict[str, ModelSpec]:
     """What a model file says of each generator of a method.
 
     Args:
         scales: by domain; see `training_scale`.
         image_sizes: by domain; see `image_size`.
+        domains: what the values in the files of `A` and `B` mean; None: not known.
     """
+    domains = domains or {}
     return {
         name: ModelSpec(
             architecture=config.generator.name,
             arguments=config.generator.arguments,
             in_channels=CHANNELS,
             out_channels=CHANNELS,
+            input=domains.get(method.direction(name, config.data.direction)[0]),
+            output=domains.get(method.direction(name, config.data.direction)[-1]),
             direction=method.direction(name, config.data.direction),
             size_multiple=generator.size_multiple,
             min_size=generator.min_size,

@@ -43,6 +43,8 @@ class RunFacts:
     """Those that cannot be used (`data.skip_bad`)."""
     changes: Sequence[str] = ()
     """Of a run that is resumed: the settings that are others now, a line each."""
+    values: str = ""
+    """What the values in the files of both domains are, in words."""
 
 
 @dataclass(frozen=True)

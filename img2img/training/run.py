@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from img2img.checkpoint import load_state
-from img2img.config import DataConfig, RunConfig, read_yaml
+from img2img.config import DataConfig, RunConfig, SideConfig, read_yaml
 from img2img.data.augment import Transform
 from img2img.data.check import Survey, check_found, remarks
 from img2img.data.dataset import DataSet
@@ -18,6 +18,7 @@ from img2img.data.loader import batches, resolve_workers
 from img2img.data.problems import refusal
 from img2img.data.samples import Batch, Samples
 from img2img.data.sizes import HeightWidth, resolve_sizes
+from img2img.data.values import resolve_domains, value_facts, value_notices
 from img2img.devices import keep_freed_memory, resolve_device
 from img2img.errors import ConfigError, DataError, ModelFileError, some_names
 from img2img.networks.norms import BatchNorm2d, synchronize_batch_norm
@@ -36,7 +37,7 @@ from img2img.training.build import (
     size_notices,
     training_scale,
 )
-from img2img.training.data_of import as_trained, names_of, unusable
+from img2img.training.data_of import names_of, unusable
 from img2img.training.doctor import Doctor
 from img2img.training.events import Observer, Observers, RunFacts, Summary
 from img2img.training.init_from import init_from
@@ -109,8 +110,7 @@ def _train(
     stop: StopRequest,
     processes: Processes,
 ) -> Summary:
-    data = as_trained(config.data, store.facts()) if resume else config.data
-    found, survey = _look_at_data(config, data, observer, processes)
+    found, survey = _look_at_data(config, observer, processes)
     load_size, crop_size = resolve_sizes(config.data, survey.smallest)
     check_measures(config, found, crop_size)
     scales = {
@@ -121,9 +121,15 @@ def _train(
     directions = method_class(config).translations
     inputs = [way[0] for way in directions] if len(directions) > 1 else [config.data.direction[0]]
     of_inputs = {domain: scales[domain] for domain in inputs}
-    for notice in (*found.notices(), *size_notices(config.data, survey, crop_size, of_inputs)):
+    domains = resolve_domains(_ranges_of_earlier(config.data, store, resume), survey.values)
+    found = found.seen_as(domains)
+    for notice in (
+        *found.notices(),
+        *size_notices(config.data, survey, crop_size, of_inputs),
+        *value_notices(domains, survey.values),
+    ):
         observer.noticed(notice)
-    config = resolve(config, load_size, crop_size)
+    config = resolve(config, load_size, crop_size, domains)
     if config.device == "cpu":
         keep_freed_memory()
     states = processes.from_first(store.states()) if resume else []
@@ -142,7 +148,7 @@ def _train(
     transform = Transform(config.data, load_size, crop_size)
     progress = partial(observer.preparing, "reading images")
     samples = found.samples(config.data, config.seed, transform, progress)
-    specs = describe(config, method, crop_size, scales, image_sizes)
+    specs = describe(config, method, crop_size, scales, image_sizes, domains)
     trainer = Trainer(
         method,
         specs,
@@ -182,9 +188,22 @@ def _train(
     shown_load = None if config.data.resize == "none" else load_size
     facts = _facts(config, store, found, trainer, trial, shown_load, crop_size, processes)
     facts = replace(facts, left_out=names_of(unusable(survey.problems)))
-    observer.started(replace(facts, changes=changes))
+    values = value_facts(domains, survey.values)
+    observer.started(replace(facts, changes=changes, values=values))
     with stop_on_signals(stop):
         return trainer.fit()
+
+
+def _ranges_of_earlier(data: DataConfig, store: Store, resume: bool) -> DataConfig:
+    """`data` as it is, but of a run that was begun before there were ranges: all of each type."""
+    if not resume or not store.config_path.is_file():
+        return data
+    saved = read_yaml(store.config_path).get("data")
+    if not isinstance(saved, Mapping) or "A" in saved:
+        return data
+    sides = {side: getattr(data, side) for side in ("A", "B")}
+    whole = {k: SideConfig(range="dtype") for k, side in sides.items() if side.range == "auto"}
+    return data.model_copy(update=whole)
 
 
 def _go_on(
@@ -217,25 +236,27 @@ def _go_on(
 
 
 def _look_at_data(
-    config: RunConfig, data: DataConfig, observer: Observer, processes: Processes
+    config: RunConfig, observer: Observer, processes: Processes
 ) -> tuple[DataSet, Survey]:
     """Find and decode all images; refuse, or leave out and say so, what cannot be used."""
     kind = method_class(config).data
-    found = kind.find(data, config.seed)
+    found = kind.find(config.data, config.seed)
     progress = partial(observer.preparing, "checking images")
     # Decoding everything once is enough.
-    report = processes.from_first(check_found(found, data, progress) if processes.first else None)
+    report = processes.from_first(
+        check_found(found, config.data, progress) if processes.first else None
+    )
     assert report is not None
     survey, problems = report.survey, report.problems
-    if problems and not data.skip_bad:
+    if problems and not config.data.skip_bad:
         raise refusal(problems, found.proposal)
     if problems:
         observer.noticed(f"left out: {some_names([problem.name for problem in problems])}")
-    for remark in remarks(report, data):
+    for remark in remarks(report, config.data):
         observer.noticed(remark)
     # Found anew, so that what is held out is chosen among the good ones.
     bad = unusable(survey.problems)
-    kept = kind.find(data, config.seed, leave_out=bad) if bad else found
+    kept = kind.find(config.data, config.seed, leave_out=bad) if bad else found
     if kept.empty:
         raise DataError(f"{found.layout}: nothing is left to train on")
     return kept, survey

@@ -11,7 +11,7 @@ Kind = Literal["unmatched", "ambiguous", "unreadable", "size"]
 
 EXPLANATIONS: dict[Kind, str] = {
     "unmatched": "without a partner in the other domain",
-    "ambiguous": "with the same name but for the suffix",
+    "ambiguous": "named like another of their folder, so that either could be the partner",
     "unreadable": "that cannot be read",
     "size": "whose two images differ in shape",
 }

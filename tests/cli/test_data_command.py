@@ -1,0 +1,145 @@
+"""From two folders whose names and sizes do not quite match to a model and its figures."""
+
+import csv
+import json
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.conftest import noise
+
+Command = Callable[..., Any]
+
+
+@pytest.fixture
+def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Twelve sketches with their finished drawings, which are half as large again, and new ones."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ("sketches", "finished", "new"):
+        (tmp_path / folder).mkdir()
+    for number in range(12):
+        sketch = Image.fromarray(noise(32, 40, number))
+        sketch.save(f"sketches/Animal {number:02} sketch.png")
+        Image.fromarray(255 - np.asarray(sketch.resize((60, 48)))).save(
+            f"finished/animal_{number:02}-final.png"
+        )
+        sketch.save(f"new/{number}.png")
+    return tmp_path
+
+
+FOLDERS = ("--data-a", "sketches", "--data-b", "finished")
+
+
+def test_a_pairing_is_proposed_and_trains(
+    studio: Path, img2img: Command, train: Command, tiny: list[str]
+) -> None:
+    outcome = img2img("data", "check", *FOLDERS)
+    assert outcome.status == 1
+    # A diagnosis with three examples, not 24 names.
+    assert outcome.err.count("\n") == 5
+    assert "unmatched: 24 without a partner in the other domain, such as" in outcome.err
+    assert "--match suffix finds 12 pairs" in outcome.out
+    assert "Animal 00 sketch.png + animal_00-final.png" in outcome.out
+    assert "of 12 pairs the target is resized to its input's size" in outcome.out
+    (command,) = (line for line in outcome.out.splitlines() if line.startswith("to train"))
+    words = shlex.split(command)[2:]
+    assert words == ["img2img", "train", "pix2pix", *FOLDERS, "--match", "suffix"]
+
+    assert img2img("data", "check", *FOLDERS, "--match", "suffix").status == 0
+    refused = train(studio / "run", *FOLDERS)
+    assert refused.status == 2
+    assert "--match suffix finds 12 pairs" in refused.err
+    trained = train(studio / "run", *words[3:], "--max-steps", 2)
+    assert trained.status == 0, trained.err
+    assert "11 pairs to train, 1 held out" in trained.out
+    assert "of 12 pairs the target is resized to its input's size" in trained.out.replace("\n", " ")
+
+    assert (
+        img2img("translate", "-m", "run", "-i", "new", "-o", "out", "--device", "cpu").status == 0
+    )
+    assert Image.open("out/3.png").size == (40, 32)
+
+
+def test_measuring_pairs_by_the_same_choices(
+    studio: Path, img2img: Command, train: Command
+) -> None:
+    outcome = img2img("evaluate", "sketches", "finished", "--measures", "l1")
+    assert outcome.status == 2
+    assert "--match suffix finds 12 pairs" in outcome.err
+    line = ("evaluate", "sketches", "finished", "--measures", "l1", "--match", "suffix", "--json")
+    outcome = img2img(*line)
+    assert json.loads(outcome.out)["l1"]["n"] == 12
+    assert "of 12 pairs the real image is brought to its result's size" in outcome.err
+    train(studio / "run", *FOLDERS, "--match", "suffix", "--max-steps", 1)
+    outcome = img2img("evaluate", "--model", "run", "--measures", "l1", "--json")
+    assert json.loads(outcome.out)["l1"]["n"] == 1
+
+
+def test_a_table_is_written_changed_and_used(
+    studio: Path, img2img: Command, train: Command
+) -> None:
+    outcome = img2img("data", "check", *FOLDERS, "--write-pairs", "pairs.csv")
+    assert outcome.status == 1
+    assert "wrote     pairs.csv: 12 pairs" in outcome.out
+    rows = [*csv.reader(Path("pairs.csv").read_text().splitlines())]
+    assert rows[:2] == [["A", "B"], ["Animal 00 sketch.png", "animal_00-final.png"]]
+    Path("pairs.csv").write_text("".join(f"{A},{B}\n" for A, B in rows[:8]))
+    outcome = img2img("data", "check", *FOLDERS, "--pairs", "pairs.csv", "--json")
+    assert outcome.status == 0
+    report = json.loads(outcome.out)
+    assert (report["train"], report["held_out"]) == (6, 1)
+    trained = train(studio / "run", *FOLDERS, "--pairs", "pairs.csv", "--max-steps", 1)
+    assert "10 images are left out, which data.pairs does not list" in trained.out.replace(
+        "\n", " "
+    )
+    # From anywhere: the run knows where its table is.
+    assert f"pairs: {studio}/pairs.csv" in Path("run/config.yaml").read_text()
+
+
+def test_other_shapes_are_offered(studio: Path, img2img: Command, train: Command) -> None:
+    for number in range(12):
+        Image.fromarray(noise(32, 32, number)).save(f"finished/animal_{number:02}-final.png")
+    outcome = img2img("data", "check", *FOLDERS)
+    assert "size: 12 whose two images differ in shape, such as" in outcome.err
+    assert "--match suffix --unequal fit" in outcome.out
+    for unequal in ("fit", "pad", "stretch"):
+        line = (*FOLDERS, "--match", "suffix", "--unequal", unequal)
+        checked = img2img("data", "check", *line)
+        assert checked.status == 0
+        assert f"brought to it by data.unequal={unequal}" in checked.out
+    trained = train(studio / "run", *line, "--max-steps", 1, "--set", "data.resize=none")
+    assert trained.status == 0, trained.err
+
+
+def test_json_has_all_of_it(studio: Path, img2img: Command) -> None:
+    report = json.loads(img2img("data", "check", *FOLDERS, "--json").out)
+    assert len(report["problems"]) == 24
+    assert report["proposal"]["match"] == "suffix"
+    assert len(report["proposal"]["pairs"]) == 12
+    every = img2img("data", "check", *FOLDERS, "--all")
+    assert every.err.count("no partner in") == 24
+
+
+def test_what_is_left_out_is_said(studio: Path, img2img: Command, train: Command) -> None:
+    line = ("--data-a", "sketches", "--data-b", "finished", "--match", "suffix")
+    train(studio / "sketches/runs/x", *line, "--max-steps", 1)
+    outcome = img2img("data", "check", *line)
+    assert "left out, as img2img has made them: sketches/runs/x (1)" in outcome.out
+    given = ("--device", "cpu", "--input", "sketches", "--output", "out")
+    outcome = img2img("translate", "--model", "sketches/runs/x", *given)
+    assert "left out, as img2img has made them: sketches/runs/x (1)" in outcome.err
+    assert len([*Path("out").rglob("*.png")]) == 12
+
+
+def test_a_preview_is_not_put_among_the_data(studio: Path, img2img: Command) -> None:
+    outcome = img2img("data", "preview", *FOLDERS, "--output", "sketches/preview.png")
+    assert outcome.status == 2
+    assert "lies among the data" in outcome.err
+    outcome = img2img("data", "preview", *FOLDERS, "--match", "suffix", "--rows", 2)
+    assert outcome.status == 0, outcome.err
+    assert Path("preview.png").exists()

@@ -69,6 +69,11 @@ class DataSet(ABC):
         """How much there is to train on, in words."""
 
     @property
+    def side_by_side(self) -> bool:
+        """Whether images are trained on that hold both domains."""
+        return False
+
+    @property
     @abstractmethod
     def empty(self) -> bool:
         """Whether there is too little to train on at all."""

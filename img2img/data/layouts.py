@@ -70,7 +70,7 @@ def find_splits(
 
     Args:
         side_by_side: whether images that hold both domains count.
-        declared: whether a person has said that each image holds both.
+        declared: whether a person has said that each image holds both: then it is not doubted.
         to_train: whether it is a mistake if `train` is not among them.
 
     Raises:
@@ -81,10 +81,10 @@ def find_splits(
         raise DataError(f"{no_folder(root)}; {looked_for}")
     folders = _subfolders(root)
     inside = {split: _subfolders(folders[split]) for split in SPLITS if split in folders}
+    found = _of_two_folders(root, folders, inside, to_train)
+    if found:
+        return found
     if not declared:
-        found = _of_two_folders(root, folders, inside, to_train)
-        if found:
-            return found
         _refuse_half_a_layout(root, folders, inside, side_by_side, to_train)
         if not inside:
             _refuse_one_deeper(root)

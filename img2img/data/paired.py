@@ -31,7 +31,13 @@ class PairedData(DataSet):
         if data.root_a is not None and data.root_b is not None:
             splits = find_splits_of_two(data.root_a, data.root_b)
         elif data.root is not None:
-            splits = find_splits(data.root, declared=data.layout == "side_by_side")
+            declared = data.layout == "side_by_side"
+            splits = find_splits(data.root, declared=declared)
+            if declared and not splits["train"].side_by_side:
+                raise ConfigError(
+                    f"data.layout: side_by_side, but {data.root} has {splits['train'].where}; auto"
+                    " takes these"
+                )
         else:
             raise ConfigError("data.root: give a folder of pairs, with --data DIR")
         found = find_pairs(splits["train"], data)
@@ -58,6 +64,10 @@ class PairedData(DataSet):
     @property
     def counts(self) -> str:
         return f"{len(self.train)} pairs to train"
+
+    @property
+    def side_by_side(self) -> bool:
+        return any(pair.A.half for pair in self.train)
 
     @property
     def empty(self) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from img2img.config import RunConfig
+from img2img.config import DataConfig, RunConfig
 from img2img.data.check import check_images
 from img2img.data.dataset import DataSet
 from img2img.data.problems import Problem
@@ -30,7 +30,8 @@ def data_of(
         ConfigError, DataError: there are none any more; see `DataSet.find`.
     """
     kind = method_class(config).data
-    found = kind.find(config.data, config.seed)
+    data = as_trained(config.data, facts)
+    found = kind.find(data, config.seed)
     items = {item for those in found.items.values() for item in those}
     left_out = facts.get("left_out")
     if isinstance(left_out, list):
@@ -41,13 +42,22 @@ def data_of(
     else:
         bad = set()
     if bad:
-        found = kind.find(config.data, config.seed, leave_out=bad)
+        found = kind.find(data, config.seed, leave_out=bad)
     held_out = facts.get("held_out")
     if isinstance(held_out, list):
         names = set(map(str, held_out))
         if not names.isdisjoint(names_of(items)):
             found = replace(found, held_out=[p for p in found.held_out if files_of(p) <= names])
     return found
+
+
+def as_trained(data: DataConfig, facts: Mapping[str, Any]) -> DataConfig:
+    """The configuration of a run's data, which settles what older versions have left open.
+
+    Whether images hold both domains was not doubted then.
+    """
+    halves = "side-by-side images in" in str(facts.get("images"))
+    return data.model_copy(update={"layout": "side_by_side"}) if halves else data
 
 
 def files_of(item: Item) -> set[str]:

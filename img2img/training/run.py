@@ -37,7 +37,7 @@ from img2img.training.build import (
     size_notices,
     training_scale,
 )
-from img2img.training.data_of import names_of, unusable
+from img2img.training.data_of import as_trained, names_of, unusable
 from img2img.training.doctor import Doctor
 from img2img.training.events import Observer, Observers, RunFacts, Summary
 from img2img.training.init_from import init_from
@@ -110,7 +110,8 @@ def _train(
     stop: StopRequest,
     processes: Processes,
 ) -> Summary:
-    found, survey = _look_at_data(config, observer, processes)
+    data = as_trained(config.data, store.facts()) if resume else config.data
+    found, survey = _look_at_data(config, data, observer, processes)
     load_size, crop_size = resolve_sizes(config.data, survey.smallest)
     check_measures(config, found, crop_size)
     scales = {
@@ -187,9 +188,8 @@ def _train(
         store.save_config(config)
     shown_load = None if config.data.resize == "none" else load_size
     facts = _facts(config, store, found, trainer, trial, shown_load, crop_size, processes)
-    facts = replace(facts, left_out=names_of(unusable(survey.problems)))
-    values = value_facts(domains, survey.values)
-    observer.started(replace(facts, changes=changes, values=values))
+    left_out, values = names_of(unusable(survey.problems)), value_facts(domains, survey.values)
+    observer.started(replace(facts, left_out=left_out, changes=changes, values=values))
     with stop_on_signals(stop):
         return trainer.fit()
 
@@ -236,27 +236,25 @@ def _go_on(
 
 
 def _look_at_data(
-    config: RunConfig, observer: Observer, processes: Processes
+    config: RunConfig, data: DataConfig, observer: Observer, processes: Processes
 ) -> tuple[DataSet, Survey]:
     """Find and decode all images; refuse, or leave out and say so, what cannot be used."""
     kind = method_class(config).data
-    found = kind.find(config.data, config.seed)
+    found = kind.find(data, config.seed)
     progress = partial(observer.preparing, "checking images")
     # Decoding everything once is enough.
-    report = processes.from_first(
-        check_found(found, config.data, progress) if processes.first else None
-    )
+    report = processes.from_first(check_found(found, data, progress) if processes.first else None)
     assert report is not None
     survey, problems = report.survey, report.problems
-    if problems and not config.data.skip_bad:
+    if problems and not data.skip_bad:
         raise refusal(problems, found.proposal)
     if problems:
         observer.noticed(f"left out: {some_names([problem.name for problem in problems])}")
-    for remark in remarks(report, config.data):
+    for remark in remarks(report, data):
         observer.noticed(remark)
     # Found anew, so that what is held out is chosen among the good ones.
     bad = unusable(survey.problems)
-    kept = kind.find(config.data, config.seed, leave_out=bad) if bad else found
+    kept = kind.find(data, config.seed, leave_out=bad) if bad else found
     if kept.empty:
         raise DataError(f"{found.layout}: nothing is left to train on")
     return kept, survey

@@ -1,11 +1,13 @@
 """`img2img bench`."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from img2img.cli.output import console, error_console, print_json
+from img2img.cli.output import console, error_console, print_json, say_note
 
 
 def bench(
@@ -27,6 +29,10 @@ def bench(
         Literal["AtoB", "BtoA"] | None, typer.Option(help="Where a model goes both ways: which.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    wait: Annotated[
+        float,
+        typer.Option(min=1, help="Seconds that a backend has to get ready before it is dropped."),
+    ] = 60,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Measure what each backend gives on this machine with a model.
@@ -43,20 +49,27 @@ def bench(
 
     from img2img.images import read_picture
     from img2img.inference.bench import noise
-    from img2img.inference.translator import Translator
+    from img2img.inference.benching import bench_apart
 
-    translator = Translator.load(model, device=device, direction=direction, backend="eager")
     picture = read_picture(source) if source else noise(size)
+    found = bench_apart(
+        model, picture, batch, backend=backend, device=device, direction=direction, wait=wait
+    )
     measurements = []
-    with error_console.status("measuring") as status:
-        for measurement in translator.bench(picture, batch, backend):
-            measurements.append(measurement)
-            status.update(f"measured {measurement.backend} in {measurement.precision}")
+    with _saying() as say:
+        say("opening the model")
+        for m in found:
+            if m.ended:
+                measurements.append(m)
+            elif m.preparing is None:
+                say(f"{m.backend} in {m.precision}: getting ready, {wait:g} s at most")
+            else:
+                say(f"{m.backend} in {m.precision}: ready in {m.preparing:.1f} s; measuring")
     if as_json:
         print_json([asdict(measurement) for measurement in measurements])
         return
     height, width = picture.size
-    console.print(f"{model}: {width} x {height} pixels on {translator.device}", markup=False)
+    console.print(f"{model}: {width} x {height} pixels on {measurements[0].device}", markup=False)
     table = Table(box=None, pad_edge=False)
     for column in ("backend", "precision"):
         table.add_column(column, no_wrap=True)
@@ -76,3 +89,13 @@ def bench(
     console.print(table)
     for why in dict.fromkeys(f"{m.backend}: {m.missing}" for m in measurements if m.missing):
         console.print(why, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def _saying() -> Iterator[Callable[[str], None]]:
+    """Say what goes on: in one line of a terminal, elsewhere in a line each."""
+    if not error_console.is_terminal:
+        yield say_note
+        return
+    with error_console.status("", spinner="line") as status:
+        yield status.update

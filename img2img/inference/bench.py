@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 import numpy as np
@@ -22,29 +22,39 @@ _RUNS, _SECONDS = 10, 4.0
 
 @dataclass(frozen=True)
 class Measurement:
-    """One backend in one precision.
+    """One backend in one precision, as far as it is known.
 
     Attributes:
+        device: where it computes.
         preparing: seconds until it gives its first result.
         alone: seconds an image, one at a time.
         together: seconds an image, in a batch.
         difference: from eager float32.
-        missing: why it was not measured; then all numbers are None.
+        missing: why it was not measured.
     """
 
     backend: str
     precision: PrecisionName
+    device: str
     preparing: float | None = None
     alone: float | None = None
     together: float | None = None
     difference: Difference | None = None
     missing: str | None = None
 
+    @property
+    def ended(self) -> bool:
+        """Whether no more will be known."""
+        return self.missing is not None or self.alone is not None
+
 
 def bench(
     generator: Generator, device: torch.device, x: Tensor, backends: Sequence[str]
 ) -> Iterator[Measurement]:
     """Measure backends in float32 and in the device's fastest precision.
+
+    Yields:
+        Each when it is begun, when it is ready, and when it has ended.
 
     Args:
         generator: set up for inference, in float32.
@@ -54,24 +64,27 @@ def bench(
     precisions = dict.fromkeys(["fp32", resolve_precision("auto", device)])
     for name in backends:
         for precision in precisions:
+            found = Measurement(name, precision, str(device))
+            yield found
             if missing := backend_class(name).missing():
-                yield Measurement(name, precision, missing=missing)
+                yield replace(found, missing=missing)
                 continue
             start = time.perf_counter()
             try:
                 backend = backend_class(name)(generator, device, precision)
                 difference = Difference.between(backend.run(x), exact)
                 synchronize(device)
-                preparing = time.perf_counter() - start
+                found = replace(found, preparing=time.perf_counter() - start)
+                yield found
                 together = _seconds(backend, x, device) / len(x)
                 # One of its own, since some settle on the first batch's size.
                 backend = backend_class(name)(generator, device, precision)
                 alone = _seconds(backend, x[:1], device)
             except Exception as error:  # a compiler or a runtime that does not work
                 reason = str(error).strip().partition("\n")[0]
-                yield Measurement(name, precision, missing=reason)
+                yield replace(found, missing=reason)
                 continue
-            yield Measurement(name, precision, preparing, alone, together, difference)
+            yield replace(found, alone=alone, together=together, difference=difference)
 
 
 def noise(side: int) -> Picture:

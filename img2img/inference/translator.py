@@ -3,7 +3,7 @@
 import copy
 import warnings
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -337,12 +337,16 @@ class Translator:
         return translate_folder(self, source, output, **options)
 
     def bench(
-        self, picture: Picture, batch: int, backend: str | None = None
+        self, picture: Picture, batch: int, backend: str | None = None, skip: Container[str] = ()
     ) -> Iterator[Measurement]:
         """Measure what every backend, or this one, gives on this machine.
 
+        Yields:
+            Each when it is begun, when it is ready, and when it has ended.
+
         Args:
             batch: copies of the picture to run together.
+            skip: backends to leave out.
         """
         if isinstance(self._generator, ExportedGenerator):
             raise ConfigError("bench: an exported model has one backend; give the model file")
@@ -350,7 +354,7 @@ class Translator:
         _, pixels = self._prepared((None, picture))
         if isinstance(pixels, ImageError):
             raise pixels
-        names = [backend] if backend else BACKENDS.names()
+        names = [name for name in ([backend] if backend else BACKENDS.names()) if name not in skip]
         x = Transfer(device).send([pixels] * batch)
         return bench(self._generator, device, x, names)
 

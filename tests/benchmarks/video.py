@@ -72,7 +72,7 @@ def main() -> None:
             count = repeated(options.video, clip, options.max_side, seconds)
             picture = Picture(next(frames(probe(clip))).pixels)
             translator = Translator.load(options.model, device="cpu")
-            measured = [*translator.bench(picture, 8, "eager")]
+            measured = [m for m in translator.bench(picture, 8, "eager") if m.ended]
             each = min(m.together for m in measured if m.together)
             more = ["--stabilize", options.stabilize]
             total, peak = run(options.model, clip, clip.with_name("out.mp4"), more)

@@ -69,7 +69,7 @@ LINES = [
     "bench --help",
     "bench $run --input $pairs/A/0.png --batch 2 --direction AtoB --device cpu --backend eager",
     "bench $run -i $pairs/A/0.png --batch 1 --backend eager",
-    "bench $run --size 16 --batch 1 --backend eager --json",
+    "bench $run --size 16 --batch 1 --backend eager --wait 90 --json",
     "translate --model $run --input $pairs/A --output out --compare --gallery --quality 80",
     "translate --model $run --input $here/in --output in --overwrite",
     "translate --model $run --input $here/clip.mp4 --output o.mp4 --start 0.04 --end 0:00.2",

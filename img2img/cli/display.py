@@ -5,45 +5,53 @@ from collections.abc import Iterator, Mapping
 
 from rich.console import Console, RenderableType
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-)
-from rich.progress import (
-    Progress as Bar,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
+from rich.progress import Progress as Bar
 from rich.text import Text
 
-from img2img.doctor.course import TARGETS, VAL
+from img2img.doctor.course import BASELINE, TARGETS, VAL
+from img2img.images import Picture
+from img2img.metrics.measure import MEASURES
 from img2img.training.events import Observer, Progress, RunFacts, Summary
+from img2img.training.held_out import measure_of
+from img2img.training.store import Store
 
 # Where there is no terminal: seconds between two lines.
 PLAIN_SECONDS = 10.0
 # Share of the newest value in a smoothed loss.
 SMOOTHING = 0.3
+# What ends before the next morning needs no other length: hours.
+OVERNIGHT = 8.0
 
 
-class _BarAndLosses(Bar):
-    """A progress bar with a line of losses under it."""
+class _BarAndLines(Bar):
+    """A progress bar with lines under it."""
 
-    losses = ""
+    lines: tuple[str, ...] = ()
 
     def get_renderables(self) -> Iterator[RenderableType]:
         yield from super().get_renderables()
-        yield Text(self.losses, style="dim")
+        for line in self.lines:
+            yield Text(line, style="dim")
 
 
 class Display(Observer):
-    """Shows a run on a console."""
+    """Shows a run on a console.
 
-    def __init__(self, console: Console) -> None:
+    Args:
+        verbose: show every loss and measure, too.
+    """
+
+    def __init__(self, console: Console, verbose: bool = False) -> None:
         self._console = console
+        self._verbose = verbose
         self._losses: dict[str, float] = {}
+        self._measures: dict[str, float] = {}
+        self._held_out = ""
+        self._sample = ""
+        self._facts: RunFacts | None = None
         self._said = 0.0
-        self._bar: _BarAndLosses | None = None
+        self._bar: _BarAndLines | None = None
         self._tasks: dict[str, TaskID] = {}
 
     def preparing(self, what: str, done: int, total: int) -> None:
@@ -53,50 +61,65 @@ class Display(Observer):
                 self._bar.remove_task(self._tasks.pop(what))
 
     def started(self, facts: RunFacts) -> None:
+        self._facts = facts
         for name, value in _describe(facts):
             self._print(f"{name:12}{value}")
+        hours = (facts.total_steps or 0) * facts.step_seconds / 3600
+        if hours > OVERNIGHT and not facts.step:
+            self.noticed(
+                f"about {hours:.0f} hours: --max-minutes {60 * OVERNIGHT:.0f} trains overnight and"
+                " still finishes its schedule"
+            )
         if facts.disk_bytes > facts.free_disk_bytes:
             self.noticed("the disk may fill up before the end")
 
     def stepped(self, progress: Progress) -> None:
         if self._console.is_terminal:
-            self._move("training", progress.step, progress.total_steps, _pace(progress))
+            self._move("training", progress.step, progress.total_steps, self._pace(progress))
 
     def logged(self, progress: Progress, values: Mapping[str, float]) -> None:
         for tag, value in values.items():
             before = self._losses.get(tag, value)
             self._losses[tag] = before + SMOOTHING * (value - before)
-        if self._bar is not None:
-            self._bar.losses = self._smoothed()
+        self._refresh()
         now = time.monotonic()
         ends = progress.step == progress.total_steps
         if not self._console.is_terminal and (ends or now - self._said >= PLAIN_SECONDS):
             self._said = now
             total = f"/{progress.total_steps}" if progress.total_steps else ""
-            self._print(f"step {progress.step}{total}  {_pace(progress)}  {self._smoothed()}")
+            losses = f"  {self._smoothed()}" if self._verbose else ""
+            self._print(f"step {progress.step}{total}  {self._pace(progress)}{losses}")
 
     def measured(self, progress: Progress, values: Mapping[str, float]) -> None:
         span = values.get(f"{TARGETS}span")
-        shown = "  ".join(
-            f"{tag} {value:.4f}{_of_span(value, span) if tag == f'{VAL}l1' else ''}"
-            for tag, value in values.items()
-            if not tag.startswith(TARGETS)
-        )
-        self._print(f"step {progress.step}  held out: {shown}")
+        told = []
+        for tag, value in values.items():
+            name = tag.removeprefix(VAL)
+            if name == tag or (measure_of(name) != name and not self._verbose):
+                continue
+            baseline = values.get(f"{BASELINE}{name}")
+            of_span = _of_span(value, span) if name == "l1" else ""
+            told.append(_compared(name, value, of_span, self._measures.get(name), baseline))
+            self._measures[name] = value
+        self._held_out = ", ".join(told)
+        self._print(f"step {progress.step}  held out: {self._held_out}")
+        self._refresh()
+
+    def sampled(self, progress: Progress, sheet: Picture) -> None:
+        if self._facts is not None:
+            self._sample = str(Store(self._facts.output).sheet_path(progress.step))
+        if not self._console.is_terminal:
+            self._print(f"step {progress.step}  samples: {self._sample}")
+        self._refresh()
 
     def noticed(self, message: str) -> None:
         self._print(f"note: {message}")
 
     def ended(self, summary: Summary) -> None:
         self.closed()
-        span = summary.spans.get("span")
-        measures = "".join(
-            f", held-out {k} {v:.4f}{_of_span(v, span) if k == 'l1' else ''}"
-            for k, v in summary.measures.items()
-        )
-        self._print(
-            f"{summary.steps} steps, {summary.images} images, {_clock(summary.seconds)}{measures}"
-        )
+        self._print(f"{summary.steps} steps, {summary.images} images, {_clock(summary.seconds)}")
+        if self._sample:
+            self._print(f"samples: {self._sample}")
         self._print(f"model: {summary.output / 'model.safetensors'}")
 
     def closed(self) -> None:
@@ -107,24 +130,59 @@ class Display(Observer):
     def _smoothed(self) -> str:
         return "  ".join(f"{tag} {value:.3f}" for tag, value in self._losses.items())
 
+    def _pace(self, progress: Progress) -> str:
+        parts = [f"epoch {progress.epoch:.1f}", f"{progress.images_per_second:.1f} images/s"]
+        left = None
+        if progress.total_steps:
+            images = (progress.total_steps - progress.step) * progress.images / progress.step
+            left = images / max(progress.images_per_second, 1e-9)
+        elif self._facts is not None and self._facts.minutes is not None:
+            left = max(0.0, 60 * self._facts.minutes - progress.seconds)
+        if left is not None:
+            parts.append(f"{_clock(left)} left")
+        return "  ".join(parts)
+
+    def _refresh(self) -> None:
+        """Bring the lines under the bar up to date."""
+        if self._bar is not None:
+            lines = {"held out": self._held_out, "samples": self._sample}
+            if self._verbose:
+                lines["losses"] = self._smoothed()
+            self._bar.lines = tuple(f"{name:9} {text}" for name, text in lines.items() if text)
+
     def _move(self, what: str, done: int, total: int | None, details: str = "") -> None:
         if self._bar is None:
-            self._bar = _BarAndLosses(
+            self._bar = _BarAndLines(
                 TextColumn("{task.description}"),
-                BarColumn(bar_width=20),
+                BarColumn(bar_width=12),
                 MofNCompleteColumn(),
-                TimeElapsedColumn(),
                 TextColumn("{task.fields[details]}"),
                 console=self._console,
                 transient=True,
             )
             self._bar.start()
+            self._refresh()
         if what not in self._tasks:
             self._tasks[what] = self._bar.add_task(what, total=total, details=details)
         self._bar.update(self._tasks[what], completed=done, total=total, details=details)
 
     def _print(self, text: str) -> None:
         self._console.print(escape(text), soft_wrap=True)
+
+
+def _compared(
+    name: str, value: float, of_span: str, before: float | None, baseline: float | None
+) -> str:
+    """A held-out measure beside the time before, and beside what the untouched input has."""
+    measure = MEASURES.get(measure_of(name))
+    sign = -1 if measure is not None and measure.higher_is_better else 1
+    text = f"{name} {value:.4f}{of_span}"
+    if before is not None:
+        text += f", {'better' if sign * value < sign * before else 'no better'} than {before:.4f}"
+    if baseline is not None:
+        worse = sign * value >= sign * baseline
+        text += f"; {'worse than the ' if worse else ''}untouched input {baseline:.4f}"
+    return text
 
 
 def _describe(facts: RunFacts) -> list[tuple[str, str]]:
@@ -151,20 +209,13 @@ def _size(height_width: tuple[int, int]) -> str:
 
 def _estimate(facts: RunFacts) -> str:
     rate = f"{facts.step_seconds:.2f} s a step in a trial"
+    if facts.minutes is not None and facts.step:
+        rate = f"--max-minutes {facts.minutes:g} is the total, {facts.seconds / 60:.3g} are over"
     if facts.total_steps is None:
         return f"{facts.minutes:g} minutes; {rate}"
     left = facts.total_steps - facts.step
     resumed = f" (from step {facts.step})" if facts.step else ""
     return f"{left} steps{resumed}, about {_clock(left * facts.step_seconds)}; {rate}"
-
-
-def _pace(progress: Progress) -> str:
-    parts = [f"epoch {progress.epoch:.1f}", f"{progress.images_per_second:.1f} images/s"]
-    if progress.total_steps:
-        images_a_step = progress.images / progress.step
-        left = (progress.total_steps - progress.step) * images_a_step
-        parts.append(f"ETA {_clock(left / max(progress.images_per_second, 1e-9))}")
-    return "  ".join(parts)
 
 
 def _of_span(distance: float, span: float | None) -> str:

@@ -44,7 +44,11 @@ Resume = Annotated[
 MaxSteps = Annotated[int | None, typer.Option(min=1, help="Length in generator updates.")]
 MaxEpochs = Annotated[int | None, typer.Option(min=1, help="Length in passes over the images.")]
 MaxMinutes = Annotated[
-    float | None, typer.Option(min=0.01, help="Length in minutes; the rate decays to fit.")
+    float | None,
+    typer.Option(
+        min=0.01,
+        help="Length in minutes, those before a --resume included; the rate decays to fit.",
+    ),
 ]
 StopAfter = Annotated[
     float | None, typer.Option(min=0, help="Pause after so many minutes, to --resume later.")
@@ -73,6 +77,7 @@ OnNonfinite = Annotated[
     Literal["stop", "skip"] | None,
     typer.Option(help="Where a loss or gradient is not finite: end the run, or skip the step."),
 ]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show every loss and measure, too.")]
 Assignments = Annotated[
     list[str] | None,
     typer.Option(
@@ -111,6 +116,7 @@ def train(
     init_from: InitFrom = None,
     on_nonfinite: OnNonfinite = None,
     assignments: Assignments = None,
+    verbose: Verbose = False,
 ) -> None:
     """Train a translator on your own images.
 
@@ -158,7 +164,13 @@ def train(
     from img2img.training.run import train as run
 
     with lasting_output():
-        run(run_config, output, resume=resume, stop_after=stop_after, observers=[Display(console)])
+        run(
+            run_config,
+            output,
+            resume=resume,
+            stop_after=stop_after,
+            observers=[Display(console, verbose)],
+        )
 
 
 def _run(named: str | None, output: Path | None, resume: bool) -> tuple[str, Path]:

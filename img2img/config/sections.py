@@ -323,7 +323,7 @@ class MetricsConfig(Section):
     every: Annotated[int, Field(ge=0)] | Literal["auto"] = Field(
         default="auto",
         description="steps between two; 0: only at the end; auto: 1000, or as many times more as"
-        " keep them under 5 % of the time",
+        " keep them under 5 % of the time, and at steps 100 and 500",
     )
     best: str | None = Field(
         default="l1", description="the measure that decides which model is best; null: keep none"

@@ -30,6 +30,8 @@ class RunFacts:
     total_steps: int | None
     """None when the length is in minutes and not yet measured."""
     minutes: float | None
+    seconds: float
+    """Spent training before, by a run that is resumed."""
     step_seconds: float
     """How long one step took in a trial."""
     memory_bytes: int | None

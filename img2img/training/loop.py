@@ -291,12 +291,14 @@ class Trainer:
                 self._failure = error  # all processes leave before the next step
             self._observer.noticed(f"nothing was measured: {error}")
             return
-        best = self._standing.take(measures)
+        best = self._standing.take(measures, self.step)
         if measures:
             told = {f"{VAL}{k}": v for k, v in measures.items()}
             told |= {f"{BASELINE}{k}": v for k, v in self._held_out.baseline.items()}
             told |= {f"{TARGETS}{k}": v for k, v in self._held_out.spans.items()}
             self._observer.measured(progress, told)
+        if plateau := self._standing.plateau(self.step, self.total_steps):
+            self._observer.noticed(plateau)
         if best:
             self._store.save_best(self._specs_now(), self._ema.average)
 

@@ -218,11 +218,11 @@ class WeightsAndBiases(Observer):
 class SampleSheets(Observer):
     """`samples/step-00000500.png`, and so on."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
     def sampled(self, progress: Progress, sheet: Picture) -> None:
-        write_picture(self.folder / f"step-{progress.step:08d}.png", sheet)
+        write_picture(self._store.sheet_path(progress.step), sheet)
 
 
 class LossPlot(Observer):

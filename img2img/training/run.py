@@ -299,7 +299,7 @@ def _recorders(config: RunConfig, store: Store) -> list[Observer]:
     recorders: list[Observer] = [
         JsonLines(store.metrics_path),
         FactSheet(store.facts_path),
-        SampleSheets(store.samples),
+        SampleSheets(store),
         LossPlot(store.metrics_path, store.folder / "losses.png"),
     ]
     if config.metrics.tensorboard:
@@ -351,6 +351,7 @@ def _facts(
         step=trainer.step,
         total_steps=trainer.total_steps,
         minutes=config.schedule.minutes,
+        seconds=trainer.summary().seconds,
         step_seconds=step_seconds,
         memory_bytes=memory,
         # The newest is written before the oldest goes; `model` and `best` are copies.

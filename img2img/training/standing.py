@@ -12,6 +12,10 @@ from img2img.training.held_out import measure_of
 # measuring may take.
 EVERY = 1000
 SHARE = 0.05
+# And these times before, for those who watch.
+EARLY = (100, 500)
+# A measure that was no better for this share of a run is worth a word.
+PLATEAU = 0.2
 
 
 class Standing:
@@ -27,6 +31,8 @@ class Standing:
         self.measures: dict[str, float] = {}
         """The last that were taken."""
         self._best: float | None = None
+        self._best_step = 0
+        self._told = False
         self.worse = 0
         """Times that was measured since the best, and no better."""
         self.every = 0 if config.every == "auto" else config.every
@@ -35,10 +41,11 @@ class Standing:
     def due(self, step: int) -> bool:
         """Whether it is time to measure."""
         every = (self.every or EVERY) if self._config.every == "auto" else self.every
-        return every > 0 and step % every == 0
+        early = self._config.every == "auto" and every == EVERY and step in EARLY
+        return early or (every > 0 and step % every == 0)
 
-    def take(self, measures: dict[str, float]) -> bool:
-        """Take in what was measured; whether the model is the best so far."""
+    def take(self, measures: dict[str, float], step: int = 0) -> bool:
+        """Take in what was measured at a step; whether the model is the best so far."""
         self.measures = measures
         best = self._config.best
         value = measures.get(best or "", math.nan)
@@ -49,7 +56,25 @@ class Standing:
             self.worse += 1
             return False
         self._best, self.worse = value, 0
+        self._best_step, self._told = step, False
         return True
+
+    def plateau(self, step: int, steps: int | None) -> str | None:
+        """What to say, once, of a measure that has been no better for long; None: nothing.
+
+        Args:
+            step: now.
+            steps: of the whole run; None while that is not known.
+        """
+        waits = self._config.patience is None and not self._told and self.worse > 1
+        if not waits or not steps or step == steps or step - self._best_step < PLATEAU * steps:
+            return None
+        self._told = True
+        share = 100 * (step - self._best_step) / steps
+        return (
+            f"held-out {self._config.best} was no better for {share:.0f} % of the run, since step {self._best_step}: Ctrl-C or --stop-after ends it with"
+            " everything saved, metrics.patience by itself"
+        )
 
     @property
     def unfixed(self) -> bool:
@@ -76,6 +101,7 @@ class Standing:
         return {
             "best": self._best,
             "worse": self.worse,
+            "best_step": self._best_step,
             "measure_every": self.every,
             "measures": self.measures,
         }
@@ -83,6 +109,7 @@ class Standing:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._best = state["best"]
         self.worse = state.get("worse", 0)
+        self._best_step = state.get("best_step", state.get("step", 0))
         if self._config.every == "auto":
             self.every = state.get("measure_every", 0)
         self.measures = state["measures"]

@@ -100,6 +100,10 @@ class Store:
             return {}
         return found if isinstance(found, dict) else {}
 
+    def sheet_path(self, step: int) -> Path:
+        """Where the samples of a step are."""
+        return self.samples / f"step-{step:08d}.png"
+
     def save_config(self, config: RunConfig) -> None:
         write_text(self.config_path, configuration.dump(config))
 

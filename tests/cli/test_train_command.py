@@ -229,7 +229,9 @@ class TestBeforeTheFirstStep:
     ) -> None:
         out = train(tmp_path / "run", "--data", tiny_pairs, "--max-steps", 2).out
         assert "step 2/2" in out
-        assert "G/l1" in out
+        assert "G/l1" not in out
+        told = train(tmp_path / "told", "--data", tiny_pairs, "--max-steps", 1, "-v").out
+        assert "G/l1" in told
         assert out.endswith(f"model: {tmp_path / 'run' / 'model.safetensors'}\n")
 
 

@@ -97,7 +97,7 @@ def test_several_measures_at_once(train: Command, tiny_pairs: Path, tmp_path: Pa
         } | {"targets/span"}
     # The inputs stay what they are, whatever the model learns.
     assert found[0]["baseline/l1"] == found[1]["baseline/l1"]
-    assert f"baseline/l1 {found[0]['baseline/l1']:.4f}" in outcome.out + outcome.err
+    assert f"untouched input {found[0]['baseline/l1']:.4f}" in outcome.out + outcome.err
     share = 100 * found[0]["val/l1"] / found[0]["targets/span"]
     assert f"({share:.2g} % of the targets' span)" in outcome.out + outcome.err
     assert (run / "best.safetensors").is_file()

@@ -7,11 +7,17 @@ from typing import Annotated, Literal
 
 import typer
 
+from img2img.cli import completion
 from img2img.cli.output import console, error_console, print_json, say_note
 
 
 def bench(
-    model: Annotated[Path, typer.Argument(help="Run folder, or a model file from one.")],
+    model: Annotated[
+        Path,
+        typer.Argument(
+            help="Run folder, or a model file from one.", autocompletion=completion.models
+        ),
+    ],
     source: Annotated[
         Path | None,
         typer.Option(
@@ -23,7 +29,10 @@ def bench(
     ] = 256,
     batch: Annotated[int, typer.Option(min=1, help="Pictures to run together.")] = 8,
     backend: Annotated[
-        str | None, typer.Option(help="Only this one of `img2img list backends`.")
+        str | None,
+        typer.Option(
+            help="Only this one of `img2img list backends`.", autocompletion=completion.backends
+        ),
     ] = None,
     direction: Annotated[
         Literal["AtoB", "BtoA"] | None, typer.Option(help="Where a model goes both ways: which.")

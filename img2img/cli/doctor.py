@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from img2img.cli import completion
 from img2img.cli.output import console, print_json, printable
 
 if TYPE_CHECKING:
@@ -13,7 +14,12 @@ if TYPE_CHECKING:
 
 
 def doctor(
-    run: Annotated[Path, typer.Argument(help="Run folder: of a run finished, stopped, or going.")],
+    run: Annotated[
+        Path,
+        typer.Argument(
+            help="Run folder: of a run finished, stopped, or going.", autocompletion=completion.runs
+        ),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Say what is or was wrong with a training, and which settings may mend it.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from img2img.cli import completion
 from img2img.cli.output import (
     console,
     counting,
@@ -37,7 +38,12 @@ def evaluate(
     ] = None,
     model: Annotated[
         Path | None,
-        typer.Option("--model", "-m", help="Instead of two folders: a model, as for `translate`."),
+        typer.Option(
+            "--model",
+            "-m",
+            help="Instead of two folders: a model, as for `translate`.",
+            autocompletion=completion.models,
+        ),
     ] = None,
     data: Annotated[
         Path | None,

@@ -5,12 +5,18 @@ from typing import Annotated, Literal
 
 import typer
 
+from img2img.cli import completion
 from img2img.cli.output import console, error_console, print_json, printable, say_note
 from img2img.errors import ConfigError
 
 
 def export(
-    model: Annotated[Path, typer.Argument(help="Run folder, or a model file from one.")],
+    model: Annotated[
+        Path,
+        typer.Argument(
+            help="Run folder, or a model file from one.", autocompletion=completion.models
+        ),
+    ],
     format_name: Annotated[
         str,
         typer.Option(

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from img2img.cli import completion
 from img2img.cli.output import console, print_json
 
 MEANINGS = {
@@ -17,7 +18,10 @@ MEANINGS = {
 def info(
     model: Annotated[
         Path,
-        typer.Argument(help="Run folder, a model file from one, or what `img2img export` wrote."),
+        typer.Argument(
+            help="Run folder, a model file from one, or what `img2img export` wrote.",
+            autocompletion=completion.models,
+        ),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:

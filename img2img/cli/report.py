@@ -5,11 +5,17 @@ from typing import Annotated, Literal
 
 import typer
 
+from img2img.cli import completion
 from img2img.cli.output import console, counting, printable, say_note
 
 
 def report(
-    run: Annotated[Path, typer.Argument(help="Run folder; the run may still be going on.")],
+    run: Annotated[
+        Path,
+        typer.Argument(
+            help="Run folder; the run may still be going on.", autocompletion=completion.runs
+        ),
+    ],
     output: Annotated[
         Path | None, typer.Option(help="File to write; by default report.html in the run folder.")
     ] = None,

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from img2img.cli import completion
 from img2img.cli.lasting import lasting_output
 from img2img.cli.output import console
 from img2img.cli.pairing import Match, Pairs, SideBySide, Unequal, pairing_flags
@@ -17,6 +18,7 @@ MethodName = Annotated[
         help="pix2pix: pairs of images; cyclegan: two folders without pairs. With --resume, the "
         "run folder will do.",
         show_default=False,
+        autocompletion=completion.methods,
     ),
 ]
 Data = Annotated[
@@ -30,7 +32,13 @@ DataA = Annotated[
     Path | None, typer.Option(help="Folder of the A images, with --data-b, instead of --data.")
 ]
 DataB = Annotated[Path | None, typer.Option(help="Folder of the B images.")]
-Config = Annotated[Path | None, typer.Option(help="YAML with any part of the configuration.")]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        help="YAML with any part of the configuration, or a shipped one's name.",
+        autocompletion=completion.configurations,
+    ),
+]
 Output = Annotated[
     Path | None,
     typer.Option("--output", "-o", help="Run folder; by default runs/METHOD.", show_default=False),
@@ -71,7 +79,10 @@ SkipBad = Annotated[
     typer.Option("--skip-bad", help="Leave out unmatched and broken files instead of refusing."),
 ]
 InitFrom = Annotated[
-    Path | None, typer.Option(help="Model file or run to start from: fine-tuning.")
+    Path | None,
+    typer.Option(
+        help="Model file or run to start from: fine-tuning.", autocompletion=completion.models
+    ),
 ]
 OnNonfinite = Annotated[
     Literal["stop", "skip"] | None,

@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from img2img.cli import completion
 from img2img.cli.output import (
     console,
     counting,
@@ -37,7 +38,10 @@ def translate(
     model: Annotated[
         Path,
         typer.Option(
-            "--model", "-m", help="Run folder, a model file, or what `img2img export` wrote."
+            "--model",
+            "-m",
+            help="Run folder, a model file, or what `img2img export` wrote.",
+            autocompletion=completion.models,
         ),
     ],
     source: Annotated[
@@ -76,7 +80,8 @@ def translate(
         str,
         typer.Option(
             help="What to compute with, from `img2img list backends`. auto: eager PyTorch, which "
-            "starts at once; for long jobs what is faster here. `img2img bench` measures."
+            "starts at once; for long jobs what is faster here. `img2img bench` measures.",
+            autocompletion=completion.backends,
         ),
     ] = "auto",
     batch: Annotated[

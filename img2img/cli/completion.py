@@ -1,0 +1,53 @@
+"""What a shell completes: methods, configurations, models. Quick: nothing large is imported."""
+
+import glob
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from img2img.catalogue import entries
+from img2img.resources import bundled
+
+# Whatever there is in a folder, one keystroke may not take long.
+MOST_LOOKED_AT = 2000
+MODEL_FILES = {".safetensors", ".onnx", ".xml", ".pt2", ".pth", ".pt"}
+
+
+def methods(incomplete: str) -> list[tuple[str, str]]:
+    """Methods with what they are; and runs, of which `train --resume` is enough."""
+    found = [(each.name, each.summary) for each in entries("methods")]
+    return [*(pair for pair in found if pair[0].startswith(incomplete)), *runs(incomplete)]
+
+
+def backends(incomplete: str) -> list[tuple[str, str]]:
+    """Backends with what they are."""
+    found = [(each.name, each.summary) for each in entries("backends")]
+    return [pair for pair in found if pair[0].startswith(incomplete)]
+
+
+def configurations(incomplete: str) -> list[tuple[str, str]]:
+    """Files of one's own, and those that ship with the program by their names."""
+    own = [(path, "") for path in _near(incomplete) if Path(path).suffix in {".yaml", ".yml"}]
+    shipped = sorted(path.name for path in bundled("configs").glob("*.yaml"))
+    return [*own, *((name, "shipped") for name in shipped if name.startswith(incomplete))]
+
+
+def runs(incomplete: str) -> list[tuple[str, str]]:
+    """Run folders."""
+    return [(path, "run") for path in _near(incomplete) if Path(path, "config.yaml").is_file()]
+
+
+def models(incomplete: str) -> list[tuple[str, str]]:
+    """Run folders that have a model, and files that may be one."""
+    return [
+        (path, "")
+        for path in _near(incomplete)
+        if Path(path).suffix in MODEL_FILES or Path(path, "model.safetensors").is_file()
+    ]
+
+
+def _near(incomplete: str) -> Iterator[str]:
+    """The paths that begin so, and those one folder further."""
+    begun = glob.escape(incomplete)
+    for pattern in (f"{begun}*", f"{begun}*/*"):
+        yield from sorted(islice(glob.iglob(pattern), MOST_LOOKED_AT))  # noqa: PTH207

@@ -94,10 +94,18 @@ def check_data(
 
 
 def check_found(
-    found: DataSet, data: DataConfig, progress: CountProgress | None = None
+    found: DataSet,
+    data: DataConfig,
+    progress: CountProgress | None = None,
+    *,
+    survey: Survey | None = None,
 ) -> DataReport:
-    """Decode all images of a data set, and report."""
-    survey = check_images(found.items, progress, found.held_out)
+    """Decode all images of a data set, and report.
+
+    Args:
+        survey: what decoding has shown, if that is done.
+    """
+    survey = survey or check_images(found.items, progress, found.held_out)
     problems = found.problems + survey.problems
     unread = sum((count_unreadable(folder) for folder in _roots(data)), Counter[str]())
     left_out = [path for folder in _roots(data) for path in list_own(folder)]
@@ -130,6 +138,8 @@ def check_images(
     items: Mapping[str, Sequence[Item]],
     progress: CountProgress | None = None,
     held_out: Sequence[Pair] = (),
+    *,
+    share: tuple[int, int] = (0, 1),
 ) -> Survey:
     """Decode all images.
 
@@ -137,11 +147,13 @@ def check_images(
         items: pairs and images by the domains that they show; see `DataSet.items`.
         progress: called with (items done, items), in this thread.
         held_out: those among them whose values are counted apart.
+        share: (which, of how many): every so manieth item, for processes that share the work.
     """
     values = {"A": Values(), "B": Values()}
     survey = Survey({"A": Counter(), "B": Counter()}, Counter(), [], values=values)
-    domains = [domain for domain, those in items.items() for _ in those]
-    everything = [item for those in items.values() for item in those]
+    which, of = share
+    domains = [domain for domain, those in items.items() for _ in those][which::of]
+    everything = [item for those in items.values() for item in those][which::of]
     apart: Collection[Item] = {item for pair in held_out for item in (pair, pair.A, pair.B)}
     # Decoders let go of Python's lock. Few threads: each may hold two large pictures.
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:

@@ -42,6 +42,13 @@ class Values:
         known = self.held_out if held_out else self.trained
         known[dtype] = known[dtype] + counts if dtype in known else counts
 
+    def update(self, other: "Values") -> None:
+        """All files of another, too."""
+        self.files.update(other.files)
+        for mine, theirs in (self.trained, other.trained), (self.held_out, other.held_out):
+            for dtype, counts in theirs.items():
+                mine[dtype] = mine[dtype] + counts if dtype in mine else counts
+
     @property
     def dtype(self) -> Depth:
         """The deepest of the files' types."""

@@ -18,6 +18,7 @@ from img2img.data.loader import batches, resolve_workers
 from img2img.data.problems import refusal
 from img2img.data.samples import Batch, Samples
 from img2img.data.sizes import HeightWidth, resolve_sizes
+from img2img.data.surveying import survey_together
 from img2img.data.values import resolve_domains, value_facts, value_notices
 from img2img.devices import keep_freed_memory, resolve_device
 from img2img.errors import ConfigError, DataError, ModelFileError, some_names
@@ -242,9 +243,8 @@ def _look_at_data(
     kind = method_class(config).data
     found = kind.find(data, config.seed)
     progress = partial(observer.preparing, "checking images")
-    # Decoding everything once is enough.
-    report = processes.from_first(check_found(found, data, progress) if processes.first else None)
-    assert report is not None
+    decoded = survey_together(found, processes, progress)
+    report = processes.from_first(check_found(found, data, survey=decoded))
     survey, problems = report.survey, report.problems
     if problems and not data.skip_bad:
         raise refusal(problems, found.proposal)

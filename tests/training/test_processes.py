@@ -238,17 +238,17 @@ def test_one_that_cannot_read_an_image_ends_all(
     for number in range(4):
         for domain in "AB":
             make_image(f"data/{domain}/{number}.png", (16, 16))
-    check = vars(training)["check_images"]
+    check = vars(training)["check_found"]
 
     def spoil() -> None:
         """Once the images are checked, one of them is no longer what it was."""
 
-        def checking(*arguments: Any) -> Any:
-            survey = check(*arguments)
+        def checking(*arguments: Any, **more: Any) -> Any:
+            report = check(*arguments, **more)
             (tmp_path / "data/A/1.png").write_bytes(b"")
-            return survey
+            return report
 
-        vars(training)["check_images"] = checking
+        vars(training)["check_found"] = checking
 
     run = tmp_path / "run"
     settings = {"data.cache": "none", "data.holdout": "none"}

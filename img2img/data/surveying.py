@@ -1,0 +1,161 @@
+"""A data set decoded by several processes together, and not again while its files are the same."""
+
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from img2img import __version__
+from img2img.data.check import Survey, check_images
+from img2img.data.dataset import DataSet
+from img2img.data.sources import CountProgress, Item, Pair
+from img2img.data.values import Values
+from img2img.errors import StorageError
+from img2img.files import write_text
+from img2img.processes import Processes
+
+# Surveys that are kept; what was not used for longest goes first.
+MOST = 64
+# Seconds: files so new may change again without their times telling.
+FRESH = 2.0
+
+
+def survey_folder() -> Path:
+    """Where surveys are kept: in the person's cache, where torch has its own as well."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "img2img/surveys"
+
+
+def survey_together(
+    found: DataSet, processes: Processes, progress: CountProgress | None = None
+) -> Survey:
+    """What decoding all images shows; each process decodes its share.
+
+    Nothing is decoded if that was done before, by any run, and no file is another since, told by
+    paths, sizes and times. What has unreadable files is not remembered: they may be mended by what
+    shows in no time, such as a disk that is there again.
+
+    Args:
+        progress: called with (items done, items), of this process.
+    """
+    path = survey_folder() / f"{_key(found)}.json"
+    known = processes.from_first(_recalled(path) if processes.first else None)
+    if known is not None:
+        return known
+    share = processes.rank, processes.count
+    parts = processes.gather(check_images(found.items, progress, found.held_out, share=share))
+    survey = _merged(found, parts)
+    if processes.first and not survey.problems and not _fresh(found):
+        _remember(path, survey)
+    return survey
+
+
+def _items(found: DataSet) -> Iterator[tuple[str, Item]]:
+    for domains, items in found.items.items():
+        for item in items:
+            yield domains, item
+
+
+def _stats(found: DataSet) -> Iterator[tuple[str, os.stat_result]]:
+    for _, item in _items(found):
+        for source in item.files:
+            yield str(source.path.absolute()), source.path.stat()
+
+
+def _key(found: DataSet) -> str:
+    """Of all that a survey depends on."""
+    held_out = {item for pair in found.held_out for item in (pair, pair.A, pair.B)}
+    key = sha256(f"{__version__} survey 1".encode())
+    for domains, item in _items(found):
+        if isinstance(item, Pair):
+            what = f"{item.A.half} {item.B.half} {item.target} {item.unequal}"
+        else:
+            what = f"{item.half}"
+        key.update(f"{domains} {what} {item in held_out}".encode())
+    with suppress(OSError):  # a file that has gone since is found missing when it is decoded
+        for name, stat in _stats(found):
+            times = stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+            key.update(f"{name} {times}\n".encode(errors="surrogateescape"))
+    return key.hexdigest()
+
+
+def _fresh(found: DataSet) -> bool:
+    try:
+        newest = max((max(s.st_mtime, s.st_ctime) for _, s in _stats(found)), default=0.0)
+    except OSError:
+        return True
+    return time.time() - newest < FRESH
+
+
+def _merged(found: DataSet, parts: list[Survey]) -> Survey:
+    """The surveys of all shares as one; problems in the order of the items."""
+    if len(parts) == 1:
+        return parts[0]
+    whole = Survey({"A": Counter(), "B": Counter()}, Counter(), [])
+    whole.values.update({domain: Values() for domain in whole.sizes})
+    for part in parts:
+        for domain, sizes in part.sizes.items():
+            whole.sizes[domain].update(sizes)
+            whole.values[domain].update(part.values[domain])
+        whole.formats.update(part.formats)
+        whole.changed.update(part.changed)
+        whole.problems.extend(part.problems)
+    order = {item: index for index, (_, item) in enumerate(_items(found))}
+    whole.problems.sort(key=lambda problem: order[problem.item] if problem.item else 0)
+    return whole
+
+
+def _remember(path: Path, survey: Survey) -> None:
+    """Keep a survey without problems. Where that cannot be done, it is not kept."""
+    tree = {
+        "sizes": {domain: [*sizes.items()] for domain, sizes in survey.sizes.items()},
+        "formats": survey.formats,
+        "changed": survey.changed,
+        "values": {
+            domain: {
+                "files": values.files,
+                "trained": {dtype: counts.tolist() for dtype, counts in values.trained.items()},
+                "held_out": {dtype: counts.tolist() for dtype, counts in values.held_out.items()},
+            }
+            for domain, values in survey.values.items()
+        },
+    }
+    with suppress(StorageError, OSError):
+        write_text(path, json.dumps(tree))
+        kept = sorted(path.parent.glob("*.json"), key=lambda file: file.stat().st_mtime)
+        for file in kept[:-MOST]:
+            file.unlink(missing_ok=True)
+
+
+def _recalled(path: Path) -> Survey | None:
+    """What was kept; None if nothing was, or it is damaged."""
+    with suppress(OSError, ValueError, TypeError, LookupError, AttributeError):
+        tree = json.loads(path.read_text(encoding="utf-8"))
+        survey = Survey(
+            {domain: _sizes(pairs) for domain, pairs in tree["sizes"].items()},
+            Counter(tree["formats"]),
+            [],
+            Counter(tree["changed"]),
+            {domain: _values(values) for domain, values in tree["values"].items()},
+        )
+        os.utime(path)
+        return survey
+    return None
+
+
+def _sizes(pairs: list[Any]) -> Counter[tuple[int, int]]:
+    return Counter({(height, width): count for (height, width), count in pairs})
+
+
+def _values(tree: Any) -> Values:
+    trained, held_out = (
+        {dtype: np.array(counts, np.int64) for dtype, counts in tree[part].items()}
+        for part in ("trained", "held_out")
+    )
+    return Values(Counter(tree["files"]), trained, held_out)

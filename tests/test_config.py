@@ -195,7 +195,7 @@ class TestNumbers:
         ("seed=-1", "seed: Input should be greater than or equal to 0 (given: -1)"),
         ("generator=unet", "generator: write it as {name: unet}"),
         ("data=5", "data: Input should be a valid dictionary"),
-        ("data.root_a=x", "data: root_a and root_b go together"),
+        ("data.root_a=x", "data: two folders go together, of A and of B: root_b"),
         ("schedule.epochs=-1", "schedule.epochs: Input should be greater than or equal to 0"),
         ("ema.half_life=0", "ema.half_life: Input should be greater than 0"),
         ("losses.reconstruction.0=5", "losses.reconstruction.0: "),
@@ -428,3 +428,15 @@ def test_a_preset_that_was_not_laid_out() -> None:
 def test_a_name_near_a_preset() -> None:
     with pytest.raises(ConfigError, match=r"did you mean 'wgan-gp'.* r3gan, wgan-gp"):
         check_parts(config("objective.name=wgangp"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_the_data_that_a_shipped_configuration_names_ship_too(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From whatever folder it is used."""
+    monkeypatch.chdir(tmp_path)
+    method = yaml.safe_load(path.read_text())["method"]
+    data = load_config(method, Path(path.name)).data
+    for folder in (data.root, data.root_a, data.root_b, data.holdout):
+        assert not isinstance(folder, Path) or folder.is_dir()

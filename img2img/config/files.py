@@ -100,7 +100,16 @@ def read_for(method: str, path: Path) -> dict[str, Any]:
     tree = read_yaml(path)
     if tree.get("method", method) != method:
         raise ConfigError(f"method: {path} is for {brief(tree['method'])}, not for {method!r}")
+    if path.parent == bundled("configs"):
+        tree["data"] = {key: _where_it_is(value) for key, value in tree.get("data", {}).items()}
     return tree
+
+
+def _where_it_is(value: Any) -> Any:
+    """The folder that a shipped configuration names, which ships too, from wherever it is used."""
+    if not isinstance(value, str) or not value.startswith("datasets/") or Path(value).exists():
+        return value
+    return str(bundled(value)) if bundled(value).exists() else value
 
 
 def presets() -> dict[str, dict[str, Any]]:

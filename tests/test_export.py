@@ -64,6 +64,7 @@ def write_model(
     directions: tuple[str, ...] = ("AtoB",),
     statistics: str = "image",
     dropout: bool = False,
+    domain: dict[str, Any] | None = None,
 ) -> Path:
     """A model file with one generator for each direction named."""
     network = generator(section, statistics=statistics)
@@ -74,6 +75,8 @@ def write_model(
                 "arguments": {key: value for key, value in section.items() if key != "name"},
                 "in_channels": 3,
                 "out_channels": 3,
+                "input": domain,
+                "output": domain,
                 "direction": direction,
                 "size_multiple": network.size_multiple,
                 "min_size": network.min_size,
@@ -157,6 +160,25 @@ def test_it_gives_what_the_model_gives(
             assert apart.mean() < 0.05
         else:
             torch.testing.assert_close(got, wanted, atol=2e-3, rtol=0)
+
+
+def test_a_range_of_values_goes_along(
+    run_by_us: str, make_model: MakeModel, tiny_pairs: Path, tmp_path: Path
+) -> None:
+    model = make_model(RESNET, domain={"dtype": "uint16", "low": 0, "high": 4095})
+    images = tiny_pairs / "A" / "0.png"
+    target = tmp_path / f"net{SUFFIXES[run_by_us]}"
+    export_model(model, target, run_by_us, images=images)
+    picture = np.random.default_rng(0).integers(0, 4096, (32, 32, 3), np.uint16)
+    wanted, got = (
+        Translator.load(path, device="cpu", precision="fp32").translate(picture)
+        for path in (model, target)
+    )
+    assert got.dtype == np.uint16
+    assert got.max() <= 4095
+    assert np.abs(got.astype(int) - wanted).max() <= 2
+    with pytest.raises(ConfigError, match=r"pixels: .* translates values in uint16 0\.\.4095"):
+        export_model(model, target, run_by_us, images=images, pixels=True)
 
 
 def test_half_is_smaller_and_near(format_name: str, made: Made) -> None:

@@ -55,7 +55,7 @@ def info(
         table = Table(title=escape(f"generator {name}"), title_justify="left", box=None)
         for column in ("", "", ""):
             table.add_column(column)
-        for key, value in spec.model_dump().items():
+        for key, value in spec:
             meaning = ModelSpec.model_fields[key].description or ""
             table.add_row(key, escape(str(value)), f"[dim]{escape(meaning)}[/]")
         for key, value in extras[name].items():

@@ -154,7 +154,7 @@ def value_facts(domains: Mapping[str, Domain], values: Mapping[str, Values]) -> 
         fact = str(domain.dtype)
         if domain.dtype == "uint16" or not domain.whole:
             low, high = _extent(values[side].counts)
-            fact += f" values {low}..{high}, scaled by {domain}"
+            fact += f" values {low}..{high}, scaled by {domain.range}"
         facts.setdefault(fact, []).append(side)
     return "; ".join(f"{' and '.join(sides)}: {fact}" for fact, sides in facts.items())
 

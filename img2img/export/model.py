@@ -99,6 +99,13 @@ def export_model(
     path = Path(model)
     file, name = choose_generator(path, direction)
     spec, generator = file.specs[name], file.generator(name)
+    ranges = [each for each in (spec.input, spec.output) if each is not None and not each.whole]
+    if pixels and ranges:
+        told = " and ".join(dict.fromkeys(map(str, ranges)))
+        raise ConfigError(
+            f"pixels: {path} translates values in {told}, which uint8 pixels do not hold; export it"
+            " without, for floats from -1 to 1"
+        )
     which = f"-{spec.direction}" if len(file.specs) > 1 else ""
     own = path / "model" if path.is_dir() else path.with_suffix("")
     target = _target(own.with_name(f"{own.name}{which}{part.suffix}"), output, part.suffix)

@@ -110,7 +110,13 @@ def _meaning(spec: ModelSpec) -> dict[str, Any]:
         del arguments["pad_up"]
     for idle in ("init", "dropout"):  # that it is left out is said by the spec
         arguments.pop(idle, None)
-    return arguments | spec.model_dump(mode="json", exclude=unimportant)
+    domains = {"input": spec.input, "output": spec.output}
+    values = {
+        f"{side} values": str(domain)
+        for side, domain in domains.items()
+        if domain is not None and not domain.whole
+    }
+    return arguments | spec.model_dump(mode="json", exclude=unimportant | set(domains)) | values
 
 
 def _shown(value: object) -> str:

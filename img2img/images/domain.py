@@ -46,8 +46,13 @@ class Domain(BaseModel):
         bits = (self.high + 1).bit_length() - 1
         return bits if self.low == 0 and self.high + 1 == 1 << bits else None
 
-    def __str__(self) -> str:
+    @property
+    def range(self) -> str:
+        """From which value to which, such as `0..4095 (12 bits)`."""
         return f"{self.low}..{self.high}" + (f" ({self.bits} bits)" if self.bits else "")
+
+    def __str__(self) -> str:
+        return f"{self.dtype} {self.range}"
 
     def seen(self, picture: Picture) -> Picture:
         """The picture with this range, if its file is of this type.

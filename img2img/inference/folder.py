@@ -428,8 +428,8 @@ def _shallow(translator: Translator, jobs: Sequence[Job]) -> str | None:
     if output is None or output.whole or output.dtype == "uint8" or not shallow:
         return None
     return (
-        f"results have the values {output}, which {', '.join(sorted(shallow))} cannot hold: there"
-        " they become 0..255 (--format png or tif keeps them)"
+        f"results have the values {output.range}, which {', '.join(sorted(shallow))} cannot hold:"
+        " there they become 0..255 (--format png or tif keeps them)"
     )
 
 

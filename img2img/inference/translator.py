@@ -138,6 +138,7 @@ class Translator:
         if resize and not (min(resize) > 0 and resize[0] * resize[1] <= MAX_PIXELS):
             raise ConfigError(f"resize: {resize[1]} x {resize[0]} pixels are not 1 to {MAX_PIXELS}")
         self._values, self._say = Values.of(spec), say or _warn
+        self._has_remarked = False
         self._sizing = Sizing(scale, resize, max_side, even)
         devices = [device] if isinstance(device, str) else device
         if not devices:
@@ -297,10 +298,14 @@ class Translator:
     def translate_batch(self, images: Sequence[AnyImage]) -> list[AnyImage]:
         """Translate several images, of any kinds and sizes, each as if it were alone."""
         results: list[Any] = []
-        for given, result in self.translate_each((image, as_picture(image)) for image in images):
+        for given, result in self._each((image, as_picture(image)) for image in images):
             if isinstance(result, Img2ImgError):
                 raise result
             results.append(like(result, given))
+        remarks = [*self._values.remarks()]
+        for remark in remarks if not self._has_remarked else ():  # not of each image again
+            self._say(remark)
+        self._has_remarked |= bool(remarks)
         return results
 
     def stream(self, images: Iterable[AnyImage]) -> Iterator[AnyImage]:
@@ -316,10 +321,15 @@ class Translator:
         Several are taken before the first is given, and run together or at the same time. A
         picture that cannot be translated gives the error in its place.
         """
-        prepared = ahead(self._prepared, items, workers=1, bound=2)
-        yield from ahead(self._restored, self._engine.each(prepared), workers=1, bound=2)
+        yield from self._each(items)
         for remark in self._values.remarks():
             self._say(remark)
+
+    def _each(
+        self, items: Iterable[tuple[K, Picture]]
+    ) -> Iterator[tuple[K, Picture | Img2ImgError]]:
+        prepared = ahead(self._prepared, items, workers=1, bound=2)
+        yield from ahead(self._restored, self._engine.each(prepared), workers=1, bound=2)
 
     def seen(self, picture: Picture) -> Picture:
         """The picture with the values that are black and white to the model."""

@@ -139,7 +139,7 @@ def evaluate_folders(
     results, targets, paired = arrange(Folders(result, real, f"{result} + {real}"), wanted, options)
     domain = domain_of([*targets.values()])
     if not domain.whole:
-        teller(options)(f"values: {domain} of {domain.dtype}, as the real images use")
+        teller(options)(f"values: {domain}, as the real images use")
     pictures = (source.seen_as(domain).read() for source in results.values())
     against = [source.seen_as(domain) for source in targets.values()]
     before = _inputs(inputs, [*results]) if inputs and paired else None

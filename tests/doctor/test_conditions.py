@@ -290,6 +290,23 @@ def test_an_identity_is_best_where_nothing_is_translated() -> None:
     assert names(log(worse), config) == []
 
 
+@pytest.mark.parametrize(("span", "expected"), [(0.0625, ["narrow-targets"]), (0.9, []), (0.0, [])])
+def test_targets_that_use_little_of_the_range(
+    span: float, expected: list[str], config: RunConfig
+) -> None:
+    """As 12 bits in 16 do: an L1 that looks small is large beside all that there is to see."""
+    lines = log()
+    lines.append({**lines[-1], "val/l1": 0.0073, "targets/span": span})
+    found = follow(lines, config)
+    assert [each.name for each in found] == expected
+    for each in found:
+        assert each.evidence.text == (
+            "held-out targets span 6.2 % of the range, of which an L1 of 0.0073 is 12 %"
+        )
+        (proposal,) = each.proposals
+        assert [*proposal.settings] == ["data.B.range"]
+
+
 def test_too_restless_to_say_that_nothing_is_learned(config: RunConfig) -> None:
     still: dict[str, Curve] = {tag: (lambda t: 0.5) for tag in (*HEALTHY, "signs/trained")}
     lines = log(still)

@@ -12,8 +12,10 @@ from torch import Tensor, nn
 import img2img
 from img2img import Translator
 from img2img.images import Animation, Domain, Picture, read_picture, write_picture
+from img2img.inference.video import Frames
 from img2img.networks import Generator
 from img2img.networks.base import Stage
+from img2img.video import Frame
 from tests.inference.conftest import translator
 
 TWELVE = Domain(dtype="uint16", low=0, high=4095)
@@ -152,6 +154,18 @@ def test_old_models_and_8_bits_are_as_before() -> None:
             assert np.array_equal(result, pixels)
 
 
+@pytest.mark.parametrize(("dtype", "top"), [("uint8", 255), ("uint16", 65535)])
+def test_frames_of_videos_are_over_all_of_their_type(dtype: str, top: int) -> None:
+    """Whatever files the model was trained on: 10 bits of a video are spread over 16."""
+    pixels = np.linspace(0, top, 64 * 64 * 3).astype(dtype).reshape(64, 64, 3)
+    frame = Frame(pixels, 0, 1, concealed=False)
+    for domains in ((TWELVE, TWELVE), (TWELVE, TEN), (EIGHT, TWELVE)):
+        (made,) = Frames(same(*domains), "off", lambda _: None)(iter([frame]))
+        assert made.pixels.dtype == dtype
+        # No more than the targets' steps apart.
+        assert np.abs(made.pixels.astype(int) - pixels).max() <= top / 1023 / 2 + 1
+
+
 def test_identity_of_old_models_is_what_it_was() -> None:
     bare = translator(Same())
     assert "input" not in bare.spec.model_dump_json(exclude_none=True)
@@ -179,6 +193,12 @@ class TestRemarks:
         same(domain, domain, say=said.append).translate(ramp())
         assert len(said) == 1
         assert said[0].startswith("a picture has 16-bit values below 16384 only")
+
+    def test_not_of_each_image_again(self, said: list[str]) -> None:
+        one = same(None, None, say=said.append)
+        for _ in range(3):
+            one.translate(ramp())
+        assert len(said) == 1
 
     def test_nothing_where_nothing_is_amiss(self, said: list[str]) -> None:
         one = same(TWELVE, TWELVE, say=said.append)

@@ -1,0 +1,45 @@
+"""Whether the values that networks are given are spread as far as they could be."""
+
+from collections.abc import Iterator
+
+from img2img.config import RunConfig
+from img2img.doctor.condition import CONDITIONS, Condition, Evidence, judged
+from img2img.doctor.course import TARGETS, VAL, Course
+from img2img.doctor.proposals import Proposal
+
+
+@CONDITIONS.register("narrow-targets")
+class NarrowTargets(Condition):
+    """Targets use a small part of the range of values, and distances look small for that.
+
+    So are 12 bits in files of 16, of which all that the type has is taken for the range.
+
+    Args:
+        share: of the range that 99 % of the held-out targets' values span, down from which on.
+    """
+
+    def __init__(self, *, share: float = 0.125) -> None:
+        self.share = share
+
+    def look(self, course: Course, config: RunConfig) -> Evidence | None:
+        for ending in course.endings(f"{TARGETS}span"):
+            spans = course[f"{TARGETS}span{ending}"].last(1)
+            span = float(spans.values[-1])
+            if not 0 < span < self.share:
+                continue
+            text = f"{ending[1:]}: " if ending else ""
+            text += f"held-out targets span {100 * span:.2g} % of the range"
+            distances = course[f"{VAL}l1{ending}"].last(1)
+            values = {"span": span}
+            if len(distances):
+                values["l1"] = distance = float(distances.values[-1])
+                text += f", of which an L1 of {distance:.4f} is {100 * distance / span:.2g} %"
+            return judged(text, values, 1 - span, spans)
+        return None
+
+    def remedies(self, config: RunConfig) -> Iterator[Proposal]:
+        sides = "AB" if config.losses.cycle else config.data.direction[-1]
+        yield Proposal(
+            {f"data.{side}.range": {"percentiles": [0.1, 99.9]} for side in sides},
+            "what the files use is spread over all of the range; of 16-bit files, auto does it",
+        )

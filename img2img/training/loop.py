@@ -9,15 +9,11 @@ from typing import Any
 
 from img2img.config import RunConfig
 from img2img.data.samples import Batch
-from img2img.devices import is_out_of_memory, synchronize
-from img2img.doctor.course import BASELINE, TARGETS, VAL
+from img2img.devices import synchronize
 from img2img.errors import (
-    ConfigError,
     DataError,
-    ImageError,
     Img2ImgError,
     LoadingFailed,
-    ModelFileError,
     ProcessLost,
     StorageError,
     TrainingDiverged,
@@ -33,6 +29,7 @@ from img2img.training.method import Method
 from img2img.training.pace import Pace
 from img2img.training.probe import Probe
 from img2img.training.resolution import halvings_at, mean_seconds, reduced
+from img2img.training.review import Review
 from img2img.training.standing import Standing
 from img2img.training.step import Stepper
 from img2img.training.stopping import StopRequest
@@ -79,8 +76,6 @@ class Trainer:
         self.config = config
         self._specs = specs
         self._batches = batches
-        self._held_out = held_out
-        self._probe = probe
         self._store = store
         self._observer = observer
         self._stop = stop
@@ -91,6 +86,7 @@ class Trainer:
         self._totals = Totals(processes)
         self._pace = Pace()
         self._standing = Standing(config.metrics)
+        self._review = Review(config, held_out, probe, self._standing, store, observer)
         self._batches_per_step = config.n_critic * config.optimizer.accumulate
         self._images_per_step = processes.count * self._batches_per_step * config.data.batch_size
         self._length = Length(config.schedule, images_per_epoch, self._images_per_step)
@@ -168,21 +164,8 @@ class Trainer:
         """Continue where `state`, read from `path`, was taken, by as many processes or others.
 
         Raises:
-            ModelFileError: it is of another version or of other networks; another may be loaded
-                after that.
+            ConfigError: it is of networks that the configuration no longer describes.
         """
-        try:
-            self._take_over(state)
-        except ConfigError as error:
-            raise ModelFileError(f"{path}: {error}") from None
-        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-            if is_out_of_memory(error):
-                raise
-            what = f"{type(error).__name__}: {error}"
-            raise ModelFileError(f"{path}: not as this version writes a state: {what}") from error
-        self._saved = path
-
-    def _take_over(self, state: Mapping[str, Any]) -> None:
         self._stepper.load_state_dict(state)
         self._ema.load_state_dict(state["ema"])
         self.step = state["step"]
@@ -194,6 +177,7 @@ class Trainer:
         same = len(state["totals"]) == self._processes.count
         self._totals.load_state_dict(state["totals"][self._processes.rank if same else 0])
         self._passed_over = state["passed_over"]
+        self._saved = path
 
     # -- a step ------------------------------------------------------------------------------
 
@@ -241,10 +225,11 @@ class Trainer:
             if self.finished and not last and self.step % every.metrics.log_every:
                 self._log(progress)  # patience has ended it
             last = self.finished
-        if last or _due(self.step, every.samples.every):
-            self._sample(progress)
-        if self._probe is not None and (last or _due(self.step, self._probe.every)):
-            self._look(self._probe, progress)
+        if self._processes.first and (last or _due(self.step, every.samples.every)):
+            self._review.sample(self._ema.average, progress)
+        probe = self._review.probe
+        if probe is not None and (last or _due(self.step, probe.every)):
+            self._review.look(self._ema.average, progress)
         if last or _due(self.step, every.checkpoint.every):
             self._save(progress)
 
@@ -271,7 +256,9 @@ class Trainer:
         """Measure, the first time also how long that takes; all processes learn what ends a run."""
         began = time.monotonic()
         if self._processes.first:
-            self._judge(progress)
+            error = self._review.measure(self._ema.average, self._specs_now(), progress)
+            if not self.config.data.skip_bad:
+                self._failure = error  # all processes leave before the next step
         standing = self._standing
         standing.worse = self._processes.from_first(standing.worse)
         if standing.unfixed:
@@ -282,44 +269,6 @@ class Trainer:
             self._observer.noticed(
                 f"{self.config.metrics.best} was no better {standing.worse} times: ended"
             )
-
-    def _judge(self, progress: Progress) -> None:
-        try:
-            measures = self._held_out.measures(self._ema.average)
-        except ImageError as error:
-            if not self.config.data.skip_bad:
-                self._failure = error  # all processes leave before the next step
-            self._observer.noticed(f"nothing was measured: {error}")
-            return
-        best = self._standing.take(measures, self.step)
-        if measures:
-            told = {f"{VAL}{k}": v for k, v in measures.items()}
-            told |= {f"{BASELINE}{k}": v for k, v in self._held_out.baseline.items()}
-            told |= {f"{TARGETS}{k}": v for k, v in self._held_out.spans.items()}
-            self._observer.measured(progress, told)
-        if plateau := self._standing.plateau(self.step, self.total_steps):
-            self._observer.noticed(plateau)
-        if best:
-            self._store.save_best(self._specs_now(), self._ema.average)
-
-    def _sample(self, progress: Progress) -> None:
-        if not self._processes.first:
-            return
-        try:
-            sheet = self._held_out.sheet(self._ema.average, self.config.samples.count)
-        except ImageError as error:
-            self._observer.noticed(f"no samples were drawn: {error}")
-            return
-        if sheet is not None:
-            self._observer.sampled(progress, sheet)
-
-    def _look(self, probe: Probe, progress: Progress) -> None:
-        try:
-            signs = probe.signs(self._ema.average)
-        except ImageError as error:
-            self._observer.noticed(f"translations were not looked at: {error}")
-            return
-        self._observer.examined(progress, {f"signs/{k}": v for k, v in signs.items()})
 
     def _save(self, progress: Progress) -> None:
         """Save, unless what would be saved is no longer finite.
@@ -440,8 +389,8 @@ class Trainer:
             device=str(self._stepper.device),
             precision=self.config.precision,
             measures=self._standing.measures,
-            baseline=self._held_out.baseline,
-            spans=self._held_out.spans,
+            baseline=self._review.held_out.baseline,
+            spans=self._review.held_out.spans,
         )
 
 

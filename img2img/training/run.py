@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 
-from img2img.checkpoint import load_state
 from img2img.config import DataConfig, RunConfig, SideConfig, read_yaml
 from img2img.data.augment import Transform
 from img2img.data.check import Survey, check_found, remarks
@@ -21,7 +20,7 @@ from img2img.data.sizes import HeightWidth, resolve_sizes
 from img2img.data.surveying import survey_together
 from img2img.data.values import resolve_domains, value_facts, value_notices
 from img2img.devices import keep_freed_memory, resolve_device
-from img2img.errors import ConfigError, DataError, ModelFileError, some_names
+from img2img.errors import ConfigError, DataError, some_names
 from img2img.networks.norms import BatchNorm2d, synchronize_batch_norm
 from img2img.processes import Processes, joined
 from img2img.spec import ModelSpec
@@ -53,6 +52,7 @@ from img2img.training.observers import (
     WeightsAndBiases,
 )
 from img2img.training.probe import Probe
+from img2img.training.resuming import go_on
 from img2img.training.stopping import StopRequest, stop_on_signals
 from img2img.training.store import STATES_KEPT, Store
 
@@ -169,7 +169,7 @@ def _train(
         changes = changes_on_resume(read_yaml(store.config_path), config)
         for change in changes:
             observer.noticed(change)
-        _go_on(trainer, states, store, observer, processes)
+        go_on(trainer, states, store, observer, processes)
     elif resume:
         observer.noticed(f"{store.folder} has no state to go on from: starting anew")
     if trainer.finished:
@@ -205,35 +205,6 @@ def _ranges_of_earlier(data: DataConfig, store: Store, resume: bool) -> DataConf
     sides = {side: getattr(data, side) for side in ("A", "B")}
     whole = {k: SideConfig(range="dtype") for k, side in sides.items() if side.range == "auto"}
     return data.model_copy(update=whole)
-
-
-def _go_on(
-    trainer: Trainer,
-    states: Sequence[Path],
-    store: Store,
-    observer: Observer,
-    processes: Processes,
-) -> None:
-    """Load the newest state that all processes can go on from, and say which they cannot.
-
-    Raises:
-        ModelFileError: there is none. Nothing is begun over a run that cannot be gone on with.
-    """
-    for path in states:
-        failure = ""
-        try:
-            trainer.load_state(load_state(path), path)
-        except ModelFileError as error:
-            failure = str(error)
-        failures = [each for each in processes.gather(failure) if each]
-        if not failures:
-            return
-        observer.noticed(f"skipped: {failures[0]}")
-        store.skip(path)
-    raise ModelFileError(
-        f"{store.checkpoints}: every state is damaged, or of another version; start another run,"
-        f" perhaps with --init-from {store.model_path}"
-    )
 
 
 def _look_at_data(

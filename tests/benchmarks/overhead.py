@@ -26,6 +26,7 @@ from img2img.doctor.condition import EVERY as EXAMINED_LINES
 from img2img.training.doctor import Doctor
 from img2img.training.loop import Trainer
 from img2img.training.probe import Probe, steps_between
+from img2img.training.review import Review
 from img2img.training.run import train
 from img2img.training.standing import EVERY as MEASURE_EVERY
 
@@ -61,8 +62,9 @@ def main() -> None:
     method = next((word for word in sys.argv[1:] if "=" not in word), "pix2pix")
     assignments = [word for word in sys.argv[1:] if "=" in word]
     seconds: dict[str, list[float]] = defaultdict(list)
-    for name in ("_take", "_train_on", "_report", "_log", "_measure", "_sample", "_save"):
+    for name in ("_take", "_train_on", "_report", "_log", "_measure", "_save"):
         timed(seconds, name)
+    timed(seconds, "sample", Review)
     timed(seconds, "signs", Probe)
     timed(seconds, "_examine", Doctor)
     with tempfile.TemporaryDirectory() as name:
@@ -72,7 +74,7 @@ def main() -> None:
         every = {
             "_log": config.metrics.log_every,
             "_measure": MEASURE_EVERY,
-            "_sample": config.samples.every,
+            "sample": config.samples.every,
             "_save": config.checkpoint.every,
             "signs": steps_between(config.data.batch_size * config.optimizer.accumulate, "cpu"),
             "_examine": EXAMINED_LINES * config.metrics.log_every,

@@ -154,6 +154,12 @@ class PairingConfig(Section):
         " it, the rest white)",
     )
 
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.pairs is not None and self.match != "exact":
+            raise ValueError("pairs lists them, match finds them by their names: give only one")
+        return self
+
 
 class DataConfig(PairingConfig):
     """Where the images are, and how they become batches."""

@@ -87,11 +87,12 @@ def brought_to(picture: Picture, size: HeightWidth, unequal: Unequal) -> Picture
     if unequal == "fit":
         alpha = None if scaled.alpha is None else _middle(scaled.alpha, size)
         return replace(scaled, pixels=_middle(scaled.pixels, size), alpha=alpha)
-    pixels = scaled.composited()
+    pixels = scaled.composited()  # its own black and white become those of the dtype
     white = 1 if pixels.dtype == np.float32 else np.iinfo(pixels.dtype).max
     missing = [wanted - there for wanted, there in zip(size, scaled.size, strict=True)]
     borders = [*((m // 2, m - m // 2) for m in missing), (0, 0)]
-    return replace(scaled, pixels=np.pad(pixels, borders, constant_values=white), alpha=None)
+    padded = np.pad(pixels, borders, constant_values=white)
+    return replace(scaled, pixels=padded, alpha=None, values=None)
 
 
 def _resized(picture: Picture, size: HeightWidth) -> Picture:

@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 import numpy as np
 
-from img2img.config import DataConfig
+from img2img.config import DataConfig, PairingConfig
 from img2img.data.augment import Transform
 from img2img.data.dataset import DataSet, divide, held_out_split
 from img2img.data.layouts import find_splits, find_splits_of_two, images_by_name
@@ -46,6 +46,8 @@ class UnpairedData(DataSet):
             raise ConfigError(
                 "data.root: give two folders of images, with --data DIR or --data-a and --data-b"
             )
+        if not data.holdout_aligned:
+            _refuse_pairing(data)
         train = splits["train"]
         A, B = (_sources(folder, leave_out) for folder in (train.A, train.B))
         held = held_out_split(data, splits, side_by_side=data.holdout_aligned)
@@ -135,6 +137,17 @@ class UnpairedData(DataSet):
                 for source in (pair.A, pair.B)
             )
             yield collate([(A, B, str(pair.A.path), str(pair.B.path))])
+
+
+def _refuse_pairing(data: DataConfig) -> None:
+    """Settings of pairs would do nothing."""
+    plain = PairingConfig()
+    for key in PairingConfig.model_fields:
+        if getattr(data, key) != getattr(plain, key):
+            raise ConfigError(
+                f"data.{key}: these images are no pairs; it is for pix2pix, and for pairs that are"
+                " held out (data.holdout_aligned)"
+            )
 
 
 def _sources(folder: Path, leave_out: Collection[Item]) -> dict[str, ImageSource]:

@@ -135,6 +135,8 @@ def evaluate_folders(
     for folder in (result, real, *([inputs] if inputs else [])):
         if not folder.is_dir():
             raise DataError(no_folder(folder))
+    if pairing_of(options).layout == "side_by_side":
+        raise ConfigError("--side-by-side: is for --data; these are two folders")
     wanted = chosen(options.get("measures"), {"pair", "set"})
     results, targets, paired = arrange(Folders(result, real, f"{result} + {real}"), wanted, options)
     domain = domain_of([*targets.values()])

@@ -143,3 +143,15 @@ def test_a_preview_is_not_put_among_the_data(studio: Path, img2img: Command) -> 
     outcome = img2img("data", "preview", *FOLDERS, "--match", "suffix", "--rows", 2)
     assert outcome.status == 0, outcome.err
     assert Path("preview.png").exists()
+
+
+def test_choices_that_would_do_nothing(studio: Path, img2img: Command) -> None:
+    for line, words in (
+        (("data", "check", *FOLDERS, "--unpaired", "--match", "case"), "data.match: these images"),
+        (("data", "check", *FOLDERS, "--side-by-side"), "side_by_side is one folder"),
+        (("data", "check", *FOLDERS, "--match", "case", "--pairs", "x.csv"), "give only one"),
+        (("evaluate", "new", "new", "--side-by-side"), "--side-by-side: is for --data"),
+    ):
+        outcome = img2img(*line)
+        assert outcome.status == 2
+        assert words in outcome.err

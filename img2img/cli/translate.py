@@ -115,6 +115,14 @@ def translate(
         Literal["whole", "local"],
         typer.Option(help="Normalise tiles by the whole image, or each by itself, to compare."),
     ] = "whole",
+    max_memory: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Most memory to take, such as 4GB or 50%; by default half of what is free. Large "
+            "pictures go alone and in parts; what cannot fit is named.",
+        ),
+    ] = None,
     statistics: Annotated[
         Literal["image", "running"] | None,
         typer.Option(
@@ -245,6 +253,7 @@ def translate(
             max_side=max_side,
             tile=_tile(tile),
             tile_norm=tile_norm,
+            max_memory=max_memory,
             statistics=statistics,
             reference_exact=reference_exact,
             progress=progress.parts,

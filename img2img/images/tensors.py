@@ -19,15 +19,15 @@ def resized(pixels: Pixels, size: tuple[int, int]) -> Pixels:
     height, width = size
     if pixels.dtype == np.uint8:
         return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC))
-    planes = [
-        Image.fromarray(plane).resize((width, height), Image.Resampling.BICUBIC)
-        for plane in np.atleast_3d(pixels).astype(np.float32).transpose(2, 0, 1)
-    ]
-    levels: Pixels = np.dstack([np.asarray(plane) for plane in planes])
-    levels = levels.reshape(*size, *pixels.shape[2:])
-    if pixels.dtype == np.float32:
-        return levels
-    return levels.round().clip(0, 65535).astype(np.uint16)
+    planes = np.atleast_3d(pixels)
+    levels: Pixels = np.empty((height, width, planes.shape[2]), pixels.dtype)
+    for channel in range(planes.shape[2]):  # one by one, as in floats they take a lot of memory
+        plane = Image.fromarray(planes[..., channel].astype(np.float32))
+        values = np.asarray(plane.resize((width, height), Image.Resampling.BICUBIC))
+        if pixels.dtype != np.float32:
+            values = values.round().clip(0, 65535)
+        levels[..., channel] = values
+    return levels.reshape(*size, *pixels.shape[2:])
 
 
 def to_tensor(pixels: Pixels) -> Tensor:

@@ -24,7 +24,7 @@ Kind = tuple[tuple[int, ...], DTypeLike]
 # A batch holds as many images as make up this many pixels, if not told otherwise, and at most so
 # many: beyond, a network gains nothing.
 _BATCH_PIXELS, _BATCH_IMAGES = 8 * 512**2, 8
-# What may wait, before its turn or for an earlier image: batches, and pixels.
+# What may wait, before its turn or for an earlier image: batches, and pixels, where memory allows.
 _WAITING_BATCHES, _WAITING_PIXELS = 4, 32 * 2**20
 # Batches that a GPU is given before the first is asked back.
 _IN_FLIGHT = 3
@@ -66,7 +66,7 @@ class Engine:
         self._batch = batch
         self._most_pixels = _BATCH_PIXELS if batch is None else sys.maxsize
         lanes = [(runner, Transfer(runner.device, truncate=truncate)) for runner in runners]
-        self._lanes = cycle(lanes)
+        self._lanes, self._runner = cycle(lanes), runners[0]
         on_gpu = all(runner.device.type == "cuda" for runner in runners)
         self._in_flight = len(runners) * (_IN_FLIGHT if on_gpu else 1)
 
@@ -113,12 +113,18 @@ class Engine:
         """How many images like this one to run together."""
         if image.area >= ASKED_ABOUT or self._cutter.cuts(image.pixels.shape[:2]):
             return 1
-        return max(1, min(self._batch or _BATCH_IMAGES, self._most_pixels // max(1, image.area)))
+        fit = self._cutter.most_pixels(self._runner, deep=image.pixels.dtype != np.uint8)
+        most = min(self._most_pixels, fit) // max(1, image.area)
+        return max(1, min(self._batch or _BATCH_IMAGES, most))
 
     def _too_many(self, order: Collection[_Image[K]]) -> bool:
         """Whether so much waits that the oldest group has to be run as it is."""
         most = _WAITING_BATCHES * max(map(self._batch_of, order))
-        return len(order) > most or sum(image.area for image in order) > _WAITING_PIXELS
+        return (
+            len(order) > most
+            or sum(image.area for image in order) > _WAITING_PIXELS
+            or sum(image.pixels.nbytes for image in order) > self._cutter.budget.ahead
+        )
 
     def _begin(self, group: Sequence[_Image[K]]) -> Callable[[], None]:
         """Run a batch; what is returned waits until the images have their results."""
@@ -126,7 +132,7 @@ class Engine:
         size, dtype = group[0].pixels.shape[:2], group[0].pixels.dtype
         deep = dtype != np.uint8
         try:
-            side = self._cutter.side(runner, size, deep=deep) if len(group) == 1 else None
+            side = self._cutter.side(runner, group[0].pixels) if len(group) == 1 else None
             if side:
                 return partial(self._cut, group[0], runner, side)
             y = runner.run(transfer.send([image.pixels for image in group]), deep=deep)

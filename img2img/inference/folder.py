@@ -13,9 +13,11 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from itertools import count, groupby
 from pathlib import Path
 from typing import Any, TypedDict
 
+from img2img.devices import give_back_freed_memory
 from img2img.errors import (
     DataError,
     ImageError,
@@ -26,7 +28,7 @@ from img2img.errors import (
     some_names,
 )
 from img2img.files import write_text
-from img2img.images import DEEP_SUFFIXES, OURS, Picture, check_format, measure, read_image
+from img2img.images import DEEP_SUFFIXES, OURS, Extent, Picture, check_format, measure, read_image
 from img2img.inference.gallery import write_gallery
 from img2img.inference.manifest import Entry, FileState, Manifest, file_state
 from img2img.inference.plan import Job, Plan, plan
@@ -36,8 +38,8 @@ from img2img.inference.results import (
     Loaded,
     Results,
     frames_of,
+    held_by,
     is_pointless,
-    pixels_of,
     with_frames,
 )
 from img2img.inference.sizing import Scale, Way
@@ -49,9 +51,6 @@ from img2img.video.convert import Converted
 
 # Threads that read, and as many that write.
 THREADS = min(8, os.cpu_count() or 1)
-# Pixels that are read and not yet taken by the network, and that are translated and not yet
-# written: 200 MB of 8-bit RGB each. One picture of more is alone.
-PIXELS_AHEAD = 64 * 2**20
 # Why a file is not translated that an earlier call has replaced by its result.
 AGAIN = "the result of an earlier call, whose original is gone"
 
@@ -349,27 +348,56 @@ class _Work:
             self.failed[job] = Failed.by(job, error).reason
 
     def _do_images(self, jobs: Sequence[Job], files: int) -> None:
-        weighed = ahead(_weigh, jobs, workers=THREADS)
+        """Small ones in one chain; a large one alone, with nothing else on its way."""
+        numbers = count(1)
+
+        def run(item: tuple[Job, Extent | None]) -> int:
+            _, extent = item
+            return next(numbers) if extent and extent.held > self._translator.budget.ahead else 0
+
+        with closing(ahead(_weigh, jobs, workers=THREADS)) as weighed:
+            for _, together in groupby(weighed, run):
+                self._do_run(together, files)
+        self._moved(files)  # the last ones may have failed on the way
+
+    def _do_run(self, weighed: Iterable[tuple[Job, Extent | None]], files: int) -> None:
+        most = self._translator.budget.ahead
         read = ahead(
-            lambda item: _read(item[0]),
+            self._read,
             weighed,
             workers=THREADS,
-            weight=lambda item: item[1],
-            most=PIXELS_AHEAD,
+            weight=lambda item: item[1].held if item[1] else 0,
+            most=most,
         )
         translated = self._translated(read)
         written = ahead(
             lambda item: self._note(self._results.write(*item)),
             translated,
             workers=THREADS,
-            weight=lambda item: pixels_of(item[1]),
-            most=PIXELS_AHEAD,
+            weight=lambda item: held_by(item[1]),
+            most=most,
         )
         # Closed from the end to the beginning, so that nobody works on when this returns.
-        with closing(weighed), closing(read), closing(translated), closing(written):
+        with closing(read), closing(translated), closing(written):
             for _ in written:
                 self._moved(files)
-        self._moved(files)  # the last ones may have failed on the way
+
+    def _read(self, item: tuple[Job, Extent | None]) -> Loaded | Failed:
+        job, extent = item
+        try:
+            state = _regular(job.source)
+            if extent:
+                compared = self._results.compare is not None
+                self._translator.budget.check(extent, compared=compared)
+            image = read_image(job.source)
+            if extent and extent.held > self._translator.budget.ahead:
+                give_back_freed_memory()  # what the decoder has left
+            check_format(job.target, image)  # before any work goes into it
+            return Loaded(job, state, image)
+        except Img2ImgError as error:
+            return Failed.by(job, error)
+        except OSError as error:
+            return Failed(job, error.strerror or str(error))
 
     def _moved(self, files: int) -> None:
         if self._progress:
@@ -399,7 +427,15 @@ class _Work:
             if errors:
                 self._note(Failed.by(loaded.job, errors[0]))
             else:
-                yield loaded, with_frames(loaded.image, frames)
+                made = with_frames(loaded.image, frames)
+                # The input is let go where nothing more is made of it: a large one is in the way.
+                beside = self._results.compare or self._results.gallery
+                given = loaded if beside else replace(loaded, image=made)
+                del loaded, frame
+                if held_by(made) > self._translator.budget.ahead:
+                    give_back_freed_memory()
+                yield given, made
+                del given, made
             frames, errors = [], []
 
     def _frames(
@@ -433,25 +469,13 @@ def _shallow(translator: Translator, jobs: Sequence[Job]) -> str | None:
     )
 
 
-def _weigh(job: Job) -> tuple[Job, int]:
-    """The file's pixels, as its header says; 0 where that fails, which reading will explain."""
+def _weigh(job: Job) -> tuple[Job, Extent | None]:
+    """What the file's header says; None where that fails, which reading will explain."""
     try:
         _regular(job.source)
-        return job, measure(job.source).pixels
+        return job, measure(job.source)
     except (Img2ImgError, OSError):
-        return job, 0
-
-
-def _read(job: Job) -> Loaded | Failed:
-    try:
-        state = _regular(job.source)
-        image = read_image(job.source)
-        check_format(job.target, image)  # before any work goes into it
-        return Loaded(job, state, image)
-    except Img2ImgError as error:
-        return Failed.by(job, error)
-    except OSError as error:
-        return Failed(job, error.strerror or str(error))
+        return job, None
 
 
 def _regular(path: Path) -> FileState:

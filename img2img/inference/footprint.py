@@ -16,6 +16,7 @@ from img2img.errors import ImageError
 from img2img.inference.exported import ExportedGenerator
 from img2img.inference.tiling import run_in_strips
 from img2img.networks import Generator
+from img2img.networks.smoothing import unsmoothed
 
 # Of the free memory, what a translation may take; and the most that a picture may that goes whole,
 # which parts would hardly be slower for.
@@ -26,6 +27,10 @@ _WITH_COPIES = 1.4
 # What the strips in the making may take, beside the maps that are stored.
 _MOST_FOR_STRIPS = 3 * 2**27
 _NARROW = 64
+# Bytes of a pixel while tiles are blended: three copies of three numbers in float32.
+_BLENDED = 36
+# Side of a picture that stands for small ones.
+_SMALL = 256
 
 
 def footprint(generator: Generator, height: int, width: int, batch: int = 1) -> int:
@@ -34,7 +39,7 @@ def footprint(generator: Generator, height: int, width: int, batch: int = 1) -> 
     Weights are not in it, nor what convolutions allocate inside, for a layout of their own.
     """
     on_meta = _without_data(generator)
-    return _peak(lambda: on_meta(_input(on_meta, batch, height, width)))
+    return _peak(on_meta, lambda: on_meta(_input(on_meta, batch, height, width)))
 
 
 def strips_footprint(generator: Generator, height: int, width: int, rows: int) -> int:
@@ -55,7 +60,7 @@ def _strips_peak(on_meta: Generator, height: int, rows: int) -> int:
     def write(start: int, strip: Tensor) -> None:
         pass
 
-    return _peak(lambda: run_in_strips(on_meta, read, write, height=height, rows=rows))
+    return _peak(on_meta, lambda: run_in_strips(on_meta, read, write, height=height, rows=rows))
 
 
 def rows_that_fit(
@@ -65,6 +70,7 @@ def rows_that_fit(
     device: torch.device,
     *,
     free: int | None = None,
+    most: int | None = None,
     whole: int | None = None,
 ) -> int | None:
     """Rows of the strips in which a picture fits into memory; None: it does so whole.
@@ -72,20 +78,21 @@ def rows_that_fit(
     Args:
         generator: one with `stages`.
         free: bytes; None: what the device has.
+        most: bytes that may be taken, if that is less.
         whole: the picture's footprint, where it is known.
 
     Raises:
         ImageError: it fits in no way.
     """
-    free = free_memory(device) if free is None else free
+    free = _free(device, free, most)
     allowed = int(_OURS * free)
     whole = footprint(generator, height, width) if whole is None else whole
     if _goes_whole(whole, free):
         return None
     # A strip takes what a picture of its height would. A multiple, so that small maps divide, too.
     multiple = generator.size_multiple
-    most = min(_MOST_FOR_STRIPS, free // 4) * height // whole
-    rows = max(most // multiple, 1) * multiple
+    at_once = min(_MOST_FOR_STRIPS, free // 4) * height // whole
+    rows = max(at_once // multiple, 1) * multiple
     needed = strips_footprint(generator, height, width, rows)
     if needed > allowed:
         raise ImageError(
@@ -102,20 +109,36 @@ def tile_that_fits(
     device: torch.device,
     *,
     free: int | None = None,
+    most: int | None = None,
     whole: int | None = None,
 ) -> int | None:
     """Side of the tiles in which a picture fits into memory; None: it does so whole.
 
     Args:
         free: bytes; None: what the device has.
+        most: bytes that may be taken, if that is less.
         whole: the picture's footprint, where it is known.
     """
-    free = free_memory(device) if free is None else free
+    free = _free(device, free, most)
     whole = footprint(generator, height, width) if whole is None else whole
     if _goes_whole(whole, free):
         return None
-    a_pixel = _WITH_COPIES * whole / (height * width)
-    return int(sqrt(min(_OURS * free, _MOST_WHOLE) / a_pixel))
+    # A tile's maps, and beside them the row of tiles that is being blended, at full width.
+    a_pixel, a_row = _WITH_COPIES * whole / (height * width), _BLENDED * width
+    allowed = min(_OURS * free, _MOST_WHOLE)
+    return int((sqrt(a_row**2 + 4 * a_pixel * allowed) - a_row) / (2 * a_pixel))
+
+
+def batch_pixels(generator: Generator, most: int) -> int:
+    """Pixels of the small pictures that may run together in so many bytes."""
+    multiple = generator.size_multiple
+    side = -(-max(_SMALL, generator.min_size) // multiple) * multiple
+    return int(most * side**2 / (_WITH_COPIES * footprint(generator, side, side)))
+
+
+def _free(device: torch.device, free: int | None, most: int | None) -> int:
+    free = free_memory(device) if free is None else free
+    return free if most is None else min(free, most)
 
 
 def _goes_whole(needed: int, free: int) -> bool:
@@ -157,9 +180,10 @@ class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.peak = max(self.peak, self.now)
 
 
-def _peak(run: Callable[[], object]) -> int:
+def _peak(network: Generator, run: Callable[[], object]) -> int:
     live = _Live()
-    with torch.inference_mode(), live:
+    # What the network remembers of frames, its copies share.
+    with unsmoothed(network), torch.inference_mode(), live:
         run()
     return live.peak
 

@@ -30,6 +30,7 @@ class Options(TypedDict, total=False):
     tile_norm: TileNorm
     smooth: float | None
     even: bool
+    max_memory: str | None
     progress: Progress | None
     say: Callable[[str], None] | None
 

@@ -1,13 +1,22 @@
 """Pictures that do not go through a network whole: when that is, and how they are cut."""
 
+import sys
 from collections.abc import Callable
 from typing import Literal
+
+import numpy as np
 
 from img2img.devices import is_out_of_memory
 from img2img.errors import ConfigError, ImageError
 from img2img.images import Pixels, to_tensor
 from img2img.inference.blending import translate_in_tiles
-from img2img.inference.footprint import footprint, rows_that_fit, tile_that_fits
+from img2img.inference.footprint import (
+    batch_pixels,
+    footprint,
+    rows_that_fit,
+    tile_that_fits,
+)
+from img2img.inference.memory import Budget
 from img2img.inference.runner import Runner
 from img2img.inference.tiling import Progress, translate_in_strips
 from img2img.networks import Generator
@@ -36,6 +45,7 @@ class Cutter:
         multiple: of which the sizes of pictures are multiples, as padded.
         truncate: round colours down.
         norm: `local`: overlapping tiles with statistics of their own, for every network.
+        budget: what may be taken of the machine's memory; that of a GPU is taken as it is.
         say: told once that the result is approximate.
         progress: called with (parts done, parts) of a picture.
 
@@ -50,6 +60,7 @@ class Cutter:
         *,
         multiple: int = 1,
         truncate: bool = False,
+        budget: Budget = Budget(),  # noqa: B008, it is frozen
         say: Callable[[str], None],
         progress: Progress | None = None,
     ) -> None:
@@ -57,7 +68,9 @@ class Cutter:
             raise ConfigError(f"tile: {tile} is not a number of pixels")
         self._tile, self._norm = tile, norm
         self._multiple, self._truncate = multiple, truncate
+        self.budget = budget
         self._footprints: dict[tuple[int, tuple[int, int]], int] = {}
+        self._batches: dict[int, int] = {}
         self._say, self._progress = say, progress
         self._has_said = False
 
@@ -68,14 +81,27 @@ class Cutter:
         # Of the size that it has with padding; without, it may be no larger than a tile.
         return max(size) > -(-self._tile // self._multiple) * self._multiple
 
-    def side(self, runner: Runner, size: tuple[int, int], *, deep: bool) -> int | None:
-        """Rows of a strip or side of a tile for pictures of this size; None: they go whole.
+    def most_pixels(self, runner: Runner, *, deep: bool) -> int:
+        """Pixels that may run together, whole."""
+        if runner.device.type != "cpu":
+            return sys.maxsize
+        network = runner.network(deep)
+        if id(network) not in self._batches:
+            self._batches[id(network)] = batch_pixels(network, self.budget.total // 2)
+        return self._batches[id(network)]
+
+    def side(self, runner: Runner, pixels: Pixels) -> int | None:
+        """Rows of a strip or side of a tile for such a picture; None: it goes whole.
 
         Raises:
-            ImageError: such a picture fits into memory in no way.
+            ImageError: it fits into memory in no way.
         """
-        height, width = size
-        if self._tile == "off" or (self._tile == "auto" and height * width < ASKED_ABOUT):
+        (height, width), deep = pixels.shape[:2], pixels.dtype != np.uint8
+        size = height, width
+        if self._tile == "off":
+            return None
+        asked = min(ASKED_ABOUT, self.most_pixels(runner, deep=deep))
+        if self._tile == "auto" and height * width < asked:
             return None
         network = runner.network(deep)
         if self._tile != "auto":
@@ -84,9 +110,10 @@ class Cutter:
         if key not in self._footprints:
             self._footprints[key] = footprint(network, height, width)
         whole = self._footprints[key]
+        most = self.budget.for_network(pixels) if runner.device.type == "cpu" else None
         if self._in_strips(network):
-            return rows_that_fit(network, height, width, runner.device, whole=whole)
-        side = tile_that_fits(network, height, width, runner.device, whole=whole)
+            return rows_that_fit(network, height, width, runner.device, most=most, whole=whole)
+        side = tile_that_fits(network, height, width, runner.device, most=most, whole=whole)
         return None if side is None else _fitting(side, network)
 
     def translate(self, runner: Runner, pixels: Pixels, side: int) -> Pixels:

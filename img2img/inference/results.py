@@ -215,9 +215,10 @@ def with_frames(image: Image, frames: Sequence[Picture]) -> Image:
     return replace(image, frames=tuple(frames)) if isinstance(image, Frames) else frames[0]
 
 
-def pixels_of(image: Image) -> int:
-    """How many pixels there are to hold in memory."""
-    return sum(frame.size[0] * frame.size[1] for frame in frames_of(image))
+def held_by(image: Image) -> int:
+    """Bytes of its pixels in memory."""
+    arrays = [array for frame in frames_of(image) for array in (frame.pixels, frame.alpha)]
+    return sum(array.nbytes for array in arrays if array is not None)
 
 
 def _beside(left: Picture, right: Picture) -> Picture:

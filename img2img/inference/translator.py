@@ -24,6 +24,7 @@ from img2img.inference.backends import BACKENDS
 from img2img.inference.bench import Measurement, bench
 from img2img.inference.engine import Engine
 from img2img.inference.exported import ExportedGenerator
+from img2img.inference.memory import Budget, memory_share
 from img2img.inference.opening import Options, check_choice, opened
 from img2img.inference.oversize import Cutter, Tile, TileNorm
 from img2img.inference.runner import Runner
@@ -81,10 +82,14 @@ class Translator:
             over about so many of them, at least 1, which `smoothing` holds. They then run one at a
             time, in eager PyTorch on one device; those translated in parts have their own.
         even: `max_side` reduces to even sizes, as most encoders of video want.
+        max_memory: what to take of the machine's memory, beside the model: a size such as `4GB`, or
+            a share of what is free, such as `50%`; None: half of it. Pictures that need more for
+            their maps are translated in parts; a GPU's memory is another matter.
         progress: called with (parts done, parts) while a picture is translated in parts.
         say: told, in a sentence, what a person might want to know; None: they are warnings.
 
     Attributes:
+        budget: the memory that may be taken.
         smoothing: what `smooth` remembers of the frames up to the last that `translate` has given;
             None without.
 
@@ -109,6 +114,7 @@ class Translator:
         tile_norm: TileNorm = "whole",
         smooth: float | None = None,
         even: bool = False,
+        max_memory: str | None = None,
         progress: Progress | None = None,
         say: Callable[[str], None] | None = None,
     ) -> None:
@@ -124,6 +130,7 @@ class Translator:
             "truncate": truncate,
             "tile": tile,
             "tile_norm": tile_norm,
+            "max_memory": max_memory,
             "progress": progress,
             "say": say,
         }
@@ -139,6 +146,7 @@ class Translator:
             raise ConfigError(f"resize: {resize[1]} x {resize[0]} pixels are not 1 to {MAX_PIXELS}")
         self._values, self._say = Values.of(spec), say or _warn
         self._has_remarked = False
+        self.budget = Budget(memory_share(max_memory))
         self._sizing = Sizing(scale, resize, max_side, even)
         devices = [device] if isinstance(device, str) else device
         if not devices:
@@ -167,6 +175,7 @@ class Translator:
             tile_norm,
             multiple=spec.size_multiple,
             truncate=truncate,
+            budget=self.budget,
             say=self._say,
             progress=progress,
         )

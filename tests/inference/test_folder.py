@@ -24,7 +24,7 @@ from img2img.errors import (
 )
 from img2img.images import Animation, Frames, read_image, read_picture, write_image
 from img2img.inference import folder as module
-from img2img.inference import results
+from img2img.inference import memory, results
 from img2img.inference.folder import Report
 from img2img.inference.manifest import Entry, Manifest
 from tests.training.test_processes import torchrun
@@ -235,10 +235,10 @@ def test_few_pictures_are_in_memory_at_once(
     monkeypatch.setattr(results, "write_image", writing)
     monkeypatch.setattr(module, "THREADS", 2)
     # A batch of eight and what waits for the next; four being read, and four being written.
-    for pixels, bound in ((2**26, 26), (64, 20)):
+    for ahead, bound in ((2**26, 26), (3 * 64, 20)):
         inside.clear()
         most: list[int] = []
-        monkeypatch.setattr(module, "PIXELS_AHEAD", pixels)
+        monkeypatch.setattr(memory, "_AHEAD", ahead)
         assert len(run().written) == 40
         assert max(most) <= bound
 

@@ -103,3 +103,18 @@ def test_the_generator_stays_where_it_is() -> None:
 
 def test_free_memory_of_this_machine() -> None:
     assert 2**20 < free_memory(CPU) < 2**50
+
+
+def test_frames_that_are_remembered_are_none_of_it() -> None:
+    """As of a video of large frames: the footprint is asked for between two of them."""
+    network = UNetGenerator(in_channels=3, out_channels=3, ngf=4, num_downs=3, norm="instance")
+    network.eval()
+    smoothing = Smoothing(network, 4)
+    frame = torch.rand(1, 3, 32, 32)
+    with torch.inference_mode():
+        network(frame)
+        before = smoothing.state()
+        footprint(network, 64, 64)
+        network(frame)
+    assert before
+    assert all(np.isfinite(value).all() for value in smoothing.state().values())

@@ -71,7 +71,7 @@ class TestAuto:
     ) -> int | None:
         monkeypatch.setattr(memory, "free_memory", lambda _: free)
         runner = Runner(generator, CPU, precision="fp32", backend="eager", say=print)
-        return Cutter(say=print).side(runner, size, deep=False)
+        return Cutter(say=print).side(runner, np.zeros((*size, 3), np.uint8))
 
     def test_by_what_is_free(
         self, tiny_generator: Generator, monkeypatch: pytest.MonkeyPatch

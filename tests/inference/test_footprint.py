@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,8 @@ from img2img.devices import free_memory
 from img2img.errors import ImageError
 from img2img.inference.footprint import footprint, rows_that_fit, strips_footprint
 from img2img.networks import GENERATORS, Generator, Stage
+from img2img.networks.smoothing import Smoothing
+from img2img.networks.unet import UNetGenerator
 
 CPU = torch.device("cpu")
 

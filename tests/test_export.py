@@ -535,3 +535,68 @@ class TestHostile:
     def test_a_program_is_not_even_opened(self, made: Made, tmp_path: Path) -> None:
         self.refused(made("torch")[1].files[0], "run code")
         self.refused(tmp_path / "none.onnx", "no such file")
+
+
+class TestFixed:
+    """Sizes, batches and versions of operators that are settled by exporting."""
+
+    @pytest.mark.parametrize(
+        ("network", "options"),
+        [
+            ("resnet", {"size": (64, 96), "batch": 2}),
+            ("unet", {"size": (32, 64), "batch": 1, "pixels": True}),
+            ("unet", {"batch": 3}),
+        ],
+    )
+    def test_the_same_for_what_is_free(
+        self, tmp_path: Path, format_name: str, network: str, options: dict[str, Any]
+    ) -> None:
+        section, statistics = NETWORKS[network]
+        model = write_model(tmp_path / "m.safetensors", section, statistics=statistics)
+        found = export_model(model, format=format_name, **options)
+        assert found.mean <= found.tolerance
+        if format_name == "torch":
+            return
+        exact = Translator.load(model, device="cpu", precision="fp32")
+        again = Translator.load(found.files[0])
+        height, width = options.get("size", (32, 64))
+        pictures = [as_picture(noise(height, width, seed)) for seed in range(5)]
+        wanted = [exact.translate(each).pixels.astype(int) for each in pictures]
+        for batch in (1, 4):
+            again = Translator.load(found.files[0], batch=batch)
+            got = dict(again.translate_each(enumerate(pictures)))
+            for number, picture in enumerate(wanted):
+                assert np.abs(got[number].pixels.astype(int) - picture).max() <= 1  # type: ignore[union-attr]
+        if "size" in options:
+            with pytest.raises(ImageError, match=f"{width} x {height} pixels, not"):
+                again.translate(as_picture(noise(2 * height, width)))
+
+    @pytest.mark.parametrize(
+        ("opset", "upsample"), [(11, "deconv"), (13, "bilinear"), (17, "deconv"), (21, "bilinear")]
+    )
+    def test_opsets(self, tmp_path: Path, opset: int, upsample: str) -> None:
+        import onnx
+
+        section, _ = NETWORKS["resnet"]
+        model = write_model(tmp_path / "m.safetensors", {**section, "upsample": upsample})
+        found = export_model(model, opset=opset, size=(64, 64))
+        assert found.mean <= found.tolerance
+        (imported,) = onnx.load(found.files[0]).opset_import
+        assert imported.version == opset
+
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            ({"size": (60, 64)}, "size: 64x60"),
+            ({"size": (8, 16)}, "size: 16x8"),
+            ({"batch": 0}, "batch: 0"),
+            ({"opset": 10}, "opset: 10: there are 11 to"),
+            ({"opset": 99}, "opset: 99"),
+            ({"opset": 17, "format": "torch"}, "opset: the format torch"),
+        ],
+    )
+    def test_what_cannot_be(self, tmp_path: Path, options: dict[str, Any], words: str) -> None:
+        model = write_model(tmp_path / "m.safetensors", UNET)
+        with pytest.raises(ConfigError, match=words):
+            export_model(model, **options)
+        assert [path.name for path in tmp_path.iterdir()] == ["m.safetensors"]

@@ -6,7 +6,14 @@ from typing import Annotated, Literal
 import typer
 
 from img2img.cli import completion
-from img2img.cli.output import console, error_console, print_json, printable, say_note
+from img2img.cli.output import (
+    console,
+    error_console,
+    parsed_size,
+    print_json,
+    printable,
+    say_note,
+)
 from img2img.errors import ConfigError
 
 
@@ -46,6 +53,22 @@ def export(
     half: Annotated[
         bool, typer.Option("--half", help="Weights in float16: half the size, nearly the same.")
     ] = False,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WxH", help="One size for all pictures, width x height; by default any goes."
+        ),
+    ] = None,
+    batch: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many pictures go at once; by default any number."),
+    ] = None,
+    opset: Annotated[
+        int | None,
+        typer.Option(
+            min=11, help="Version of ONNX's operators, for older runtimes; 18 if not said."
+        ),
+    ] = None,
     images: Annotated[
         Path | None,
         typer.Option(help="Picture or folder to compare on; by default some satellite pictures."),
@@ -65,16 +88,17 @@ def export(
     Example: img2img export runs/mine --format onnx --output mine.onnx
 
     Any number of images, of any height and width that are multiples of what `img2img info` says,
-    go through the exported model. It is run on pictures before it is kept; if it differs from what
-    PyTorch gives, no file is left and the exit status is 1. `img2img translate --model mine.onnx`
-    runs ONNX and OpenVINO files.
+    go through the exported model, unless --batch and --size fix them. It is run on pictures before
+    it is kept; if it differs from what PyTorch gives, no file is left and the exit status is 1.
+    `img2img translate --model mine.onnx` runs ONNX and OpenVINO files.
     """
     from dataclasses import asdict
 
     from img2img.export import FORMATS, export_model, export_reference
 
     if format_name == "reference":
-        if pixels or half or images or tolerance is not None:
+        others = (images, tolerance, size, batch, opset)
+        if pixels or half or any(option is not None for option in others):
             raise ConfigError("--format reference: the weights as they are, with no other option")
         files, notes = export_reference(model, output, direction=direction)
         for note in notes:
@@ -96,6 +120,9 @@ def export(
             direction=direction,
             pixels=pixels,
             half=half,
+            size=parsed_size("size", size),
+            batch=batch,
+            opset=opset,
             images=images,
             tolerance=tolerance,
         )

@@ -130,8 +130,9 @@ def import_(
         settings = ", ".join(f"{key} {value}" for key, value in spec.arguments.items())
         line = printable(f"{name}: {spec.architecture}, {settings}")
         console.print(line, markup=False, soft_wrap=True)
-    assumed = _as_options(imported.assumed)
-    console.print(f"taken for granted, as weights do not tell: {assumed}", soft_wrap=True)
+    if imported.assumed:
+        assumed = _as_options(imported.assumed)
+        console.print(f"taken for granted, as weights do not tell: {assumed}", soft_wrap=True)
     console.print(printable(f"written: {target}"), markup=False, soft_wrap=True)
 
 

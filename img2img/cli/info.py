@@ -12,6 +12,8 @@ MEANINGS = {
     "parameters": "weights that were trained",
     "pixels": "whether uint8 (batch, height, width, 3) goes in and comes out",
     "half": "whether weights are float16",
+    "batch": "how many images it takes at once, as exported",
+    "size": "height and width of the images it takes, as exported",
 }
 
 
@@ -37,7 +39,8 @@ def info(
     if is_exported(model):
         description, _ = open_exported(model)
         origin, specs = f"img2img {description.version}", {description.generator: description.spec}
-        extras[description.generator] = {"pixels": description.pixels, "half": description.half}
+        told = description.model_dump(mode="json", include={*MEANINGS}, exclude_none=True)
+        extras[description.generator] = told
     else:
         file = load_model(model)
         origin, specs = file.origin, file.specs

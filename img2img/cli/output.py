@@ -50,6 +50,17 @@ def escape_what_encodings_lack() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def parsed_size(option: str, text: str | None) -> tuple[int, int] | None:
+    """Height and width from the `WxH` that an option was given."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
+    size = (int(match[2]), int(match[1])) if match else (0, 0)
+    if not all(size):
+        raise ConfigError(f"--{option}: {text!r} is not a size like 640x480, width x height")
+    return size
+
+
 def say_error(message: str) -> None:
     """One error, on standard error."""
     lines = "\n".join(map(printable, message.splitlines()))

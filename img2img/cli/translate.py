@@ -14,6 +14,7 @@ from img2img.cli.output import (
     console,
     counting,
     error_console,
+    parsed_size,
     print_json,
     printable,
     say_note,
@@ -249,7 +250,7 @@ def translate(
             backend=backend,
             batch=batch,
             scale=scale,
-            resize=_size(resize),
+            resize=parsed_size("resize", resize),
             max_side=max_side,
             tile=_tile(tile),
             tile_norm=tile_norm,
@@ -305,17 +306,6 @@ def translate(
             say_note(f"left out, as img2img has made them: {names}; to translate one, name it")
     if report.failed:
         raise typer.Exit(1)
-
-
-def _size(text: str | None) -> tuple[int, int] | None:
-    """Height and width from `WxH`."""
-    if text is None:
-        return None
-    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
-    size = (int(match[2]), int(match[1])) if match else (0, 0)
-    if not all(size):
-        raise ConfigError(f"--resize: {text!r} is not a size like 640x480, width x height")
-    return size
 
 
 def _tile(text: str) -> Literal["auto", "off"] | int:

@@ -18,6 +18,8 @@ class Format(ABC):
     """Of the file that one names."""
     beside: tuple[str, ...] = ()
     """Suffixes of the files that belong to it, which have its name and stand beside it."""
+    opset: int | None = None
+    """The version of the operators, of formats that have one."""
 
     @classmethod
     def missing(cls) -> str | None:

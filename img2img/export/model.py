@@ -15,8 +15,9 @@ from img2img.export.base import FORMATS
 from img2img.files import atomic_write
 from img2img.images import Pixels, eight_bit, list_images, read_picture, resized
 from img2img.inference.backends.eager import Eager
-from img2img.inference.exportable import ValueRange
+from img2img.inference.exportable import Fixed
 from img2img.inference.exported import Description
+from img2img.inference.onnx_export import check_opset
 from img2img.inference.opening import choose_generator
 from img2img.inference.sizing import pad_to_fit
 from img2img.networks import Generator
@@ -64,6 +65,9 @@ def export_model(
     direction: Literal["AtoB", "BtoA"] | None = None,
     pixels: bool = False,
     half: bool = False,
+    size: tuple[int, int] | None = None,
+    batch: int | None = None,
+    opset: int | None = None,
     images: Path | str | None = None,
     tolerance: float | None = None,
 ) -> Exported:
@@ -79,6 +83,9 @@ def export_model(
         direction: which generator to take, where the model holds both ways.
         pixels: uint8 [N, H, W, 3] in and out; else float32 [N, 3, H, W] as the network has it.
         half: weights in float16.
+        size: height and width of all pictures that the file takes, in pixels; None: any.
+        batch: how many it takes at once; None: any number.
+        opset: version of ONNX's operators, from 11 on; None: 18.
         images: a picture, or a folder of which the first 16 are taken, to compare on; None: some
             that come with the package.
         tolerance: the most that the mean difference may be on any picture, in grey levels of 255;
@@ -92,6 +99,11 @@ def export_model(
     part = FORMATS.build(Component(name=format), "format")
     if reason := part.missing():
         raise ConfigError(f"format {format}: {reason}")
+    if opset is not None:
+        if part.opset is None:
+            raise ConfigError(f"opset: the format {format} has none; onnx has")
+        check_opset(opset)
+        part.opset = opset
     if tolerance is None:
         tolerance = HALF_TOLERANCE if half else TOLERANCE
     elif not tolerance >= 0:
@@ -110,13 +122,16 @@ def export_model(
     own = path / "model" if path.is_dir() else path.with_suffix("")
     target = _target(own.with_name(f"{own.name}{which}{part.suffix}"), output, part.suffix)
     pictures = _pictures(Path(images) if images else bundled(_BUNDLED))
-    description = Description(generator=name, pixels=pixels, half=half, spec=spec)
+    Fixed(batch, size).check(spec.size_multiple, spec.min_size)
+    description = Description(
+        generator=name, pixels=pixels, half=half, batch=batch, size=size, spec=spec
+    )
 
     with atomic_write(target) as temporary:
         try:
             part.write(temporary, generator, description)
             run = part.open(temporary)
-            differences = _differences(generator, run, pictures, spec.value_range, pixels)
+            differences = _differences(generator, run, pictures, description)
         except (Img2ImgError, OSError, MemoryError):
             raise
         except Exception as error:  # whatever exporter or runtime cannot do
@@ -130,7 +145,7 @@ def export_model(
                 f" levels on average and {largest:.3g} at most on the worst of {len(means)}"
                 f" images, and {tolerance:g} on average are allowed"
             )
-        size = sum(file.stat().st_size for file in temporary.parent.iterdir())
+        written = sum(file.stat().st_size for file in temporary.parent.iterdir())
         files = [target, *(target.with_suffix(suffix) for suffix in part.beside)]
         # First what the file that one names cannot do without.
         for other in files[1:]:
@@ -143,7 +158,7 @@ def export_model(
         direction=spec.direction,
         pixels=pixels,
         half=half,
-        bytes=size,
+        bytes=written,
         images=len(means),
         mean=mean,
         largest=largest,
@@ -177,28 +192,38 @@ def _pictures(path: Path) -> list[Pixels]:
     return pictures
 
 
-def _batches(pictures: Sequence[Pixels], multiple: int, least: int) -> Iterator[Tensor]:
-    """Each picture alone; the first one small; and some together, higher than wide."""
-    for picture in pictures:
-        yield torch.from_numpy(pad_to_fit(picture, multiple, least)[None].copy())
+def _batches(
+    pictures: Sequence[Pixels], multiple: int, least: int, fixed: Fixed
+) -> Iterator[Tensor]:
+    """Each picture alone; the first one small; and some together, higher than wide.
+
+    What is fixed is as it has to be: pictures are resized, and come as often as it takes.
+    """
     side = -(-max(least, _SMALL) // multiple) * multiple
-    yield torch.from_numpy(resized(pictures[0], (side, side))[None].copy())
-    some = [pictures[number % len(pictures)] for number in range(3)]
-    yield torch.from_numpy(np.stack([resized(each, (side + multiple, side)) for each in some]))
+    if fixed.size:
+        sized = [resized(each, fixed.size) for each in pictures]
+    else:
+        sized = [pad_to_fit(each, multiple, least) for each in pictures]
+        sized.append(resized(pictures[0], (side, side)))
+    for each in sized:
+        yield torch.from_numpy(np.stack([each] * (fixed.batch or 1)))
+    some = [pictures[number % len(pictures)] for number in range(fixed.batch or 3)]
+    size = fixed.size or (side + multiple, side)
+    yield torch.from_numpy(np.stack([resized(each, size) for each in some]))
 
 
 def _differences(
     generator: Generator,
     run: Callable[[Tensor], Tensor],
     pictures: Sequence[Pixels],
-    value_range: ValueRange,
-    pixels: bool,
+    description: Description,
 ) -> list[tuple[float, float]]:
     """The mean and the largest difference from eager float32, of each image, in grey levels."""
-    black, white = value_range
+    pixels, fixed = description.pixels, description.fixed
+    black, white = description.spec.value_range
     exact = Eager(generator, torch.device("cpu"), "fp32")
     found: list[tuple[float, float]] = []
-    for levels in _batches(pictures, generator.size_multiple, generator.min_size):
+    for levels in _batches(pictures, generator.size_multiple, generator.min_size, fixed):
         x = levels.movedim(-1, 1).float() * ((white - black) / 255) + black
         wanted = (exact.run(x) - black) * (255 / (white - black))
         with torch.inference_mode():

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from img2img.export.base import FORMATS, Format
 from img2img.inference.exported import METADATA_KEY, Description, open_exported
-from img2img.inference.onnx_export import missing_packages, to_onnx
+from img2img.inference.onnx_export import OPSET, missing_packages, to_onnx
 from img2img.networks import Generator
 
 
@@ -24,6 +24,7 @@ class OnnxFormat(Format):
     """One `.onnx` file, for ONNX Runtime and most others."""
 
     suffix = ".onnx"
+    opset = OPSET
 
     @classmethod
     def missing(cls) -> str | None:
@@ -35,6 +36,8 @@ class OnnxFormat(Format):
             dtype=torch.float16 if description.half else torch.float32,
             pixels=description.spec.value_range if description.pixels else None,
             metadata={METADATA_KEY: description.model_dump_json()},
+            fixed=description.fixed,
+            opset=self.opset,
         )
         path.write_bytes(model)
 

@@ -27,7 +27,9 @@ class OpenVinoFormat(Format):
     def write(self, path: Path, generator: Generator, description: Description) -> None:
         openvino = openvino_package()
         pixels = description.spec.value_range if description.pixels else None
-        model = openvino.Core().read_model(to_onnx(generator, pixels=pixels))
+        model = openvino.Core().read_model(
+            to_onnx(generator, pixels=pixels, fixed=description.fixed)
+        )
         model.set_rt_info(description.model_dump_json(), [METADATA_KEY])
         try:
             openvino.save_model(model, path, compress_to_fp16=description.half)

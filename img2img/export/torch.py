@@ -26,7 +26,7 @@ class TorchFormat(Format):
         dtype = torch.float16 if description.half else torch.float32
         pixels = description.spec.value_range if description.pixels else None
         network = Exportable(generator, dtype, pixels)
-        example, axes = network.example()
+        example, axes = network.example(description.fixed)
         with _no_size_is_special():
             program = torch.export.export(network, (example,), dynamic_shapes=(axes,))
         for node in program.graph.nodes:

@@ -1,6 +1,7 @@
 """A generator in the form that other formats are made from."""
 
 import copy
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,6 +14,30 @@ from img2img.networks.norms import ImageStatistics, NormLayer
 
 ValueRange = tuple[float, float]
 """What black and white are as numbers."""
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """What of an input is settled by exporting; None: it is free."""
+
+    batch: int | None = None
+    size: tuple[int, int] | None = None
+    """Height and width in pixels."""
+
+    def check(self, multiple: int, least: int) -> None:
+        """Refuse what a generator cannot take.
+
+        Raises:
+            ConfigError: a size is no multiple of `multiple`, or less than `least`.
+        """
+        if self.batch is not None and self.batch < 1:
+            raise ConfigError(f"batch: {self.batch} is less than 1")
+        if any(side % multiple or side < least for side in self.size or ()):
+            height, width = self.size or (0, 0)
+            raise ConfigError(
+                f"size: {width}x{height}: width and height are wanted as multiples of {multiple},"
+                f" and at least {least}"
+            )
 
 
 class Exportable(nn.Module):
@@ -63,19 +88,23 @@ class Exportable(nn.Module):
         y: Tensor = self.generator(x.to(self.dtype))
         return y.float()
 
-    def example(self) -> tuple[Tensor, dict[int, Any]]:
+    def example(self, fixed: Fixed) -> tuple[Tensor, dict[int, Any]]:
         """An input to trace with, and the axes of it whose length is free."""
         # What is traced must not be one of anything that could be more, such as the pixels of the
         # innermost map: one is taken to be always one.
         multiple = self.generator.size_multiple
         tiles = -(-max(self.generator.min_size, 16) // multiple) + 1
-        height, width = tiles * multiple, (tiles + 1) * multiple
+        height, width = fixed.size or (tiles * multiple, (tiles + 1) * multiple)
         channels = next(m.in_channels for m in self.modules() if isinstance(m, nn.Conv2d))
-        batch, rows, columns = Dim("batch"), multiple * Dim("rows"), multiple * Dim("columns")
+        shape = [fixed.batch or 2, channels, height, width]
+        free = {0: Dim("batch")} if fixed.batch is None else {}
+        if fixed.size is None:
+            free |= {2: multiple * Dim("rows"), 3: multiple * Dim("columns")}
         if self.pixels is None:
-            return torch.zeros(2, channels, height, width), {0: batch, 2: rows, 3: columns}
-        example = torch.zeros(2, height, width, channels, dtype=torch.uint8)
-        return example, {0: batch, 1: rows, 2: columns}
+            return torch.zeros(shape), free
+        axes = {0: 0, 2: 1, 3: 2}
+        example = torch.zeros(shape, dtype=torch.uint8).movedim(1, -1).contiguous()
+        return example, {axes[axis]: length for axis, length in free.items()}
 
 
 class _OneOperator:

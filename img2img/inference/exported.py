@@ -22,6 +22,7 @@ from img2img.devices import is_out_of_memory
 from img2img.errors import ConfigError, ImageError, ModelFileError, shortened
 from img2img.inference.backends.onnx import onnx_session
 from img2img.inference.backends.openvino import compiled, openvino_package
+from img2img.inference.exportable import Fixed
 from img2img.inference.onnx_export import missing_packages
 from img2img.networks import GENERATORS, Generator
 from img2img.spec import ModelSpec
@@ -48,7 +49,15 @@ class Description(BaseModel):
     """Whether uint8 [N, H, W, 3] goes in and comes out, not float32 [N, 3, H, W]."""
     half: bool
     """Whether its weights are float16."""
+    batch: int | None = None
+    """How many images go through at once; None: any number."""
+    size: tuple[int, int] | None = None
+    """Height and width of all images; None: any that the generator takes."""
     spec: ModelSpec
+
+    @property
+    def fixed(self) -> Fixed:
+        return Fixed(self.batch, self.size)
 
 
 class Opened(ABC):
@@ -204,6 +213,7 @@ class ExportedGenerator(Generator):
         super().__init__()
         self._spec, self._pixels = description.spec, description.pixels
         self.has_float16 = description.half
+        self._fixed = description.fixed
         self._run, self._say = run, say
         self._has_said = False
         # In the state, as the weights of other generators are: results are known by it.
@@ -248,9 +258,15 @@ class ExportedGenerator(Generator):
             ImageError: the runtime cannot do that.
         """
         height, width = x.shape[2:]
+        if self._fixed.size not in (None, (height, width)):
+            wanted = " x ".join(map(str, reversed(self._fixed.size or ())))
+            raise ImageError(
+                f"the exported model takes pictures of {wanted} pixels, not {width} x {height}:"
+                " export without --size for any"
+            )
         given = self._levels(x) if self._pixels else x
         try:
-            result = torch.from_numpy(self._run(given.contiguous().numpy()))
+            result = self._computed(given)
         except Exception as error:
             if is_out_of_memory(error):
                 raise MemoryError(str(error)) from None
@@ -262,6 +278,16 @@ class ExportedGenerator(Generator):
         if (result.shape, result.dtype) != (given.shape, given.dtype):
             raise ImageError(f"the exported model gives no picture of {width} x {height} pixels")
         return self._values(result) if self._pixels else result
+
+    def _computed(self, x: Tensor) -> Tensor:
+        """What the file gives, as many images at a time as it takes."""
+        count = self._fixed.batch
+        if count is None:
+            return torch.from_numpy(self._run(x.contiguous().numpy()))
+        # The last ones are filled up with the last image, whose statistics no other one has.
+        whole = torch.cat([x, x[-1:].expand(-len(x) % count, *x.shape[1:])])
+        parts = [self._run(part.contiguous().numpy()) for part in torch.split(whole, count)]
+        return torch.cat([torch.from_numpy(part) for part in parts])[: len(x)]
 
     def _levels(self, x: Tensor) -> Tensor:
         """As uint8 [N, H, W, 3]."""

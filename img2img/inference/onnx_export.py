@@ -3,16 +3,18 @@
 import importlib.util
 import logging
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 
-from img2img.errors import ConfigError
-from img2img.inference.exportable import Exportable, ValueRange
+from img2img.errors import ConfigError, shortened
+from img2img.inference.exportable import Exportable, Fixed, ValueRange
 from img2img.installation import install_extra
 from img2img.networks import Generator
 
-# The oldest that the exporter of torch writes without converting back from a newer one.
+# The oldest that the exporter of torch writes; older ones are made of it.
 OPSET = 18
+OLDEST_OPSET = 11
 # An ONNX model is one protobuf message, which cannot be larger.
 MAX_BYTES = 2**31 - 1
 
@@ -31,11 +33,13 @@ def to_onnx(
     dtype: torch.dtype = torch.float32,
     pixels: ValueRange | None = None,
     metadata: Mapping[str, str] | None = None,
+    fixed: Fixed | None = None,
+    opset: int = OPSET,
 ) -> bytes:
     """The generator as a serialized ONNX model, weights and all.
 
-    Its `input` and `output` are those of `Exportable`, with N, H and W free, H and W multiples of
-    `generator.size_multiple`.
+    Its `input` and `output` are those of `Exportable`, with N, H and W free but for what is fixed,
+    H and W multiples of `generator.size_multiple`.
 
     Args:
         generator: set up for inference, on the CPU; it is left as it is.
@@ -43,9 +47,12 @@ def to_onnx(
             convolutions in bfloat16, but OpenVINO takes them.
         pixels: uint8 in and out, with what black and white are to the generator; None: floats.
         metadata: texts for the model to carry.
+        fixed: what of the input has one length only.
+        opset: version of the operators, from 11 on.
 
     Raises:
-        ConfigError: a package is missing, dropout is on, or the model would be too large.
+        ConfigError: a package is missing, dropout is on, the model would be too large, or there is
+            no such version.
     """
     if reason := missing_packages("onnx", "onnx", "onnxscript"):
         raise ConfigError(f"ONNX: {reason}")
@@ -54,13 +61,13 @@ def to_onnx(
     # It warns of each operator of torchvision where that is not installed; none is in here.
     logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
     network = Exportable(generator, dtype, pixels)
-    example, axes = network.example()
+    example, axes = network.example(fixed or Fixed())
     program = torch.onnx.export(
         network,
         (example,),
         dynamo=True,
         verbose=False,
-        opset_version=OPSET,
+        opset_version=max(opset, OPSET),
         input_names=["input"],
         output_names=["output"],
         dynamic_shapes=(axes,),
@@ -69,5 +76,49 @@ def to_onnx(
     program.model.metadata_props.update(metadata or {})
     for node in program.model.graph.all_nodes():
         node.metadata_props.clear()  # where in which file of this machine it came from
-    model: bytes = program.model_proto.SerializeToString()
-    return model
+    model = program.model_proto
+    if opset < OPSET:
+        _lower(model, opset)
+    serialized: bytes = model.SerializeToString()
+    return serialized
+
+
+def check_opset(opset: int) -> None:
+    """Refuse versions of the operators that cannot be written.
+
+    Raises:
+        ConfigError: it is one.
+    """
+    import onnx
+
+    newest = onnx.defs.onnx_opset_version()
+    if not OLDEST_OPSET <= opset <= newest:
+        raise ConfigError(f"opset: {opset}: there are {OLDEST_OPSET} to {newest}")
+
+
+def _lower(model: Any, opset: int) -> None:
+    """Have a model say the same in older operators.
+
+    Those that are used differ in settings only that came later, and are left at what was before.
+
+    Raises:
+        ConfigError: one differs in more.
+    """
+    import onnx
+
+    for node in model.graph.node:
+        old = onnx.defs.get_schema(node.op_type, opset, node.domain)
+        new = onnx.defs.get_schema(node.op_type, OPSET, node.domain)
+        later = [each for each in node.attribute if each.name not in old.attributes]
+        if any(each != new.attributes[each.name].default_value for each in later):
+            raise ConfigError(f"opset: {opset}: {node.op_type} has no {later[0].name} there")
+        for each in later:
+            node.attribute.remove(each)
+    (imported,) = model.opset_import
+    imported.version = opset
+    model.ir_version = min(model.ir_version, onnx.helper.find_min_ir_version_for([imported]))
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except Exception as error:  # protobuf's, onnx's
+        why = shortened(" ".join(str(error).split()), 150)
+        raise ConfigError(f"opset: {opset}: this model cannot be written so: {why}") from None

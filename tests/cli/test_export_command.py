@@ -70,3 +70,16 @@ def test_wrong_use(tmp_path: Path, img2img: Command, tiny_run: Path) -> None:
         outcome = img2img(*command)
         assert (outcome.status, outcome.err.count("\n")) == (2, 1)
         assert str(program) in outcome.err
+
+
+def test_fixed_sizes(tmp_path: Path, img2img: Command, tiny_run: Path) -> None:
+    target = tmp_path / "net.onnx"
+    line = ["export", tiny_run, "--output", target, "--size", "64x32", "--batch", "2"]
+    outcome = img2img(*line, "--opset", "17")
+    assert outcome.status == 0, outcome.err
+    found = json.loads(img2img("info", target, "--json").out)["generators"]["G"]
+    assert (found["size"], found["batch"]) == ([32, 64], 2)
+    for words in (["--size", "64"], ["--format", "reference", "--batch", "2"]):
+        outcome = img2img("export", tiny_run, *words)
+        assert outcome.status == 2
+        assert outcome.err.count("\n") == 1

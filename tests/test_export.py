@@ -39,21 +39,14 @@ MakeModel = Callable[..., Path]
 Made = Callable[..., tuple[Path, Exported]]
 
 
-def need(format_name: str) -> None:
-    if reason := FORMATS.build(Component(name=format_name), "format").missing():
-        pytest.skip(reason)
-
-
 @pytest.fixture(params=SUFFIXES)
 def format_name(request: pytest.FixtureRequest) -> str:
-    need(request.param)
     return str(request.param)
 
 
 @pytest.fixture(params=["onnx", "openvino"])
 def run_by_us(request: pytest.FixtureRequest) -> str:
     """A format that `translate` runs."""
-    need(request.param)
     return str(request.param)
 
 
@@ -123,7 +116,6 @@ def made(tmp_path_factory: pytest.TempPathFactory, tiny_pairs: Path) -> Made:
 
 @pytest.fixture
 def onnx_model(made: Made) -> Any:
-    need("onnx")
     import onnx
 
     return onnx.load(made("onnx")[1].files[0])
@@ -351,7 +343,6 @@ class TestTranslate:
     def test_choices_that_there_are_not(
         self, options: dict[str, Any], word: str, made: Made
     ) -> None:
-        need("onnx")
         with pytest.raises(ConfigError, match=word):
             Translator.load(made("onnx")[1].files[0], **options)
 
@@ -525,7 +516,6 @@ class TestHostile:
             self.refused(target, file.name)
 
     def test_xml_that_is_not_ours(self, tmp_path: Path) -> None:
-        need("openvino")
         path = tmp_path / "page.xml"
         path.with_suffix(".bin").write_bytes(b"")
         for text in ("<html></html>", '<?xml version="1.0"?><net name="a" version="11"></net>'):

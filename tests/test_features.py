@@ -6,10 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-
-pytest.importorskip("torch_fidelity")
-
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+from torchvision.models import get_model
 
 from img2img.errors import ConfigError, ModelFileError
 from img2img.features import (
@@ -123,10 +121,9 @@ def test_weights_of_something_else_are_refused(tmp_path: Path) -> None:
 
 def weights_of_chance(name: str, file: Path) -> None:
     """A file like the published, in which the layers on top, which no pyramid has, take no room."""
-    torchvision = pytest.importorskip("torchvision")
     random = torch.Generator().manual_seed(0)
     with torch.device("meta"):
-        shapes = torchvision.models.get_model(name).state_dict()
+        shapes = get_model(name).state_dict()
     tensors = {
         key: torch.randn(tensor.shape, generator=random) / tensor[0].numel() ** 0.5
         if key.startswith("features.")

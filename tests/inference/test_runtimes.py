@@ -61,16 +61,8 @@ def generator(
     return made.requires_grad_(False)
 
 
-def need(*modules: str) -> None:
-    """Skip a test without these; they are not imported, which is for the backends to do."""
-    for module in modules:
-        if importlib.util.find_spec(module) is None:
-            pytest.skip(f"{module} is not installed")
-
-
 @pytest.fixture(params=RUNTIMES)
 def runtime(request: pytest.FixtureRequest) -> str:
-    need(RUNTIMES[request.param], "onnx", "onnxscript")
     return str(request.param)
 
 
@@ -104,7 +96,6 @@ def test_it_gives_what_pytorch_gives(
 
 
 def test_openvino_in_bfloat16_is_near() -> None:
-    need("openvino", "onnx", "onnxscript")
     network = generator(UNET)
     try:
         tested = backend("openvino", network, precision="bf16")
@@ -128,7 +119,6 @@ def test_what_it_cannot_do_is_said(runtime: str, changes: dict[str, Any], word: 
 
 
 def test_openvino_reports_to_nobody() -> None:
-    need("openvino", "onnx", "onnxscript")
     # In a process of its own, since it happens at the first import.
     code = """
 import sys, torch
@@ -163,7 +153,6 @@ def test_what_is_missing_is_said(name: str, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_an_exported_model_says_what_it_is() -> None:
-    need("onnx", "onnxscript")
     import onnx
 
     network = generator(UNET)
@@ -182,7 +171,6 @@ def test_an_exported_model_says_what_it_is() -> None:
 
 
 def test_a_model_too_large_for_the_format_is_refused() -> None:
-    need("onnx", "onnxscript")
     network = generator(RESNET)
     network.register_parameter(
         "large", nn.Parameter(torch.zeros(1).expand(2**29), requires_grad=False)

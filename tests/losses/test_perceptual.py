@@ -9,8 +9,6 @@ import pytest
 import torch
 from torch import Tensor
 
-pytest.importorskip("efficientnet_lite_pytorch")
-
 from img2img.checkpoint import load_state
 from img2img.config import Component
 from img2img.features import PerceptualDistance, supply_of_part

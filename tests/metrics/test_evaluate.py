@@ -60,7 +60,6 @@ def test_pairs_by_name(tmp_path: Path) -> None:
 
 
 def test_equal_folders(tmp_path: Path) -> None:
-    pytest.importorskip("torch_fidelity")
     _, real = folders(tmp_path)
     found = evaluate_folders(real, real, features="efficientnet-lite0").to_json()
     assert found["psnr"]["value"] == "inf"
@@ -72,7 +71,6 @@ def test_equal_folders(tmp_path: Path) -> None:
 
 
 def test_every_figure_names_what_it_was_measured_by(tmp_path: Path) -> None:
-    pytest.importorskip("torch_fidelity")
     notes: list[str] = []
     found = evaluate_folders(*folders(tmp_path), device="cpu", **said(notes))
     for name in ("fid", "kid", "is", "precision", "recall", "density", "coverage"):
@@ -102,7 +100,6 @@ def test_a_machine_without_networks_still_measures_pairs(
 
 
 def test_features_of_the_real_images_are_kept_by_content(tmp_path: Path, own_cache: Path) -> None:
-    pytest.importorskip("torch_fidelity")
     result, real = folders(tmp_path)
 
     def measured(**options: Any) -> tuple[float, int]:

@@ -5,9 +5,6 @@ import math
 import numpy as np
 import pytest
 import torch
-
-pytest.importorskip("torch_fidelity")
-
 from torch_fidelity.metric_fid import (
     fid_features_to_statistics,
     fid_statistics_to_metric,

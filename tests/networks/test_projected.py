@@ -7,8 +7,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-pytest.importorskip("efficientnet_lite_pytorch")
-
 from img2img.checkpoint import load_state
 from img2img.config import Component
 from img2img.errors import ConfigError

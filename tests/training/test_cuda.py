@@ -75,7 +75,6 @@ def test_it_trains_in_fewer_bits(method: str, precision: str, settings: tuple[st
 
 @pytest.mark.parametrize("part", ["projected", "perceptual"])
 def test_with_a_frozen_network(part: str) -> None:
-    pytest.importorskip("efficientnet_lite_pytorch")
     setting = {
         "projected": "discriminator={name: projected, ndf: 4, min_side: 64}",
         "perceptual": "losses.reconstruction=[{name: perceptual, weight: 1}]",

@@ -118,7 +118,6 @@ def test_what_dark_targets_span(tmp_path: Path) -> None:
 def test_measures_of_sets_of_both_directions(
     img2img: Command, tiny: list[str], make_image: MakeImage, tmp_path: Path
 ) -> None:
-    pytest.importorskip("torch_fidelity")
     for split, count in (("train", 3), ("test", 12)):
         for number in range(count):
             make_image(f"d/{split}A/{number}.png", (32, 32), seed=number)

@@ -153,7 +153,7 @@ def _ways_on(
     table: Path | None,
 ) -> Iterator[tuple[str, str]]:
     """What to do next: the command that trains on what was found, and what to choose between."""
-    from img2img.data.problems import UNEQUAL
+    from img2img.data.problems import NO_PAIRS, UNEQUAL
 
     proposal = report.found.proposal
     given = {"--data": data, "--data-a": data_a, "--data-b": data_b}
@@ -165,6 +165,8 @@ def _ways_on(
         options.pop("match", None)
     elif proposal:
         options |= {"match": proposal.match}
+    elif report.found.empty and report.problems:
+        yield "no pairs", NO_PAIRS
     shapes = any(problem.kind == "size" for problem in report.problems)
     if shapes:
         yield "shapes", UNEQUAL

@@ -45,7 +45,7 @@ def look_like_pairs(files: Sequence[Path]) -> bool:
 
 @lru_cache(maxsize=16)
 def _look_like_pairs(files: tuple[tuple[Path, int], ...]) -> bool:
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(2) as pool:  # each may hold a large picture
         looked_at = [each for each in pool.map(_halves, (file for file, _ in files)) if each]
     even = [halves for halves in looked_at if len(halves) == 2]
     if len(even) < len(looked_at) / 2:

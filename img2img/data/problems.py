@@ -20,6 +20,11 @@ UNEQUAL = (
     "--unequal fit cuts the target to its input's shape, pad makes it so with white borders,"
     " stretch ignores it"
 )
+# The same where nothing has a partner, and no way to match names finds one.
+NO_PAIRS = (
+    "of two folders that are no pairs, `img2img train cyclegan` learns; of pairs with any names,"
+    " --pairs FILE.csv says which they are"
+)
 
 
 @dataclass(frozen=True)
@@ -40,11 +45,14 @@ class Problem:
     item: Item | None = None
 
 
-def refusal(problems: Sequence[Problem], proposal: object = None) -> DataError:
+def refusal(
+    problems: Sequence[Problem], proposal: object = None, *, any_pairs: bool = True
+) -> DataError:
     """The error that ends a run on data with problems: a line a kind, and the ways on.
 
     Args:
         proposal: what might mend what finds no partner, in words.
+        any_pairs: whether some have a partner.
     """
     lines = []
     for kind, explanation in EXPLANATIONS.items():
@@ -56,6 +64,8 @@ def refusal(problems: Sequence[Problem], proposal: object = None) -> DataError:
             lines.append(f"files {explanation}: {names}{more}")
     if proposal is not None:
         lines.append(f"names that mean the same: {proposal}")
+    elif not any_pairs:
+        lines.append(NO_PAIRS)
     lines.append(
         "mend or remove them, or go on without them: --skip-bad (data.skip_bad: true);"
         " `img2img data check` says more about each"

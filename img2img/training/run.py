@@ -218,7 +218,7 @@ def _look_at_data(
     report = processes.from_first(check_found(found, data, survey=decoded))
     survey, problems = report.survey, report.problems
     if problems and not data.skip_bad:
-        raise refusal(problems, found.proposal)
+        raise refusal(problems, found.proposal, any_pairs=not found.empty)
     if problems:
         observer.noticed(f"left out: {some_names([problem.name for problem in problems])}")
     for remark in remarks(report, data):

@@ -155,3 +155,15 @@ def test_choices_that_would_do_nothing(studio: Path, img2img: Command) -> None:
         outcome = img2img(*line)
         assert outcome.status == 2
         assert words in outcome.err
+
+
+def test_two_folders_that_are_no_pairs(studio: Path, img2img: Command, train: Command) -> None:
+    for number, name in enumerate(("lake", "moon", "tree")):
+        Image.fromarray(noise(16, 16)).save(f"new/{name}.png")
+        Path(f"new/{number}.png").rename(f"{studio}/{number}.png")
+    for name in ("monet", "degas"):
+        Path("paintings").mkdir(exist_ok=True)
+        Image.fromarray(noise(16, 16)).save(f"paintings/{name}.png")
+    folders = ("--data-a", "new", "--data-b", "paintings")
+    assert "img2img train cyclegan" in img2img("data", "check", *folders).out
+    assert "img2img train cyclegan" in train(studio / "run", *folders).err

@@ -167,3 +167,43 @@ def test_two_folders_that_are_no_pairs(studio: Path, img2img: Command, train: Co
     folders = ("--data-a", "new", "--data-b", "paintings")
     assert "img2img train cyclegan" in img2img("data", "check", *folders).out
     assert "img2img train cyclegan" in train(studio / "run", *folders).err
+
+
+def test_measuring_what_only_a_person_sees_as_pairs(
+    tmp_path: Path, img2img: Command, train: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("data", "more"):
+        Path(folder).mkdir()
+        for number in range(4):
+            Image.fromarray(noise(16, 32, number)).save(f"{folder}/{number}.png")
+    assert train(tmp_path / "run", "--data", "data", "--max-steps", 1).status == 2
+    trained = train(tmp_path / "run", "--data", "data", "--side-by-side", "--max-steps", 1)
+    assert trained.status == 0, trained.err
+    assert train(tmp_path / "run", "--resume", "--max-steps", 2).status == 0
+    line = ("--measures", "l1", "--json", "--device", "cpu")
+    # As in training, where it is the same data; elsewhere it is to be said again.
+    same = img2img("evaluate", "--model", "run", "--data", "data", *line)
+    assert json.loads(same.out)["l1"]["n"] == 4
+    assert img2img("evaluate", "--model", "run", "--data", "more", *line).status == 2
+    other = img2img("evaluate", "--model", "run", "--data", "more", "--side-by-side", *line)
+    assert json.loads(other.out)["l1"]["n"] == 4
+    compared = ("compare", "run", "run", "--data", "more", "--side-by-side", *line)
+    assert img2img(*compared, "--output", "page.html").status == 0
+
+
+def test_a_table_of_the_root_measures_a_test_set(
+    studio: Path, img2img: Command, train: Command
+) -> None:
+    for split in ("train", "test"):
+        for domain, folder in (("A", "sketches"), ("B", "finished")):
+            Path(f"set/{split}/{domain}").mkdir(parents=True)
+            for file in sorted(Path(folder).iterdir())[:4]:
+                file.rename(f"set/{split}/{domain}/{split} {file.name}")
+    assert img2img("data", "check", "--data", "set", "--write-pairs", "set.csv").status == 1
+    assert len(Path("set.csv").read_text().splitlines()) == 9
+    given = ("--data", "set", "--pairs", "set.csv")
+    assert train(studio / "run", *given, "--max-steps", 1).status == 0
+    for line in ((), given, given[:2]):
+        outcome = img2img("evaluate", "--model", "run", *line, "--measures", "l1", "--json")
+        assert json.loads(outcome.out)["l1"]["n"] == 4

@@ -12,6 +12,7 @@ from img2img.data.dataset import DataSet
 from img2img.data.problems import Problem
 from img2img.data.sizes import HeightWidth, same_shape
 from img2img.data.sources import CountProgress, Item, Pair
+from img2img.data.turns import TURNS
 from img2img.data.values import Values, values_of
 from img2img.errors import ImageError, some_names
 from img2img.images import Counts, Depth, Picture, count_unreadable, list_own
@@ -190,6 +191,11 @@ class _Look:
 
 def _look_at(item: Item) -> tuple[list[_Look], list[Problem]]:
     """What the item's images are, and what is wrong with them."""
+    with TURNS.at(item):
+        return _looked_at(item)
+
+
+def _looked_at(item: Item) -> tuple[list[_Look], list[Problem]]:
     looks: list[_Look] = []
     problems: list[Problem] = []
     for source in item.files:

@@ -1,9 +1,11 @@
 """Batches of prepared samples, in a given order, from as many processes as asked for."""
 
+import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
+from functools import partial
 from itertools import count
 from threading import Timer
 from typing import Any
@@ -14,6 +16,7 @@ from torch.utils.data import DataLoader, get_worker_info
 
 from img2img.config import DataConfig
 from img2img.data.samples import Batch, Sample, Samples, collate
+from img2img.data.turns import TURNS
 from img2img.data.workers import quiet_about_cores, supervised
 from img2img.devices import is_out_of_memory
 from img2img.errors import ImageError, Img2ImgError, LoadingFailed
@@ -59,6 +62,7 @@ def batches(
         LoadingFailed: a worker was killed, or does not answer, or there is no memory.
         Img2ImgError: a sample cannot be made; the message names the file.
     """
+    turn = multiprocessing.get_context(start_method).Lock
     with quiet_about_cores():
         loader: DataLoader[Any] = DataLoader(
             _Loaded(samples, skip_bad),  # type: ignore[arg-type]
@@ -68,7 +72,7 @@ def batches(
             num_workers=workers,
             pin_memory=pin_memory and not workers,
             multiprocessing_context=start_method if workers else None,
-            worker_init_fn=_prepare_worker,
+            worker_init_fn=partial(_prepare_worker, turn()) if workers else None,
             # It draws a seed for the workers, which must not move the training's random numbers.
             generator=torch.Generator(),
         )
@@ -180,8 +184,13 @@ def _as_it_is(batch: Any) -> Any:
     return batch
 
 
-def _prepare_worker(_: int) -> None:
-    """Signals are the main process's to handle, and OpenCV's threads do not survive a fork."""
+def _prepare_worker(turn: AbstractContextManager[Any], _: int) -> None:
+    """Signals are the main process's to handle, and OpenCV's threads do not survive a fork.
+
+    Args:
+        turn: held by the process that is at a large picture.
+    """
+    TURNS.lock = turn
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for number in STOPPING:
         if signal.getsignal(number) != signal.SIG_IGN:

@@ -11,6 +11,7 @@ from img2img.data.layouts import find_splits, find_splits_of_two
 from img2img.data.partners import find_pairs
 from img2img.data.samples import Batch, Cache, Direction, Sample, Shuffled, collate
 from img2img.data.sources import CountProgress, Item, Pair
+from img2img.data.turns import TURNS
 from img2img.errors import ConfigError, DataError
 from img2img.images import Domain, Pixels, to_tensor
 
@@ -157,8 +158,9 @@ class PairedSamples:
         return to_tensor(A), to_tensor(B), path_A, path_B
 
     def _prepared(self, pair: Pair) -> tuple[Pixels, Pixels]:
-        A, B = pair.read()
-        return self._transform.prepare(A.composited()), self._transform.prepare(B.composited())
+        with TURNS.at(pair):
+            A, B = pair.read()
+            return self._transform.prepare(A.composited()), self._transform.prepare(B.composited())
 
 
 def _directed(

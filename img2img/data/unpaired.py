@@ -14,6 +14,7 @@ from img2img.data.layouts import find_splits, find_splits_of_two, images_by_name
 from img2img.data.partners import Partners, find_pairs
 from img2img.data.samples import Batch, Cache, Sample, Shuffled, collate
 from img2img.data.sources import CountProgress, ImageSource, Item, Pair
+from img2img.data.turns import TURNS
 from img2img.errors import ConfigError, DataError
 from img2img.images import Domain, Pixels, to_tensor
 
@@ -220,4 +221,5 @@ class UnpairedSamples:
         return images[0], images[1], str(self._images[A].path), str(self._images[B].path)
 
     def _prepared(self, source: ImageSource) -> tuple[Pixels]:
-        return (self._transform.prepare(source.read().composited()),)
+        with TURNS.at(source):
+            return (self._transform.prepare(source.read().composited()),)

@@ -58,6 +58,10 @@ class Options(TypedDict, total=False):
     """Told, in a sentence, what a person might want to know; None: they are warnings."""
 
 
+# Bytes of results that are measured at the same time; one of more is alone.
+_AHEAD = 200 * 10**6
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """What came of it.
@@ -258,7 +262,13 @@ def evaluate(images: Images, wanted: Sequence[str], **options: Unpack[Options]) 
     values: dict[int, tuple[Mapping[str, float | None], Mapping[str, float | None]]] = {}
     resized: list[str] = []
     with _cores(device) as cores:
-        compare = ahead(compared, enumerate(images.results), workers=cores)
+        compare = ahead(
+            compared,
+            enumerate(images.results),
+            workers=cores,
+            weight=lambda item: item[1].pixels.nbytes,
+            most=_AHEAD,
+        )
         for index, (picture, real) in enumerate(compare):
             if paired:
                 pairs.take(*values.pop(index))

@@ -1,6 +1,6 @@
 """Starting from another model's weights."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -8,12 +8,15 @@ from torch import Tensor, nn
 from img2img.checkpoint import load_model
 from img2img.data.samples import Direction
 from img2img.errors import ConfigError, some_names
+from img2img.images import Domain
 from img2img.networks.spectral import load_plain, plain_state
 from img2img.spec import DiscriminatorSpec, ModelSpec
 from img2img.training.method import Method
 
 
-def init_from(path: Path, method: Method, data: Direction) -> list[str]:
+def init_from(
+    path: Path, method: Method, data: Direction, domains: Mapping[str, Domain] | None = None
+) -> list[str]:
     """Give networks the weights of a model file: generators by direction, discriminators by name.
 
     Layers are matched by name; those that the file lacks, or has in another shape, keep their own
@@ -22,9 +25,11 @@ def init_from(path: Path, method: Method, data: Direction) -> list[str]:
     Args:
         path: a model file, a run folder, or what `img2img import` reads.
         data: the direction that the data is read in.
+        domains: what the values in the files of `A` and `B` mean here; None: not known.
 
     Returns:
-        A line on each network: what was taken, and which layers do not match.
+        A line on each network: what was taken, and which layers do not match; and one where values
+        meant something else to it.
 
     Raises:
         ModelFileError: there is no model, or it is damaged.
@@ -46,12 +51,25 @@ def init_from(path: Path, method: Method, data: Direction) -> list[str]:
         spec = model.specs[source]
         taken = _take(generator, model.tensors[source], name, "generator", spec, path)
         told.append(f"{name} starts from {source} of {path}, {taken}")
+        told += _other_values(name, spec, domains or {})
     for name, critic in method.critics.items():
         if judge := model.discriminators.get(name):
             weights = model.tensors[name]
             taken = _take(critic.discriminator, weights, name, "discriminator", judge, path)
             told.append(f"{name} starts from {name} of {path}, {taken}")
     return told
+
+
+def _other_values(name: str, spec: ModelSpec, domains: Mapping[str, Domain]) -> Iterator[str]:
+    """A line for each side whose values the model has had scaled otherwise."""
+    for side, here in domains.items():
+        there = spec.domains[side] or Domain.of_type(here.dtype)
+        if there != here and not (there.whole and here.whole):
+            kept = f"[{there.low},{there.high}]"
+            yield (
+                f"{name}: values of {side} are scaled by {here.range} here, and were by"
+                f" {there.range} in the model; data.{side}.range={kept} goes on with that"
+            )
 
 
 def _take(

@@ -145,7 +145,7 @@ def _train(
                 "BatchNorm is over each process's own images: only on CUDA does it span processes"
             )
     if config.init_from is not None and not states:
-        for notice in init_from(config.init_from, method, config.data.direction):
+        for notice in init_from(config.init_from, method, config.data.direction, domains):
             observer.noticed(notice)
     transform = Transform(config.data, load_size, crop_size)
     progress = partial(observer.preparing, "reading images")

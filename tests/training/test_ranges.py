@@ -157,3 +157,17 @@ def test_models_from_before_take_all_values(tiny_run: Path, tmp_path: Path) -> N
     for dtype in (np.uint8, np.uint16):
         pixels = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, (32, 32, 3), dtype)
         assert np.array_equal(old.translate(pixels), new.translate(pixels))
+
+
+def test_a_model_of_another_range_to_start_from(
+    deep_run: Path, deep_pairs: Path, train: Command, tmp_path: Path
+) -> None:
+    command = ("--data", deep_pairs, "--init-from", deep_run, "--max-steps", 1)
+    outcome = train(tmp_path / "same", *command)
+    assert outcome.status == 0, outcome.err
+    assert "in the model" not in outcome.out + outcome.err
+    outcome = train(tmp_path / "other", *command, "--set", "data.B.range=dtype")
+    assert (
+        "G: values of B are scaled by 0..65535 (16 bits) here, and were by 0..4095 (12 bits) in the"
+        " model; data.B.range=[0,4095] goes on with that"
+    ) in outcome.out + outcome.err

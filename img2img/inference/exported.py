@@ -19,9 +19,10 @@ from torch import Tensor
 from img2img import __version__
 from img2img.config import Component
 from img2img.devices import is_out_of_memory
-from img2img.errors import ConfigError, ImageError, ModelFileError, shortened
+from img2img.errors import ConfigError, ImageError, Img2ImgError, ModelFileError, shortened
 from img2img.inference.backends.onnx import onnx_session
 from img2img.inference.backends.openvino import compiled, openvino_package
+from img2img.inference.claims import GROWING, check_size, onnx_text, openvino_text
 from img2img.inference.exportable import Fixed
 from img2img.inference.onnx_export import missing_packages
 from img2img.networks import GENERATORS, Generator
@@ -78,8 +79,24 @@ class Opened(ABC):
     def missing() -> str | None:
         """What is not installed and how to get it; None when the runtime is here."""
 
-    text: str | None
-    """What it says of itself; None: it is not one of ours."""
+    @staticmethod
+    @abstractmethod
+    def files(path: Path) -> list[Path]:
+        """The files that it consists of.
+
+        Raises:
+            ModelFileError: one is missing.
+        """
+
+    @staticmethod
+    @abstractmethod
+    def text(path: Path) -> str | None:
+        """What it says of itself, found without the runtime; None: it is not one of ours.
+
+        Raises:
+            ModelFileError: it is not readable.
+        """
+
     checksum: int
     pixels: bool
     """Whether its input is uint8."""
@@ -101,13 +118,22 @@ class OpenedOnnx(Opened):
             model = onnx.load_model_from_string(self._model)
         except Exception as error:  # protobuf's, which has several implementations
             raise ModelFileError(f"{path}: not a readable ONNX model: {_reason(error)}") from None
-        # By their names, since there may be several; the last one counts.
-        self.text = {entry.key: entry.value for entry in model.metadata_props}.get(METADATA_KEY)
         external = onnx.TensorProto.EXTERNAL
-        if any(getattr(part, "data_location", None) == external for part in _parts(model)):
-            raise ModelFileError(f"{path}: has weights in other files, which are not read")
+        for part in _parts(model):
+            if getattr(part, "data_location", None) == external:
+                raise ModelFileError(f"{path}: has weights in other files, which are not read")
+            if (operator := getattr(part, "op_type", None)) in GROWING:
+                raise ModelFileError(f"{path}: has operators that no export has: {operator}")
         types = [value.type.tensor_type.elem_type for value in model.graph.input]
         self.pixels = types == [onnx.TensorProto.UINT8]
+
+    @staticmethod
+    def files(path: Path) -> list[Path]:
+        return [path]
+
+    @staticmethod
+    def text(path: Path) -> str | None:
+        return onnx_text(path, METADATA_KEY)
 
     @staticmethod
     def missing() -> str | None:
@@ -123,9 +149,7 @@ class OpenedOpenVino(Opened):
     """An OpenVINO model: an `.xml` file, and its weights in a `.bin` file beside it."""
 
     def __init__(self, path: Path) -> None:
-        weights = path.with_suffix(".bin")
-        if not weights.is_file():
-            raise ModelFileError(f"{path}: its weights are missing: {weights.name}")
+        _, weights = self.files(path)
         openvino = openvino_package()
         self._core = openvino.Core()
         self._core.set_property({"ENABLE_MMAP": False})  # so that the files may be replaced
@@ -137,8 +161,17 @@ class OpenedOpenVino(Opened):
             raise ModelFileError(
                 f"{path}: not a readable OpenVINO model: {_reason(error)}"
             ) from None
-        there = self._model.has_rt_info([METADATA_KEY])
-        self.text = self._model.get_rt_info([METADATA_KEY]).astype(str) if there else None
+
+    @staticmethod
+    def files(path: Path) -> list[Path]:
+        weights = path.with_suffix(".bin")
+        if not weights.is_file():
+            raise ModelFileError(f"{path}: its weights are missing: {weights.name}")
+        return [path, weights]
+
+    @staticmethod
+    def text(path: Path) -> str | None:
+        return openvino_text(path, METADATA_KEY)
 
     @staticmethod
     def missing() -> str | None:
@@ -180,15 +213,18 @@ def open_exported(path: Path) -> tuple[Description, Opened]:
         )
     if reason := OPENED[suffix].missing():
         raise ConfigError(f"{path}: {reason}")
-    opened = OPENED[suffix](path)
-    if opened.text is None:
+    runtime = OPENED[suffix]
+    files = runtime.files(path)
+    text = runtime.text(path)
+    if text is None:
         raise ModelFileError(f"{path}: not exported by img2img, so what it takes is not known")
     try:
-        description = Description.model_validate_json(opened.text)
-    except ValidationError as error:
-        detail = error.errors()[0]
-        reason = shortened(": ".join([*map(str, detail["loc"]), detail["msg"]]))
-        raise ModelFileError(f"{path}: its description does not fit: {reason}") from None
+        description = Description.model_validate_json(text)
+        network = _layout(description.spec)
+    except (ValidationError, Img2ImgError, RuntimeError, TypeError, OverflowError) as error:
+        raise ModelFileError(f"{path}: its description does not fit: {_reason(error)}") from None
+    check_size(files, network)
+    opened = runtime(path)
     if opened.pixels != description.pixels:
         raise ModelFileError(f"{path}: its description does not fit: its input is another")
     return description, opened
@@ -241,12 +277,7 @@ class ExportedGenerator(Generator):
 
     def layout(self) -> Generator:
         """The network that it was exported from, without weights, on the meta device."""
-        spec = self._spec
-        section = Component.model_validate({**spec.arguments, "name": spec.architecture})
-        with torch.device("meta"):
-            return GENERATORS.build(
-                section, "generator", in_channels=spec.in_channels, out_channels=spec.out_channels
-            )
+        return _layout(self._spec)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self  # there is nothing in it that could be changed
@@ -304,6 +335,15 @@ class ExportedGenerator(Generator):
         return levels.movedim(-1, 1).float() * ((white - black) / 255) + black
 
 
+def _layout(spec: ModelSpec) -> Generator:
+    """The network of a description, without weights."""
+    section = Component.model_validate({**spec.arguments, "name": spec.architecture})
+    with torch.device("meta"):
+        return GENERATORS.build(
+            section, "generator", in_channels=spec.in_channels, out_channels=spec.out_channels
+        )
+
+
 def _parts(message: Any) -> Iterator[Any]:
     """A protobuf message and all that are in it."""
     todo = [message]
@@ -316,4 +356,7 @@ def _parts(message: Any) -> Iterator[Any]:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        detail = error.errors()[0]
+        return shortened(": ".join([*map(str, detail["loc"]), detail["msg"]]))
     return shortened(" ".join(str(error).split()))

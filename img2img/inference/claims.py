@@ -1,0 +1,108 @@
+"""What an exported file says of itself, and whether it is of that size, before a runtime reads it.
+
+A runtime takes memory for whatever is in a file: for gigabytes of nothing at its end, too.
+"""
+
+import mmap
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from xml.etree import ElementTree
+
+from img2img.errors import ModelFileError
+from img2img.networks import Generator
+
+# Of an `.xml`, whose weights are elsewhere; and what a file may have beside its weights.
+_MOST_XML, _MOST_BESIDE = 2**24, 2**22
+# Numbers of fields in the ONNX format, and the kinds of their values.
+_METADATA, _KEY, _VALUE = 14, 1, 2
+_VARINT, _EIGHT_BYTES, _BYTES, _FOUR_BYTES = 0, 1, 2, 5
+# Operators that make much of nothing, which no export has.
+GROWING = {
+    *("ConstantOfShape", "Expand", "EyeLike", "If", "Loop", "OneHot", "Range", "Scan", "Tile"),
+    *("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "SequenceMap"),
+}
+
+
+def onnx_text(path: Path, key: str) -> str | None:
+    """What stands under a key in the metadata of an ONNX model, of which nothing else is read.
+
+    Raises:
+        ModelFileError: it is none.
+    """
+    found = None
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:
+            for number, begin, end in _fields(whole, 0, len(whole)):
+                if number != _METADATA:
+                    continue
+                entry = {n: whole[b:e] for n, b, e in _fields(whole, begin, end)}
+                if entry.get(_KEY) == key.encode():
+                    found = entry.get(_VALUE, b"").decode()
+    except (ValueError, IndexError) as error:
+        raise ModelFileError(f"{path}: not a readable ONNX model: {error}") from None
+    return found
+
+
+def openvino_text(path: Path, key: str) -> str | None:
+    """What stands under a key in the `.xml` file of an OpenVINO model.
+
+    Raises:
+        ModelFileError: it is none.
+    """
+    if path.stat().st_size > _MOST_XML:
+        raise ModelFileError(f"{path}: larger than the description of any network")
+    content = path.read_bytes()
+    if b"<!DOCTYPE" in content or b"<!ENTITY" in content:  # which may stand for gigabytes
+        raise ModelFileError(f"{path}: not a readable OpenVINO model: it defines entities")
+    try:
+        element = ElementTree.fromstring(content).find(f"rt_info/{key}")
+    except (ElementTree.ParseError, ValueError, RecursionError) as error:
+        raise ModelFileError(f"{path}: not a readable OpenVINO model: {error}") from None
+    return None if element is None else element.get("value")
+
+
+def check_size(files: Sequence[Path], network: Generator) -> None:
+    """Refuse files that are much larger than the network that they say they are of.
+
+    Raises:
+        ModelFileError: they are.
+    """
+    size = sum(file.stat().st_size for file in files)
+    weights = 4 * sum(weight.numel() for weight in network.parameters())
+    if size > 2 * weights + _MOST_BESIDE:
+        raise ModelFileError(
+            f"{files[0]}: {size / 2**20:.0f} MB, where its network has {weights / 2**20:.1f} MB of"
+            " weights"
+        )
+
+
+def _fields(data: mmap.mmap, begin: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """The fields of a protobuf message that are bytes: their number, beginning and end."""
+    while begin < end:
+        tag, begin = _varint(data, begin)
+        number, kind = tag >> 3, tag & 7
+        if kind == _VARINT:
+            _, begin = _varint(data, begin)
+        elif kind in (_EIGHT_BYTES, _FOUR_BYTES):
+            begin += 8 if kind == _EIGHT_BYTES else 4
+        elif kind == _BYTES:
+            length, begin = _varint(data, begin)
+            if begin + length > end:
+                raise ValueError("it is cut off")
+            yield number, begin, begin + length
+            begin += length
+        else:
+            raise ValueError("it is no protobuf message")
+        if not number:
+            raise ValueError("it is no protobuf message")
+
+
+def _varint(data: mmap.mmap, place: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        byte = data[place]
+        place += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, place
+    raise ValueError("it is no protobuf message")

@@ -66,7 +66,6 @@ def bench(
     )
     measurements = []
     with _saying() as say:
-        say("opening the model")
         for m in found:
             if m.ended:
                 measurements.append(m)
@@ -106,5 +105,5 @@ def _saying() -> Iterator[Callable[[str], None]]:
     if not error_console.is_terminal:
         yield say_note
         return
-    with error_console.status("", spinner="line") as status:
+    with error_console.status("opening the model", spinner="line") as status:
         yield status.update

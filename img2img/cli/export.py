@@ -112,7 +112,7 @@ def export(
     if format_name not in FORMATS.names():
         names = ", ".join([*FORMATS.names(), "reference"])
         raise ConfigError(f"--format {format_name}: there are {names}")
-    with error_console.status(f"exporting to {format_name}"):
+    with error_console.status(f"exporting to {format_name}", spinner="line"):
         exported = export_model(
             model,
             output,

@@ -22,7 +22,10 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from img2img.errors import ConfigError
+from img2img.errors import ConfigError, shortened
+
+# Characters of a line that is said; more than ten names of files.
+LONGEST = 4000
 
 
 class Console(RichConsole):
@@ -63,14 +66,19 @@ def parsed_size(option: str, text: str | None) -> tuple[int, int] | None:
 
 def say_error(message: str) -> None:
     """One error, on standard error."""
-    lines = "\n".join(map(printable, message.splitlines()))
+    lines = _shown(message)
     error_console.print(f"[bold red]error:[/] {escape(lines)}", soft_wrap=True)
 
 
 def say_note(message: str) -> None:
     """Something worth knowing, on standard error."""
-    lines = "\n".join(map(printable, message.splitlines()))
+    lines = _shown(message)
     error_console.print(f"note: {lines}", markup=False, soft_wrap=True)
+
+
+def _shown(message: str) -> str:
+    """A message whose lines are of bounded length, whatever of somebody else's is in them."""
+    return "\n".join(shortened(printable(line), LONGEST) for line in message.splitlines())
 
 
 def printable(text: str) -> str:

@@ -143,6 +143,7 @@ def evaluate_folders(
         raise ConfigError("--side-by-side: is for --data; these are two folders")
     wanted = chosen(options.get("measures"), {"pair", "set"})
     results, targets, paired = arrange(Folders(result, real, f"{result} + {real}"), wanted, options)
+    _weights(options)  # before any picture is looked at
     domain = domain_of([*targets.values()])
     if not domain.whole:
         teller(options)(f"values: {domain}, as the real images use")
@@ -151,6 +152,13 @@ def evaluate_folders(
     before = _inputs(inputs, [*results]) if inputs and paired else None
     images = Images([*results], pictures, against, paired, before)
     return evaluate(images, wanted, **options)
+
+
+def _weights(options: Options) -> Path | None:
+    weights = options.get("weights")
+    if weights is not None and not weights.exists():
+        raise ConfigError(f"weights: {weights}: no such file or folder")
+    return weights
 
 
 def _inputs(folder: Path, names: Sequence[str]) -> list[ImageSource]:
@@ -229,8 +237,7 @@ def evaluate(images: Images, wanted: Sequence[str], **options: Unpack[Options]) 
     """
     device = resolve_device(options.get("device", "auto"))
     seed, progress = options.get("seed", 0), options.get("progress") or (lambda done, total: None)
-    if (weights := options.get("weights")) is not None and not weights.exists():
-        raise ConfigError(f"weights: {weights}: no such file or folder")
+    weights = _weights(options)
     of_pairs, of_sets = ([n for n in wanted if MEASURES[n].of == kind] for kind in ("pair", "set"))
     paired = images.paired and bool(of_pairs)
     supply = Supply(weights, bool(options.get("measures")), teller(options))

@@ -101,6 +101,7 @@ class Course:
     def __init__(self, lines: Iterable[Mapping[str, Any]] = ()) -> None:
         self.step = 0
         self.images = 0
+        self.epoch = 0.0
         self.losses = 0
         """Lines of losses."""
         self.looks = 0
@@ -118,6 +119,7 @@ class Course:
         """Take in one more line."""
         self.step = max(self.step, line["step"])
         self.images = max(self.images, line.get("images", 0))
+        self.epoch = max(self.epoch, line.get("epoch", 0.0))
         self.losses += any(tag.startswith("G/") for tag in line)
         if any(tag.startswith("signs/") for tag in line):
             self.looks += 1
@@ -146,6 +148,16 @@ class Course:
     def warming(self, config: RunConfig) -> bool:
         """Whether the rate has been low for most of the run so far (`schedule.warmup`)."""
         return self.images < 2 * config.schedule.warmup
+
+    def share(self, config: RunConfig) -> float:
+        """How much of the length is over; 0 while a length in minutes is not measured."""
+        schedule = config.schedule
+        if steps := schedule.steps or schedule.measured_steps:
+            return self.step / steps
+        if schedule.minutes is not None:
+            return 0.0
+        epochs = schedule.total_epochs or schedule.epochs + schedule.decay_epochs
+        return self.epoch / max(1, epochs)
 
     def tags(self, start: str) -> list[str]:
         """The tags that start so, of each domain or direction, in the order of the log."""

@@ -11,8 +11,10 @@ from img2img.doctor import proposals
 from img2img.doctor.balance import Levels
 from img2img.doctor.condition import CONDITIONS, Condition, Evidence, judged
 from img2img.doctor.course import (
+    BASELINE,
     LEAST,
     RECENT,
+    VAL,
     Course,
     Series,
     is_reconstruction,
@@ -20,6 +22,7 @@ from img2img.doctor.course import (
     smooth,
 )
 from img2img.doctor.proposals import Proposal
+from img2img.metrics.measure import MEASURES
 
 
 @CONDITIONS.register("non-finite")
@@ -267,6 +270,48 @@ class NothingLearned(Condition):
     def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:
         yield proposals.faster(config)
         yield proposals.unclipped(config)
+
+
+@CONDITIONS.register("no-better-than-input")
+class NoBetterThanInput(Condition):
+    """Held-out translations are no nearer to their targets than the untouched inputs.
+
+    Args:
+        share: of the length of the run that has to be over.
+        times: that it was so when held-out images were measured, one after the other; fewer where
+            they were not measured as often.
+    """
+
+    def __init__(self, *, share: float = 0.25, times: int = 2) -> None:
+        self.share = share
+        self.times = times
+
+    def look(self, course: Course, config: RunConfig) -> Evidence | None:
+        if course.share(config) < self.share:
+            return None
+        for measure in dict.fromkeys([config.metrics.best or "l1", "l1"]):
+            series, untouched = course[VAL + measure], course[BASELINE + measure]
+            if not (len(series) and len(untouched)):
+                continue
+            known = MEASURES.get(measure.removesuffix("_AtoB").removesuffix("_BtoA"))
+            sign = -1 if known and known.higher_is_better else 1
+            last, base = series.last(self.times), float(untouched.values[-1])
+            if (sign * last.values < sign * base).any():
+                return None
+            now = float(last.values[-1])
+            return judged(
+                f"held-out {measure} is {now:.3g}, and {base:.3g} of the untouched inputs",
+                {"now": now, "baseline": base},
+                sign * (now - base) / max(abs(base), 1e-9),
+                last,
+                untouched.last(1),
+            )
+        return None
+
+    def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:
+        yield proposals.heavier(config, "reconstruction", 10, "targets weigh more")
+        yield proposals.from_scratch(config)
+        yield proposals.faster(config)
 
 
 def _first(series: Series) -> float:

@@ -39,11 +39,15 @@ class Doctor(Observer):
     def logged(self, progress: Progress, values: Mapping[str, float]) -> None:
         self._hear(progress, values)
 
+    def measured(self, progress: Progress, values: Mapping[str, float]) -> None:
+        self._hear(progress, values)
+
     def examined(self, progress: Progress, signs: Mapping[str, float]) -> None:
         self._hear(progress, signs)
 
     def _hear(self, progress: Progress, values: Mapping[str, float]) -> None:
-        self._course.add({"step": progress.step, "images": progress.images, **values})
+        where = {"step": progress.step, "images": progress.images, "epoch": progress.epoch}
+        self._course.add({**where, **values})
         if self._rounds.due(self._course):
             self._examine(progress)
 

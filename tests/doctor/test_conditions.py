@@ -134,6 +134,34 @@ def test_what_is_wrong_is_named_and_nothing_else(
     assert names(lines, cyclegan) == [condition]
 
 
+def measured(at: Mapping[int, float], measure: str = "l1", baseline: float = 0.1) -> Lines:
+    """A log with held-out measures after some of its lines."""
+    lines = log()
+    for number, value in at.items():
+        where = {key: lines[number][key] for key in ("step", "images", "epoch")}
+        lines.append({**where, f"val/{measure}": value, f"baseline/{measure}": baseline})
+    return sorted(lines, key=lambda line: line["step"])
+
+
+def test_no_better_than_the_untouched_input() -> None:
+    """After a reasonable share of the training; the last two times, where there were as many."""
+    condition = "no-better-than-input"
+    for length in ({"schedule.steps": 2000}, {"schedule.total_epochs": 20}):
+        config = load_config("pix2pix", None, length)
+        assert names(measured({40: 0.2, 60: 0.11}), config) == [condition]
+        assert names(measured({60: 0.1}), config) == [condition]
+        assert names(measured({40: 0.2, 60: 0.09}), config) == []
+        assert names(measured({40: 0.09, 60: 0.11}), config) == []
+    (found,) = examine(Course(measured({60: 0.11})), config)
+    assert found.evidence.text == "held-out l1 is 0.11, and 0.1 of the untouched inputs"
+    assert found.proposals[0].flags.startswith("--set 'losses.reconstruction=")
+    early = load_config("pix2pix", None, {"schedule.steps": 10_000})
+    assert names(measured({60: 0.2}), early) == []
+    by_psnr = load_config("pix2pix", None, {"schedule.steps": 2000, "metrics.best": "psnr"})
+    assert names(measured({60: 12.0}, "psnr", 14.0), by_psnr) == [condition]
+    assert names(measured({60: 15.0}, "psnr", 14.0), by_psnr) == []
+
+
 def test_an_inversion_that_is_wanted_is_none(config: RunConfig) -> None:
     inverted: dict[str, Curve] = {
         "signs/likeness": lambda t: -0.8,

@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import typer.main
+from PIL import Image
 
 import img2img as package
 from img2img import demo
@@ -46,6 +48,9 @@ LINES = [
     "train cyclegan --data $pairs --max-steps 1 $tiny $unet",
     "train cyclegan --data-a $pairs/A --data-b $pairs/B --max-steps 1 $tiny $unet",
     "train pix2pix --data $pairs --max-steps 1 --crop-size 16 --load-size 20 --set seed=7 $tiny",
+    "train pix2pix --data $pairs --max-steps 1 --match case --unequal fit -v $tiny",
+    "train pix2pix --data $pairs --max-steps 1 --pairs $here/pairs.csv --verbose $tiny",
+    "train pix2pix --data $here/side --max-steps 1 --side-by-side $tiny",
     "translate -h",
     "translate --help",
     "translate --model $run --input $pairs/A --output out --device cpu --direction AtoB",
@@ -57,6 +62,7 @@ LINES = [
     "translate --model $run --input $pairs/A --output cut --tile off --tile-norm local",
     "translate --model $run --input $pairs/A --output as --statistics running",
     "translate --model $run --input $pairs/A --output there --reference-exact",
+    "translate --model $run --input $pairs/A --output bounded --max-memory 2GB",
     "evaluate -h",
     "evaluate --help",
     "evaluate $pairs/A $pairs/B --measures l1,psnr --features inception --weights $here --seed 7",
@@ -65,6 +71,9 @@ LINES = [
     "evaluate $pairs/A $pairs/B --measures l1 --csv t.csv --fail-above l1=1 --fail-below l1=0",
     "evaluate $pairs/A $pairs/B --measures psnr --cache --input $pairs/A",
     "evaluate $pairs/A $pairs/B --measures psnr --no-cache",
+    "evaluate $pairs/A $pairs/B --measures l1 --match case --unequal stretch",
+    "evaluate --model $run --data $pairs --measures l1 --pairs $here/pairs.csv",
+    "evaluate --model $run --data $here/side --measures l1 --side-by-side",
     "bench -h",
     "bench --help",
     "bench $run --input $pairs/A/0.png --batch 2 --direction AtoB --device cpu --backend eager",
@@ -104,6 +113,7 @@ LINES = [
     "export $run --format torch --output $here --images $pairs/A --tolerance 0.1 --json",
     "export $run --format torch -o y.pt2",
     "export $run --format torch --output x.pt2 --direction AtoB --pixels --half",
+    "export $run --format onnx --output $here --size 32x32 --batch 1 --opset 18",
     "doctor -h",
     "doctor --help",
     "doctor $here/other",
@@ -116,6 +126,9 @@ LINES = [
     "compare $run $here/other --data $pairs --direction AtoB --measures l1 --scale native --json",
     "compare $run $here/other --data $pairs --output c.html --examples 2 --device cpu",
     "compare $run $here/other --data $pairs --measures l1 --features inception --weights $here",
+    "compare $run $here/other --data $pairs --measures l1 --match case --unequal fit",
+    "compare $run $here/other --data $pairs --measures l1 --pairs $here/pairs.csv",
+    "compare $run $here/other --data $here/side --measures l1 --side-by-side",
     "list -h",
     "list --help",
     "list generators",
@@ -128,9 +141,15 @@ LINES = [
     "data check --data-a $pairs/A --data-b $pairs/B --json",
     "data check --config $here/tiny.yaml --set data.holdout=none",
     "data check --unpaired --data $pairs",
+    "data check --data $pairs --match number --unequal pad --write-pairs table.csv",
+    "data check --data $pairs --pairs $here/pairs.csv --all",
+    "data check --data $here/side --side-by-side",
     "data preview -h",
     "data preview --help",
-    "data preview --data $pairs --output out.png --pairs 2 --variants 3",
+    "data preview --data $pairs --output out.png --rows 2 --variants 3",
+    "data preview --data $pairs --match suffix --unequal stretch",
+    "data preview --data $pairs --pairs $here/pairs.csv",
+    "data preview --data $here/side --side-by-side",
     "data preview --data-a $pairs/A --data-b $pairs/B",
     "data preview --config $here/tiny.yaml --set data.direction=BtoA",
     "data preview --unpaired --data $pairs",
@@ -160,6 +179,12 @@ def here(tmp_path: Path, tiny_pairs: Path, tiny_run: Path, monkeypatch: pytest.M
     monkeypatch.setattr(demo, "bundled", lambda name: replaced.get(name) or bundled(name))
     monkeypatch.chdir(tmp_path)
     shutil.copytree(tiny_pairs / "A", tmp_path / "in")
+    names = sorted(path.name for path in (tiny_pairs / "A").iterdir())
+    (tmp_path / "pairs.csv").write_text("".join(f"A/{name},B/{name}\n" for name in names))
+    (tmp_path / "side").mkdir()
+    for name in names:
+        halves = [np.asarray(Image.open(tiny_pairs / domain / name)) for domain in "AB"]
+        Image.fromarray(np.concatenate(halves, 1)).save(tmp_path / "side" / name)
     make_clip(tmp_path / "clip.mp4", times=range(6), size=(32, 32))
     shutil.copytree(tiny_run, tmp_path / "other")
     torch.save({"netG": Unet().state_dict()}, tmp_path / "unet.pth")

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, get_worker_info
 from img2img.config import DataConfig
 from img2img.data.samples import Batch, Sample, Samples, collate
 from img2img.data.turns import TURNS
-from img2img.data.workers import quiet_about_cores, supervised
+from img2img.data.workers import NO_ROOM, quiet_about_cores, supervised
 from img2img.devices import is_out_of_memory
 from img2img.errors import ImageError, Img2ImgError, LoadingFailed
 from img2img.signals import STOPPING
@@ -146,6 +146,8 @@ class _Loaded:
         except Img2ImgError as error:
             return error
         except Exception as error:
+            if "shared memory" in str(error):
+                return LoadingFailed(NO_ROOM)
             if is_out_of_memory(error):
                 return LoadingFailed(f"no memory left to load images: {_first_line(error)}")
             raise

@@ -22,6 +22,7 @@ from img2img.errors import LoadingFailed
 LOOK = 1.0
 # Seconds in which it may end by itself.
 PATIENCE = 5.0
+NO_ROOM = "shared memory is full; give it more (of Docker: --shm-size), or set data.workers to 0"
 
 
 def supervised(
@@ -108,8 +109,11 @@ def _wait(
         reason = str(error).partition("\n")[0]
         if reason.startswith("Caught "):  # by a worker: a fault of the program
             raise error
-        wait([worker.sentinel for worker in workers], PATIENCE)  # an end shows here a moment later
-        ended = [worker for worker in workers if worker.exitcode is not None]
+        # An end shows here a moment later, and what it was a moment after that.
+        gone = wait([worker.sentinel for worker in workers], PATIENCE)
+        ended = [worker for worker in workers if worker.sentinel in gone]
+        for worker in ended:
+            worker.join(PATIENCE)
         why = _why(ended[0].exitcode or 0) if ended else f"images cannot be loaded: {reason}"
         raise LoadingFailed(why) from error
     raise AssertionError("not reached")
@@ -124,10 +128,7 @@ def _why(status: int) -> str:
         else (f"a process that loads images ended with {status}")
     )
     if name == "SIGBUS":
-        return (
-            f"{what}: shared memory is full; give it more (of Docker: --shm-size), or set"
-            " data.workers to 0"
-        )
+        return f"{what}: {NO_ROOM}"
     cause = ", as the system does where memory is short" if name == "SIGKILL" else ""
     return f"{what}{cause}; fewer data.workers (0: none) take less memory"
 

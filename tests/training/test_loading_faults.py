@@ -9,9 +9,13 @@ from typing import Any
 
 import psutil
 import pytest
+import torch
 
 from img2img.checkpoint import load_state
+from img2img.config import DataConfig
+from img2img.data.augment import Transform
 from img2img.data.loader import batches
+from img2img.data.paired import PairedData
 from img2img.data.samples import Sample
 from img2img.errors import ImageError, LoadingFailed
 from tests.runs import assert_same, flat, newest
@@ -101,6 +105,19 @@ class Failing:
 def test_no_memory(error: Exception, workers: int) -> None:
     with pytest.raises(LoadingFailed, match="no memory left to load images"):
         next(batches(Failing(error), 2, 0, workers=workers))
+
+
+def test_no_shared_memory(pairs_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container, which has 64 MB of it."""
+
+    def refuse(_: object) -> None:
+        raise RuntimeError("unable to allocate shared memory(shm) for file </torch_1_2>: No space")
+
+    monkeypatch.setattr(torch.Tensor, "share_memory_", refuse)
+    found = PairedData.find(DataConfig(root=pairs_folder, holdout="none"), 0)
+    samples = found.samples(DataConfig(), 0, Transform(DataConfig(), (36, 36), (32, 32)))
+    with pytest.raises(LoadingFailed, match="shared memory is full; give it more"):
+        next(batches(samples, 2, 0, workers=1))
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from typing import Any
 
 from rich.console import Console as RichConsole
@@ -116,6 +117,16 @@ def seconds(option: str, text: str | None) -> float | None:
         raise ConfigError(f"--{option}: {text!r} is no time like 12.5, 1:30 or 1:02:03")
     hours, minutes, rest = (float(part or 0) for part in match.groups())
     return 3600 * hours + 60 * minutes + rest
+
+
+def frame_rate(text: str) -> Fraction:
+    """From `25`, `29.97` or `30000/1001`; what is written short means the broadcast rate."""
+    match = re.fullmatch(r"\d{1,6}(\.\d{1,6})?|\d{1,9}/[1-9]\d{0,8}", text)
+    rate = Fraction(text) if match else Fraction(0)
+    if not 0 < rate <= 1000:
+        raise ConfigError(f"--fps: {text!r} is no rate like 25, 29.97 or 30000/1001")
+    broadcast = Fraction(1000 * round(rate), 1001)
+    return broadcast if "." in text and abs(rate - broadcast) < Fraction(1, 100) else rate
 
 
 class _Rate(ProgressColumn):

@@ -14,6 +14,7 @@ from img2img.cli.output import (
     console,
     counting,
     error_console,
+    frame_rate,
     parsed_size,
     print_json,
     printable,
@@ -146,8 +147,9 @@ def translate(
         ),
     ] = None,
     quality: Annotated[
-        int, typer.Option(min=1, max=100, help="Quality of JPEG and WebP results.")
-    ] = 95,
+        int | None,
+        typer.Option(min=1, max=100, help="Quality of JPEG and WebP results, by default 95."),
+    ] = None,
     skip_existing: Annotated[
         bool,
         typer.Option(
@@ -158,7 +160,9 @@ def translate(
     overwrite: Annotated[
         bool,
         typer.Option(
-            "--overwrite", help="Let results replace their inputs, where --output is the input."
+            "--overwrite",
+            help="Let results replace their inputs, where --output is the input, and files that "
+            "img2img has not made.",
         ),
     ] = False,
     compare: Annotated[
@@ -183,6 +187,13 @@ def translate(
         str | None, typer.Option(metavar="TIME", help="End there, likewise.", **_VIDEO)
     ] = None,
     every: Annotated[int, typer.Option(min=1, help="Take every n-th frame.", **_VIDEO)] = 1,
+    fps: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a sequence of pictures that becomes a video: 25 if not said, 29.97 ...",
+            **_VIDEO,
+        ),
+    ] = None,
     frames: Annotated[
         bool,
         typer.Option(
@@ -194,7 +205,9 @@ def translate(
     codec: Annotated[
         str | None,
         typer.Option(
-            help="h264, hevc, av1, vp9 or ffv1 (lossless); by default h264, in WebM vp9.", **_VIDEO
+            help="h264, hevc, av1, vp9, prores, dnxhr or ffv1 (lossless); by default h264, in "
+            "WebM vp9, in MXF dnxhr.",
+            **_VIDEO,
         ),
     ] = None,
     crf: Annotated[
@@ -203,14 +216,20 @@ def translate(
     ] = None,
     preset: Annotated[
         str | None,
-        typer.Option(help="The encoder's speed against size, such as slow.", **_VIDEO),
+        typer.Option(
+            help="The encoder's speed against size, such as slow; the profile of prores and dnxhr.",
+            **_VIDEO,
+        ),
     ] = None,
     pixel_format: Annotated[
-        str | None, typer.Option(help="Such as yuv444p; by default 4:2:0.", **_VIDEO)
+        str | None,
+        typer.Option(help="Such as yuv420p; by default what keeps most of the input.", **_VIDEO),
     ] = None,
     container: Annotated[
         str | None,
-        typer.Option(help="mp4, mov, mkv or webm; by default each file's own, or mp4.", **_VIDEO),
+        typer.Option(
+            help="mp4, mov, mkv, webm or mxf; by default each file's own, or mp4.", **_VIDEO
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
@@ -219,6 +238,8 @@ def translate(
     Example: img2img translate --model runs/mine --input photos --output translated
 
     Example: img2img translate --model runs/mine --input clip.mp4 --output out.mp4 --stabilize light
+
+    Example: img2img translate --model runs/mine --input frames --output out.mp4 --fps 24
 
     Each result has the size, bit depth and transparency of its input. A file that cannot be
     translated is named and does not stop the others; the exit status is then 1. Videos keep times,
@@ -280,6 +301,7 @@ def translate(
                     start=seconds("start", start),
                     end=seconds("end", end),
                     every=every,
+                    fps=None if fps is None else frame_rate(fps),
                     stabilize=stabilize,
                     frames=frames,
                     image_format=image_format or "png",

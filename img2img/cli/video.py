@@ -1,14 +1,20 @@
 """`img2img video`: what goes with the translation of videos."""
 
-import re
-from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from img2img.cli.command import Command, Group
-from img2img.cli.output import console, counting, print_json, printable, say_note, seconds
+from img2img.cli.output import (
+    console,
+    counting,
+    frame_rate,
+    print_json,
+    printable,
+    say_note,
+    seconds,
+)
 from img2img.errors import ConfigError
 
 video_app = typer.Typer(
@@ -22,7 +28,7 @@ def assemble(
     source: Annotated[
         Path, typer.Argument(help="Folder of images, which are taken in the order of their names.")
     ],
-    output: Annotated[Path, typer.Option(help="The video: mp4, mov, mkv or webm.")],
+    output: Annotated[Path, typer.Option(help="The video: mp4, mov, mkv, webm or mxf.")],
     fps: Annotated[
         str | None, typer.Option(help="Images a second: 25 if not said, 29.97 or 30000/1001.")
     ] = None,
@@ -44,7 +50,9 @@ def assemble(
     ] = 1,
     codec: Annotated[
         str | None,
-        typer.Option(help="h264, hevc, av1, vp9 or ffv1; by default h264, in WebM vp9."),
+        typer.Option(
+            help="h264, hevc, av1, vp9, prores, dnxhr or ffv1; by default h264, in WebM vp9."
+        ),
     ] = None,
     crf: Annotated[int | None, typer.Option(min=0, help="Quality; lower is better.")] = None,
     preset: Annotated[
@@ -90,7 +98,7 @@ def assemble(
             made = assemble(
                 images,
                 output,
-                rate=_rate(fps or "25"),
+                rate=frame_rate(fps or "25"),
                 encoding=encoding,
                 progress=progress,
                 say=say_note,
@@ -140,13 +148,3 @@ def evaluate(
     sharpness = "-" if found.sharpness is None else f"{found.sharpness:.2f}"
     table.add_row(f"sharpness over that of {of}", sharpness)
     console.print(table)
-
-
-def _rate(text: str) -> Fraction:
-    """From `25`, `29.97` or `30000/1001`; what is written short means the broadcast rate."""
-    match = re.fullmatch(r"\d{1,6}(\.\d{1,6})?|\d{1,9}/[1-9]\d{0,8}", text)
-    rate = Fraction(text) if match else Fraction(0)
-    if not 0 < rate <= 1000:
-        raise ConfigError(f"--fps: {text!r} is no rate like 25, 29.97 or 30000/1001")
-    broadcast = Fraction(1000 * round(rate), 1001)
-    return broadcast if "." in text and abs(rate - broadcast) < Fraction(1, 100) else rate

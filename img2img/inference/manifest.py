@@ -123,6 +123,12 @@ class Made:
             return replaced or (name, state) in self._states
         return False
 
+    def stands_as_made(self, name: str) -> bool:
+        """Whether the file of that name is a result, of whatever input, and has not changed."""
+        with suppress(OSError):
+            return (name, file_state(self._folder / name)) in self._states
+        return False
+
     def find(
         self, source: str, state: FileState | None, settings: str, wanted: Sequence[str]
     ) -> Entry | None:

@@ -1,29 +1,25 @@
 """Which files are translated, and what the results are called."""
 
-import glob
 import os
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from fnmatch import fnmatch
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 
 from img2img.errors import DataError, some_names
-from img2img.images import (
-    IMAGE_SUFFIXES,
-    OURS,
-    UNREADABLE_SUFFIXES,
-    WRITABLE_SUFFIXES,
-    natural_key,
-    walk,
-)
+from img2img.images import OURS, WRITABLE_SUFFIXES
+from img2img.inference import effects
+from img2img.inference.finding import find
 from img2img.inference.manifest import Made
-from img2img.video import VIDEO_SUFFIXES, is_video
+from img2img.inference.sequences import ANIMATED, is_animated, sequence
+from img2img.video import is_video
 from img2img.video.containers import CONTAINERS
+from img2img.video.journal import work_folder
 
-SUFFIXES = IMAGE_SUFFIXES | VIDEO_SUFFIXES
+# Of a video, no PNG: whoever names one means a picture.
+_ANIMATIONS = ANIMATED - {".png"}
 # Of a file's name, with every usual file system.
 LONGEST_NAME = 255
 
@@ -36,11 +32,20 @@ class Job:
     target: Path
     name: str
     """The source as seen from the root of the inputs, with slashes."""
+    frames: tuple[Path, ...] = field(default=(), compare=False, repr=False)
+    """The pictures of a sequence that becomes one file; the source then is their folder."""
+    kind: str = field(default="", compare=False)
+    """What there is to do, as `effects` calls it."""
 
     @property
     def is_video(self) -> bool:
-        """Whether it is a video, not an image."""
-        return is_video(self.source)
+        """Whether a video is read or written, and not only images."""
+        return is_video(self.source) or bool(self.frames) or is_video(self.target)
+
+    @property
+    def scene(self) -> Path:
+        """What it is a part of, of frames in their order: its sequence, else itself."""
+        return self.source.parent if self.kind == effects.SEQUENCE else self.source
 
     @property
     def in_place(self) -> bool:
@@ -88,6 +93,8 @@ def plan(
     container: str | None = None,
     frames: bool = False,
     overwrite: bool = False,
+    over_time: str | None = None,
+    part: Callable[[list[Path]], list[Path]] = lambda files: files,
 ) -> Plan:
     """Decide which files are translated and what each result is called.
 
@@ -104,13 +111,19 @@ def plan(
         container: the same for videos, such as `mkv`.
         frames: whether of a video numbered images are made, in a folder of its name.
         overwrite: whether results may replace their inputs, where `output` is the folder of the
-            input. One of another format then stands beside its input. Nothing else is replaced but
+            input, and a file that was given a name replace what is no result of an earlier call.
+            One of another format than its input stands beside it. Nothing else is replaced but
             results of earlier calls.
+        over_time: what asks for pictures to be taken for the frames of a sequence, or several, one
+            a folder; None: nothing. An `output` that is called as a video or an animation asks for
+            it, too, and becomes one; and so does `container`, where there are no videos.
+        part: gives of the frames of a sequence that stay pictures those that are translated.
 
     Raises:
-        DataError: nothing there, no images, or the results would overwrite the input.
+        DataError: nothing there, no images, or the results would overwrite the input, or a file of
+            somebody else's; or pictures are no sequence where one is asked for.
     """
-    found = _find(source)
+    found = find(source)
     files, root = found.files, found.root
     real_root, real_output = _real(root), _real(output)
     made = Made(output) if real_root == real_output else None
@@ -126,27 +139,12 @@ def plan(
                 " name the very folder to translate it"
             )
         raise DataError(f"{source}: no images but those in --output {output}")
-    named = [Path(source)] == files and output.suffix != "" and not output.is_dir()
-    named = named and not (frames and is_video(files[0]))
-    if named:
-        video = is_video(files[0])
-        check, wished = (_container, container) if video else (_image_suffix, image_format)
-        suffix = check(wished)
-        target = output if suffix is None else output.with_suffix(suffix)
-        check(target.suffix)
-        jobs = [Job(files[0], target, files[0].name)]
-    elif output.is_file():
-        raise DataError(f"--output {output}: a file, where a folder for {source} is wanted")
-    elif made and not overwrite:
-        raise DataError(
-            f"--output {output}: the folder of the input; choose another, or let results replace"
-            " their inputs with --overwrite"
-        )
-    else:
-        suffix, container = _image_suffix(image_format), _container(container)
-        of_videos = "" if frames else container
-        suffixes = {file: _suffix_of(file, suffix, of_videos) for file in files}
-        jobs = _beside(suffixes, root, output, made)
+    wishes = _Wishes(image_format, container, frames, overwrite, over_time, part)
+    jobs, named = _jobs(source, files, root, output, made, wishes)
+    jobs = [
+        replace(job, kind=job.kind or _kind(job, frames=frames, look=over_time is not None))
+        for job in jobs
+    ]
     places = {_place(job.source): job for job in jobs}
     if any((places.get(_place(job.target), job) is not job) for job in jobs) or (
         not overwrite and any(job.in_place for job in jobs)
@@ -156,76 +154,157 @@ def plan(
     jobs, astray = _within(folder, jobs)
     replaced = [job for job in jobs if job.in_place] if overwrite else []
     known = made or Made(folder)
+    if not overwrite:
+        _leave_others(folder, jobs, known, named=named)
     again = frozenset(job for job in replaced if known.stands(job.name))
     return Plan(jobs, folder, named, found.refused | astray, found.passed_over, own, again)
 
 
 @dataclass(frozen=True)
-class _Found:
-    """What a path or pattern means."""
+class _Wishes:
+    """What `plan` is asked for."""
 
-    files: list[Path]
-    root: Path
-    """Where the tree of the files starts."""
-    refused: dict[Path, str] = field(default_factory=dict)
-    passed_over: Counter[str] = field(default_factory=Counter)
-    own: list[Path] = field(default_factory=list)
-
-
-def _find(source: str) -> _Found:
-    """Search; whether a file can be opened is not asked, that is seen when it is read."""
-    path = Path(source)
-    refused: dict[Path, str] = {}
-    own: list[Path] = []
-
-    def refuse(folder: Path, error: OSError) -> None:
-        refused[folder] = error.strerror or str(error)
-
-    if path.is_dir():
-        found, root = walk(path, refuse, on_own=own.append), path
-    elif os.path.lexists(path):
-        return _Found([path], path.parent)
-    elif glob.has_magic(source):
-        found = _expanded(path.parts, refuse, own.append)
-        magic = next(index for index, part in enumerate(path.parts) if glob.has_magic(part))
-        root = Path(*path.parts[:magic])
-    else:
-        raise DataError(f"{source}: no such file or folder")
-    seen = [*found]
-    files = [file for file in seen if file.suffix.lower() in SUFFIXES]
-    if path in refused:
-        raise DataError(f"{path}: {refused[path]}")
-    if not files and not refused and not own:
-        raise DataError(f"{source}: no images or videos ({', '.join(sorted(SUFFIXES))})")
-    files.sort(key=lambda file: natural_key(file.as_posix()))
-    suffixes = (file.suffix.lower() for file in seen)
-    passed_over = Counter(suffix for suffix in suffixes if suffix in UNREADABLE_SUFFIXES)
-    return _Found(files, root, refused, passed_over, own)
+    image_format: str | None
+    container: str | None
+    frames: bool
+    overwrite: bool
+    over_time: str | None
+    part: Callable[[list[Path]], list[Path]]
 
 
-def _expanded(
-    pattern: tuple[str, ...],
-    refuse: Callable[[Path, OSError], None],
-    on_own: Callable[[Path], None],
-) -> Iterator[Path]:
-    """The files that a glob means. Below `**` no link to a folder above is followed."""
-    head = pattern[: pattern.index("**")] if "**" in pattern else pattern
-    tail = pattern[len(head) :]
-    for start in map(Path, glob.iglob(str(Path(*head)))):  # noqa: PTH207
-        if not tail and not start.is_dir():
-            yield start
-        elif tail and start.is_dir():
-            below = (file.relative_to(start) for file in walk(start, refuse, on_own=on_own))
-            yield from (start / file for file in below if _fits(file.parts, tail))
+def _jobs(
+    source: str,
+    files: Sequence[Path],
+    root: Path,
+    output: Path,
+    made: Made | None,
+    wishes: _Wishes,
+) -> tuple[list[Job], bool]:
+    """What is to be done, and whether the one result was given a name."""
+    single = [Path(source)] == files
+    films = [file for file in files if is_video(file)]
+    one_file = output.suffix.lower() in {*CONTAINERS, *_ANIMATIONS} and not output.is_dir()
+    named = output.suffix != "" and not output.is_dir() if single else one_file and not films
+    if named and not (wishes.frames and films):
+        if single:
+            return [_named(files[0], output, wishes.image_format, wishes.container)], True
+        shown = sequence(files, f"--output {output.name}")
+        folder = files[0].parent
+        if container := _container(wishes.container):
+            if output.suffix.lower() in _ANIMATIONS:
+                raise _no_video(container, output)
+            output = output.with_suffix(container)
+        return [Job(folder, output, folder.resolve().name, tuple(shown))], True
+    if one_file and films and not single:
+        raise DataError(f"--output {output}: one file, where {source} has several in it")
+    if output.is_file():
+        raise DataError(f"--output {output}: a file, where a folder for {source} is wanted")
+    if made and not wishes.overwrite:
+        raise DataError(
+            f"--output {output}: the folder of the input; choose another, or let results replace"
+            " their inputs with --overwrite"
+        )
+    suffix, container = _image_suffix(wishes.image_format), _container(wishes.container)
+    if container and not films and not wishes.frames:
+        return _as_videos(files, root, output, container), False
+    scenes = _scenes(files, wishes.over_time) if wishes.over_time else {}
+    shown = [file for scene in {*scenes.values()} for file in wishes.part([*scene])]
+    left = {file for file in files if file not in scenes} | {*shown}
+    of_videos = "" if wishes.frames else container
+    suffixes = {file: _suffix_of(file, suffix, of_videos) for file in files if file in left}
+    jobs = _beside(suffixes, root, output, made)
+    of_scenes = [
+        replace(job, kind=effects.SEQUENCE) if job.source in scenes else job for job in jobs
+    ]
+    return of_scenes, False
 
 
-def _fits(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
-    if not pattern:
-        return not parts
-    if pattern[0] == "**":  # any number of folders; at the end, all that is in them
-        rests = range(len(parts) + 1)
-        return len(pattern) == 1 or any(_fits(parts[start:], pattern[1:]) for start in rests)
-    return bool(parts) and fnmatch(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
+def _named(file: Path, output: Path, image_format: str | None, container: str | None) -> Job:
+    """The job of a single file whose result was given a name."""
+    ending = output.suffix.lower()
+    crosses = _ANIMATIONS if is_video(file) else CONTAINERS  # to the other kind
+    if ending in crosses:
+        if container and is_video(file):
+            raise _no_video(container, output)
+        target = output.with_suffix(_container(container) or ending)
+        return Job(file, target if container else output, file.name)
+    check, wished = (_container, container) if is_video(file) else (_image_suffix, image_format)
+    suffix = check(wished)
+    target = output if suffix is None else output.with_suffix(suffix)
+    check(target.suffix)
+    return Job(file, target, file.name)
+
+
+def _no_video(container: str, output: Path) -> DataError:
+    return DataError(f"--container {container}: --output {output} is to be no video")
+
+
+def _as_videos(files: Sequence[Path], root: Path, output: Path, container: str) -> list[Job]:
+    """Jobs that make a video of each animation, and of each folder of numbered pictures."""
+    scenes = _scenes(files, "--container")
+    jobs = []
+    for scene in dict.fromkeys(scenes.values()):
+        folder = scene[0].parent
+        name = folder.relative_to(root).as_posix() if folder != root else root.resolve().name
+        jobs.append(Job(folder, output / f"{name}{container}", name, scene))
+    for file in (file for file in files if file not in scenes):
+        name = file.relative_to(root).as_posix()
+        jobs.append(Job(file, (output / name).with_suffix(container), name))
+    return jobs
+
+
+def _scenes(files: Sequence[Path], why: str) -> dict[Path, tuple[Path, ...]]:
+    """By picture, the sequence that it is of; videos and animations are none."""
+    folders: defaultdict[Path, list[Path]] = defaultdict(list)
+    for file in files:
+        if not is_video(file) and not is_animated(file):
+            folders[file.parent].append(file)
+    found = {}
+    for pictures in folders.values():
+        scene = tuple(sequence(pictures, why))
+        found.update(dict.fromkeys(scene, scene))
+    return found
+
+
+def _kind(job: Job, *, frames: bool, look: bool) -> str:
+    """What there is to do for a job that is no part of a sequence.
+
+    Args:
+        look: into files, whether they are animations.
+    """
+    if is_video(job.source):
+        if frames:
+            return effects.VIDEO + effects.AS_FRAMES
+        return effects.VIDEO + ("" if is_video(job.target) else effects.AS_ANIMATION)
+    becomes = effects.AS_VIDEO if is_video(job.target) else ""
+    if job.frames:
+        return effects.SEQUENCE + (becomes or effects.AS_ANIMATION)
+    moves = becomes or (look and is_animated(job.source))
+    return effects.ANIMATION + becomes if moves else effects.PICTURE
+
+
+def _leave_others(folder: Path, jobs: Sequence[Job], known: Made, *, named: bool) -> None:
+    """See that no file is replaced that this program has not made.
+
+    A folder with results of earlier calls is this program's own.
+
+    Raises:
+        DataError: one would be.
+    """
+    if known.by_source and not named:
+        return
+    others = [
+        str(job.target)
+        for job in jobs
+        if job.target.is_file()
+        and not known.stands_as_made(job.target.relative_to(folder).as_posix())
+        and not work_folder(job.target).exists()
+    ]
+    if others:
+        raise DataError(
+            f"--output: {some_names(others, most=3)} is there already, and not as img2img has made"
+            " it: choose another name, or replace it with --overwrite"
+        )
 
 
 def _beside(suffixes: Mapping[Path, str], root: Path, output: Path, made: Made | None) -> list[Job]:

@@ -146,7 +146,7 @@ class Results:
             # Where the result has replaced the input, the result is all that there is to look at.
             for paths in [[job.target]] if job.in_place else self._outputs(job):
                 with suppress(OSError):
-                    state = None if job.in_place else file_state(job.source)
+                    state = None if job.in_place else state_of(job)
                     settings = self.video_settings if job.is_video else self.settings
                     entry = made.find(job.name, state, settings, [*map(self._name, paths)])
                     if entry:
@@ -197,6 +197,12 @@ class Results:
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.folder).as_posix()
+
+
+def state_of(job: Job) -> FileState:
+    """What an input is known by again; of a sequence, of all files of it together."""
+    states = [file_state(file) for file in job.frames or [job.source]]
+    return sum(size for size, _ in states), max(time for _, time in states)
 
 
 def is_pointless(error: Exception) -> bool:

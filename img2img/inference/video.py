@@ -4,78 +4,49 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 
-from img2img.errors import DataError, Img2ImgError, VideoError
+from img2img.errors import ConfigError, DataError, Img2ImgError, VideoError
 from img2img.files import write_text
 from img2img.flow import Motion, Tracker
-from img2img.images import OURS, Picture, of_depth, write_picture
+from img2img.images import (
+    MAX_PIXELS,
+    OURS,
+    Animation,
+    Picture,
+    Pixels,
+    eight_bit,
+    of_depth,
+    write_image,
+    write_picture,
+)
+from img2img.inference.options import Stabilize, VideoOptions
 from img2img.inference.stabilizer import FLOW_SIDE, Stabilizer, Strength
 from img2img.inference.translator import Translator
 from img2img.networks.smoothing import Smoothing
 from img2img.pipeline import ahead
-from img2img.video import Encoding, Frame
+from img2img.video import Frame
 from img2img.video.convert import Converted, Progress, convert
 from img2img.video.footage import Film, Footage, with_sizes
 from img2img.video.journal import State
+from img2img.video.probing import VideoInfo
 
-Stabilize = Literal["off"] | Strength
+__all__ = [
+    "Frames",
+    "VideoOptions",
+    "translate_to_animation",
+    "translate_to_images",
+    "translate_video",
+]
 
 # How the images in folders of frames are called.
 _NUMBERED = re.compile(r"\d{6,}\.\w+")
+_EIGHT = 8
 # Frames over which normalisation statistics are smoothed.
 SMOOTHED: dict[Strength, float] = {"light": 8, "strong": 16}
-
-
-@dataclass(frozen=True)
-class VideoOptions:
-    """How videos are translated.
-
-    Attributes:
-        codec: `h264`, `hevc`, `av1`, `vp9` or `ffv1`; None: h264, or vp9 in WebM.
-        crf: quality, lower is better; None: the codec's good default, 18 for h264.
-        preset: speed of the encoder against size; None: the codec's own.
-        pixel_format: as FFmpeg calls it; None: 4:2:0, of 10 bits where the input has more than 8.
-        container: suffix of the results, such as `mkv`; None: each file's own, or mp4.
-        start, end: the part to translate, in seconds after the first frame.
-        every: take every n-th frame.
-        stabilize: against flicker: how much.
-        frames: write numbered images, in a folder a video, instead of videos.
-        image_format: of those, as a suffix.
-    """
-
-    codec: str | None = None
-    crf: int | None = None
-    preset: str | None = None
-    pixel_format: str | None = None
-    container: str | None = None
-    start: float | None = None
-    end: float | None = None
-    every: int = 1
-    stabilize: Stabilize = "off"
-    frames: bool = False
-    image_format: str = "png"
-
-    def settings(self, quality: int) -> dict[str, Any]:
-        """What decides what a result is, apart from the model.
-
-        Args:
-            quality: of images.
-        """
-        chosen = asdict(self)
-        if self.frames:
-            return {**chosen, "quality": quality}
-        del chosen["image_format"]
-        return chosen
-
-    @property
-    def encoding(self) -> Encoding:
-        """How frames become a video."""
-        return Encoding(self.codec, self.crf, self.preset, self.pixel_format)
 
 
 def translate_video(
@@ -174,6 +145,73 @@ def translate_to_images(
     if not done:
         raise VideoError(f"{info.path}: no frames between the given times")
     return Converted(folder, size, done, concealed, 0, time.monotonic() - begun, tuple(told))
+
+
+def translate_to_animation(
+    translator: Translator,
+    source: Footage | Path | str,
+    target: Path | str,
+    options: VideoOptions | None = None,
+    *,
+    quality: int = 95,
+    progress: Progress | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Converted:
+    """Translate a video, or pictures, to an animated GIF, WebP, PNG or AVIF of 8 bits.
+
+    All of its frames are in memory at once.
+
+    Raises:
+        ConfigError: they are too many for that.
+        VideoError: the video cannot be read, has no frames there, or one cannot be translated.
+        StorageError: the file cannot be written.
+    """
+    begun = time.monotonic()
+    options, target = options or VideoOptions(), Path(target)
+    footage = Film(Path(source)) if isinstance(source, str | Path) else source
+    info = footage.info
+    transform = Frames(translator, options.stabilize, say)
+    height, width = transform.size(info.upright_size)
+    most = MAX_PIXELS // (height * width)
+    told = [*info.remarks, *([] if info.of_pictures else [f"{target.suffix} holds no sound"])]
+    if info.depth > _EIGHT:
+        told.append(f"{info.depth} bits a channel become 8")
+    for line in told:
+        say(line)
+    given = footage.frames(start=options.start, end=options.end, every=options.every)
+    frames: list[Frame] = []
+    for frame in transform(with_sizes(given, info, told, say)):
+        frames.append(replace(frame, pixels=eight_bit(frame.pixels), alpha=_eight(frame.alpha)))
+        if len(frames) > most:
+            raise ConfigError(
+                f"{info.path}: more than the {most} frames of {width} x {height} that an animation"
+                " can have here; take fewer (--end, --every), smaller ones (--max-side), or a video"
+            )
+        if progress:
+            progress(len(frames), None)
+    if not frames:
+        raise VideoError(f"{info.path}: no frames between the given times")
+    ends = [*(frame.pts for frame in frames[1:]), _end(frames[-1], info, options.every)]
+    lasting = [
+        round((end - frame.pts) * info.time_base * 1000)
+        for frame, end in zip(frames, ends, strict=True)
+    ]
+    pictures = tuple(Picture(frame.pixels, frame.alpha) for frame in frames)
+    image = Animation(pictures, tuple(lasting)) if len(pictures) > 1 else pictures[0]
+    write_image(target, image, quality)
+    concealed = sum(frame.concealed for frame in frames)
+    taken_seconds = time.monotonic() - begun
+    return Converted(
+        target, pictures[0].size, len(frames), concealed, 0, taken_seconds, tuple(told)
+    )
+
+
+def _end(frame: Frame, info: VideoInfo, every: int) -> int:
+    return frame.pts + every * (frame.duration or info.step)
+
+
+def _eight(alpha: Pixels | None) -> Pixels | None:
+    return None if alpha is None else eight_bit(alpha)
 
 
 def _clear(folder: Path) -> None:

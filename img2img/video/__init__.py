@@ -7,10 +7,11 @@ rest of the program sees upright RGB frames with the times of the file.
 from img2img.video.codecs import Encoding, check_encoding
 from img2img.video.colour import Colour
 from img2img.video.encoding import SegmentWriter, joined_packets, joined_stream
-from img2img.video.probing import VIDEO_SUFFIXES, VideoInfo, is_video, probe
+from img2img.video.probing import UNREADABLE_VIDEOS, VIDEO_SUFFIXES, VideoInfo, is_video, probe
 from img2img.video.reading import Frame, frames
 
 __all__ = [
+    "UNREADABLE_VIDEOS",
     "VIDEO_SUFFIXES",
     "Colour",
     "Encoding",

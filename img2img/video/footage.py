@@ -16,7 +16,7 @@ from img2img.images.picture import sixteen_bit
 from img2img.pipeline import ahead
 from img2img.video.colour import Colour
 from img2img.video.probing import VideoInfo, probe
-from img2img.video.reading import Frame, frames, ticks
+from img2img.video.reading import Frame, frames, ticks_of
 
 # BT.709 in limited range, which players take HD video for.
 _COLOUR = Colour(range=1, primaries=1, transfer=1, matrix=1)
@@ -140,14 +140,8 @@ class Stills:
         after: int | None = None,
     ) -> Iterator[Frame]:
         """Raises DataError where one is of another size."""
-        first = ticks(self.info, start or 0)
-        last = None if end is None else ticks(self.info, end)
         times = [0, *accumulate(self.durations)]
-        shown = [
-            number
-            for number in range(len(self.pictures))
-            if times[number] >= first and (last is None or times[number] < last)
-        ][::every]
+        shown = taken(self.durations, self.time_base, start, end, every)
         todo = [number for number in shown if after is None or times[number] > after]
 
         def read(number: int) -> Frame:
@@ -173,6 +167,24 @@ class Stills:
             )
 
         return ahead(read, todo, workers=_READERS)
+
+
+def taken(
+    durations: Sequence[int],
+    time_base: Fraction,
+    start: float | None,
+    end: float | None,
+    every: int,
+) -> list[int]:
+    """The numbers of the pictures that are shown from `start` on and before `end`, in seconds."""
+    begins = accumulate(durations[:-1], initial=0)
+    first = ticks_of(start or 0, time_base)
+    last = None if end is None else ticks_of(end, time_base)
+    return [
+        number
+        for number, time in enumerate(begins)
+        if time >= first and (last is None or time < last)
+    ][::every]
 
 
 def with_sizes(

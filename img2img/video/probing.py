@@ -22,12 +22,22 @@ from img2img.video.continuity import Timeline, is_cut_off
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".mts", ".m2ts", ".ts"}
-    | {".wmv", ".flv", ".3gp", ".ogv", ".mxf", ".vob", ".asf", ".nut"}
+    | {".wmv", ".flv", ".f4v", ".3gp", ".3g2", ".ogv", ".ogm", ".mxf", ".vob", ".asf", ".nut"}
+    | {".m2v", ".mpv", ".m2t", ".tod", ".mod", ".divx", ".qt", ".dv", ".y4m", ".ivf", ".lrv"}
+    | {".h264", ".h265", ".hevc", ".264", ".265", ".insv", ".mjpg", ".mjpeg", ".rm", ".rmvb"}
+)
+# Videos too, but of kinds that are not read: so that a person hears of what is passed over.
+UNREADABLE_VIDEOS = frozenset(
+    {".r3d", ".braw", ".ari", ".arx", ".crm", ".swf", ".wtv", ".dvr-ms", ".bik", ".bk2", ".smk"}
+    | {".amv", ".nsv", ".m3u8", ".mpd", ".rsv", ".evo", ".xesc"}
 )
 
 # The kinds of files that are read, as FFmpeg calls them. Others are not opened, whatever a file is
 # named: play lists name files of their own, which may be anywhere.
-_KINDS = "mov,matroska,avi,mpeg,mpegvideo,mpegts,asf,flv,ogg,mxf,nut,h264,hevc,gif"
+_KINDS = (
+    "mov,matroska,avi,mpeg,mpegvideo,mpegts,asf,flv,ogg,mxf,nut,h264,hevc,gif,dv,yuv4mpegpipe,ivf,"
+    "rm,mjpeg,m4v,vc1"
+)
 # What HDR says of the display that it was made for, and of its light.
 _MASTERING = ("MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL")
 # Decoders of them that know it.

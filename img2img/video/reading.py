@@ -5,6 +5,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any
 
 import av
@@ -86,8 +87,8 @@ def frames(
     Raises:
         VideoError: the file cannot be read any more, or its colours cannot be converted.
     """
-    first = ticks(info, start or 0)
-    last = None if end is None else ticks(info, end)
+    first = _ticks(info, start or 0)
+    last = None if end is None else _ticks(info, end)
     before = first - 1 if after is None else max(first - 1, after)
     key = _key_before(info, before, first) if before >= info.start else None
     converter = Converter(info.colour, info.size)
@@ -108,10 +109,15 @@ def frames(
         index += 1
 
 
-def ticks(info: VideoInfo, seconds: float) -> int:
+def _ticks(info: VideoInfo, seconds: float) -> int:
     """The first time that is not before so many seconds after the first frame's."""
+    return info.start + ticks_of(seconds, info.time_base)
+
+
+def ticks_of(seconds: float, time_base: Fraction) -> int:
+    """The first time in a unit that is not before so many seconds."""
     # A millionth less, as 0.12 s is not 3 / 25 s to the last bit.
-    return info.start + math.ceil(seconds / info.time_base - 1e-6)
+    return math.ceil(seconds / time_base - 1e-6)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from img2img.errors import (
 )
 from img2img.images import Animation, Frames, read_image, read_picture, write_image
 from img2img.inference import folder as module
-from img2img.inference import memory, results
+from img2img.inference import memory, results, work
 from img2img.inference.folder import Report
 from img2img.inference.manifest import Entry, Manifest
 from tests.training.test_processes import torchrun
@@ -220,7 +220,7 @@ def test_few_pictures_are_in_memory_at_once(
     for number in range(40):
         make_image(f"in/{number}.png", (8, 8), seed=number)
     inside: list[int] = []
-    read, write = vars(module)["read_image"], vars(results)["write_image"]
+    read, write = vars(work)["read_image"], vars(results)["write_image"]
 
     def reading(path: Path) -> Any:
         inside.append(1)
@@ -231,9 +231,9 @@ def test_few_pictures_are_in_memory_at_once(
         write(*arguments)
         inside.append(-1)
 
-    monkeypatch.setattr(module, "read_image", reading)
+    monkeypatch.setattr(work, "read_image", reading)
     monkeypatch.setattr(results, "write_image", writing)
-    monkeypatch.setattr(module, "THREADS", 2)
+    monkeypatch.setattr(work, "THREADS", 2)
     # A batch of eight and what waits for the next; four being read, and four being written.
     for ahead, bound in ((2**26, 26), (3 * 64, 20)):
         inside.clear()
@@ -275,13 +275,10 @@ def test_another_model_or_scale_is_another_result(
     assert translate_folder(same, "in", "out", skip_existing=True).skipped
 
 
-def test_a_named_result_has_a_manifest_only_if_asked(
-    run: Callable[..., Report], make_image: MakeImage
-) -> None:
+def test_a_named_result_has_a_manifest(run: Callable[..., Report], make_image: MakeImage) -> None:
     make_image("a.png")
     run("a.png", "new/b.png")
-    assert [path.name for path in Path("new").iterdir()] == ["b.png"]
-    assert run("a.png", "new/b.png", skip_existing=True).written == [Path("new/b.png")]
+    assert {path.name for path in Path("new").iterdir()} == {".img2img.jsonl", "b.png"}
     report = run("a.png", "new/b.png", skip_existing=True)
     assert report.skipped == [Path("a.png")]
     assert report.output == Path("new/b.png")

@@ -251,9 +251,11 @@ class TestFolders:
         assert translate_folder(same, source, tmp_path / "out", **options).skipped == [source]
 
     def test_frames_of_a_folder(self, tmp_path: Path, mixed: Path, same: Translator) -> None:
-        report = translate_folder(
-            same, mixed, tmp_path / "out", video=VideoOptions(frames=True, end=0.1)
-        )
+        video = VideoOptions(frames=True, end=0.1)
+        with pytest.raises(DataError, match=r"--end.*a\.png"):  # a picture has no end
+            translate_folder(same, mixed, tmp_path / "out", video=video)
+        (mixed / "a.png").unlink()
+        report = translate_folder(same, mixed, tmp_path / "out", video=video)
         assert len(list((tmp_path / "out" / "deep" / "clip").glob("0*"))) == 3
         assert (tmp_path / "out" / "old" / "000001.png").is_file()
         assert len(report.failed) == 1
@@ -308,8 +310,12 @@ class TestFolders:
         self, tmp_path: Path, clip: Path, same: Translator
     ) -> None:
         translate_folder(same, clip, tmp_path / "out")
-        options: dict[str, Any] = {"skip_existing": True, "quality": 80, "image_format": "jpg"}
-        assert translate_folder(same, clip, tmp_path / "out", **options).skipped == [clip]
+        options: dict[str, Any] = {"skip_existing": True}
+        with pytest.raises(DataError, match="--quality"):
+            translate_folder(same, clip, tmp_path / "out", quality=80, **options)
+        Image.fromarray(picture(0)).save(clip.parent / "a.png")
+        options |= {"quality": 80, "image_format": "jpg"}
+        assert translate_folder(same, clip.parent, tmp_path / "out", **options).skipped == [clip]
 
     def test_frames_of_an_earlier_call_go(
         self, tmp_path: Path, clip: Path, same: Translator

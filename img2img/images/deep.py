@@ -1,5 +1,7 @@
 """Files of 16 bits a sample. Pillow has no such colour; OpenCV reads them."""
 
+import struct
+import zlib
 from typing import Any
 
 import cv2
@@ -57,6 +59,8 @@ def decode_deep(
         _, found = cv2.imdecodemulti(data, cv2.IMREAD_UNCHANGED, None, (page, page + 1))
         array = found[0] if found else None
     else:
+        if image.format == "PNG":
+            data = np.frombuffer(_pixels_alone(data.tobytes()), np.uint8)
         array = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
     if array is None or array.dtype != np.uint16:
         raise ImageError("this kind of 16-bit file cannot be decoded")
@@ -70,6 +74,26 @@ def decode_deep(
     if channels == 3:
         return array, None
     return np.ascontiguousarray(array[..., :3]), np.ascontiguousarray(array[..., 3])
+
+
+def _pixels_alone(png: bytes) -> bytes:
+    """The chunks that pixels are made of, their checksums proved.
+
+    What is wrong with them, or may be with others, libpng would print.
+
+    Raises:
+        ImageError: a checksum is wrong.
+    """
+    parts, at = [png[:8]], 8
+    while at + 12 <= len(png):
+        length, kind = struct.unpack_from(">I4s", png, at)
+        end = at + 12 + length
+        if kind in {b"IHDR", b"tRNS", b"IDAT", b"IEND"}:
+            if zlib.crc32(png[at + 4 : end - 4]) != int.from_bytes(png[end - 4 : end], "big"):
+                raise ImageError(f"damaged (the checksum of {kind.decode()})")
+            parts.append(png[at:end])
+        at = end
+    return b"".join(parts)
 
 
 def _grey(grey: Pixels, image: Image.Image) -> tuple[Pixels, Pixels | None]:

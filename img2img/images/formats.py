@@ -50,9 +50,12 @@ _OTHERS = [
     (0, b"P7\n", "PAM"),
     (0, b"FUJIFILMCCD-RAW", "a camera's raw file"),
     (4, b"ftypcrx", "a camera's raw file"),
-    (4, b"ftypavif", _AVIF),
-    *((4, b"ftyp" + brand, _HEIF) for brand in (b"heic", b"heix", b"hevc", b"mif1", b"msf1")),
 ]
+if not HAS_AVIF:
+    _OTHERS.append((4, b"ftypavif", _AVIF))
+if not HAS_HEIF:
+    brands = (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
+    _OTHERS += [(4, b"ftyp" + brand, _HEIF) for brand in brands]
 
 
 def other_kind(start: bytes) -> str | None:

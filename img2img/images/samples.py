@@ -109,12 +109,14 @@ def check_samples(tags: Tags) -> None:
     Raises:
         ImageError: says what they are, and what is read.
     """
-    compression = tags.get(Tag.Compression, 1)
+    compression = int(tags.get(Tag.Compression, 1))
     named = _COMPRESSIONS.get(compression, f"a method of the number {compression}")
     if compression not in COMPRESSION_INFO:
         raise ImageError(f"compressed by {named}, which is not read: use LZW or deflate")
-    colours = _YCBCR if compression == _OLD_JPEG else tags.get(Tag.PhotometricInterpretation, 0)
-    channels = tags.get(Tag.SamplesPerPixel, 1 if compression not in {6, 7} else 3)
+    colours = int(tags.get(Tag.PhotometricInterpretation, 0))
+    if compression == _OLD_JPEG:
+        colours = _YCBCR
+    channels = int(tags.get(Tag.SamplesPerPixel, 1 if compression not in {6, 7} else 3))
     bits, kind = (_of_all(tags, tag, channels) for tag in (Tag.BitsPerSample, Tag.SampleFormat))
     if colours not in _COLOURS:
         what = _OTHER_COLOURS.get(colours, f"colours of the kind {colours}")

@@ -205,7 +205,7 @@ class DataConfig(PairingConfig):
     )
     skip_bad: bool = Field(
         default=False,
-        description="go on without files that have no partner, do not decode or differ in size",
+        description="go on without files that have no partner, do not decode or differ in shape",
     )
     A: SideConfig = SideConfig()
     B: SideConfig = SideConfig()

@@ -62,6 +62,7 @@ def archive_of(pickled: bytes) -> bytes:
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("x/data.pkl", pickled)
         archive.writestr("x/data/0", bytes(64))
+        archive.writestr("x/version", b"3\n")
     return buffer.getvalue()
 
 
@@ -140,9 +141,9 @@ def files(folder: Path) -> Iterator[Path]:
     yield sparse(folder / "string.pth", b"\x80\x02S'")
     torch.save({"a": torch.zeros(2)}, folder / "good.pth", _use_new_zipfile_serialization=False)
     good = (folder / "good.pth").read_bytes()
-    many = good.replace(b"K\x02tq", b"J\x00\x00\x00\x2ctq").replace(
-        b"K\x02\x85q", b"J\x00\x00\x00\x2c\x85q"
-    )
+    # A tensor, and its storage, of 3 GB instead of two numbers.
+    count = b"J" + struct.pack("<i", 0x2C000000)
+    many = good.replace(b"K\x02N", count + b"N").replace(b"K\x02\x85q", count + b"\x85q")
     yield sparse(folder / "legacy.pth", many[:-16] + struct.pack("<q", 0x2C000000))
     with zipfile.ZipFile(folder / "deflated.pth", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("x/data.pkl", pickle.dumps({}, 2))

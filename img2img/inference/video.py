@@ -61,8 +61,8 @@ def translate_video(
 ) -> Converted:
     """Translate a video, with its times, sound, subtitles, chapters, metadata and colour tags.
 
-    What is done survives a crash: the same call goes on from the last ten seconds that were
-    finished.
+    What is done survives a crash: the same call goes on, and has at most about a minute of work to
+    do again.
 
     Args:
         target: the file to write; it becomes `.mkv` where its container has no place for the sound.

@@ -142,6 +142,8 @@ class TestTranslateVideo:
     def test_a_frame_that_fails_fails_the_video(self, tmp_path: Path, clip: Path) -> None:
         class Failing(Same):
             def forward(self, x: Tensor) -> Tensor:
+                if x.is_meta:  # only asked how much it would take
+                    return x
                 raise MemoryError
 
         with pytest.raises(VideoError, match="the frame at 0: not enough memory"):

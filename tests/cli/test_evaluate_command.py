@@ -142,6 +142,22 @@ def test_what_was_trained_on_is_said(
     assert "--data" in outcome.err
 
 
+def test_what_was_put_beside_results_is_no_result(
+    img2img: Command, tiny_run: Path, tiny_pairs: Path, tmp_path: Path
+) -> None:
+    found = []
+    for flags in ((), ("--gallery", "--compare")):
+        output = tmp_path / f"out{len(flags)}"
+        of = ("--model", tiny_run, "--input", tiny_pairs / "A", "--output", output)
+        assert img2img("translate", *of, *flags).status == 0
+        (output / "@eaDir").mkdir()
+        shutil.copy(tiny_pairs / "A" / "0.png", output / "@eaDir" / "thumb.png")
+        outcome = img2img("evaluate", output, tiny_pairs / "B", "--measures", "l1", "--json")
+        found.append(json.loads(outcome.out))
+    assert found[0] == found[1]
+    assert found[0]["l1"]["n"] == 6
+
+
 def test_scale(img2img: Command, tiny_run: Path, tiny_pairs: Path, tmp_path: Path) -> None:
     """The line of `translate`, and the same figures."""
     for domain in "AB":

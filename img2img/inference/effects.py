@@ -76,5 +76,5 @@ def check_options(given: Collection[str], kinds: Mapping[Path, str]) -> None:
         what = _NAMES.get(kind, f"{kind.replace(' to ', ' that becomes ')}")
         names = some_names([str(path) for path in left], most=3)
         why = _INSTEAD.get(option) or (_MOVES if option in OF_ALL else _WRITES)
-        alone = f"{names} is {what}" if len(left) == 1 else f"of {names}, the first is {what}"
+        alone = f"{left[0]} is {what}" if len(left) == 1 else f"of {names}, the first is {what}"
         raise DataError(f"--{option} would do nothing here: {alone}; {why}")

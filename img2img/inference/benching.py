@@ -85,7 +85,9 @@ def _measure(
     if hasattr(os, "setsid"):
         os.setsid()  # so that the compilers it starts end with it
     try:
-        translator = Translator.load(model, device=device, direction=direction, backend="eager")
+        translator = Translator.load(
+            model, device=device, direction=direction, backend="eager", scale="native"
+        )
         for measurement in translator.bench(picture, batch, backend, skip):
             results.send(measurement)
         results.send(None)

@@ -17,8 +17,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from img2img import __version__
-from img2img.archives.pth import looks_like_pth
-from img2img.archives.safetensors import opened_safetensors
+from img2img.archives.described import looks_like_pth
+from img2img.archives.safetensors import OURS, opened_safetensors
 from img2img.compat.collection import import_files, reference_files
 from img2img.devices import free_memory
 from img2img.errors import ModelFileError, shortened
@@ -28,7 +28,6 @@ from img2img.spec import DiscriminatorSpec, ModelFile, ModelSpec, rebuilt
 
 FORMAT_VERSION = 2
 MODEL_NAME = "model.safetensors"
-_HEADER_KEY = "img2img"
 
 _SPECS = TypeAdapter(dict[str, ModelSpec])
 _DISCRIMINATORS = TypeAdapter(dict[str, DiscriminatorSpec])
@@ -169,7 +168,7 @@ def _write(path: Path, kind: str, tensors: Mapping[str, Tensor], header: dict[st
     header["checksum"] = _checksum(stored, header)
     with atomic_write(path) as temporary:
         try:
-            save_file(stored, temporary, metadata={_HEADER_KEY: json.dumps(header)})
+            save_file(stored, temporary, metadata={OURS: json.dumps(header)})
         except SafetensorError as error:
             raise OSError(str(error)) from error
 
@@ -187,10 +186,10 @@ def _read(
     """
     with opened_safetensors(path) as file:
         metadata = file.metadata() or {}
-        if _HEADER_KEY not in metadata:
+        if OURS not in metadata:
             raise _NotOurs(f"{path}: a safetensors file, but not one of img2img")
         try:
-            header = parse_json(metadata[_HEADER_KEY])
+            header = parse_json(metadata[OURS])
             found, version = header["kind"], header["format_version"]
         except (KeyError, TypeError, ValueError):
             raise ModelFileError(f"{path}: a safetensors file, but not one of img2img") from None

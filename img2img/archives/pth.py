@@ -1,41 +1,28 @@
 """PyTorch's own files, of which nothing is run: their tensors, and all else by name.
 
-What a file says of its tensors is read first, within bounds; their numbers stay where they are, in
-the file, until someone looks at them.
+What a file says of its tensors is read first, by `archives.described`; their numbers stay where
+they are, in the file, until someone looks at them.
 """
 
-import io
 import mmap
-import os
-import struct
-import sys
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from img2img.archives.pickles import (
-    MOST_BYTES,
-    Array,
-    Bounded,
-    Built,
-    Storage,
-    Strange,
-    read_pickle,
+from img2img.archives.described import (
+    Places,
+    dictionaries,
+    number_bytes,
+    read_description,
+    refusing,
 )
-from img2img.errors import ModelFileError, shortened
+from img2img.archives.pickles import Array, Built, Storage
+from img2img.errors import shortened
 
-# Dictionaries within dictionaries; deeper ones are not searched.
-DEPTH = 8
-_ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
-# The directory of an archive takes some 80 bytes a tensor.
-_MOST_DIRECTORY = 2**23
-# A file of before 2020: what it begins with, and how many bytes stand before each storage.
-_MAGIC, _LEGACY_VERSION, _LENGTH = 0x1950A86A20F9469CFC6C, 1001, 8
 _DTYPES = {
     "DoubleStorage": torch.float64,
     "FloatStorage": torch.float32,
@@ -62,16 +49,6 @@ class Content:
     """What only running code could build, as `opt (argparse.Namespace)`."""
 
 
-def looks_like_pth(path: Path) -> bool:
-    """Whether a file begins as `torch.save` writes it."""
-    with path.open("rb") as file:
-        beginning = file.read(9)
-    # A safetensors file begins with the length of its header, which may look like anything.
-    if int.from_bytes(beginning[:8], "little") < path.stat().st_size and beginning[8:] == b"{":
-        return False
-    return beginning.startswith((_ZIP, _PICKLE))
-
-
 def read_pth(path: Path) -> Content:
     """A dictionary that `torch.save` has written. No class in it is built, and no code is run.
 
@@ -80,148 +57,23 @@ def read_pth(path: Path) -> Content:
     Raises:
         ModelFileError: damaged, or no dictionary.
     """
-    if not path.is_file():
-        raise ModelFileError(f"{path}: no such file")
-    if not looks_like_pth(path):
-        raise ModelFileError(f"{path}: neither a model of img2img nor a file of PyTorch")
-    try:
-        with path.open("rb") as file:
-            zipped = file.read(len(_ZIP)) == _ZIP
-            described, places = (_archive if zipped else _legacy)(file)
-            if isinstance(described, Mapping) and (described or not isinstance(described, Built)):
-                size = path.stat().st_size
-                # Private: what is changed in a tensor stays out of the file.
-                mapped = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_COPY)
-                return _Builder(mapped, places).content(described)
-    except Strange as error:
-        raise ModelFileError(f"{path}: {error}") from None
-    # What a file that is damaged on purpose makes the reader raise is not to be foretold.
-    except Exception as error:
-        reason = shortened(" ".join(str(error).split()) or type(error).__name__, 200)
-        raise ModelFileError(f"{path}: damaged, or not a file of weights: {reason}") from None
-    if isinstance(described, Built):
-        raise ModelFileError(
-            f"{path}: holds {described.name}, which only running code from the file could rebuild;"
-            " none was run. Its weights alone are wanted: torch.save(network.state_dict(), ...)"
-        )
-    kind = type(described).__name__
-    raise ModelFileError(f"{path}: holds a {kind}, where a dictionary of weights is wanted")
+    tree, places = read_description(path)
+    with refusing(path), path.open("rb") as file:
+        # Private: what is changed in a tensor stays out of the file.
+        mapped = mmap.mmap(file.fileno(), path.stat().st_size, access=mmap.ACCESS_COPY)
+        return _Builder(mapped, places).content(tree)
 
 
 def named_tensors(content: Mapping[Any, Any]) -> Iterator[tuple[str, Tensor]]:
     """All tensors of a tree of dictionaries, by their own names; each dictionary once."""
-    for _, mapping in _dictionaries(content):
+    for _, mapping in dictionaries(content):
         for key, value in mapping.items():
             if isinstance(value, Tensor):
                 yield str(key), value
 
 
-def _dictionaries(content: Any) -> Iterator[tuple[str, dict[Any, Any]]]:
-    """All dictionaries of a tree, each once, with the dotted names of where they are."""
-    seen: set[int] = set()
-    level = [("", content)]
-    for _ in range(DEPTH):
-        below = []
-        for where, mapping in level:
-            if id(mapping) in seen:
-                continue
-            seen.add(id(mapping))
-            yield where, mapping
-            inside = [(k, v) for k, v in mapping.items() if isinstance(v, Mapping)]
-            below += [(f"{where}{shortened(str(key), 80)}.", value) for key, value in inside]
-        level = below
-
-
-Places = dict[str, tuple[int, int]]
-"""Where in the file the bytes of each storage begin, and how many they are."""
-
-
-class _Directory(io.BufferedReader):
-    """An archive, of which no more than a directory of weights is read at once."""
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        left = os.fstat(self.fileno()).st_size - self.tell()
-        wanted = left if size is None or size < 0 else min(size, left)
-        if wanted > _MOST_DIRECTORY:
-            raise Strange("has a directory larger than any of weights")
-        return super().read(wanted)
-
-
-def _archive(file: IO[bytes]) -> tuple[object, Places]:
-    size = os.fstat(file.fileno()).st_size
-    with _Directory(io.FileIO(file.name)) as directory, zipfile.ZipFile(directory) as archive:
-        entries = {entry.filename: entry for entry in archive.infolist()}
-    unpacked = sum(entry.file_size for entry in entries.values())
-    if unpacked > size or any(entry.compress_type for entry in entries.values()):
-        raise Strange(
-            f"its {size / 2**20:.1f} MB would unpack to {unpacked / 2**20:.0f} MB, which no file of"
-            " weights does: torch.save does not compress"
-        )
-    roots = [name.removesuffix("data.pkl") for name in entries if name.endswith("data.pkl")]
-    if any(name.partition("/")[2].startswith("code/") for name in entries):
-        raise Strange("a TorchScript program, where weights are wanted")
-    if not roots:
-        raise Strange("an archive, but not of weights")
-    root = min(roots, key=len)
-    order = entries.get(f"{root}byteorder")
-    if order and _bytes_of(file, order) != sys.byteorder.encode():
-        raise Strange("written by a machine with another order of bytes")
-    description = entries[f"{root}data.pkl"]
-    if description.file_size > MOST_BYTES:
-        raise Strange("asks for more memory than a description of weights takes")
-    described = read_pickle(io.BytesIO(_bytes_of(file, description))).value
-    prefix = f"{root}data/"
-    places = {
-        name.removeprefix(prefix): (_begin(file, entry), entry.file_size)
-        for name, entry in entries.items()
-        if name.startswith(prefix)
-    }
-    return described, places
-
-
-def _begin(file: IO[bytes], entry: zipfile.ZipInfo) -> int:
-    """Where the bytes of an entry begin: behind a header of its own."""
-    file.seek(entry.header_offset)
-    header = file.read(30)
-    if not header.startswith(_ZIP):
-        raise ValueError("an entry of the archive is not where it should be")
-    name, extra = struct.unpack("<26x2H", header)
-    return entry.header_offset + 30 + int(name) + int(extra)
-
-
-def _bytes_of(file: IO[bytes], entry: zipfile.ZipInfo) -> bytes:
-    file.seek(_begin(file, entry))
-    return file.read(min(entry.file_size, MOST_BYTES))
-
-
-def _legacy(file: IO[bytes]) -> tuple[object, Places]:
-    """Pickles one after the other, and behind them the storages, each with its count."""
-    file.seek(0)
-    bounded = Bounded(file)
-    if read_pickle(bounded).value != _MAGIC:
-        raise Strange("a pickle, but not of weights alone; nothing in it was run")
-    if read_pickle(bounded).value != _LEGACY_VERSION:
-        raise Strange("written by a version of PyTorch that is not known")
-    read_pickle(bounded)  # of the machine that wrote it
-    described, storages = read_pickle(bounded)
-    keys: Any = read_pickle(bounded).value
-    size = os.fstat(file.fileno()).st_size
-    places: Places = {}
-    position = file.tell()
-    for key in keys:
-        file.seek(position)
-        (count,) = struct.unpack("<q", file.read(_LENGTH))
-        length = count * _dtype(storages[key]).itemsize
-        if not 0 <= length <= size - position:
-            raise ValueError("it ends before its tensors do")
-        places[key] = (position + _LENGTH, length)
-        position += _LENGTH + length
-    return described, places
-
-
 def _dtype(storage: Storage) -> torch.dtype:
-    if storage.kind not in _DTYPES:
-        raise Strange(f"holds a {storage.kind}, which are no plain numbers")
+    number_bytes(storage)  # which refuses what is no plain number
     return _DTYPES[storage.kind]
 
 
@@ -234,7 +86,7 @@ class _Builder:
 
     def content(self, described: Mapping[Any, Any]) -> Content:
         left_out: list[str] = []
-        for where, mapping in _dictionaries(described):
+        for where, mapping in dictionaries(described):
             for key, value in mapping.items():
                 if isinstance(value, Array):
                     mapping[key] = self._tensor(value)

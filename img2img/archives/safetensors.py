@@ -10,7 +10,9 @@ from safetensors import SafetensorError, safe_open
 from img2img.errors import ModelFileError, shortened
 
 # The header takes some 100 bytes a tensor.
-_MOST_HEADER = 2**24
+MOST_HEADER = 2**24
+# The key of what this program writes into the header.
+OURS = "img2img"
 
 
 @contextmanager
@@ -23,7 +25,7 @@ def opened_safetensors(path: Path) -> Iterator[Any]:
     try:
         with path.open("rb") as file:
             header = int.from_bytes(file.read(8), "little")
-        if header > _MOST_HEADER:
+        if header > MOST_HEADER:
             raise SafetensorError("its header would be larger than any of weights")
         with safe_open(path, framework="pt") as opened:
             yield opened

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from img2img.cli import completion
+from img2img.cli.models import plausible
 from img2img.cli.output import console, error_console, print_json, say_note
 
 
@@ -15,7 +16,9 @@ def bench(
     model: Annotated[
         Path,
         typer.Argument(
-            help="Run folder, or a model file from one.", autocompletion=completion.models
+            help="Run folder, or a model file from one.",
+            autocompletion=completion.models,
+            callback=plausible,
         ),
     ],
     source: Annotated[

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from img2img.cli import completion
+from img2img.cli.models import plausible
 from img2img.cli.output import console, counting, print_json, printable, say_note, split_names
 from img2img.cli.pairing import Match, Pairs, SideBySide, Unequal, pairing_flags, pairing_of
 from img2img.errors import ConfigError
@@ -18,6 +19,7 @@ def compare(
             help="Two models or more: run folders, model files, what `img2img export` wrote, "
             "checkpoints of pytorch-CycleGAN-and-pix2pix.",
             autocompletion=completion.models,
+            callback=plausible,
         ),
     ],
     data: Annotated[

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from img2img.cli import completion
+from img2img.cli.models import plausible
 from img2img.cli.output import (
     console,
     counting,
@@ -43,6 +44,7 @@ def evaluate(
             "-m",
             help="Instead of two folders: a model, as for `translate`.",
             autocompletion=completion.models,
+            callback=plausible,
         ),
     ] = None,
     data: Annotated[

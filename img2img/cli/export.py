@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from img2img.cli import completion
+from img2img.cli.models import plausible
 from img2img.cli.output import (
     console,
     error_console,
@@ -21,7 +22,9 @@ def export(
     model: Annotated[
         Path,
         typer.Argument(
-            help="Run folder, or a model file from one.", autocompletion=completion.models
+            help="Run folder, or a model file from one.",
+            autocompletion=completion.models,
+            callback=plausible,
         ),
     ],
     format_name: Annotated[

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from img2img.cli.models import plausible
 from img2img.cli.output import console, print_json, printable, say_note
 from img2img.errors import ConfigError
 
@@ -14,7 +15,8 @@ def import_(
     files: Annotated[
         list[Path],
         typer.Argument(
-            help="Checkpoints such as latest_net_G.pth; of a CycleGAN all of them, or their folder."
+            help="Checkpoints such as latest_net_G.pth; of a CycleGAN all of them, or a folder.",
+            callback=plausible,
         ),
     ],
     output: Annotated[

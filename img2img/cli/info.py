@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from img2img.cli import completion
+from img2img.cli.models import plausible
 from img2img.cli.output import console, print_json
 
 MEANINGS = {
@@ -23,6 +24,7 @@ def info(
         typer.Argument(
             help="Run folder, a model file from one, or what `img2img export` wrote.",
             autocompletion=completion.models,
+            callback=plausible,
         ),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,

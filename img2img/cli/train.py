@@ -7,6 +7,7 @@ import typer
 
 from img2img.cli import completion
 from img2img.cli.lasting import lasting_output
+from img2img.cli.models import plausible
 from img2img.cli.output import console
 from img2img.cli.pairing import Match, Pairs, SideBySide, Unequal, pairing_flags
 from img2img.errors import ConfigError
@@ -81,7 +82,9 @@ SkipBad = Annotated[
 InitFrom = Annotated[
     Path | None,
     typer.Option(
-        help="Model file or run to start from: fine-tuning.", autocompletion=completion.models
+        help="Model file or run to start from: fine-tuning.",
+        autocompletion=completion.models,
+        callback=plausible,
     ),
 ]
 OnNonfinite = Annotated[

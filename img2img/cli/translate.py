@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from img2img.cli import completion
+from img2img.cli.models import plausible
 from img2img.cli.output import (
     console,
     counting,
@@ -44,6 +45,7 @@ def translate(
             "-m",
             help="Run folder, a model file, or what `img2img export` wrote.",
             autocompletion=completion.models,
+            callback=plausible,
         ),
     ],
     source: Annotated[

@@ -10,7 +10,8 @@ from typing import Literal
 import torch
 from pydantic import ValidationError
 
-from img2img.archives.pth import Content, looks_like_pth, named_tensors, read_pth
+from img2img.archives.described import looks_like_pth
+from img2img.archives.pth import Content, named_tensors, read_pth
 from img2img.archives.safetensors import opened_safetensors
 from img2img.compat.beside import beside, read_beside
 from img2img.compat.junyanz import (

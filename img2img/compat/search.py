@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from img2img.archives.pth import DEPTH
+from img2img.archives.described import DEPTH
 from img2img.compat.junyanz import Assumptions, Network, State, Unfitting, recognize
 
 Where = tuple[str, ...]

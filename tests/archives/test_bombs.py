@@ -180,3 +180,22 @@ def test_they_are_programs(name: str) -> None:
     if name in ("bytes", "text", "long"):  # cut off, which is for the reader to see too late
         return
     assert sum(1 for _ in pickletools.genops(program)) > 3
+
+
+@pytest.mark.parametrize("name", ["hex.pth", "one-axis.safetensors", "header.safetensors"])
+def test_the_command_line_refuses_what_cannot_be_a_model_without_torch(
+    tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / name
+    if name == "hex.pth":
+        path.write_bytes(pickle.dumps(Encoded(24, "hex"), protocol=2))
+    elif name == "one-axis.safetensors":
+        save_file({"a": torch.zeros(9)}, path)
+    else:
+        sparse(path, struct.pack("<Q", HUGE))
+    for command in (["info", path], ["translate", "-m", path, "-i", "a.png", "-o", "b.png"]):
+        words = [sys.executable, "-X", "importtime", "-m", "img2img", *map(str, command)]
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 2
+        assert f"error: {path}" in done.stderr
+        assert " torch\n" not in done.stderr

@@ -21,7 +21,7 @@ from img2img.archives.described import looks_like_pth
 from img2img.archives.safetensors import OURS, opened_safetensors
 from img2img.compat.collection import import_files, reference_files
 from img2img.devices import free_memory
-from img2img.errors import ModelFileError, shortened
+from img2img.errors import ModelFileError, nearest_path, shortened
 from img2img.files import atomic_write, parse_json
 from img2img.networks.spectral import plain_state
 from img2img.spec import DiscriminatorSpec, ModelFile, ModelSpec, rebuilt
@@ -75,10 +75,14 @@ def load_model(path: Path) -> ModelFile:
     if not file.is_file():
         if path.is_dir() and reference_files(path):
             return import_files([path]).model
-        hint = ""
+        if (path / "config.yaml").is_file():
+            raise ModelFileError(f"{path}: the run has saved no model yet ({MODEL_NAME})")
         if path.is_dir():
-            hint = ": the run has saved no model yet; nor is there a latest_net_G.pth or the like"
-        raise ModelFileError(f"{file}: no such file{hint}")
+            raise ModelFileError(
+                f"{path}: no model here: neither a {MODEL_NAME}, as in a run folder, nor a"
+                " latest_net_G.pth or the like"
+            )
+        raise ModelFileError(f"{path}: no such file or folder{nearest_path(path)}")
     if file.stat().st_size == 0:
         raise ModelFileError(f"{file}: an empty file")
     if looks_like_pth(file):

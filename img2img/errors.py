@@ -7,6 +7,7 @@ traceback and exits with `exit_status`; a library user catches `Img2ImgError`.
 import difflib
 import reprlib
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 
@@ -119,6 +120,13 @@ def nearest(word: str, words: Iterable[str]) -> str:
     """`; did you mean 'x'?` where something is near, else nothing."""
     found = difflib.get_close_matches(word, list(words), n=1, cutoff=0.5)
     return f"; did you mean {found[0]!r}?" if found else ""
+
+
+def nearest_path(path: Path) -> str:
+    """The same of a path that is not there, from what lies beside it."""
+    beside = {each.name: str(each) for each in path.parent.glob("[!.]*")}
+    found = difflib.get_close_matches(path.name, beside, n=1, cutoff=0.6)
+    return f"; did you mean {beside[found[0]]!r}?" if found else ""
 
 
 def some_names(names: Sequence[str], most: int = 10) -> str:

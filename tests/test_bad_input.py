@@ -629,7 +629,7 @@ class TestModelFile:
 
     def test_missing(self, tmp_path: Path, img2img: Command, tiny_pairs: Path) -> None:
         given = ["--input", tiny_pairs, "--output", tmp_path / "out"]
-        for path, word in ((tmp_path / "nothing", "no such file"), (tmp_path, "no model yet")):
+        for path, word in ((tmp_path / "nothing", "no such file"), (tmp_path, "no model here")):
             refused(img2img("translate", "--model", path, *given), str(path), word)
             refused(img2img("info", path), str(path), word)
 

@@ -179,6 +179,9 @@ def test_other_safetensors_files_are_told_apart(tmp_path: Path, model_file: Path
 
 
 def test_a_missing_model_says_which(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match="no model here"):
+        load_model(tmp_path)
+    (tmp_path / "config.yaml").touch()
     with pytest.raises(ModelFileError, match="the run has saved no model yet"):
         load_model(tmp_path)
     with pytest.raises(ModelFileError, match=r"nowhere\.safetensors: no such file"):

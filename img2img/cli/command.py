@@ -18,6 +18,9 @@ from img2img.files import NO_ADDRESS, is_address
 # Of which every way to use a command wrongly is one. Typer's copy of Click has no public name.
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
+# A hyphen at which no line is broken, for as long as lines are made: options stay whole.
+_WHOLE = "\N{NON-BREAKING HYPHEN}"
+
 
 def _write_options(command: Any, ctx: Any, formatter: Any) -> None:
     """Options and arguments by their panels; what one is called stands whole on its line."""
@@ -27,7 +30,8 @@ def _write_options(command: Any, ctx: Any, formatter: Any) -> None:
         if record is not None:
             usual = "Arguments" if param.param_type_name == "argument" else "Options"
             panel = getattr(param, "rich_help_panel", None) or usual
-            panels.setdefault(panel, []).append((record[0].replace(" range>", ">"), record[1]))
+            name, text = record[0].replace(" range>", ">"), record[1]
+            panels.setdefault(panel, []).append((name, text.replace("-", _WHOLE)))
     for panel, records in panels.items():
         with formatter.section(panel):
             formatter.write_dl(records)
@@ -35,6 +39,13 @@ def _write_options(command: Any, ctx: Any, formatter: Any) -> None:
 
 class Command(TyperCommand):
     """A command whose summary is a sentence, and whose help keeps its panels."""
+
+    def get_help(self, ctx: Any) -> str:
+        return super().get_help(ctx).replace(_WHOLE, "-")
+
+    def format_help_text(self, ctx: Any, formatter: Any) -> None:
+        self.help = (self.help or "").replace("-", _WHOLE)
+        super().format_help_text(ctx, formatter)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         _write_options(self, ctx, formatter)
@@ -48,6 +59,9 @@ class Group(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         return super().parse_args(ctx, args or ["--help"])
+
+    def get_help(self, ctx: Any) -> str:
+        return super().get_help(ctx).replace(_WHOLE, "-")
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         _write_options(self, ctx, formatter)
@@ -136,6 +150,8 @@ def _about_spare(
 ) -> str:
     """Words that stand where no option or argument takes them, and where they may belong."""
     options = [p for p in command.params if p.param_type_name == "option" and p.name not in given]
+    if given.get("resume"):
+        return f"a run to go on with is named alone: {ctx.command_path} --resume {spare[0]}"
     required = [p for p in options if p.required]
     if len(required) >= len(spare):
         named = [
@@ -151,7 +167,10 @@ def _about_spare(
             f" the shell lays it out: {option} {shlex.quote(_pattern(files))}"
         )
     inputs = [p for p in options if p.name != "output" and "<path>" in p.get_help_record(ctx)[0]]
-    where = f"; did you mean {inputs[0].opts[0]} {shlex.join(spare[:1])}?" if inputs else ""
+    two = [p for p in inputs if p.name in ("data_a", "data_b")]
+    meant_by = [*zip(two if len(two) == len(spare) else inputs[:1], spare, strict=False)]
+    meant = " ".join(f"{p.opts[0]} {shlex.quote(value)}" for p, value in meant_by)
+    where = f"; did you mean {meant}?" if meant else ""
     return f"nothing takes {shlex.join(spare[:3])}{where}; {ctx.command_path} -h has all"
 
 

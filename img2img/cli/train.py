@@ -10,7 +10,7 @@ from img2img.cli.lasting import lasting_output
 from img2img.cli.models import plausible
 from img2img.cli.output import console
 from img2img.cli.pairing import Match, Pairs, SideBySide, Unequal, pairing_flags
-from img2img.errors import ConfigError
+from img2img.errors import ConfigError, nearest, nearest_path
 
 MethodName = Annotated[
     str | None,
@@ -170,6 +170,8 @@ def train(
     method, output = _run(method, output, resume)
     _refuse_other_bytes(output)
     saved = output / "config.yaml"
+    if resume and not (saved.is_file() or data or data_a or config or assignments):
+        raise _no_run(output)
     run_config = load_config(
         method, config, flags, assignments or [], saved=saved if resume else None
     )
@@ -189,7 +191,7 @@ def train(
 
 def _run(named: str | None, output: Path | None, resume: bool) -> tuple[str, Path]:
     """The method and the run folder; a run to resume has a method of its own."""
-    from img2img.config import nearest, read_yaml, recipes
+    from img2img.config import read_yaml, recipes
 
     methods = recipes()
     if named in methods:
@@ -202,10 +204,7 @@ def _run(named: str | None, output: Path | None, resume: bool) -> tuple[str, Pat
             raise ConfigError("--resume: of which run? Like img2img train --resume runs/mine")
         saved = run / "config.yaml"
         if not saved.is_file():
-            raise ConfigError(
-                f"--resume {run}: there is no {saved}, and so no run"
-                f"{nearest(str(named), methods)}; a new one wants METHOD and --output"
-            )
+            raise _no_run(run)
         return str(read_yaml(saved).get("method")), run
     if named and (Path(named) / "config.yaml").is_file():
         raise ConfigError(f"{named} is a run; go on with it by img2img train --resume {named}")
@@ -216,6 +215,17 @@ def _run(named: str | None, output: Path | None, resume: bool) -> tuple[str, Pat
             f" cyclegan{data} for two kinds of images without pairs"
         )
     return named, output or Path("runs") / named  # what it should be is said with the rest
+
+
+def _no_run(run: Path) -> ConfigError:
+    from img2img.config import recipes
+
+    methods = recipes()
+    near = nearest_path(run) or ("" if run.name in methods else nearest(run.name, methods))
+    return ConfigError(
+        f"--resume {run}: there is no {run / 'config.yaml'}, and so no run{near}; a new one wants"
+        " METHOD and --output"
+    )
 
 
 def _refuse_other_bytes(output: Path) -> None:

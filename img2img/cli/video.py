@@ -15,7 +15,7 @@ from img2img.cli.output import (
     say_note,
     seconds,
 )
-from img2img.errors import ConfigError
+from img2img.errors import ConfigError, nearest_path
 
 video_app = typer.Typer(
     cls=Group,
@@ -73,7 +73,7 @@ def assemble(
     from img2img.video.assembling import assemble, assemble_like
 
     if not source.is_dir():
-        raise ConfigError(f"{source}: no such folder")
+        raise ConfigError(f"{source}: no such folder{nearest_path(source)}")
     images = list_images(source)
     options = VideoOptions(codec, crf, preset, pixel_format)
     encoding = options.encoding

@@ -23,7 +23,7 @@ from img2img.compat.junyanz import (
 )
 from img2img.compat.search import Search, Where
 from img2img.config import Component
-from img2img.errors import ConfigError, ModelFileError, shortened, some_names
+from img2img.errors import ConfigError, ModelFileError, nearest_path, shortened, some_names
 from img2img.networks import GENERATORS
 from img2img.spec import ANOTHER_PROGRAM, DiscriminatorSpec, ModelFile, ModelSpec
 
@@ -264,7 +264,7 @@ def _described(path: Path, content: Content, spec: ModelSpec, wishes: Wishes) ->
 
 def _read(path: Path) -> Content:
     if not path.is_file():
-        raise ModelFileError(f"{path}: no such file")
+        raise ModelFileError(f"{path}: no such file{nearest_path(path)}")
     if looks_like_pth(path):
         return read_pth(path)
     with opened_safetensors(path) as file:

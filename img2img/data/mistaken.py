@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from img2img.errors import some_names
+from img2img.errors import nearest_path, some_names
 from img2img.images import IMAGE_SUFFIXES, UNREADABLE_SUFFIXES, is_run, list_own, walk
 
 _ARCHIVES = frozenset({".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar"})
@@ -15,7 +15,7 @@ def no_folder(path: Path) -> str:
     """Of a path that is no folder."""
     suffix = path.suffix.lower()
     if not path.exists():
-        return f"{path}: no such folder"
+        return f"{path}: no such folder{nearest_path(path)}"
     if suffix in _ARCHIVES:
         return f"{path}: not a folder but an archive; unpack it, and give the folder that comes out"
     if suffix in _VIDEOS:

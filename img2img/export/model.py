@@ -10,7 +10,14 @@ import torch
 from torch import Tensor
 
 from img2img.config import Component
-from img2img.errors import ConfigError, DataError, ExportFailed, Img2ImgError, shortened
+from img2img.errors import (
+    ConfigError,
+    DataError,
+    ExportFailed,
+    Img2ImgError,
+    nearest_path,
+    shortened,
+)
 from img2img.export.base import FORMATS
 from img2img.files import atomic_write
 from img2img.images import Pixels, eight_bit, list_images, read_picture, resized
@@ -178,7 +185,7 @@ def _target(default: Path, output: Path | str | None, suffix: str) -> Path:
 def _pictures(path: Path) -> list[Pixels]:
     """The first pictures of a folder, or the one that a file is, at sizes that are quick to run."""
     if not path.exists():
-        raise DataError(f"images: {path}: no such file or folder")
+        raise DataError(f"images: {path}: no such file or folder{nearest_path(path)}")
     files = list_images(path)[:MOST_PICTURES] if path.is_dir() else [path]
     if not files:
         raise DataError(f"images: {path}: no images")

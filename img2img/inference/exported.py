@@ -19,7 +19,14 @@ from torch import Tensor
 from img2img import __version__
 from img2img.config import Component
 from img2img.devices import is_out_of_memory
-from img2img.errors import ConfigError, ImageError, Img2ImgError, ModelFileError, shortened
+from img2img.errors import (
+    ConfigError,
+    ImageError,
+    Img2ImgError,
+    ModelFileError,
+    nearest_path,
+    shortened,
+)
 from img2img.inference.backends.onnx import onnx_session
 from img2img.inference.backends.openvino import compiled, openvino_package
 from img2img.inference.claims import GROWING, check_size, onnx_text, openvino_text
@@ -205,7 +212,7 @@ def open_exported(path: Path) -> tuple[Description, Opened]:
     """
     suffix = path.suffix.lower()
     if not path.is_file():
-        raise ModelFileError(f"{path}: no such file")
+        raise ModelFileError(f"{path}: no such file{nearest_path(path)}")
     if suffix not in OPENED:
         raise ModelFileError(
             f"{path}: to open a program of torch.export can run code that is in it, so it is not"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 
-from img2img.errors import DataError
+from img2img.errors import DataError, nearest_path
 from img2img.images import IMAGE_SUFFIXES, UNREADABLE_SUFFIXES, natural_key, walk
 from img2img.video import UNREADABLE_VIDEOS, VIDEO_SUFFIXES
 
@@ -46,7 +46,7 @@ def find(source: str) -> Found:
         magic = next(index for index, part in enumerate(path.parts) if glob.has_magic(part))
         root = Path(*path.parts[:magic])
     else:
-        raise DataError(f"{source}: no such file or folder")
+        raise DataError(f"{source}: no such file or folder{nearest_path(path)}")
     seen = [*found]
     files = [file for file in seen if file.suffix.lower() in SUFFIXES]
     if path in refused:

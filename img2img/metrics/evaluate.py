@@ -19,7 +19,7 @@ from img2img.data.sizes import brought_to
 from img2img.data.sources import CountProgress, ImageSource
 from img2img.data.values import domain_of
 from img2img.devices import resolve_device
-from img2img.errors import ConfigError, DataError, ImageError, some_names
+from img2img.errors import ConfigError, DataError, ImageError, nearest_path, some_names
 from img2img.features import (
     FeatureNetwork,
     MissingFeatures,
@@ -157,7 +157,7 @@ def evaluate_folders(
 def _weights(options: Options) -> Path | None:
     weights = options.get("weights")
     if weights is not None and not weights.exists():
-        raise ConfigError(f"weights: {weights}: no such file or folder")
+        raise ConfigError(f"weights: {weights}: no such file or folder{nearest_path(weights)}")
     return weights
 
 

@@ -14,7 +14,7 @@ from torch import nn
 from img2img import config as configuration
 from img2img.checkpoint import MODEL_NAME, save_model, save_state
 from img2img.config import RunConfig, check, read_yaml
-from img2img.errors import ConfigError
+from img2img.errors import ConfigError, nearest_path
 from img2img.files import atomic_write, locked, parse_json, remove_leftovers, write_text
 from img2img.spec import ModelSpec
 
@@ -84,7 +84,10 @@ class Store:
             ConfigError: it is no run folder, or its configuration is damaged.
         """
         if not self.config_path.is_file():
-            raise ConfigError(f"{self.folder}: not a run folder: it has no {self.config_path.name}")
+            near = "" if self.folder.exists() else nearest_path(self.folder)
+            raise ConfigError(
+                f"{self.folder}: not a run folder: it has no {self.config_path.name}{near}"
+            )
         try:
             return check(read_yaml(self.config_path))
         except ConfigError as error:

@@ -1,18 +1,25 @@
 """Which files are translated, and what the results are called."""
 
 import os
-import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 from img2img.errors import DataError, some_names
-from img2img.images import OURS, WRITABLE_SUFFIXES
+from img2img.images import OURS
 from img2img.inference import effects
 from img2img.inference.finding import find
 from img2img.inference.manifest import Made
+from img2img.inference.naming import (
+    container_suffix,
+    ignores_case,
+    image_suffix,
+    names,
+    suffix_of,
+    without_case,
+)
 from img2img.inference.sequences import ANIMATED, is_animated, sequence
 from img2img.video import is_video
 from img2img.video.containers import CONTAINERS
@@ -20,8 +27,6 @@ from img2img.video.journal import work_folder
 
 # Of a video, no PNG: whoever names one means a picture.
 _ANIMATIONS = ANIMATED - {".png"}
-# Of a file's name, with every usual file system.
-LONGEST_NAME = 255
 
 
 @dataclass(frozen=True)
@@ -190,7 +195,7 @@ def _jobs(
             return [_named(files[0], output, wishes.image_format, wishes.container)], True
         shown = sequence(files, f"--output {output.name}")
         folder = files[0].parent
-        if container := _container(wishes.container):
+        if container := container_suffix(wishes.container):
             if output.suffix.lower() in _ANIMATIONS:
                 raise _no_video(container, output)
             output = output.with_suffix(container)
@@ -204,14 +209,14 @@ def _jobs(
             f"--output {output}: the folder of the input; choose another, or let results replace"
             " their inputs with --overwrite"
         )
-    suffix, container = _image_suffix(wishes.image_format), _container(wishes.container)
+    suffix, container = image_suffix(wishes.image_format), container_suffix(wishes.container)
     if container and not films and not wishes.frames:
         return _as_videos(files, root, output, container), False
     scenes = _scenes(files, wishes.over_time) if wishes.over_time else {}
     shown = [file for scene in {*scenes.values()} for file in wishes.part([*scene])]
     left = {file for file in files if file not in scenes} | {*shown}
     of_videos = "" if wishes.frames else container
-    suffixes = {file: _suffix_of(file, suffix, of_videos) for file in files if file in left}
+    suffixes = {file: suffix_of(file, suffix, of_videos) for file in files if file in left}
     jobs = _beside(suffixes, root, output, made)
     of_scenes = [
         replace(job, kind=effects.SEQUENCE) if job.source in scenes else job for job in jobs
@@ -226,9 +231,11 @@ def _named(file: Path, output: Path, image_format: str | None, container: str | 
     if ending in crosses:
         if container and is_video(file):
             raise _no_video(container, output)
-        target = output.with_suffix(_container(container) or ending)
+        target = output.with_suffix(container_suffix(container) or ending)
         return Job(file, target if container else output, file.name)
-    check, wished = (_container, container) if is_video(file) else (_image_suffix, image_format)
+    check, wished = (
+        (container_suffix, container) if is_video(file) else (image_suffix, image_format)
+    )
     suffix = check(wished)
     target = output if suffix is None else output.with_suffix(suffix)
     check(target.suffix)
@@ -320,7 +327,7 @@ def _beside(suffixes: Mapping[Path, str], root: Path, output: Path, made: Made |
             return False
         return not made.stands(target.relative_to(output).as_posix())
 
-    alike = _without_case if _ignores_case(output) else str
+    alike = without_case if ignores_case(output) else str
     targets: dict[Path, Path] = {}
     taken: set[str] = set()
     # Who keeps his name has the first right to it.
@@ -335,37 +342,6 @@ def _beside(suffixes: Mapping[Path, str], root: Path, output: Path, made: Made |
     return [Job(file, targets[file], file.relative_to(root).as_posix()) for file in suffixes]
 
 
-def names(file: Path, suffix: str) -> Iterator[str]:
-    """Names for a result of that suffix, the best first."""
-    yield _fitting(file.stem, suffix)
-    yield _fitting(file.name, suffix)
-    number = 2
-    while True:
-        yield _fitting(file.name, f"-{number}{suffix}")
-        number += 1
-
-
-def _fitting(stem: str, end: str) -> str:
-    """`stem` + `end`, the stem cut to what a file system takes."""
-    if len(os.fsencode(stem + end)) <= LONGEST_NAME:
-        return stem + end
-    return os.fsencode(stem)[: LONGEST_NAME - len(end)].decode(errors="ignore") + end
-
-
-def _without_case(name: str) -> str:
-    return unicodedata.normalize("NFC", name.casefold())
-
-
-def _ignores_case(folder: Path) -> bool:
-    """Whether the file system takes names that differ only by case for one."""
-    real = _real(folder)
-    for path in (real, *real.parents):
-        swapped = path.with_name(path.name.swapcase()) if path.name else path
-        if swapped != path and path.exists():
-            return swapped.exists() and swapped.samefile(path)
-    return False
-
-
 def _within(folder: Path, jobs: Sequence[Job]) -> tuple[list[Job], dict[Path, str]]:
     """Those whose results stay in `folder`; and the others, which a link would lead out of it."""
     real = cache(_real)
@@ -373,29 +349,6 @@ def _within(folder: Path, jobs: Sequence[Job]) -> tuple[list[Job], dict[Path, st
     astray = [job for job in jobs if job not in inside]
     why = "its result would lie outside the output folder, where a link leads"
     return [job for job in jobs if job in inside], {job.source: why for job in astray}
-
-
-def _suffix_of(file: Path, image: str | None, video: str | None) -> str:
-    """Of a file's result: what is wished for, its own, or what takes everything."""
-    if is_video(file):
-        own = file.suffix if file.suffix.lower() in CONTAINERS else ".mp4"
-        return own if video is None else video
-    own = file.suffix if file.suffix.lower() in WRITABLE_SUFFIXES else ".png"
-    return own if image is None else image
-
-
-def _known(name: str | None, what: str, suffixes: Collection[str]) -> str | None:
-    """The suffix that a format's name means, if files of that kind are written."""
-    if name is None:
-        return None
-    suffix = f".{name.lower().lstrip('.')}"
-    if suffix not in suffixes:
-        raise DataError(f"{name}: {what} are written as {', '.join(sorted(suffixes))}")
-    return suffix
-
-
-_image_suffix = partial(_known, what="images", suffixes=WRITABLE_SUFFIXES)
-_container = partial(_known, what="videos", suffixes=CONTAINERS)
 
 
 def _is_anothers(folder: Path) -> bool:

@@ -17,7 +17,8 @@ from img2img.files import remove_leftovers
 from img2img.images import Frames, Picture, of_depth, resized, write_image, write_picture
 from img2img.inference.gallery import QUALITY, Card, thumbnail
 from img2img.inference.manifest import Entry, FileState, Made, Manifest, file_state
-from img2img.inference.plan import Job, Plan, names
+from img2img.inference.naming import names
+from img2img.inference.plan import Job, Plan
 from img2img.video.containers import MATROSKA
 
 # What makes all further writing pointless; anything else is the matter of one file.

@@ -45,6 +45,7 @@ __all__ = [
 # How the images in folders of frames are called.
 _NUMBERED = re.compile(r"\d{6,}\.\w+")
 _EIGHT = 8
+DROPOUT_OFF = "dropout, with which no two frames are alike, is off in videos"
 # Frames over which normalisation statistics are smoothed.
 SMOOTHED: dict[Strength, float] = {"light": 8, "strong": 16}
 
@@ -81,9 +82,10 @@ def translate_video(
     """
     options = options or VideoOptions()
     target = Path(target)
-    transform = Frames(translator, options.stabilize, say)
+    footage = Film(Path(source)) if isinstance(source, str | Path) else source
+    transform = _told(translator, footage, options, say)
     return convert(
-        Film(Path(source)) if isinstance(source, str | Path) else source,
+        footage,
         target,
         transform,
         encoding=options.encoding,
@@ -125,7 +127,7 @@ def translate_to_images(
     for line in told:
         say(line)
     _clear(folder)
-    transform = Frames(translator, options.stabilize, say)
+    transform = _told(translator, footage, options, say)
     given = footage.frames(start=options.start, end=options.end, every=options.every)
     given = with_sizes(given, info, told, say)
     total = info.frames if (options.start, options.end, options.every) == (None, None, 1) else None
@@ -170,7 +172,7 @@ def translate_to_animation(
     options, target = options or VideoOptions(), Path(target)
     footage = Film(Path(source)) if isinstance(source, str | Path) else source
     info = footage.info
-    transform = Frames(translator, options.stabilize, say)
+    transform = _told(translator, footage, options, say)
     height, width = transform.size(info.upright_size)
     most = MAX_PIXELS // (height * width)
     told = [*info.remarks, *([] if info.of_pictures else [f"{target.suffix} holds no sound"])]
@@ -225,33 +227,38 @@ def _clear(folder: Path) -> None:
             path.unlink()
 
 
+def _told(
+    translator: Translator, footage: Footage, options: VideoOptions, say: Callable[[str], None]
+) -> "Frames":
+    """What translates the frames, and a word on what that means for them."""
+    if translator.spec.dropout:
+        say(DROPOUT_OFF)
+    transform = Frames(translator, options.stabilize)
+    say(transform.translator.said_of(footage.info.upright_size))
+    return transform
+
+
 class Frames:
     """The frames of one video through a translator; what `convert` calls a transform.
+
+    Dropout, which would flicker, is off.
 
     Args:
         translator: of which, to stabilise, another is made that takes frames one by one.
         stabilize: how much.
-        say: told the size that frames are translated at; and that dropout is off, which flickers.
     """
 
-    def __init__(
-        self, translator: Translator, stabilize: Stabilize, say: Callable[[str], None]
-    ) -> None:
-        if translator.spec.dropout:
-            say("dropout, with which no two frames are alike, is off in videos")
+    def __init__(self, translator: Translator, stabilize: Stabilize) -> None:
         self._stabilizer = None if stabilize == "off" else Stabilizer(stabilize)
         smooth = None if stabilize == "off" else SMOOTHED[stabilize]
-        self._translator = translator.for_video(smooth)
+        self.translator = translator.for_video(smooth)
         self._tracker = Tracker(FLOW_SIDE)
-        self._say = say
-        self._said = False
 
     def __call__(self, frames: Iterator[Frame], /) -> Iterator[Frame]:
         """Frames translated, in their order; some are taken ahead."""
-        frames = self._telling(frames)
         if self._stabilizer is None:
             keyed = ((frame, _picture(frame)) for frame in frames)
-            return (_made(*pair) for pair in self._translator.translate_each(keyed))
+            return (_made(*pair) for pair in self.translator.translate_each(keyed))
         # While a frame is in the network, the motion of the next is found, and the one before it
         # is stabilised.
         moved = ahead(self._moved, frames, workers=1, bound=2)
@@ -259,15 +266,7 @@ class Frames:
 
     def size(self, size: tuple[int, int], /) -> tuple[int, int]:
         """Height and width of what becomes of frames of a size."""
-        return self._translator.size_of_result(size)
-
-    def _telling(self, frames: Iterator[Frame]) -> Iterator[Frame]:
-        """Frames, which all have one size, and once a word on what that means for them."""
-        for frame in frames:
-            if not self._said:
-                self._said = True
-                self._say(self._translator.said_of(frame.pixels.shape[:2]))
-            yield frame
+        return self.translator.size_of_result(size)
 
     def state(self) -> State:
         """What the next frames depend on."""
@@ -291,8 +290,8 @@ class Frames:
             "stabilizer": self._stabilizer,
             "tracker": self._tracker,
         }
-        if self._translator.smoothing:
-            parts["norms"] = self._translator.smoothing
+        if self.translator.smoothing:
+            parts["norms"] = self.translator.smoothing
         return parts
 
     def _moved(self, frame: Frame) -> tuple[Frame, Motion | None]:
@@ -303,10 +302,10 @@ class Frames:
     ) -> Iterator[tuple[Frame, Motion | None]]:
         """Frames translated one after the other, by statistics of their scene."""
         for frame, motion in moved:
-            if motion is None and self._translator.smoothing:
-                self._translator.smoothing.reset()
+            if motion is None and self.translator.smoothing:
+                self.translator.smoothing.reset()
             try:
-                made = self._translator.translate(_picture(frame))
+                made = self.translator.translate(_picture(frame))
             except Img2ImgError as error:
                 raise VideoError(f"the frame at {frame.pts}: {error}") from error
             yield _made(frame, made), motion

@@ -44,6 +44,7 @@ from img2img.inference.results import (
 from img2img.inference.sequences import RATE
 from img2img.inference.translator import Translator
 from img2img.inference.video import (
+    DROPOUT_OFF,
     Frames,
     VideoOptions,
     translate_to_animation,
@@ -90,8 +91,11 @@ class Work:
         """
         if remark := _shallow(self._translator, jobs):
             self._say(remark)
+        images = [job for job in jobs if not job.is_video]
+        if images and self._video.stabilize != "off" and self._translator.spec.dropout:
+            self._say(DROPOUT_OFF)
         self._moved(len(jobs))
-        self._do_images([job for job in jobs if not job.is_video], len(jobs))
+        self._do_images(images, len(jobs))
         for job in jobs:
             if job.is_video:
                 self._do_video(job)
@@ -259,7 +263,7 @@ class Work:
             taken: deque[tuple[Loaded, bool, Picture]] = deque()
             frames: list[Picture] = []
             try:
-                steady = Frames(self._translator, self._video.stabilize, self._say)
+                steady = Frames(self._translator, self._video.stabilize)
                 for made in steady(_taken(self._frames(scene), taken)):
                     loaded, last, picture = taken.popleft()
                     most = int(np.iinfo(made.pixels.dtype).max)

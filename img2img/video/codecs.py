@@ -378,12 +378,17 @@ def losses(
     }
     said = [line for line, lost in lines.items() if lost]
     if form not in played and not chosen:
-        way = "an even size (--max-side, --resize)" if odd else "--pixel-format yuv420p"
-        way += ", or --codec vp9," if odd else ""
+        # What it would be if its sides were even.
+        of_even = filled(replace(encoding, pixel_format=None), info, (2, 2)).pixel_format
+        even = "an even size (--max-side, --resize)"
+        if of_even in played:
+            way = f"{even}, or --codec vp9,"
+        else:
+            way = f"--pixel-format yuv420p{f' with {even}' if odd else ''}"
         said.append(
-            f"{'its odd size makes it' if odd else 'it stays'} {_colons(chroma)} of {depth}"
-            f" bits ({codec} {form}), which phones, browsers and QuickTime may not play: {way}"
-            " avoids that"
+            f"{'it stays' if form == of_even else 'its odd size makes it'} {_colons(chroma)} of"
+            f" {depth} bits ({codec} {form}), which phones, browsers and QuickTime may not play:"
+            f" {way} avoids that"
         )
     return ("; ".join(said),) if said else ()
 

@@ -150,7 +150,7 @@ def test_names_that_differ_only_by_case(
         "out/sub/é.png",
         "out/Sub/E\u0301.png",
     }
-    monkeypatch.setattr(planning, "_ignores_case", lambda folder: True)
+    monkeypatch.setattr(planning, "ignores_case", lambda folder: True)
     targets = [*planned("in", "out").values()]
     assert len({unicodedata.normalize("NFC", target.casefold()) for target in targets}) == 4
 

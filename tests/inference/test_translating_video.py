@@ -95,7 +95,7 @@ class TestTranslateVideo:
         """Lossless in and out: what the translator makes of each frame by itself."""
         source = make_clip(tmp_path / "in.mkv", times=range(5), codec="ffv1")
         one = translator(tiny_generator)
-        made = list(Frames(one, "off", print)(frames(probe(source))))
+        made = list(Frames(one, "off")(frames(probe(source))))
         assert [frame.pts for frame in made] == [frame.pts for frame in frames(probe(source))]
         for frame, result in zip(frames(probe(source)), made, strict=True):
             alone = one.translate(frame.pixels).astype(int)
@@ -105,7 +105,7 @@ class TestTranslateVideo:
         deep = [
             replace(frame, pixels=frame.pixels.astype(np.uint16) * 257 + 3) for frame in given()
         ]
-        for frame, result in zip(deep, Frames(same, "off", print)(iter(deep)), strict=True):
+        for frame, result in zip(deep, Frames(same, "off")(iter(deep)), strict=True):
             assert result.pixels.dtype == np.uint16
             assert np.array_equal(frame.pixels, result.pixels)
 
@@ -134,10 +134,29 @@ class TestTranslateVideo:
                 module.train()
         spec = one.spec.model_copy(update={"dropout": True})
         restless = Translator(tiny_generator, spec, device="cpu", precision="fp32")
-        told: list[str] = []
-        made = list(Frames(restless, "off", told.append)(iter(given(3, still=True))))
+        made = list(Frames(restless, "off")(iter(given(3, still=True))))
         assert all(np.array_equal(frame.pixels, made[0].pixels) for frame in made)
-        assert "dropout" in told[0]
+
+    def test_what_is_said_is_said_once(
+        self, tmp_path: Path, clip: Path, tiny_generator: Generator
+    ) -> None:
+        """However many segments a video has, and scenes a folder."""
+        spec = translator(tiny_generator).spec.model_copy(update={"dropout": True})
+        restless = Translator(tiny_generator, spec, device="cpu", precision="fp32")
+        told: list[str] = []
+        options = VideoOptions(stabilize="light")
+        translate_video(restless, clip, tmp_path / "out.mp4", options, say=told.append)
+        assert [line.split()[0].strip(",") for line in told] == ["dropout", "scale"]
+        for shot in ("one", "two"):
+            for number in range(3):
+                path = tmp_path / "shots" / shot / f"{number}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(picture(number)).save(path)
+        told.clear()
+        translate_folder(
+            restless, tmp_path / "shots", tmp_path / "out", video=options, say=told.append
+        )
+        assert [line.split()[0].strip(",") for line in told] == ["dropout"]
 
     def test_a_frame_that_fails_fails_the_video(self, tmp_path: Path, clip: Path) -> None:
         class Failing(Same):
@@ -156,7 +175,7 @@ class TestStabilized:
     def test_flicker_falls(self, strength: Any) -> None:
         def swing(stabilize: Any) -> float:
             one = translator(Flickering(), batch=1)
-            made = Frames(one, stabilize, print)(iter(given(12, still=True)))
+            made = Frames(one, stabilize)(iter(given(12, still=True)))
             means = [frame.pixels.mean() for frame in made]
             return float(np.abs(np.diff(means)).mean())
 
@@ -164,22 +183,22 @@ class TestStabilized:
 
     def test_a_still_video_stays_still(self, strength: Any, tiny_generator: Generator) -> None:
         one = translator(tiny_generator)
-        made = list(Frames(one, strength, print)(iter(given(5, still=True))))
+        made = list(Frames(one, strength)(iter(given(5, still=True))))
         assert all(np.array_equal(frame.pixels, made[0].pixels) for frame in made)
 
     def test_it_begins_anew_at_a_cut(self, strength: Any, tiny_generator: Generator) -> None:
         one = translator(tiny_generator)
         noise = np.random.default_rng(0).integers(0, 256, (4, 48, 64, 3), dtype=np.uint8)
         other = [Frame(each, 10 + n, 1, concealed=False) for n, each in enumerate(noise[:1])]
-        made = list(Frames(one, strength, print)(iter([*given(4), *other])))
-        alone = list(Frames(one, strength, print)(iter(other)))
+        made = list(Frames(one, strength)(iter([*given(4), *other])))
+        alone = list(Frames(one, strength)(iter(other)))
         assert np.array_equal(made[4].pixels, alone[0].pixels)
         assert not np.array_equal(made[3].pixels, one.translate(given(4)[3].pixels))
 
     def test_going_on_from_a_state(self, strength: Any, tiny_generator: Generator) -> None:
         one = translator(tiny_generator)
-        whole = [frame.pixels for frame in Frames(one, strength, print)(iter(given(8)))]
-        first, second = (Frames(one, strength, print) for _ in range(2))
+        whole = [frame.pixels for frame in Frames(one, strength)(iter(given(8)))]
+        first, second = (Frames(one, strength) for _ in range(2))
         begun = [frame.pixels for frame in first(iter(given(8)[:5]))]
         second.restore({name: array.copy() for name, array in first.state().items()})
         ended = [frame.pixels for frame in second(iter(given(8)[5:]))]

@@ -161,23 +161,27 @@ def test_a_part_and_every_third_frame(tmp_path: Path, clip: Path) -> None:
     assert not [*tmp_path.glob(".*")]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="it cannot fork")
+# Processes of their own are begun anew: to fork one that has threads may hang.
+SPAWNED = multiprocessing.get_context("spawn")
+posix = pytest.mark.skipif(sys.platform == "win32", reason="it has no SIGKILL")
+
+
+def told_in(source: Path, target: Path, done: Any) -> None:
+    def progress(frames: int, _: int | None) -> None:
+        done.value = frames
+
+    run(source, target, Trail(), progress=progress)
+
+
+@posix
 def test_killed_five_times(tmp_path: Path) -> None:
     """The result is that of a call that was never interrupted, to the last bit of its frames."""
     source = make_clip(tmp_path / "a.mp4", times=[n + n // 7 for n in range(60)], sounds=[Sound()])
     whole = run(source, tmp_path / "whole.mp4", Trail()).target
-    context = multiprocessing.get_context("fork")
-    done = context.Value("i", 0)
-
-    def work() -> None:
-        def progress(frames: int, _: int | None) -> None:
-            done.value = frames
-
-        run(source, tmp_path / "b.mp4", Trail(), progress=progress)
-
+    done = SPAWNED.Value("i", 0)
     chance = random.Random(0)
     for kill in range(5):
-        process = context.Process(target=work)
+        process = SPAWNED.Process(target=told_in, args=(source, tmp_path / "b.mp4", done))
         process.start()
         limit = 10 * kill + chance.randrange(8, 20)
         while done.value < limit and process.is_alive():
@@ -481,7 +485,15 @@ def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
     assert peaks[1] - peaks[0] < 100 * 2**20
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="it cannot fork")
+def killed_at(number: int, source: Path, target: Path, options: dict[str, Any]) -> None:
+    def fatal(this: int) -> None:
+        if this == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    run(source, target, Trail(fatal), **options)
+
+
+@posix
 @pytest.mark.parametrize("at", [1, 8, 23])
 def test_killed_where_work_is_slow(tmp_path: Path, at: int) -> None:
     """However few seconds of film there are, what is done stays; and where cuts are is not seen."""
@@ -491,14 +503,7 @@ def test_killed_where_work_is_slow(tmp_path: Path, at: int) -> None:
     # Each frame takes longer than a segment may.
     slow = lossless | {"work_seconds": 0.0}
 
-    def work() -> None:
-        def fatal(number: int) -> None:
-            if number == at:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        run(source, tmp_path / "b.mkv", Trail(fatal), **slow)
-
-    process = multiprocessing.get_context("fork").Process(target=work)
+    process = SPAWNED.Process(target=killed_at, args=(at, source, tmp_path / "b.mkv", slow))
     process.start()
     process.join(60)
     assert process.exitcode == -signal.SIGKILL

@@ -32,11 +32,11 @@ def reduced(video: Path, max_side: int) -> Iterator[Frame]:
 def compare(model: Path, video: Path, max_side: int) -> None:
     translator = Translator.load(model, device="cpu")
     given = list(reduced(video, max_side))
-    plain = list(Frames(translator, "off", print)(iter(given)))
+    plain = list(Frames(translator, "off")(iter(given)))
     off = 0.0
     for strength in ("off", *get_args(Strength)):
         began, meter = time.perf_counter(), VideoMeter()
-        made = Frames(translator, strength, print)(iter(given))
+        made = Frames(translator, strength)(iter(given))
         shown = [frame.pixels for frame in made]
         each = (time.perf_counter() - began) / len(given)
         for source, result, reference in zip(given, shown, plain, strict=True):

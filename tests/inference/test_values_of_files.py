@@ -160,7 +160,7 @@ def test_frames_of_videos_are_over_all_of_their_type(dtype: str, top: int) -> No
     pixels = np.linspace(0, top, 64 * 64 * 3).astype(dtype).reshape(64, 64, 3)
     frame = Frame(pixels, 0, 1, concealed=False)
     for domains in ((TWELVE, TWELVE), (TWELVE, TEN), (EIGHT, TWELVE)):
-        (made,) = Frames(same(*domains), "off", lambda _: None)(iter([frame]))
+        (made,) = Frames(same(*domains), "off")(iter([frame]))
         assert made.pixels.dtype == dtype
         # No more than the targets' steps apart.
         assert np.abs(made.pixels.astype(int) - pixels).max() <= top / 1023 / 2 + 1

@@ -23,6 +23,7 @@ from img2img.images.reading import MAX_PIXELS, Extent, measure, read_image, read
 from img2img.images.tensors import from_levels, resized, to_levels, to_pixels, to_tensor
 from img2img.images.writing import (
     DEEP_SUFFIXES,
+    OPAQUE_SUFFIXES,
     WRITABLE_SUFFIXES,
     check_format,
     write_image,
@@ -33,6 +34,7 @@ __all__ = [
     "DEEP_SUFFIXES",
     "IMAGE_SUFFIXES",
     "MAX_PIXELS",
+    "OPAQUE_SUFFIXES",
     "OURS",
     "UNREADABLE_SUFFIXES",
     "WRITABLE_SUFFIXES",

@@ -175,5 +175,7 @@ if HAS_AVIF:
 
 # Those of them that keep 16 bits.
 DEEP_SUFFIXES = (".png", ".apng", ".tif", ".tiff")
+# Those that keep no opacity.
+OPAQUE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".bmp", ".dib")
 # Those that this machine can write a picture in.
 WRITABLE_SUFFIXES = tuple(_STILLS)

@@ -17,7 +17,7 @@ from img2img.errors import (
 )
 from img2img.files import write_text
 from img2img.images import OURS
-from img2img.inference.effects import check_options
+from img2img.inference.effects import VIDEOS, check_options
 from img2img.inference.gallery import write_gallery
 from img2img.inference.manifest import Entry, Manifest
 from img2img.inference.plan import Job, Plan, plan
@@ -27,6 +27,7 @@ from img2img.inference.translator import Translator
 from img2img.inference.video import VideoOptions
 from img2img.inference.work import Progress, VideoProgress, Work
 from img2img.processes import ALONE, Processes
+from img2img.video.codecs import check_choices
 from img2img.video.convert import Converted
 
 # Why a file is not translated that an earlier call has replaced by its result.
@@ -145,6 +146,7 @@ def translate_folder(
         say: told of what is not as one might expect of a video.
 
     Raises:
+        ConfigError: a codec, quality, preset, pixel format and container do not go together.
         DataError: nothing there, no images or videos, or the results would overwrite the input or
             a file of somebody else's; an option would do nothing for what is there; or inputs have
             been replaced by earlier results, and `skip_existing` is not given.
@@ -252,11 +254,13 @@ def _check_effects(
     compare: bool,
     gallery: bool,
 ) -> None:
-    """Raises DataError where an option that is given would do nothing."""
+    """Raises DataError where an option that is given would do nothing, ConfigError if it cannot."""
     given = video.given | {"format": image_format is not None, "quality": quality is not None}
     given |= {"compare": compare, "gallery": gallery}
     options = [option for option, is_given in given.items() if is_given]
     check_options(options, {job.source: job.kind for job in planned.jobs})
+    for suffix in {job.target.suffix for job in planned.jobs if job.kind in VIDEOS}:
+        check_choices(video.encoding, suffix)
 
 
 def _made_from_results(replaced: Mapping[Path, str]) -> DataError:

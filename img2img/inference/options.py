@@ -5,7 +5,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
-from img2img.errors import ImageError
+from img2img.errors import ConfigError, ImageError
 from img2img.images import Animation
 from img2img.inference.sequences import RATE
 from img2img.inference.stabilizer import Strength
@@ -31,6 +31,9 @@ class VideoOptions:
         stabilize: against flicker: how much.
         frames: write numbered images, in a folder a video, instead of videos.
         image_format: of those, as a suffix.
+
+    Raises:
+        ConfigError: the part ends before it begins.
     """
 
     codec: str | None = None
@@ -45,6 +48,10 @@ class VideoOptions:
     stabilize: Stabilize = "off"
     frames: bool = False
     image_format: str = "png"
+
+    def __post_init__(self) -> None:
+        if self.end is not None and self.end <= (self.start or 0):
+            raise ConfigError(f"--end {self.end:g}: not after --start {self.start or 0:g}")
 
     @property
     def span(self) -> tuple[float | None, float | None, int]:

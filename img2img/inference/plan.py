@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from img2img.errors import DataError, some_names
-from img2img.images import OURS
+from img2img.images import OURS, WRITABLE_SUFFIXES
 from img2img.inference import effects
 from img2img.inference.finding import find
 from img2img.inference.manifest import Made
@@ -25,6 +25,7 @@ from img2img.video import is_video
 from img2img.video.containers import CONTAINERS
 from img2img.video.journal import work_folder
 
+_ONE_FILE = {*CONTAINERS, *WRITABLE_SUFFIXES}
 # Of a video, no PNG: whoever names one means a picture.
 _ANIMATIONS = ANIMATED - {".png"}
 
@@ -200,6 +201,10 @@ def _jobs(
                 raise _no_video(container, output)
             output = output.with_suffix(container)
         return [Job(folder, output, folder.resolve().name, tuple(shown))], True
+    if wishes.frames and films and not output.is_dir() and output.suffix.lower() in _ONE_FILE:
+        raise DataError(
+            f"--output {output}: --frames makes a folder: give it a name without {output.suffix}"
+        )
     if one_file and films and not single:
         raise DataError(f"--output {output}: one file, where {source} has several in it")
     if output.is_file():
@@ -231,6 +236,11 @@ def _named(file: Path, output: Path, image_format: str | None, container: str | 
     if ending in crosses:
         if container and is_video(file):
             raise _no_video(container, output)
+        if not is_video(file) and not is_animated(file):
+            raise DataError(
+                f"--output {output}: a video is made of an animation, or of a folder of numbered"
+                f" pictures; {file} is a single one"
+            )
         target = output.with_suffix(container_suffix(container) or ending)
         return Job(file, target if container else output, file.name)
     check, wished = (

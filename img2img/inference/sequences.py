@@ -33,7 +33,7 @@ def sequence(files: Sequence[Path], why: str) -> list[Path]:
     if astray := next((file for file in files if file.parent != folder), None):
         raise DataError(f"{wanted}: {astray} is in another folder than {files[0]}")
     if len(files) < 2:
-        raise DataError(f"{wanted}: in {folder} there is only {files[0].name}")
+        raise DataError(f"{wanted}: {files[0]} is the only one")
     matches = {file: _NUMBERED.fullmatch(file.stem) for file in files}
     names = {
         file: (match[1], match[3], file.suffix) if match else (file.stem, "", "")

@@ -13,7 +13,9 @@ from img2img.errors import ConfigError, DataError, Img2ImgError, VideoError
 from img2img.files import write_text
 from img2img.flow import Motion, Tracker
 from img2img.images import (
+    DEEP_SUFFIXES,
     MAX_PIXELS,
+    OPAQUE_SUFFIXES,
     OURS,
     Animation,
     Picture,
@@ -123,7 +125,7 @@ def translate_to_images(
     footage = Film(Path(source)) if isinstance(source, str | Path) else source
     info = footage.info
     suffix = f".{options.image_format.lower().lstrip('.')}"
-    told = [*info.remarks]
+    told = [*info.remarks, *_losses(info, suffix, moving=False)]
     for line in told:
         say(line)
     _clear(folder)
@@ -175,9 +177,7 @@ def translate_to_animation(
     transform = _told(translator, footage, options, say)
     height, width = transform.size(info.upright_size)
     most = MAX_PIXELS // (height * width)
-    told = [*info.remarks, *([] if info.of_pictures else [f"{target.suffix} holds no sound"])]
-    if info.depth > _EIGHT:
-        told.append(f"{info.depth} bits a channel become 8")
+    told = [*info.remarks, *_losses(info, target.suffix.lower(), moving=True)]
     for line in told:
         say(line)
     given = footage.frames(start=options.start, end=options.end, every=options.every)
@@ -206,6 +206,24 @@ def translate_to_animation(
     return Converted(
         target, pictures[0].size, len(frames), concealed, 0, taken_seconds, tuple(told)
     )
+
+
+def _losses(info: VideoInfo, suffix: str, *, moving: bool) -> tuple[str, ...]:
+    """A line on everything that is lost where frames become images of a suffix; or none.
+
+    Args:
+        moving: whether all become one image.
+    """
+    shallow = moving or suffix not in DEEP_SUFFIXES
+    lines = {
+        f"{info.depth} bits a channel become 8": shallow and info.depth > _EIGHT,
+        "colours become 256 a frame": suffix == ".gif",
+        "its opacity is left out, over white": info.alpha and suffix in OPAQUE_SUFFIXES,
+        "its opacity becomes all or nothing": info.alpha and suffix == ".gif",
+        f"{suffix} holds no sound": moving and info.sound,
+    }
+    said = [line for line, lost in lines.items() if lost]
+    return ("; ".join(said),) if said else ()
 
 
 def _end(frame: Frame, info: VideoInfo, every: int) -> int:

@@ -3,6 +3,8 @@
 import os
 import re
 from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
 
 import av
 from av import VideoFormat
@@ -25,6 +27,8 @@ _EDITED = {
     *("prores", "dnxhd", "ffv1", "qtrle", "png", "utvideo", "huffyuv", "ffvhuff", "rawvideo"),
     *("v210", "v410", "cfhd", "jpeg2000", "magicyuv", "r210", "mjpeg"),
 }
+# Those of players.
+_OF_PLAYERS = {"h264", "hevc", "av1", "vp9"}
 # What phones, browsers and QuickTime play of the codecs that all of them know.
 _PLAYED = {"h264": {"yuv420p"}, "hevc": {"yuv420p", "yuv420p10le"}}
 
@@ -40,10 +44,10 @@ class Encoding:
         crf: quality, lower is better; None is the codec's default here, `h264`'s is 18.
         preset: speed against size; for `prores` and `dnxhr` the profile. None is the codec's own.
         pixel_format: FFmpeg's name of it; None is the one that keeps most of the video: first its
-            opacity, then its depth, then the resolution of its colours. Pictures become 4:2:0,
-            which all players take. A codec, `h264` or `hevc`, that has 4:2:0 and 4:2:2 of even
-            sizes only gets 4:4:4 for an odd one. No crop would help: those codecs crop by two
-            pixels, and few players heed a container's.
+            opacity, then its depth, then the resolution of its colours. Of pictures the codecs of
+            players make 4:2:0, which all players take. A codec, `h264` or `hevc`, that has 4:2:0
+            and 4:2:2 of even sizes only gets 4:4:4 for an odd one. No crop would
+            help: those codecs crop by two pixels, and few players heed a container's.
     """
 
     codec: str | None = None
@@ -219,6 +223,34 @@ def check_encoding(
     return filled(named, info, size or info.size)
 
 
+def check_choices(encoding: Encoding, suffix: str) -> None:
+    """See whether what was chosen goes together, and with a container, whatever the video.
+
+    Raises:
+        ConfigError: as `check_encoding`.
+    """
+    if encoding != Encoding():
+        check_encoding(encoding, suffix, _USUAL)
+
+
+_USUAL = VideoInfo(
+    path=Path("video"),
+    size=(1080, 1920),
+    rotation=0,
+    sample_aspect=None,
+    time_base=Fraction(1, 25),
+    rate=Fraction(25),
+    start=0,
+    duration=None,
+    frames=None,
+    depth=8,
+    pixel_format="yuv420p",
+    codec="h264",
+    colour=Colour(0, 2, 2, 2),
+    alpha=False,
+)
+
+
 def _named(encoding: Encoding, suffix: str, info: VideoInfo) -> str:
     codec = encoding.codec or _default_codec(encoding, suffix, info)
     codec = _ALIASES.get(codec, codec)
@@ -300,7 +332,8 @@ def _pixel_format(
         profiles = dict(encoder.profiles)
         of_profile = [name for name in formats if encoding.preset in profiles.get(name, ())]
         fitting = [name for name in of_profile or formats if not odd or "444" in name]
-        return min(fitting, key=lambda name: _cost(name, info))
+        thrifty = info.of_pictures and encoding.codec in _OF_PLAYERS
+        return min(fitting, key=lambda name: _cost(name, info, "420" if thrifty else info.chroma))
     if form not in formats:
         raise ConfigError(
             f"{encoding.codec} has no pixel format {form!r}: there are {', '.join(formats)}"
@@ -313,11 +346,15 @@ def _pixel_format(
     return form
 
 
-def _cost(name: str, info: VideoInfo) -> tuple[int, ...]:
-    """What a pixel format would lose of a video, the worst first, and then what it has in vain."""
+def _cost(name: str, info: VideoInfo, wanted: str) -> tuple[int, ...]:
+    """What a pixel format would lose of a video, the worst first, and then what it has in vain.
+
+    Args:
+        wanted: how colours should be sampled.
+    """
     form = VideoFormat(name)
     alpha, depth = any(part.is_alpha for part in form.components), depth_of(name)
-    chroma, wanted = chroma_of(name), "420" if info.of_pictures else info.chroma
+    chroma = chroma_of(name)
     return (
         int(info.alpha and not alpha),
         max(0, info.depth - depth),
@@ -366,7 +403,7 @@ def losses(
     depth, chroma = depth_of(form), chroma_of(form)
     played = _PLAYED.get(codec, {form})
     odd = encoder_of(encoding).even and (size[0] % 2 == 1 or size[1] % 2 == 1)
-    edited = info.codec in _EDITED and codec in {"h264", "hevc", "av1", "vp9"}
+    edited = info.codec in _EDITED and codec in _OF_PLAYERS
     lines = {
         f"{info.codec} becomes {codec}, which is made for players and not for editing"
         " (--codec prores, dnxhr or ffv1 is)": edited,

@@ -71,6 +71,7 @@ class VideoInfo:
         timeline: how its times are to be understood.
         cut_off: whether it is shorter than it says.
         mastered: whether it says what display it was made for, as HDR does, or how bright it gets.
+        sound: whether the file has any.
     """
 
     path: Path
@@ -91,6 +92,7 @@ class VideoInfo:
     display_matrix: tuple[int, ...] | None = None
     interlaced: bool = False
     mastered: bool = False
+    sound: bool = False
     timeline: Timeline = field(default_factory=Timeline)
     cut_off: bool = False
 
@@ -219,6 +221,7 @@ def probe(path: Path) -> VideoInfo:
             timeline=timeline,
             cut_off=is_cut_off(path),
             mastered=any(name in frame.side_data for name in _MASTERING),
+            sound=bool(container.streams.audio),
         )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from img2img.errors import DataError, Img2ImgError
+from img2img.errors import ConfigError, DataError, Img2ImgError
 from img2img.inference import effects
 from img2img.inference.folder import translate_folder
 from img2img.inference.options import VideoOptions
@@ -19,7 +19,7 @@ from img2img.inference.translator import Translator
 from img2img.video import probe
 from tests.inference.conftest import translator
 from tests.inference.test_translating_video import Flickering
-from tests.video.clips import frame_times, make_clip, picture
+from tests.video.clips import Sound, frame_times, make_clip, picture
 
 DOCS = Path(__file__).parents[2] / "docs" / "inference.md"
 # What each option is given, beside what it needs to be seen.
@@ -213,7 +213,7 @@ def spoiled(folder: Path, how: str) -> None:
         ("size", r"000011\.jpg is 40 x 30"),
         ("folder", "another folder"),
         ("twice", "one number"),
-        ("one", r"only 000008\.jpg"),
+        ("one", r"000008\.jpg is the only one"),
     ],
 )
 def test_what_is_no_sequence(tmp_path: Path, how: str, word: str) -> None:
@@ -240,7 +240,7 @@ def test_folders_of_sequences(tmp_path: Path) -> None:
 def test_stabilize_with_pictures_among_videos(tmp_path: Path) -> None:
     folder = sequence(tmp_path / "mixed", 1)
     make_clip(folder / "a.mp4", times=range(3))
-    with pytest.raises(DataError, match=r"only 000008\.jpg"):
+    with pytest.raises(DataError, match=r"000008\.jpg is the only one"):
         translate_folder(
             flickering(), folder, tmp_path / "out", video=VideoOptions(stabilize="light")
         )
@@ -283,3 +283,75 @@ def test_no_file_of_somebody_else_is_replaced(tmp_path: Path) -> None:
     (folder / "000008.jpg").write_bytes(b"mine")
     with pytest.raises(Img2ImgError, match="there already"):
         translate_folder(flickering(), still, folder)
+
+
+@pytest.mark.parametrize(
+    ("given", "word"),
+    [
+        ({"codec": "banana"}, "no codec 'banana'"),
+        ({"crf": 99}, "from 0 to 51"),
+        ({"preset": "banana"}, "no preset 'banana'"),
+        ({"pixel_format": "banana"}, "no pixel format 'banana'"),
+        ({"codec": "prores", "crf": 3}, "no crf"),
+        ({"codec": "prores"}, "cannot hold prores"),
+    ],
+)
+def test_what_no_video_could_become_is_an_error_before_work(
+    tmp_path: Path, given: dict[str, Any], word: str
+) -> None:
+    """And not of each video by itself. What one of them lacks is."""
+    source = make_clip(tmp_path / "a.mp4", times=range(6))
+    options = VideoOptions(**given, container="mov" if "crf" in given and len(given) > 1 else None)
+    with pytest.raises(ConfigError, match=word):
+        translate_folder(flickering(), source, tmp_path / "out.mp4", video=options)
+    assert {*tmp_path.iterdir()} == {source}
+
+
+def test_names_that_mean_another_kind(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "a.mp4", times=range(6))
+    still = sequence(tmp_path / "one", 1) / "000008.jpg"
+    for name in ("out.mp4", "out.gif", "out.png"):
+        with pytest.raises(DataError, match="--frames makes a folder"):
+            translate_folder(flickering(), clip, tmp_path / name, video=VideoOptions(frames=True))
+    with pytest.raises(DataError, match="is a single one"):
+        translate_folder(flickering(), still, tmp_path / "out.mp4")
+    with pytest.raises(ConfigError, match="--end 1: not after --start 2"):
+        VideoOptions(start=2, end=1)
+    moving = animation(tmp_path / "a.webp")
+    with pytest.raises(DataError, match=r"a\.webp is an animation; it is for what becomes"):
+        translate_folder(flickering(), moving, tmp_path / "out", video=VideoOptions(codec="hevc"))
+    assert not [*tmp_path.glob("out*")]
+
+
+def test_what_images_of_a_video_lose_is_said(tmp_path: Path) -> None:
+    told: list[str] = []
+    deep = make_clip(tmp_path / "a.mkv", times=range(4), codec="ffv1", form="yuv420p10le")
+    loud = make_clip(tmp_path / "b.mp4", times=range(4), sounds=[Sound()])
+    frames = VideoOptions(frames=True, image_format="jpg")
+    translate_folder(flickering(), deep, tmp_path / "frames", video=frames, say=told.append)
+    assert any(line.endswith("10 bits a channel become 8") for line in told)
+    told.clear()
+    translate_folder(
+        flickering(), deep, tmp_path / "deep", video=VideoOptions(frames=True), say=told.append
+    )
+    assert [line for line in told if "scale" not in line] == []
+    told.clear()
+    for clip in (deep, loud):
+        translate_folder(flickering(), clip, tmp_path / f"{clip.stem}.gif", say=told.append)
+    losses = [line.split(": ", 1)[1] for line in told if "scale" not in line]
+    assert losses == [
+        "10 bits a channel become 8; colours become 256 a frame",
+        "colours become 256 a frame; .gif holds no sound",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("codec", "suffix", "form"),
+    [("h264", "mp4", "yuv420p"), ("ffv1", "mkv", "yuv444p"), ("prores", "mov", "yuv444p12le")],
+)
+def test_codecs_for_editing_keep_the_colours_of_pictures(
+    tmp_path: Path, codec: str, suffix: str, form: str
+) -> None:
+    source, target = sequence(tmp_path / "seq"), tmp_path / f"out.{suffix}"
+    translate_folder(flickering(), source, target, video=VideoOptions(codec=codec))
+    assert probe(target).pixel_format == form

@@ -57,6 +57,7 @@ def make_clip(
     time_base: Fraction = Fraction(1, 25),
     size: tuple[int, int] = SIZE,
     codec: str = "libx264",
+    form: str = "yuv420p",
     sounds: Sequence[Sound] = (),
     subtitles: Sequence[tuple[str, str]] = (),
     chapters: Any = (),
@@ -78,7 +79,7 @@ def make_clip(
         video = clip.add_stream(codec, rate=25)
         assert isinstance(video, av.VideoStream)
         video.height, video.width = size
-        video.pix_fmt = "yuv420p"
+        video.pix_fmt = form
         video.time_base = video.codec_context.time_base = time_base
         if codec == "libx264":
             video.options = {"preset": "veryfast", "bf": "2"}

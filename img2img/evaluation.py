@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, Unpack
 
 from img2img.config import PairingConfig
-from img2img.data.layouts import find_splits
+from img2img.data.layouts import find_splits, find_splits_of_two
 from img2img.data.sources import ImageSource
 from img2img.errors import ConfigError, DataError, Img2ImgError
 from img2img.images import Domain, Picture, to_tensor
@@ -29,6 +29,8 @@ from img2img.training.data_of import data_of
 from img2img.training.store import Store
 
 Direction = Literal["AtoB", "BtoA"]
+# A data set in any known layout, or two folders, of A and of B.
+TestData = Path | tuple[Path, Path]
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class TestSet:
     Attributes:
         A, B: by name; of pairs in one order.
         paired: whether they are pairs.
+        data: where they lie.
         where: which images they are, in words.
         trained_on: whether a model was trained on some of them; None: not known.
         pairing: by which they were found, and differ in size.
@@ -46,6 +49,7 @@ class TestSet:
     A: dict[str, ImageSource]
     B: dict[str, ImageSource]
     paired: bool
+    data: str
     where: str
     trained_on: bool | None
     pairing: PairingConfig
@@ -83,11 +87,29 @@ def held_out_of(run: Path) -> TestSet:
     else:
         A = _named([pair.A for pair in found.held_out])
         B = _named([pair.B for pair in found.held_out])
-    return TestSet(A, B, found.aligned, where, False, config.data)
+    return TestSet(A, B, found.aligned, str(run), where, False, config.data)
+
+
+def _held_out_of_all(models: Sequence[Path]) -> TestSet:
+    """The images that the run of every model holds out, which are the same."""
+    found: list[TestSet] = []
+    for model in models:
+        run = _run_of(model)
+        if run is None:
+            raise ConfigError(f"{model}: of no run folder: give a data set, by --data")
+        found.append(held_out_of(run))
+    files = [{source.path.resolve() for source in each.A.values()} for each in found]
+    for each, its in zip(found, files, strict=True):
+        if its != files[0]:
+            raise DataError(
+                f"{found[0].data} and {each.data} hold out different images: give a data set to"
+                " measure them on, by --data"
+            )
+    return found[0]
 
 
 def test_set_of(
-    data: Path,
+    data: TestData | None,
     models: Sequence[Path],
     wanted: Sequence[str],
     options: Options,
@@ -95,6 +117,8 @@ def test_set_of(
     lone_refused: bool,
 ) -> TestSet:
     """The split `test` of a data set in any known layout, else `val`, else all of it.
+
+    Of None, the images that the runs of all models hold out.
 
     All of it may be what a model was trained on: then `where` says so. Of data that a model was
     trained on, pairs are by default what they were in training.
@@ -106,20 +130,29 @@ def test_set_of(
     Raises:
         DataError: see `arrange`.
     """
+    if data is None:
+        return _held_out_of_all(models)
+    roots = data if isinstance(data, tuple) else (data,)
     runs = [run for model in models if (run := _run_of(model)) is not None]
-    about = [run for run in runs if _is_about(run, data)]
+    about = [run for run in runs if any(_is_about(run, root) for root in roots)]
     if about and options.get("pairing") is None:
         options = {**options, "pairing": Store(about[0]).config().data}
     pairing = pairing_of(options)
-    splits = find_splits(data, declared=pairing.layout == "side_by_side", to_train=False)
+    declared = pairing.layout == "side_by_side"
+    if isinstance(data, tuple):
+        splits = find_splits_of_two(*data)
+    else:
+        splits = find_splits(data, declared=declared, to_train=False)
+    called = " + ".join(map(str, roots))
     split = next(name for name in ("test", "val", "train") if name in splits)
     folders = splits[split]
     if not folders.side_by_side:
         folders = replace(folders, root=None)  # names are by the domain's folder, as translate's
+    of = folders.where if isinstance(data, tuple) else f"{called}: {folders.where}"
     A, B, paired = arrange(folders, wanted, options, lone_refused=lone_refused)
     if split != "train":
-        return TestSet(A, B, paired, f"{split} of {data}: {folders.where}", None, pairing)
-    where = f"all of {data}: {folders.where}, which has neither test nor val"
+        return TestSet(A, B, paired, called, f"{split} of {of}", None, pairing)
+    where = f"all of {of}, which has neither test nor val"
     if about:
         where += (
             f"; the model was trained on these images (evaluate --model {about[0]} without --data"
@@ -127,12 +160,12 @@ def test_set_of(
         )
     else:
         where += "; if the model was trained on these images, figures flatter it"
-    return TestSet(A, B, paired, where, True if about else None, pairing)
+    return TestSet(A, B, paired, called, where, True if about else None, pairing)
 
 
 def evaluate_model(
     model: Path,
-    data: Path | None = None,
+    data: TestData | None = None,
     *,
     direction: Direction | None = None,
     scale: Scale = "auto",
@@ -146,7 +179,8 @@ def evaluate_model(
     Beside each figure of pairs stands what the untouched inputs have.
 
     Args:
-        data: None: the images that the model's run holds out.
+        data: a data set, or two folders, of A and of B; None: the images that the model's run
+            holds out.
         direction: which generator, where the model goes both ways. Such a model is measured by
             `cycle`, too.
         scale: at which size pictures are translated; see `Translator`.
@@ -173,13 +207,7 @@ def evaluate_model(
     except ConfigError:
         back = None
     wanted = chosen(options.get("measures"), {"pair", "set", *(["cycle"] if back else [])})
-    if data is None:
-        run = _run_of(model)
-        if run is None:
-            raise ConfigError(f"{model}: of no run folder: give a data set, by --data")
-        test_set = held_out_of(run)
-    else:
-        test_set = test_set_of(data, [model], wanted, options, lone_refused=not back)
+    test_set = test_set_of(data, [model], wanted, options, lone_refused=not back)
     options["pairing"] = test_set.pairing
     sources, real = test_set.seen_as(there.spec.domains).sources(way)
     cycle: list[float] = []

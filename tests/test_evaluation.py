@@ -55,6 +55,20 @@ def test_images_side_by_side(tiny_run: Path, tmp_path: Path, tiny_pairs: Path) -
     assert found.figures["l1"].per_image == whole.figures["l1"].per_image[:2]
 
 
+def test_two_folders(tiny_run: Path, tiny_pairs: Path, img2img: Command) -> None:
+    folders = tiny_pairs / "A", tiny_pairs / "B"
+    found = evaluate_model(tiny_run, folders, measures=["l1"], device="cpu")
+    whole = evaluate_model(tiny_run, tiny_pairs, measures=["l1"], device="cpu")
+    assert found.figures == whole.figures
+    line = ("evaluate", "--model", tiny_run, "--data-a", folders[0], "--measures", "l1")
+    alone = img2img(*line)
+    assert (alone.status, alone.err) == (
+        2,
+        "error: give --data, or --data-a and --data-b together\n",
+    )
+    assert f"{folders[0]}/ + {folders[1]}/" in img2img(*line, "--data-b", folders[1]).out
+
+
 def test_a_model_that_goes_one_way(tiny_run: Path, tiny_pairs: Path) -> None:
     with pytest.raises(ConfigError, match="both ways"):
         evaluate_model(tiny_run, tiny_pairs, measures=["cycle"])

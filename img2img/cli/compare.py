@@ -8,7 +8,17 @@ import typer
 from img2img.cli import completion
 from img2img.cli.models import plausible
 from img2img.cli.output import console, counting, print_json, printable, say_note, split_names
-from img2img.cli.pairing import Match, Pairs, SideBySide, Unequal, pairing_flags, pairing_of
+from img2img.cli.pairing import (
+    DataA,
+    DataB,
+    Match,
+    Pairs,
+    SideBySide,
+    Unequal,
+    pairing_flags,
+    pairing_of,
+    test_set_at,
+)
 from img2img.errors import ConfigError
 
 
@@ -23,8 +33,14 @@ def compare(
         ),
     ],
     data: Annotated[
-        Path, typer.Option(help="Data set, of which test is taken, else val, else all of it.")
-    ],
+        Path | None,
+        typer.Option(
+            help="Data set, of which test is taken, else val, else all of it. Without: the images "
+            "that all the runs held out."
+        ),
+    ] = None,
+    data_a: DataA = None,
+    data_b: DataB = None,
     direction: Annotated[
         Literal["AtoB", "BtoA"] | None, typer.Option(help="Where models go both ways: which.")
     ] = None,
@@ -79,7 +95,7 @@ def compare(
     with counting("translating") as counter:
         found = compare_models(
             models,
-            data,
+            test_set_at(data, data_a, data_b),
             direction=direction,
             scale=scale,
             examples=examples,

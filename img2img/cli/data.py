@@ -9,8 +9,8 @@ import typer
 
 from img2img.cli.command import Command, Group
 from img2img.cli.output import console, counting, error_console, print_json, printable
-from img2img.cli.pairing import Match, Pairs, SideBySide, Unequal, pairing_flags
-from img2img.cli.train import Assignments, Config, Data, DataA, DataB, data_flags
+from img2img.cli.pairing import DataA, DataB, Match, Pairs, SideBySide, Unequal, pairing_flags
+from img2img.cli.train import Assignments, Config, Data, data_flags
 from img2img.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -1,5 +1,7 @@
 """Training as a person watches it: a live bar on a terminal, plain lines elsewhere."""
 
+import shlex
+import textwrap
 import time
 from collections.abc import Iterator, Mapping
 
@@ -63,7 +65,7 @@ class Display(Observer):
     def started(self, facts: RunFacts) -> None:
         self._facts = facts
         for name, value in _describe(facts):
-            self._print(f"{name:12}{value}")
+            self._print(f"{name:12}{value}", 12)
         hours = (facts.total_steps or 0) * facts.step_seconds / 3600
         if hours > OVERNIGHT and not facts.step:
             self.noticed(
@@ -121,6 +123,9 @@ class Display(Observer):
         if self._sample:
             self._print(f"samples: {self._sample}")
         self._print(f"model: {summary.output / 'model.safetensors'}")
+        run = shlex.quote(str(summary.output))
+        self._print(f"look at it: img2img report {run}")
+        self._print(f"use it: img2img translate --model {run} --input FOLDER --output RESULTS")
 
     def closed(self) -> None:
         if self._bar is not None:
@@ -166,7 +171,16 @@ class Display(Observer):
             self._tasks[what] = self._bar.add_task(what, total=total, details=details)
         self._bar.update(self._tasks[what], completed=done, total=total, details=details)
 
-    def _print(self, text: str) -> None:
+    def _print(self, text: str, indent: int = 0) -> None:
+        """A line; a terminal that is too narrow for it shows it as several, broken at spaces."""
+        if self._console.is_terminal:
+            text = textwrap.fill(
+                text,
+                self._console.width,
+                subsequent_indent=" " * indent,
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
         self._console.print(escape(text), soft_wrap=True)
 
 

@@ -18,7 +18,17 @@ from img2img.cli.output import (
     say_note,
     split_names,
 )
-from img2img.cli.pairing import Match, Pairs, SideBySide, Unequal, pairing_flags, pairing_of
+from img2img.cli.pairing import (
+    DataA,
+    DataB,
+    Match,
+    Pairs,
+    SideBySide,
+    Unequal,
+    pairing_flags,
+    pairing_of,
+    test_set_at,
+)
 from img2img.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -54,6 +64,8 @@ def evaluate(
             "the run held out."
         ),
     ] = None,
+    data_a: DataA = None,
+    data_b: DataB = None,
     inputs: Annotated[
         Path | None,
         typer.Option(
@@ -146,11 +158,12 @@ def evaluate(
             "progress": progress,
             "say": say_note,
         }
-        if result and real and not (model or data or direction or scale):
+        test_set = test_set_at(data, data_a, data_b)
+        if result and real and not (model or test_set or direction or scale):
             evaluation = evaluate_folders(result, real, inputs=inputs, **options)
         elif model and not (result or real or inputs):
             evaluation = evaluate_model(
-                model, data, direction=direction, scale=scale or "auto", **options
+                model, test_set, direction=direction, scale=scale or "auto", **options
             )
         else:
             raise ConfigError(

@@ -5,9 +5,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from img2img.errors import ConfigError
+
 if TYPE_CHECKING:
     from img2img.config import PairingConfig
 
+DataA = Annotated[
+    Path | None, typer.Option(help="Folder of the A images, with --data-b, instead of --data.")
+]
+DataB = Annotated[Path | None, typer.Option(help="Folder of the B images.")]
 Match = Annotated[
     Literal["exact", "case", "suffix", "number"] | None,
     typer.Option(
@@ -33,6 +39,17 @@ SideBySide = Annotated[
     bool,
     typer.Option("--side-by-side", help="Each image of --data holds both, A on the left."),
 ]
+
+
+def test_set_at(
+    data: Path | None, data_a: Path | None, data_b: Path | None
+) -> Path | tuple[Path, Path] | None:
+    """Where the images are to measure on: a data set, or two folders, of A and of B."""
+    if data_a is None and data_b is None:
+        return data
+    if data is not None or data_a is None or data_b is None:
+        raise ConfigError("give --data, or --data-a and --data-b together")
+    return data_a, data_b
 
 
 def pairing_flags(

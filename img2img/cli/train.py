@@ -9,7 +9,15 @@ from img2img.cli import completion
 from img2img.cli.lasting import lasting_output
 from img2img.cli.models import plausible
 from img2img.cli.output import console
-from img2img.cli.pairing import Match, Pairs, SideBySide, Unequal, pairing_flags
+from img2img.cli.pairing import (
+    DataA,
+    DataB,
+    Match,
+    Pairs,
+    SideBySide,
+    Unequal,
+    pairing_flags,
+)
 from img2img.errors import ConfigError, nearest, nearest_path
 
 MethodName = Annotated[
@@ -29,10 +37,6 @@ Data = Annotated[
         "or pairs side by side in one image."
     ),
 ]
-DataA = Annotated[
-    Path | None, typer.Option(help="Folder of the A images, with --data-b, instead of --data.")
-]
-DataB = Annotated[Path | None, typer.Option(help="Folder of the B images.")]
 Config = Annotated[
     Path | None,
     typer.Option(

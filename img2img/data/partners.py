@@ -131,7 +131,9 @@ def _proposal(
     count = max(count, (min(len(in_A), len(in_B)) - 1) // 2)
     for match in MATCHES:
         found, _ = _matched(in_A, in_B, folders, match)
-        if len(found) > (best.found if best else count):
+        if match == "number":  # every folder that is numbered has a first and a second
+            count = max(count, (max(len(in_A), len(in_B)) - 1) // 2)
+        if len(found) > max(count, best.found if best else 0):
             # What shows the difference; and the last, where 1 and 10 would be confused.
             new = [both for name, both in found.items() if name not in in_B]
             best = Proposal(match, len(found), [*new[:2], *new[2:][-1:]])

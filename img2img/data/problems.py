@@ -69,5 +69,7 @@ def refusal(
     lines.append(
         "mend or remove them, or go on without them: --skip-bad (data.skip_bad: true);"
         " `img2img data check` says more about each"
+        if any_pairs
+        else "`img2img data check` says more about each"
     )
     return DataError("\n".join(lines))

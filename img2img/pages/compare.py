@@ -18,7 +18,7 @@ from img2img.compat.collection import reference_files
 from img2img.config import PairingConfig
 from img2img.data.sources import CountProgress, ImageSource
 from img2img.errors import ConfigError
-from img2img.evaluation import in_words, test_set_of
+from img2img.evaluation import TestData, in_words, test_set_of
 from img2img.images import Domain, write_picture
 from img2img.inference.exported import is_exported
 from img2img.inference.opening import choose_generator
@@ -124,7 +124,7 @@ class Comparison:
 
 def compare_models(
     models: Sequence[Path],
-    data: Path,
+    data: TestData | None = None,
     *,
     direction: Direction | None = None,
     scale: Scale = "auto",
@@ -146,6 +146,8 @@ def compare_models(
 
     Args:
         models: run folders, model files, exported models, checkpoints of the reference.
+        data: a data set, or two folders, of A and of B; None: the images that the models' runs
+            hold out, if these are the same.
         direction: which generator, of models that go both ways.
         scale: at which size pictures are translated; see `Translator`.
         examples: how many images are shown: those on which the models differ most.
@@ -227,7 +229,7 @@ def compare_models(
             )
         differences = _differences([*shown.values()], targets, results, compared, names, examples)
     return Comparison(
-        str(data),
+        test_set.data,
         test_set.where,
         test_set.trained_on,
         way,

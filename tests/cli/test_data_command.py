@@ -54,6 +54,7 @@ def test_a_pairing_is_proposed_and_trains(
     refused = train(studio / "run", *FOLDERS)
     assert refused.status == 2
     assert "--match suffix finds 12 pairs" in refused.err
+    assert "--skip-bad" not in refused.err  # which would leave nothing
     trained = train(studio / "run", *words[3:], "--max-steps", 2)
     assert trained.status == 0, trained.err
     assert "11 pairs to train, 1 held out" in trained.out
@@ -99,6 +100,17 @@ def test_a_table_is_written_changed_and_used(
     )
     # From anywhere: the run knows where its table is.
     assert f"pairs: {studio}/pairs.csv" in Path("run/config.yaml").read_text()
+
+
+def test_numbers_alone_are_little_evidence(studio: Path, img2img: Command) -> None:
+    """Some numbered drawings have nothing to do with the first of many others."""
+    for number in range(5, 12):
+        Path(f"new/{number}.png").unlink()
+    for path, animal in zip(sorted(Path("sketches").iterdir()), "abcdefghijkl", strict=True):
+        path.rename(path.with_name(path.name.replace("Animal", animal)))
+    outcome = img2img("data", "check", "--data-a", "sketches", "--data-b", "new")
+    assert "proposal" not in outcome.out
+    assert "to train" not in outcome.out
 
 
 def test_other_shapes_are_offered(studio: Path, img2img: Command, train: Command) -> None:

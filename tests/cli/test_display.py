@@ -192,7 +192,20 @@ def test_the_end() -> None:
     assert shown.lines[before:] == [
         "4000 steps, 4000 images, 6:40",
         "model: runs/icons/model.safetensors",
+        "look at it: img2img report runs/icons",
+        "use it: img2img translate --model runs/icons --input FOLDER --output RESULTS",
     ]
+
+
+def test_a_terminal_breaks_lines_at_spaces() -> None:
+    shown = Shown(terminal=True)
+    shown.display.started(facts(images="15 of them, chosen by the seed; " + "a/long-name/ " * 9))
+    shown.display.noticed("its name has a hyphen and its options, too: --a-long-one " * 4)
+    lines = shown.lines
+    assert all(len(line) <= 80 for line in lines)
+    assert not any(line.rstrip().endswith(("-", "a/long")) for line in lines)
+    after = lines[next(i for i, line in enumerate(lines) if line.startswith("images")) + 1]
+    assert after.startswith(" " * 12 + "a/long-name/")
 
 
 class TestPlateau:

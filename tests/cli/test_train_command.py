@@ -232,7 +232,9 @@ class TestBeforeTheFirstStep:
         assert "G/l1" not in out
         told = train(tmp_path / "told", "--data", tiny_pairs, "--max-steps", 1, "-v").out
         assert "G/l1" in told
-        assert out.endswith(f"model: {tmp_path / 'run' / 'model.safetensors'}\n")
+        run = tmp_path / "run"
+        assert f"model: {run / 'model.safetensors'}\n" in out
+        assert f"use it: img2img translate --model {run} --input FOLDER" in out
 
 
 class TestLength:

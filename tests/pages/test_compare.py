@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from img2img.errors import ConfigError, DataError, ImageError
+from img2img.evaluation import evaluate_model
 from img2img.export import export_model
 from img2img.images import read_picture
 from img2img.inference.translator import Translator
@@ -55,6 +56,23 @@ def test_what_is_measured(compared: Comparison, tiny_run: Path, tiny_pairs: Path
     assert tiny.bytes == (tiny_run / "model.safetensors").stat().st_size
     assert 4 * (tiny.parameters or 0) == pytest.approx(tiny.bytes, rel=0.3)
     assert tiny.seconds > 0
+
+
+def test_what_all_hold_out(
+    tiny_run: Path, other_run: Path, tiny_pairs: Path, tmp_path: Path
+) -> None:
+    options: Any = {"measures": ["l1"], "device": "cpu", "examples": 0}
+    found = compare_models([tiny_run, tiny_run / "best.safetensors"], **options)
+    apart = evaluate_model(tiny_run, measures=["l1"], device="cpu")
+    assert found.names == apart.names
+    assert found.trained_on is False
+    with pytest.raises(DataError, match="hold out different images: give a data set"):
+        compare_models([tiny_run, other_run], **options)
+    lone = shutil.copy(tiny_run / "model.safetensors", tmp_path)
+    with pytest.raises(ConfigError, match="of no run folder: give a data set"):
+        compare_models([tiny_run, Path(lone)], **options)
+    folders = tiny_pairs / "A", tiny_pairs / "B"
+    assert len(compare_models([tiny_run, other_run], folders, **options).names) == 6
 
 
 def test_who_wins(compared: Comparison) -> None:

@@ -48,7 +48,7 @@ def compare(
         Literal["auto", "native", "trained"],
         typer.Option(
             help="Translate pictures at their own size, or resized as in training. auto: resized "
-            "where that reduces the sides more than 1.5 times."
+            "where that changes the sides more than 1.5 times."
         ),
     ] = "auto",
     measures: Annotated[

@@ -78,7 +78,7 @@ def evaluate(
         Literal["auto", "native", "trained"] | None,
         typer.Option(
             help="With --model: translate pictures at their own size, or resized as in training. "
-            "auto, the default: resized where that reduces the sides more than 1.5 times."
+            "auto, the default: resized where that changes the sides more than 1.5 times."
         ),
     ] = None,
     direction: Annotated[

@@ -29,7 +29,7 @@ def report(
         Literal["auto", "native", "trained"],
         typer.Option(
             help="Translate held-out images at their own size, or resized as in training. auto: "
-            "resized where that reduces the sides more than 1.5 times."
+            "resized where that changes the sides more than 1.5 times."
         ),
     ] = "auto",
     device: Annotated[

@@ -97,7 +97,7 @@ def translate(
         typer.Option(
             help="Translate pictures at their own size, or resized as the training images were "
             "(the results have the pictures' size either way). auto: resized where that "
-            "reduces the sides more than 1.5 times."
+            "changes the sides more than 1.5 times."
         ),
     ] = "auto",
     resize: Annotated[

@@ -15,6 +15,8 @@ Way = Literal["native", "trained"]
 Scale = Literal["auto"] | Way
 # Sides of a picture against those of training images, from which on `auto` resizes.
 MUCH = 1.5
+# Pixels to which `auto` enlarges: a strip of few rows would become very long.
+_MOST = 2**24
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,8 @@ class Sizing:
     Attributes:
         scale: the size at which pictures are translated. `native`: their own. `trained`: they are
             resized as the training images were, translated, and resized back; see `to_trained`.
-            `auto`: `trained` where that reduces the sides more than `MUCH` times, or enlarges them
-            and training did so too; else `native`.
+            `auto`: `trained` where that reduces or enlarges the sides more than `MUCH` times, and
+            not to more than `_MOST` pixels; else `native`.
         resize: the size that all results have; None: each picture's own.
         max_side: the most that height or width of a result may be; larger pictures are reduced.
         even: whether they are reduced to even sizes, which most encoders of video want.
@@ -49,9 +51,10 @@ class Sizing:
         """How a picture of this size is translated."""
         if self.scale != "auto":
             return self.scale
-        factor = to_trained(self.of_result(size), spec)
-        differs = factor < 1 / MUCH or min(factor, spec.scale) > MUCH
-        return "trained" if differs else "native"
+        height, width = result = self.of_result(size)
+        factor = to_trained(result, spec)
+        enlarged = factor > MUCH and factor**2 * height * width <= _MOST
+        return "trained" if factor < 1 / MUCH or enlarged else "native"
 
     def of_network(self, size: Size, spec: ModelSpec) -> Size:
         """The size at which a picture of this size is translated."""

@@ -6,7 +6,7 @@ What comes of it is a `Comparison`, which `write_comparison` makes a page of.
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 from statistics import fmean, median
@@ -19,7 +19,7 @@ from img2img.config import PairingConfig
 from img2img.data.sources import CountProgress, ImageSource
 from img2img.errors import ConfigError
 from img2img.evaluation import TestData, in_words, test_set_of
-from img2img.images import Domain, write_picture
+from img2img.images import Domain, Picture, write_picture
 from img2img.inference.exported import is_exported
 from img2img.inference.opening import choose_generator
 from img2img.inference.sizing import Scale, Way
@@ -42,7 +42,7 @@ class Compared:
         name: tells it from the others, and is as short as that allows.
         parameters: weights of its generator; None for an exported model.
         bytes: of its file or files.
-        seconds: that a picture takes, the median over the test set.
+        times: seconds that each picture took.
         device: where it was computed.
         scale: at which size it translated; see `Figure.scale`.
         figures: what was measured, by name.
@@ -53,11 +53,16 @@ class Compared:
     path: str
     parameters: int | None
     bytes: int
-    seconds: float
+    times: tuple[float, ...]
     device: str
     scale: str
     figures: dict[str, Figure]
     missing: dict[str, str]
+
+    @property
+    def seconds(self) -> float:
+        """That a picture takes, the median over the test set."""
+        return median(self.times)
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,11 @@ class Comparison:
     def to_json(self) -> dict[str, Any]:
         """All but the pictures, as JSON can hold it."""
         models = [
-            {**asdict(model), "figures": {k: f.to_json() for k, f in model.figures.items()}}
+            {
+                **asdict(model),
+                "seconds": model.seconds,
+                "figures": {k: f.to_json() for k, f in model.figures.items()},
+            }
             for model in self.models
         ]
         differences = [
@@ -190,43 +199,40 @@ def compare_models(
     called = _short_names(models)
     compared: list[Compared] = []
     with TemporaryDirectory(prefix="img2img-compare-") as temporary:
-        results: list[list[ImageSource]] = []
-        for index, (path, translator) in enumerate(zip(models, translators, strict=True)):
-            folder = Path(temporary) / str(index)
-            written: list[ImageSource] = []
-            seconds = []
-            ways: Counter[Way] = Counter()
-            for number, source in enumerate(sources.values()):
+        courses = [
+            _Course(translator, Path(temporary) / str(index), made)
+            for index, translator in enumerate(translators)
+        ]
+        for number, source in enumerate(sources.values()):
+            picture = source.read()
+            # In turn, and each as often the first: what else the machine does slows all alike.
+            first = number % len(courses)
+            for done, course in enumerate([*courses[first:], *courses[:first]]):
                 if progress:
-                    progress(index * len(names) + number, len(models) * len(names))
-                picture = source.read()
-                ways[translator.way(picture.size)] += 1
-                start = time.perf_counter()
-                result = translator.translate(picture)
-                seconds.append(time.perf_counter() - start)
-                written.append(ImageSource(folder / f"{number}.png", domain=made))
-                write_picture(written[-1].path, result)
-            results.append(written)
+                    progress(number * len(courses) + done, len(courses) * len(names))
+                course.take(picture)
+        for name, path, course in zip(called, models, courses, strict=True):
             # What the inputs have is the same for all.
             inputs = [*shown.values()] if paired and not compared else None
-            images = Images(names, (each.read() for each in written), real, paired, inputs)
+            images = Images(names, (each.read() for each in course.results), real, paired, inputs)
             measured = evaluate(images, wanted, **options)
             figures = measured.figures
             if compared:
                 figures = {name: _beside(f, compared[0].figures) for name, f in figures.items()}
             compared.append(
                 Compared(
-                    called[index],
+                    name,
                     str(path),
                     _parameters(path, way),
                     _bytes(path),
-                    median(seconds),
-                    translator.device,
-                    in_words(ways),
+                    tuple(course.times),
+                    course.translator.device,
+                    in_words(course.ways),
                     figures,
                     measured.missing,
                 )
             )
+        results = [course.results for course in courses]
         differences = _differences([*shown.values()], targets, results, compared, names, examples)
     return Comparison(
         test_set.data,
@@ -238,6 +244,28 @@ def compare_models(
         _duels(compared, seed),
         differences,
     )
+
+
+@dataclass
+class _Course:
+    """What a model makes of the test set, picture by picture, in files of a folder."""
+
+    translator: Translator
+    folder: Path
+    made: Domain | None
+    results: list[ImageSource] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    ways: Counter[Way] = field(default_factory=Counter)
+
+    def take(self, picture: Picture) -> None:
+        """Translate one more."""
+        self.ways[self.translator.way(picture.size)] += 1
+        start = time.perf_counter()
+        result = self.translator.translate(picture)
+        self.times.append(time.perf_counter() - start)
+        path = self.folder / f"{len(self.results)}.png"
+        self.results.append(ImageSource(path, domain=self.made))
+        write_picture(path, result)
 
 
 def _beside(figure: Figure, others: Mapping[str, Figure]) -> Figure:

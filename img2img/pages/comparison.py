@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Iterator
+from math import comb
 from pathlib import Path
+from statistics import median
 
 from img2img.files import write_text
 from img2img.metrics.duel import Duel
@@ -59,16 +61,26 @@ def verdict(comparison: Comparison) -> str:
     ranked = sorted(models, key=lambda model: model.figures[measure].value, reverse=higher)
     best, second = ranked[:2]
     sentences = [_lead(comparison, measure, best, second)]
-    ratio = best.seconds / second.seconds
-    if not 1 / WORTH_SAYING <= ratio <= WORTH_SAYING:
-        slow = second if ratio < 1 else best
-        sentences.append(f"{slow.name} takes {max(ratio, 1 / ratio):.1f} times as long.")
+    for slow, quick in ((best, second), (second, best)):
+        if (times := times_as_long(slow, quick)) > WORTH_SAYING:
+            sentences.append(f"{slow.name} takes {times:.1f} times as long.")
     figure = best.figures[measure]
     if figure.baseline is not None and figure.no_better:
         sentences.append(
             f"None is better than the untouched input, which has {_number(figure.baseline)}."
         )
     return " ".join(sentences)
+
+
+def times_as_long(slow: Compared, quick: Compared) -> float:
+    """The median over pictures of how many times as long one takes; 1 where it may be chance.
+
+    That is a sign test: how often a coin falls on one side for as many pictures.
+    """
+    ratios = [one / other for one, other in zip(slow.times, quick.times, strict=True)]
+    count, longer = len(ratios), sum(ratio > 1 for ratio in ratios)
+    p = 2 * sum(comb(count, more) for more in range(longer, count + 1)) / 2**count
+    return median(ratios) if p < CHANCE else 1.0
 
 
 def _lead(comparison: Comparison, measure: str, best: Compared, second: Compared) -> str:

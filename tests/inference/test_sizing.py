@@ -38,12 +38,19 @@ PHOTOS, DRAWINGS, ICONS = (spec(286 / side, (side, side)) for side in (1024, 256
         (PHOTOS, (768, 1024), (214, 286), "trained"),
         (PHOTOS, (2048, 4096), (286, 572), "trained"),
         (PHOTOS, (286, 286), (286, 286), "native"),  # the same in fewer pixels
+        (PHOTOS, (128, 128), (286, 286), "trained"),
         (DRAWINGS, (256, 256), (286, 286), "native"),
         (DRAWINGS, (380, 380), (425, 425), "native"),
         (DRAWINGS, (512, 512), (286, 286), "trained"),
         (DRAWINGS, (1024, 512), (572, 286), "trained"),
         (DRAWINGS, (256, 2560), (286, 2860), "native"),  # a panorama is no larger, but wider
-        (DRAWINGS, (64, 64), (286, 286), "native"),
+        (DRAWINGS, (200, 200), (223, 223), "native"),
+        (DRAWINGS, (180, 180), (201, 201), "native"),
+        (DRAWINGS, (128, 128), (286, 286), "trained"),
+        (DRAWINGS, (64, 64), (286, 286), "trained"),
+        (DRAWINGS, (1, 1), (286, 286), "trained"),
+        (DRAWINGS, (200, 1), (57200, 286), "trained"),
+        (DRAWINGS, (1, 1000), (286, 286000), "native"),  # of 82 million pixels
         (ICONS, (64, 64), (286, 286), "trained"),
         (ICONS, (256, 256), (286, 286), "native"),
         (ICONS, (1024, 1024), (286, 286), "trained"),

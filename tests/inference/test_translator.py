@@ -265,24 +265,26 @@ def test_at_the_scale_of_training(tiny_run: Path) -> None:
     assert trained.translate(picture(1, 1)).size == (1, 1)
 
 
-def test_much_larger_than_those_of_training(tiny_run: Path) -> None:
+def test_much_larger_or_smaller_than_those_of_training(tiny_run: Path) -> None:
     """By itself it goes at the size that they had (36 x 36) and comes back; others at their own."""
     auto, native, trained = (
         Translator.load(tiny_run, device="cpu", scale=scale)
         for scale in ("auto", "native", "trained")
     )
     assert Translator.load(tiny_run).scale == "auto"
-    for size, like in (((32, 32), native), ((40, 48), native), ((8, 8), native)):
+    for size in ((32, 32), (40, 48), (24, 32)):
         given = picture(*size)
         assert auto.way(size) == "native"
-        assert np.array_equal(auto.translate(given).pixels, like.translate(given).pixels)
-    large = picture(80, 120)
-    small = native.translate(Picture(resized(large.pixels, (36, 54))))
-    assert auto.way(large.size) == "trained"
-    assert auto.seen_size(large.size) == (36, 54)
-    for translator in (auto, trained):
-        assert np.array_equal(translator.translate(large).pixels, resized(small.pixels, (80, 120)))
-    assert "120 x 80 are translated at 54 x 36" in auto.said_of(large.size)
+        assert np.array_equal(auto.translate(given).pixels, native.translate(given).pixels)
+    for size, seen in (((80, 120), (36, 54)), ((8, 12), (36, 54)), ((1, 1), (36, 36))):
+        given = picture(*size)
+        as_seen = native.translate(Picture(resized(given.pixels, seen)))
+        assert auto.way(size) == "trained"
+        assert auto.seen_size(size) == seen
+        for translator in (auto, trained):
+            result = translator.translate(given)
+            assert np.array_equal(result.pixels, resized(as_seen.pixels, size))
+    assert "120 x 80 are translated at 54 x 36" in auto.said_of((80, 120))
     assert len({each.identity for each in (auto, native, trained)}) == 3
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 from img2img.errors import ConfigError, DataError, ImageError
 from img2img.evaluation import evaluate_model
 from img2img.export import export_model
-from img2img.images import read_picture
+from img2img.images import Picture, read_picture
 from img2img.inference.translator import Translator
 from img2img.metrics.duel import duel
 from img2img.metrics.measure import mean_figure
@@ -184,6 +184,42 @@ def test_who_wins_may_be_chance(compared: Comparison) -> None:
     assert "tiny and other" in verdict(unsure) or "other and tiny" in verdict(unsure)
     assert "cannot be told apart" in verdict(unsure)
     assert "p 0.4" in verdict(unsure)
+
+
+def test_a_slower_model_is_said_where_that_is_clear(compared: Comparison) -> None:
+    def said(one: list[float], other: list[float]) -> str:
+        pairs = zip(compared.models, (one, other), strict=True)
+        models = [replace(model, times=tuple(times)) for model, times in pairs]
+        return verdict(replace(compared, models=models))
+
+    busy = [1.0, 5.0, 1.0, 9.0, 1.0, 2.0, 1.0, 1.0]
+    twice = [2 * seconds for seconds in busy]
+    assert "other takes 2.0 times as long." in said(busy, twice)
+    assert "tiny takes 2.0 times as long." in said(twice, busy)
+    assert "as long" not in said(busy, [1.1 * seconds for seconds in busy])
+    assert "as long" not in said(busy, busy[::-1])
+    # Their medians differ 3 times, but it is now the one and now the other that takes longer.
+    assert "as long" not in said([1, 1, 1, 3, 9, 9, 3, 3], [9, 9, 9, 1, 1, 1, 1, 1])
+    assert "as long" not in said([1.0] * 3, [4.0] * 3)  # as three coins may fall
+
+
+def test_models_take_turns(
+    tiny_run: Path, tiny_pairs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    translators: list[int] = []
+
+    def translate(self: Translator, picture: Picture) -> Picture:
+        translators.append(id(self))
+        return picture
+
+    monkeypatch.setattr(Translator, "translate", translate)
+    models = [tiny_run, tiny_run / "model.safetensors"]
+    found = compare_models(models, tiny_pairs, measures=["l1"], device="cpu", examples=0)
+    first, second = translators[:2]
+    assert translators == [first, second, second, first] * 3
+    assert all(len(model.times) == 6 for model in found.models)
+    tree = found.to_json()["models"]
+    assert [each["seconds"] for each in tree] == [model.seconds for model in found.models]
 
 
 @pytest.mark.parametrize("dark", [False, True])

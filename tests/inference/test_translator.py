@@ -84,12 +84,12 @@ def test_everything_but_the_pixels_is_kept(translator: Translator) -> None:
 
 
 def test_every_kind_of_image_comes_back_as_its_kind(translator: Translator) -> None:
-    given = picture(20, 30)
+    given = picture(28, 40)
     wanted = translator.translate(given).pixels
     array = translator.translate(given.pixels)
     assert np.array_equal(array, wanted)
     pillow = translator.translate(Image.fromarray(given.pixels))
-    assert (pillow.mode, pillow.size) == ("RGB", (30, 20))
+    assert (pillow.mode, pillow.size) == ("RGB", (40, 28))
     assert np.array_equal(np.asarray(pillow), wanted)
     tensor = torch.from_numpy(given.pixels).movedim(2, 0) / 127.5 - 1
     result = translator.translate(tensor)
@@ -331,7 +331,7 @@ class TestTooLittleMemory:
 
     def test_smaller_parts_are_tried(self, tiny_run: Path) -> None:
         said: list[str] = []
-        translator = Translator.load(tiny_run, say=said.append)
+        translator = Translator.load(tiny_run, scale="native", say=said.append)
         given = [picture(*size) for size in [(8, 8), (17, 33), (24, 40), (9, 9)]]
         for one, result in zip(given, translator.translate_batch(given), strict=True):
             assert np.abs(one.pixels.astype(int) - result.pixels).max() <= 1  # of blending
@@ -340,7 +340,7 @@ class TestTooLittleMemory:
 
     def test_where_they_are_not_wanted_the_size_is_named(self, tiny_run: Path) -> None:
         """And the others are translated."""
-        translator = Translator.load(tiny_run, tile="off")
+        translator = Translator.load(tiny_run, scale="native", tile="off")
         with pytest.raises(ImageError, match="40 x 24"):
             translator.translate(picture(17, 33))
         given = [(number, picture(*size)) for number, size in enumerate([(8, 8), (17, 33), (9, 9)])]

@@ -110,7 +110,7 @@ def test_numbers_alone_are_little_evidence(studio: Path, img2img: Command) -> No
         path.rename(path.with_name(path.name.replace("Animal", animal)))
     outcome = img2img("data", "check", "--data-a", "sketches", "--data-b", "new")
     assert "proposal" not in outcome.out
-    assert "to train" not in outcome.out
+    assert "img2img train pix2pix" not in outcome.out
 
 
 def test_other_shapes_are_offered(studio: Path, img2img: Command, train: Command) -> None:

@@ -169,6 +169,7 @@ class _Machine:
         self.set(pairs)
 
     def call(self, what: object, arguments: Any) -> None:
+        self.spend(len(arguments))  # what was written once may be called with many times
         self.stack.append(self._given(what, arguments))
 
     def call_since_mark(self) -> None:
@@ -176,6 +177,7 @@ class _Machine:
         self.call(what, tuple(arguments))
 
     def store(self, identity: Any) -> None:
+        self.spend(len(identity))
         self.stack.append(self._stored(identity))
 
     def _given(self, what: object, arguments: Any) -> object:

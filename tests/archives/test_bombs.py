@@ -103,6 +103,10 @@ def pickles() -> Iterator[tuple[str, bytes]]:
         b"(X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpu"
     )
     storage += b"J\xff\xff\xff\x7ftQq\x03"
+    many = b"(" + b"N" * 150_000 + b"tq\x010"
+    yield "arguments", b"\x80\x02" + ordered + b"0" + many + b"h\x00h\x01R0" * 60_000 + b"}."
+    identity = storage.removesuffix(b"tQq\x03") + b"N" * 150_000 + b"tq\x010"
+    yield "identity", b"\x80\x02" + identity + b"h\x01Q0" * 80_000 + b"}."
     call = b"h\x02(h\x03K\x00h\x01h\x01\x89NtR"
     yield "axes", b"\x80\x02" + shape + rebuild + storage + call * 10_000 + b"."
 

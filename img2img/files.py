@@ -1,5 +1,6 @@
 """Writing files so that a reader never sees half of one."""
 
+import errno
 import json
 import os
 import re
@@ -122,6 +123,8 @@ def json_lines(path: Path) -> Iterator[Any]:
     Raises:
         OSError: it cannot be read.
     """
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise OSError(errno.EINVAL, "no regular file", str(path))
     with path.open("rb") as file:
         while line := file.readline(LONGEST_LINE):
             try:

@@ -64,6 +64,10 @@ class Manifest:
     ) -> None:
         self._path = folder / (f".img2img-{rank}.jsonl" if rank else ".img2img.jsonl")
         self._lock = threading.Lock()
+        if self._path.exists() and not self._path.is_file():
+            raise StorageError(
+                f"{self._path}: no regular file, where the list of results is kept; remove it"
+            )
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with self._path.open("ab+") as file:
@@ -71,7 +75,7 @@ class Manifest:
                     file.write(b"\n")  # what was torn stays by itself
         except OSError as error:
             raise StorageError(f"cannot write to {folder}: {error.strerror or error}") from error
-        for path in () if rank else sorted(folder.glob(MANIFESTS)):
+        for path in () if rank else _manifests(folder):
             entries = [_parsed(line) for line in json_lines(path)]
             if None in entries:
                 write_text(path, "".join(_line(entry) for entry in entries if entry))
@@ -99,9 +103,12 @@ class Made:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.by_source: dict[str, list[Entry]] = {}
+        self.any = False
+        """Whether there is a line, be it damaged: the folder is one of results."""
         self._states: set[tuple[str, FileState]] = set()
-        for path in sorted(folder.glob(MANIFESTS)):
+        for path in _manifests(folder):
             for entry in map(_parsed, json_lines(path)):
+                self.any = True
                 if entry is not None:
                     self.by_source.setdefault(entry.source, []).append(entry)
                     self._states.update(entry.made.items())
@@ -154,6 +161,10 @@ class Made:
             return entry.made.get(name) == file_state(self._folder / name)
         except OSError:
             return False
+
+
+def _manifests(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.glob(MANIFESTS)) if path.is_file()]
 
 
 def _line(entry: Entry) -> str:

@@ -303,12 +303,13 @@ def _kind(job: Job, *, frames: bool, look: bool) -> str:
 def _leave_others(folder: Path, jobs: Sequence[Job], known: Made, *, named: bool) -> None:
     """See that no file is replaced that this program has not made.
 
-    A folder with results of earlier calls is this program's own.
+    A folder with results of earlier calls is this program's own, also if its list of them is
+    damaged.
 
     Raises:
         DataError: one would be.
     """
-    if known.by_source and not named:
+    if known.any and not named:
         return
     others = [
         str(job.target)

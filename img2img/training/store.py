@@ -146,10 +146,13 @@ class Store:
         return sorted(self.checkpoints.glob(f"{kind}-{'[0-9]' * 8}.safetensors"))
 
     def _prune(self, kind: str, keep: int, step: int) -> None:
-        """Leave so many files of the steps up to this one; later ones are not this session's."""
+        """Leave so many files of the steps up to this one; later ones are not this session's.
+
+        What is no file, such as a folder of that name, stays.
+        """
         done = [path for path in self._files(kind) if int(path.stem.partition("-")[2]) <= step]
         for path in done[:-keep]:
-            if path not in self._skipped:
+            if path not in self._skipped and path.is_file():
                 path.unlink(missing_ok=True)
 
 

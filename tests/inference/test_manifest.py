@@ -5,9 +5,12 @@ import os
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from img2img.errors import StorageError
+from img2img.errors import DataError, StorageError
+from img2img.images.listing import list_images
 from img2img.inference.manifest import Entry, Made, Manifest, file_state
+from img2img.inference.plan import plan
 
 
 def entry(folder: Path, source: str = "a.png") -> Entry:
@@ -112,3 +115,31 @@ def test_no_folder_can_be_there(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot write to"):
         Manifest(tmp_path / "file" / "out")
+
+
+@pytest.mark.parametrize("kind", ["a folder", "a pipe", "no end"])
+def test_what_is_no_file_is_named(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / ".img2img.jsonl"
+    if kind == "a folder":
+        path.mkdir()
+    elif kind == "a pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    assert Made(tmp_path).results == set()
+    with pytest.raises(StorageError, match=r"img2img\.jsonl: no regular file"):
+        Manifest(tmp_path)
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    assert [file.name for file in list_images(tmp_path)] == ["a.png"]
+
+
+def test_results_stay_ours_where_no_line_is_left(tmp_path: Path) -> None:
+    """Else they would be taken for a stranger's, and the same command refused."""
+    pictures, results = tmp_path / "in", tmp_path / "out"
+    for folder in (pictures, results):
+        folder.mkdir()
+        Image.new("RGB", (8, 8)).save(folder / "a.png")
+    with pytest.raises(DataError, match="not as img2img has made it"):
+        plan(str(pictures), results)
+    (results / ".img2img.jsonl").write_bytes(b"\0" * 100)
+    assert [job.name for job in plan(str(pictures), results).jobs] == ["a.png"]

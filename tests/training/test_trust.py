@@ -165,6 +165,21 @@ class TestDamagedStates:
         assert len([*run.glob("checkpoints/state-*")]) == 2
         assert (run / "checkpoints/skipped-state-00000003.safetensors").read_bytes() == b"damaged"
 
+    def test_an_old_one_that_is_a_folder_is_left(
+        self, tmp_path: Path, tiny_pairs: Path, train: Command
+    ) -> None:
+        """When it would be cleared away, too."""
+        run = tmp_path / "run"
+        words = ["--data", tiny_pairs, "--resume", *EACH_STEP]
+        assert train(run, *words, "--max-steps", 2).status == 0
+        for kind in ("state", "model"):
+            old = run / f"checkpoints/{kind}-00000001.safetensors"
+            old.unlink()
+            (old / "inside").mkdir(parents=True)
+        outcome = train(run, *words, "--max-steps", 6)
+        assert outcome.status == 0, outcome.err
+        assert len([*run.glob("checkpoints/*-00000001.safetensors/inside")]) == 2
+
     @pytest.mark.parametrize("flaw", ["a folder", "unreadable", "cut off", "newer", "lacks a key"])
     def test_an_older_one_is_good(
         self, tmp_path: Path, tiny_pairs: Path, train: Command, flaw: str

@@ -202,7 +202,12 @@ class _Machine:
         return Built(name)
 
     def _stored(self, identity: Any) -> object:
-        """A storage by the five words that torch.save writes for it, and a sixth of old."""
+        """A storage by the five words that torch.save writes for it, and a sixth of old.
+
+        Of old, a class by four: `module`, what it is called, and its source.
+        """
+        if identity[0] == "module":
+            return identity[1]
         word, kind, key, _, count, *view = identity
         if word != "storage" or any(view):
             return Built(f"a {_text(word)} of torch")

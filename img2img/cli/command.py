@@ -120,7 +120,8 @@ def _reason(error: Any, ctx: Any, command: Any, words: list[str]) -> str:
     if hasattr(error, "possibilities"):
         options = [option for param in command.get_params(ctx) for option in param.opts]
         name = error.option_name
-        reason = f"there is no option {name}{nearest(name, options)}; {ctx.command_path} -h has all"
+        hint = (_as_a_key(name) if "--set" in options else "") or nearest(name, options)
+        reason = f"there is no option {name}{hint}; {ctx.command_path} -h has all"
     elif missing and param is not None:
         reason = f"missing; it is: {param.help}"
     elif match := re.fullmatch(r"'(.*)' is not one of ('.*')\.?", reason):
@@ -131,6 +132,18 @@ def _reason(error: Any, ctx: Any, command: Any, words: list[str]) -> str:
         return reason
     is_option = param.param_type_name == "option"
     return f"{param.opts[0] if is_option else (param.metavar or param.name).upper()}: {reason}"
+
+
+def _as_a_key(option: str) -> str:
+    """`; did you mean ...?` where the configuration has a key that is called as the option."""
+    from img2img.config.files import recipes
+    from img2img.config.mistakes import keys_called
+
+    word = option.lstrip("-").replace("-", "_")
+    for recipe in recipes().values():
+        for key in keys_called(word, recipe):
+            return f"; did you mean --set {key}=...?"
+    return ""
 
 
 def _no_such(name: str, names: Sequence[str]) -> str:

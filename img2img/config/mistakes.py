@@ -21,11 +21,7 @@ def explain(error: ValidationError, tree: Mapping[str, Any]) -> str:
         path, section = _locate(detail["loc"])
         if detail["type"] == "extra_forbidden":
             word = path.rpartition(".")[2]
-            elsewhere = [
-                key
-                for key in (*_known(RunConfig), *_dotted(tree))
-                if key != path and key.endswith(f".{word}")
-            ]
+            elsewhere = [key for key in keys_called(word, tree) if key != path]
             hint = f"; did you mean {elsewhere[0]!r}?" if elsewhere else ""
             reason = f"unknown key{hint or nearest(word, section.model_fields)}"
         elif detail["type"] == "missing":
@@ -43,6 +39,11 @@ def explain(error: ValidationError, tree: Mapping[str, Any]) -> str:
     if len(found) > MOST_TOLD:
         lines.append(f"... and {len(found) - MOST_TOLD} more")
     return "\n".join(lines)
+
+
+def keys_called(word: str, tree: Mapping[str, Any]) -> list[str]:
+    """The dotted keys, of a tree and of all, that end in a word."""
+    return [key for key in (*_known(RunConfig), *_dotted(tree)) if key.endswith(f".{word}")]
 
 
 def _known(section: type[BaseModel], path: str = "") -> Iterator[str]:

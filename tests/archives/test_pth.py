@@ -210,3 +210,14 @@ def test_commands(
     assert "x.pth" in outcome.err
     assert not (tmp_path / "RAN").exists()
     assert not (tmp_path / "m.safetensors").exists()
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+@pytest.mark.filterwarnings(
+    "ignore::torch.serialization.SourceChangeWarning", "ignore::UserWarning"
+)
+def test_a_whole_network_is_named(tmp_path: Path, legacy: bool) -> None:
+    path = tmp_path / "net.pth"
+    torch.save(torch.nn.Linear(2, 2), path, _use_new_zipfile_serialization=not legacy)
+    with pytest.raises(ModelFileError, match=r"holds torch\.nn\.modules\.linear\.Linear, which"):
+        read_pth(path)

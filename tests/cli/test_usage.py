@@ -19,6 +19,7 @@ ANSWERS = [
     ("list", "img2img list: WHAT: missing; it is: Which catalogue: methods, generators"),
     ("tranlate", "img2img: there is no 'tranlate'; did you mean 'translate'?; there are: train"),
     ("data chek", "img2img data: there is no 'chek'; did you mean 'check'?"),
+    ("train pix2pix --lr 0.1", "there is no option --lr; did you mean --set optimizer.lr=...?"),
     ("train pix2pix --max-stepz 1", "there is no option --max-stepz; did you mean '--max-steps'?"),
     ("train pix2pics", "there is no method 'pix2pics'; did you mean 'pix2pix'?"),
     ("train IN", "METHOD is missing: img2img train pix2pix --data IN for pairs of images"),

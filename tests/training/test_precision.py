@@ -22,6 +22,10 @@ from img2img.training.precision import Arithmetic
 
 CPU = torch.device("cpu")
 
+# How alike gradients in bfloat16 and float32 are: 0.9900 for a ResNet on a processor that has no
+# bfloat16 units, more on those that have. In the wrong layout they would be near 0.
+NEAR = 0.985
+
 
 class TestResolve:
     @pytest.mark.parametrize(
@@ -178,7 +182,7 @@ def test_gradients_reach_the_masters(method: Pix2Pix, batch: Batch) -> None:
             torch.cat([g.flatten() for name, g in found.items() if name.startswith(network)])
             for found in (exact, rough)
         )
-        assert torch.cosine_similarity(a, b, dim=0) > 0.99
+        assert torch.cosine_similarity(a, b, dim=0) > NEAR
         assert b.norm() == pytest.approx(a.norm().item(), rel=0.05)
 
 
@@ -198,7 +202,7 @@ def test_fused_updates_are_those_of_float32(method: Pix2Pix, batch: Batch) -> No
             arithmetic.step(phase.name, fused)
         pairs = zip(twin.parameters(), method.parameters(), strict=True)
         moves.append(torch.cat([(after - before).flatten() for after, before in pairs]))
-    assert torch.cosine_similarity(moves[0], moves[1], dim=0) > 0.99
+    assert torch.cosine_similarity(moves[0], moves[1], dim=0) > NEAR
 
 
 def test_working_copies_follow_each_update(method: Pix2Pix, batch: Batch) -> None:

@@ -90,6 +90,7 @@ class Translator:
 
     Attributes:
         budget: the memory that may be taken.
+        values: what the values of pictures are to the model.
         smoothing: what `smooth` remembers of the frames up to the last that `translate` has given;
             None without.
 
@@ -144,7 +145,7 @@ class Translator:
                 raise ConfigError(f"{name}: {number} is not a number of at least 1")
         if resize and not (min(resize) > 0 and resize[0] * resize[1] <= MAX_PIXELS):
             raise ConfigError(f"resize: {resize[1]} x {resize[0]} pixels are not 1 to {MAX_PIXELS}")
-        self._values, self._say = Values.of(spec), say or _warn
+        self.values, self._say = Values.of(spec), say or _warn
         self._has_remarked = False
         self.budget = Budget(memory_share(max_memory))
         self._sizing = Sizing(scale, resize, max_side, even)
@@ -311,7 +312,7 @@ class Translator:
             if isinstance(result, Img2ImgError):
                 raise result
             results.append(like(result, given))
-        remarks = [*self._values.remarks()]
+        remarks = [*self.values.remarks()]
         for remark in remarks if not self._has_remarked else ():  # not of each image again
             self._say(remark)
         self._has_remarked |= bool(remarks)
@@ -331,8 +332,7 @@ class Translator:
         picture that cannot be translated gives the error in its place.
         """
         yield from self._each(items)
-        for remark in self._values.remarks():
-            self._say(remark)
+        self.remark()
 
     def _each(
         self, items: Iterable[tuple[K, Picture]]
@@ -340,9 +340,10 @@ class Translator:
         prepared = ahead(self._prepared, items, workers=1, bound=2)
         yield from ahead(self._restored, self._engine.each(prepared), workers=1, bound=2)
 
-    def seen(self, picture: Picture) -> Picture:
-        """The picture with the values that are black and white to the model."""
-        return self._values.seen(picture)
+    def remark(self) -> None:
+        """Say what a person should know of the values of pictures since the last time."""
+        for remark in self.values.remarks():
+            self._say(remark)
 
     def translate_folder(
         self, source: Path | str, output: Path | str, **options: "Unpack[FolderOptions]"
@@ -390,7 +391,7 @@ class Translator:
         if height * width > MAX_PIXELS:
             return job, ImageError(f"at {width} x {height} it would be larger than {MAX_PIXELS}")
         try:
-            pixels = resized(self._values.given(picture), seen)
+            pixels = resized(self.values.given(picture), seen)
             return job, pad_to_fit(pixels, self.spec.size_multiple, self.spec.min_size)
         except MemoryError:
             return job, _too_large(seen)
@@ -406,7 +407,7 @@ class Translator:
         picture, size = job.picture, self._sizing.of_result(job.picture.size)
         try:
             translated = resized(pixels[:height, :width], size)
-            return job.key, self._values.result(picture, translated)
+            return job.key, self.values.result(picture, translated)
         except MemoryError:
             return job.key, _too_large(size)
 

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from threading import Lock
 
 import numpy as np
+import numpy.typing as npt
 
 from img2img.images import (
     Domain,
@@ -37,6 +39,7 @@ class Values:
     output: Domain | None
 
     def __post_init__(self) -> None:
+        self._counting = Lock()  # pictures are read in several threads
         self._begin()
 
     @classmethod
@@ -51,13 +54,26 @@ class Values:
         """The picture with the values that are black and white in it."""
         return picture if self.input is None else self.input.seen(picture)
 
+    def spread(self, picture: Picture) -> Picture:
+        """The picture with black and white at the ends of its type."""
+        picture = self.seen(picture)
+        if picture.pixels.dtype == np.float32:
+            return picture
+        self._look_at(picture)
+        pixels, alpha = picture.levels, picture.alpha
+        alpha = None if alpha is None else of_depth(alpha, pixels.dtype)
+        values = 0, int(np.iinfo(pixels.dtype).max)
+        return replace(picture, pixels=pixels, alpha=alpha, values=values)
+
     def given(self, picture: Picture) -> Pixels:
         """What of a picture goes on to the network, black and white at the ends of its type."""
-        picture = self.seen(picture)
-        self._look_at(picture)
-        pixels = picture.composited()
+        pixels = self.spread(picture).composited()
         # So that a result in other numbers has more than 256 of them.
-        return of_depth(pixels, np.uint16) if self._own and pixels.dtype == np.uint8 else pixels
+        return of_depth(pixels, np.uint16) if self.deepens(pixels) else pixels
+
+    def deepens(self, pixels: Pixels) -> bool:
+        """Whether results have more numbers than pixels of this depth."""
+        return self._own and pixels.dtype == np.uint8
 
     def result(self, picture: Picture, pixels: Pixels) -> Picture:
         """A picture with what the network has made of it, of that size or another.
@@ -71,11 +87,20 @@ class Values:
         made = replace(with_pixels(picture, pixels, alpha).seen_as(pixels), values=None)
         if pixels.dtype == np.float32:
             return made
+        return self.written(made, picture.pixels.dtype)
+
+    def written(self, made: Picture, dtype: npt.DTypeLike) -> Picture:
+        """A result whose black and white are at the ends of its type, in the numbers of its file.
+
+        Args:
+            dtype: of its picture's file.
+        """
+        alpha = made.alpha
         if self.output is not None and self._own:
             values = self.output.low, self.output.high
             made = replace(made, pixels=self.output.written(made.pixels), values=values)
-        elif pixels.dtype != picture.pixels.dtype:
-            made = replace(made, pixels=of_depth(made.pixels, picture.pixels.dtype))
+        elif made.pixels.dtype != dtype:
+            made = replace(made, pixels=of_depth(made.pixels, dtype))
         return replace(made, alpha=None if alpha is None else of_depth(alpha, made.pixels.dtype))
 
     def remarks(self) -> Iterator[str]:
@@ -101,15 +126,16 @@ class Values:
         return self.output is not None and not self.output.whole
 
     def _look_at(self, picture: Picture) -> None:
-        if picture.pixels.dtype == np.float32:
-            return
-        self._pixels += picture.size[0] * picture.size[1]
-        if outside := count_outside(picture):
-            self._outside += outside
-            self._clipped += 1
+        if picture.values == (0, np.iinfo(picture.pixels.dtype).max):
+            return  # it has been spread already, or is a video's
+        outside = count_outside(picture)
         deep = picture.values is None and picture.pixels.dtype == np.uint16
-        if deep and 0 < picture.pixels.max() < _DARK:
-            self._dark += 1
+        dark = deep and 0 < picture.pixels.max() < _DARK
+        with self._counting:
+            self._pixels += picture.size[0] * picture.size[1]
+            self._outside += outside
+            self._clipped += outside > 0
+            self._dark += bool(dark)
 
 
 def _pictures(count: int) -> str:

@@ -25,6 +25,7 @@ from img2img.images import (
     Picture,
     check_format,
     measure,
+    of_depth,
     read_image,
 )
 from img2img.inference import effects
@@ -115,6 +116,8 @@ class Work:
         try:
             state = _state(job)
             footage = _footage(job, self._video)
+            if isinstance(footage, Stills):
+                footage = replace(footage, seen=self._translator.values.spread)
             if job.kind.endswith(effects.AS_ANIMATION):
                 made = translate_to_animation(
                     self._translator,
@@ -152,6 +155,7 @@ class Work:
                     made = replace(made, target=job.target)
             self.videos[job] = made
             self.made[job] = self._results.note_video(job, state, made.size, made.target)
+            self._translator.remark()
         except TranslationStopped:
             raise
         except OSError as error:
@@ -264,12 +268,10 @@ class Work:
             frames: list[Picture] = []
             try:
                 steady = Frames(self._translator, self._video.stabilize)
-                for made in steady(_taken(self._frames(scene), taken)):
+                for made in steady(self._taken(scene, taken)):
                     loaded, last, picture = taken.popleft()
-                    most = int(np.iinfo(made.pixels.dtype).max)
-                    frames.append(
-                        replace(picture, pixels=made.pixels, alpha=made.alpha, values=(0, most))
-                    )
+                    whole = replace(picture, pixels=made.pixels, alpha=made.alpha, values=None)
+                    frames.append(self._translator.values.written(whole, picture.pixels.dtype))
                     if last:
                         yield loaded, with_frames(loaded.image, frames)
                         frames = []
@@ -279,6 +281,22 @@ class Work:
                     loaded.job: None for loaded in left
                 }:
                     self._note(Failed.by(job, error))
+        self._translator.remark()
+
+    def _taken(
+        self,
+        scene: Iterable[Loaded | Failed],
+        taken: deque[tuple[Loaded, bool, Picture]],
+    ) -> Iterator[Frame]:
+        """Pictures as frames, one unit of time apart, that are noted as they are taken."""
+        values = self._translator.values
+        for number, ((loaded, last), picture) in enumerate(self._frames(scene)):
+            spread = values.spread(picture)
+            pixels = spread.pixels
+            if values.deepens(pixels):
+                pixels = of_depth(pixels, np.uint16)
+            taken.append((loaded, last, picture))
+            yield Frame(pixels, number, 1, concealed=False, alpha=spread.alpha)
 
     def _frames(
         self, read: Iterable[Loaded | Failed]
@@ -288,7 +306,7 @@ class Work:
             if isinstance(item, Failed):
                 self._note(item)
             else:
-                frames = [self._translator.seen(frame) for frame in frames_of(item.image)]
+                frames = [self._translator.values.seen(frame) for frame in frames_of(item.image)]
                 seen = replace(item, image=with_frames(item.image, frames))
                 *others, last = frames
                 yield from (((seen, False), frame) for frame in others)
@@ -318,18 +336,6 @@ def _weigh(job: Job) -> tuple[Job, Extent | None]:
         return job, measure(job.source)
     except (Img2ImgError, OSError):
         return job, None
-
-
-def _taken(
-    frames: Iterator[tuple[tuple[Loaded, bool], Picture]],
-    taken: deque[tuple[Loaded, bool, Picture]],
-) -> Iterator[Frame]:
-    """Pictures as frames, one unit of time apart, that are noted as they are taken."""
-    for number, ((loaded, last), picture) in enumerate(frames):
-        if picture.pixels.dtype not in (np.uint8, np.uint16):
-            raise ImageError(f"values of {picture.pixels.dtype}: only 8 or 16 bits are stabilised")
-        taken.append((loaded, last, picture))
-        yield Frame(picture.levels, number, 1, concealed=False, alpha=picture.alpha)
 
 
 def _footage(job: Job, video: VideoOptions) -> Footage:

@@ -11,8 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from img2img.errors import DataError
-from img2img.images import Animation, Picture, eight_bit, read_picture
-from img2img.images.picture import sixteen_bit
+from img2img.images import Animation, Picture, of_depth, read_picture
 from img2img.pipeline import ahead
 from img2img.video.colour import Colour
 from img2img.video.probing import VideoInfo, probe
@@ -84,6 +83,7 @@ class Stills:
         pictures: how many there are; what reads each.
         durations: for how long each is shown, in `time_base`.
         time_base: in seconds.
+        seen: gives a picture with the values that are black and white in it.
     """
 
     name: Path
@@ -91,6 +91,7 @@ class Stills:
     pictures: Sequence[Callable[[], Picture]]
     durations: Sequence[int]
     time_base: Fraction
+    seen: Callable[[Picture], Picture] = lambda picture: picture
 
     @classmethod
     def of_files(cls, files: Sequence[Path], rate: Fraction) -> "Stills":
@@ -145,7 +146,7 @@ class Stills:
         todo = [number for number in shown if after is None or times[number] > after]
 
         def read(number: int) -> Frame:
-            picture = self.pictures[number]()
+            picture = self.seen(self.pictures[number]())
             if picture.size != self.info.size:
                 sizes = [f"{width} x {height}" for height, width in (picture.size, self.info.size)]
                 name = self.files[number] if len(self.files) > 1 else f"{self.name}, {number + 1}"
@@ -154,16 +155,16 @@ class Stills:
             # An opaque one among others of which the first is not.
             alpha = picture.alpha
             if alpha is None and self.info.alpha:
-                alpha = np.full(picture.size, 65535 if deep else 255, picture.pixels.dtype)
+                alpha = np.full(picture.size, 255, np.uint8)
             if not self.info.alpha:
                 picture, alpha = Picture(picture.composited()), None
-            as_wanted = sixteen_bit if deep else eight_bit
+            dtype = np.uint16 if deep else np.uint8
             return Frame(
-                as_wanted(picture.pixels),
+                of_depth(picture.levels, dtype),
                 times[number],
                 self.durations[number],
                 concealed=False,
-                alpha=None if alpha is None else as_wanted(alpha),
+                alpha=None if alpha is None else of_depth(alpha, dtype),
             )
 
         return ahead(read, todo, workers=_READERS)

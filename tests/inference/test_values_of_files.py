@@ -12,10 +12,11 @@ from torch import Tensor, nn
 import img2img
 from img2img import Translator
 from img2img.images import Animation, Domain, Picture, read_picture, write_picture
-from img2img.inference.video import Frames
+from img2img.inference.video import Frames, VideoOptions
 from img2img.networks import Generator
 from img2img.networks.base import Stage
 from img2img.video import Frame
+from img2img.video.footage import Film
 from tests.inference.conftest import translator
 
 TWELVE = Domain(dtype="uint16", low=0, high=4095)
@@ -164,6 +165,52 @@ def test_frames_of_videos_are_over_all_of_their_type(dtype: str, top: int) -> No
         assert made.pixels.dtype == dtype
         # No more than the targets' steps apart.
         assert np.abs(made.pixels.astype(int) - pixels).max() <= top / 1023 / 2 + 1
+
+
+class TestNumberedPictures:
+    """The frames of a sequence are files: they have the values of the model's."""
+
+    @pytest.fixture
+    def frames(self, tmp_path: Path) -> Path:
+        for number in range(3):
+            write_picture(tmp_path / f"in/{number:04d}.tif", Picture(ramp()))
+        return tmp_path / "in"
+
+    @pytest.mark.parametrize("stabilize", ["off", "light"])
+    def test_as_pictures(self, frames: Path, tmp_path: Path, stabilize: Any) -> None:
+        video = VideoOptions(stabilize=stabilize, every=2)
+        same(TWELVE, TEN).translate_folder(frames, tmp_path / "out", video=video)
+        for number in (0, 2):
+            made = read_picture(tmp_path / f"out/{number:04d}.tif").pixels
+            assert np.array_equal(made, np.rint(ramp() / 4095 * 1023))
+
+    def test_of_8_bits_to_more(self, tmp_path: Path) -> None:
+        for number in range(2):
+            write_picture(tmp_path / f"in/{number}.png", Picture(ramp(255).astype(np.uint8)))
+        video = VideoOptions(stabilize="light")
+        same(EIGHT, TWELVE).translate_folder(tmp_path / "in", tmp_path / "out", video=video)
+        made = read_picture(tmp_path / "out/1.png").pixels
+        assert np.array_equal(made, np.rint(ramp(255) / 255 * 4095))
+
+    def test_as_a_video(self, frames: Path, tmp_path: Path) -> None:
+        video = VideoOptions(codec="ffv1", pixel_format="yuv444p16le")
+        same(TWELVE, TWELVE).translate_folder(frames, tmp_path / "out.mkv", video=video)
+        for frame in Film(tmp_path / "out.mkv").frames():
+            assert np.abs(frame.pixels / 65535 - ramp() / 4095).max() < 0.002
+
+    def test_as_an_animation(self, frames: Path, tmp_path: Path) -> None:
+        same(TWELVE, TWELVE).translate_folder(frames, tmp_path / "out.gif", video=VideoOptions())
+        assert np.abs(read_picture(tmp_path / "out.gif").pixels - ramp() / 4095 * 255).max() < 8
+
+    @pytest.mark.parametrize("name", ["out", "out.gif"])
+    def test_what_is_outside_is_counted_once(
+        self, frames: Path, tmp_path: Path, name: str, said: list[str]
+    ) -> None:
+        model = same(TEN, TEN, say=said.append)
+        model.translate_folder(frames, tmp_path / name, video=VideoOptions(stabilize="light"))
+        (line,) = (line for line in said if "outside" in line)
+        assert line.startswith("3 pictures have values outside of 0..1023")
+        assert "9216 pixels, 75 % of all" in line
 
 
 def test_identity_of_old_models_is_what_it_was() -> None:

@@ -1,7 +1,9 @@
 """`img2img video`: what goes with the translation of videos."""
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +18,10 @@ from img2img.cli.output import (
     seconds,
 )
 from img2img.errors import ConfigError, nearest_path
+
+if TYPE_CHECKING:
+    from img2img.config.sections import Range
+    from img2img.images import Domain
 
 video_app = typer.Typer(
     cls=Group,
@@ -48,6 +54,16 @@ def assemble(
     every: Annotated[
         int, typer.Option(min=1, help="With --like: the images are every n-th of its frames.")
     ] = 1,
+    value_range: Annotated[
+        str | None,
+        typer.Option(
+            "--range",
+            metavar="auto|dtype|LOW,HIGH",
+            help="The values of the images that are black and white: those that 16-bit files use"
+            " (auto, the default), all that their type has (dtype, the default for frames that"
+            " img2img has made of a video), or these.",
+        ),
+    ] = None,
     codec: Annotated[
         str | None,
         typer.Option(
@@ -75,6 +91,7 @@ def assemble(
     if not source.is_dir():
         raise ConfigError(f"{source}: no such folder{nearest_path(source)}")
     images = list_images(source)
+    seen = _values(source, images, value_range).seen
     options = VideoOptions(codec, crf, preset, pixel_format)
     encoding = options.encoding
     with counting("images") as progress:
@@ -89,6 +106,7 @@ def assemble(
                 end=seconds("end", end),
                 every=every,
                 encoding=encoding,
+                seen=seen,
                 progress=progress,
                 say=say_note,
             )
@@ -100,11 +118,35 @@ def assemble(
                 output,
                 rate=frame_rate(fps or "25"),
                 encoding=encoding,
+                seen=seen,
                 progress=progress,
                 say=say_note,
             )
     line = printable(f"{made.frames} images to {made.target}")
     console.print(line, markup=False, soft_wrap=True)
+
+
+def _values(folder: Path, images: Sequence[Path], wanted: str | None) -> "Domain":
+    """What the values of images are, which is said where it is not all that their type has.
+
+    Raises:
+        ConfigError: not a range, or not one of such images.
+    """
+    from img2img.data.sources import ImageSource
+    from img2img.data.values import domain_of
+    from img2img.images import OURS
+
+    text = wanted or ("dtype" if (folder / OURS).exists() else "auto")
+    numbers = re.fullmatch(r"(\d{1,6})\s*,\s*(\d{1,6})", text)
+    ends = (int(numbers[1]), int(numbers[2])) if numbers else (0, 0)
+    if text not in ("auto", "dtype") and ends[0] >= ends[1]:
+        raise ConfigError(f"--range: {text!r} is neither auto nor dtype nor a range like 0,4095")
+    choice: Range = "auto" if text == "auto" else "dtype" if text == "dtype" else ends
+    domain = domain_of([ImageSource(path) for path in images], choice, "--range")
+    if not domain.whole:
+        instead = "" if wanted else "; --range dtype takes all that the type has"
+        say_note(f"values: {domain} are black and white{instead}")
+    return domain
 
 
 @video_app.command(cls=Command)

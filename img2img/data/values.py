@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from img2img.config import DataConfig
+from img2img.config.sections import Range
 from img2img.data.sources import ImageSource
 from img2img.errors import ConfigError
 from img2img.images import Counts, Depth, Domain, Picture, count_values
@@ -86,10 +87,15 @@ def resolve_domains(data: DataConfig, values: Mapping[str, Values]) -> dict[str,
     }
 
 
-def domain_of(sources: Sequence[ImageSource]) -> Domain:
+def domain_of(sources: Sequence[ImageSource], wanted: Range = "auto", key: str = "") -> Domain:
     """The same of images that are not trained on; of 8-bit ones, only the first is decoded.
 
+    Args:
+        wanted: as `data.A.range` has it.
+        key: what errors call it.
+
     Raises:
+        ConfigError: the range is more than the type of the files has.
         ImageError: a file does not decode.
     """
     values = Values()
@@ -97,7 +103,7 @@ def domain_of(sources: Sequence[ImageSource]) -> Domain:
         values.add(*values_of(source.read()), held_out=False)
         if values.dtype == "uint8":
             break
-    return _domain("auto", values, "")
+    return _domain(wanted, values, key)
 
 
 def _domain(wanted: object, values: Values, key: str) -> Domain:

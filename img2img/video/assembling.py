@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from img2img.errors import DataError, VideoError
-from img2img.images import Pixels, eight_bit, read_picture
-from img2img.images.picture import sixteen_bit
+from img2img.images import Picture, Pixels, of_depth, read_picture
 from img2img.pipeline import ahead
 from img2img.video.codecs import Encoding
 from img2img.video.convert import Converted, Progress, convert
@@ -27,6 +26,7 @@ def assemble(
     *,
     rate: Fraction = Fraction(25),
     encoding: Encoding | None = None,
+    seen: Callable[[Picture], Picture] = lambda picture: picture,
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Converted:
@@ -37,6 +37,7 @@ def assemble(
         target: the file to write; it is replaced when the new one is whole.
         rate: images a second.
         encoding: of as many bits as the codec has, if not said otherwise, where images have 16.
+        seen: gives an image with the values that are black and white in it.
         progress: called with (images done, images).
         say: told of what is lost.
 
@@ -48,7 +49,7 @@ def assemble(
         TranslationStopped: SIGTERM.
     """
     return convert(
-        Stills.of_files(images, rate),
+        replace(Stills.of_files(images, rate), seen=seen),
         target,
         _Same(),
         encoding=encoding or Encoding(),
@@ -83,6 +84,7 @@ def assemble_like(
     end: float | None = None,
     every: int = 1,
     encoding: Encoding | None = None,
+    seen: Callable[[Picture], Picture] = lambda picture: picture,
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Converted:
@@ -91,6 +93,7 @@ def assemble_like(
     Args:
         images: as many as the other one has frames there, all of one size.
         model: the other video, such as the one that the images were made of.
+        seen: as `assemble` has it.
         start, end, every: the frames of it that there are images of, as `convert` has it.
 
     Raises:
@@ -99,7 +102,7 @@ def assemble_like(
     """
     if not images:
         raise DataError("no images to make a video of")
-    transform = _Images(images)
+    transform = _Images(images, seen)
     states = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in images]
     made = convert(
         Film(model),
@@ -123,20 +126,18 @@ def assemble_like(
 class _Images:
     """Puts images in the place of frames."""
 
-    def __init__(self, images: Sequence[Path]) -> None:
-        self._images, self._done = images, 0
+    def __init__(self, images: Sequence[Path], seen: Callable[[Picture], Picture]) -> None:
+        self._images, self._seen, self._done = images, seen, 0
 
     def __call__(self, frames: Iterator[Frame], /) -> Iterator[Frame]:
         size = read_picture(self._images[0]).size
-        left = _pixels(self._images[self._done :], size)
+        left = _pixels(self._images[self._done :], size, self._seen)
         for frame in frames:
             pixels = next(left, None)
             if pixels is None:
                 raise VideoError(f"more frames than images: there are {len(self._images)}")
             self._done += 1
-            deep = frame.pixels.dtype != np.uint8
-            shown = sixteen_bit(pixels) if deep else eight_bit(pixels)
-            yield replace(frame, pixels=shown)
+            yield replace(frame, pixels=of_depth(pixels, frame.pixels.dtype))
 
     def size(self, _: tuple[int, int], /) -> tuple[int, int]:
         return read_picture(self._images[0]).size
@@ -148,7 +149,9 @@ class _Images:
         self._done = int(state["done"])
 
 
-def _pixels(images: Sequence[Path], size: tuple[int, int]) -> Iterator[Pixels]:
+def _pixels(
+    images: Sequence[Path], size: tuple[int, int], seen: Callable[[Picture], Picture]
+) -> Iterator[Pixels]:
     """What images hold, all of one size, each of its own depth."""
     for path, picture in ahead(lambda p: (p, read_picture(p)), images, workers=_READERS):
         if picture.size != size:
@@ -156,4 +159,4 @@ def _pixels(images: Sequence[Path], size: tuple[int, int]) -> Iterator[Pixels]:
             raise DataError(
                 f"{path}: {width} x {height}, where all are to be {size[1]} x {size[0]}"
             )
-        yield picture.composited()
+        yield seen(picture).composited()

@@ -93,7 +93,7 @@ LINES = [
     "video assemble --help",
     "video assemble $here/in --output o.mp4 --fps 10 --codec h264 --crf 20 --preset fast",
     "video assemble $here/in --output o.mp4 --like $here/clip.mp4 --start 0 --end 9 --every 1",
-    "video assemble $here/in --output o.mp4 --pixel-format yuv444p",
+    "video assemble $here/in --output o.mp4 --pixel-format yuv444p --range dtype",
     "video evaluate -h",
     "video evaluate --help",
     "video evaluate $here/clip.mp4 $here/clip.mp4 --reference $here/clip.mp4 --json",

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from img2img.errors import ConfigError, DataError, TranslationInterrupted, VideoError
-from img2img.images import read_picture
+from img2img.images import Picture, read_picture, write_picture
 from img2img.inference.folder import translate_folder
 from img2img.inference.translator import Translator
 from img2img.inference.video import (
@@ -26,6 +26,7 @@ from img2img.inference.video import (
 )
 from img2img.networks import Generator
 from img2img.video import Frame, frames, probe
+from img2img.video.footage import Film
 from tests.inference.conftest import translator
 from tests.video.clips import Sound, frame_times, make_clip, packets, picture, pixels, same_packets
 
@@ -490,6 +491,43 @@ class TestCommand:
         found = probe(out).rate
         assert found is not None
         assert (found.numerator, found.denominator) == wanted
+
+    @pytest.mark.parametrize(
+        ("options", "white", "said"),
+        [
+            ([], 4095, "values: uint16 0..4095 (12 bits) are black and white"),
+            (["--range", "0,8190"], 8190, "values: uint16 0..8190 are black and white"),
+            (["--range", "dtype"], 65535, ""),
+        ],
+    )
+    def test_values_of_deep_images(
+        self, tmp_path: Path, img2img: Command, options: list[str], white: int, said: str
+    ) -> None:
+        ramp = np.repeat(np.arange(4096, dtype=np.uint16).reshape(64, 64, 1), 3, axis=2)
+        for number in range(2):
+            write_picture(tmp_path / f"in/{number}.tif", Picture(ramp))
+        coding = ["--codec", "ffv1", "--pixel-format", "yuv444p16le"]
+        alone, like = tmp_path / "alone.mkv", tmp_path / "like.mkv"
+        line = ["video", "assemble", tmp_path / "in", *coding, *options]
+        outcome = img2img(*line, "--output", alone)
+        assert outcome.status == 0, outcome.err
+        assert said in outcome.err
+        assert img2img(*line, "--output", like, "--like", alone).status == 0
+        for video in (alone, like):
+            for frame in Film(video).frames():
+                assert np.abs(frame.pixels / 65535 - ramp / white).max() < 0.005
+        # What img2img has written of a video is over all of its type, dark or not.
+        (tmp_path / "in" / ".img2img").touch()
+        outcome = img2img(*line, "--output", tmp_path / "again.mkv")
+        assert ("values" in outcome.err) == (options == ["--range", "0,8190"])
+
+    def test_ranges_that_are_none(self, tmp_path: Path, img2img: Command) -> None:
+        (tmp_path / "in").mkdir()
+        Image.fromarray(picture(0)).save(tmp_path / "in/0.png")
+        for wrong in ("some", "9,9", "0,256"):
+            line = ["video", "assemble", tmp_path / "in", "--output", tmp_path / "out.mp4"]
+            outcome = img2img(*line, "--range", wrong)
+            assert (outcome.status, "--range: " in outcome.err) == (2, True)
 
     def test_what_cannot_be_assembled(self, tmp_path: Path, img2img: Command) -> None:
         folder = tmp_path / "in"

@@ -91,7 +91,7 @@ def assemble(
     if not source.is_dir():
         raise ConfigError(f"{source}: no such folder{nearest_path(source)}")
     images = list_images(source)
-    seen = _values(source, images, value_range).seen
+    values = _values(source, images, value_range)
     options = VideoOptions(codec, crf, preset, pixel_format)
     encoding = options.encoding
     with counting("images") as progress:
@@ -106,7 +106,7 @@ def assemble(
                 end=seconds("end", end),
                 every=every,
                 encoding=encoding,
-                seen=seen,
+                values=values,
                 progress=progress,
                 say=say_note,
             )
@@ -118,7 +118,7 @@ def assemble(
                 output,
                 rate=frame_rate(fps or "25"),
                 encoding=encoding,
-                seen=seen,
+                values=values,
                 progress=progress,
                 say=say_note,
             )

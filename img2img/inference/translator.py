@@ -298,7 +298,7 @@ class Translator:
         Returns:
             The same kind of image, of the same size, bit depth, alpha and metadata. (Grey becomes
             RGB.) Where the model was trained on targets with a range of their own, such as 12 bits
-            in 16, it has those numbers, and their bit depth.
+            in 16, or of another depth than the inputs, it has those numbers, and their bit depth.
 
         Raises:
             ImageError: it is no image, or there is not enough memory for one of this size.

@@ -28,7 +28,8 @@ class Values:
 
     A picture of the type that the model was trained on has the range of the training images; of
     another type, all values that its type has. Results are of the type and in the range of the
-    targets; where these are all that a type has, a result is of the type of its picture.
+    targets; where these are all that a type has, which is the inputs', too, a result is of the type
+    of its picture.
 
     Args:
         input: of the model's spec.
@@ -123,7 +124,10 @@ class Values:
     @property
     def _own(self) -> bool:
         """Whether results are in the numbers of the targets' files."""
-        return self.output is not None and not self.output.whole
+        if self.output is None:
+            return False
+        inputs = self.output if self.input is None else self.input
+        return not self.output.whole or self.output.dtype != inputs.dtype
 
     def _look_at(self, picture: Picture) -> None:
         if picture.values == (0, np.iinfo(picture.pixels.dtype).max):

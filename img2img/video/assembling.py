@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from img2img.errors import DataError, VideoError
-from img2img.images import Picture, Pixels, of_depth, read_picture
+from img2img.images import Domain, Picture, Pixels, of_depth, read_picture
 from img2img.pipeline import ahead
 from img2img.video.codecs import Encoding
 from img2img.video.convert import Converted, Progress, convert
@@ -26,7 +26,7 @@ def assemble(
     *,
     rate: Fraction = Fraction(25),
     encoding: Encoding | None = None,
-    seen: Callable[[Picture], Picture] = lambda picture: picture,
+    values: Domain | None = None,
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Converted:
@@ -37,7 +37,7 @@ def assemble(
         target: the file to write; it is replaced when the new one is whole.
         rate: images a second.
         encoding: of as many bits as the codec has, if not said otherwise, where images have 16.
-        seen: gives an image with the values that are black and white in it.
+        values: those of the images that are black and white; None: all that their type has.
         progress: called with (images done, images).
         say: told of what is lost.
 
@@ -49,11 +49,11 @@ def assemble(
         TranslationStopped: SIGTERM.
     """
     return convert(
-        replace(Stills.of_files(images, rate), seen=seen),
+        replace(Stills.of_files(images, rate), seen=_seen(values)),
         target,
         _Same(),
         encoding=encoding or Encoding(),
-        settings="images",
+        settings=f"images {values}",
         progress=progress,
         say=say,
     )
@@ -84,7 +84,7 @@ def assemble_like(
     end: float | None = None,
     every: int = 1,
     encoding: Encoding | None = None,
-    seen: Callable[[Picture], Picture] = lambda picture: picture,
+    values: Domain | None = None,
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Converted:
@@ -93,7 +93,7 @@ def assemble_like(
     Args:
         images: as many as the other one has frames there, all of one size.
         model: the other video, such as the one that the images were made of.
-        seen: as `assemble` has it.
+        values: as `assemble` has it.
         start, end, every: the frames of it that there are images of, as `convert` has it.
 
     Raises:
@@ -102,14 +102,14 @@ def assemble_like(
     """
     if not images:
         raise DataError("no images to make a video of")
-    transform = _Images(images, seen)
+    transform = _Images(images, _seen(values))
     states = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in images]
     made = convert(
         Film(model),
         target,
         transform,
         encoding=encoding or Encoding(),
-        settings=json.dumps(states),
+        settings=json.dumps([states, str(values)]),
         start=start,
         end=end,
         every=every,
@@ -121,6 +121,10 @@ def assemble_like(
             f"{len(images) - made.frames} images are left over: there are only {made.frames} frames"
         )
     return made
+
+
+def _seen(values: Domain | None) -> Callable[[Picture], Picture]:
+    return values.seen if values else lambda picture: picture
 
 
 class _Images:

@@ -121,8 +121,13 @@ class TestFilesOfAnotherType:
 
     def test_targets_of_8_bits(self) -> None:
         result = same(TWELVE, EIGHT).translate(ramp())
-        assert result.dtype == np.uint16
-        assert (result.min(), result.max()) == (0, 65535)
+        assert result.dtype == np.uint8
+        assert np.array_equal(result, np.rint(ramp() / 4095 * 255))
+
+    def test_targets_of_all_16_bits(self) -> None:
+        grey = np.arange(192, dtype=np.uint8).reshape(8, 8, 3)
+        result = same(EIGHT, Domain.of_type("uint16")).translate(grey)
+        assert np.array_equal(result, grey.astype(np.uint16) * 257)
 
     def test_tensors_are_what_they_are(self) -> None:
         x = torch.rand(3, 8, 8) * 2 - 1

@@ -297,7 +297,7 @@ def _share(todo: Sequence[Job], processes: Processes, *, whole_scenes: bool) -> 
 
 def _how_to_go_on(reason: str, done: int, files: int) -> str:
     reason = reason.removeprefix("stopped: ")
-    if files == 1 and "goes on" in reason:  # a video says so itself
+    if files == 1 and "the same command" in reason:  # a video says so itself
         return f"stopped: {reason}"
     return (
         f"stopped: {reason}; {done} of {files} files are done, and the same command with"

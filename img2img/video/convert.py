@@ -320,6 +320,8 @@ def _frames_in(journal: Journal) -> int:
 def _stopped(error: BaseException, target: Path, done: int) -> TranslationStopped | None:
     """What to raise where the same call can go on; None: it is an error of another kind."""
     how = f"{done} frames of {target.name} are done, and the same command goes on from there"
+    if not done:
+        how = f"no part of {target.name} is done yet, and the same command begins anew"
     if isinstance(error, _Terminated):
         return TranslationStopped(f"stopped: SIGTERM; {how}")
     if isinstance(error, KeyboardInterrupt):

@@ -101,7 +101,7 @@ def _described(file: Path, tensors: Mapping[str, Tensor], header: Mapping[str, A
         discriminators = _DISCRIMINATORS.validate_python(header.get("discriminators", {}))
     except (ValidationError, KeyError) as error:
         reason = _first_reason(error)
-        raise ModelFileError(f"{file}: its description does not fit: {reason}") from None
+        raise ModelFileError(f"{file}: its description is not valid: {reason}") from None
     if not specs:
         raise ModelFileError(f"{file}: holds no generator")
     states: dict[str, dict[str, Tensor]] = {name: {} for name in (*specs, *discriminators)}
@@ -137,7 +137,7 @@ def load_state(path: Path) -> dict[str, Any]:
         ModelFileError: it is missing, damaged, or something else.
     """
     if not path.is_file():  # a pipe would be waited for
-        raise ModelFileError(f"{path}: not a file that can be read")
+        raise ModelFileError(f"{path}: not a readable file")
     tensors, header = _read(path, "state", _tree)
     return _tree(path, tensors, header)
 
@@ -149,7 +149,7 @@ def _tree(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) 
         tree: dict[str, Any] = _put_tensors(header["tree"], tensors, used)
     except (LookupError, TypeError, ValueError, RecursionError) as error:
         raise ModelFileError(
-            f"{path}: its description does not fit: {_first_reason(error)}"
+            f"{path}: its description is not valid: {_first_reason(error)}"
         ) from None
     if used != tensors.keys() or not isinstance(tree, dict):
         raise ModelFileError(f"{path}: damaged: it holds other tensors than it describes")
@@ -202,7 +202,7 @@ def _read(
             raise ModelFileError(f"{path}: format {other}; this version reads {FORMAT_VERSION}")
         if found != kind:
             other = found if found in ("model", "state") else "strange"
-            raise ModelFileError(f"{path}: a {other} file, where a {kind} file is wanted")
+            raise ModelFileError(f"{path}: a {other} file; a {kind} file is needed")
         views = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         if check is not None:
             check(path, views, header)

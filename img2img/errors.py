@@ -108,7 +108,7 @@ class _Brief(reprlib.Repr):
 
     def repr_int(self, x: int, level: int) -> str:
         # Python refuses to write numbers out that take it long.
-        return super().repr_int(x, level) if x.bit_length() < 2**13 else "a number without end"
+        return super().repr_int(x, level) if x.bit_length() < 2**13 else "a huge number"
 
 
 def brief(value: object) -> str:
@@ -117,16 +117,16 @@ def brief(value: object) -> str:
 
 
 def nearest(word: str, words: Iterable[str]) -> str:
-    """`; did you mean 'x'?` where something is near, else nothing."""
+    """` (did you mean 'x'?)` where something is near, else nothing."""
     found = difflib.get_close_matches(word, list(words), n=1, cutoff=0.5)
-    return f"; did you mean {found[0]!r}?" if found else ""
+    return f" (did you mean {found[0]!r}?)" if found else ""
 
 
 def nearest_path(path: Path) -> str:
     """The same of a path that is not there, from what lies beside it."""
     beside = {each.name: str(each) for each in path.parent.glob("[!.]*")}
     found = difflib.get_close_matches(path.name, beside, n=1, cutoff=0.6)
-    return f"; did you mean {beside[found[0]]!r}?" if found else ""
+    return f" (did you mean {beside[found[0]]!r}?)" if found else ""
 
 
 def some_names(names: Sequence[str], most: int = 10) -> str:

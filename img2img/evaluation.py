@@ -79,7 +79,7 @@ def held_out_of(run: Path) -> TestSet:
     config = store.config()
     found = data_of(config, store.facts())
     if not found.held_out:
-        raise DataError(f"{run}: holds no images out; give a data set to measure it on, by --data")
+        raise DataError(f"{run}: has no held-out images; give a data set with --data")
     where = f"{len(found.held_out)} held out by {run}: {found.layout}"
     if found.aligned:
         A = {pair.name: pair.A for pair in found.held_out}
@@ -155,11 +155,11 @@ def test_set_of(
     where = f"all of {of}, which has neither test nor val"
     if about:
         where += (
-            f"; the model was trained on these images (evaluate --model {about[0]} without --data"
-            " measures those that it holds out)"
+            f"; the model was trained on these images (evaluate --model {about[0]}"
+            " without --data measures its held-out images)"
         )
     else:
-        where += "; if the model was trained on these images, figures flatter it"
+        where += "; if the model was trained on these images, the figures flatter it"
     return TestSet(A, B, paired, called, where, True if about else None, pairing)
 
 

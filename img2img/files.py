@@ -20,7 +20,7 @@ from img2img.errors import Img2ImgError, StorageError
 PART = ".img2img-part-"
 # Bytes of a line that we write are far fewer.
 LONGEST_LINE = 2**20
-NO_ADDRESS = "an address, where a path on this machine is wanted; fetch it before, or mount it"
+NO_ADDRESS = "an address, but a path on this machine is needed; download or mount it first"
 
 
 @contextmanager

@@ -40,9 +40,12 @@ class ModelSpec(BaseModel):
     )
     input: Domain | None = Field(
         default=None,
-        description="values of the files that it takes; none: those that a file's type has",
+        description="range of values in the files that it takes; none: the whole range of a"
+        " file's type",
     )
-    output: Domain | None = Field(default=None, description="values of the files that it makes")
+    output: Domain | None = Field(
+        default=None, description="range of values in the files that it makes"
+    )
     direction: Literal["AtoB", "BtoA"] = Field(description="which way it translates")
     size_multiple: int = Field(gt=0, description="height and width must be multiples of this")
     min_size: int = Field(gt=0, description="smallest height or width it can take, in pixels")

@@ -174,7 +174,7 @@ def test_other_safetensors_files_are_told_apart(tmp_path: Path, model_file: Path
     save_file({"weight": torch.zeros(2)}, other, metadata={"img2img": later})
     with pytest.raises(ModelFileError, match="format 99"):
         load_model(other)
-    with pytest.raises(ModelFileError, match="a model file, where a state file is wanted"):
+    with pytest.raises(ModelFileError, match="a model file; a state file is needed"):
         load_state(model_file)
 
 

@@ -174,9 +174,9 @@ class TestNumbers:
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [
-        ("optimiser.lr=1", "optimiser: unknown key; did you mean 'optimizer'?"),
-        ("data.batchsize=1", "data.batchsize: unknown key; did you mean 'batch_size'?"),
-        ("data.augment.colour=[]", "data.augment.colour: unknown key; did you mean 'color'?"),
+        ("optimiser.lr=1", "optimiser: unknown key (did you mean 'optimizer'?)"),
+        ("data.batchsize=1", "data.batchsize: unknown key (did you mean 'batch_size'?)"),
+        ("data.augment.colour=[]", "data.augment.colour: unknown key (did you mean 'color'?)"),
         ("xyzzy=1", "xyzzy: unknown key"),
         ("data.batch_size=two", "data.batch_size: Input should be a valid integer"),
         ("data.batch_size=-2", "data.batch_size: Input should be greater than 0 (given: -2)"),

@@ -76,12 +76,13 @@ def read_description(path: Path) -> Weights:
         described, places = (_archive if zipped else _legacy)(file)
     if isinstance(described, Built) and not described:
         raise ModelFileError(
-            f"{path}: holds {described.name}, which only running code from the file could rebuild;"
-            " none was run. Its weights alone are wanted: torch.save(network.state_dict(), ...)"
+            f"{path}: holds {described.name}, which could only be rebuilt by running"
+            " code from the file; none was run. Save the weights alone:"
+            " torch.save(network.state_dict(), ...)"
         )
     if not isinstance(described, Mapping):
         kind = type(described).__name__
-        raise ModelFileError(f"{path}: holds a {kind}, where a dictionary of weights is wanted")
+        raise ModelFileError(f"{path}: holds a {kind}, not a dictionary of weights")
     return Weights(described, places)
 
 
@@ -121,7 +122,7 @@ class _Directory(io.BufferedReader):
         left = os.fstat(self.fileno()).st_size - self.tell()
         wanted = left if size is None or size < 0 else min(size, left)
         if wanted > _MOST_DIRECTORY:
-            raise Strange("has a directory larger than any of weights")
+            raise Strange("its directory is larger than weights need")
         return super().read(wanted)
 
 
@@ -137,16 +138,16 @@ def _archive(file: IO[bytes]) -> tuple[object, Places]:
         )
     roots = [name.removesuffix("data.pkl") for name in entries if name.endswith("data.pkl")]
     if any(name.partition("/")[2].startswith("code/") for name in entries):
-        raise Strange("a TorchScript program, where weights are wanted")
+        raise Strange("a TorchScript program, not weights")
     if not roots:
         raise Strange("an archive, but not of weights")
     root = min(roots, key=len)
     order = entries.get(f"{root}byteorder")
     if order and _bytes_of(file, order) != sys.byteorder.encode():
-        raise Strange("written by a machine with another order of bytes")
+        raise Strange("written on a machine with another byte order")
     description = entries[f"{root}data.pkl"]
     if description.file_size > MOST_BYTES:
-        raise Strange("asks for more memory than a description of weights takes")
+        raise Strange("describing its weights takes too much memory")
     described = read_pickle(io.BytesIO(_bytes_of(file, description))).value
     prefix = f"{root}data/"
     places = {

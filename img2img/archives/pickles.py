@@ -82,7 +82,7 @@ class Bounded:
 
     def _taken(self, size: int) -> int:
         if not 0 <= size <= self._left:
-            raise Strange("asks for more memory than a description of weights takes")
+            raise Strange("describing its weights takes too much memory")
         self._left -= size
         return size
 
@@ -123,7 +123,7 @@ class _Machine:
     def spend(self, operations: int) -> None:
         self._left -= operations
         if self._left < 0:
-            raise Strange("takes more operations than a description of weights")
+            raise Strange("describing its weights takes too many operations")
 
     def do(self, name: str, argument: Any) -> None:
         if name in _VALUES:

@@ -106,7 +106,7 @@ class _Builder:
         end = array.offset + sum((count - 1) * stride for count, stride in steps) + 1
         if all(array.shape):
             if end > storage.numbers:
-                raise ValueError("a tensor ends behind what is stored")
+                raise ValueError("a tensor reaches beyond the stored data")
             flat = torch.frombuffer(self._mapped, dtype=dtype, count=storage.numbers, offset=begin)
             tensor = flat.as_strided(array.shape, array.strides, array.offset)
         else:

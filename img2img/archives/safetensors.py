@@ -20,13 +20,13 @@ def opened_safetensors(path: Path) -> Iterator[Any]:
     """Open a file; tensors that it gives look into it, so that none costs memory unless read.
 
     Raises:
-        ModelFileError: it cannot be read, or its header is larger than any of weights.
+        ModelFileError: it cannot be read, or its header is larger than weights need.
     """
     try:
         with path.open("rb") as file:
             header = int.from_bytes(file.read(8), "little")
         if header > MOST_HEADER:
-            raise SafetensorError("its header would be larger than any of weights")
+            raise SafetensorError("its header is larger than weights need")
         with safe_open(path, framework="pt") as opened:
             yield opened
     except (OSError, SafetensorError) as error:

@@ -34,11 +34,13 @@ def bench(
     backend: Annotated[
         str | None,
         typer.Option(
-            help="Only this one of `img2img list backends`.", autocompletion=completion.backends
+            help="Measure only this one (see `img2img list backends`).",
+            autocompletion=completion.backends,
         ),
     ] = None,
     direction: Annotated[
-        Literal["AtoB", "BtoA"] | None, typer.Option(help="Where a model goes both ways: which.")
+        Literal["AtoB", "BtoA"] | None,
+        typer.Option(help="Which way to translate, if the model has both."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     wait: Annotated[

@@ -45,7 +45,9 @@ def _entries(what: str) -> list[Entry]:
     if what == "transforms":
         return transforms()
     if what not in CATALOGUES:
-        raise ConfigError(f"no list is called {what!r}{nearest(what, WHAT)}; {', '.join(WHAT)} are")
+        raise ConfigError(
+            f"there is no list {what!r}{nearest(what, WHAT)}; there are: {', '.join(WHAT)}"
+        )
     found = entries(what)
     if what == "objectives":
         found += _presets()

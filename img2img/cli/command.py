@@ -121,9 +121,9 @@ def _reason(error: Any, ctx: Any, command: Any, words: list[str]) -> str:
         options = [option for param in command.get_params(ctx) for option in param.opts]
         name = error.option_name
         hint = (_as_a_key(name) if "--set" in options else "") or nearest(name, options)
-        reason = f"there is no option {name}{hint}; {ctx.command_path} -h has all"
+        reason = f"there is no option {name}{hint}; see {ctx.command_path} -h"
     elif missing and param is not None:
-        reason = f"missing; it is: {param.help}"
+        reason = f"missing: {param.help}"
     elif match := re.fullmatch(r"'(.*)' is not one of ('.*')\.?", reason):
         reason = _no_such(match[1], re.findall("'(.*?)'", match[2]))
     elif match := re.match("No such command '(.*?)'", reason):
@@ -135,14 +135,14 @@ def _reason(error: Any, ctx: Any, command: Any, words: list[str]) -> str:
 
 
 def _as_a_key(option: str) -> str:
-    """`; did you mean ...?` where the configuration has a key that is called as the option."""
+    """` (did you mean ...?)` where the configuration has a key that is called as the option."""
     from img2img.config.files import recipes
     from img2img.config.mistakes import keys_called
 
     word = option.lstrip("-").replace("-", "_")
     for recipe in recipes().values():
         for key in keys_called(word, recipe):
-            return f"; did you mean --set {key}=...?"
+            return f" (did you mean --set {key}=...?)"
     return ""
 
 
@@ -164,27 +164,28 @@ def _about_spare(
     """Words that stand where no option or argument takes them, and where they may belong."""
     options = [p for p in command.params if p.param_type_name == "option" and p.name not in given]
     if given.get("resume"):
-        return f"a run to go on with is named alone: {ctx.command_path} --resume {spare[0]}"
+        return f"to go on with a run, name it alone: {ctx.command_path} --resume {spare[0]}"
     required = [p for p in options if p.required]
     if len(required) >= len(spare):
         named = [
             word for p, value in zip(required, spare, strict=False) for word in (p.opts[0], value)
         ]
         rest = [word for word in words if word not in spare]
-        return f"options go by their names: {ctx.command_path} {shlex.join([*named, *rest])}"
+        return f"each option needs its name: {ctx.command_path} {shlex.join([*named, *rest])}"
     before = words[: [*words].index(spare[0])]
     if len(before) > 1 and before[-2].startswith("-") and not before[-1].startswith("-"):
         option, files = before[-2], [before[-1], *spare]
         return (
-            f"{option} takes one value, and here are {some_names(files, 3)}. Quote a pattern, or"
-            f" the shell lays it out: {option} {shlex.quote(_pattern(files))}"
+            f"{option} takes one value, but was given {some_names(files, 3)}. Quote a"
+            f" pattern, so that the shell does not expand it: {option}"
+            f" {shlex.quote(_pattern(files))}"
         )
     inputs = [p for p in options if p.name != "output" and "<path>" in p.get_help_record(ctx)[0]]
     two = [p for p in inputs if p.name in ("data_a", "data_b")]
     meant_by = [*zip(two if len(two) == len(spare) else inputs[:1], spare, strict=False)]
     meant = " ".join(f"{p.opts[0]} {shlex.quote(value)}" for p, value in meant_by)
-    where = f"; did you mean {meant}?" if meant else ""
-    return f"nothing takes {shlex.join(spare[:3])}{where}; {ctx.command_path} -h has all"
+    where = f" (did you mean {meant}?)" if meant else ""
+    return f"unexpected argument: {shlex.join(spare[:3])}{where}; see {ctx.command_path} -h"
 
 
 def _pattern(files: Sequence[str]) -> str:

@@ -42,13 +42,15 @@ def compare(
     data_a: DataA = None,
     data_b: DataB = None,
     direction: Annotated[
-        Literal["AtoB", "BtoA"] | None, typer.Option(help="Where models go both ways: which.")
+        Literal["AtoB", "BtoA"] | None,
+        typer.Option(help="Which way to translate, if the models have both."),
     ] = None,
     scale: Annotated[
         Literal["auto", "native", "trained"],
         typer.Option(
-            help="Translate pictures at their own size, or resized as in training. auto: resized "
-            "where that changes the sides more than 1.5 times."
+            help="Translate pictures at their own size (native) or resized as in training"
+            " (trained). auto: trained where that changes the sides by more than 1.5"
+            " times."
         ),
     ] = "auto",
     measures: Annotated[

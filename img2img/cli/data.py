@@ -44,12 +44,15 @@ def check(
         Path | None,
         typer.Option(
             metavar="FILE.csv",
-            help="Write the pairs to a table, those of a proposal, too: to look through, to "
-            "change, and to train on with --pairs.",
+            help="Write the pairs, proposed ones too, to a table to check, correct and train"
+            " on with --pairs.",
         ),
     ] = None,
     all_problems: Annotated[
-        bool, typer.Option("--all", help=f"Name every problem, not three of more than {FEW}.")
+        bool,
+        typer.Option(
+            "--all", help=f"Name every problem; else three of each kind that has more than {FEW}."
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
@@ -141,7 +144,7 @@ def _problems(report: "DataReport", every: bool) -> Iterator[str]:
         else:
             yield f"{kind}: {len(those)} {EXPLANATIONS[kind]}, such as"
             yield from (f"  {problem.message}" for problem in those[:3])
-            yield "  ... (--all names them all, so does --json)"
+            yield "  ... (--all or --json names them all)"
 
 
 def _ways_on(
@@ -177,7 +180,7 @@ def _ways_on(
         yield "to train", shlex.join(["img2img", "train", "pix2pix", *words])
     if proposal and not table:
         line = ["img2img", "data", "check", *words, "--write-pairs", "pairs.csv"]
-        yield "or first", f"{shlex.join(line)} to see and mend them all, then --pairs pairs.csv"
+        yield "or first", f"{shlex.join(line)}, check the table, then train with --pairs pairs.csv"
 
 
 def _proposal_json(report: "DataReport") -> dict[str, Any] | None:
@@ -201,7 +204,7 @@ def preview(
     config: Config = None,
     assignments: Assignments = None,
     unpaired: Unpaired = False,
-    rows: Annotated[int, typer.Option(min=1, help="How many pairs, a row each.")] = 4,
+    rows: Annotated[int, typer.Option(min=1, help="How many pairs, one per row.")] = 4,
     variants: Annotated[int, typer.Option(min=1, help="How many augmentations of each.")] = 4,
 ) -> None:
     """Draw some images as training will see them: cropped, flipped, coloured.
@@ -215,7 +218,9 @@ def preview(
     kind, run = _kind_and_config(unpaired, config, flags, assignments)
     for folder in filter(None, (run.data.root, run.data.root_a, run.data.root_b)):
         if output.resolve().is_relative_to(folder.resolve()):
-            raise ConfigError(f"--output {output}: lies among the data, and would be trained on")
+            raise ConfigError(
+                f"--output {output}: inside the data set, where it would be trained on"
+            )
     with counting("looking at images") as progress:
         sheet = preview_data(kind, run.data, run.seed, rows, variants, progress)
     write_picture(output, sheet)

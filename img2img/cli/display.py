@@ -224,7 +224,10 @@ def _size(height_width: tuple[int, int]) -> str:
 def _estimate(facts: RunFacts) -> str:
     rate = f"{facts.step_seconds:.2f} s a step in a trial"
     if facts.minutes is not None and facts.step:
-        rate = f"--max-minutes {facts.minutes:g} is the total, {facts.seconds / 60:.3g} are over"
+        rate = (
+            f"--max-minutes {facts.minutes:g} counts the whole run;"
+            f" {facts.seconds / 60:.3g} are over"
+        )
     if facts.total_steps is None:
         return f"{facts.minutes:g} minutes; {rate}"
     left = facts.total_steps - facts.step

@@ -17,7 +17,8 @@ def doctor(
     run: Annotated[
         Path,
         typer.Argument(
-            help="Run folder: of a run finished, stopped, or going.", autocompletion=completion.runs
+            help="Run folder; the run may be finished, stopped or still running.",
+            autocompletion=completion.runs,
         ),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,

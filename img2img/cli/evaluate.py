@@ -52,7 +52,7 @@ def evaluate(
         typer.Option(
             "--model",
             "-m",
-            help="Instead of two folders: a model, as for `translate`.",
+            help="Measure a model, as `translate` takes it, instead of two folders.",
             autocompletion=completion.models,
             callback=plausible,
         ),
@@ -60,8 +60,8 @@ def evaluate(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="With --model: the data set; its test images are taken. Without: the images that "
-            "the run held out."
+            help="With --model: the data set, whose test images are measured; by default the"
+            " images that the run held out."
         ),
     ] = None,
     data_a: DataA = None,
@@ -70,19 +70,21 @@ def evaluate(
         Path | None,
         typer.Option(
             "--input",
-            help="With two folders: the folder of what was translated, whose own figures stand "
-            "beside those of the results.",
+            help="With two folders: the folder of inputs, to show their own figures beside"
+            " those of the results.",
         ),
     ] = None,
     scale: Annotated[
         Literal["auto", "native", "trained"] | None,
         typer.Option(
-            help="With --model: translate pictures at their own size, or resized as in training. "
-            "auto, the default: resized where that changes the sides more than 1.5 times."
+            help="With --model: translate pictures at their own size (native) or resized as"
+            " in training (trained). auto, the default: trained where that changes the"
+            " sides by more than 1.5 times."
         ),
     ] = None,
     direction: Annotated[
-        Literal["AtoB", "BtoA"] | None, typer.Option(help="Where a model goes both ways: which.")
+        Literal["AtoB", "BtoA"] | None,
+        typer.Option(help="Which way to translate, if the model has both."),
     ] = None,
     side_by_side: SideBySide = False,
     match: Match = None,

@@ -43,7 +43,8 @@ def export(
         ),
     ] = None,
     direction: Annotated[
-        Literal["AtoB", "BtoA"] | None, typer.Option(help="Where a model goes both ways: which.")
+        Literal["AtoB", "BtoA"] | None,
+        typer.Option(help="Which way to export, if the model has both."),
     ] = None,
     pixels: Annotated[
         bool,
@@ -59,18 +60,16 @@ def export(
     size: Annotated[
         str | None,
         typer.Option(
-            metavar="WxH", help="One size for all pictures, width x height; by default any goes."
+            metavar="WxH", help="Fix the size of pictures, width x height; by default it is free."
         ),
     ] = None,
     batch: Annotated[
         int | None,
-        typer.Option(min=1, help="How many pictures go at once; by default any number."),
+        typer.Option(min=1, help="Fix the number of pictures in a batch; by default it is free."),
     ] = None,
     opset: Annotated[
         int | None,
-        typer.Option(
-            min=11, help="Version of ONNX's operators, for older runtimes; 18 if not said."
-        ),
+        typer.Option(min=11, help="ONNX operator set, for older runtimes; by default 18."),
     ] = None,
     images: Annotated[
         Path | None,

@@ -22,7 +22,7 @@ def import_(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="The model file to write; by default of the first file's name."
+            "--output", "-o", help="Model file to write; by default named after the first file."
         ),
     ] = None,
     direction: Annotated[
@@ -134,7 +134,7 @@ def import_(
         console.print(line, markup=False, soft_wrap=True)
     if imported.assumed:
         assumed = _as_options(imported.assumed)
-        console.print(f"taken for granted, as weights do not tell: {assumed}", soft_wrap=True)
+        console.print(f"assumed, as the weights do not say: {assumed}", soft_wrap=True)
     console.print(printable(f"written: {target}"), markup=False, soft_wrap=True)
 
 
@@ -146,7 +146,7 @@ def _holds(given: Path, target: Path) -> bool:
 
 
 def _as_options(assumed: Mapping[str, str]) -> str:
-    """What was taken for granted, as the options that would say something else."""
+    """What was assumed, as the options that would say something else."""
     names = {"output": "output-function"}
     words = []
     for wish, value in assumed.items():

@@ -110,8 +110,8 @@ def seconds(option: str, text: str | None) -> float | None:
     match = re.fullmatch(r"(?:(?:(\d{1,4}):)?(\d{1,4}):)?(\d{1,7}(?:\.\d{1,9})?)", text)
     if frames := re.fullmatch(r"(\d{1,4}:\d{1,2}:\d{1,2})[:;](\d{1,2})", text):
         raise ConfigError(
-            f"--{option}: {text!r} ends in frames, where a fraction of the second is wanted; at 25"
-            f" frames a second it is {frames[1]}.{4 * int(frames[2]) % 100:02d}"
+            f"--{option}: {text!r} ends in frames, but needs a fraction of a second; at"
+            f" 25 frames a second that is {frames[1]}.{4 * int(frames[2]) % 100:02d}"
         )
     if match is None:
         raise ConfigError(f"--{option}: {text!r} is no time like 12.5, 1:30 or 1:02:03")
@@ -124,7 +124,7 @@ def frame_rate(text: str) -> Fraction:
     match = re.fullmatch(r"\d{1,6}(\.\d{1,6})?|\d{1,9}/[1-9]\d{0,8}", text)
     rate = Fraction(text) if match else Fraction(0)
     if not 0 < rate <= 1000:
-        raise ConfigError(f"--fps: {text!r} is no rate like 25, 29.97 or 30000/1001")
+        raise ConfigError(f"--fps: {text!r} is not a frame rate like 25, 29.97 or 30000/1001")
     broadcast = Fraction(1000 * round(rate), 1001)
     return broadcast if "." in text and abs(rate - broadcast) < Fraction(1, 100) else rate
 

@@ -17,8 +17,9 @@ DataB = Annotated[Path | None, typer.Option(help="Folder of the B images.")]
 Match = Annotated[
     Literal["exact", "case", "suffix", "number"] | None,
     typer.Option(
-        help="Which names are pairs: the same (exact, the default); the same but for case, "
-        "separators and zeros; but for a suffix or beginning, too; or of the same number."
+        help="Which names are pairs. exact, the default: equal names; case: equal but"
+        " for case, separators and leading zeros; suffix: also but for a common"
+        " prefix or suffix; number: with the same number."
     ),
 ]
 Pairs = Annotated[
@@ -31,13 +32,13 @@ Pairs = Annotated[
 Unequal = Annotated[
     Literal["refuse", "stretch", "fit", "pad"] | None,
     typer.Option(
-        help="Pairs whose shapes differ by more than 2 %: refuse (the default), or stretch the "
-        "target, fit it (cover and cut) or pad it (white borders)."
+        help="Pairs whose shapes differ by more than 2 %: refuse them (the default), or"
+        " stretch the target, fit it (scale and crop) or pad it (white borders)."
     ),
 ]
 SideBySide = Annotated[
     bool,
-    typer.Option("--side-by-side", help="Each image of --data holds both, A on the left."),
+    typer.Option("--side-by-side", help="Each image of --data is a pair, A on the left."),
 ]
 
 

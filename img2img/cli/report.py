@@ -13,7 +13,7 @@ def report(
     run: Annotated[
         Path,
         typer.Argument(
-            help="Run folder; the run may still be going on.", autocompletion=completion.runs
+            help="Run folder; the run may still be running.", autocompletion=completion.runs
         ),
     ],
     output: Annotated[
@@ -28,8 +28,9 @@ def report(
     scale: Annotated[
         Literal["auto", "native", "trained"],
         typer.Option(
-            help="Translate held-out images at their own size, or resized as in training. auto: "
-            "resized where that changes the sides more than 1.5 times."
+            help="Translate held-out images at their own size (native) or resized as in"
+            " training (trained). auto: trained where that changes the sides by more than"
+            " 1.5 times."
         ),
     ] = "auto",
     device: Annotated[

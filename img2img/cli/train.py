@@ -24,8 +24,8 @@ MethodName = Annotated[
     str | None,
     typer.Argument(
         metavar="METHOD",
-        help="pix2pix: pairs of images; cyclegan: two folders without pairs. With --resume, the "
-        "run folder will do.",
+        help="pix2pix: pairs of images; cyclegan: two folders without pairs. With"
+        " --resume: the run folder, instead.",
         show_default=False,
         autocompletion=completion.methods,
     ),
@@ -40,7 +40,7 @@ Data = Annotated[
 Config = Annotated[
     Path | None,
     typer.Option(
-        help="YAML with any part of the configuration, or a shipped one's name.",
+        help="YAML file with any part of the configuration, or the name of a shipped one.",
         autocompletion=completion.configurations,
     ),
 ]
@@ -51,7 +51,7 @@ Output = Annotated[
 Resume = Annotated[
     bool,
     typer.Option(
-        "--resume", help="Go on from the newest state in the run folder, with its settings."
+        "--resume", help="Continue from the newest state in the run folder, with its settings."
     ),
 ]
 MaxSteps = Annotated[int | None, typer.Option(min=1, help="Length in generator updates.")]
@@ -60,11 +60,12 @@ MaxMinutes = Annotated[
     float | None,
     typer.Option(
         min=0.01,
-        help="Length in minutes, those before a --resume included; the rate decays to fit.",
+        help="Length in minutes, including those before a --resume; the learning rate"
+        " decays to fit.",
     ),
 ]
 StopAfter = Annotated[
-    float | None, typer.Option(min=0, help="Pause after so many minutes, to --resume later.")
+    float | None, typer.Option(min=0, help="Pause after this many minutes, to --resume later.")
 ]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 Precision = Annotated[
@@ -76,7 +77,9 @@ Direction = Annotated[
 ]
 BatchSize = Annotated[int | None, typer.Option(help="Images a step, in each process.")]
 CropSize = Annotated[int | None, typer.Option(help="Side of the crops trained on, in pixels.")]
-LoadSize = Annotated[int | None, typer.Option(help="Side images are resized to before the crop.")]
+LoadSize = Annotated[
+    int | None, typer.Option(help="Side that images are resized to before the crop.")
+]
 Workers = Annotated[int | None, typer.Option(help="Processes that load images; 0: none extra.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of everything random.")]
 SkipBad = Annotated[
@@ -205,13 +208,13 @@ def _run(named: str | None, output: Path | None, resume: bool) -> tuple[str, Pat
             raise ConfigError(f"--resume {named} --output {output}: two run folders; give one")
         run = Path(named) if named else output
         if run is None:
-            raise ConfigError("--resume: of which run? Like img2img train --resume runs/mine")
+            raise ConfigError("--resume: name the run, like img2img train --resume runs/mine")
         saved = run / "config.yaml"
         if not saved.is_file():
             raise _no_run(run)
         return str(read_yaml(saved).get("method")), run
     if named and (Path(named) / "config.yaml").is_file():
-        raise ConfigError(f"{named} is a run; go on with it by img2img train --resume {named}")
+        raise ConfigError(f"{named} is a run; go on with: img2img train --resume {named}")
     if named is None or Path(named).is_dir():
         data = f" --data {named}" if named else ""
         raise ConfigError(
@@ -227,7 +230,7 @@ def _no_run(run: Path) -> ConfigError:
     methods = recipes()
     near = nearest_path(run) or ("" if run.name in methods else nearest(run.name, methods))
     return ConfigError(
-        f"--resume {run}: there is no {run / 'config.yaml'}, and so no run{near}; a new one wants"
+        f"--resume {run}: not a run, as there is no {run / 'config.yaml'}{near}; a new one needs"
         " METHOD and --output"
     )
 

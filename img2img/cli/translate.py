@@ -66,38 +66,42 @@ def translate(
         ),
     ],
     direction: Annotated[
-        Literal["AtoB", "BtoA"] | None, typer.Option(help="Where a model goes both ways: which.")
+        Literal["AtoB", "BtoA"] | None,
+        typer.Option(help="Which way to translate, if the model has both."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     devices: Annotated[
         str | None,
-        typer.Option(help="Several that share the images: all, or a list like cuda:0,cuda:1."),
+        typer.Option(
+            help="Several devices that share the images: all, or a list like cuda:0,cuda:1."
+        ),
     ] = None,
     precision: Annotated[
         Literal["auto", "fp32", "bf16", "fp16"],
         typer.Option(
-            help="What to compute in. auto: the fastest that proves right against fp32; images of "
-            "more than 8 bits in fp32."
+            help="Arithmetic of the networks. auto: the fastest that agrees with fp32;"
+            " images of more than 8 bits in fp32."
         ),
     ] = "auto",
     backend: Annotated[
         str,
         typer.Option(
-            help="What to compute with, from `img2img list backends`. auto: eager PyTorch, which "
-            "starts at once; for long jobs what is faster here. `img2img bench` measures.",
+            help="What runs the networks; see `img2img list backends`. auto: eager PyTorch,"
+            " which starts at once, or for long jobs what is fastest here. `img2img"
+            " bench` measures.",
             autocompletion=completion.backends,
         ),
     ] = "auto",
     batch: Annotated[
         int | None,
-        typer.Option(min=1, help="Images to run together, by default what suits their size."),
+        typer.Option(min=1, help="Images in a batch; by default what suits their size."),
     ] = None,
     scale: Annotated[
         Literal["auto", "native", "trained"],
         typer.Option(
-            help="Translate pictures at their own size, or resized as the training images were "
-            "(the results have the pictures' size either way). auto: resized where that "
-            "changes the sides more than 1.5 times."
+            help="Translate pictures at their own size (native) or resized as in training"
+            " (trained); results have the pictures' size either way. auto: trained"
+            " where that changes the sides by more than 1.5 times."
         ),
     ] = "auto",
     resize: Annotated[
@@ -111,20 +115,24 @@ def translate(
     tile: Annotated[
         str,
         typer.Option(
-            help="How images too large for memory are cut. auto; off; or pixels to a side, for "
-            "all that are larger. Exact for ResNets, approximate for U-Nets."
+            help="Cut images that are too large for memory into tiles: auto; off; or the"
+            " side of tiles in pixels, which cuts all larger images. Exact for ResNets,"
+            " approximate for U-Nets."
         ),
     ] = "auto",
     tile_norm: Annotated[
         Literal["whole", "local"],
-        typer.Option(help="Normalise tiles by the whole image, or each by itself, to compare."),
+        typer.Option(
+            help="Normalise tiles by statistics of the whole image, or, to compare, each by"
+            " its own."
+        ),
     ] = "whole",
     max_memory: Annotated[
         str | None,
         typer.Option(
             metavar="SIZE",
-            help="Most memory to take, such as 4GB or 50%; by default half of what is free. Large "
-            "pictures go alone and in parts; what cannot fit is named.",
+            help="Memory limit, such as 4GB or 50%; by default half of what is free. Large"
+            " pictures go one at a time and in parts; those that cannot fit are named.",
         ),
     ] = None,
     statistics: Annotated[
@@ -138,8 +146,9 @@ def translate(
         bool,
         typer.Option(
             "--reference-exact",
-            help="As the reference's test script: in fp32, colours rounded down, dropout on where "
-            "the model was trained with it; with --statistics running as by its --eval.",
+            help="Match the reference's test script: fp32, colours rounded down, dropout on"
+            " where the model was trained with it; with --statistics running, match its"
+            " --eval.",
         ),
     ] = False,
     image_format: Annotated[
@@ -156,15 +165,15 @@ def translate(
         bool,
         typer.Option(
             "--skip-existing",
-            help="Leave results that this model has made with these settings; redo what changed.",
+            help="Keep results that this model has made with these settings; redo what changed.",
         ),
     ] = False,
     overwrite: Annotated[
         bool,
         typer.Option(
             "--overwrite",
-            help="Let results replace their inputs, where --output is the input, and files that "
-            "img2img has not made.",
+            help="Let results replace files that img2img has not made, and their inputs"
+            " where --output is the input folder.",
         ),
     ] = False,
     compare: Annotated[
@@ -179,20 +188,20 @@ def translate(
     ] = False,
     stabilize: Annotated[
         Literal["off", "light", "strong"],
-        typer.Option(help="Let videos flicker less, at some cost of sharpness and time.", **_VIDEO),
+        typer.Option(help="Reduce flicker, at some cost of sharpness and time.", **_VIDEO),
     ] = "off",
     start: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="Begin there: 12.5 seconds or 1:02:03.", **_VIDEO),
+        typer.Option(metavar="TIME", help="Where to begin: 12.5 seconds or 1:02:03.", **_VIDEO),
     ] = None,
     end: Annotated[
-        str | None, typer.Option(metavar="TIME", help="End there, likewise.", **_VIDEO)
+        str | None, typer.Option(metavar="TIME", help="Where to end, likewise.", **_VIDEO)
     ] = None,
     every: Annotated[int, typer.Option(min=1, help="Take every n-th frame.", **_VIDEO)] = 1,
     fps: Annotated[
         str | None,
         typer.Option(
-            help="Of a sequence of pictures that becomes a video: 25 if not said, 29.97 ...",
+            help="Frame rate of a video made from numbered pictures, such as 29.97; by default 25.",
             **_VIDEO,
         ),
     ] = None,
@@ -200,7 +209,7 @@ def translate(
         bool,
         typer.Option(
             "--frames",
-            help="Write numbered images, in a folder a video; --format says of which kind.",
+            help="Write numbered images, a folder for each video; --format chooses their format.",
             **_VIDEO,
         ),
     ] = False,
@@ -214,18 +223,22 @@ def translate(
     ] = None,
     crf: Annotated[
         int | None,
-        typer.Option(min=0, help="Quality; lower is better and larger; h264: 18.", **_VIDEO),
+        typer.Option(
+            min=0, help="Quality; lower is better and larger; by default 18 for h264.", **_VIDEO
+        ),
     ] = None,
     preset: Annotated[
         str | None,
         typer.Option(
-            help="The encoder's speed against size, such as slow; the profile of prores and dnxhr.",
+            help="The encoder's preset, such as slow; of prores and dnxhr the profile.",
             **_VIDEO,
         ),
     ] = None,
     pixel_format: Annotated[
         str | None,
-        typer.Option(help="Such as yuv420p; by default what keeps most of the input.", **_VIDEO),
+        typer.Option(
+            help="Such as yuv420p; by default the one that keeps most of the input.", **_VIDEO
+        ),
     ] = None,
     container: Annotated[
         str | None,
@@ -327,7 +340,9 @@ def translate(
             say_note(f"passed over, as their kinds are not read: {kinds}")
         if report.left_out:
             names = some_names([str(path) for path in report.left_out], most=3)
-            say_note(f"left out, as img2img has made them: {names}; to translate one, name it")
+            say_note(
+                f"left out, as img2img made them: {names}; to translate one, give it as --input"
+            )
     if report.failed:
         raise typer.Exit(1)
 

@@ -223,13 +223,15 @@ def _networks_of(path: Path, wishes: Wishes, notes: list[str]) -> list[_Found]:
         reason = closest(state) if state else "it holds no tensors"
         if content.left_out:
             left_out = _named_few(content.left_out)
-            reason += f"; only code from the file could build {left_out}, and none was run"
+            reason += (
+                f"; {left_out} could only be built by running code from the file, and none was run"
+            )
         raise ModelFileError(f"{path}: no network that is known: {reason}")
     if content.left_out:
-        notes.append(f"{path}: left out, as no weights: {_named_few(content.left_out)}")
+        notes.append(f"{path}: left out, as they are not weights: {_named_few(content.left_out)}")
     if search.strange:
         names = _named_few([".".join(where) for where in search.strange])
-        notes.append(f"{path}: left out, as not known: {names}")
+        notes.append(f"{path}: left out, as unknown: {names}")
     size = path.stat().st_size
     for where, network in search.found:
         if sum(tensor.nbytes for tensor in network.tensors.values()) > _REPEATED * size:
@@ -252,7 +254,8 @@ def _described(path: Path, content: Content, spec: ModelSpec, wishes: Wishes) ->
     name = beside(path).name
     if wishes.of_weights:
         raise ConfigError(
-            f"{wishes.of_weights[0]}: {name} beside {path} says what it is; without it you can"
+            f"{wishes.of_weights[0]}: {name} beside {path} says what it is; remove that"
+            " file to say otherwise"
         )
     try:
         return described(spec, content.tree)
@@ -269,7 +272,7 @@ def _read(path: Path) -> Content:
         return read_pth(path)
     with opened_safetensors(path) as file:
         if "img2img" in (file.metadata() or {}):
-            raise ModelFileError(f"{path}: is a model of img2img already")
+            raise ModelFileError(f"{path}: already a model of img2img")
         return Content({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
 
 

@@ -19,7 +19,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             data = file.read(MOST_BYTES + 1)
         if len(data) > MOST_BYTES:
-            raise ConfigError(f"cannot read {path}: larger than any configuration, 1 MB")
+            raise ConfigError(f"cannot read {path}: larger than 1 MB, which no configuration is")
         text = data.decode("utf-8")
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None
@@ -54,21 +54,23 @@ def _refuse_bombs(text: str, source: str) -> None:
         if isinstance(event, yaml.CollectionStartEvent):
             begun.append((anchor, [1]))
             if len(begun) > DEEPEST:
-                raise ConfigError(f"{source}: lists or keys in each other, over {DEEPEST} deep")
+                raise ConfigError(f"{source}: nested more than {DEEPEST} levels deep")
             continue
         if isinstance(event, yaml.CollectionEndEvent):
             anchor, parts = begun.pop()
             size = sum(parts)
         elif isinstance(event, yaml.AliasEvent):
             if any(anchor == open_ for open_, _ in begun):
-                raise ConfigError(f"{source}: *{brief(anchor)} stands for itself")
+                raise ConfigError(f"{source}: the alias *{brief(anchor)} contains itself")
             size, anchor = sizes.get(str(anchor), 1), None
         elif not isinstance(event, yaml.ScalarEvent):
             continue
         elif len(event.value) > LONGEST:
-            raise ConfigError(f"{source}: a text or number of over {LONGEST} characters")
+            raise ConfigError(f"{source}: a text or number of more than {LONGEST} characters")
         if size > MOST_VALUES:
-            raise ConfigError(f"{source}: stands for over {MOST_VALUES:,} values, aliases laid out")
+            raise ConfigError(
+                f"{source}: more than {MOST_VALUES:,} values, with its aliases expanded"
+            )
         if anchor:
             sizes[anchor] = size
         if begun:

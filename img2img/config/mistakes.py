@@ -22,7 +22,7 @@ def explain(error: ValidationError, tree: Mapping[str, Any]) -> str:
         if detail["type"] == "extra_forbidden":
             word = path.rpartition(".")[2]
             elsewhere = [key for key in keys_called(word, tree) if key != path]
-            hint = f"; did you mean {elsewhere[0]!r}?" if elsewhere else ""
+            hint = f" (did you mean {elsewhere[0]!r}?)" if elsewhere else ""
             reason = f"unknown key{hint or nearest(word, section.model_fields)}"
         elif detail["type"] == "missing":
             reason = "missing"

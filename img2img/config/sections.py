@@ -123,8 +123,9 @@ class SideConfig(Section):
 
     range: Range = Field(
         default="auto",
-        description="the values that are black and white: `auto`, of 16-bit files those that are"
-        " used; `dtype`, all that the files' type has; [low, high]; or {percentiles: [0.1, 99.9]}",
+        description="the values that are black and white. `auto`: in 16-bit files, those in"
+        " use; `dtype`: the ends of the files' type; or [low, high], or"
+        " {percentiles: [0.1, 99.9]}",
     )
 
 
@@ -137,21 +138,22 @@ class PairingConfig(Section):
 
     layout: Literal["auto", "side_by_side"] = Field(
         default="auto",
-        description="auto: found out; side_by_side: each image of root holds both, A on the left",
+        description="auto: detected; side_by_side: each image of root is a pair, A on the left",
     )
     match: Match = Field(
         default="exact",
-        description="pairs have the same name; or the same but for case (separators and zeros,"
-        " too), for a beginning or suffix that each folder has, or for all but the number",
+        description="which names are pairs. exact: equal names; case: equal but for case,"
+        " separators and leading zeros; suffix: also but for a common prefix or"
+        " suffix; number: with the same number",
     )
     pairs: Path | None = Field(
         default=None, description="CSV of pairs, file of A and file of B, instead of match"
     )
     unequal: Unequal = Field(
         default="refuse",
-        description="pairs whose shapes differ by more than 2 %: refuse, or have the target"
-        " stretched to its input's shape, fit (scaled to cover it, then cut) or pad (scaled into"
-        " it, the rest white)",
+        description="pairs whose shapes differ by more than 2 %: refuse them, or stretch the"
+        " target to its input's shape, fit it (scale to cover, then crop) or pad it"
+        " (scale to fit inside, the rest white)",
     )
 
     @model_validator(mode="after")
@@ -187,8 +189,8 @@ class DataConfig(PairingConfig):
     timeout: float = Field(
         default=300,
         ge=0,
-        description="seconds without an answer of `workers` after which they are given up, as on a"
-        " disk that hangs; 0: never",
+        description="seconds to wait for an answer of `workers`, as of a disk that hangs,"
+        " before giving up; 0: for ever",
     )
     cache: Literal["none", "memory"] = Field(
         default="none", description="keep decoded, resized images in memory (small sets)"
@@ -205,7 +207,7 @@ class DataConfig(PairingConfig):
     )
     skip_bad: bool = Field(
         default=False,
-        description="go on without files that have no partner, do not decode or differ in shape",
+        description="leave out files that have no partner, do not decode or differ in shape",
     )
     A: SideConfig = SideConfig()
     B: SideConfig = SideConfig()

@@ -93,7 +93,7 @@ class DataSet(ABC):
     def notices(self) -> Iterator[str]:
         """What a person should know before training on it."""
         if self.unlisted:
-            yield f"{self.unlisted} images are left out, which data.pairs does not list"
+            yield f"{self.unlisted} images that data.pairs does not list are left out"
 
     @abstractmethod
     def samples(

@@ -40,7 +40,7 @@ _SPLIT_OF = {name: split for split, names in _CALLED.items() for name in names}
 _SPLIT = re.compile(rf"({'|'.join(_SPLIT_OF)})(?:[ _-]?([ab]))?")
 # How many folders that hold nothing but one more are opened to find a data set.
 _DEEP = 3
-_IF_BOTH = "if each image holds both, A on the left, --side-by-side"
+_IF_BOTH = "if each image is a pair, A on the left, --side-by-side"
 
 
 @dataclass(frozen=True)
@@ -146,13 +146,13 @@ def find_splits_of_two(A: Path, B: Path, root: Path | None = None) -> dict[str, 
     real_A, real_B = A.resolve(), B.resolve()
     if real_A == real_B:
         raise DataError(
-            f"{A} and {B} are the same folder: the two domains have one each; images that hold both"
-            f" side by side are given by --data {A}"
+            f"{A} and {B} are the same folder, but each domain needs its own; if each"
+            f" image is a pair, side by side, use --data {A}"
         )
     if real_A in real_B.parents or real_B in real_A.parents:
         raise DataError(
-            f"{A} and {B}: one lies in the other, so that they share images; move it beside the"
-            " other, or name a folder beside it"
+            f"{A} and {B}: one lies inside the other, so that they share images; move it"
+            " out, or name another folder"
         )
     in_A, in_B = _subfolders(A), _subfolders(B)
     if "train" in in_A and "train" in in_B:
@@ -228,9 +228,9 @@ def _refuse_several_folders(folder: Path, side_by_side: bool) -> None:
         one, other = _most_alike(inside)
         names = some_names([f"{each.name}/" for each in inside])
         raise DataError(
-            f"{folder}: holds several folders of images, {names}: give the two that belong"
-            f" together, such as --data-a {one} --data-b {other} (A is what is given, B what is to"
-            f" be made of it){way_on}"
+            f"{folder}: holds several folders of images, {names}: give the two that"
+            f" belong together, such as --data-a {one} --data-b {other} (A is the input,"
+            f" B the target){way_on}"
         )
 
 

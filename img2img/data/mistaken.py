@@ -43,9 +43,9 @@ def _instead(folder: Path) -> str:
     if videos := _of_kind(found, _VIDEOS):
         return f", but videos: {some_names(videos, 3)}; {_take_frames(Path(videos[0]))}"
     if unread:
-        return f" of a kind that is read, but {unread}; convert them to PNG"
+        return f" in a format that is read, but {unread}; convert them to PNG"
     if own:
-        return f" but what img2img has made: {some_names(own, 3)}"
+        return f" but what img2img made: {some_names(own, 3)}"
     return "" if any(folder.iterdir()) else ": the folder is empty"
 
 
@@ -54,4 +54,4 @@ def _of_kind(files: Iterable[Path], suffixes: frozenset[str]) -> list[str]:
 
 
 def _take_frames(video: Path) -> str:
-    return f"make images of its frames first, as by: ffmpeg -i {video.name} frames/%06d.png"
+    return f"extract its frames first, for example by: ffmpeg -i {video.name} frames/%06d.png"

@@ -33,8 +33,7 @@ def listed_pairs(table: Path, folders: Folders) -> list[tuple[Path, Path]]:
     for number, row in _rows(table):
         if len(row) != 2:
             raise DataError(
-                f"{table}: row {number} has {len(row)} columns, and two are wanted: file of A, file"
-                " of B"
+                f"{table}: row {number} has {len(row)} columns, but needs two: file of A, file of B"
             )
         A, B = (
             _located(
@@ -53,8 +52,8 @@ def listed_pairs(table: Path, folders: Folders) -> list[tuple[Path, Path]]:
         for path in (A, B):
             if path in rows_of:
                 raise DataError(
-                    f"{table}: row {number}: {path} is in row {rows_of[path]} already; a picture is"
-                    " in one pair"
+                    f"{table}: row {number}: {path} is in row {rows_of[path]} already; a picture"
+                    " can be in one pair only"
                 )
             rows_of[path] = number
         pairs.append((A, B))
@@ -82,7 +81,7 @@ def _rows(table: Path) -> Iterator[tuple[int, list[str]]]:
     try:
         text = table.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or "no text in UTF-8"
+        reason = getattr(error, "strerror", None) or "not text in UTF-8"
         raise DataError(f"data.pairs: {table}: {reason}") from None
     first = text.partition("\n")[0]
     separator = max(_SEPARATORS, key=first.count)
@@ -93,7 +92,7 @@ def _rows(table: Path) -> Iterator[tuple[int, list[str]]]:
         ]
     except csv.Error as error:
         raise DataError(
-            f"data.pairs: {table}: no table of comma-separated values: {error}"
+            f"data.pairs: {table}: not a table of comma-separated values: {error}"
         ) from None
     for number, row in enumerate(rows, start=1):
         heading = number == 1 and [cell.casefold() for cell in row] == ["a", "b"]
@@ -108,7 +107,7 @@ def _located(cell: str, bases: Sequence[Path], images: Mapping[str, Path], row: 
         if _place(path) in images:
             return images[_place(path)]
     if not cell or not any(path.is_file() for path in tried):
-        raise DataError(f"{row}: {cell!r}: no such file in {bases[0]}, nor above it")
+        raise DataError(f"{row}: {cell!r}: no such file in {bases[0]} or the folders above it")
     return None
 
 

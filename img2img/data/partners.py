@@ -112,7 +112,9 @@ def _matched(
         for its, other in ((of_A, folders.B), (of_B, folders.A)):
             if len(its) > 1:
                 rest = " and ".join(str(file) for file in its)
-                problems.append(Problem("ambiguous", str(its[0]), f"{rest}: which one is it?"))
+                problems.append(
+                    Problem("ambiguous", str(its[0]), f"{rest}: either could be the partner")
+                )
             elif its and not (of_A and of_B):
                 problems.append(
                     Problem("unmatched", str(its[0]), f"{its[0]}: no partner in {other}")

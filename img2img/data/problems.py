@@ -11,19 +11,20 @@ Kind = Literal["unmatched", "ambiguous", "unreadable", "size"]
 
 EXPLANATIONS: dict[Kind, str] = {
     "unmatched": "without a partner in the other domain",
-    "ambiguous": "named like another of their folder, so that either could be the partner",
+    "ambiguous": "with the same name as another in their folder, so that either could be the"
+    " partner",
     "unreadable": "that cannot be read",
     "size": "whose two images differ in shape",
 }
 # The ways on where the two images of pairs differ in shape.
 UNEQUAL = (
-    "--unequal fit cuts the target to its input's shape, pad makes it so with white borders,"
-    " stretch ignores it"
+    "--unequal fit crops the target to its input's shape, pad adds white"
+    " borders, stretch distorts it"
 )
 # The same where nothing has a partner, and no way to match names finds one.
 NO_PAIRS = (
-    "of two folders that are no pairs, `img2img train cyclegan` learns; of pairs with any names,"
-    " --pairs FILE.csv says which they are"
+    "if the two folders are not pairs, train with `img2img train cyclegan`; if"
+    " they are pairs with unrelated names, list them with --pairs FILE.csv"
 )
 
 
@@ -63,11 +64,11 @@ def refusal(
             more = f"; {UNEQUAL}" if kind == "size" else more
             lines.append(f"files {explanation}: {names}{more}")
     if proposal is not None:
-        lines.append(f"names that mean the same: {proposal}")
+        lines.append(f"names that nearly match: {proposal}")
     elif not any_pairs:
         lines.append(NO_PAIRS)
     lines.append(
-        "mend or remove them, or go on without them: --skip-bad (data.skip_bad: true);"
+        "fix or remove them, or leave them out by --skip-bad (data.skip_bad: true);"
         " `img2img data check` says more about each"
         if any_pairs
         else "`img2img data check` says more about each"

@@ -146,8 +146,8 @@ def _refuse_pairing(data: DataConfig) -> None:
     for key in PairingConfig.model_fields:
         if getattr(data, key) != getattr(plain, key):
             raise ConfigError(
-                f"data.{key}: these images are no pairs; it is for pix2pix, and for pairs that are"
-                " held out (data.holdout_aligned)"
+                f"data.{key}: these images are not pairs; it is for pix2pix, and for"
+                " held-out pairs (data.holdout_aligned)"
             )
 
 

@@ -101,7 +101,7 @@ def _wait(
             if look == most:
                 raise LoadingFailed(
                     f"the processes that load images have not answered for {timeout:g} s; if the"
-                    " disk is that slow, raise data.timeout; data.workers 0 does without them"
+                    " disk is that slow, raise data.timeout; data.workers=0 loads without them"
                 ) from None
             continue
         if error is None:
@@ -130,7 +130,7 @@ def _why(status: int) -> str:
     if name == "SIGBUS":
         return f"{what}: {NO_ROOM}"
     cause = ", as the system does where memory is short" if name == "SIGKILL" else ""
-    return f"{what}{cause}; fewer data.workers (0: none) take less memory"
+    return f"{what}{cause}; fewer data.workers (0: none) need less memory"
 
 
 def _kill(workers: Sequence[BaseProcess]) -> None:

@@ -300,7 +300,7 @@ class NoBetterThanInput(Condition):
                 return None
             now = float(last.values[-1])
             return judged(
-                f"held-out {measure} is {now:.3g}, and {base:.3g} of the untouched inputs",
+                f"held-out {measure} is {now:.3g}; of the untouched inputs it is {base:.3g}",
                 {"now": now, "baseline": base},
                 sign * (now - base) / max(abs(base), 1e-9),
                 last,

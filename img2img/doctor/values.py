@@ -41,5 +41,5 @@ class NarrowTargets(Condition):
         sides = "AB" if config.losses.cycle else config.data.direction[-1]
         yield Proposal(
             {f"data.{side}.range": {"percentiles": [0.1, 99.9]} for side in sides},
-            "what the files use is spread over all of the range; of 16-bit files, auto does it",
+            "spreads the values in use over the whole range; for 16-bit files, auto does so",
         )

@@ -108,7 +108,7 @@ def export_model(
         raise ConfigError(f"format {format}: {reason}")
     if opset is not None:
         if part.opset is None:
-            raise ConfigError(f"opset: the format {format} has none; onnx has")
+            raise ConfigError(f"opset: is for onnx, not for {format}")
         check_opset(opset)
         part.opset = opset
     if tolerance is None:
@@ -122,8 +122,8 @@ def export_model(
     if pixels and ranges:
         told = " and ".join(dict.fromkeys(map(str, ranges)))
         raise ConfigError(
-            f"pixels: {path} translates values in {told}, which uint8 pixels do not hold; export it"
-            " without, for floats from -1 to 1"
+            f"pixels: {path} translates values in {told}, which uint8 pixels cannot"
+            " hold; export it without, for floats from -1 to 1"
         )
     which = f"-{spec.direction}" if len(file.specs) > 1 else ""
     own = path / "model" if path.is_dir() else path.with_suffix("")

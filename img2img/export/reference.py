@@ -87,8 +87,8 @@ def export_reference(
                 notes.append(f"{name}: only forks of it have {', '.join(strange)}")
             if untold := _untold(spec, told):
                 notes.append(
-                    f"{name}: weights alone do not tell {', '.join(untold)}; {described.name}"
-                    " beside them does, to img2img"
+                    f"{name}: the weights alone do not say {', '.join(untold)}; {described.name}"
+                    " beside them tells img2img"
                 )
     return written, notes
 

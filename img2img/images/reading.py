@@ -50,7 +50,7 @@ def read_picture(path: Path | str) -> Picture:
         _check_size(file.image.width * file.image.height, file.image)
         if len(file.pages) > 1:
             raise ImageError(
-                f"{len(file.pages)} pages, where one picture is wanted: save each page as a file"
+                f"{len(file.pages)} pages, but one picture is needed: save each page as a file"
             )
         return _decode(file)
 

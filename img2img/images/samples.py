@@ -48,7 +48,7 @@ _COMPRESSIONS = {
     52546: "JPEG XL",
 }
 _YCBCR, _OLD_JPEG = 6, 6
-_READ = "read are grey and RGB of 8 or 16 bits, and alpha beside all but 16-bit grey"
+_READ = "only grey and RGB of 8 or 16 bits are read, with alpha except for 16-bit grey"
 
 Tags = ImageFileDirectory_v2
 
@@ -110,7 +110,7 @@ def check_samples(tags: Tags) -> None:
         ImageError: says what they are, and what is read.
     """
     compression = int(tags.get(Tag.Compression, 1))
-    named = _COMPRESSIONS.get(compression, f"a method of the number {compression}")
+    named = _COMPRESSIONS.get(compression, f"method number {compression}")
     if compression not in COMPRESSION_INFO:
         raise ImageError(f"compressed by {named}, which is not read: use LZW or deflate")
     colours = int(tags.get(Tag.PhotometricInterpretation, 0))
@@ -137,9 +137,11 @@ def check_samples(tags: Tags) -> None:
     if bits != 16:
         return
     if channels > 1 and tags.get(Tag.PlanarConfiguration, 1) == 2:
-        raise ImageError("16-bit samples plane after plane are not supported: interleave them")
+        raise ImageError(
+            "16-bit samples in separate planes are not supported: save them interleaved"
+        )
     if has_alpha and extra[0] == _MULTIPLIED:
-        raise ImageError("16-bit colours multiplied by their opacity are not supported")
+        raise ImageError("16-bit colours with premultiplied alpha are not supported")
     if channels > 1 and compression in _COMPRESSIONS:
         raise ImageError(f"16-bit colour compressed by {named} is not read: use LZW or deflate")
 
@@ -153,7 +155,7 @@ def _is_depth(bits: int | None, colours: str, has_alpha: bool) -> bool:
 
 def _depth(bits: int | None, kind: int | None) -> str:
     if bits is None or kind is None:
-        return "samples of several depths"
+        return "samples of different depths"
     return {_SIGNED: f"int{bits}", _FLOAT: f"float{bits}", 5: "complex", 6: "complex"}.get(
         kind, f"{bits}-bit"
     )

@@ -71,8 +71,8 @@ def check_size(files: Sequence[Path], network: Generator) -> None:
     weights = 4 * sum(weight.numel() for weight in network.parameters())
     if size > 2 * weights + _MOST_BESIDE:
         raise ModelFileError(
-            f"{files[0]}: {size / 2**20:.0f} MB, where its network has {weights / 2**20:.1f} MB of"
-            " weights"
+            f"{files[0]}: {size / 2**20:.0f} MB, but its network has"
+            f" {weights / 2**20:.1f} MB of weights"
         )
 
 

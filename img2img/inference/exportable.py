@@ -35,7 +35,7 @@ class Fixed:
         if any(side % multiple or side < least for side in self.size or ()):
             height, width = self.size or (0, 0)
             raise ConfigError(
-                f"size: {width}x{height}: width and height are wanted as multiples of {multiple},"
+                f"size: {width}x{height}: width and height must be multiples of {multiple},"
                 f" and at least {least}"
             )
 

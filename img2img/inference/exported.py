@@ -130,7 +130,9 @@ class OpenedOnnx(Opened):
             if getattr(part, "data_location", None) == external:
                 raise ModelFileError(f"{path}: has weights in other files, which are not read")
             if (operator := getattr(part, "op_type", None)) in GROWING:
-                raise ModelFileError(f"{path}: has operators that no export has: {operator}")
+                raise ModelFileError(
+                    f"{path}: has an operator that img2img never exports: {operator}"
+                )
         types = [value.type.tensor_type.elem_type for value in model.graph.input]
         self.pixels = types == [onnx.TensorProto.UINT8]
 
@@ -229,11 +231,11 @@ def open_exported(path: Path) -> tuple[Description, Opened]:
         description = Description.model_validate_json(text)
         network = _layout(description.spec)
     except (ValidationError, Img2ImgError, RuntimeError, TypeError, OverflowError) as error:
-        raise ModelFileError(f"{path}: its description does not fit: {_reason(error)}") from None
+        raise ModelFileError(f"{path}: its description is not valid: {_reason(error)}") from None
     check_size(files, network)
     opened = runtime(path)
     if opened.pixels != description.pixels:
-        raise ModelFileError(f"{path}: its description does not fit: its input is another")
+        raise ModelFileError(f"{path}: its description is not valid: its input is another")
     return description, opened
 
 
@@ -299,8 +301,8 @@ class ExportedGenerator(Generator):
         if self._fixed.size not in (None, (height, width)):
             wanted = " x ".join(map(str, reversed(self._fixed.size or ())))
             raise ImageError(
-                f"the exported model takes pictures of {wanted} pixels, not {width} x {height}:"
-                " export without --size for any"
+                f"the exported model takes pictures of {wanted} pixels, not {width} x"
+                f" {height}: export it without --size for other sizes"
             )
         given = self._levels(x) if self._pixels else x
         try:

@@ -79,7 +79,7 @@ class Manifest:
             entries = [_parsed(line) for line in json_lines(path)]
             if None in entries:
                 write_text(path, "".join(_line(entry) for entry in entries if entry))
-                say(f"{path}: was damaged, and is begun anew with what is left of it")
+                say(f"{path}: was damaged, and is rebuilt from what is left of it")
 
     def add(self, entry: Entry) -> None:
         """Note that the results are there.

@@ -79,6 +79,7 @@ class Budget:
             several = f" ({extent.pixels / 1e6:.0f} megapixels in all)"
             more = several if extent.pixels > height * width else ""
             raise ImageError(
-                f"{width} x {height} pixels{more} take about {needed / 1e9:.2g} GB of memory, and"
-                f" {self.total / 1e9:.2g} GB may be used: raise --max-memory, or reduce the picture"
+                f"{width} x {height} pixels{more} need about {needed / 1e9:.2g} GB of"
+                f" memory, but only {self.total / 1e9:.2g} GB may be used: raise"
+                " --max-memory, or reduce the picture"
             )

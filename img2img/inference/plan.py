@@ -141,8 +141,9 @@ def plan(
     if not files and not found.refused:
         if own:
             raise DataError(
-                f"{source}: no images but what img2img has made: {some_names([*map(str, own)], 3)};"
-                " name the very folder to translate it"
+                f"{source}: no images but those that img2img made:"
+                f" {some_names([*map(str, own)], 3)}; to translate such a folder, give it as"
+                " --input"
             )
         raise DataError(f"{source}: no images but those in --output {output}")
     wishes = _Wishes(image_format, container, frames, overwrite, over_time, part)
@@ -206,9 +207,9 @@ def _jobs(
             f"--output {output}: --frames makes a folder: give it a name without {output.suffix}"
         )
     if one_file and films and not single:
-        raise DataError(f"--output {output}: one file, where {source} has several in it")
+        raise DataError(f"--output {output}: one file, but {source} holds several")
     if output.is_file():
-        raise DataError(f"--output {output}: a file, where a folder for {source} is wanted")
+        raise DataError(f"--output {output}: a file, but the results of {source} need a folder")
     if made and not wishes.overwrite:
         raise DataError(
             f"--output {output}: the folder of the input; choose another, or let results replace"
@@ -253,7 +254,7 @@ def _named(file: Path, output: Path, image_format: str | None, container: str | 
 
 
 def _no_video(container: str, output: Path) -> DataError:
-    return DataError(f"--container {container}: --output {output} is to be no video")
+    return DataError(f"--container {container}: --output {output} is not a video")
 
 
 def _as_videos(files: Sequence[Path], root: Path, output: Path, container: str) -> list[Job]:
@@ -320,8 +321,8 @@ def _leave_others(folder: Path, jobs: Sequence[Job], known: Made, *, named: bool
     ]
     if others:
         raise DataError(
-            f"--output: {some_names(others, most=3)} is there already, and not as img2img has made"
-            " it: choose another name, or replace it with --overwrite"
+            f"--output: {some_names(others, most=3)} exists, and was not made by img2img"
+            " or was changed since: choose another name, or replace it with --overwrite"
         )
 
 

@@ -29,7 +29,7 @@ def sequence(files: Sequence[Path], why: str) -> list[Path]:
         DataError: they are none, and what of them is not.
     """
     folder = files[0].parent
-    wanted = f"{why} wants a sequence, numbered pictures of one name and size in one folder"
+    wanted = f"{why} needs a sequence: numbered pictures of one name and size in one folder"
     if astray := next((file for file in files if file.parent != folder), None):
         raise DataError(f"{wanted}: {astray} is in another folder than {files[0]}")
     if len(files) < 2:
@@ -46,7 +46,7 @@ def sequence(files: Sequence[Path], why: str) -> list[Path]:
     numbered = sorted((int(match[2]), file) for file, match in matches.items() if match)
     for (number, file), (following, other) in pairwise(numbered):
         if following == number:
-            raise DataError(f"{wanted}: {file} and {other.name} have one number")
+            raise DataError(f"{wanted}: {file} and {other.name} have the same number")
         if following != number + 1:
             missing = f"{number + 1} to {following - 1}" if following > number + 2 else number + 1
             raise DataError(f"{wanted}: between {file} and {other.name}, {missing} is missing")

@@ -84,7 +84,7 @@ def said(ways: Mapping[Way, int], scale: Scale, spec: ModelSpec) -> str:
     own = "its own size" if native == 1 else "their own size"
     parts = [f"{native} at {own}"] if native else []
     parts += [f"{trained} resized {as_trained(spec)} and back"] if trained else []
-    chosen = " (--scale native: all at their own)" if scale == "auto" and trained else ""
+    chosen = " (--scale native: all at their own size)" if scale == "auto" and trained else ""
     return f"scale {scale}: {', '.join(parts)}{chosen}"
 
 

@@ -109,15 +109,15 @@ class Values:
         if self._clipped and self.input is not None:
             share = 100 * self._outside / self._pixels
             yield (
-                f"{_pictures(self._clipped)} values outside of {self.input.low}..{self.input.high},"
-                f" which the model was trained on: {self._outside} pixels, {share:.2g} % of all,"
-                " became black or white"
+                f"{_pictures(self._clipped)} values outside"
+                f" {self.input.low}..{self.input.high}, the range that the model was trained"
+                f" on: {self._outside} pixels, {share:.2g} % of all, became black or white"
             )
         if self._dark:
             yield (
-                f"{_pictures(self._dark)} 16-bit values below {_DARK} only, and the model takes"
-                " 0..65535: to it they are dark; spread them first, or train on such files"
-                " (data.A.range)"
+                f"{_pictures(self._dark)} 16-bit values below {_DARK} only, but the model"
+                " expects 0..65535 and sees them as dark; rescale them first, or train on"
+                " such files (data.A.range)"
             )
         self._begin()
 

@@ -59,6 +59,8 @@ from img2img.video.footage import Film, Footage, Stills
 
 # Threads that read, and as many that write.
 THREADS = min(8, os.cpu_count() or 1)
+# What makes of footage what is no video.
+_STILLS = {effects.AS_ANIMATION: translate_to_animation, effects.AS_FRAMES: translate_to_images}
 Progress = Callable[[int, int], None]
 VideoProgress = Callable[[str, int, int | None], None]
 
@@ -118,18 +120,9 @@ class Work:
             footage = _footage(job, self._video)
             if isinstance(footage, Stills):
                 footage = replace(footage, seen=self._translator.values.spread)
-            if job.kind.endswith(effects.AS_ANIMATION):
-                made = translate_to_animation(
-                    self._translator,
-                    footage,
-                    job.target,
-                    self._video,
-                    quality=self._results.quality,
-                    progress=progress,
-                    say=say,
-                )
-            elif job.kind.endswith(effects.AS_FRAMES):
-                made = translate_to_images(
+            stills = next((make for way, make in _STILLS.items() if job.kind.endswith(way)), None)
+            if stills:
+                made = stills(
                     self._translator,
                     footage,
                     job.target,
@@ -345,7 +338,7 @@ def _footage(job: Job, video: VideoOptions) -> Footage:
         return Film(job.source)
     image = read_image(job.source)
     if not isinstance(image, Animation):
-        raise ImageError(f"{job.source}: a single picture, of which no video is made")
+        raise ImageError(f"{job.source}: a single picture, which cannot become a video")
     return Stills.of_animation(job.source, image)
 
 

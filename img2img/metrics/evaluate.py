@@ -140,13 +140,13 @@ def evaluate_folders(
         if not folder.is_dir():
             raise DataError(no_folder(folder))
     if pairing_of(options).layout == "side_by_side":
-        raise ConfigError("--side-by-side: is for --data; these are two folders")
+        raise ConfigError("--side-by-side: is for --data, not for two folders")
     wanted = chosen(options.get("measures"), {"pair", "set"})
     results, targets, paired = arrange(Folders(result, real, f"{result} + {real}"), wanted, options)
     _weights(options)  # before any picture is looked at
     domain = domain_of([*targets.values()])
     if not domain.whole:
-        teller(options)(f"values: {domain}, as the real images use")
+        teller(options)(f"values: {domain}, the range of the real images")
     pictures = (source.seen_as(domain).read() for source in results.values())
     against = [source.seen_as(domain) for source in targets.values()]
     before = _inputs(inputs, [*results]) if inputs and paired else None
@@ -164,7 +164,7 @@ def _weights(options: Options) -> Path | None:
 def _inputs(folder: Path, names: Sequence[str]) -> list[ImageSource]:
     found = images_by_name(folder)
     if lone := [name for name in names if name not in found]:
-        raise DataError(f"{folder}: no input of {some_names(lone)}")
+        raise DataError(f"{folder}: no input for {some_names(lone)}")
     sources = [ImageSource(found[name][0]) for name in names]
     domain = domain_of(sources)
     return [source.seen_as(domain) for source in sources]
@@ -185,7 +185,7 @@ def arrange(
     partners = find_pairs(folders, pairing_of(options))
     pairs, problems = partners.pairs, partners.problems
     if partners.unlisted:
-        teller(options)(f"{partners.unlisted} images are left out, which the list does not have")
+        teller(options)(f"{partners.unlisted} images that the list does not name are left out")
     if not problems:
         return {pair.name: pair.A for pair in pairs}, {pair.name: pair.B for pair in pairs}, True
     if any(MEASURES[name].of == "pair" for name in wanted):
@@ -193,11 +193,11 @@ def arrange(
             proposal = f" {partners.proposal}; else" if partners.proposal else ""
             raise DataError(
                 f"{len(problems)} of the files have no partner, or several:"
-                f" {some_names([problem.message for problem in problems], 3)};"
-                f"{proposal} mend the names, or compare the folders as sets: --measures fid,kid"
+                f" {some_names([problem.message for problem in problems], 3)};{proposal}"
+                " rename them, or compare the folders as sets: --measures fid,kid"
             )
         proposal = f" ({partners.proposal})" if partners.proposal else ""
-        teller(options)(f"the names are no pairs: the images are compared as sets{proposal}")
+        teller(options)(f"the names do not form pairs: the images are compared as sets{proposal}")
     A, B = (
         {name: ImageSource(file) for name, (file, *_) in images_by_name(folder).items()}
         for folder in (folders.A, folders.B)
@@ -290,7 +290,7 @@ def evaluate(images: Images, wanted: Sequence[str], **options: Unpack[Options]) 
             sets.take_real(source.read().composited())
         progress(index + 1, total)
     if resized:
-        teller(options)(f"of {len(resized)} pairs the real image is brought to its result's size")
+        teller(options)(f"in {len(resized)} pairs the real image is changed to its result's size")
     figures = pairs.figures(seed)
     if sets:
         if kept and not sets.known:
@@ -361,8 +361,8 @@ def _like(
     if changed is None:
         sizes = [f"{width} x {height}" for height, width in (result.size, real.size)]
         raise ImageError(
-            f"{name}: {sizes[0]} pixels, but the real image has {sizes[1]}, which is another shape;"
-            f" {UNEQUAL}; or compare the folders as sets: --measures fid,kid"
+            f"{name}: {sizes[0]} pixels, but the real image has {sizes[1]}, a different"
+            f" shape; {UNEQUAL}; or compare the folders as sets: --measures fid,kid"
         )
     return changed
 

@@ -130,10 +130,10 @@ def _models(comparison: Comparison) -> Iterator[str]:
         rows.append([f"{name} {'↑' if measure.higher_is_better else '↓'}", *cells])
     nothing = ["–"] if baselines else []
     rows.append(["scale", *(model.scale for model in models), *nothing])
-    rows.append(["ms a picture", *(f"{1e3 * model.seconds:.1f}" for model in models), *nothing])
+    rows.append(["ms per picture", *(f"{1e3 * model.seconds:.1f}" for model in models), *nothing])
     weights = ("–" if m.parameters is None else f"{m.parameters:,}" for m in models)
     rows.append(["weights", *weights, *nothing])
-    rows.append(["MB of the file", *(f"{model.bytes / 1e6:.1f}" for model in models), *nothing])
+    rows.append(["file size, MB", *(f"{model.bytes / 1e6:.1f}" for model in models), *nothing])
     untouched = ["untouched input"] if baselines else []
     yield table(["", *(model.name for model in models), *untouched], rows, strong=best)
     devices = ", ".join(dict.fromkeys(model.device for model in models))

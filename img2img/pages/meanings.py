@@ -6,8 +6,8 @@ from img2img.metrics.measure import MEASURES
 _MEANINGS = {
     "val/l1": "Mean difference between held-out translations and their targets, 0 to 1. Lower is"
     " better.",
-    "val/cycle": "Mean difference between held-out images and what comes back from the way there"
-    " and back, 0 to 1. Lower is better.",
+    "val/cycle": "Mean difference between held-out images and their translation there and"
+    " back, 0 to 1. Lower is better.",
     "D/adv": "The discriminator's loss. Near 0 it tells translations from real images with ease.",
     "D/real": "The discriminator's mean score for real images.",
     "D/fake": "The discriminator's mean score for translations. The closer to the score for real"

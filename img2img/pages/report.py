@@ -170,7 +170,7 @@ def _losses(curves: Curves) -> Iterator[str]:
 
 def _findings(findings: Sequence[Finding]) -> Iterator[str]:
     if not findings:
-        yield remark("Nothing that is wrong, as far as it is logged.")
+        yield remark("Nothing wrong in what the run has logged.")
     for each in findings:
         when = f"first seen at step {each.first:,}"
         when += "" if each.now else f", last at {each.last:,}; it has passed"
@@ -219,7 +219,7 @@ def _examples(
         if len(examples) == each.count:
             words = f"All {each.count} held-out images were translated"
         elif len(examples) + len(each.failed) < each.count:
-            words += ", at equal distances,"
+            words += ", evenly spaced,"
         words += " with the run's newest model"
         words += f" (scale: {each.scale})." if each.scale else "."
         if each.error is not None and each.baseline is not None and each.error >= each.baseline:
@@ -270,7 +270,7 @@ def _costs(record: Record, translated: Sequence[HeldOut]) -> Iterator[tuple[str,
         if each.seconds is not None:
             yield (
                 f"a translation {each.direction}",
-                f"{1e3 * each.seconds:.1f} ms a picture (median) on {each.device} in fp32",
+                f"{1e3 * each.seconds:.1f} ms per picture (median) on {each.device} in fp32",
             )
 
 

@@ -67,8 +67,8 @@ def _other_values(name: str, spec: ModelSpec, domains: Mapping[str, Domain]) -> 
         if there != here and not (there.whole and here.whole):
             kept = f"[{there.low},{there.high}]"
             yield (
-                f"{name}: values of {side} are scaled by {here.range} here, and were by"
-                f" {there.range} in the model; data.{side}.range={kept} goes on with that"
+                f"{name}: values of {side} are scaled by {here.range} here, but by"
+                f" {there.range} in the model; data.{side}.range={kept} keeps the model's"
             )
 
 

@@ -51,4 +51,4 @@ def _load(trainer: Trainer, path: Path) -> None:
         if is_out_of_memory(error):
             raise
         what = f"{type(error).__name__}: {error}"
-        raise ModelFileError(f"{path}: not as this version writes a state: {what}") from error
+        raise ModelFileError(f"{path}: not a state that this version can read: {what}") from error

@@ -72,9 +72,9 @@ class Standing:
         self._told = True
         share = 100 * (step - self._best_step) / steps
         return (
-            f"held-out {self._config.best} was no better for {share:.0f} % of the run, since step"
-            f" {self._best_step}: Ctrl-C or --stop-after ends it with everything saved,"
-            " metrics.patience by itself"
+            f"held-out {self._config.best} has not improved for {share:.0f} % of the"
+            f" run, since step {self._best_step}: Ctrl-C or --stop-after ends it with"
+            " everything saved, metrics.patience by itself"
         )
 
     @property

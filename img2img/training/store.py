@@ -59,7 +59,7 @@ class Store:
         there = self.folder.iterdir() if self.folder.is_dir() else ()
         if not resume and any(path != self._lock_path for path in there):
             raise ConfigError(
-                f"{self.folder} is not empty: go on with what is in it by {self.again}, or choose"
+                f"{self.folder} is not empty: go on with its run by {self.again}, or choose"
                 " another --output"
             )
         made = [path for path in (self.folder, *self.folder.parents) if not path.exists()]

@@ -217,8 +217,8 @@ def check_encoding(
         )
     if not says_shape(named, suffix, info):
         raise ConfigError(
-            f"{info.path} has pixels of {info.sample_aspect}, which a {suffix} file of"
-            f" {named.codec} cannot say: use .mp4, or the codec h264 or hevc"
+            f"{info.path} has pixels of shape {info.sample_aspect}, which a {suffix}"
+            f" file of {named.codec} cannot record: use .mp4, or the codec h264 or hevc"
         )
     return filled(named, info, size or info.size)
 
@@ -281,8 +281,8 @@ def filled(encoding: Encoding, info: VideoInfo, size: tuple[int, int]) -> Encodi
     if size[0] < encoder.least[0] or size[1] < encoder.least[1]:
         least = f"{encoder.least[1]} x {encoder.least[0]}"
         raise ConfigError(
-            f"{encoding.codec} has no frames below {least}, and these are {size[1]} x {size[0]}:"
-            " take another --codec"
+            f"{encoding.codec} needs frames of at least {least}, and these are {size[1]}"
+            f" x {size[0]}: use another --codec"
         )
     form = _pixel_format(encoding, encoder, formats, info, size)
     return replace(
@@ -303,7 +303,7 @@ def _crf(encoding: Encoding, encoder: Encoder) -> int | None:
     best, most = encoder.crf
     crf = best if crf is None else crf
     if not 0 <= crf <= most:
-        raise ConfigError(f"a crf of {crf} for {encoding.codec}: it is from 0 to {most}")
+        raise ConfigError(f"crf {crf} for {encoding.codec}: it must be from 0 to {most}")
     return crf
 
 
@@ -340,8 +340,8 @@ def _pixel_format(
         )
     if odd and "444" not in form:
         raise ConfigError(
-            f"{encoding.codec} in {form} needs an even size, and this is {size[1]} x {size[0]}:"
-            " take a pixel format of 4:4:4, or another codec"
+            f"{encoding.codec} in {form} needs an even size, and this is {size[1]} x"
+            f" {size[0]}: use a pixel format of 4:4:4, or another codec"
         )
     return form
 
@@ -405,13 +405,13 @@ def losses(
     odd = encoder_of(encoding).even and (size[0] % 2 == 1 or size[1] % 2 == 1)
     edited = info.codec in _EDITED and codec in _OF_PLAYERS
     lines = {
-        f"{info.codec} becomes {codec}, which is made for players and not for editing"
+        f"{info.codec} becomes {codec}, which is for playback, not for editing"
         " (--codec prores, dnxhr or ffv1 is)": edited,
         f"chroma {_colons(info.chroma)} becomes {_colons(chroma)}": chroma < info.chroma,
-        f"{info.depth} bits a channel become {depth}": info.depth > depth,
-        "its opacity is left out, over white": info.alpha and not has_alpha(encoding),
+        f"{info.depth} bits per channel become {depth}": info.depth > depth,
+        "its transparency is lost: it is laid on white": info.alpha and not has_alpha(encoding),
         "it is interlaced: the two fields of a frame become one picture": info.interlaced,
-        "what it says of the display that it was made for (HDR) is left out": info.mastered,
+        "its HDR mastering metadata is lost": info.mastered,
     }
     said = [line for line, lost in lines.items() if lost]
     if form not in played and not chosen:

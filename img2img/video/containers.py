@@ -113,8 +113,8 @@ def check_container(
     if encoding.codec is None and not says_shape(encoding, suffix, info):
         wished = (elsewhere or Path)(target.with_suffix(MATROSKA))
         notes = (
-            f"a {suffix} file cannot say that its pixels are of {info.sample_aspect}: the file"
-            f" becomes {wished.name}",
+            f"a {suffix} file cannot record pixels of shape {info.sample_aspect}: the"
+            f" file becomes {wished.name}",
         )
     with open_video(info.path) as source:
         plan = _plan(source, info, wished, elsewhere or Path, notes)

@@ -150,7 +150,7 @@ class Stills:
             if picture.size != self.info.size:
                 sizes = [f"{width} x {height}" for height, width in (picture.size, self.info.size)]
                 name = self.files[number] if len(self.files) > 1 else f"{self.name}, {number + 1}"
-                raise DataError(f"{name}: {sizes[0]}, where all are to be {sizes[1]}")
+                raise DataError(f"{name}: {sizes[0]}, but all must be {sizes[1]}")
             deep = self.info.depth > 8
             # An opaque one among others of which the first is not.
             alpha = picture.alpha

@@ -101,9 +101,9 @@ class VideoInfo:
         """A line on everything in which the file is not what it says."""
         parts = len(self.timeline.offsets)
         lines = {
-            "the file is cut off: what its end lacks, the result lacks": self.cut_off,
-            f"its times begin anew within it, as where {parts} recordings are joined: they follow"
-            " one another": parts > 0,
+            "the file is cut off, and so is the result": self.cut_off,
+            f"its times start again within it, as where {parts} recordings are joined:"
+            " the parts follow one another": parts > 0,
         }
         return tuple(line for line, true in lines.items() if true)
 

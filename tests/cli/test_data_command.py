@@ -75,7 +75,7 @@ def test_measuring_pairs_by_the_same_choices(
     line = ("evaluate", "sketches", "finished", "--measures", "l1", "--match", "suffix", "--json")
     outcome = img2img(*line)
     assert json.loads(outcome.out)["l1"]["n"] == 12
-    assert "of 12 pairs the real image is brought to its result's size" in outcome.err
+    assert "in 12 pairs the real image is changed to its result's size" in outcome.err
     train(studio / "run", *FOLDERS, "--match", "suffix", "--max-steps", 1)
     outcome = img2img("evaluate", "--model", "run", "--measures", "l1", "--json")
     assert json.loads(outcome.out)["l1"]["n"] == 1
@@ -95,9 +95,7 @@ def test_a_table_is_written_changed_and_used(
     report = json.loads(outcome.out)
     assert (report["train"], report["held_out"]) == (6, 1)
     trained = train(studio / "run", *FOLDERS, "--pairs", "pairs.csv", "--max-steps", 1)
-    assert "10 images are left out, which data.pairs does not list" in trained.out.replace(
-        "\n", " "
-    )
+    assert "10 images that data.pairs does not list are left out" in trained.out.replace("\n", " ")
     # From anywhere: the run knows where its table is.
     assert f"pairs: {studio}/pairs.csv" in Path("run/config.yaml").read_text()
 
@@ -123,7 +121,7 @@ def test_other_shapes_are_offered(studio: Path, img2img: Command, train: Command
         line = (*FOLDERS, "--match", "suffix", "--unequal", unequal)
         checked = img2img("data", "check", *line)
         assert checked.status == 0
-        assert f"brought to it by data.unequal={unequal}" in checked.out
+        assert f"changed to it by data.unequal={unequal}" in checked.out
     trained = train(studio / "run", *line, "--max-steps", 1, "--set", "data.resize=none")
     assert trained.status == 0, trained.err
 
@@ -141,17 +139,17 @@ def test_what_is_left_out_is_said(studio: Path, img2img: Command, train: Command
     line = ("--data-a", "sketches", "--data-b", "finished", "--match", "suffix")
     train(studio / "sketches/runs/x", *line, "--max-steps", 1)
     outcome = img2img("data", "check", *line)
-    assert "left out, as img2img has made them: sketches/runs/x (1)" in outcome.out
+    assert "left out, as img2img made them: sketches/runs/x (1)" in outcome.out
     given = ("--device", "cpu", "--input", "sketches", "--output", "out")
     outcome = img2img("translate", "--model", "sketches/runs/x", *given)
-    assert "left out, as img2img has made them: sketches/runs/x (1)" in outcome.err
+    assert "left out, as img2img made them: sketches/runs/x (1)" in outcome.err
     assert len([*Path("out").rglob("*.png")]) == 12
 
 
 def test_a_preview_is_not_put_among_the_data(studio: Path, img2img: Command) -> None:
     outcome = img2img("data", "preview", *FOLDERS, "--output", "sketches/preview.png")
     assert outcome.status == 2
-    assert "lies among the data" in outcome.err
+    assert "inside the data set" in outcome.err
     outcome = img2img("data", "preview", *FOLDERS, "--match", "suffix", "--rows", 2)
     assert outcome.status == 0, outcome.err
     assert Path("preview.png").exists()

@@ -163,7 +163,7 @@ class TestLength:
         shown = Shown()
         resumed = facts(step=500, minutes=120.0, seconds=2100.0, total_steps=total)
         shown.display.started(resumed)
-        assert shown.lines[-1].endswith("; --max-minutes 120 is the total, 35 are over")
+        assert shown.lines[-1].endswith("; --max-minutes 120 counts the whole run; 35 are over")
 
     def test_in_minutes_not_yet_measured(self) -> None:
         shown = Shown()

@@ -343,7 +343,7 @@ def test_kinds_that_are_not_read_are_noted(
     assert outcome.status == 0
     assert outcome.err.splitlines() == [
         "note: scale auto: 1 at its own size",
-        "note: passed over, as their kinds are not read: .psd (1)",
+        "note: skipped, as these formats are not read: .psd (1)",
     ]
 
 

@@ -15,69 +15,72 @@ Command = Callable[..., Any]
 ALL = dict(commands(typer.main.get_command(app)))
 
 ANSWERS = [
-    ("list generator", "no list is called 'generator'; did you mean 'generators'?"),
-    ("list", "img2img list: WHAT: missing; it is: Which catalogue: methods, generators"),
-    ("tranlate", "img2img: there is no 'tranlate'; did you mean 'translate'?; there are: train"),
-    ("data chek", "img2img data: there is no 'chek'; did you mean 'check'?"),
-    ("train pix2pix --lr 0.1", "there is no option --lr; did you mean --set optimizer.lr=...?"),
-    ("train pix2pix --max-stepz 1", "there is no option --max-stepz; did you mean '--max-steps'?"),
-    ("train pix2pics", "there is no method 'pix2pics'; did you mean 'pix2pix'?"),
+    ("list generator", "there is no list 'generator' (did you mean 'generators'?)"),
+    ("list", "img2img list: WHAT: missing: Which catalogue: methods, generators"),
+    ("tranlate", "img2img: there is no 'tranlate' (did you mean 'translate'?); there are: train"),
+    ("data chek", "img2img data: there is no 'chek' (did you mean 'check'?)"),
+    ("train pix2pix --lr 0.1", "there is no option --lr (did you mean --set optimizer.lr=...?)"),
+    ("train pix2pix --max-stepz 1", "there is no option --max-stepz (did you mean '--max-steps'?)"),
+    ("train pix2pics", "there is no method 'pix2pics' (did you mean 'pix2pix'?)"),
     ("train IN", "METHOD is missing: img2img train pix2pix --data IN for pairs of images"),
-    ("train pix2pix pairs", "nothing takes pairs; did you mean --data pairs?"),
-    ("data check a b", "nothing takes a b; did you mean --data-a a --data-b b?"),
+    ("train pix2pix pairs", "unexpected argument: pairs (did you mean --data pairs?)"),
+    ("data check a b", "unexpected argument: a b (did you mean --data-a a --data-b b?)"),
     (
         "train pix2pix --resume runs/x",
-        "a run to go on with is named alone: img2img train --resume runs/x",
+        "to go on with a run, name it alone: img2img train --resume runs/x",
     ),
-    ("train pix2pix --resume", "--resume runs/pix2pix: there is no runs/pix2pix/config.yaml"),
-    ("train --resume INN", "and so no run; did you mean 'IN'?"),
-    ("translate -m INN -i IN -o o", "INN: no such file or folder; did you mean 'IN'?"),
+    (
+        "train pix2pix --resume",
+        "--resume runs/pix2pix: not a run, as there is no runs/pix2pix/config.yaml",
+    ),
+    ("train --resume INN", "INN/config.yaml (did you mean 'IN'?)"),
+    ("translate -m INN -i IN -o o", "INN: no such file or folder (did you mean 'IN'?)"),
     ("translate -m IN -i IN -o o", "IN: no model here"),
-    ("report INN", "INN: not a run folder: it has no config.yaml; did you mean 'IN'?"),
-    ("data check --data INN", "INN: no such folder; did you mean 'IN'?"),
+    ("report INN", "INN: not a run folder: it has no config.yaml (did you mean 'IN'?)"),
+    ("data check --data INN", "INN: no such folder (did you mean 'IN'?)"),
     ("train pix2pix --batch-size x", "train: --batch-size: Input should be a valid integer"),
     ("train pix2pix --max-steps 0", "--max-steps: Input should be greater than or equal to 1"),
     ("train pix2pix --data-a A", "root_b (--data-b) is missing"),
     ("train pix2pix --data-b B", "root_a (--data-a) is missing"),
     (
         "train pix2pix --config pix2pix-icon.yaml",
-        "cannot read pix2pix-icon.yaml: no such file; did you mean 'pix2pix-icons.yaml'?",
+        "cannot read pix2pix-icon.yaml: no such file (did you mean 'pix2pix-icons.yaml'?)",
     ),
-    ("train pix2pix --config mein.yaml", "no such file; did you mean 'mine.yaml'?"),
+    ("train pix2pix --config mein.yaml", "no such file (did you mean 'mine.yaml'?)"),
     (
         "train pix2pix --set augment.geometry=HorizontalFlip",
-        "augment: unknown key; did you mean 'data.augment'?",
+        "augment: unknown key (did you mean 'data.augment'?)",
     ),
     (
         "train pix2pix --set data.augment.geometry=HorizontalFlip",
         "data.augment.geometry: Input should be a valid list; write it as [{name: HorizontalFlip}]",
     ),
-    ("train pix2pix --set lr=1", "lr: unknown key; did you mean 'optimizer.lr'?"),
-    ("translate", "--model: missing; it is: Run folder"),
+    ("train pix2pix --set lr=1", "lr: unknown key (did you mean 'optimizer.lr'?)"),
+    ("translate", "--model: missing: Run folder"),
     (
         "translate RUN IN OUT",
-        "options go by their names: img2img translate --model RUN --input IN --output OUT",
+        "each option needs its name: img2img translate --model RUN --input IN --output OUT",
     ),
     (
         "translate RUN --input IN --output OUT",
-        "by their names: img2img translate --model RUN --input IN --output OUT",
+        "each option needs its name: img2img translate --model RUN --input IN --output OUT",
     ),
     (
         "translate -m RUN -i p/1.jpg p/2.jpg p/3.jpg -o OUT",
-        "-i takes one value, and here are p/1.jpg, p/2.jpg, p/3.jpg (3). Quote a pattern, or the"
-        " shell lays it out: -i 'p/*.jpg'",
+        "-i takes one value, but was given p/1.jpg, p/2.jpg, p/3.jpg (3). Quote a pattern, so"
+        " that the shell does not expand it: -i 'p/*.jpg'",
     ),
     (
         "translate --model RUN --output OUT --input 1.jpg 2.png",
-        "--input takes one value, and here are 1.jpg, 2.png (2). Quote a pattern, or the shell lays"
-        " it out: --input '*'",
+        "--input takes one value, but was given 1.jpg, 2.png (2). Quote a pattern, so that"
+        " the shell does not expand it: --input '*'",
     ),
     (
         "video assemble IN --output o.mp4 --like v.mp4 --start 00:00:01:12",
-        "--start: '00:00:01:12' ends in frames, where a fraction of the second is wanted; at 25"
-        " frames a second it is 00:00:01.48",
+        "--start: '00:00:01:12' ends in frames, but needs a fraction of a second; at 25 frames"
+        " a second that is 00:00:01.48",
     ),
-    ("report a b", "img2img report: nothing takes b; img2img report -h has all"),
+    ("report a b", "img2img report: unexpected argument: b; see img2img report -h"),
 ]
 
 
@@ -132,7 +135,7 @@ def test_addresses_are_no_paths(
     text = f"{line}{address}" if line.endswith("=") else f"{line} {address}"
     outcome = img2img(*text.split())
     assert outcome.status == 2
-    assert f"{address}: an address, where a path on this machine is wanted" in outcome.err
+    assert f"{address}: an address, but a path on this machine is needed" in outcome.err
     assert [*tmp_path.iterdir()] == []
 
 
@@ -143,7 +146,7 @@ def test_addresses_in_a_file_are_no_paths(key: str, img2img: Command, tmp_path: 
     outcome = img2img("train", "pix2pix", "--config", file)
     assert outcome.status == 2
     assert f"data.{key}: " in outcome.err
-    assert "an address, where a path on this machine is wanted" in outcome.err
+    assert "an address, but a path on this machine is needed" in outcome.err
 
 
 @pytest.mark.parametrize("width", [60, 80])

@@ -275,7 +275,7 @@ def test_numbers_that_no_network_has(tmp_path: Path, content: Any, words: str) -
 def test_a_model_of_ours_is_none_of_others(tmp_path: Path) -> None:
     path = saved(tmp_path / "x.pth", Resnet().state_dict())
     write_model(tmp_path / "m.safetensors", import_files([path]).model)
-    with pytest.raises(ModelFileError, match="a model of img2img already"):
+    with pytest.raises(ModelFileError, match="already a model of img2img"):
         import_files([tmp_path / "m.safetensors"])
 
 

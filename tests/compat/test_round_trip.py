@@ -103,7 +103,7 @@ def test_every_option(
     wanted = results(ours)
     assert torch.equal(results(theirs), wanted)
     theirs.with_suffix(".json").unlink()
-    untold = told.partition("weights alone do not tell ")[2]
+    untold = told.partition("weights alone do not say ")[2]
     if untold.startswith("their architecture"):
         with pytest.raises(ModelFileError):
             load_model(theirs)

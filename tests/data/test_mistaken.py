@@ -88,7 +88,7 @@ def test_what_is_no_folder(tmp_path: Path, make_image: MakeImage) -> None:
     for name, words in (
         ("pairs.zip", "an archive; unpack it"),
         ("pairs.tar.gz", "an archive; unpack it"),
-        ("clip.mp4", "a video; make images of its frames first"),
+        ("clip.mp4", "a video; extract its frames first"),
         ("notes.txt", "notes.txt: not a folder; images are looked for as"),
     ):
         (tmp_path / name).touch()
@@ -100,8 +100,8 @@ def test_what_is_no_folder(tmp_path: Path, make_image: MakeImage) -> None:
 def test_folders_without_images(tmp_path: Path, make_image: MakeImage) -> None:
     for name, words in (
         ("x.zip", "but archives: x.zip (1); unpack"),
-        ("x.MP4", "but videos: x.MP4 (1); make images of its frames first"),
-        ("x.psd", "of a kind that is read, but .psd (1)"),
+        ("x.MP4", "but videos: x.MP4 (1); extract its frames first"),
+        ("x.psd", "in a format that is read, but .psd (1)"),
         ("x.txt", "no image here; images are looked for as"),
         ("", "no image here: the folder is empty; images are looked for as"),
     ):
@@ -115,12 +115,12 @@ def test_folders_without_images(tmp_path: Path, make_image: MakeImage) -> None:
     refused(tmp_path / "run", "a run folder, which holds no images to train on")
     (tmp_path / "data").mkdir()
     (tmp_path / "run").rename(tmp_path / "data/run")
-    refused(tmp_path / "data", f"no image here but what img2img has made: {tmp_path}/data/run (1)")
+    refused(tmp_path / "data", f"no image here but what img2img made: {tmp_path}/data/run (1)")
 
 
 def test_one_folder_twice_or_in_the_other(tmp_path: Path, make_image: MakeImage) -> None:
     make_image("a/b/1.png")
-    for other, words in (("a", "the same folder"), ("a/b", "one lies in the other")):
+    for other, words in (("a", "the same folder"), ("a/b", "one lies inside the other")):
         with pytest.raises(DataError, match=words):
             PairedData.find(DataConfig(root_a=tmp_path / "a", root_b=tmp_path / other), 0)
 

@@ -49,7 +49,7 @@ def test_pairs_of_a_table(folders: Path, text: str) -> None:
     data = found(folders)
     assert names(data) == ROWS
     assert data.problems == []
-    assert [*data.notices()] == ["2 images are left out, which data.pairs does not list"]
+    assert [*data.notices()] == ["2 images that data.pairs does not list are left out"]
 
 
 def test_what_is_written_is_read(folders: Path) -> None:
@@ -82,7 +82,7 @@ def test_a_table_of_several_splits(tmp_path: Path, make_image: MakeImage) -> Non
         ("x.png,A/y.png\n", ("row 1", "A/y.png is not in")),
         ("A,B\n", ("no row names a file",)),
         ("", ("no row names a file",)),
-        (b"\xff\xfe\x00", ("no text in UTF-8",)),
+        (b"\xff\xfe\x00", ("not text in UTF-8",)),
         (None, ("No such file",)),
     ],
 )

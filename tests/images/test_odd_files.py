@@ -34,7 +34,7 @@ SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def tiff(samples: Pixels, colours: int, *, big: bool = False, extra: int | None = None) -> bytes:
-    """A TIFF of one strip. (planes, height, width) is stored plane after plane.
+    """A TIFF of one strip. (planes, height, width) is stored separate planes.
 
     Args:
         colours: PhotometricInterpretation.
@@ -110,7 +110,7 @@ class TestTiff:
     def test_planes(self, tmp_path: Path) -> None:
         planes = RGB.transpose(2, 0, 1)
         np.testing.assert_array_equal(read(tmp_path, tiff(planes, 2)).pixels, RGB)
-        with pytest.raises(ImageError, match="plane after plane"):
+        with pytest.raises(ImageError, match="separate planes"):
             read(tmp_path, tiff(RGB16.transpose(2, 0, 1), 2))
 
     def test_multiplied_alpha(self, tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_a_damaged_one_is_told_and_begun_anew(tmp_path: Path, line: bytes) -> No
     Manifest(tmp_path, rank=1, say=told.append)  # the first process sees to it
     assert told == []
     Manifest(tmp_path, say=told.append)
-    assert told == [f"{path}: was damaged, and is begun anew with what is left of it"]
+    assert told == [f"{path}: was damaged, and is rebuilt from what is left of it"]
     assert path.read_bytes() == whole
     Manifest(tmp_path, say=told.append)
     assert len(told) == 1

@@ -230,5 +230,5 @@ def test_results_of_other_calls_are_left_out(make_image: MakeImage) -> None:
     assert [*planned("in/*/a.png", "out").values()] == ["out/first/a.png", "out/second/a.png"]
     Path("in/a.png").unlink()
     Path("in/first/b.png").unlink()
-    with pytest.raises(DataError, match="no images but what img2img has made: in/first"):
+    with pytest.raises(DataError, match="no images but those that img2img made: in/first"):
         plan("in", Path("out"))

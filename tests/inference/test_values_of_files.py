@@ -233,8 +233,8 @@ class TestRemarks:
         out = tmp_path / "out"
         same(TWELVE, TWELVE, say=said.append).translate_folder(tmp_path / "in", out)
         assert said == [
-            "2 pictures have values outside of 0..4095, which the model was trained on: 3 pixels,"
-            " 0.024 % of all, became black or white"
+            "2 pictures have values outside 0..4095, the range that the model was trained on: 3"
+            " pixels, 0.024 % of all, became black or white"
         ]
         assert read_picture(out / "2.png").pixels[0, 0].tolist() == [4095] * 3
 

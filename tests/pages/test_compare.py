@@ -286,7 +286,7 @@ def test_images_without_targets(
     shutil.copy(tiny_pairs / "B" / "0.png", data / "B" / "another.png")
     said: list[str] = []
     found = compare_models([tiny_run, named_input], data, device="cpu", say=said.append)
-    assert any("the names are no pairs" in words for words in said)
+    assert any("the names do not form pairs" in words for words in said)
     assert found.duels == []
     assert len(found.differences) == 6
     write_comparison(found, tmp_path / "c.html")

@@ -379,8 +379,8 @@ def test_what_the_pictures_lose_is_said(tmp_path: Path, make_clip: MakeClip) -> 
         ({"codec": "ffv1", "form": "yuva420p"}, "opacity", "yuv420p"),
         ({"options": interlaced}, "interlaced", "yuv420p"),
         ({"codec": "libx265", "form": "yuv420p10le", "options": hdr}, "(HDR)", "yuv420p10le"),
-        ({"codec": "ffv1", "form": "yuv420p12le"}, "12 bits a channel become 10", "yuv420p10le"),
-        ({"form": "yuv420p10le"}, "10 bits a channel become 8", "yuv420p"),
+        ({"codec": "ffv1", "form": "yuv420p12le"}, "12 bits per channel become 10", "yuv420p10le"),
+        ({"form": "yuv420p10le"}, "10 bits per channel become 8", "yuv420p"),
         ({}, "", "yuv420p"),
     ]
     for options, word, form in cases:

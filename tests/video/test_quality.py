@@ -53,7 +53,7 @@ PRORES = {"codec": "prores_ks", "form": "yuv422p10le", "size": SIZE}
         (PRORES, "b.mp4", Encoding(), ("h264", "yuv422p10le"), "prores becomes h264"),
         (PRORES, "b.mp4", Encoding(pixel_format="yuv420p"), ("h264", "yuv420p"), "4:2:2 becomes"),
         (PRORES, "b.mp4", Encoding("av1"), ("av1", "yuv420p10le"), "4:2:2 becomes 4:2:0"),
-        (PRORES, "b.webm", Encoding(), ("vp9", "yuv422p"), "10 bits a channel become 8"),
+        (PRORES, "b.webm", Encoding(), ("vp9", "yuv422p"), "10 bits per channel become 8"),
         (PRORES, "b.mov", Encoding("prores_ks"), ("prores HQ", "yuv422p10le"), ""),
         (PRORES, "b.mov", Encoding("prores", preset="lt"), ("prores LT", "yuv422p10le"), ""),
         (PRORES, "b.mov", Encoding("prores", preset="4444"), ("prores 4444", "yuv444p12le"), ""),
@@ -139,7 +139,7 @@ def test_opacity_stays(
 
 def test_opacity_that_has_no_place_is_said(sheer: MakeSheer, tmp_path: Path) -> None:
     made = run(sheer("a.mov", "prores_ks", "yuva444p10le"), tmp_path / "b.mp4")
-    assert "opacity is left out" in made.notes[0]
+    assert "transparency is lost" in made.notes[0]
     shown = next(iter(frames(probe(made.target)))).pixels
     assert as_floats(shown)[:, :4].mean() > 245  # white shows where nothing is
 

@@ -45,8 +45,7 @@ def test_assignments_in_the_readme_are_valid() -> None:
 
 def condition_rows() -> list[str]:
     """The table of conditions in docs/doctor.md: name, what it is, thresholds, keys proposed."""
-    begun = {"init_from": "other.safetensors"}  # which one of the proposals takes back
-    configs = [load_config(method, None, begun) for method in ("pix2pix", "cyclegan")]
+    configs = [load_config(method) for method in ("pix2pix", "cyclegan")]
     rows = []
     for part in CONDITIONS:
         remedies = [each for config in configs for each in part.factory().remedies(config) if each]

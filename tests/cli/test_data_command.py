@@ -45,7 +45,7 @@ def test_a_pairing_is_proposed_and_trains(
     assert "unmatched: 24 without a partner in the other domain, such as" in outcome.err
     assert "--match suffix finds 12 pairs" in outcome.out
     assert "Animal 00 sketch.png + animal_00-final.png" in outcome.out
-    assert "of 12 pairs the target is resized to its input's size" in outcome.out
+    assert "in 12 pairs the target is resized to its input's size" in outcome.out
     (command,) = (line for line in outcome.out.splitlines() if line.startswith("to train"))
     words = shlex.split(command)[2:]
     assert words == ["img2img", "train", "pix2pix", *FOLDERS, "--match", "suffix"]
@@ -58,7 +58,7 @@ def test_a_pairing_is_proposed_and_trains(
     trained = train(studio / "run", *words[3:], "--max-steps", 2)
     assert trained.status == 0, trained.err
     assert "11 pairs to train, 1 held out" in trained.out
-    assert "of 12 pairs the target is resized to its input's size" in trained.out.replace("\n", " ")
+    assert "in 12 pairs the target is resized to its input's size" in trained.out.replace("\n", " ")
 
     assert (
         img2img("translate", "-m", "run", "-i", "new", "-o", "out", "--device", "cpu").status == 0

@@ -221,7 +221,7 @@ class TestPlateau:
         standing.take({"l1": 0.22}, 400)
         said = standing.plateau(400, 1000)
         assert said is not None
-        assert "no better for 20 % of the run, since step 200" in said
+        assert "has not improved for 20 % of the run, since step 200" in said
         assert "--stop-after" in said
         assert "metrics.patience" in said
         assert standing.plateau(500, 1000) is None

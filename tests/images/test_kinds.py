@@ -183,7 +183,7 @@ class TestPages:
         return tmp_path / "x.tif"
 
     def test_a_stack_is_not_one_picture(self, stack: Path) -> None:
-        with pytest.raises(ImageError, match="5 pages, where one picture"):
+        with pytest.raises(ImageError, match="5 pages, but one picture"):
             read_picture(stack)
         image = read_image(stack)
         assert isinstance(image, Frames)

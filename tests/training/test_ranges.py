@@ -168,6 +168,6 @@ def test_a_model_of_another_range_to_start_from(
     assert "in the model" not in outcome.out + outcome.err
     outcome = train(tmp_path / "other", *command, "--set", "data.B.range=dtype")
     assert (
-        "G: values of B are scaled by 0..65535 (16 bits) here, and were by 0..4095 (12 bits) in the"
-        " model; data.B.range=[0,4095] goes on with that"
+        "G: values of B are scaled by 0..65535 (16 bits) here, but by 0..4095 (12 bits) in the"
+        " model; data.B.range=[0,4095] keeps the model's"
     ) in outcome.out + outcome.err

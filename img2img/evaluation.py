@@ -96,7 +96,7 @@ def _held_out_of_all(models: Sequence[Path]) -> TestSet:
     for model in models:
         run = _run_of(model)
         if run is None:
-            raise ConfigError(f"{model}: of no run folder: give a data set, by --data")
+            raise ConfigError(f"{model}: not in a run folder; give a data set with --data")
         found.append(held_out_of(run))
     files = [{source.path.resolve() for source in each.A.values()} for each in found]
     for each, its in zip(found, files, strict=True):

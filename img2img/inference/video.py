@@ -216,7 +216,7 @@ def _losses(info: VideoInfo, suffix: str, *, moving: bool) -> tuple[str, ...]:
     """
     shallow = moving or suffix not in DEEP_SUFFIXES
     lines = {
-        f"{info.depth} bits a channel become 8": shallow and info.depth > _EIGHT,
+        f"{info.depth} bits per channel become 8": shallow and info.depth > _EIGHT,
         "colours become 256 a frame": suffix == ".gif",
         "its opacity is left out, over white": info.alpha and suffix in OPAQUE_SUFFIXES,
         "its opacity becomes all or nothing": info.alpha and suffix == ".gif",

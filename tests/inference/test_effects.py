@@ -329,7 +329,7 @@ def test_what_images_of_a_video_lose_is_said(tmp_path: Path) -> None:
     loud = make_clip(tmp_path / "b.mp4", times=range(4), sounds=[Sound()])
     frames = VideoOptions(frames=True, image_format="jpg")
     translate_folder(flickering(), deep, tmp_path / "frames", video=frames, say=told.append)
-    assert any(line.endswith("10 bits a channel become 8") for line in told)
+    assert any(line.endswith("10 bits per channel become 8") for line in told)
     told.clear()
     translate_folder(
         flickering(), deep, tmp_path / "deep", video=VideoOptions(frames=True), say=told.append
@@ -340,7 +340,7 @@ def test_what_images_of_a_video_lose_is_said(tmp_path: Path) -> None:
         translate_folder(flickering(), clip, tmp_path / f"{clip.stem}.gif", say=told.append)
     losses = [line.split(": ", 1)[1] for line in told if "scale" not in line]
     assert losses == [
-        "10 bits a channel become 8; colours become 256 a frame",
+        "10 bits per channel become 8; colours become 256 a frame",
         "colours become 256 a frame; .gif holds no sound",
     ]
 

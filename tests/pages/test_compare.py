@@ -69,7 +69,7 @@ def test_what_all_hold_out(
     with pytest.raises(DataError, match="hold out different images: give a data set"):
         compare_models([tiny_run, other_run], **options)
     lone = shutil.copy(tiny_run / "model.safetensors", tmp_path)
-    with pytest.raises(ConfigError, match="of no run folder: give a data set"):
+    with pytest.raises(ConfigError, match="not in a run folder; give a data set"):
         compare_models([tiny_run, Path(lone)], **options)
     folders = tiny_pairs / "A", tiny_pairs / "B"
     assert len(compare_models([tiny_run, other_run], folders, **options).names) == 6

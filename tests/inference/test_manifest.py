@@ -139,7 +139,7 @@ def test_results_stay_ours_where_no_line_is_left(tmp_path: Path) -> None:
     for folder in (pictures, results):
         folder.mkdir()
         Image.new("RGB", (8, 8)).save(folder / "a.png")
-    with pytest.raises(DataError, match="not as img2img has made it"):
+    with pytest.raises(DataError, match="was not made by img2img"):
         plan(str(pictures), results)
     (results / ".img2img.jsonl").write_bytes(b"\0" * 100)
     assert [job.name for job in plan(str(pictures), results).jobs] == ["a.png"]

@@ -214,7 +214,7 @@ class TestNumberedPictures:
         model = same(TEN, TEN, say=said.append)
         model.translate_folder(frames, tmp_path / name, video=VideoOptions(stabilize="light"))
         (line,) = (line for line in said if "outside" in line)
-        assert line.startswith("3 pictures have values outside of 0..1023")
+        assert line.startswith("3 pictures have values outside 0..1023")
         assert "9216 pixels, 75 % of all" in line
 
 

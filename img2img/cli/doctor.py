@@ -23,7 +23,7 @@ def doctor(
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
-    """Say what is or was wrong with a training, and which settings may mend it.
+    """Say what is or was wrong with a training, and which settings may fix it.
 
     Example: img2img doctor runs/mine
 

@@ -110,7 +110,7 @@ def evaluate(
         typer.Option(help="File of a network's weights, or a folder of such files."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
-    seed: Annotated[int, typer.Option(min=0, help="Of what is drawn for the intervals.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of what is drawn for the intervals.")] = 0,
     cache: Annotated[
         bool, typer.Option("--cache/--no-cache", help="Keep features of the real images.")
     ] = True,

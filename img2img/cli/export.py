@@ -60,12 +60,13 @@ def export(
     size: Annotated[
         str | None,
         typer.Option(
-            metavar="WxH", help="Fix the size of pictures, width x height; by default it is free."
+            metavar="WxH",
+            help="One fixed size for all pictures, width x height; by default any size.",
         ),
     ] = None,
     batch: Annotated[
         int | None,
-        typer.Option(min=1, help="Fix the number of pictures in a batch; by default it is free."),
+        typer.Option(min=1, help="A fixed number of pictures in a batch; by default any number."),
     ] = None,
     opset: Annotated[
         int | None,

@@ -48,13 +48,13 @@ def import_(
     ] = 256,
     padding: Annotated[
         Literal["reflect", "replicate"],
-        typer.Option(help="What layers of padding do, which have no weights."),
+        typer.Option(help="How padding layers, which have no weights, pad."),
     ] = "reflect",
     upsample: Annotated[
         Literal["nearest", "bilinear"] | None,
         typer.Option(
-            help="How layers that enlarge do it, which have no weights; bilinear where a layer "
-            "pads behind them, else nearest."
+            help="How upsampling layers without weights interpolate; bilinear where a layer"
+            " pads behind them, else nearest."
         ),
     ] = None,
     norm: Annotated[
@@ -73,7 +73,7 @@ def import_(
     ] = "tanh",
     part: Annotated[
         str | None,
-        typer.Option(help="Which networks of a file with several: how their names in it begin."),
+        typer.Option(help="Of a file with several networks: how the names of those wanted begin."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
 ) -> None:
@@ -81,9 +81,9 @@ def import_(
 
     Example: img2img import checkpoints/horse2zebra --output horse2zebra.safetensors
 
-    Architecture and sizes are told by the weights. What they do not tell is printed, with the
-    option that says it. Nothing in the files is run. `translate`, `info`, `export` and
-    `train --init-from` take such checkpoints directly, too, with what is most usual.
+    Architecture and sizes are read from the weights. What these do not say is printed, with the
+    option that sets it. Nothing in the files is run. `translate`, `info`, `export` and
+    `train --init-from` take such checkpoints directly, too, with the usual settings.
     """
     from img2img.checkpoint import write_model
     from img2img.compat.collection import Wishes, import_files

@@ -10,7 +10,7 @@ from img2img.doctor.proposals import Proposal
 
 @CONDITIONS.register("narrow-targets")
 class NarrowTargets(Condition):
-    """Targets use a small part of the range of values, and distances look small for that.
+    """Targets use a small part of the range of values, which makes distances look small.
 
     So are 12 bits in files of 16, of which all that the type has is taken for the range.
 

@@ -181,7 +181,8 @@ class Display(Observer):
                 break_long_words=False,
                 break_on_hyphens=False,
             )
-        self._console.print(escape(text), soft_wrap=True)
+        # Lines under a bar are shown anew by the same rule; the terminal must not wrap them.
+        self._console.print(escape(text), soft_wrap=not self._console.is_terminal)
 
 
 def _compared(

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 from img2img.cli.display import Display
 from img2img.config import MetricsConfig
@@ -195,6 +196,21 @@ def test_the_end() -> None:
         "look at it: img2img report runs/icons",
         "use it: img2img translate --model runs/icons --input FOLDER --output RESULTS",
     ]
+
+
+def test_lines_under_the_bar_stay_whole_when_something_is_said() -> None:
+    shown = Shown(terminal=True)
+    shown.display.stepped(at(4000))
+    values = {"val/l1": 0.0561, "baseline/l1": 0.0517, "targets/span": 0.88}
+    shown.display.measured(at(4000), values)
+    assert shown.display._bar is not None
+    shown.display._bar.refresh()
+    shown.display.noticed("something")
+    live = shown.file.getvalue().rpartition("note: something")[2]
+    shown.display.closed()
+    lines = Text.from_ansi(live).plain.splitlines()
+    assert lines[-2].endswith("worse than the untouched input")
+    assert lines[-1] == "0.0517"
 
 
 def test_a_terminal_breaks_lines_at_spaces() -> None:

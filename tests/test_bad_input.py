@@ -266,6 +266,7 @@ class TestConfiguration:
             ("seed: &a [*a]", "contains itself"),
             ("seed: &a {b: [*a]}", "contains itself"),
             ("seed: " + "9" * 5000, "more than 3500 characters"),
+            ("seed: [" + "1," * 500_000 + "]", "more than 50,000 values"),
             ("seed: 2020-13-45", "not YAML: month must be in 1..12"),
             ("x" * 1000 + ": 1", "unknown key"),
             ("seed: [" + "[1, 2], " * 5000 + "]", "..."),

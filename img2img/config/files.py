@@ -49,7 +49,9 @@ def _refuse_bombs(text: str, source: str) -> None:
     """Refuse a text of a few lines that stands for millions of values, or has no end."""
     sizes: dict[str, int] = {}
     begun: list[tuple[str | None, list[int]]] = []
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+    for count, event in enumerate(yaml.parse(text, Loader=yaml.SafeLoader)):
+        if count > MOST_VALUES:  # each takes its time, without an alias, too
+            raise ConfigError(f"{source}: more than {MOST_VALUES:,} values")
         anchor, size = getattr(event, "anchor", None), 1
         if isinstance(event, yaml.CollectionStartEvent):
             begun.append((anchor, [1]))

@@ -74,6 +74,7 @@ LINES = [
     "evaluate $pairs/A $pairs/B --measures l1 --match case --unequal stretch",
     "evaluate --model $run --data $pairs --measures l1 --pairs $here/pairs.csv",
     "evaluate --model $run --data $here/side --measures l1 --side-by-side",
+    "evaluate --model $run --data-a $pairs/A --data-b $pairs/B --measures l1",
     "bench -h",
     "bench --help",
     "bench $run --input $pairs/A/0.png --batch 2 --direction AtoB --device cpu --backend eager",
@@ -87,6 +88,7 @@ LINES = [
     "translate --model $run --input $here/clip.mp4 --output o.mp4 --codec h264 --preset fast",
     "translate --model $run --input $here/clip.mp4 --output o.mp4 --pixel-format yuv444p",
     "translate --model $run --input $here/clip.mp4 --output o --frames",
+    "translate --model $run --input $here/in --output seq.mp4 --fps 10",
     "video -h",
     "video --help",
     "video assemble -h",
@@ -129,6 +131,7 @@ LINES = [
     "compare $run $here/other --data $pairs --measures l1 --match case --unequal fit",
     "compare $run $here/other --data $pairs --measures l1 --pairs $here/pairs.csv",
     "compare $run $here/other --data $here/side --measures l1 --side-by-side",
+    "compare $run $here/other --data-a $pairs/A --data-b $pairs/B --measures l1",
     "list -h",
     "list --help",
     "list generators",
@@ -324,7 +327,7 @@ def test_module_is_the_command() -> None:
     assert done.stdout == f"img2img {package.__version__}\n"
     wrong = start(sys.executable, "-m", "img2img", "info", "missing")
     assert wrong.returncode == 2
-    assert wrong.stderr == "error: missing: no such file\n"
+    assert wrong.stderr == "error: missing: no such file or folder\n"
 
 
 def test_import_is_light_and_public_names_exist() -> None:

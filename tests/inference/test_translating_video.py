@@ -370,7 +370,9 @@ class TestFolders:
         handler = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             one = translator(Interrupted(), batch=1)
-            with pytest.raises(TranslationInterrupted, match="the same command goes on") as caught:
+            with pytest.raises(
+                TranslationInterrupted, match="the same command begins anew"
+            ) as caught:
                 translate_folder(one, clip, tmp_path / "out.mp4")
             assert caught.value.report.written == []
             assert not (tmp_path / "out.mp4").exists()

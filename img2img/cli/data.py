@@ -111,11 +111,13 @@ def check(
             _say("", f"with it: {also}")
         if sizes["A"] == sizes["B"]:  # as of pairs
             sizes = {"A and B": sizes["A"]}
-        for domain, counts in sizes.items():
+        for domain, counts in sizes.items() if report.survey.formats else ():
             shown = ", ".join(f"{size} ({n})" for size, n in list(counts.items())[:8])
             _say("sizes", f"{domain}: {shown}")
-        _say("formats", ", ".join(f"{f} ({n})" for f, n in report.survey.formats.most_common()))
-        _say("values", value_facts(domains, report.survey.values))
+        formats = report.survey.formats.most_common()
+        _say("formats", ", ".join(f"{f} ({n})" for f, n in formats) or "none that can be read")
+        if formats:
+            _say("values", value_facts(domains, report.survey.values))
         for notice in (
             *remarks(report, run.data),
             *found.notices(),

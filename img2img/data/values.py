@@ -178,9 +178,9 @@ def value_notices(domains: Mapping[str, Domain], values: Mapping[str, Values]) -
         span = domain.high - domain.low
         if 0 < high - low < SMALL * span:
             yield (
-                f"{side} uses little of its range: nearly all values are {low}..{high},"
-                f" scaled by {domain.low}..{domain.high}; {key}={_advice(domain, known)}"
-                " spreads them"
+                f"{side} uses little of its range: nearly all values are {low}..{high}, scaled by"
+                f" {domain.low}..{domain.high}; --set '{key}={_advice(domain, known)}' spreads"
+                " them"
             )
         for counts, what in ((known.trained, "to train on"), (known.held_out, "held out")):
             outside, total = _outside(counts.get(domain.dtype), domain)

@@ -217,3 +217,13 @@ def test_a_table_of_the_root_measures_a_test_set(
     for line in ((), given, given[:2]):
         outcome = img2img("evaluate", "--model", "run", *line, "--measures", "l1", "--json")
         assert json.loads(outcome.out)["l1"]["n"] == 4
+
+
+def test_where_nothing_can_be_read_no_line_is_empty(tmp_path: Path, img2img: Command) -> None:
+    for name in ("A/1.png", "B/1.png"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text("no picture")
+    outcome = img2img("data", "check", "--data", tmp_path)
+    assert outcome.status == 1
+    assert "none that can be read" in outcome.out
+    assert all(len(line.split(maxsplit=1)) == 2 for line in outcome.out.splitlines())

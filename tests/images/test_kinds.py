@@ -50,7 +50,7 @@ def stacked(*planes: np.ndarray) -> np.ndarray:
 
 
 REFUSED: dict[str, tuple[np.ndarray, dict[str, Any], str]] = {
-    "float32": (RGB16[..., 0].astype(np.float32), {}, "float32 grey: read are grey and RGB"),
+    "float32": (RGB16[..., 0].astype(np.float32), {}, "float32 grey: only grey and RGB"),
     "float16": (RGB[..., 0].astype(np.float16), {}, "float16 grey"),
     "float64": (RGB[..., 0].astype(np.float64), {}, "float64 grey"),
     "complex": (RGB[..., 0].astype(np.complex64), {}, "complex grey"),

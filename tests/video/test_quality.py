@@ -186,7 +186,7 @@ def test_what_cannot_be_is_said_before_work(make_clip: MakeClip) -> None:
     info = probe(make_clip("a.mp4"))
     large = replace(info, size=SIZE)
     for encoding, suffix, of, word in (
-        (Encoding("dnxhr"), ".mov", info, "below 256 x 120"),
+        (Encoding("dnxhr"), ".mov", info, "at least 256 x 120"),
         (Encoding("prores"), ".mp4", info, r"\.mov"),
         (Encoding("dnxhr"), ".mkv", large, r"\.mov"),
         (Encoding("prores", crf=5), ".mov", info, "profile"),

@@ -153,7 +153,7 @@ def test_no_better_than_the_untouched_input() -> None:
         assert names(measured({40: 0.2, 60: 0.09}), config) == []
         assert names(measured({40: 0.09, 60: 0.11}), config) == []
     (found,) = examine(Course(measured({60: 0.11})), config)
-    assert found.evidence.text == "held-out l1 is 0.11, of the untouched inputs it is 0.1"
+    assert found.evidence.text == "held-out l1 is 0.11; of the untouched inputs it is 0.1"
     assert found.proposals[0].flags.startswith("--set 'losses.reconstruction=")
     early = load_config("pix2pix", None, {"schedule.steps": 10_000})
     assert names(measured({60: 0.2}), early) == []

@@ -337,7 +337,7 @@ def translate(
         if report.passed_over:
             counts = report.passed_over.items()
             kinds = ", ".join(f"{suffix} ({count})" for suffix, count in counts)
-            say_note(f"passed over, as their kinds are not read: {kinds}")
+            say_note(f"skipped, as these formats are not read: {kinds}")
         if report.left_out:
             names = some_names([str(path) for path in report.left_out], most=3)
             say_note(

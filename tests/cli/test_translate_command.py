@@ -52,11 +52,11 @@ def summary(outcome: Any) -> str:
 
 
 def test_file_to_file(translate: Translate, make_image: MakeImage, tmp_path: Path) -> None:
-    make_image("a.png", (9, 14))
+    make_image("a.png", (30, 34))
     outcome = translate("a.png", "b.png")
     assert (outcome.status, outcome.err) == (0, "note: scale auto: 1 at its own size\n")
     assert summary(outcome) == "1 translated to b.png"
-    assert read_picture(tmp_path / "b.png").size == (9, 14)
+    assert read_picture(tmp_path / "b.png").size == (30, 34)
 
 
 def test_file_to_folder_that_is_not_there_yet(
@@ -337,7 +337,7 @@ def test_on_a_terminal_there_is_a_table(
 def test_kinds_that_are_not_read_are_noted(
     translate: Translate, make_image: MakeImage, tmp_path: Path
 ) -> None:
-    make_image("in/a.png")
+    make_image("in/a.png", (32, 32))
     (tmp_path / "in" / "b.psd").touch()
     outcome = translate("in", "out")
     assert outcome.status == 0

@@ -114,7 +114,7 @@ class TestTiff:
             read(tmp_path, tiff(RGB16.transpose(2, 0, 1), 2))
 
     def test_multiplied_alpha(self, tmp_path: Path) -> None:
-        with pytest.raises(ImageError, match="opacity"):
+        with pytest.raises(ImageError, match="premultiplied alpha"):
             read(tmp_path, tiff(np.dstack([RGB16, ALPHA16]), 2, extra=1))
 
     @pytest.mark.parametrize("mode", ["CMYK", "YCbCr", "LAB"])

@@ -307,7 +307,7 @@ def test_refusals(tiny_run: Path, tmp_path: Path) -> None:
         Translator.load(tiny_run, device="cuda:99")
     with pytest.raises(ModelFileError, match="missing"):
         Translator.load(tmp_path / "missing")
-    with pytest.raises(ModelFileError, match="no model yet"):
+    with pytest.raises(ModelFileError, match="no model here"):
         Translator.load(tmp_path)
 
 

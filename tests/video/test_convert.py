@@ -376,9 +376,13 @@ def test_what_the_pictures_lose_is_said(tmp_path: Path, make_clip: MakeClip) -> 
     hdr = {"x265-params": f"log-level=none:hdr10=1:master-display={mastering}"}
     interlaced = {"x264-params": "tff=1:interlaced=1"}
     cases: list[tuple[dict[str, Any], str, str]] = [
-        ({"codec": "ffv1", "form": "yuva420p"}, "opacity", "yuv420p"),
+        ({"codec": "ffv1", "form": "yuva420p"}, "transparency is lost", "yuv420p"),
         ({"options": interlaced}, "interlaced", "yuv420p"),
-        ({"codec": "libx265", "form": "yuv420p10le", "options": hdr}, "(HDR)", "yuv420p10le"),
+        (
+            {"codec": "libx265", "form": "yuv420p10le", "options": hdr},
+            "HDR mastering metadata",
+            "yuv420p10le",
+        ),
         ({"codec": "ffv1", "form": "yuv420p12le"}, "12 bits per channel become 10", "yuv420p10le"),
         ({"form": "yuv420p10le"}, "10 bits per channel become 8", "yuv420p"),
         ({}, "", "yuv420p"),

@@ -281,7 +281,12 @@ def test_what_cannot_be_encoded(make_clip: MakeClip) -> None:
         (Encoding(pixel_format="yuv420p"), ".mp4", odd, "even"),
         (Encoding("h264"), ".webm", info, "av1, vp9"),
         (Encoding("ffv1"), ".mov", info, r"\.mkv"),
-        (Encoding("vp9"), ".webm", replace(info, sample_aspect=Fraction(4, 3)), "pixels of 4/3"),
+        (
+            Encoding("vp9"),
+            ".webm",
+            replace(info, sample_aspect=Fraction(4, 3)),
+            "pixels of shape 4/3",
+        ),
         (Encoding(), ".avi", info, r"\.mkv"),
     ]
     for encoding, suffix, what, message in refused:

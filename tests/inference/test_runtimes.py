@@ -177,3 +177,34 @@ def test_a_model_too_large_for_the_format_is_refused() -> None:
     )
     with pytest.raises(ConfigError, match="2 GB"):
         to_onnx(network)
+
+
+SIGNAL_STACK = """
+import ctypes, faulthandler
+import torch
+from tests.inference.test_runtimes import RESNET, backend, generator
+
+class Stack(ctypes.Structure):
+    _fields_ = [("at", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t)]
+
+def stack():
+    found = Stack()
+    ctypes.CDLL(None).sigaltstack(None, ctypes.byref(found))
+    return found.at, found.flags
+
+faulthandler.enable()  # which has one
+before = stack()
+made = backend("openvino", generator(RESNET))
+made.run(torch.zeros(1, 3, 16, 16))
+assert stack() == before
+del made
+assert stack() == before
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's signal stack")
+def test_openvino_leaves_signals_as_they_are() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SIGNAL_STACK], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,6 +1,7 @@
 """OpenVINO."""
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
 import torch
@@ -55,17 +56,17 @@ class OpenVinoBackend(Backend):
 
 def compiled(core: Any, model: Any, precision: Literal["f32", "bf16"]) -> Any:
     """A model, ready to run on the CPU; from one thread at a time."""
-    return core.compile_model(
-        model,
-        "CPU",
-        {
-            "INFERENCE_PRECISION_HINT": precision,
-            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-            "PERFORMANCE_HINT": "LATENCY",
-            # Two processes of one thread would both be pinned to the first core.
-            "ENABLE_CPU_PINNING": False,
-        },
-    )
+    settings = {
+        "INFERENCE_PRECISION_HINT": precision,
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "PERFORMANCE_HINT": "LATENCY",
+        # Two processes of one thread would both be pinned to the first core.
+        "ENABLE_CPU_PINNING": False,
+    }
+    # It gives the thread that compiles another stack for signals, and frees that with the model:
+    # the next Ctrl-C would crash the process if that thread were the main one.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(core.compile_model, model, "CPU", settings).result()
 
 
 def openvino_package() -> Any:

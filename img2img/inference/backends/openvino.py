@@ -1,6 +1,7 @@
 """OpenVINO."""
 
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
@@ -63,10 +64,17 @@ def compiled(core: Any, model: Any, precision: Literal["f32", "bf16"]) -> Any:
         # Two processes of one thread would both be pinned to the first core.
         "ENABLE_CPU_PINNING": False,
     }
-    # It gives the thread that compiles another stack for signals, and frees that with the model:
-    # the next Ctrl-C would crash the process if that thread were the main one.
+    return _aside(core.compile_model, model, "CPU", settings)
+
+
+def _aside(call: Callable[..., Any], *arguments: Any) -> Any:
+    """What a call gives that loads OpenVINO's part for CPUs, in a thread of its own.
+
+    It gives the thread that loads it another stack for signals, and frees that at the end: the next
+    Ctrl-C would crash the process if that thread were the main one.
+    """
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(core.compile_model, model, "CPU", settings).result()
+        return thread.submit(call, *arguments).result()
 
 
 def openvino_package() -> Any:
@@ -78,4 +86,4 @@ def openvino_package() -> Any:
 
 
 def _computes_bfloat16(core: Any) -> bool:
-    return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in _aside(core.get_property, "CPU", "OPTIMIZATION_CAPABILITIES")

@@ -58,7 +58,7 @@ def test_what_is_offered(
     assert not found & {"photo.jpg", "runs/mine/losses.png"}
 
 
-def test_nothing_large_is_waited_for() -> None:
+def test_nothing_large_is_waited_for(tmp_path: Path) -> None:
     code = """
 import atexit, sys
 slow = {"torch", "albumentations", "img2img.config", "numpy", "cv2", "PIL", "matplotlib"}
@@ -69,6 +69,7 @@ main()
     asked = {"COMP_WORDS": "img2img train ", "COMP_CWORD": "2"}
     done = subprocess.run(
         [sys.executable, "-c", code],
+        cwd=tmp_path,  # elsewhere there may be runs, which complete it, too
         env={**os.environ, **asked, "_IMG2IMG_COMPLETE": "complete_bash"},
         capture_output=True,
         text=True,

@@ -251,7 +251,7 @@ def test_two_hundred_noisy_images_stay_below_15_mb(
     )
     path = tmp_path / "large.html"
     write_comparison(found, path)
-    assert 4e6 < path.stat().st_size < 15e6
+    assert 6e6 < path.stat().st_size < 15e6
     assert open_page(path).locator(".pair").count() == 200
 
 

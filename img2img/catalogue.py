@@ -24,7 +24,7 @@ CATALOGUES = {
     "losses": ("img2img.losses", "RECONSTRUCTIONS"),
     "optimizers": ("img2img.training", "OPTIMIZERS"),
     "schedules": ("img2img.training", "SCHEDULES"),
-    "backends": ("img2img.inference.backends", "BACKENDS"),
+    "backends": ("img2img.engine.backends", "BACKENDS"),
 }
 # Albumentations' parts are the classes below this one, but for those that are bases themselves.
 _TRANSFORM = "BasicTransform"

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from img2img.config import load_config
 from img2img.data.paired import PairedData
-from img2img.files import write_text
+from img2img.engine.translator import Translator
 from img2img.images import eight_bit, write_picture
-from img2img.inference.translator import Translator
+from img2img.images.sheets import sheet
 from img2img.metrics.checkerboard import checkerboard_energy
-from img2img.resources import bundled
-from img2img.sheets import sheet
+from img2img.runtime.files import write_text
+from img2img.runtime.resources import bundled
 from img2img.training.events import Observer
 from img2img.training.run import train
 

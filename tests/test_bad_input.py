@@ -19,7 +19,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from img2img import checkpoint
-from img2img.checkpoint import load_model, load_state
+from img2img.models.checkpoint import load_model, load_state
 from img2img.training import observers
 from tests.runs import newest
 

@@ -9,7 +9,7 @@ import pytest
 from img2img import catalogue
 from img2img.data import augment
 from img2img.diffaug import AUGMENTATIONS
-from img2img.inference.backends import BACKENDS
+from img2img.engine.backends import BACKENDS
 from img2img.losses import OBJECTIVES, RECONSTRUCTIONS, REGULARIZERS
 from img2img.networks import DISCRIMINATORS, GENERATORS
 from img2img.registry import Registry

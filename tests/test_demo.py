@@ -10,7 +10,7 @@ import pytest
 from img2img import demo
 from img2img.config import dump, load_config
 from img2img.images import read_picture
-from img2img.resources import bundled
+from img2img.runtime.resources import bundled
 from img2img.training.stopping import StopRequest
 
 TINY = [

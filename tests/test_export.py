@@ -17,16 +17,16 @@ import torch
 from PIL import Image
 
 from img2img import Translator, as_picture, export_model, load_model
-from img2img.checkpoint import save_model
 from img2img.config import Component
+from img2img.engine import exported
+from img2img.engine.exportable import Exportable
 from img2img.errors import ConfigError, DataError, ExportFailed, ImageError, ModelFileError
 from img2img.export import FORMATS, Exported, base
 from img2img.export.torch import TorchFormat
-from img2img.inference import exported
-from img2img.inference.exportable import Exportable
-from img2img.spec import ModelSpec
+from img2img.models.checkpoint import save_model
+from img2img.models.spec import ModelSpec
 from tests.conftest import noise
-from tests.inference.test_runtimes import generator
+from tests.engine.test_runtimes import generator
 
 SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt2"}
 RESNET: dict[str, Any] = {"name": "resnet", "ngf": 4, "n_blocks": 1}
@@ -301,7 +301,7 @@ class TestTranslate:
         image = noise(70, 50)
         assert tested.translate(image).shape == image.shape
         assert "tiles" in said[0]
-        monkeypatch.setattr("img2img.inference.oversize.ASKED_ABOUT", 1)
+        monkeypatch.setattr("img2img.engine.oversize.ASKED_ABOUT", 1)
         assert Translator.load(target).translate(image).shape == image.shape
 
     def test_identity_is_the_files(self, run_by_us: str, made: Made) -> None:

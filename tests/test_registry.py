@@ -8,14 +8,14 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from img2img.checkpoint import load_model, save_model
 from img2img.config import Component, load_config
+from img2img.engine.tiling import run_in_strips
 from img2img.errors import ConfigError
-from img2img.inference.tiling import run_in_strips
 from img2img.losses import OBJECTIVES, RECONSTRUCTIONS, REGULARIZERS
+from img2img.models.checkpoint import load_model, save_model
+from img2img.models.spec import ModelSpec, prepare_for_inference
 from img2img.networks import DISCRIMINATORS, GENERATORS, Generator
 from img2img.registry import Part, Registry
-from img2img.spec import ModelSpec, prepare_for_inference
 from img2img.training import METHODS
 from img2img.training.optimizers import OPTIMIZERS
 from img2img.training.schedule import SCHEDULES

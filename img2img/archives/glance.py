@@ -6,7 +6,7 @@ from img2img.archives.described import dictionaries, looks_like_pth, read_descri
 from img2img.archives.pickles import Array
 from img2img.archives.safetensors import MOST_HEADER, OURS
 from img2img.errors import ModelFileError
-from img2img.files import parse_json
+from img2img.runtime.files import parse_json
 
 # Read by other programs' runtimes, and bounded there.
 _EXPORTED = {".onnx", ".xml", ".pt2"}

@@ -61,9 +61,9 @@ def bench(
 
     from rich.table import Table
 
+    from img2img.engine.bench import noise
+    from img2img.engine.benching import bench_apart
     from img2img.images import read_picture
-    from img2img.inference.bench import noise
-    from img2img.inference.benching import bench_apart
 
     picture = read_picture(source) if source else noise(size)
     found = bench_apart(

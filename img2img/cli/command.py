@@ -13,7 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from img2img.cli.output import say_error
 from img2img.errors import nearest, some_names
-from img2img.files import NO_ADDRESS, is_address
+from img2img.runtime.files import NO_ADDRESS, is_address
 
 # Of which every way to use a command wrongly is one. Typer's copy of Click has no public name.
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]

@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from img2img.catalogue import entries
-from img2img.resources import bundled
+from img2img.runtime.resources import bundled
 
 # Whatever there is in a folder, one keystroke may not take long.
 MOST_LOOKED_AT = 2000

@@ -11,12 +11,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
 from rich.progress import Progress as Bar
 from rich.text import Text
 
-from img2img.doctor.course import BASELINE, TARGETS, VAL
 from img2img.images import Picture
-from img2img.metrics.measure import MEASURES
+from img2img.metrics.measure import MEASURES, measure_of
+from img2img.runs.history import BASELINE, TARGETS, VAL
+from img2img.runs.store import Store
 from img2img.training.events import Observer, Progress, RunFacts, Summary
-from img2img.training.held_out import measure_of
-from img2img.training.store import Store
 
 # Where there is no terminal: seconds between two lines.
 PLAIN_SECONDS = 10.0

@@ -32,9 +32,9 @@ def doctor(
     docs/doctor.md says what is watched.
     """
     from img2img.doctor import Course, follow
-    from img2img.doctor.course import LEAST
     from img2img.doctor.plot import draw
-    from img2img.pages.run import read_run
+    from img2img.runs.history import LEAST
+    from img2img.runs.reading import read_run
 
     record = read_run(run)
     course = Course(record.lines)

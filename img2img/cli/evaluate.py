@@ -32,7 +32,7 @@ from img2img.cli.pairing import (
 from img2img.errors import ConfigError
 
 if TYPE_CHECKING:
-    from img2img.metrics.evaluate import Evaluation
+    from img2img.evaluation.folders import Evaluation
     from img2img.metrics.measure import Figure
 
 # Of the table in a file, in order.
@@ -135,8 +135,8 @@ def evaluate(
 
     Each figure comes with a 95 % interval. The exit status is 1 if one is past its limit.
     """
-    from img2img.evaluation import evaluate_model
-    from img2img.metrics.evaluate import Options, chosen, evaluate_folders
+    from img2img.evaluation.folders import Options, chosen, evaluate_folders
+    from img2img.evaluation.models import evaluate_model
     from img2img.metrics.measure import MEASURES
 
     above, below = ([*map(_limit, texts or [])] for texts in (fail_above, fail_below))
@@ -192,7 +192,7 @@ def evaluate(
 
 def _limit(text: str) -> tuple[str, float]:
     """`kid=0.05` -> the measure and the limit."""
-    from img2img.metrics.evaluate import chosen
+    from img2img.evaluation.folders import chosen
 
     name, _, value = text.partition("=")
     chosen([name], {"pair", "set", "cycle"})
@@ -261,7 +261,7 @@ def _said(evaluation: "Evaluation") -> Iterator[str]:
 
 
 def _write_csv(path: Path, evaluation: "Evaluation") -> None:
-    from img2img.files import atomic_write
+    from img2img.runtime.files import atomic_write
 
     with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)

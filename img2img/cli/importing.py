@@ -85,8 +85,8 @@ def import_(
     option that sets it. Nothing in the files is run. `translate`, `info`, `export` and
     `train --init-from` take such checkpoints directly, too, with the usual settings.
     """
-    from img2img.checkpoint import write_model
-    from img2img.compat.collection import Wishes, import_files
+    from img2img.models.checkpoint import write_model
+    from img2img.models.compat.collection import Wishes, import_files
 
     wishes = Wishes(
         direction=direction,

@@ -33,9 +33,9 @@ def info(
     from rich.markup import escape
     from rich.table import Table
 
-    from img2img.checkpoint import load_model
-    from img2img.inference.exported import is_exported, open_exported
-    from img2img.spec import ModelSpec
+    from img2img.engine.exported import is_exported, open_exported
+    from img2img.models.checkpoint import load_model
+    from img2img.models.spec import ModelSpec
 
     extras: dict[str, dict[str, object]] = {}
     if is_exported(model):

@@ -25,7 +25,7 @@ from img2img.cli.output import (
 from img2img.errors import ConfigError, TranslationStopped, some_names
 
 if TYPE_CHECKING:
-    from img2img.inference.folder import Report
+    from img2img.translate.folder import Report
     from img2img.video.convert import Converted
 
 FAILURES_SHOWN = 20
@@ -261,12 +261,12 @@ def translate(
     sound, subtitles and colours; after a stop the same command goes on within one. Started by
     `torchrun` or `accelerate launch`, several processes share the files.
     """
-    from img2img.devices import keep_freed_memory, named_devices, resolve_device
-    from img2img.inference.folder import translate_folder
-    from img2img.inference.sizing import said
-    from img2img.inference.translator import Translator
-    from img2img.inference.video import VideoOptions
-    from img2img.processes import joined
+    from img2img.engine.sizing import said
+    from img2img.engine.translator import Translator
+    from img2img.runtime.devices import keep_freed_memory, named_devices, resolve_device
+    from img2img.runtime.processes import joined
+    from img2img.translate.folder import translate_folder
+    from img2img.translate.video import VideoOptions
 
     if devices and device != "auto":
         raise ConfigError("--device and --devices: give one of them")

@@ -85,7 +85,7 @@ def assemble(
     Example: img2img video assemble frames --like original.mp4 --output clip.mp4
     """
     from img2img.images import list_images
-    from img2img.inference.video import VideoOptions
+    from img2img.translate.video import VideoOptions
     from img2img.video.assembling import assemble, assemble_like
 
     if not source.is_dir():

@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from img2img.errors import ConfigError, brief, nearest
-from img2img.resources import bundled
+from img2img.runtime.resources import bundled
 
 # Far above what anybody writes: of a file, of its values with aliases counted as all that they
 # stand for, of lists in lists, of one text or number (which Python would refuse to print).

@@ -1,5 +1,6 @@
 """The tree of a run's configuration, typed. What a key is for, its description says."""
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -12,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from img2img.files import NO_ADDRESS, is_address
+from img2img.runtime.files import NO_ADDRESS, is_address
 
 
 class Section(BaseModel):
@@ -308,6 +309,15 @@ class ScheduleConfig(Component):
         if len(lengths) > 1:
             raise ValueError(f"{' and '.join(lengths)} each set the length: give only one")
         return self
+
+    def planned_steps(self, images_per_epoch: int, images_per_step: int) -> int | None:
+        """Generator updates asked for; None for a length in minutes that is not measured yet."""
+        if self.minutes is not None:
+            return self.measured_steps
+        if self.steps is not None:
+            return self.steps
+        epochs = self.total_epochs or self.epochs + self.decay_epochs
+        return math.ceil(epochs * images_per_epoch / images_per_step)
 
 
 class EmaConfig(Section):

@@ -18,9 +18,9 @@ from img2img.config import DataConfig
 from img2img.data.samples import Batch, Sample, Samples, collate
 from img2img.data.turns import TURNS
 from img2img.data.workers import NO_ROOM, quiet_about_cores, supervised
-from img2img.devices import is_out_of_memory
 from img2img.errors import ImageError, Img2ImgError, LoadingFailed
-from img2img.signals import STOPPING
+from img2img.runtime.devices import is_out_of_memory
+from img2img.runtime.signals import STOPPING
 
 # So many files in a row that cannot be read are not a few bad ones.
 MOST_SKIPPED = 100

@@ -9,8 +9,8 @@ from unicodedata import normalize
 
 from img2img.data.layouts import Folders
 from img2img.errors import DataError
-from img2img.files import write_text
 from img2img.images import list_images
+from img2img.runtime.files import write_text
 
 # What spreadsheets write between two columns, in one country or another.
 _SEPARATORS = ",;\t"

@@ -13,7 +13,7 @@ from img2img.data.sources import CountProgress
 from img2img.data.values import resolve_domains
 from img2img.errors import DataError
 from img2img.images import Picture, to_pixels
-from img2img.sheets import sheet
+from img2img.images.sheets import sheet
 
 
 def preview_data(

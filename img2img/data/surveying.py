@@ -18,8 +18,8 @@ from img2img.data.dataset import DataSet
 from img2img.data.sources import CountProgress, Item, Pair
 from img2img.data.values import Values
 from img2img.errors import StorageError
-from img2img.files import write_text
-from img2img.processes import Processes
+from img2img.runtime.files import write_text
+from img2img.runtime.processes import Processes
 
 # Surveys that are kept; what was not used for longest goes first.
 MOST = 64

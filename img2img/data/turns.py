@@ -11,9 +11,9 @@ from typing import Any
 import torch
 
 from img2img.data.sources import Item
-from img2img.devices import free_memory
 from img2img.errors import ImageError
 from img2img.images import measure
+from img2img.runtime.devices import free_memory
 
 # Bytes at the peak to a byte of decoded pixels, while a picture is read and resized.
 _PEAK = 3

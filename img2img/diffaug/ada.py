@@ -8,10 +8,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from img2img.devices import at_least_float32
 from img2img.diffaug import affine
 from img2img.diffaug.base import AUGMENTATIONS, Augmentation, images_apart
 from img2img.registry import Positive
+from img2img.runtime.devices import at_least_float32
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 

@@ -1,8 +1,8 @@
 """What is wrong with a training, read from its log; importing it enters all conditions."""
 
 from img2img.doctor.condition import CONDITIONS, Evidence, Finding, Rounds, examine, follow
-from img2img.doctor.course import Course
 from img2img.registry import import_submodules
+from img2img.runs.history import Course
 
 import_submodules(__name__, __path__)
 

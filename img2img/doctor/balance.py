@@ -11,9 +11,9 @@ import torch
 from img2img.config import Component, RunConfig
 from img2img.doctor import proposals
 from img2img.doctor.condition import CONDITIONS, Condition, Evidence, judged
-from img2img.doctor.course import LEAST, Course, Series, is_reconstruction, smooth
 from img2img.doctor.proposals import Proposal
 from img2img.losses import OBJECTIVES
+from img2img.runs.history import LEAST, Course, Series, is_reconstruction, smooth
 
 # The least of lines in which swings are looked for, where there are many.
 WINDOW = 30

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from img2img.config import RunConfig
-from img2img.doctor.course import POINTS, Course, Series, comparable
 from img2img.doctor.proposals import Proposal
 from img2img.registry import Registry
+from img2img.runs.history import POINTS, Course, Series, comparable
 
 # Lines of losses between two examinations, at least.
 EVERY = 10

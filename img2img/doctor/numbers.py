@@ -10,7 +10,9 @@ from img2img.config import RunConfig
 from img2img.doctor import proposals
 from img2img.doctor.balance import Levels
 from img2img.doctor.condition import CONDITIONS, Condition, Evidence, judged
-from img2img.doctor.course import (
+from img2img.doctor.proposals import Proposal
+from img2img.metrics.measure import MEASURES
+from img2img.runs.history import (
     BASELINE,
     LEAST,
     RECENT,
@@ -21,8 +23,6 @@ from img2img.doctor.course import (
     medians,
     smooth,
 )
-from img2img.doctor.proposals import Proposal
-from img2img.metrics.measure import MEASURES
 
 
 @CONDITIONS.register("non-finite")

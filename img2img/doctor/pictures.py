@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from img2img.config import RunConfig
 from img2img.doctor import proposals
 from img2img.doctor.condition import CONDITIONS, Condition, Evidence, judged
-from img2img.doctor.course import Course
 from img2img.doctor.proposals import Proposal
+from img2img.runs.history import Course
 
 
 class OfPictures(Condition):

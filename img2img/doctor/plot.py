@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from img2img.doctor.condition import Finding
-from img2img.doctor.course import Course
-from img2img.files import atomic_write
+from img2img.runs.history import Course
+from img2img.runtime.files import atomic_write
 
 COLUMNS = 3
 # What is always drawn, as far as it is known, by the start of the tags.

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from img2img.config import RunConfig
 from img2img.doctor.condition import CONDITIONS, Condition, Evidence, judged
-from img2img.doctor.course import TARGETS, VAL, Course
 from img2img.doctor.proposals import Proposal
+from img2img.runs.history import TARGETS, VAL, Course
 
 
 @CONDITIONS.register("narrow-targets")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from img2img.inference.exported import Description
+from img2img.engine.exported import Description
 from img2img.networks import Generator
 from img2img.registry import Registry
 

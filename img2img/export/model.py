@@ -10,6 +10,12 @@ import torch
 from torch import Tensor
 
 from img2img.config import Component
+from img2img.engine.backends.eager import Eager
+from img2img.engine.exportable import Fixed
+from img2img.engine.exported import Description
+from img2img.engine.onnx_export import check_opset
+from img2img.engine.opening import choose_generator
+from img2img.engine.sizing import pad_to_fit
 from img2img.errors import (
     ConfigError,
     DataError,
@@ -19,16 +25,10 @@ from img2img.errors import (
     shortened,
 )
 from img2img.export.base import FORMATS
-from img2img.files import atomic_write
 from img2img.images import Pixels, eight_bit, list_images, read_picture, resized
-from img2img.inference.backends.eager import Eager
-from img2img.inference.exportable import Fixed
-from img2img.inference.exported import Description
-from img2img.inference.onnx_export import check_opset
-from img2img.inference.opening import choose_generator
-from img2img.inference.sizing import pad_to_fit
 from img2img.networks import Generator
-from img2img.resources import bundled
+from img2img.runtime.files import atomic_write
+from img2img.runtime.resources import bundled
 
 # What an export may differ from PyTorch's float32 on the worst picture, in grey levels of 255 on
 # average: by the order of sums, and by float16 weights.

@@ -6,9 +6,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from img2img.engine.exported import METADATA_KEY, Description, open_exported
+from img2img.engine.onnx_export import OPSET, missing_packages, to_onnx
 from img2img.export.base import FORMATS, Format
-from img2img.inference.exported import METADATA_KEY, Description, open_exported
-from img2img.inference.onnx_export import OPSET, missing_packages, to_onnx
 from img2img.networks import Generator
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from torch import Tensor
 
+from img2img.engine.backends.openvino import openvino_package
+from img2img.engine.exported import METADATA_KEY, Description
+from img2img.engine.onnx_export import missing_packages, to_onnx
 from img2img.export.base import FORMATS, Format
 from img2img.export.onnx import run_exported
-from img2img.inference.backends.openvino import openvino_package
-from img2img.inference.exported import METADATA_KEY, Description
-from img2img.inference.onnx_export import missing_packages, to_onnx
 from img2img.networks import Generator
 
 

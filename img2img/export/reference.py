@@ -7,13 +7,13 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from img2img.checkpoint import load_model
-from img2img.compat.beside import write_beside
-from img2img.compat.collection import import_files
-from img2img.compat.junyanz import reference_state
 from img2img.errors import ConfigError, ExportFailed, ModelFileError
-from img2img.files import atomic_write
-from img2img.spec import ModelSpec, rebuilt
+from img2img.models.checkpoint import load_model
+from img2img.models.compat.beside import write_beside
+from img2img.models.compat.collection import import_files
+from img2img.models.compat.junyanz import reference_state
+from img2img.models.spec import ModelSpec, rebuilt
+from img2img.runtime.files import atomic_write
 
 # Their names by ours. `D_A` there judges what `G_A` makes: images of domain B.
 NAMES = {"G": "G", "D": "D", "G_AB": "G_A", "G_BA": "G_B", "D_B": "D_A", "D_A": "D_B"}

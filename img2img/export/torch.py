@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.fx.experimental import _config as tracing
 
+from img2img.engine.exportable import Exportable
+from img2img.engine.exported import METADATA_KEY, Description
 from img2img.export.base import FORMATS, Format
-from img2img.inference.exportable import Exportable
-from img2img.inference.exported import METADATA_KEY, Description
 from img2img.networks import Generator
 
 

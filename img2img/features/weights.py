@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from img2img.archives.pth import read_pth
 from img2img.errors import Img2ImgError, ModelFileError
-from img2img.installation import install_extra
+from img2img.runtime.installation import install_extra
 
 
 class MissingFeatures(Img2ImgError):

@@ -8,7 +8,7 @@ from importlib import import_module
 
 from PIL import Image, features
 
-from img2img.installation import install
+from img2img.runtime.installation import install
 
 HAS_AVIF = "avif" in features.modules and features.check_module("avif")
 

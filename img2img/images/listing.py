@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from img2img.files import json_lines
 from img2img.images.formats import HAS_HEIF
+from img2img.runtime.files import json_lines
 
 READABLE = (
     ".png .apng .jpg .jpeg .jpe .jfif .jif .mpo .webp .tif .tiff .bmp .dib .gif"

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from img2img.errors import ImageError
-from img2img.files import atomic_write
 from img2img.images.formats import HAS_AVIF
 from img2img.images.gif import encode_gif
 from img2img.images.picture import Animation, Frames, Picture
 from img2img.images.pillow import to_pillow
 from img2img.images.png import encode_apng, encode_png
 from img2img.images.tiff import encode_tiff
+from img2img.runtime.files import atomic_write
 
 # Pieces of a file, written one after the other: joined, they would be there twice.
 Parts = Iterable[bytes | memoryview]

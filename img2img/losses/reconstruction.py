@@ -7,9 +7,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from img2img.devices import at_least_float32
 from img2img.errors import ConfigError
 from img2img.registry import NonNegative, Registry
+from img2img.runtime.devices import at_least_float32
 
 # Pixels a side of the window that SSIM looks through.
 _SSIM_WINDOW = 11

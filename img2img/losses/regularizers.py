@@ -11,9 +11,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from img2img.devices import at_least_float32
 from img2img.errors import ConfigError
 from img2img.registry import NonNegative, Positive, Registry
+from img2img.runtime.devices import at_least_float32
 
 Judge = Callable[[Tensor], list[Tensor]]
 """A critic: images [N, C, H, W] to logits, one [N, 1, h, w] a scale."""

@@ -156,3 +156,8 @@ def jackknife_error(
 
 def _finite(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def measure_of(name: str) -> str:
+    """The measure that a name of `measure_names` is of: `psnr` of `psnr_AtoB`."""
+    return name.removesuffix("_AtoB").removesuffix("_BtoA")

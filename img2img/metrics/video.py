@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 
 from img2img.errors import VideoError
-from img2img.flow import LEAST_SIDE, Floats, Motion, grey, warp
 from img2img.images import Pixels, resized
 from img2img.video import Frame, VideoInfo, frames, probe
+from img2img.video.flow import LEAST_SIDE, Floats, Motion, grey, warp
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from img2img.devices import at_least_float32
 from img2img.networks.base import Stage
 from img2img.networks.norms import NormLayer, freeze_idle_biases
+from img2img.runtime.devices import at_least_float32
 
 PaddingName = Literal["reflect", "replicate", "zero"]
 InitName = Literal["normal", "kaiming"]

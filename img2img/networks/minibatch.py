@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from img2img.devices import at_least_float32
+from img2img.runtime.devices import at_least_float32
 
 
 class MinibatchStd(nn.Module):

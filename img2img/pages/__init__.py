@@ -1,6 +1,6 @@
 """Pages that tell of runs and models, each one file with all that it shows."""
 
-from img2img.pages.compare import Comparison, compare_models
+from img2img.evaluation.comparison import Comparison, compare_models
 from img2img.pages.comparison import write_comparison
 from img2img.pages.report import write_report
 

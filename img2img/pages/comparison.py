@@ -6,10 +6,10 @@ from math import comb
 from pathlib import Path
 from statistics import median
 
-from img2img.files import write_text
+from img2img.evaluation.comparison import Compared, Comparison, Difference, leading_measure
+from img2img.html import page, text
 from img2img.metrics.duel import Duel
 from img2img.metrics.measure import MEASURES, Figure
-from img2img.pages.compare import Compared, Comparison, Difference, leading_measure
 from img2img.pages.fragments import (
     facts_table,
     figure,
@@ -20,7 +20,7 @@ from img2img.pages.fragments import (
     sides,
     table,
 )
-from img2img.web import page, text
+from img2img.runtime.files import write_text
 
 # Above this p a difference may well be chance.
 CHANCE = 0.05

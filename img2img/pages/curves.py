@@ -8,10 +8,10 @@ from statistics import fmean
 from string import Template
 from typing import Any
 
-from img2img.doctor.course import BASELINE, TARGETS, VAL
+from img2img.html import text
 from img2img.pages.meanings import meaning
-from img2img.pages.run import is_number
-from img2img.web import text
+from img2img.runs.history import BASELINE, TARGETS, VAL
+from img2img.runs.reading import is_number
 
 # Points of a curve: more cannot be told apart on a screen.
 POINTS = 400

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from importlib.resources import files
 
-from img2img.web import slider, text
+from img2img.html import slider, text
 
 _HERE = files(__name__.rpartition(".")[0])
 
@@ -80,7 +80,7 @@ def figure(
     *,
     left: int = 0,
 ) -> str:
-    """A slider between pictures, with a name and remarks below; see `img2img.web.slider`."""
+    """A slider between pictures, with a name and remarks below; see `img2img.html.slider`."""
     notes = "".join(f"<span>{text(words)}</span>" for words in remarks)
     return (
         f"<figure>\n{slider(pictures, size, label, left=left)}\n"

@@ -1,7 +1,7 @@
 """What the tags of a log mean, a sentence each."""
 
-from img2img.doctor.course import VAL
 from img2img.metrics.measure import MEASURES
+from img2img.runs.history import VAL
 
 _MEANINGS = {
     "val/l1": "Mean difference between held-out translations and their targets, 0 to 1. Lower is"

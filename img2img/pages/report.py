@@ -10,10 +10,12 @@ from img2img import __version__
 from img2img.data.dataset import DataSet
 from img2img.data.sources import CountProgress
 from img2img.doctor import Finding, follow
+from img2img.engine.sizing import Scale
 from img2img.errors import Img2ImgError, ModelFileError
-from img2img.files import write_text
+from img2img.evaluation.held_out import Example, HeldOut, held_out
+from img2img.evaluation.items import bytes_each, spread
+from img2img.html import embedded, page, text
 from img2img.images import read_picture
-from img2img.inference.sizing import Scale
 from img2img.pages.curves import Curves, as_json, charts, read_curves
 from img2img.pages.fragments import (
     facts_table,
@@ -25,14 +27,12 @@ from img2img.pages.fragments import (
     sides,
     tiles,
 )
-from img2img.pages.held_out import Example, HeldOut, held_out
-from img2img.pages.items import bytes_each, spread
-from img2img.pages.run import Record, is_number, read_run
 from img2img.pages.verdict import verdict
+from img2img.runs.reading import Record, is_number, read_run
+from img2img.runs.store import Store
+from img2img.runtime.files import write_text
 from img2img.training.build import method_class
 from img2img.training.data_of import data_of
-from img2img.training.store import Store
-from img2img.web import embedded, page, text
 
 # Together with all else a page stays under 15 MB.
 _BYTES_OF_SHEETS = 4_000_000

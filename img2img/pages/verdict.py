@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 
 from img2img.doctor import Course, Finding
-from img2img.doctor.course import BASELINE, VAL
-from img2img.metrics.measure import MEASURES
-from img2img.pages.run import Record
-from img2img.training.held_out import measure_of
+from img2img.metrics.measure import MEASURES, measure_of
+from img2img.runs.history import BASELINE, VAL
+from img2img.runs.reading import Record
 
 # Without a better measure for this share of the steps, a run is said to have come to a standstill.
 STANDSTILL = 0.2

@@ -15,23 +15,23 @@ from img2img.data.check import Survey
 from img2img.data.dataset import DataSet
 from img2img.data.loader import resolve_workers
 from img2img.data.sizes import PUBLISHED_CROP, HeightWidth
-from img2img.devices import resolve_device, resolve_precision
 from img2img.diffaug import AUGMENTATIONS
 from img2img.errors import ConfigError
 from img2img.features import Supply, feature_network
 from img2img.images import Domain
 from img2img.losses import OBJECTIVES, RECONSTRUCTIONS, REGULARIZERS
 from img2img.metrics.gather import pair_measure
-from img2img.metrics.measure import MEASURES
+from img2img.metrics.measure import MEASURES, measure_of
 from img2img.metrics.paired import LEAST_SIDE
 from img2img.metrics.sets import LEAST as LEAST_IMAGES
 from img2img.metrics.sets import SETS
+from img2img.models.spec import SCALE_WORTH_SAYING, ModelSpec
 from img2img.networks import DISCRIMINATORS, GENERATORS, Generator
 from img2img.networks.blocks import recompute_activations
 from img2img.registry import Registry
-from img2img.spec import SCALE_WORTH_SAYING, ModelSpec
+from img2img.runtime.devices import resolve_device, resolve_precision
 from img2img.training.critic import Critic
-from img2img.training.held_out import HeldOut, measure_names, measure_of
+from img2img.training.held_out import HeldOut, measure_names
 from img2img.training.method import CHANNELS, METHODS, Method
 from img2img.training.optimizers import OPTIMIZERS
 from img2img.training.probe import steps_between

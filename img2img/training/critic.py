@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from img2img.config import RunConfig, TopKConfig
-from img2img.devices import at_least_float32
 from img2img.diffaug import AUGMENTATIONS, Augmentation
 from img2img.losses import OBJECTIVES, REGULARIZERS, Objective, Regularizer, refuse_batch_norm
 from img2img.networks import DISCRIMINATORS, Discriminator
+from img2img.runtime.devices import at_least_float32
 from img2img.training.image_pool import ImagePool
 
 # What the mean over feature maps is multiplied by in pix2pixHD.

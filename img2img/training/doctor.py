@@ -5,9 +5,9 @@ from pathlib import Path
 
 from img2img.config import RunConfig
 from img2img.doctor import Course, Rounds, examine
-from img2img.doctor.course import comparable
+from img2img.runs.history import comparable
+from img2img.runs.log import read_metrics
 from img2img.training.events import Observer, Progress, RunFacts
-from img2img.training.observers import read_metrics
 
 
 class Doctor(Observer):

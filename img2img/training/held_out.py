@@ -9,14 +9,14 @@ from torch import Tensor
 from img2img.data.samples import Batch
 from img2img.features import FeatureNetwork, Seen
 from img2img.images import Picture, to_pixels
+from img2img.images.sheets import sheet
 from img2img.metrics.gather import SetMeasures
 from img2img.metrics.measure import MEASURES
 from img2img.metrics.paired import PairMeasure, l1
 from img2img.metrics.sets import SETS
+from img2img.models.spec import ModelSpec, prepare_for_inference
 from img2img.networks import Generator
 from img2img.networks.norms import use_statistics
-from img2img.sheets import sheet
-from img2img.spec import ModelSpec, prepare_for_inference
 from img2img.training.method import Method
 
 # In which the values of targets are counted.
@@ -33,11 +33,6 @@ def measure_names(method: type[Method], aligned: bool) -> list[str]:
     if len(method.translations) > 1:
         names += [f"{name}_{direction}" for name in names for direction in method.translations]
     return [*names, "cycle"] if method.cycles else names
-
-
-def measure_of(name: str) -> str:
-    """The measure that a name of `measure_names` is of: `psnr` of `psnr_AtoB`."""
-    return name.removesuffix("_AtoB").removesuffix("_BtoA")
 
 
 class SetJudge:

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from img2img.checkpoint import load_model
 from img2img.data.samples import Direction
 from img2img.errors import ConfigError, some_names
 from img2img.images import Domain
+from img2img.models.checkpoint import load_model
+from img2img.models.spec import DiscriminatorSpec, ModelSpec
 from img2img.networks.spectral import load_plain, plain_state
-from img2img.spec import DiscriminatorSpec, ModelSpec
 from img2img.training.method import Method
 
 

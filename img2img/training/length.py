@@ -15,18 +15,6 @@ CALIBRATION_STEPS = 20
 WARM_UP_STEPS = 5
 
 
-def planned_steps(
-    schedule: ScheduleConfig, images_per_epoch: int, images_per_step: int
-) -> int | None:
-    """Generator updates that the schedule asks for; None for minutes not yet measured."""
-    if schedule.minutes is not None:
-        return schedule.measured_steps
-    if schedule.steps is not None:
-        return schedule.steps
-    epochs = schedule.total_epochs or schedule.epochs + schedule.decay_epochs
-    return math.ceil(epochs * images_per_epoch / images_per_step)
-
-
 def steps_in_time(
     minutes: float, seconds: float, steps: int, ticks: Sequence[float], longer: float = 0.0
 ) -> int | None:
@@ -78,7 +66,7 @@ class Length:
         """
         rest = self._config
         per_step = self._images_per_step
-        planned = planned_steps(rest, self.images_per_epoch, per_step)
+        planned = rest.planned_steps(self.images_per_epoch, per_step)
         if planned is not None and (rest.minutes, rest.steps) == (None, None):
             epochs = rest.total_epochs or rest.epochs + rest.decay_epochs
             planned = step + max(0, math.ceil((epochs * self.images_per_epoch - images) / per_step))

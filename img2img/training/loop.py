@@ -9,7 +9,6 @@ from typing import Any
 
 from img2img.config import RunConfig
 from img2img.data.samples import Batch
-from img2img.devices import synchronize
 from img2img.errors import (
     DataError,
     Img2ImgError,
@@ -19,8 +18,10 @@ from img2img.errors import (
     TrainingDiverged,
     TrainingStopped,
 )
-from img2img.processes import ALONE, Processes
-from img2img.spec import ModelSpec
+from img2img.models.spec import ModelSpec
+from img2img.runs.store import Store
+from img2img.runtime.devices import synchronize
+from img2img.runtime.processes import ALONE, Processes
 from img2img.training.ema import Ema
 from img2img.training.events import Observer, Progress, Summary
 from img2img.training.held_out import HeldOut
@@ -33,7 +34,6 @@ from img2img.training.review import Review
 from img2img.training.standing import Standing
 from img2img.training.step import Stepper
 from img2img.training.stopping import StopRequest
-from img2img.training.store import Store
 from img2img.training.totals import Totals
 
 

@@ -14,13 +14,14 @@ import torch
 
 from img2img import __version__
 from img2img.config import read_yaml
-from img2img.doctor.course import BASELINE, CHANGED, TARGETS, VAL
 from img2img.errors import ConfigError, StorageError
-from img2img.files import atomic_write, json_lines, write_text
 from img2img.images import Picture, write_picture
-from img2img.installation import install_extra
+from img2img.runs.history import BASELINE, CHANGED, TARGETS, VAL
+from img2img.runs.log import read_metrics
+from img2img.runs.store import Store
+from img2img.runtime.files import atomic_write, write_text
+from img2img.runtime.installation import install_extra
 from img2img.training.events import Observer, Progress, RunFacts, Summary
-from img2img.training.store import Store
 
 
 class JsonLines(Observer):
@@ -77,31 +78,6 @@ class JsonLines(Observer):
             self._file.flush()
         except OSError as error:
             raise StorageError(f"cannot write {self.path}: {error.strerror}") from error
-
-
-def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of a `metrics.jsonl`; a last line cut short by a crash is left out.
-
-    Raises:
-        ConfigError: another line is damaged, or it cannot be read.
-    """
-    try:
-        found = list(json_lines(path))
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
-    lines = []
-    for number, line in enumerate(found, start=1):
-        if isinstance(line, dict) and _is_step(line.get("step")):
-            lines.append(line)
-        elif number < len(found):
-            raise ConfigError(f"{path}: line {number} is damaged; remove it, or put back the file")
-    return lines
-
-
-def _is_step(value: object) -> bool:
-    return isinstance(value, int) and 0 <= value < 2**63
 
 
 class FactSheet(Observer):

@@ -18,11 +18,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import ParametrizationList
 
-from img2img.devices import DTYPES, PrecisionName
 from img2img.networks import Discriminator, DiscriminatorOutput, Generator
 from img2img.networks.narrow import widen_narrow_maps
 from img2img.networks.products import use_products
 from img2img.networks.spectral import compute_in, iterate, normalized_weights
+from img2img.runtime.devices import DTYPES, PrecisionName
 from img2img.training.method import Method, Phase
 
 

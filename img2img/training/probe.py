@@ -13,8 +13,8 @@ from img2img.data.dataset import DataSet
 from img2img.data.samples import Batch
 from img2img.doctor.signs import signs_of
 from img2img.metrics.paired import l1
+from img2img.models.spec import ModelSpec
 from img2img.networks import Generator
-from img2img.spec import ModelSpec
 from img2img.training.held_out import set_for_inference
 from img2img.training.method import Method
 

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from img2img.checkpoint import load_state
-from img2img.devices import is_out_of_memory
 from img2img.errors import ConfigError, ModelFileError
-from img2img.processes import Processes
+from img2img.models.checkpoint import load_state
+from img2img.runs.store import Store
+from img2img.runtime.devices import is_out_of_memory
+from img2img.runtime.processes import Processes
 from img2img.training.events import Observer
 from img2img.training.loop import Trainer
-from img2img.training.store import Store
 
 
 def go_on(

@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 
 from img2img.config import RunConfig
-from img2img.doctor.course import BASELINE, TARGETS, VAL
 from img2img.errors import ImageError
+from img2img.models.spec import ModelSpec
 from img2img.networks import Generator
-from img2img.spec import ModelSpec
+from img2img.runs.history import BASELINE, TARGETS, VAL
+from img2img.runs.store import Store
 from img2img.training.events import Observer, Progress
 from img2img.training.held_out import HeldOut
 from img2img.training.probe import Probe
 from img2img.training.standing import Standing
-from img2img.training.store import Store
 
 
 class Review:

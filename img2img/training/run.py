@@ -19,11 +19,12 @@ from img2img.data.samples import Batch, Samples
 from img2img.data.sizes import HeightWidth, resolve_sizes
 from img2img.data.surveying import survey_together
 from img2img.data.values import resolve_domains, value_facts, value_notices
-from img2img.devices import keep_freed_memory, resolve_device
 from img2img.errors import ConfigError, DataError, some_names
+from img2img.models.spec import ModelSpec
 from img2img.networks.norms import BatchNorm2d, synchronize_batch_norm
-from img2img.processes import Processes, joined
-from img2img.spec import ModelSpec
+from img2img.runs.store import STATES_KEPT, Store
+from img2img.runtime.devices import keep_freed_memory, resolve_device
+from img2img.runtime.processes import Processes, joined
 from img2img.training.build import (
     build_held_out,
     build_method,
@@ -54,7 +55,6 @@ from img2img.training.observers import (
 from img2img.training.probe import Probe
 from img2img.training.resuming import go_on
 from img2img.training.stopping import StopRequest, stop_on_signals
-from img2img.training.store import STATES_KEPT, Store
 
 
 def train(

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from img2img.config import MetricsConfig
-from img2img.metrics.measure import MEASURES
-from img2img.training.held_out import measure_of
+from img2img.metrics.measure import MEASURES, measure_of
 
 # Where metrics.every is `auto`: steps between two times, at least, and the most of the time that
 # measuring may take.

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from img2img.config import RunConfig
 from img2img.data.samples import Batch
-from img2img.devices import is_out_of_memory, peak_memory, resolve_precision, synchronize
 from img2img.errors import ConfigError, TrainingDiverged, some_names
-from img2img.processes import Processes
+from img2img.runtime.devices import is_out_of_memory, peak_memory, resolve_precision, synchronize
+from img2img.runtime.processes import Processes
 from img2img.training.events import Observer
 from img2img.training.method import Method, Phase
 from img2img.training.optimizers import OPTIMIZERS, restore

@@ -9,7 +9,7 @@ from types import FrameType
 from typing import Any
 
 from img2img.errors import TrainingInterrupted, TrainingStopped
-from img2img.signals import STOPPING
+from img2img.runtime.signals import STOPPING
 
 # The second of these acts at once; of the others the second comes unasked, as the first did.
 _BY_HAND = (signal.SIGINT, signal.SIGTERM)

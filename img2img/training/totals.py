@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from img2img.errors import TrainingDiverged
-from img2img.processes import Processes
+from img2img.runtime.processes import Processes
 
 
 class Totals:

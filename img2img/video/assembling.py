@@ -10,7 +10,7 @@ import numpy as np
 
 from img2img.errors import DataError, VideoError
 from img2img.images import Domain, Picture, Pixels, of_depth, read_picture
-from img2img.pipeline import ahead
+from img2img.runtime.pipeline import ahead
 from img2img.video.codecs import Encoding
 from img2img.video.convert import Converted, Progress, convert
 from img2img.video.footage import Film, Stills

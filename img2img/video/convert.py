@@ -32,7 +32,7 @@ from img2img.errors import (
     TranslationStopped,
     VideoError,
 )
-from img2img.pipeline import ahead
+from img2img.runtime.pipeline import ahead
 from img2img.video.codecs import Encoding, check_encoding, losses
 from img2img.video.containers import check_container
 from img2img.video.encoding import SegmentWriter

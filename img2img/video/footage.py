@@ -12,7 +12,7 @@ import numpy as np
 
 from img2img.errors import DataError
 from img2img.images import Animation, Picture, of_depth, read_picture
-from img2img.pipeline import ahead
+from img2img.runtime.pipeline import ahead
 from img2img.video.colour import Colour
 from img2img.video.probing import VideoInfo, probe
 from img2img.video.reading import Frame, frames, ticks_of

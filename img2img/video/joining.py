@@ -23,7 +23,7 @@ from av.stream import Discard, Stream
 from av.subtitles.codeccontext import SubtitleCodecContext
 
 from img2img.errors import VideoError
-from img2img.files import atomic_write
+from img2img.runtime.files import atomic_write
 from img2img.video.containers import (
     CONTAINERS,
     FORMATS,

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from img2img.errors import DataError, StorageError
-from img2img.files import atomic_write, locked, parse_json, remove_leftovers, write_text
+from img2img.runtime.files import atomic_write, locked, parse_json, remove_leftovers, write_text
 
 State = dict[str, npt.NDArray[Any]]
 

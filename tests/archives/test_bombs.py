@@ -23,7 +23,7 @@ MOST_MEMORY = 300
 READ = """
 import resource, sys
 from pathlib import Path
-from img2img.checkpoint import load_model, load_state
+from img2img.models.checkpoint import load_model, load_state
 from img2img.errors import ModelFileError
 
 def peak():

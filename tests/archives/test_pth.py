@@ -16,9 +16,9 @@ import torch
 from torch import nn
 
 from img2img.archives.pth import read_pth
-from img2img.compat.collection import import_files
 from img2img.errors import ModelFileError
-from tests.compat.published import Resnet, trained
+from img2img.models.compat.collection import import_files
+from tests.models.compat.published import Resnet, trained
 
 Command = Callable[..., Any]
 

@@ -19,8 +19,8 @@ import torch
 import torchvision
 from PIL import Image
 
+from img2img.evaluation.folders import evaluate_folders
 from img2img.features import WEIGHTS
-from img2img.metrics.evaluate import evaluate_folders
 
 
 def make_pairs(folder: Path, count: int) -> tuple[Path, Path]:

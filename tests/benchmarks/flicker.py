@@ -15,9 +15,9 @@ from typing import get_args
 
 from img2img import Translator
 from img2img.images import resized
-from img2img.inference.stabilizer import Strength
-from img2img.inference.video import Frames
 from img2img.metrics.video import VideoMeter
+from img2img.translate.stabilizer import Strength
+from img2img.translate.video import Frames
 from img2img.video import Frame, frames, probe
 
 

@@ -32,12 +32,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from img2img.checkpoint import load_model, save_model
 from img2img.config import Component
 from img2img.errors import ConfigError
+from img2img.models.checkpoint import load_model, save_model
+from img2img.models.spec import ModelSpec
 from img2img.networks import GENERATORS, Generator
 from img2img.networks.norms import use_statistics
-from img2img.spec import ModelSpec
 
 SIZE, SETTLED, REPEATS = 256, 20, 5
 DATASETS = Path(__file__).parents[2] / "datasets"
@@ -66,7 +66,7 @@ def plain_loop(model: Path, source: Path, output: Path) -> None:
 
 def measure_networks(model: Path, batch: int) -> None:
     """Print as JSON, a line a backend: name, seconds until ready, seconds a picture, plain's."""
-    from img2img.inference.backends import BACKENDS
+    from img2img.engine.backends import BACKENDS
 
     plain = plain_network(model)
     file = load_model(model)

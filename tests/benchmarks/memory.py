@@ -17,7 +17,7 @@ from torch.utils.checkpoint import checkpoint
 
 from img2img.config import load_config
 from img2img.data.samples import Batch
-from img2img.devices import peak_memory, resolve_precision
+from img2img.runtime.devices import peak_memory, resolve_precision
 from img2img.training.build import build_method, resolve
 from img2img.training.precision import Arithmetic
 

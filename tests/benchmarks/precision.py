@@ -16,7 +16,7 @@ import torch
 from img2img.config import load_config
 from img2img.data.samples import Batch
 from img2img.data.sizes import resolve_sizes
-from img2img.devices import PrecisionName
+from img2img.runtime.devices import PrecisionName
 from img2img.training.build import build_method, resolve
 from img2img.training.optimizers import Adam
 from img2img.training.precision import Arithmetic

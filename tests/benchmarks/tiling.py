@@ -17,13 +17,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from img2img.checkpoint import load_model
 from img2img.config import Component
-from img2img.devices import peak_memory
+from img2img.engine.tiling import run_in_strips, translate_in_strips
 from img2img.images import to_tensor
-from img2img.inference.tiling import run_in_strips, translate_in_strips
+from img2img.models.checkpoint import load_model
 from img2img.networks import GENERATORS, Generator
 from img2img.networks.norms import ImageStatistics, use_statistics
+from img2img.runtime.devices import peak_memory
 
 
 def resnet(model: Path | None) -> Generator:

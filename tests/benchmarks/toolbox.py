@@ -37,11 +37,11 @@ from PIL import Image
 
 from img2img.config import RunConfig, load_config
 from img2img.data.samples import Batch
-from img2img.devices import synchronize
 from img2img.errors import Img2ImgError
-from img2img.evaluation import evaluate_model
-from img2img.processes import ALONE
-from img2img.resources import bundled
+from img2img.evaluation.models import evaluate_model
+from img2img.runtime.devices import synchronize
+from img2img.runtime.processes import ALONE
+from img2img.runtime.resources import bundled
 from img2img.training.build import build_method, resolve
 from img2img.training.events import Observer
 from img2img.training.resolution import halvings_at, reduced

@@ -34,10 +34,10 @@ from img2img.config import load_config
 from img2img.data.augment import Transform
 from img2img.data.loader import batches
 from img2img.data.sizes import resolve_sizes
-from img2img.devices import keep_freed_memory, peak_memory
 from img2img.networks.patchgan import PatchDiscriminator
 from img2img.networks.resnet import ResnetGenerator
 from img2img.networks.unet import UNetGenerator
+from img2img.runtime.devices import keep_freed_memory, peak_memory
 from img2img.training.build import build_method, method_class, resolve
 from img2img.training.optimizers import OPTIMIZERS
 from img2img.training.precision import Arithmetic

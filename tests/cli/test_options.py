@@ -21,8 +21,8 @@ import img2img as package
 from img2img import demo
 from img2img.cli.app import app
 from img2img.cli.catalogue import WHAT
-from img2img.resources import bundled
-from tests.compat.published import Unet
+from img2img.runtime.resources import bundled
+from tests.models.compat.published import Unet
 from tests.video.clips import make_clip
 
 Command = Callable[..., Any]

@@ -15,9 +15,9 @@ import yaml
 from PIL import Image
 
 import img2img as package
-from img2img.checkpoint import load_model, load_state
 from img2img.config import RunConfig
-from img2img.training.observers import read_metrics
+from img2img.models.checkpoint import load_model, load_state
+from img2img.runs.log import read_metrics
 from img2img.training.stopping import stop_on_signals
 from tests.runs import assert_same, flat, lines, newest, untimed
 

@@ -17,7 +17,7 @@ from PIL import Image
 from img2img.cli.output import console
 from img2img.errors import StorageError
 from img2img.images import read_picture
-from img2img.inference import results
+from img2img.translate import results
 
 Command = Callable[..., Any]
 MakeImage = Callable[..., Path]

@@ -19,7 +19,7 @@ from img2img.data.samples import Batch
 from img2img.data.sources import Pair
 from img2img.errors import DataError, ImageError
 from img2img.images import Pixels, to_tensor
-from img2img.sheets import GAP, TITLE_HEIGHT
+from img2img.images.sheets import GAP, TITLE_HEIGHT
 
 TRANSFORM = Transform(DataConfig(), (36, 36), (32, 32))
 

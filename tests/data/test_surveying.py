@@ -13,7 +13,7 @@ from img2img.data.check import Survey, check_images
 from img2img.data.paired import PairedData
 from img2img.data.sources import Item
 from img2img.data.surveying import _merged, survey_together
-from img2img.processes import ALONE
+from img2img.runtime.processes import ALONE
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from img2img.errors import TrainingDiverged
 from img2img.losses import OBJECTIVES, Objective
 from img2img.networks import DISCRIMINATORS, GENERATORS, Discriminator, Generator
 from img2img.networks.base import DiscriminatorOutput
-from img2img.pages.run import read_run
+from img2img.runs.reading import read_run
 from img2img.training.observers import LossPlot
 from tests.doctor.runs import make_pairs, run_tiny
 

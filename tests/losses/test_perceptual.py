@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from img2img.checkpoint import load_state
 from img2img.config import Component
 from img2img.features import PerceptualDistance, supply_of_part
 from img2img.losses import RECONSTRUCTIONS, Reconstruction
+from img2img.models.checkpoint import load_state
 from tests.conftest import Command
 
 LOSSES = [{"name": "l1", "weight": 100}, {"name": "perceptual", "weight": 2}]

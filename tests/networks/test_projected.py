@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from img2img.checkpoint import load_state
 from img2img.config import Component
 from img2img.errors import ConfigError
+from img2img.models.checkpoint import load_state
 from img2img.networks import DISCRIMINATORS, Discriminator
 from tests.conftest import Command
 

@@ -10,11 +10,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from img2img.checkpoint import load_model, load_state, save_model
 from img2img.config import Component
 from img2img.data.samples import Batch
 from img2img.losses.adversarial import Vanilla
 from img2img.losses.reconstruction import L1
+from img2img.models.checkpoint import load_model, load_state, save_model
+from img2img.models.spec import ModelSpec, prepare_for_inference
 from img2img.networks import DISCRIMINATORS, GENERATORS, Discriminator, Generator
 from img2img.networks.blocks import recompute_activations
 from img2img.networks.spectral import (
@@ -25,7 +26,6 @@ from img2img.networks.spectral import (
     normalized_weights,
     plain_state,
 )
-from img2img.spec import ModelSpec, prepare_for_inference
 from img2img.training.critic import Critic
 from img2img.training.ema import Ema
 from img2img.training.optimizers import Adam

@@ -8,13 +8,13 @@ from torch import Tensor
 
 from img2img.config import RunConfig, check, load_config
 from img2img.data.samples import Batch
-from img2img.spec import ModelSpec
+from img2img.models.spec import ModelSpec
+from img2img.runs.store import Store
 from img2img.training.events import Observer, Progress
 from img2img.training.held_out import HeldOut
 from img2img.training.loop import Trainer
 from img2img.training.method import Method
 from img2img.training.stopping import StopRequest
-from img2img.training.store import Store
 
 
 class Log(Observer):

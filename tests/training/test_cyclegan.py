@@ -18,12 +18,12 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from img2img.checkpoint import load_model, load_state
 from img2img.config import RunConfig, load_config
 from img2img.data.samples import Batch
 from img2img.data.unpaired import UnpairedData
 from img2img.losses.adversarial import LSGAN
 from img2img.losses.reconstruction import L1
+from img2img.models.checkpoint import load_model, load_state
 from img2img.networks import Discriminator, DiscriminatorOutput, Generator
 from img2img.networks.norms import NormName
 from img2img.networks.patchgan import PatchDiscriminator

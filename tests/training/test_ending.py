@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from img2img.checkpoint import load_state
 from img2img.cli.app import app
+from img2img.models.checkpoint import load_state
 from tests.runs import lines, newest
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and POSIX signals")

@@ -11,13 +11,13 @@ import psutil
 import pytest
 import torch
 
-from img2img.checkpoint import load_state
 from img2img.config import DataConfig
 from img2img.data.augment import Transform
 from img2img.data.loader import batches
 from img2img.data.paired import PairedData
 from img2img.data.samples import Sample
 from img2img.errors import ImageError, LoadingFailed
+from img2img.models.checkpoint import load_state
 from tests.runs import assert_same, flat, newest
 from tests.training.test_ending import start, wait_for_steps
 

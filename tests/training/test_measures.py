@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from img2img.checkpoint import load_model
 from img2img.config import load_config
+from img2img.models.checkpoint import load_model
 from img2img.training.build import method_class
 from img2img.training.held_out import HeldOut
 from img2img.training.loop import Trainer

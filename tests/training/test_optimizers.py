@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from img2img.checkpoint import load_state, save_state
+from img2img.models.checkpoint import load_state, save_state
 from img2img.training.optimizers import Adam, restore
 
 

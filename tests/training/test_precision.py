@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from img2img.data.samples import Batch
-from img2img.devices import PrecisionName, resolve_precision
 from img2img.diffaug.ada import AdaptiveAugmentation
 from img2img.errors import ConfigError
 from img2img.losses.adversarial import Vanilla
@@ -16,6 +15,7 @@ from img2img.networks import Discriminator, Generator
 from img2img.networks.patchgan import PatchDiscriminator
 from img2img.networks.resnet import ResnetGenerator
 from img2img.networks.unet import UNetGenerator
+from img2img.runtime.devices import PrecisionName, resolve_precision
 from img2img.training.critic import Critic
 from img2img.training.pix2pix import Pix2Pix
 from img2img.training.precision import Arithmetic

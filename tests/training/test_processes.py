@@ -19,10 +19,10 @@ import pytest
 import torch
 from PIL import Image
 
-from img2img.checkpoint import load_state
 from img2img.cli.app import app
 from img2img.errors import ConfigError
-from img2img.processes import joined
+from img2img.models.checkpoint import load_state
+from img2img.runtime.processes import joined
 from img2img.training import run as training
 from img2img.training.image_pool import ImagePool
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 import yaml
 
-from img2img.checkpoint import load_model, write_model
-from img2img.evaluation import evaluate_model
+from img2img.evaluation.folders import evaluate_folders
+from img2img.evaluation.models import evaluate_model
 from img2img.images import Domain, Picture, read_picture, write_picture
-from img2img.metrics.evaluate import evaluate_folders
+from img2img.models.checkpoint import load_model, write_model
 from tests.conftest import Command
 
 TWELVE = Domain(dtype="uint16", low=0, high=4095)
@@ -82,8 +82,10 @@ def test_figures_have_the_span_of_the_range(
     """What is written measures as what is not, and by 4095, not by 65535."""
     import img2img
 
-    img2img.Translator.load(deep_run, device="cpu", precision="fp32").translate_folder(
-        deep_pairs / "A", tmp_path
+    img2img.translate_folder(
+        img2img.Translator.load(deep_run, device="cpu", precision="fp32"),
+        deep_pairs / "A",
+        tmp_path,
     )
     found = evaluate_model(deep_run, deep_pairs, measures=["l1", "psnr"], device="cpu")
     told: list[str] = []

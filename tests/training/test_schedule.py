@@ -7,7 +7,7 @@ import pytest
 
 from img2img.config import Component, ScheduleConfig
 from img2img.registry import Part
-from img2img.training.length import CALIBRATION_STEPS, Length, planned_steps, steps_in_time
+from img2img.training.length import CALIBRATION_STEPS, Length, steps_in_time
 from img2img.training.schedule import SCHEDULES, Schedule
 
 
@@ -162,16 +162,14 @@ def every_tenth(steps: int) -> list[float]:
 class TestLength:
     def test_epochs(self) -> None:
         published = ScheduleConfig()
-        assert planned_steps(published, images_per_epoch=400, images_per_step=1) == 80_000
-        assert planned_steps(published, images_per_epoch=3, images_per_step=4) == 150
-        assert planned_steps(published, images_per_epoch=7, images_per_step=3) == math.ceil(
-            1400 / 3
-        )
+        assert published.planned_steps(images_per_epoch=400, images_per_step=1) == 80_000
+        assert published.planned_steps(images_per_epoch=3, images_per_step=4) == 150
+        assert published.planned_steps(images_per_epoch=7, images_per_step=3) == math.ceil(1400 / 3)
 
     def test_asked_for(self) -> None:
-        assert planned_steps(ScheduleConfig(steps=12), 400, 8) == 12
-        assert planned_steps(ScheduleConfig(total_epochs=2), 7, 4) == 4
-        assert planned_steps(ScheduleConfig(minutes=2), 400, 1) is None
+        assert ScheduleConfig(steps=12).planned_steps(400, 8) == 12
+        assert ScheduleConfig(total_epochs=2).planned_steps(7, 4) == 4
+        assert ScheduleConfig(minutes=2).planned_steps(400, 1) is None
 
     def test_minutes_wait_for_a_pace(self) -> None:
         ticks = every_tenth(CALIBRATION_STEPS - 1)

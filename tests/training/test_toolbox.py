@@ -17,11 +17,11 @@ from img2img.losses import OBJECTIVES, REGULARIZERS, Objective
 from img2img.losses.adversarial import LSGAN
 from img2img.losses.regularizers import R1
 from img2img.networks import Discriminator, DiscriminatorOutput
-from img2img.processes import ALONE, Processes
+from img2img.runs.log import read_metrics
+from img2img.runtime.processes import ALONE, Processes
 from img2img.training.build import build_method, check_parts, resolve
 from img2img.training.critic import Critic
 from img2img.training.events import Observer
-from img2img.training.observers import read_metrics
 from img2img.training.step import Stepper
 from tests.conftest import Command
 

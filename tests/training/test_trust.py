@@ -18,13 +18,13 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from img2img.checkpoint import load_model, load_state, save_state
 from img2img.cli.app import app
 from img2img.config import load_config
 from img2img.data.paired import PairedData
 from img2img.errors import DataError
 from img2img.losses import OBJECTIVES
 from img2img.losses.adversarial import LSGAN
+from img2img.models.checkpoint import load_model, load_state, save_state
 from img2img.training.events import Observer, Progress
 from img2img.training.run import train as train_in_python
 from tests.runs import assert_same, flat, newest, untimed

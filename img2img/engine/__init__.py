@@ -1,0 +1,1 @@
+"""A trained generator over images in memory: batches, backends, strips and tiles."""

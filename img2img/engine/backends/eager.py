@@ -1,0 +1,49 @@
+"""PyTorch as it is, layer by layer."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+from torch import Tensor
+
+from img2img.engine.backends.base import BACKENDS, Backend, wants_batches
+from img2img.engine.folding import inference_copy
+from img2img.networks import Generator
+from img2img.runtime.devices import DTYPES, PrecisionName
+
+
+@BACKENDS.register("eager")
+class Eager(Backend):
+    """PyTorch, layer by layer; starts at once."""
+
+    def __init__(
+        self, generator: Generator, device: torch.device, precision: PrecisionName
+    ) -> None:
+        self.dtype = DTYPES[precision]
+        if precision == "fp32" and device.type == "cuda":
+            # Else convolutions round what they multiply to 10 bits, and this is what others are
+            # compared with.
+            torch.backends.cudnn.allow_tf32 = False
+        self.network = inference_copy(generator, device, self.dtype)
+        # On a CPU an image to each core is faster than all cores on each layer of one image: they
+        # need not wait for each other, and each finds its own maps in its cache.
+        self._apart = device.type == "cpu" and not wants_batches(generator)
+
+    def run(self, x: Tensor) -> Tensor:
+        cores = torch.get_num_threads()
+        workers = min(len(x), cores) if self._apart else 1
+        if workers == 1:
+            return self._forward(x)
+        try:
+            threads = cores // workers
+            with ThreadPoolExecutor(
+                workers, initializer=torch.set_num_threads, initargs=(threads,)
+            ) as pool:
+                return torch.cat(list(pool.map(self._forward, x.chunk(len(x)))))
+        finally:
+            # Some of what a thread sets is every thread's.
+            torch.set_num_threads(cores)
+
+    @torch.inference_mode()
+    def _forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.network(x.to(self.dtype))
+        return y.float()

@@ -1,0 +1,106 @@
+"""What each backend gives on this machine."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from img2img.engine.backends import Backend, backend_class
+from img2img.engine.backends.eager import Eager
+from img2img.engine.runner import Difference
+from img2img.images import Picture, resized
+from img2img.networks import Generator
+from img2img.runtime.devices import PrecisionName, resolve_precision, synchronize
+
+# Timed runs of each form, and the seconds after which no further one begins.
+_RUNS, _SECONDS = 10, 4.0
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One backend in one precision, as far as it is known.
+
+    Attributes:
+        device: where it computes.
+        preparing: seconds until it gives its first result.
+        alone: seconds an image, one at a time.
+        together: seconds an image, in a batch.
+        difference: from eager float32.
+        missing: why it was not measured.
+    """
+
+    backend: str
+    precision: PrecisionName
+    device: str
+    preparing: float | None = None
+    alone: float | None = None
+    together: float | None = None
+    difference: Difference | None = None
+    missing: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether no more will be known."""
+        return self.missing is not None or self.alone is not None
+
+
+def bench(
+    generator: Generator, device: torch.device, x: Tensor, backends: Sequence[str]
+) -> Iterator[Measurement]:
+    """Measure backends in float32 and in the device's fastest precision.
+
+    Yields:
+        Each when it is begun, when it is ready, and when it has ended.
+
+    Args:
+        generator: set up for inference, in float32.
+        x: a batch [N, C, H, W] in [-1, 1] on the device, of a size that the generator takes.
+    """
+    exact = Eager(generator, device, "fp32").run(x)
+    precisions = dict.fromkeys(["fp32", resolve_precision("auto", device)])
+    for name in backends:
+        for precision in precisions:
+            found = Measurement(name, precision, str(device))
+            yield found
+            if missing := backend_class(name).missing():
+                yield replace(found, missing=missing)
+                continue
+            start = time.perf_counter()
+            try:
+                backend = backend_class(name)(generator, device, precision)
+                difference = Difference.between(backend.run(x), exact)
+                synchronize(device)
+                found = replace(found, preparing=time.perf_counter() - start)
+                yield found
+                together = _seconds(backend, x, device) / len(x)
+                # One of its own, since some settle on the first batch's size.
+                backend = backend_class(name)(generator, device, precision)
+                alone = _seconds(backend, x[:1], device)
+            except Exception as error:  # a compiler or a runtime that does not work
+                reason = str(error).strip().partition("\n")[0]
+                yield replace(found, missing=reason)
+                continue
+            yield replace(found, alone=alone, together=together, difference=difference)
+
+
+def noise(side: int) -> Picture:
+    """A square picture of soft coloured clouds, always the same."""
+    coarse = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    return Picture(resized(coarse, (side, side)))
+
+
+def _seconds(backend: Backend, x: Tensor, device: torch.device) -> float:
+    """The median of several runs, after one that does not count."""
+    backend.run(x)
+    seconds: list[float] = []
+    while len(seconds) < _RUNS and sum(seconds) < _SECONDS:
+        synchronize(device)
+        start = time.perf_counter()
+        backend.run(x)
+        synchronize(device)
+        seconds.append(time.perf_counter() - start)
+    return median(seconds)

@@ -1,0 +1,84 @@
+"""Pictures too large for memory, approximately: overlapping tiles, each translated by itself.
+
+For networks of which a pixel depends on the whole picture, such as a U-Net. What a tile does not
+show cannot influence it, so the result is not that of the whole; blending hides the seams only.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from img2img.engine.tiling import Progress
+from img2img.errors import ConfigError
+from img2img.images import Pixels, to_pixels, to_tensor
+
+
+@torch.inference_mode()
+def translate_in_tiles(
+    run: Callable[[Tensor], Tensor],
+    pixels: Pixels,
+    *,
+    tile: int,
+    overlap: int,
+    truncate: bool = False,
+    progress: Progress | None = None,
+) -> Pixels:
+    """Translate tile by tile and blend them where they overlap.
+
+    All tiles have one shape; the last ones overlap more, so as to end where the picture does. If
+    picture, tile and overlap are multiples of a number, so are the places of the tiles.
+
+    Args:
+        run: from [1, 3, h, w] in [-1, 1] to the same, float32, given on the CPU.
+        pixels: (height, width, 3), uint8 or uint16, of a size that `run` takes.
+        tile: height and width of a tile, in pixels; a smaller picture has smaller tiles.
+        overlap: pixels that neighbouring tiles share at least.
+        truncate: round colours down.
+        progress: called with (tiles done, tiles).
+
+    Returns:
+        Pixels of the same shape and dtype.
+
+    Raises:
+        ConfigError: the overlap is negative, or no smaller than a tile.
+    """
+    if not 0 <= overlap < tile:
+        raise ConfigError(f"overlap: {overlap} pixels do not fit into tiles of {tile}")
+    (tops, down), (lefts, across) = (_axis(size, tile, overlap) for size in pixels.shape[:2])
+    height, width = down.shape[1], across.shape[1]
+    result = np.empty_like(pixels)
+    band = torch.zeros(3, height, pixels.shape[1])
+    for row, top in enumerate(tops):
+        for column, left in enumerate(lefts):
+            x = to_tensor(pixels[top : top + height, left : left + width])
+            y = run(x.unsqueeze(0))[0].to(band)
+            y *= down[row].unsqueeze(1) * across[column]
+            band[:, :, left : left + width] += y
+            if progress:
+                progress(row * len(lefts) + column + 1, len(tops) * len(lefts))
+        # What no later tile reaches is done.
+        done = (tops[row + 1] if row + 1 < len(tops) else len(pixels)) - top
+        result[top : top + done] = to_pixels(band[:, :done], pixels.dtype, truncate=truncate)
+        band = torch.cat([band[:, done:], torch.zeros_like(band[:, :done])], dim=1)
+    return result
+
+
+def _axis(size: int, tile: int, overlap: int) -> tuple[list[int], Tensor]:
+    """Where tiles start along an axis, and each one's weights, [tiles, pixels].
+
+    The weights of all tiles at a pixel sum to 1. They fall off to the tiles' ends as a raised
+    cosine, except at the picture's ends, where there is one tile only.
+    """
+    tile = min(tile, size)
+    starts = [0]
+    while starts[-1] + tile < size:
+        starts.append(min(starts[-1] + tile - overlap, size - tile))
+    from_end = torch.minimum(torch.arange(tile), torch.arange(tile - 1, -1, -1)) + 0.5
+    ramp = torch.sin(from_end.div(max(overlap, 1)).clamp(max=1) * math.pi / 2) ** 2
+    total = torch.zeros(size)
+    for start in starts:
+        total[start : start + tile] += ramp
+    return starts, torch.stack([ramp / total[start : start + tile] for start in starts])

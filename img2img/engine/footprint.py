@@ -1,0 +1,198 @@
+"""What a translation takes of memory, found out before it begins."""
+
+import copy
+import weakref
+from collections.abc import Callable
+from math import sqrt
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from img2img.engine.exported import ExportedGenerator
+from img2img.engine.tiling import run_in_strips
+from img2img.errors import ImageError
+from img2img.networks import Generator
+from img2img.networks.smoothing import unsmoothed
+from img2img.runtime.devices import free_memory
+
+# Of the free memory, what a translation may take; and the most that a picture may that goes whole,
+# which parts would hardly be slower for.
+_OURS, _MOST_WHOLE = 0.9, 6 * 2**30
+# What a forward takes over its footprint: convolutions on a CPU that are not in channels_last copy
+# maps into a layout of their own. In strips it is only the strips that are copied.
+_WITH_COPIES = 1.4
+# What the strips in the making may take, beside the maps that are stored.
+_MOST_FOR_STRIPS = 3 * 2**27
+_NARROW = 64
+# Bytes of a pixel while tiles are blended: three copies of three numbers in float32.
+_BLENDED = 36
+# Side of a picture that stands for small ones.
+_SMALL = 256
+
+
+def footprint(generator: Generator, height: int, width: int, batch: int = 1) -> int:
+    """Bytes that input and activations of a forward take at their peak; nothing is computed.
+
+    Weights are not in it, nor what convolutions allocate inside, for a layout of their own.
+    """
+    on_meta = _without_data(generator)
+    return _peak(on_meta, lambda: on_meta(_input(on_meta, batch, height, width)))
+
+
+def strips_footprint(generator: Generator, height: int, width: int, rows: int) -> int:
+    """The same for `translate_in_strips`, with strips of so many rows; to a tenth."""
+    on_meta = _without_data(generator)
+    # It grows evenly with width and height: small pictures say it, in less time.
+    low, high = (_strips_peak(on_meta, number * rows, rows) for number in (4, 8))
+    a_row = (high - low) / (4 * rows)
+    return int((high + (height - 8 * rows) * a_row) * width / _NARROW)
+
+
+def _strips_peak(on_meta: Generator, height: int, rows: int) -> int:
+    """What strips of a picture `_NARROW` pixels wide take at their peak."""
+
+    def read(start: int, stop: int) -> Tensor:
+        return _input(on_meta, 1, stop - start, _NARROW)
+
+    def write(start: int, strip: Tensor) -> None:
+        pass
+
+    return _peak(on_meta, lambda: run_in_strips(on_meta, read, write, height=height, rows=rows))
+
+
+def rows_that_fit(
+    generator: Generator,
+    height: int,
+    width: int,
+    device: torch.device,
+    *,
+    free: int | None = None,
+    most: int | None = None,
+    whole: int | None = None,
+) -> int | None:
+    """Rows of the strips in which a picture fits into memory; None: it does so whole.
+
+    Args:
+        generator: one with `stages`.
+        free: bytes; None: what the device has.
+        most: bytes that may be taken, if that is less.
+        whole: the picture's footprint, where it is known.
+
+    Raises:
+        ImageError: it fits in no way.
+    """
+    free = _free(device, free, most)
+    allowed = int(_OURS * free)
+    whole = footprint(generator, height, width) if whole is None else whole
+    if _goes_whole(whole, free):
+        return None
+    # A strip takes what a picture of its height would. A multiple, so that small maps divide, too.
+    multiple = generator.size_multiple
+    at_once = min(_MOST_FOR_STRIPS, free // 4) * height // whole
+    rows = max(at_once // multiple, 1) * multiple
+    needed = strips_footprint(generator, height, width, rows)
+    if needed > allowed:
+        raise ImageError(
+            f"not enough memory for {width} x {height} pixels: {needed / 1e9:.1f} GB are needed"
+            f" and {allowed / 1e9:.1f} GB may be used"
+        )
+    return rows
+
+
+def tile_that_fits(
+    generator: Generator,
+    height: int,
+    width: int,
+    device: torch.device,
+    *,
+    free: int | None = None,
+    most: int | None = None,
+    whole: int | None = None,
+) -> int | None:
+    """Side of the tiles in which a picture fits into memory; None: it does so whole.
+
+    Args:
+        free: bytes; None: what the device has.
+        most: bytes that may be taken, if that is less.
+        whole: the picture's footprint, where it is known.
+    """
+    free = _free(device, free, most)
+    whole = footprint(generator, height, width) if whole is None else whole
+    if _goes_whole(whole, free):
+        return None
+    # A tile's maps, and beside them the row of tiles that is being blended, at full width.
+    a_pixel, a_row = _WITH_COPIES * whole / (height * width), _BLENDED * width
+    allowed = min(_OURS * free, _MOST_WHOLE)
+    return int((sqrt(a_row**2 + 4 * a_pixel * allowed) - a_row) / (2 * a_pixel))
+
+
+def batch_pixels(generator: Generator, most: int) -> int:
+    """Pixels of the small pictures that may run together in so many bytes."""
+    multiple = generator.size_multiple
+    side = -(-max(_SMALL, generator.min_size) // multiple) * multiple
+    return int(most * side**2 / (_WITH_COPIES * footprint(generator, side, side)))
+
+
+def _free(device: torch.device, free: int | None, most: int | None) -> int:
+    free = free_memory(device) if free is None else free
+    return free if most is None else min(free, most)
+
+
+def _goes_whole(needed: int, free: int) -> bool:
+    return _WITH_COPIES * needed <= min(_OURS * free, _MOST_WHOLE)
+
+
+class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the bytes of all tensors that are made under it while they live."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.now = self.peak = 0
+        self.seen: weakref.WeakSet[torch.UntypedStorage] = weakref.WeakSet()
+
+    def __torch_dispatch__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        known = {
+            leaf.untyped_storage()._cdata
+            for leaf in tree_leaves((args, kwargs))
+            if isinstance(leaf, Tensor)
+        }
+        for leaf in tree_leaves(result):
+            if isinstance(leaf, Tensor):
+                storage = leaf.untyped_storage()
+                if storage not in self.seen and storage._cdata not in known:
+                    self.seen.add(storage)
+                    self._count(storage.nbytes())
+                    weakref.finalize(storage, self._count, -storage.nbytes())
+        return result
+
+    def _count(self, more: int) -> None:
+        self.now += more
+        self.peak = max(self.peak, self.now)
+
+
+def _peak(network: Generator, run: Callable[[], object]) -> int:
+    live = _Live()
+    # What the network remembers of frames, its copies share.
+    with unsmoothed(network), torch.inference_mode(), live:
+        run()
+    return live.peak
+
+
+def _without_data(generator: Generator) -> Generator:
+    network = generator.layout() if isinstance(generator, ExportedGenerator) else generator
+    return copy.deepcopy(network).to("meta")
+
+
+def _input(generator: Generator, batch: int, height: int, width: int) -> Tensor:
+    weight = next(generator.parameters())
+    return torch.empty(batch, 3, height, width, dtype=weight.dtype, device="meta")

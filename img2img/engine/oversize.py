@@ -1,0 +1,184 @@
+"""Pictures that do not go through a network whole: when that is, and how they are cut."""
+
+import sys
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+
+from img2img.engine.blending import translate_in_tiles
+from img2img.engine.footprint import (
+    batch_pixels,
+    footprint,
+    rows_that_fit,
+    tile_that_fits,
+)
+from img2img.engine.memory import Budget
+from img2img.engine.runner import Runner
+from img2img.engine.tiling import Progress, translate_in_strips
+from img2img.errors import ConfigError, ImageError
+from img2img.images import Pixels, to_tensor
+from img2img.networks import Generator
+from img2img.runtime.devices import is_out_of_memory
+
+Tile = Literal["auto", "off"] | int
+TileNorm = Literal["whole", "local"]
+
+# Pictures of fewer pixels are not asked about: they fit, or there is hardly any memory.
+ASKED_ABOUT = 2**20
+# Pixels to a side of what is compared with float32, at least.
+_SAMPLED = 512
+# What a tile shares with its neighbour, as a part of its side.
+_OVERLAP = 4
+
+
+class Cutter:
+    """Translates pictures in parts that are too large for memory.
+
+    A network whose pixels depend on a bounded neighbourhood goes over strips, with statistics of
+    the whole picture: the result is that of the whole. Any other goes over overlapping tiles, each
+    by itself, which are blended: that approximates.
+
+    Args:
+        tile: pixels to a side of a tile, or rows of a strip, of pictures that are larger; `auto`:
+            where the memory that is free now asks for it; `off`: never.
+        multiple: of which the sizes of pictures are multiples, as padded.
+        truncate: round colours down.
+        norm: `local`: overlapping tiles with statistics of their own, for every network.
+        budget: what may be taken of the machine's memory; that of a GPU is taken as it is.
+        say: told once that the result is approximate.
+        progress: called with (parts done, parts) of a picture.
+
+    Raises:
+        ConfigError: a tile of no pixels.
+    """
+
+    def __init__(
+        self,
+        tile: Tile = "auto",
+        norm: TileNorm = "whole",
+        *,
+        multiple: int = 1,
+        truncate: bool = False,
+        budget: Budget = Budget(),  # noqa: B008, it is frozen
+        say: Callable[[str], None],
+        progress: Progress | None = None,
+    ) -> None:
+        if isinstance(tile, int) and tile < 1:
+            raise ConfigError(f"tile: {tile} is not a number of pixels")
+        self._tile, self._norm = tile, norm
+        self._multiple, self._truncate = multiple, truncate
+        self.budget = budget
+        self._footprints: dict[tuple[int, tuple[int, int]], int] = {}
+        self._batches: dict[int, int] = {}
+        self._say, self._progress = say, progress
+        self._has_said = False
+
+    def cuts(self, size: tuple[int, int]) -> bool:
+        """Whether it was asked to cut pictures of this size, whatever memory there is."""
+        if not isinstance(self._tile, int):
+            return False
+        # Of the size that it has with padding; without, it may be no larger than a tile.
+        return max(size) > -(-self._tile // self._multiple) * self._multiple
+
+    def most_pixels(self, runner: Runner, *, deep: bool) -> int:
+        """Pixels that may run together, whole."""
+        if runner.device.type != "cpu":
+            return sys.maxsize
+        network = runner.network(deep)
+        if id(network) not in self._batches:
+            self._batches[id(network)] = batch_pixels(network, self.budget.total // 2)
+        return self._batches[id(network)]
+
+    def side(self, runner: Runner, pixels: Pixels) -> int | None:
+        """Rows of a strip or side of a tile for such a picture; None: it goes whole.
+
+        Raises:
+            ImageError: it fits into memory in no way.
+        """
+        (height, width), deep = pixels.shape[:2], pixels.dtype != np.uint8
+        size = height, width
+        if self._tile == "off":
+            return None
+        asked = min(ASKED_ABOUT, self.most_pixels(runner, deep=deep))
+        if self._tile == "auto" and height * width < asked:
+            return None
+        network = runner.network(deep)
+        if self._tile != "auto":
+            return _fitting(self._tile, network) if self.cuts(size) else None
+        key = id(network), size
+        if key not in self._footprints:
+            self._footprints[key] = footprint(network, height, width)
+        whole = self._footprints[key]
+        most = self.budget.for_network(pixels) if runner.device.type == "cpu" else None
+        if self._in_strips(network):
+            return rows_that_fit(network, height, width, runner.device, most=most, whole=whole)
+        side = tile_that_fits(network, height, width, runner.device, most=most, whole=whole)
+        return None if side is None else _fitting(side, network)
+
+    def translate(self, runner: Runner, pixels: Pixels, side: int) -> Pixels:
+        """Translate a picture in parts; where they do not fit into memory, in smaller ones.
+
+        Raises:
+            ImageError: the smallest do not fit.
+        """
+        deep = pixels.dtype != "uint8"
+        if not deep and self._tile != "off":
+            _prove(runner, pixels)
+        side = _fitting(side, runner.network(deep))
+        while self._tile != "off":
+            try:
+                network = runner.network(deep)
+                if self._in_strips(network):
+                    return translate_in_strips(
+                        network,
+                        pixels,
+                        rows=side,
+                        truncate=self._truncate,
+                        progress=self._progress,
+                    )
+                return self._in_tiles(runner, pixels, side, deep)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+            smaller = _fitting(side // 2, runner.network(deep))
+            if smaller == side:
+                break
+            side = smaller
+        height, width = pixels.shape[:2]
+        raise ImageError(f"not enough memory for {width} x {height} pixels")
+
+    def _in_strips(self, network: Generator) -> bool:
+        return self._norm == "whole" and network.local
+
+    def _in_tiles(self, runner: Runner, pixels: Pixels, side: int, deep: bool) -> Pixels:
+        if not self._has_said:
+            self._has_said = True
+            why = "statistics of their own" if self._norm == "local" else "this kind of network"
+            self._say(f"large pictures are translated in tiles, which with {why} approximates")
+        return translate_in_tiles(
+            lambda x: runner.run(x.to(runner.device), deep=deep).cpu(),
+            pixels,
+            tile=side,
+            overlap=side // _OVERLAP,
+            truncate=self._truncate,
+            progress=self._progress,
+        )
+
+
+def _fitting(side: int, network: Generator) -> int:
+    """The size next below that the network takes, or the smallest."""
+    multiple = network.size_multiple
+    least = -(-network.min_size // multiple) * multiple
+    return max(side // multiple * multiple, least)
+
+
+def _prove(runner: Runner, pixels: Pixels) -> None:
+    """Have a runner compare its precision with float32, on every so many pixels of a picture."""
+    step = max(1, max(pixels.shape[:2]) // _SAMPLED)
+    x = to_tensor(pixels[::step, ::step]).unsqueeze(0).to(runner.device)
+    try:
+        runner.prove(x)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):  # for want of memory, the next picture will do
+            raise

@@ -1,0 +1,259 @@
+"""A generator in the fastest form that proves right on this machine."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from img2img.engine.backends import Backend, backend_class
+from img2img.engine.backends.eager import Eager
+from img2img.errors import ConfigError
+from img2img.networks import Generator
+from img2img.networks.smoothing import unsmoothed
+from img2img.runtime.devices import (
+    PrecisionName,
+    is_out_of_memory,
+    resolve_precision,
+    synchronize,
+)
+
+Say = Callable[[str], None]
+
+# What lower precision may change, in grey levels of 255: on average, and at the 99th percentile.
+# docs/inference.md has what trained models show.
+MEAN_BOUND, TAIL_BOUND = 1.5, 6.0
+# How many images are compared with float32, and at which size, in pixels to a side.
+PROVED_IMAGES, PROVED_SIZE = 4, 128
+# Batches after which times are those of the work itself.
+_WARMING_UP = 3
+# Seconds of work ahead from which a backend pays that takes seconds, or a minute, to prepare; the
+# best first.
+PREPARING_PAYS = {"openvino": 45.0, "compile": 300.0}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far two results are apart, in grey levels of 255."""
+
+    mean: float
+    tail: float
+    """The 99th percentile."""
+
+    @classmethod
+    def between(cls, a: Tensor, b: Tensor) -> "Difference":
+        """Of two images or batches in [-1, 1]; not a number counts as far apart."""
+        apart = ((a - b).float().abs() * 127.5).nan_to_num(nan=255).flatten()
+        rank = max(1, round(0.99 * apart.numel()))
+        return cls(apart.mean().item(), apart.kthvalue(rank).values.item())
+
+    @property
+    def small(self) -> bool:
+        """Whether one can stand for the other."""
+        return self.mean <= MEAN_BOUND and self.tail <= TAIL_BOUND
+
+    def __str__(self) -> str:
+        return f"{self.mean:.2f} grey levels on average, {self.tail:.1f} at the 99th percentile"
+
+
+class Runner:
+    """Runs a generator on one device.
+
+    With `precision` `auto`, the first images are run in eager float32 too; what differs too much
+    from that is given up, with a word. Images of more than 8 bits are run in float32.
+
+    Args:
+        generator: set up for inference, in float32.
+        precision: `auto`: the fastest that the device has units for.
+        backend: `auto`: eager, which starts at once; in long jobs OpenVINO, if it is installed and
+            there is no GPU, or what torch.compile makes, if there is a compiler.
+        say: told, in a sentence, what a person might want to know.
+
+    Raises:
+        ConfigError: no such backend, it is not installed (without a compiler, `compile` is
+            `eager`, with a word), or it cannot do that.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        device: torch.device,
+        *,
+        precision: Literal["auto"] | PrecisionName = "auto",
+        backend: str = "auto",
+        say: Say,
+    ) -> None:
+        self.device = device
+        self.precision = resolve_precision(precision, device)
+        self._generator = generator
+        self._say = say
+        self._deep_in_float32 = precision == "auto"
+        self.backend = self._chosen(backend)
+        self._any_backend = backend == "auto"
+        self._may_change = False
+        self._exact: Eager | None = None
+        self._eager: Eager | None = None
+        try:
+            self._fast = self._made(self.backend, self.precision)
+        except ConfigError:
+            if precision != "auto" or self.precision == "fp32":
+                raise
+            self.precision = "fp32"  # which every backend has
+            self._fast = self._made(self.backend, self.precision)
+        unproved = precision == "auto" and self._fast is not self._exact
+        self._to_prove = PROVED_IMAGES if unproved else 0
+        self._images_ahead = self._batches = 0
+
+    @property
+    def exact(self) -> Eager:
+        """The generator in eager float32."""
+        if self._exact is None:
+            self._exact = Eager(self._generator, self.device, "fp32")
+        return self._exact
+
+    def network(self, deep: bool) -> Generator:
+        """What eager PyTorch runs such images with, for those who take it apart."""
+        if self.precision == "fp32" or (deep and self._deep_in_float32):
+            return self.exact.network
+        if self._eager is None:
+            same = self._fast if isinstance(self._fast, Eager) else None
+            self._eager = same or Eager(self._generator, self.device, self.precision)
+        return self._eager.network
+
+    def expect(self, images: int) -> None:
+        """Say how many images are to come, so that a long job can be prepared for."""
+        self._images_ahead = images
+        self._may_change = self._any_backend and self.backend == "eager"
+
+    def run(self, x: Tensor, *, deep: bool = False) -> Tensor:
+        """Translate float32 [N, C, H, W] in [-1, 1] on the device to the same.
+
+        Args:
+            deep: the images have more than 8 bits.
+        """
+        if deep and self._deep_in_float32:
+            return self.exact.run(x)
+        self.prove(x)
+        start = time.perf_counter()
+        y = self._run(x)
+        if self._may_change:
+            synchronize(self.device)
+            self._consider_another(x, y, time.perf_counter() - start)
+        return y
+
+    def _chosen(self, name: str) -> str:
+        """`auto` decided, anything else checked for being there."""
+        if name == "auto":
+            return "eager"
+        missing = backend_class(name).missing()
+        if missing and name == "compile":
+            self._say(f"not compiled: {missing}")
+            return "eager"
+        if missing:
+            raise ConfigError(f"backend {name}: {missing}")
+        return name
+
+    def _made(self, backend: str, precision: PrecisionName) -> Backend:
+        if backend == "eager" and precision == "fp32":
+            return self.exact
+        return backend_class(backend)(self._generator, self.device, precision)
+
+    def _run(self, x: Tensor) -> Tensor:
+        try:
+            return self._fast.run(x)
+        except Exception as error:
+            if self.backend != "compile" or is_out_of_memory(error):
+                raise
+            self._say(_going_on_without("compile", error))
+        self.backend, self._fast = "eager", self._made("eager", self.precision)
+        return self._fast.run(x)
+
+    def prove(self, x: Tensor) -> None:
+        """Compare the first images with float32, and fall back to it where they differ.
+
+        Args:
+            x: images [N, C, H, W] in [-1, 1] on the device, of any size.
+        """
+        if not self._to_prove:
+            return
+        compared = min(self._to_prove, len(x))
+        # Compiling for another size would take long.
+        part = x if self.backend == "compile" else reduced(x[:compared], self._generator)
+        with unsmoothed(self._generator):
+            exact = self.exact.run(part[:compared])
+            difference = Difference.between(self._run(part)[:compared], exact)
+        self._to_prove -= compared
+        if not difference.small:
+            self._say(
+                f"{self.backend} in {self.precision} differs from float32 by {difference}:"
+                " going on in float32"
+            )
+            self._to_prove, self._may_change, self._any_backend = 0, False, False
+            self.backend, self.precision, self._fast = "eager", "fp32", self.exact
+
+    def _consider_another(self, x: Tensor, y: Tensor, seconds: float) -> None:
+        """Change to a faster backend where the images ahead are worth preparing it.
+
+        Args:
+            y: what the present one has made of `x`, and how long it took.
+        """
+        self._images_ahead = max(0, self._images_ahead - len(x))
+        self._batches += 1
+        if self._batches <= _WARMING_UP:
+            return
+        self._may_change = False
+        ahead = self._images_ahead * seconds / len(x)
+        name = self._worth_preparing(ahead)
+        if name is None:
+            return
+        self._say(f"preparing {name} for the {ahead / 60:.0f} minutes ahead (--backend eager: not)")
+        try:
+            other = self._made(name, self.precision)
+            right = Difference.between(other.run(x), y).small
+            start = time.perf_counter()
+            other.run(x)
+        except Exception as error:  # whatever the machine's compiler or the runtime finds wrong
+            self._say(_going_on_without(name, error))
+            return
+        synchronize(self.device)
+        gain = seconds / (time.perf_counter() - start)
+        if right and gain > 1:
+            self._say(f"{name} is {gain:.2f} times as fast")
+            self.backend, self._fast = name, other
+        else:
+            why = f"{gain:.2f} times as fast" if right else "not right"
+            self._say(f"{name} is {why}: going on without")
+
+    def _worth_preparing(self, ahead: float) -> str | None:
+        """The backend that will pay in so many seconds of work, if it is here."""
+        for name, pays in PREPARING_PAYS.items():
+            if ahead < pays:
+                continue
+            if name == "openvino" and self.device.type != "cpu":
+                continue
+            missing = backend_class(name).missing()
+            if missing is None:
+                return name
+            if name == "compile":
+                self._say(f"a job as long as this would gain by compiling; {missing}")
+        return None
+
+
+def _going_on_without(backend: str, error: Exception) -> str:
+    reason = str(error).strip().partition("\n")[0]
+    return f"{backend} failed, going on without: {reason}"
+
+
+def reduced(x: Tensor, generator: Generator) -> Tensor:
+    """Images [N, C, H, W] at a size that is quick to run, and that the generator takes.
+
+    Whole, not in part: a part may be flat, which normalisation by its own statistics would blow up.
+    """
+    multiple, size = generator.size_multiple, x.shape[2:]
+    factor = min(1.0, PROVED_SIZE / max(size))
+    least = -(-generator.min_size // multiple)
+    height, width = (max(least, round(factor * side / multiple)) * multiple for side in size)
+    return x if (height, width) == size else F.adaptive_avg_pool2d(x, (height, width))

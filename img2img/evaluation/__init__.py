@@ -1,0 +1,1 @@
+"""Models and results measured against targets, and compared with each other."""

@@ -1,0 +1,62 @@
+"""Features of images, kept for the next time under what the files hold."""
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from img2img.data.sources import ImageSource
+from img2img.errors import StorageError
+from img2img.features import FeatureNetwork, Seen
+from img2img.runtime.files import atomic_write
+
+# Bytes of all that is kept; what was not used for longest goes first.
+MOST = 2**29
+
+
+def cache_folder() -> Path:
+    """Where features are kept: in the person's cache, where torch has its own as well."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "img2img/features"
+
+
+class KeptFeatures:
+    """What a network made of some images, by the content of their files and of its weights."""
+
+    def __init__(self, network: FeatureNetwork, images: Sequence[ImageSource]) -> None:
+        self._count, self._dimensions = len(images), network.dimensions
+        key = sha256(f"{network.name} {network.resize} {_content(network.file)}".encode())
+        for image in images:
+            own = image.domain is not None and not image.domain.whole
+            seen_as = f" {image.domain}" if own else ""
+            key.update(f"{image.half} {_content(image.path)}{seen_as}".encode())
+        self._path = cache_folder() / f"{key.hexdigest()}.safetensors"
+
+    def load(self) -> Seen | None:
+        """What was kept; None if nothing was, or it is damaged."""
+        with suppress(OSError, SafetensorError, KeyError):
+            tensors = load_file(self._path)
+            os.utime(self._path)
+            seen = Seen(tensors["features"], tensors["logits"])
+            if seen.features.shape == (self._count, self._dimensions):
+                return seen
+        return None
+
+    def save(self, seen: Seen) -> None:
+        """Keep it. Where that cannot be done, nothing is kept."""
+        with suppress(StorageError, OSError):
+            with atomic_write(self._path) as temporary:
+                save_file(seen._asdict(), temporary)
+            files = [(file.stat(), file) for file in self._path.parent.glob("*.safetensors")]
+            held = 0
+            for state, file in sorted(files, key=lambda entry: -entry[0].st_mtime):
+                held += state.st_size
+                if held > MOST:
+                    file.unlink(missing_ok=True)
+
+
+def _content(path: Path) -> str:
+    return sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,92 @@
+"""What a run folder tells of a run: finished, stopped, or still going on."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeGuard
+
+from img2img.config import RunConfig
+from img2img.metrics.measure import MEASURES
+from img2img.metrics.measure import measure_of
+from img2img.runs.log import read_metrics
+from img2img.runs.store import Store
+
+
+@dataclass(frozen=True)
+class Record:
+    """A run as its folder shows it.
+
+    Attributes:
+        config_text: `config.yaml` as it stands.
+        lines: of `metrics.jsonl`, each with step, images and epoch; others are left out.
+        facts: of `facts.json`; empty for a run of an earlier version.
+        sheets: the sample sheets by step, in order.
+    """
+
+    folder: Path
+    config: RunConfig
+    config_text: str
+    lines: list[dict[str, Any]]
+    facts: Mapping[str, Any]
+    sheets: dict[int, Path]
+
+    @property
+    def steps(self) -> int:
+        """The last step that was logged."""
+        return max((line["step"] for line in self.lines), default=0)
+
+    @property
+    def planned_steps(self) -> int | None:
+        """How many the run is to have; None where that is not known yet."""
+        schedule = self.config.schedule
+        if not self.lines:
+            return schedule.steps
+        step, images, epoch = (self.lines[-1][key] for key in ("step", "images", "epoch"))
+        return schedule.planned_steps(round(images / epoch), round(images / step))
+
+    @property
+    def ended_by_patience(self) -> bool:
+        """Whether it was measured `metrics.patience` times since it was best."""
+        best, patience = self.config.metrics.best, self.config.metrics.patience
+        values = [line[f"val/{best}"] for line in self.lines if f"val/{best}" in line]
+        if best is None or patience is None or not values:
+            return False
+        top = max if (known := MEASURES.get(measure_of(best))) and known.higher_is_better else min
+        return len(values) - 1 - values.index(top(values)) >= patience
+
+    def last(self, tag: str) -> Any:
+        """The newest value of a tag; None where there is none."""
+        return next((line[tag] for line in reversed(self.lines) if tag in line), None)
+
+
+def read_run(folder: Path) -> Record:
+    """Read what a run folder holds so far.
+
+    Raises:
+        ConfigError: it is no run folder, or its configuration is damaged.
+    """
+    store = Store(folder)
+    return Record(
+        folder,
+        store.config(),
+        store.config_path.read_text(encoding="utf-8"),
+        [line for line in read_metrics(store.metrics_path) if _is_line(line)],
+        store.facts(),
+        _sheets(store.samples),
+    )
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a value can be drawn: losses of a run gone wrong may be infinite."""
+    return isinstance(value, int | float) and abs(value) <= sys.float_info.max
+
+
+def _is_line(line: Mapping[str, Any]) -> bool:
+    return all(is_number(line.get(key)) and line[key] > 0 for key in ("step", "images", "epoch"))
+
+
+def _sheets(folder: Path) -> dict[int, Path]:
+    steps = {path: path.stem.removeprefix("step-") for path in folder.glob("step-*.png")}
+    known = {int(step): path for path, step in steps.items() if step.isdecimal()}
+    return dict(sorted(known.items()))

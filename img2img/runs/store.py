@@ -1,0 +1,162 @@
+"""The run folder: what a run leaves on the disk and is resumed from."""
+
+import os
+import shlex
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from itertools import chain, count
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from img2img import config as configuration
+from img2img.models.checkpoint import MODEL_NAME, save_model, save_state
+from img2img.config import RunConfig, check, read_yaml
+from img2img.errors import ConfigError, nearest_path
+from img2img.runtime.files import atomic_write, locked, parse_json, remove_leftovers, write_text
+from img2img.models.spec import ModelSpec
+
+# A full state is several times a model: only the newest are kept.
+STATES_KEPT = 2
+
+
+class Store:
+    """Names and keeps the files of one run.
+
+    Args:
+        folder: the run folder.
+        models_kept: how many models of earlier steps are kept in `checkpoints/`.
+        again: the command that goes on with the run, for messages; None: `img2img train --resume`.
+    """
+
+    def __init__(self, folder: Path, models_kept: int = 3, again: str | None = None) -> None:
+        self.folder = folder
+        self.models_kept = models_kept
+        self.again = again or f"img2img train --resume {shlex.quote(str(folder))}"
+        self._lock_path = folder / ".lock"
+        self.config_path = folder / "config.yaml"
+        self.metrics_path = folder / "metrics.jsonl"
+        self.facts_path = folder / "facts.json"
+        self.model_path = folder / MODEL_NAME
+        self.best_path = folder / "best.safetensors"
+        self.samples = folder / "samples"
+        self.checkpoints = folder / "checkpoints"
+        self._skipped: set[Path] = set()
+
+    @contextmanager
+    def opened(self, resume: bool) -> Iterator[None]:
+        """Have the folder to oneself while this context lasts.
+
+        Raises:
+            ConfigError: the folder is a file, or has something in it and is not to be resumed, or
+                another run is using it.
+            StorageError: it cannot be made or written to.
+        """
+        if self.folder.exists() and not self.folder.is_dir():
+            raise ConfigError(f"{self.folder}: a file, where the run folder should be")
+        there = self.folder.iterdir() if self.folder.is_dir() else ()
+        if not resume and any(path != self._lock_path for path in there):
+            raise ConfigError(
+                f"{self.folder} is not empty: go on with its run by {self.again}, or choose"
+                " another --output"
+            )
+        made = [path for path in (self.folder, *self.folder.parents) if not path.exists()]
+        busy = ConfigError(
+            f"{self.folder}: another run is writing to this folder; wait for it, or choose another"
+            " --output"
+        )
+        try:
+            with locked(self._lock_path, busy):
+                for folder in (self.folder, self.checkpoints, self.samples):
+                    remove_leftovers(folder)
+                yield
+        finally:
+            with suppress(OSError):  # of a folder with something in it
+                for path in made:
+                    path.rmdir()
+
+    def config(self) -> RunConfig:
+        """The configuration of the run.
+
+        Raises:
+            ConfigError: it is no run folder, or its configuration is damaged.
+        """
+        if not self.config_path.is_file():
+            near = "" if self.folder.exists() else nearest_path(self.folder)
+            raise ConfigError(
+                f"{self.folder}: not a run folder: it has no {self.config_path.name}{near}"
+            )
+        try:
+            return check(read_yaml(self.config_path))
+        except ConfigError as error:
+            if str(self.config_path) in str(error):
+                raise
+            raise ConfigError(f"{self.config_path}: {error}") from None
+
+    def facts(self) -> dict[str, Any]:
+        """What was known when its last session started; nothing of a run of an earlier version."""
+        try:
+            found = parse_json(self.facts_path.read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def sheet_path(self, step: int) -> Path:
+        """Where the samples of a step are."""
+        return self.samples / f"step-{step:08d}.png"
+
+    def save_config(self, config: RunConfig) -> None:
+        write_text(self.config_path, configuration.dump(config))
+
+    def save_model(
+        self, step: int, specs: Mapping[str, ModelSpec], generators: Mapping[str, nn.Module]
+    ) -> None:
+        """Write the model of a step, and make it the run's `model.safetensors`."""
+        path = self.checkpoints / f"model-{step:08d}.safetensors"
+        save_model(path, specs, generators)
+        with atomic_write(self.model_path) as temporary:
+            shutil.copyfile(path, temporary)
+        self._prune("model", self.models_kept, step)
+
+    def save_best(
+        self, specs: Mapping[str, ModelSpec], generators: Mapping[str, nn.Module]
+    ) -> None:
+        save_model(self.best_path, specs, generators)
+
+    def save_state(self, step: int, state: Mapping[str, Any]) -> Path:
+        path = self.checkpoints / f"state-{step:08d}.safetensors"
+        if path in self._skipped:
+            path.rename(_unused(path.with_name(f"skipped-{path.name}")))
+            self._skipped.remove(path)
+        save_state(path, state)
+        self._prune("state", STATES_KEPT, step)
+        return path
+
+    def states(self) -> list[Path]:
+        """What a run may go on from, the newest first."""
+        return self._files("state")[::-1]
+
+    def skip(self, path: Path) -> None:
+        """Keep a state that cannot be gone on from, also when the run comes to its step again."""
+        self._skipped.add(path)
+
+    def _files(self, kind: str) -> list[Path]:
+        return sorted(self.checkpoints.glob(f"{kind}-{'[0-9]' * 8}.safetensors"))
+
+    def _prune(self, kind: str, keep: int, step: int) -> None:
+        """Leave so many files of the steps up to this one; later ones are not this session's.
+
+        What is no file, such as a folder of that name, stays.
+        """
+        done = [path for path in self._files(kind) if int(path.stem.partition("-")[2]) <= step]
+        for path in done[:-keep]:
+            if path not in self._skipped and path.is_file():
+                path.unlink(missing_ok=True)
+
+
+def _unused(path: Path) -> Path:
+    """The path, or with a number before its name one at which nothing is."""
+    names = chain([path], (path.with_name(f"{number}-{path.name}") for number in count(2)))
+    return next(each for each in names if not os.path.lexists(each))

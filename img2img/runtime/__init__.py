@@ -1,0 +1,1 @@
+"""What the program stands on: devices, processes, files, threads, signals."""

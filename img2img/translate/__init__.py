@@ -1,0 +1,1 @@
+"""Folders, sequences and videos through an engine: plan, manifest, results, gallery."""

@@ -1,0 +1,111 @@
+"""Translated video frames that flicker less."""
+
+from collections.abc import Mapping
+from typing import Literal, get_args
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from img2img.errors import ConfigError
+from img2img.images import Pixels
+from img2img.video.flow import Floats, Motion, enlarged, warp
+
+Strength = Literal["light", "strong"]
+
+# How much of a frame comes from the one before, where all agrees. docs/video.md has what they do.
+_SHARES: dict[Strength, float] = {"light": 0.4, "strong": 0.75}
+# The most pixels to a side of what the motion is to be found in: at 1280 x 720 all of it takes
+# three times as long, and takes off a fifth more.
+FLOW_SIDE = 512
+# Of 255: input pixels that differ by so much are not of one thing, whatever the flow says.
+_DIFFERENT = 64
+# Pixels over which the border between what is to be trusted and what not is spread.
+_SPREAD = 5
+# Fine detail is what a mean over so many pixels to a side takes away. Its power is compared over so
+# many to a side, plus a grey level squared, and its amplitude raised at most so far.
+_FINE, _AROUND, _GAIN = 3, 15, 1.5
+
+
+class Stabilizer:
+    """Blends each translated frame with the one before, moved along the optical flow of the input.
+
+    Where the flow is not to be trusted (`Motion.reliable`), or the input itself has changed, a
+    frame stays as it is; and so does the first one of a scene. A mean of two frames
+    is duller than each of them, so fine detail is given back the power that it has in the frame.
+
+    Args:
+        strength: `light` or `strong`.
+
+    Raises:
+        ConfigError: no such strength.
+    """
+
+    def __init__(self, strength: Strength) -> None:
+        if strength not in _SHARES:
+            allowed = ", ".join(get_args(Strength))
+            raise ConfigError(f"stabilize: {strength!r} is none of {allowed}")
+        self._share = _SHARES[strength]
+        # The last blend. It is not rounded, and its detail is not raised: errors would add up, and
+        # a pattern would be raised again and again.
+        self._before: Floats | None = None
+
+    def stabilize(self, made: Pixels, motion: Motion | None) -> Pixels:
+        """The next frame, stabilised.
+
+        Args:
+            made: what was made of the input's frame, uint8 or uint16 [H, W, 3], of any size.
+            motion: of the input from this frame to the one before; None: there is none before it
+                that it could go on from.
+
+        Returns:
+            The type and size of `made`.
+        """
+        frame = made.astype(np.float32)
+        most = np.iinfo(made.dtype).max
+        before, blend, shown = self._before, frame, frame
+        if motion is not None and before is not None and before.shape == frame.shape:
+            trust = _trust(motion, frame.shape[:2])
+            # Linear interpolation, frame after frame, would blur.
+            moved = warp(before, enlarged(motion.flow, frame.shape[:2]), cv2.INTER_CUBIC)
+            blend = frame + self._share * trust * (moved - frame)
+            shown = blend + trust * _lost_detail(blend, frame, most / 255)
+        self._before = blend
+        return np.rint(shown).clip(0, most).astype(made.dtype)
+
+    def state(self) -> dict[str, NDArray[np.generic]]:
+        """All that the next frames depend on, for `restore`; empty before the first frame."""
+        return {} if self._before is None else {"blend": self._before}
+
+    def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+        """Go on where `state` was taken: what follows is the same to the bit."""
+        self._before = state["blend"].astype(np.float32) if state else None
+
+
+def _trust(motion: Motion, size: tuple[int, int]) -> Floats:
+    """How far the frame before can stand for this one, from 0 to 1, [H, W, 1] of this size."""
+    alike = (1 - motion.difference / _DIFFERENT).clip(0, 1) * motion.reliable
+    # The border is spread inwards: what is not to be trusted stays so.
+    trust = np.minimum(alike, cv2.blur(alike, (_SPREAD, _SPREAD)))
+    height, width = size
+    resized: Floats = cv2.resize(trust, (width, height))
+    return resized[..., None]
+
+
+def _lost_detail(blend: Floats, frame: Floats, level: float) -> Floats:
+    """What to add to a blend [H, W, 3] to have its fine detail as strong as that of the frame.
+
+    Args:
+        level: what a grey level of 255 is.
+    """
+    detail, own = (image - cv2.blur(image, (_FINE, _FINE)) for image in (blend, frame))
+    gain = np.sqrt((_power(own) + level**2) / (_power(detail) + level**2)).clip(1, _GAIN)
+    lost: Floats = (gain - 1)[..., None] * detail
+    return lost
+
+
+def _power(detail: Floats) -> Floats:
+    """The mean square of [H, W, 3] around each pixel, [H, W]."""
+    squares = np.einsum("hwc,hwc->hw", detail, detail) / 3
+    power: Floats = cv2.blur(squares, (_AROUND, _AROUND))
+    return power

@@ -1,0 +1,352 @@
+"""Translating videos: frames through a translator, stabilised, with all else as it was."""
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from img2img.engine.translator import Translator
+from img2img.errors import ConfigError, DataError, Img2ImgError, VideoError
+from img2img.images import (
+    DEEP_SUFFIXES,
+    MAX_PIXELS,
+    OPAQUE_SUFFIXES,
+    OURS,
+    Animation,
+    Picture,
+    Pixels,
+    eight_bit,
+    of_depth,
+    write_image,
+    write_picture,
+)
+from img2img.networks.smoothing import Smoothing
+from img2img.runtime.files import write_text
+from img2img.runtime.pipeline import ahead
+from img2img.translate.options import Stabilize, VideoOptions
+from img2img.translate.stabilizer import FLOW_SIDE, Stabilizer, Strength
+from img2img.video import Frame
+from img2img.video.convert import Converted, Progress, convert
+from img2img.video.flow import Motion, Tracker
+from img2img.video.footage import Film, Footage, with_sizes
+from img2img.video.journal import State
+from img2img.video.probing import VideoInfo
+
+__all__ = [
+    "Frames",
+    "VideoOptions",
+    "translate_to_animation",
+    "translate_to_images",
+    "translate_video",
+]
+
+# How the images in folders of frames are called.
+_NUMBERED = re.compile(r"\d{6,}\.\w+")
+_EIGHT = 8
+DROPOUT_OFF = "dropout, with which no two frames are alike, is off in videos"
+# Frames over which normalisation statistics are smoothed.
+SMOOTHED: dict[Strength, float] = {"light": 8, "strong": 16}
+
+
+def translate_video(
+    translator: Translator,
+    source: Footage | Path | str,
+    target: Path | str,
+    options: VideoOptions | None = None,
+    *,
+    elsewhere: Callable[[Path], Path] | None = None,
+    progress: Progress | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Converted:
+    """Translate a video, with its times, sound, subtitles, chapters, metadata and colour tags.
+
+    What is done survives a crash: the same call goes on, and has at most about a minute of work to
+    do again.
+
+    Args:
+        target: the file to write; it becomes `.mkv` where its container has no place for the sound.
+        elsewhere: given the name that it then has, gives the one to use; None: that, if there is no
+            such file.
+        progress: called with (frames done, frames), those of an earlier call included.
+        say: told of what is not as one might expect.
+
+    Raises:
+        ConfigError: the encoding or the container are not to be had.
+        DataError: another process makes the same file.
+        VideoError: the video cannot be read, or a frame cannot be translated.
+        StorageError: nothing can be written beside the target.
+        TranslationInterrupted: Ctrl-C; the same call goes on.
+        TranslationStopped: SIGTERM, or the disk is full; likewise.
+    """
+    options = options or VideoOptions()
+    target = Path(target)
+    footage = Film(Path(source)) if isinstance(source, str | Path) else source
+    transform = _told(translator, footage, options, say)
+    return convert(
+        footage,
+        target,
+        transform,
+        encoding=options.encoding,
+        settings=json.dumps([translator.identity, options.stabilize]),
+        start=options.start,
+        end=options.end,
+        every=options.every,
+        elsewhere=elsewhere,
+        progress=progress,
+        say=say,
+    )
+
+
+def translate_to_images(
+    translator: Translator,
+    source: Footage | Path | str,
+    folder: Path | str,
+    options: VideoOptions | None = None,
+    *,
+    quality: int = 95,
+    progress: Progress | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Converted:
+    """Translate a video to numbered images, of 8 or 16 bits as the video has them.
+
+    They are called `000001.png` and so on. What an earlier call has left in the folder goes first.
+
+    Raises:
+        DataError: the folder has files in it that are not of an earlier call.
+        VideoError: the video cannot be read, has no frames there, or one cannot be translated.
+        StorageError: the folder cannot be written to.
+    """
+    begun = time.monotonic()
+    options, folder = options or VideoOptions(), Path(folder)
+    footage = Film(Path(source)) if isinstance(source, str | Path) else source
+    info = footage.info
+    suffix = f".{options.image_format.lower().lstrip('.')}"
+    told = [*info.remarks, *_losses(info, suffix, moving=False)]
+    for line in told:
+        say(line)
+    _clear(folder)
+    transform = _told(translator, footage, options, say)
+    given = footage.frames(start=options.start, end=options.end, every=options.every)
+    given = with_sizes(given, info, told, say)
+    total = info.frames if (options.start, options.end, options.every) == (None, None, 1) else None
+
+    def write(numbered: tuple[int, Frame]) -> Frame:
+        number, frame = numbered
+        write_picture(folder / f"{number:06d}{suffix}", Picture(frame.pixels, frame.alpha), quality)
+        return frame
+
+    done = concealed = 0
+    size = info.upright_size
+    for frame in ahead(write, enumerate(transform(given), 1), workers=2, bound=4):
+        done, concealed = done + 1, concealed + frame.concealed
+        size = frame.pixels.shape[:2]
+        if progress:
+            progress(done, total)
+    if not done:
+        raise VideoError(f"{info.path}: no frames between the given times")
+    return Converted(folder, size, done, concealed, 0, time.monotonic() - begun, tuple(told))
+
+
+def translate_to_animation(
+    translator: Translator,
+    source: Footage | Path | str,
+    target: Path | str,
+    options: VideoOptions | None = None,
+    *,
+    quality: int = 95,
+    progress: Progress | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Converted:
+    """Translate a video, or pictures, to an animated GIF, WebP, PNG or AVIF of 8 bits.
+
+    All of its frames are in memory at once.
+
+    Raises:
+        ConfigError: they are too many for that.
+        VideoError: the video cannot be read, has no frames there, or one cannot be translated.
+        StorageError: the file cannot be written.
+    """
+    begun = time.monotonic()
+    options, target = options or VideoOptions(), Path(target)
+    footage = Film(Path(source)) if isinstance(source, str | Path) else source
+    info = footage.info
+    transform = _told(translator, footage, options, say)
+    height, width = transform.size(info.upright_size)
+    most = MAX_PIXELS // (height * width)
+    told = [*info.remarks, *_losses(info, target.suffix.lower(), moving=True)]
+    for line in told:
+        say(line)
+    given = footage.frames(start=options.start, end=options.end, every=options.every)
+    frames: list[Frame] = []
+    for frame in transform(with_sizes(given, info, told, say)):
+        frames.append(replace(frame, pixels=eight_bit(frame.pixels), alpha=_eight(frame.alpha)))
+        if len(frames) > most:
+            raise ConfigError(
+                f"{info.path}: more than the {most} frames of {width} x {height} that an animation"
+                " can have here; take fewer (--end, --every), smaller ones (--max-side), or a video"
+            )
+        if progress:
+            progress(len(frames), None)
+    if not frames:
+        raise VideoError(f"{info.path}: no frames between the given times")
+    ends = [*(frame.pts for frame in frames[1:]), _end(frames[-1], info, options.every)]
+    lasting = [
+        round((end - frame.pts) * info.time_base * 1000)
+        for frame, end in zip(frames, ends, strict=True)
+    ]
+    pictures = tuple(Picture(frame.pixels, frame.alpha) for frame in frames)
+    image = Animation(pictures, tuple(lasting)) if len(pictures) > 1 else pictures[0]
+    write_image(target, image, quality)
+    concealed = sum(frame.concealed for frame in frames)
+    taken_seconds = time.monotonic() - begun
+    return Converted(
+        target, pictures[0].size, len(frames), concealed, 0, taken_seconds, tuple(told)
+    )
+
+
+def _losses(info: VideoInfo, suffix: str, *, moving: bool) -> tuple[str, ...]:
+    """A line on everything that is lost where frames become images of a suffix; or none.
+
+    Args:
+        moving: whether all become one image.
+    """
+    shallow = moving or suffix not in DEEP_SUFFIXES
+    lines = {
+        f"{info.depth} bits per channel become 8": shallow and info.depth > _EIGHT,
+        "colours become 256 a frame": suffix == ".gif",
+        "its opacity is left out, over white": info.alpha and suffix in OPAQUE_SUFFIXES,
+        "its opacity becomes all or nothing": info.alpha and suffix == ".gif",
+        f"{suffix} holds no sound": moving and info.sound,
+    }
+    said = [line for line, lost in lines.items() if lost]
+    return ("; ".join(said),) if said else ()
+
+
+def _end(frame: Frame, info: VideoInfo, every: int) -> int:
+    return frame.pts + every * (frame.duration or info.step)
+
+
+def _eight(alpha: Pixels | None) -> Pixels | None:
+    return None if alpha is None else eight_bit(alpha)
+
+
+def _clear(folder: Path) -> None:
+    """Have a folder for frames, without those of an earlier call."""
+    mark = folder / OURS
+    if folder.is_dir() and any(folder.iterdir()) and not mark.exists():
+        raise DataError(f"{folder}: has files of something else in it; choose another --output")
+    write_text(mark, "")
+    for path in folder.iterdir():
+        if _NUMBERED.fullmatch(path.name):
+            path.unlink()
+
+
+def _told(
+    translator: Translator, footage: Footage, options: VideoOptions, say: Callable[[str], None]
+) -> "Frames":
+    """What translates the frames, and a word on what that means for them."""
+    if translator.spec.dropout:
+        say(DROPOUT_OFF)
+    transform = Frames(translator, options.stabilize)
+    say(transform.translator.said_of(footage.info.upright_size))
+    return transform
+
+
+class Frames:
+    """The frames of one video through a translator; what `convert` calls a transform.
+
+    Dropout, which would flicker, is off.
+
+    Args:
+        translator: of which, to stabilise, another is made that takes frames one by one.
+        stabilize: how much.
+    """
+
+    def __init__(self, translator: Translator, stabilize: Stabilize) -> None:
+        self._stabilizer = None if stabilize == "off" else Stabilizer(stabilize)
+        smooth = None if stabilize == "off" else SMOOTHED[stabilize]
+        self.translator = translator.for_video(smooth)
+        self._tracker = Tracker(FLOW_SIDE)
+
+    def __call__(self, frames: Iterator[Frame], /) -> Iterator[Frame]:
+        """Frames translated, in their order; some are taken ahead."""
+        if self._stabilizer is None:
+            keyed = ((frame, _picture(frame)) for frame in frames)
+            return (_made(*pair) for pair in self.translator.translate_each(keyed))
+        # While a frame is in the network, the motion of the next is found, and the one before it
+        # is stabilised.
+        moved = ahead(self._moved, frames, workers=1, bound=2)
+        return ahead(self._steadied, self._in_order(moved), workers=1, bound=2)
+
+    def size(self, size: tuple[int, int], /) -> tuple[int, int]:
+        """Height and width of what becomes of frames of a size."""
+        return self.translator.size_of_result(size)
+
+    def state(self) -> State:
+        """What the next frames depend on."""
+        return {
+            f"{name}/{key}": value
+            for name, part in self._parts().items()
+            for key, value in part.state().items()
+        }
+
+    def restore(self, state: State, /) -> None:
+        """Go on where `state` was taken."""
+        for name, part in self._parts().items():
+            own = f"{name}/"
+            part.restore({k.removeprefix(own): v for k, v in state.items() if k.startswith(own)})
+
+    def _parts(self) -> dict[str, Stabilizer | Tracker | Smoothing]:
+        """All that remember something of the frames."""
+        if self._stabilizer is None:
+            return {}
+        parts: dict[str, Stabilizer | Tracker | Smoothing] = {
+            "stabilizer": self._stabilizer,
+            "tracker": self._tracker,
+        }
+        if self.translator.smoothing:
+            parts["norms"] = self.translator.smoothing
+        return parts
+
+    def _moved(self, frame: Frame) -> tuple[Frame, Motion | None]:
+        return frame, self._tracker.motion(frame.pixels)
+
+    def _in_order(
+        self, moved: Iterator[tuple[Frame, Motion | None]]
+    ) -> Iterator[tuple[Frame, Motion | None]]:
+        """Frames translated one after the other, by statistics of their scene."""
+        for frame, motion in moved:
+            if motion is None and self.translator.smoothing:
+                self.translator.smoothing.reset()
+            try:
+                made = self.translator.translate(_picture(frame))
+            except Img2ImgError as error:
+                raise VideoError(f"the frame at {frame.pts}: {error}") from error
+            yield _made(frame, made), motion
+
+    def _steadied(self, item: tuple[Frame, Motion | None]) -> Frame:
+        frame, motion = item
+        assert self._stabilizer is not None
+        return replace(frame, pixels=self._stabilizer.stabilize(frame.pixels, motion))
+
+
+def _picture(frame: Frame) -> Picture:
+    """A frame, whose values are all that its type has, whatever files the model was trained on."""
+    return Picture(frame.pixels, frame.alpha, values=(0, int(np.iinfo(frame.pixels.dtype).max)))
+
+
+def _made(frame: Frame, made: Picture | Img2ImgError) -> Frame:
+    """A frame with what was made of it.
+
+    Raises:
+        VideoError: it could not be translated, and none is left out.
+    """
+    if isinstance(made, Img2ImgError):
+        raise VideoError(f"the frame at {frame.pts}: {made}") from made
+    dtype = frame.pixels.dtype
+    alpha = None if made.alpha is None else of_depth(made.alpha, dtype)
+    return replace(frame, pixels=of_depth(made.levels, dtype), alpha=alpha)

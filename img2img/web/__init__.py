@@ -1,6 +1,0 @@
-"""HTML pages that a browser shows from the disk, without a server: their style, their sliders."""
-
-from img2img.web.page import page, slider, text
-from img2img.web.pictures import embedded, fitting
-
-__all__ = ["embedded", "fitting", "page", "slider", "text"]

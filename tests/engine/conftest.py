@@ -1,0 +1,46 @@
+"""Tiny generators, set up for inference."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from img2img import Translator
+from img2img.config import Component
+from img2img.models.spec import ModelSpec
+from img2img.networks import GENERATORS, Generator
+from img2img.networks.norms import ImageStatistics, use_statistics
+
+TINY = [
+    {"name": "resnet", "ngf": 4, "n_blocks": 2},
+    {"name": "unet", "ngf": 4, "num_downs": 5, "norm": "batch"},
+]
+
+
+@pytest.fixture(params=TINY, ids=lambda section: section["name"])
+def tiny_generator(request: pytest.FixtureRequest) -> Generator:
+    torch.manual_seed(0)
+    section = Component.model_validate(request.param)
+    generator = GENERATORS.build(section, "generator", in_channels=3, out_channels=3)
+    use_statistics(generator, ImageStatistics())
+    return generator.eval().requires_grad_(False)
+
+
+def translator(generator: Generator, **options: Any) -> Translator:
+    """Of a generator that is in no file; on the CPU in float32 unless told otherwise."""
+    spec = ModelSpec(
+        architecture="any",
+        arguments={},
+        in_channels=3,
+        out_channels=3,
+        direction="AtoB",
+        size_multiple=generator.size_multiple,
+        min_size=generator.min_size,
+        exact_tiling=generator.local,
+        crop_size=(64, 64),
+        scale=1,
+        method="none",
+        steps=0,
+        images=0,
+    )
+    return Translator(generator, spec, **{"device": "cpu", "precision": "fp32", **options})

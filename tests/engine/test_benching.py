@@ -1,0 +1,58 @@
+"""Backends are measured in a process of its own, and dropped where they are not ready in time."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from img2img.engine.bench import noise
+from img2img.engine.translator import Translator
+
+Command = Callable[..., Any]
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="there is no compiler to wait for")
+def test_one_that_is_not_ready_in_time_is_dropped(img2img: Command, tiny_run: Path) -> None:
+    before = set(psutil.Process().children(recursive=True))  # a browser of other tests, perhaps
+    given = ["--backend", "compile", "--device", "cpu", "--size", 32, "--wait", 1]
+    outcome = img2img("bench", tiny_run, *given, "--json")
+    assert outcome.status == 0
+    assert "note: compile in fp32: getting ready, 1 s at most" in outcome.err
+    first = json.loads(outcome.out)[0]
+    assert (first["backend"], first["precision"], first["alone"]) == ("compile", "fp32", None)
+    assert first["missing"] == "not ready in 1 s; --wait gives it longer"
+    # Neither it nor its compilers; Python keeps a process for what spawned ones share.
+    now = set(psutil.Process().children(recursive=True)) - before
+    left = [" ".join(child.cmdline()) for child in now]
+    assert [words for words in left if "resource_tracker" not in words] == []
+
+
+def test_what_goes_on_is_said(img2img: Command, tiny_run: Path) -> None:
+    outcome = img2img("bench", tiny_run, "--backend", "eager", "--device", "cpu", "--size", 32)
+    assert outcome.status == 0
+    told = ["eager in fp32: getting ready, 60 s", "eager in fp32: ready in"]
+    for line, words in zip(outcome.err.splitlines(), told, strict=False):
+        assert line.startswith(f"note: {words}")
+
+
+def test_mistakes_reach_the_one_who_asked(img2img: Command, tiny_run: Path, tmp_path: Path) -> None:
+    for words in ([tmp_path / "none"], [tiny_run, "--backend", "nosuch"]):
+        outcome = img2img("bench", *words)
+        assert outcome.status == 2
+        assert outcome.err.splitlines()[-1].startswith("error: ")
+
+
+def test_each_is_told_as_it_becomes_known(tiny_run: Path) -> None:
+    translator = Translator.load(tiny_run, device="cpu")
+    left_out = {"compile", "onnx", "openvino"}
+    begun, ready, ended, *_ = translator.bench(noise(32), 2, skip=left_out)
+    assert (begun.preparing, begun.alone, begun.device) == (None, None, "cpu")
+    assert ready.preparing is not None
+    assert not ready.ended
+    assert ended.ended
+    assert ended.alone is not None
+    assert ended.difference is not None

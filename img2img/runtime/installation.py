@@ -23,7 +23,7 @@ def install_extra(extra: str) -> str:
         required = []
     found = [match for match in map(_OF_EXTRA.fullmatch, required) if match]
     packages = [match[1] for match in found if match[2] == extra]
-    return install(packages or ["-e", f"{Path(__file__).parents[1]}[{extra}]"])
+    return install(packages or ["-e", f"{Path(__file__).parents[2]}[{extra}]"])
 
 
 def install(packages: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ carries copies inside the package.
 
 from pathlib import Path
 
-_PACKAGE = Path(__file__).parent
+_PACKAGE = Path(__file__).parents[1]
 
 
 def bundled(name: str) -> Path:

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from img2img.config import RunConfig
-from img2img.metrics.measure import MEASURES
-from img2img.metrics.measure import measure_of
+from img2img.metrics.measure import MEASURES, measure_of
 from img2img.runs.log import read_metrics
 from img2img.runs.store import Store
 

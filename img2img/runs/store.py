@@ -12,11 +12,11 @@ from typing import Any
 from torch import nn
 
 from img2img import config as configuration
-from img2img.models.checkpoint import MODEL_NAME, save_model, save_state
 from img2img.config import RunConfig, check, read_yaml
 from img2img.errors import ConfigError, nearest_path
-from img2img.runtime.files import atomic_write, locked, parse_json, remove_leftovers, write_text
+from img2img.models.checkpoint import MODEL_NAME, save_model, save_state
 from img2img.models.spec import ModelSpec
+from img2img.runtime.files import atomic_write, locked, parse_json, remove_leftovers, write_text
 
 # A full state is several times a model: only the newest are kept.
 STATES_KEPT = 2

@@ -1,7 +1,8 @@
 """The one family of errors that a person caused and can mend.
 
-Every message names the file or the key and says what to do. The command line prints it without a
-traceback and exits with `exit_status`; a library user catches `Img2ImgError`.
+Every message names the file, parameter or key, and says what to do. Parameters of Python and keys
+of the configuration stand in backticks, with a value where one is meant: `overwrite`,
+`data.resize=none`. The command line shows its own options instead.
 """
 
 import difflib
@@ -12,9 +13,30 @@ from typing import Any
 
 
 class Img2ImgError(Exception):
-    """Base of the family. `exit_status` is what the process ends with: 2, wrong use or input."""
+    """Base of the family: wrong use or input.
 
-    exit_status = 2
+    Attributes:
+        path: the file or folder that it is about.
+        key: the parameter or key of the configuration that it is about.
+        resumable: whether the work was begun and can go on from where it is; of a training,
+            `path` is then the run folder.
+    """
+
+    resumable: bool = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: Path | None = None,
+        key: str | None = None,
+        resumable: bool | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.path = path
+        self.key = key
+        if resumable is not None:
+            self.resumable = resumable
 
 
 class ConfigError(Img2ImgError):
@@ -44,19 +66,15 @@ class StorageError(Img2ImgError):
 class TrainingDiverged(Img2ImgError):
     """A loss is not a finite number any more."""
 
-    exit_status = 1
-
 
 class ExportFailed(Img2ImgError):
     """An exported model does not do what the model does, and is not kept."""
 
-    exit_status = 1
-
 
 class Stopped(Img2ImgError):
-    """Work ended before its end, and can go on from where it is."""
+    """Work ended early, and can go on from where it is."""
 
-    exit_status = 75
+    resumable = True
 
 
 class LoadingFailed(Stopped):
@@ -74,8 +92,6 @@ class ProcessLost(TrainingStopped):
 class TrainingInterrupted(TrainingStopped):
     """Training was ended by Ctrl-C and can go on from a saved state."""
 
-    exit_status = 130
-
 
 class TranslationStopped(Stopped):
     """Not all files are translated; those that are stay, and the same call can go on.
@@ -84,15 +100,13 @@ class TranslationStopped(Stopped):
         report: what became of the files until then, as `translate_folder` returns it.
     """
 
-    def __init__(self, message: str, report: Any = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, report: Any = None, *, path: Path | None = None) -> None:
+        super().__init__(message, path=path)
         self.report = report
 
 
 class TranslationInterrupted(TranslationStopped):
     """Translation was ended by Ctrl-C and can go on."""
-
-    exit_status = 130
 
 
 def shortened(text: str, most: int = 300) -> str:
@@ -131,6 +145,8 @@ def nearest_path(path: Path) -> str:
 
 def some_names(names: Sequence[str], most: int = 10) -> str:
     """`a, b, c (3)`: the first names and how many there are, for a message of bounded length."""
+    if len(names) == 1:
+        return names[0]
     shown = ", ".join(names[:most])
     more = ", ..." if len(names) > most else ""
     return f"{shown}{more} ({len(names)})"

@@ -371,9 +371,8 @@ class TestRefused:
             lambda x: x.no_such_thing,
         ):
             monkeypatch.setattr(TorchFormat, "open", lambda self, path, wrong=wrong: wrong)
-            with pytest.raises(ExportFailed) as failed:
+            with pytest.raises(ExportFailed):
                 export_model(model, target, "torch")
-            assert failed.value.exit_status == 1
             assert only_file(target.parent).read_text() == "of an earlier day"
 
         # A few pixels at a border are enough.

@@ -5,8 +5,10 @@ torch and all that needs it are imported inside the commands, so that `--help` a
 
 import errno
 import os
+import shlex
 import warnings
 from pathlib import Path
+from threading import Timer
 from typing import Annotated, Any, TextIO
 
 import typer
@@ -26,11 +28,15 @@ from img2img.cli.info import info
 from img2img.cli.lasting import lasting_output
 from img2img.cli.output import escape_what_encodings_lack, say_error, say_note
 from img2img.cli.report import report
+from img2img.cli.statuses import WRONG, status_of
 from img2img.cli.train import train
 from img2img.cli.translate import translate
 from img2img.cli.video import video_app
 from img2img.errors import Img2ImgError, ProcessLost, Stopped
 
+# Seconds in which a process that has lost another may end by itself.
+GRACE = 30.0
+_GO_ON = {"train": "train --resume", "demo": "demo --output"}
 _show_others = warnings.showwarning
 
 
@@ -44,17 +50,35 @@ class Commands(Group):
             if ctx.params.get("debug"):
                 raise
             with lasting_output():  # the exit status is told in any case
+                message = f"{error}{_way_on(ctx.invoked_subcommand, error)}"
                 if not isinstance(error, Stopped):
-                    say_error(str(error))
+                    say_error(message)
                 # Of several processes one speaks, unless that may be the one that is gone.
                 elif os.environ.get("RANK", "0") == "0" or isinstance(error, ProcessLost):
-                    say_note(str(error))
-            raise typer.Exit(error.exit_status) from None
+                    say_note(message)
+            status = status_of(error)
+            if isinstance(error, ProcessLost):
+                _end_within(GRACE, status)
+            raise typer.Exit(status) from None
         except OSError as error:  # a path that the system refuses: too long, no permission ...
             if ctx.params.get("debug") or error.errno == errno.EPIPE:
                 raise
             say_error(str(error))
-            raise typer.Exit(Img2ImgError.exit_status) from None
+            raise typer.Exit(WRONG) from None
+
+
+def _end_within(seconds: float, status: int) -> None:
+    """What was begun with a process that is lost may never end: it must not keep this one here."""
+    end = Timer(seconds, os._exit, (status,))
+    end.daemon = True
+    end.start()
+
+
+def _way_on(command: str | None, error: Img2ImgError) -> str:
+    """The command that goes on with a run that has stopped, or was to be begun anew."""
+    if not error.resumable or error.path is None or command not in _GO_ON:
+        return ""
+    return f"; go on with: img2img {_GO_ON[command]} {shlex.quote(str(error.path))}"
 
 
 app = typer.Typer(

@@ -10,6 +10,7 @@ import typer
 from img2img.cli import completion
 from img2img.cli.models import plausible
 from img2img.cli.output import console, error_console, print_json, say_note
+from img2img.cli.wording import in_options
 
 
 def bench(
@@ -101,7 +102,7 @@ def bench(
             table.add_row(m.backend, m.precision, *cells)
     console.print(table)
     for why in dict.fromkeys(f"{m.backend}: {m.missing}" for m in measurements if m.missing):
-        console.print(why, markup=False, soft_wrap=True)
+        console.print(in_options(why), markup=False, soft_wrap=True)
 
 
 @contextmanager

@@ -12,6 +12,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from img2img.cli.output import say_error
+from img2img.cli.statuses import WRONG
+from img2img.cli.wording import now_running
 from img2img.errors import nearest, some_names
 from img2img.runtime.files import NO_ADDRESS, is_address
 
@@ -40,6 +42,10 @@ def _write_options(command: Any, ctx: Any, formatter: Any) -> None:
 class Command(TyperCommand):
     """A command whose summary is a sentence, and whose help keeps its panels."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        now_running(self.params)
+        return super().parse_args(ctx, args)
+
     def get_help(self, ctx: Any) -> str:
         return super().get_help(ctx).replace(_WHOLE, "-")
 
@@ -58,6 +64,7 @@ class Group(TyperGroup):
     """Commands under one name, which alone shows the help."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        now_running(())
         return super().parse_args(ctx, args or ["--help"])
 
     def get_help(self, ctx: Any) -> str:
@@ -89,7 +96,7 @@ class Group(TyperGroup):
             if not standalone_mode:
                 raise
             say_error(_answer(error, words))
-            status = 2
+            status = WRONG
         sys.exit(status)
 
 

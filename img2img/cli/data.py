@@ -11,6 +11,7 @@ from img2img.cli.command import Command, Group
 from img2img.cli.output import console, counting, error_console, print_json, printable
 from img2img.cli.pairing import DataA, DataB, Match, Pairs, SideBySide, Unequal, pairing_flags
 from img2img.cli.train import Assignments, Config, Data, data_flags
+from img2img.cli.wording import in_options
 from img2img.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def check(
             _say("note", notice)
         _say("problems", str(len(report.problems)))
     for line in _problems(report, all_problems):
-        error_console.print(printable(line), markup=False, soft_wrap=True)
+        error_console.print(printable(in_options(line)), markup=False, soft_wrap=True)
     if not as_json:
         for name, line in _ways_on(report, data, data_a, data_b, flags, write_pairs):
             _say(name, printable(line))
@@ -242,4 +243,4 @@ def _kind_and_config(
 
 
 def _say(name: str, value: str) -> None:
-    console.print(f"{name:10}{value}", markup=False, soft_wrap=True)
+    console.print(f"{name:10}{in_options(value)}", markup=False, soft_wrap=True)

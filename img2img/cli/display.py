@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
 from rich.progress import Progress as Bar
 from rich.text import Text
 
+from img2img.cli.wording import in_options
 from img2img.images import Picture
 from img2img.metrics.measure import MEASURES, measure_of
 from img2img.runs.history import BASELINE, TARGETS, VAL
@@ -114,7 +115,7 @@ class Display(Observer):
         self._refresh()
 
     def noticed(self, message: str) -> None:
-        self._print(f"note: {message}")
+        self._print(f"note: {in_options(message)}")
 
     def ended(self, summary: Summary) -> None:
         self.closed()

@@ -23,6 +23,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from img2img.cli.wording import in_options
 from img2img.errors import ConfigError, shortened
 
 # Characters of a line that is said; more than ten names of files.
@@ -78,8 +79,9 @@ def say_note(message: str) -> None:
 
 
 def _shown(message: str) -> str:
-    """A message whose lines are of bounded length, whatever of somebody else's is in them."""
-    return "\n".join(shortened(printable(line), LONGEST) for line in message.splitlines())
+    """A message in the command's words, its lines of bounded length whatever is quoted in them."""
+    lines = in_options(message).splitlines()
+    return "\n".join(shortened(printable(line), LONGEST) for line in lines)
 
 
 def printable(text: str) -> str:

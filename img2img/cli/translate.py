@@ -22,6 +22,7 @@ from img2img.cli.output import (
     say_note,
     seconds,
 )
+from img2img.cli.wording import in_options
 from img2img.errors import ConfigError, TranslationStopped, some_names
 
 if TYPE_CHECKING:
@@ -404,7 +405,7 @@ def _say(report: "Report", as_json: bool) -> None:
 
 def _say_failed(report: "Report") -> None:
     for path, reason in [*report.failed.items()][:FAILURES_SHOWN]:
-        line = printable(f"failed: {path}: {reason}")
+        line = printable(f"failed: {path}: {in_options(reason)}")
         error_console.print(line, markup=False, soft_wrap=True)
     if len(report.failed) > FAILURES_SHOWN:
         more = len(report.failed) - FAILURES_SHOWN

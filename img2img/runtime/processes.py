@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from threading import Timer
 from typing import Any, TypeVar
 
 import torch
@@ -20,8 +19,6 @@ from img2img.errors import ConfigError, ProcessLost
 
 # What only the first process does, such as measuring, must not seem a failure to the others.
 TIMEOUT = timedelta(hours=2)
-# Seconds in which a process that has lost another may end by itself.
-GRACE = 30.0
 # Numbers to a message, about: few messages, and little copied at once.
 BLOCK = 1 << 23
 
@@ -124,8 +121,8 @@ def joined(device_type: str, timeout: timedelta = TIMEOUT) -> Iterator[Processes
         there = torch.cuda.device_count()
         if 1 < there <= local:
             raise ConfigError(
-                f"{local + 1} processes or more on a machine with {there} GPUs: start one a GPU"
-                " (--nproc-per-node)"
+                f"{local + 1} processes or more on a machine with {there} GPUs: start one process"
+                " per GPU"
             )
         torch.cuda.set_device(local if there > 1 else 0)  # a scheduler may show each its own
     try:
@@ -136,11 +133,7 @@ def joined(device_type: str, timeout: timedelta = TIMEOUT) -> Iterator[Processes
     try:
         yield Processes(rank, count)
     except ProcessLost:
-        # What was begun together may never end. It must not keep this one from ending.
-        end = Timer(GRACE, os._exit, (ProcessLost.exit_status,))
-        end.daemon = True
-        end.start()
-        raise
+        raise  # the group is left as it is: ending it would wait for the lost process
     except BaseException:
         dist.destroy_process_group()
         raise

@@ -204,7 +204,7 @@ def test_ctrl_c_leaves_what_can_be_gone_on_with(tmp_path: Path, clip: Path, at: 
     whole = run(clip, tmp_path / "whole.mp4", Trail()).target
     with pytest.raises(TranslationInterrupted, match="same command") as caught:
         run(clip, tmp_path / "b.mp4", Trail(interrupted(at)))
-    assert caught.value.exit_status == 130
+    assert caught.value.resumable
     assert ("no part of b.mp4 is done yet" in str(caught.value)) == (at < 5)
     assert not (tmp_path / "b.mp4").exists()
     said: list[str] = []
@@ -220,9 +220,8 @@ def test_sigterm(tmp_path: Path, clip: Path) -> None:
             os.kill(os.getpid(), signal.SIGTERM)
 
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(TranslationStopped, match="SIGTERM") as caught:
+    with pytest.raises(TranslationStopped, match="SIGTERM"):
         run(clip, tmp_path / "b.mp4", Same(at))
-    assert caught.value.exit_status == 75
     assert signal.getsignal(signal.SIGTERM) == before
     assert run(clip, tmp_path / "b.mp4").resumed == 10
 
@@ -246,11 +245,10 @@ def test_no_room(tmp_path: Path, room: int) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
     try:
-        with pytest.raises(TranslationStopped) as caught:
+        with pytest.raises(TranslationStopped):
             run(source, tmp_path / "b.mp4", segment_seconds=0.4)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert caught.value.exit_status == 75
     made = run(source, tmp_path / "b.mp4", segment_seconds=0.4)
     assert (made.frames, made.resumed) == (40, 0 if room == 4_000 else 40)
 

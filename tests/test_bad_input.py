@@ -18,7 +18,7 @@ import yaml
 from PIL import Image
 from safetensors.torch import save_file
 
-from img2img import checkpoint
+from img2img.models import checkpoint
 from img2img.models.checkpoint import load_model, load_state
 from img2img.training import observers
 from tests.runs import newest

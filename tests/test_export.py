@@ -301,7 +301,7 @@ class TestTranslate:
         image = noise(70, 50)
         assert tested.translate(image).shape == image.shape
         assert "tiles" in said[0]
-        monkeypatch.setattr("img2img.engine.oversize.ASKED_ABOUT", 1)
+        monkeypatch.setattr("img2img.engine.splitting.ASKED_ABOUT", 1)
         assert Translator.load(target).translate(image).shape == image.shape
 
     def test_identity_is_the_files(self, run_by_us: str, made: Made) -> None:

@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from img2img.config import Component, load_config
-from img2img.engine.tiling import run_in_strips
+from img2img.engine.strips import run_in_strips
 from img2img.errors import ConfigError
 from img2img.losses import OBJECTIVES, RECONSTRUCTIONS, REGULARIZERS
 from img2img.models.checkpoint import load_model, save_model

@@ -63,7 +63,7 @@ def bench(
     from rich.table import Table
 
     from img2img.engine.bench import noise
-    from img2img.engine.benching import bench_apart
+    from img2img.engine.bench_process import bench_apart
     from img2img.images import read_picture
 
     picture = read_picture(source) if source else noise(size)

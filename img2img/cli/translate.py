@@ -262,7 +262,7 @@ def translate(
     sound, subtitles and colours; after a stop the same command goes on within one. Started by
     `torchrun` or `accelerate launch`, several processes share the files.
     """
-    from img2img.engine.sizing import said
+    from img2img.engine.sizing import scale_summary
     from img2img.engine.translator import Translator
     from img2img.runtime.devices import keep_freed_memory, named_devices, resolve_device
     from img2img.runtime.processes import joined
@@ -334,7 +334,7 @@ def translate(
     if processes.first:
         _say(report, as_json)
         if report.ways and not as_json:
-            say_note(said(report.ways, report.scale, translator.spec))
+            say_note(scale_summary(report.ways, report.scale, translator.spec))
         if report.passed_over:
             counts = report.passed_over.items()
             kinds = ", ".join(f"{suffix} ({count})" for suffix, count in counts)

@@ -11,8 +11,8 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike
 
-from img2img.engine.oversize import ASKED_ABOUT, Cutter
 from img2img.engine.runner import Runner
+from img2img.engine.splitting import ASKED_ABOUT, Splitter
 from img2img.engine.transfer import Transfer
 from img2img.errors import ImageError
 from img2img.images import Pixels
@@ -49,7 +49,7 @@ class Engine:
 
     Args:
         runners: one a device, all of one generator.
-        cutter: for images that are too large to be run whole.
+        splitter: for images that are too large to be run whole.
         batch: images to run together; None: what suits their size. It does not change results.
         truncate: as in `Transfer`.
     """
@@ -57,12 +57,12 @@ class Engine:
     def __init__(
         self,
         runners: Sequence[Runner],
-        cutter: Cutter,
+        splitter: Splitter,
         *,
         batch: int | None = None,
         truncate: bool = False,
     ) -> None:
-        self._cutter = cutter
+        self._splitter = splitter
         self._batch = batch
         self._most_pixels = _BATCH_PIXELS if batch is None else sys.maxsize
         lanes = [(runner, Transfer(runner.device, truncate=truncate)) for runner in runners]
@@ -111,9 +111,9 @@ class Engine:
 
     def _batch_of(self, image: _Image[K]) -> int:
         """How many images like this one to run together."""
-        if image.area >= ASKED_ABOUT or self._cutter.cuts(image.pixels.shape[:2]):
+        if image.area >= ASKED_ABOUT or self._splitter.must_split(image.pixels.shape[:2]):
             return 1
-        fit = self._cutter.most_pixels(self._runner, deep=image.pixels.dtype != np.uint8)
+        fit = self._splitter.most_pixels(self._runner, deep=image.pixels.dtype != np.uint8)
         most = min(self._most_pixels, fit) // max(1, image.area)
         return max(1, min(self._batch or _BATCH_IMAGES, most))
 
@@ -123,7 +123,7 @@ class Engine:
         return (
             len(order) > most
             or sum(image.area for image in order) > _WAITING_PIXELS
-            or sum(image.pixels.nbytes for image in order) > self._cutter.budget.ahead
+            or sum(image.pixels.nbytes for image in order) > self._splitter.budget.ahead
         )
 
     def _begin(self, group: Sequence[_Image[K]]) -> Callable[[], None]:
@@ -132,7 +132,7 @@ class Engine:
         size, dtype = group[0].pixels.shape[:2], group[0].pixels.dtype
         deep = dtype != np.uint8
         try:
-            side = self._cutter.side(runner, group[0].pixels) if len(group) == 1 else None
+            side = self._splitter.side(runner, group[0].pixels) if len(group) == 1 else None
             if side:
                 return partial(self._cut, group[0], runner, side)
             y = runner.run(transfer.send([image.pixels for image in group]), deep=deep)
@@ -160,7 +160,7 @@ class Engine:
 
     def _cut(self, image: _Image[K], runner: Runner, side: int) -> None:
         try:
-            image.result = self._cutter.translate(runner, image.pixels, side)
+            image.result = self._splitter.translate(runner, image.pixels, side)
         except ImageError as error:
             image.result = error
 

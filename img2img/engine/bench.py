@@ -11,7 +11,7 @@ from torch import Tensor
 
 from img2img.engine.backends import Backend, backend_class
 from img2img.engine.backends.eager import Eager
-from img2img.engine.runner import Difference
+from img2img.engine.runner import Deviation
 from img2img.images import Picture, resized
 from img2img.networks import Generator
 from img2img.runtime.devices import PrecisionName, resolve_precision, synchronize
@@ -39,7 +39,7 @@ class Measurement:
     preparing: float | None = None
     alone: float | None = None
     together: float | None = None
-    difference: Difference | None = None
+    difference: Deviation | None = None
     missing: str | None = None
 
     @property
@@ -72,7 +72,7 @@ def bench(
             start = time.perf_counter()
             try:
                 backend = backend_class(name)(generator, device, precision)
-                difference = Difference.between(backend.run(x), exact)
+                difference = Deviation.between(backend.run(x), exact)
                 synchronize(device)
                 found = replace(found, preparing=time.perf_counter() - start)
                 yield found

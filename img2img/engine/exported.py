@@ -20,8 +20,8 @@ from img2img import __version__
 from img2img.config import Component
 from img2img.engine.backends.onnx import onnx_session
 from img2img.engine.backends.openvino import compiled, openvino_package
-from img2img.engine.claims import GROWING, check_size, onnx_text, openvino_text
 from img2img.engine.exportable import Fixed
+from img2img.engine.file_checks import GROWING, check_size, onnx_text, openvino_text
 from img2img.engine.onnx_export import missing_packages
 from img2img.errors import (
     ConfigError,

@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from img2img.engine.exported import ExportedGenerator
-from img2img.engine.tiling import run_in_strips
+from img2img.engine.strips import run_in_strips
 from img2img.errors import ImageError
 from img2img.networks import Generator
 from img2img.networks.smoothing import unsmoothed

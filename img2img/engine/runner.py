@@ -27,7 +27,7 @@ Say = Callable[[str], None]
 # docs/inference.md has what trained models show.
 MEAN_BOUND, TAIL_BOUND = 1.5, 6.0
 # How many images are compared with float32, and at which size, in pixels to a side.
-PROVED_IMAGES, PROVED_SIZE = 4, 128
+VERIFIED_IMAGES, VERIFIED_SIZE = 4, 128
 # Batches after which times are those of the work itself.
 _WARMING_UP = 3
 # Seconds of work ahead from which a backend pays that takes seconds, or a minute, to prepare; the
@@ -36,7 +36,7 @@ PREPARING_PAYS = {"openvino": 45.0, "compile": 300.0}
 
 
 @dataclass(frozen=True)
-class Difference:
+class Deviation:
     """How far two results are apart, in grey levels of 255."""
 
     mean: float
@@ -44,7 +44,7 @@ class Difference:
     """The 99th percentile."""
 
     @classmethod
-    def between(cls, a: Tensor, b: Tensor) -> "Difference":
+    def between(cls, a: Tensor, b: Tensor) -> "Deviation":
         """Of two images or batches in [-1, 1]; not a number counts as far apart."""
         apart = ((a - b).float().abs() * 127.5).nan_to_num(nan=255).flatten()
         rank = max(1, round(0.99 * apart.numel()))
@@ -103,8 +103,8 @@ class Runner:
                 raise
             self.precision = "fp32"  # which every backend has
             self._fast = self._made(self.backend, self.precision)
-        unproved = precision == "auto" and self._fast is not self._exact
-        self._to_prove = PROVED_IMAGES if unproved else 0
+        unverified = precision == "auto" and self._fast is not self._exact
+        self._to_verify = VERIFIED_IMAGES if unverified else 0
         self._images_ahead = self._batches = 0
 
     @property
@@ -136,7 +136,7 @@ class Runner:
         """
         if deep and self._deep_in_float32:
             return self.exact.run(x)
-        self.prove(x)
+        self.verify(x)
         start = time.perf_counter()
         y = self._run(x)
         if self._may_change:
@@ -171,27 +171,27 @@ class Runner:
         self.backend, self._fast = "eager", self._made("eager", self.precision)
         return self._fast.run(x)
 
-    def prove(self, x: Tensor) -> None:
+    def verify(self, x: Tensor) -> None:
         """Compare the first images with float32, and fall back to it where they differ.
 
         Args:
             x: images [N, C, H, W] in [-1, 1] on the device, of any size.
         """
-        if not self._to_prove:
+        if not self._to_verify:
             return
-        compared = min(self._to_prove, len(x))
+        compared = min(self._to_verify, len(x))
         # Compiling for another size would take long.
         part = x if self.backend == "compile" else reduced(x[:compared], self._generator)
         with unsmoothed(self._generator):
             exact = self.exact.run(part[:compared])
-            difference = Difference.between(self._run(part)[:compared], exact)
-        self._to_prove -= compared
+            difference = Deviation.between(self._run(part)[:compared], exact)
+        self._to_verify -= compared
         if not difference.small:
             self._say(
                 f"{self.backend} in {self.precision} differs from float32 by {difference}:"
                 " going on in float32"
             )
-            self._to_prove, self._may_change, self._any_backend = 0, False, False
+            self._to_verify, self._may_change, self._any_backend = 0, False, False
             self.backend, self.precision, self._fast = "eager", "fp32", self.exact
 
     def _consider_another(self, x: Tensor, y: Tensor, seconds: float) -> None:
@@ -212,7 +212,7 @@ class Runner:
         self._say(f"preparing {name} for the {ahead / 60:.0f} minutes ahead (--backend eager: not)")
         try:
             other = self._made(name, self.precision)
-            right = Difference.between(other.run(x), y).small
+            right = Deviation.between(other.run(x), y).small
             start = time.perf_counter()
             other.run(x)
         except Exception as error:  # whatever the machine's compiler or the runtime finds wrong
@@ -253,7 +253,7 @@ def reduced(x: Tensor, generator: Generator) -> Tensor:
     Whole, not in part: a part may be flat, which normalisation by its own statistics would blow up.
     """
     multiple, size = generator.size_multiple, x.shape[2:]
-    factor = min(1.0, PROVED_SIZE / max(size))
+    factor = min(1.0, VERIFIED_SIZE / max(size))
     least = -(-generator.min_size // multiple)
     height, width = (max(least, round(factor * side / multiple)) * multiple for side in size)
     return x if (height, width) == size else F.adaptive_avg_pool2d(x, (height, width))

@@ -11,8 +11,8 @@ from img2img.models.spec import ModelSpec
 
 Size = tuple[int, int]
 """Height and width, in pixels."""
-Way = Literal["native", "trained"]
-Scale = Literal["auto"] | Way
+AppliedScale = Literal["native", "trained"]
+Scale = Literal["auto"] | AppliedScale
 # Sides of a picture against those of training images, from which on `auto` resizes.
 MUCH = 1.5
 # Pixels to which `auto` enlarges: a strip of few rows would become very long.
@@ -25,9 +25,9 @@ class Sizing:
 
     Attributes:
         scale: the size at which pictures are translated. `native`: their own. `trained`: they are
-            resized as the training images were, translated, and resized back; see `to_trained`.
-            `auto`: `trained` where that reduces or enlarges the sides more than `MUCH` times, and
-            not to more than `_MOST` pixels; else `native`.
+            resized as the training images were, translated, and resized back; see
+            `training_factor`. `auto`: `trained` where that reduces or enlarges the sides more than
+            `MUCH` times, and not to more than `_MOST` pixels; else `native`.
         resize: the size that all results have; None: each picture's own.
         max_side: the most that height or width of a result may be; larger pictures are reduced.
         even: whether they are reduced to even sizes, which most encoders of video want.
@@ -38,7 +38,7 @@ class Sizing:
     max_side: int | None = None
     even: bool = False
 
-    def of_result(self, size: Size) -> Size:
+    def result_size(self, size: Size) -> Size:
         """The result's size for a picture of this size."""
         height, width = self.resize or size
         longest = max(height, width)
@@ -47,24 +47,24 @@ class Sizing:
         multiple = 2 if self.even else 1
         return _scaled((height, width), self.max_side // multiple * multiple / longest, multiple)
 
-    def way(self, size: Size, spec: ModelSpec) -> Way:
+    def applied_scale(self, size: Size, spec: ModelSpec) -> AppliedScale:
         """How a picture of this size is translated."""
         if self.scale != "auto":
             return self.scale
-        height, width = result = self.of_result(size)
-        factor = to_trained(result, spec)
+        height, width = result = self.result_size(size)
+        factor = training_factor(result, spec)
         enlarged = factor > MUCH and factor**2 * height * width <= _MOST
         return "trained" if factor < 1 / MUCH or enlarged else "native"
 
-    def of_network(self, size: Size, spec: ModelSpec) -> Size:
+    def network_size(self, size: Size, spec: ModelSpec) -> Size:
         """The size at which a picture of this size is translated."""
-        result = self.of_result(size)
-        if self.way(size, spec) == "native":
+        result = self.result_size(size)
+        if self.applied_scale(size, spec) == "native":
             return result
-        return _scaled(result, to_trained(result, spec))
+        return _scaled(result, training_factor(result, spec))
 
 
-def to_trained(size: Size, spec: ModelSpec) -> float:
+def training_factor(size: Size, spec: ModelSpec) -> float:
     """What the sides of a picture have to be multiplied by to be as training images were.
 
     A picture of about the size of the training's files: the factor of training. One whose shorter
@@ -78,17 +78,17 @@ def to_trained(size: Size, spec: ModelSpec) -> float:
     return spec.scale if 1 / MUCH <= ratio <= MUCH else spec.scale / ratio
 
 
-def said(ways: Mapping[Way, int], scale: Scale, spec: ModelSpec) -> str:
+def scale_summary(ways: Mapping[AppliedScale, int], scale: Scale, spec: ModelSpec) -> str:
     """A line on how many pictures were translated at which size."""
     native, trained = ways.get("native", 0), ways.get("trained", 0)
     own = "its own size" if native == 1 else "their own size"
     parts = [f"{native} at {own}"] if native else []
-    parts += [f"{trained} resized {as_trained(spec)} and back"] if trained else []
+    parts += [f"{trained} resized {training_size(spec)} and back"] if trained else []
     chosen = " (--scale native: all at their own size)" if scale == "auto" and trained else ""
     return f"scale {scale}: {', '.join(parts)}{chosen}"
 
 
-def as_trained(spec: ModelSpec) -> str:
+def training_size(spec: ModelSpec) -> str:
     """What is done to pictures that are resized, in words."""
     if spec.image_size is None:
         return f"to {100 * spec.scale:.0f} % as in training"

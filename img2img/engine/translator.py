@@ -13,12 +13,12 @@ from img2img.engine.backends import BACKENDS
 from img2img.engine.batching import Engine
 from img2img.engine.bench import Measurement, bench
 from img2img.engine.exported import ExportedGenerator
+from img2img.engine.loading import Options, check_choice, opened
 from img2img.engine.memory import Budget, memory_share
-from img2img.engine.opening import Options, check_choice, opened
-from img2img.engine.oversize import Cutter, Tile, TileNorm
 from img2img.engine.runner import Runner
-from img2img.engine.sizing import Scale, Size, Sizing, Way, pad_to_fit
-from img2img.engine.tiling import Progress
+from img2img.engine.sizing import AppliedScale, Scale, Size, Sizing, pad_to_fit
+from img2img.engine.splitting import Splitter, Tile, TileNorm
+from img2img.engine.strips import OnPart
 from img2img.engine.transfer import Transfer
 from img2img.engine.values import Values
 from img2img.errors import ConfigError, ImageError, Img2ImgError
@@ -113,7 +113,7 @@ class Translator:
         smooth: float | None = None,
         even: bool = False,
         max_memory: str | None = None,
-        progress: Progress | None = None,
+        progress: OnPart | None = None,
         say: Callable[[str], None] | None = None,
     ) -> None:
         self.spec = spec
@@ -132,7 +132,7 @@ class Translator:
             "progress": progress,
             "say": say,
         }
-        check_choice("scale", scale, ("auto", *get_args(Way)))
+        check_choice("scale", scale, ("auto", *get_args(AppliedScale)))
         check_choice("tile_norm", tile_norm, get_args(TileNorm))
         check_choice("precision", precision, ("auto", *DTYPES))
         if not isinstance(tile, int):
@@ -168,7 +168,7 @@ class Translator:
             )
             for name in devices
         ]
-        cutter = Cutter(
+        splitter = Splitter(
             tile,
             tile_norm,
             multiple=spec.size_multiple,
@@ -177,7 +177,7 @@ class Translator:
             say=self._say,
             progress=progress,
         )
-        self._engine = Engine(self._runners, cutter, batch=batch, truncate=truncate)
+        self._engine = Engine(self._runners, splitter, batch=batch, truncate=truncate)
         self._settings = (
             scale,
             resize,
@@ -255,27 +255,27 @@ class Translator:
         settings = (*self._settings, runner.backend, runner.precision)
         return f"{checksum:08x} {' '.join(map(str, settings))}"
 
-    def size_of_result(self, size: Size) -> Size:
+    def result_size(self, size: Size) -> Size:
         """Height and width of what becomes of a picture of a size."""
-        return self._sizing.of_result(size)
+        return self._sizing.result_size(size)
 
     @property
     def scale(self) -> Scale:
-        """As it was asked for; `way` says what becomes of a picture."""
+        """As it was asked for; `applied_scale` says what is done with a picture."""
         return self._sizing.scale
 
-    def way(self, size: Size) -> Way:
+    def applied_scale(self, size: Size) -> AppliedScale:
         """Whether a picture of this height and width is resized as training images were."""
-        return self._sizing.way(size, self.spec)
+        return self._sizing.applied_scale(size, self.spec)
 
-    def seen_size(self, size: Size) -> Size:
+    def network_size(self, size: Size) -> Size:
         """Height and width at which a picture of this size is translated."""
-        return self._sizing.of_network(size, self.spec)
+        return self._sizing.network_size(size, self.spec)
 
-    def said_of(self, size: Size) -> str:
+    def describe_scale(self, size: Size) -> str:
         """A line on the size at which pictures of this size are translated."""
-        (from_h, from_w), (height, width) = size, self.seen_size(size)
-        if self.way(size) == "native":
+        (from_h, from_w), (height, width) = size, self.network_size(size)
+        if self.applied_scale(size) == "native":
             return f"scale {self.scale}: translated at {width} x {height}"
         resized = f"{from_w} x {from_h} are translated at {width} x {height}, as in training"
         return f"scale {self.scale}: {resized}"
@@ -372,12 +372,12 @@ class Translator:
     def _prepared(self, item: tuple[K, Picture]) -> tuple[_Job[K], Pixels | ImageError]:
         """What the network is given of a picture."""
         key, picture = item
-        height, width = seen = self._sizing.of_network(picture.size, self.spec)
+        height, width = seen = self._sizing.network_size(picture.size, self.spec)
         job = _Job(key, picture, seen)
         if height * width > MAX_PIXELS:
             return job, ImageError(f"at {width} x {height} it would be larger than {MAX_PIXELS}")
         try:
-            pixels = resized(self.values.given(picture), seen)
+            pixels = resized(self.values.network_pixels(picture), seen)
             return job, pad_to_fit(pixels, self.spec.size_multiple, self.spec.min_size)
         except MemoryError:
             return job, _too_large(seen)
@@ -390,10 +390,10 @@ class Translator:
         if isinstance(pixels, ImageError):
             return job.key, pixels
         height, width = job.seen
-        picture, size = job.picture, self._sizing.of_result(job.picture.size)
+        picture, size = job.picture, self._sizing.result_size(job.picture.size)
         try:
             translated = resized(pixels[:height, :width], size)
-            return job.key, self.values.result(picture, translated)
+            return job.key, self.values.restored(picture, translated)
         except MemoryError:
             return job.key, _too_large(size)
 

@@ -51,13 +51,13 @@ class Values:
     def _begin(self) -> None:
         self._outside = self._clipped = self._pixels = self._dark = 0
 
-    def seen(self, picture: Picture) -> Picture:
+    def with_range(self, picture: Picture) -> Picture:
         """The picture with the values that are black and white in it."""
         return picture if self.input is None else self.input.seen(picture)
 
-    def spread(self, picture: Picture) -> Picture:
+    def full_range(self, picture: Picture) -> Picture:
         """The picture with black and white at the ends of its type."""
-        picture = self.seen(picture)
+        picture = self.with_range(picture)
         if picture.pixels.dtype == np.float32:
             return picture
         self._look_at(picture)
@@ -66,17 +66,17 @@ class Values:
         values = 0, int(np.iinfo(pixels.dtype).max)
         return replace(picture, pixels=pixels, alpha=alpha, values=values)
 
-    def given(self, picture: Picture) -> Pixels:
+    def network_pixels(self, picture: Picture) -> Pixels:
         """What of a picture goes on to the network, black and white at the ends of its type."""
-        pixels = self.spread(picture).composited()
+        pixels = self.full_range(picture).composited()
         # So that a result in other numbers has more than 256 of them.
-        return of_depth(pixels, np.uint16) if self.deepens(pixels) else pixels
+        return of_depth(pixels, np.uint16) if self.needs_16_bits(pixels) else pixels
 
-    def deepens(self, pixels: Pixels) -> bool:
+    def needs_16_bits(self, pixels: Pixels) -> bool:
         """Whether results have more numbers than pixels of this depth."""
         return self._own and pixels.dtype == np.uint8
 
-    def result(self, picture: Picture, pixels: Pixels) -> Picture:
+    def restored(self, picture: Picture, pixels: Pixels) -> Picture:
         """A picture with what the network has made of it, of that size or another.
 
         Args:
@@ -88,9 +88,9 @@ class Values:
         made = replace(with_pixels(picture, pixels, alpha).seen_as(pixels), values=None)
         if pixels.dtype == np.float32:
             return made
-        return self.written(made, picture.pixels.dtype)
+        return self.file_values(made, picture.pixels.dtype)
 
-    def written(self, made: Picture, dtype: npt.DTypeLike) -> Picture:
+    def file_values(self, made: Picture, dtype: npt.DTypeLike) -> Picture:
         """A result whose black and white are at the ends of its type, in the numbers of its file.
 
         Args:

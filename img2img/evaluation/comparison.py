@@ -16,8 +16,8 @@ from typing import Any, Literal
 from img2img.config import PairingConfig
 from img2img.data.sources import CountProgress, ImageSource
 from img2img.engine.exported import is_exported
-from img2img.engine.opening import choose_generator
-from img2img.engine.sizing import Scale, Way
+from img2img.engine.loading import choose_generator
+from img2img.engine.sizing import AppliedScale, Scale
 from img2img.engine.translator import Translator
 from img2img.errors import ConfigError
 from img2img.evaluation.folders import Images, Options, chosen, evaluate, teller
@@ -255,11 +255,11 @@ class _Course:
     made: Domain | None
     results: list[ImageSource] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
-    ways: Counter[Way] = field(default_factory=Counter)
+    ways: Counter[AppliedScale] = field(default_factory=Counter)
 
     def take(self, picture: Picture) -> None:
         """Translate one more."""
-        self.ways[self.translator.way(picture.size)] += 1
+        self.ways[self.translator.applied_scale(picture.size)] += 1
         start = time.perf_counter()
         result = self.translator.translate(picture)
         self.times.append(time.perf_counter() - start)

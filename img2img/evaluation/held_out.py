@@ -9,7 +9,7 @@ from statistics import fmean, median
 
 from img2img.data.dataset import DataSet
 from img2img.data.sources import CountProgress, Item
-from img2img.engine.sizing import Scale, Way
+from img2img.engine.sizing import AppliedScale, Scale
 from img2img.engine.translator import Translator
 from img2img.errors import Img2ImgError
 from img2img.evaluation.items import LONGEST, Direction, difference, named, read, spread
@@ -116,7 +116,7 @@ def held_out(
         examples: list[Example] = []
         failed: dict[str, str] = {}
         seconds: list[float] = []
-        ways: Counter[Way] = Counter()
+        ways: Counter[AppliedScale] = Counter()
         for done, (item_name, item) in enumerate(chosen):
             if progress:
                 progress(done, len(chosen))
@@ -126,7 +126,7 @@ def held_out(
                 failed[item_name] = str(error)
                 continue
             examples.append(example)
-            ways[there.way(example.size)] += 1
+            ways[there.applied_scale(example.size)] += 1
             seconds.append(taken)
         yield HeldOut(
             spec.direction,

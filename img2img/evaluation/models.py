@@ -9,7 +9,7 @@ from typing import Literal, Unpack
 from img2img.config import PairingConfig
 from img2img.data.layouts import find_splits, find_splits_of_two
 from img2img.data.sources import ImageSource
-from img2img.engine.sizing import Scale, Way
+from img2img.engine.sizing import AppliedScale, Scale
 from img2img.engine.translator import Translator
 from img2img.errors import ConfigError, DataError, Img2ImgError
 from img2img.evaluation.folders import (
@@ -211,14 +211,14 @@ def evaluate_model(
     options["pairing"] = test_set.pairing
     sources, real = test_set.seen_as(there.spec.domains).sources(way)
     cycle: list[float] = []
-    ways: Counter[Way] = Counter()
+    ways: Counter[AppliedScale] = Counter()
 
     def translated() -> Iterator[Picture]:
         pictures = ((picture, picture) for picture in (each.read() for each in sources.values()))
         for picture, result in there.translate_each(pictures):
             if isinstance(result, Img2ImgError):
                 raise result
-            ways[there.way(picture.size)] += 1
+            ways[there.applied_scale(picture.size)] += 1
             if back and "cycle" in wanted:
                 pair = (to_tensor(p.composited())[None] for p in (back.translate(result), picture))
                 cycle.append(l1(*pair).item())
@@ -239,7 +239,7 @@ def evaluate_model(
     )
 
 
-def in_words(ways: Counter[Way]) -> str:
+def in_words(ways: Counter[AppliedScale]) -> str:
     """The scale that pictures were translated at: one, or how many at which."""
     if len(ways) == 1:
         return next(iter(ways))

@@ -13,8 +13,8 @@ from img2img.config import Component
 from img2img.engine.backends.eager import Eager
 from img2img.engine.exportable import Fixed
 from img2img.engine.exported import Description
+from img2img.engine.loading import choose_generator
 from img2img.engine.onnx_export import check_opset
-from img2img.engine.opening import choose_generator
 from img2img.engine.sizing import pad_to_fit
 from img2img.errors import (
     ConfigError,

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from img2img.engine.sizing import Scale, Way
+from img2img.engine.sizing import AppliedScale, Scale
 from img2img.engine.translator import Translator
 from img2img.errors import (
     DataError,
@@ -56,7 +56,7 @@ class Report:
     """What became of the videos among them, by input."""
     scale: Scale = "auto"
     """How it was to be decided at which size pictures are translated."""
-    ways: dict[Way, int] = field(default_factory=dict)
+    ways: dict[AppliedScale, int] = field(default_factory=dict)
     """How many of the images written came which way."""
     seconds: float = 0.0
     gallery: Path | None = None
@@ -199,7 +199,9 @@ def translate_folder(
             left_out=planned.own,
             videos={job.source: converted for job, converted in videos.items()},
             scale=translator.scale,
-            ways=dict(Counter(translator.way(e.size) for j, e in made.items() if not j.is_video)),
+            ways=dict(
+                Counter(translator.applied_scale(e.size) for j, e in made.items() if not j.is_video)
+            ),
             seconds=time.monotonic() - begun,
         )
 

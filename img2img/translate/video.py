@@ -252,7 +252,7 @@ def _told(
     if translator.spec.dropout:
         say(DROPOUT_OFF)
     transform = Frames(translator, options.stabilize)
-    say(transform.translator.said_of(footage.info.upright_size))
+    say(transform.translator.describe_scale(footage.info.upright_size))
     return transform
 
 
@@ -284,7 +284,7 @@ class Frames:
 
     def size(self, size: tuple[int, int], /) -> tuple[int, int]:
         """Height and width of what becomes of frames of a size."""
-        return self.translator.size_of_result(size)
+        return self.translator.result_size(size)
 
     def state(self) -> State:
         """What the next frames depend on."""

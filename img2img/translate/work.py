@@ -119,7 +119,7 @@ class Work:
             state = _state(job)
             footage = _footage(job, self._video)
             if isinstance(footage, Stills):
-                footage = replace(footage, seen=self._translator.values.spread)
+                footage = replace(footage, seen=self._translator.values.full_range)
             stills = next((make for way, make in _STILLS.items() if job.kind.endswith(way)), None)
             if stills:
                 made = stills(
@@ -264,7 +264,7 @@ class Work:
                 for made in steady(self._taken(scene, taken)):
                     loaded, last, picture = taken.popleft()
                     whole = replace(picture, pixels=made.pixels, alpha=made.alpha, values=None)
-                    frames.append(self._translator.values.written(whole, picture.pixels.dtype))
+                    frames.append(self._translator.values.file_values(whole, picture.pixels.dtype))
                     if last:
                         yield loaded, with_frames(loaded.image, frames)
                         frames = []
@@ -284,9 +284,9 @@ class Work:
         """Pictures as frames, one unit of time apart, that are noted as they are taken."""
         values = self._translator.values
         for number, ((loaded, last), picture) in enumerate(self._frames(scene)):
-            spread = values.spread(picture)
+            spread = values.full_range(picture)
             pixels = spread.pixels
-            if values.deepens(pixels):
+            if values.needs_16_bits(pixels):
                 pixels = of_depth(pixels, np.uint16)
             taken.append((loaded, last, picture))
             yield Frame(pixels, number, 1, concealed=False, alpha=spread.alpha)
@@ -299,7 +299,9 @@ class Work:
             if isinstance(item, Failed):
                 self._note(item)
             else:
-                frames = [self._translator.values.seen(frame) for frame in frames_of(item.image)]
+                frames = [
+                    self._translator.values.with_range(frame) for frame in frames_of(item.image)
+                ]
                 seen = replace(item, image=with_frames(item.image, frames))
                 *others, last = frames
                 yield from (((seen, False), frame) for frame in others)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from img2img.engine import batching as module
 from img2img.engine.batching import Engine
-from img2img.engine.oversize import Cutter
+from img2img.engine.splitting import Splitter
 from img2img.errors import ImageError
 from img2img.networks import Generator
 from img2img.networks.resnet import ResnetGenerator
@@ -25,7 +25,7 @@ class Negative:
         self._fits = fits
         self._error = error
 
-    def prove(self, x: Tensor) -> None:
+    def verify(self, x: Tensor) -> None:
         pass
 
     def network(self, _: bool) -> Generator:
@@ -38,8 +38,8 @@ class Negative:
         return -x
 
 
-def engine(*runners: Negative, cutter: Cutter | None = None, **options: Any) -> Engine:
-    return Engine(runners, cutter or Cutter("off", say=print), **options)  # type: ignore[arg-type]
+def engine(*runners: Negative, splitter: Splitter | None = None, **options: Any) -> Engine:
+    return Engine(runners, splitter or Splitter("off", say=print), **options)  # type: ignore[arg-type]
 
 
 def images(*sides: int, dtype: type = np.uint8) -> list[tuple[int, Any]]:

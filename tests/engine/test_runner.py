@@ -11,7 +11,7 @@ from img2img.engine import runner as module
 from img2img.engine.backends import BACKENDS
 from img2img.engine.backends.compiled import Compiled
 from img2img.engine.backends.eager import Eager
-from img2img.engine.runner import Difference, Runner
+from img2img.engine.runner import Deviation, Runner
 from img2img.errors import ConfigError
 from img2img.networks import Generator
 from img2img.runtime.devices import PrecisionName
@@ -53,14 +53,14 @@ def test_difference_by_hand() -> None:
     a = torch.zeros(100)
     b = a.clone()
     b[3], b[4] = 1, 2
-    difference = Difference.between(a, b)
+    difference = Deviation.between(a, b)
     assert difference.mean == pytest.approx(3 * 127.5 / 100)
     assert difference.tail == pytest.approx(127.5)
     assert not difference.small
-    assert not Difference.between(a, a + float("nan")).small
-    assert Difference.between(a, a).small
-    assert Difference.between(a, a + 1.4 / 127.5).small
-    assert not Difference.between(a, a + 1.6 / 127.5).small
+    assert not Deviation.between(a, a + float("nan")).small
+    assert Deviation.between(a, a).small
+    assert Deviation.between(a, a + 1.4 / 127.5).small
+    assert not Deviation.between(a, a + 1.6 / 127.5).small
 
 
 @pytest.mark.usefixtures("bf16_by_default")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from img2img.engine.sizing import Scale, Size, Sizing, said
+from img2img.engine.sizing import Scale, Size, Sizing, scale_summary
 from img2img.models.spec import ModelSpec
 
 
@@ -60,24 +60,24 @@ PHOTOS, DRAWINGS, ICONS = (spec(286 / side, (side, side)) for side in (1024, 256
     ],
 )
 def test_size_in_the_network(model: ModelSpec, size: Size, trained: Size, auto: Scale) -> None:
-    assert Sizing("native").of_network(size, model) == size
-    assert Sizing("trained").of_network(size, model) == trained
-    assert Sizing("auto").way(size, model) == auto
-    assert Sizing("auto").of_network(size, model) == (size if auto == "native" else trained)
-    assert Sizing("auto").of_result(size) == size
+    assert Sizing("native").network_size(size, model) == size
+    assert Sizing("trained").network_size(size, model) == trained
+    assert Sizing("auto").applied_scale(size, model) == auto
+    assert Sizing("auto").network_size(size, model) == (size if auto == "native" else trained)
+    assert Sizing("auto").result_size(size) == size
 
 
 def test_what_counts_is_the_size_of_the_result() -> None:
     reduced = Sizing("auto", max_side=300)
-    assert reduced.way((1200, 900), DRAWINGS) == "native"
-    assert reduced.of_network((1200, 900), DRAWINGS) == (300, 225)
+    assert reduced.applied_scale((1200, 900), DRAWINGS) == "native"
+    assert reduced.network_size((1200, 900), DRAWINGS) == (300, 225)
 
 
 def test_a_line_says_how_many_went_which_way() -> None:
-    assert said({"native": 3, "trained": 2}, "auto", DRAWINGS) == (
+    assert scale_summary({"native": 3, "trained": 2}, "auto", DRAWINGS) == (
         "scale auto: 3 at their own size, 2 resized to about 286 x 286 as in training and back"
         " (--scale native: all at their own size)"
     )
-    assert said({"native": 3}, "native", DRAWINGS) == "scale native: 3 at their own size"
-    assert said({"native": 1}, "auto", DRAWINGS) == "scale auto: 1 at its own size"
-    assert "to 50 % as in training" in said({"trained": 1}, "trained", spec(0.5, None))
+    assert scale_summary({"native": 3}, "native", DRAWINGS) == "scale native: 3 at their own size"
+    assert scale_summary({"native": 1}, "auto", DRAWINGS) == "scale auto: 1 at its own size"
+    assert "to 50 % as in training" in scale_summary({"trained": 1}, "trained", spec(0.5, None))

@@ -274,17 +274,17 @@ def test_much_larger_or_smaller_than_those_of_training(tiny_run: Path) -> None:
     assert Translator.load(tiny_run).scale == "auto"
     for size in ((32, 32), (40, 48), (24, 32)):
         given = picture(*size)
-        assert auto.way(size) == "native"
+        assert auto.applied_scale(size) == "native"
         assert np.array_equal(auto.translate(given).pixels, native.translate(given).pixels)
     for size, seen in (((80, 120), (36, 54)), ((8, 12), (36, 54)), ((1, 1), (36, 36))):
         given = picture(*size)
         as_seen = native.translate(Picture(resized(given.pixels, seen)))
-        assert auto.way(size) == "trained"
-        assert auto.seen_size(size) == seen
+        assert auto.applied_scale(size) == "trained"
+        assert auto.network_size(size) == seen
         for translator in (auto, trained):
             result = translator.translate(given)
             assert np.array_equal(result.pixels, resized(as_seen.pixels, size))
-    assert "120 x 80 are translated at 54 x 36" in auto.said_of((80, 120))
+    assert "120 x 80 are translated at 54 x 36" in auto.describe_scale((80, 120))
     assert len({each.identity for each in (auto, native, trained)}) == 3
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from img2img.engine.blending import translate_in_tiles
+from img2img.engine.tiles import translate_in_tiles
 from img2img.errors import ConfigError
 
 

@@ -1,7 +1,7 @@
 """How far a picture in strips differs from the whole one, what it costs, and its memory at 8192 px.
 
-    python tests/benchmarks/tiling.py [--model FILE] [--rows N] SIZE...
-    python tests/benchmarks/tiling.py [--model FILE] [--rows N] --peak SIZE
+    python tests/benchmarks/strips.py [--model FILE] [--rows N] SIZE...
+    python tests/benchmarks/strips.py [--model FILE] [--rows N] --peak SIZE
 
 Without a model: resnet_9blocks with random weights. The differences are the largest and the mean
 ones in [-1, 1]; those of bfloat16 are from float32. The peak is that of the whole process.
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from img2img.config import Component
-from img2img.engine.tiling import run_in_strips, translate_in_strips
+from img2img.engine.strips import run_in_strips, translate_in_strips
 from img2img.images import to_tensor
 from img2img.models.checkpoint import load_model
 from img2img.networks import GENERATORS, Generator

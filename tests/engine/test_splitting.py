@@ -10,8 +10,8 @@ import torch
 from img2img import Picture, Translator
 from img2img.engine import footprint as memory
 from img2img.engine.backends.eager import Eager
-from img2img.engine.oversize import Cutter
 from img2img.engine.runner import Runner
+from img2img.engine.splitting import Splitter
 from img2img.errors import ConfigError, ImageError
 from img2img.networks import Generator
 from tests.engine.conftest import translator
@@ -71,7 +71,7 @@ class TestAuto:
     ) -> int | None:
         monkeypatch.setattr(memory, "free_memory", lambda _: free)
         runner = Runner(generator, CPU, precision="fp32", backend="eager", say=print)
-        return Cutter(say=print).side(runner, np.zeros((*size, 3), np.uint8))
+        return Splitter(say=print).side(runner, np.zeros((*size, 3), np.uint8))
 
     def test_by_what_is_free(
         self, tiny_generator: Generator, monkeypatch: pytest.MonkeyPatch
@@ -106,7 +106,7 @@ class TestAuto:
         assert isinstance(results[2], Picture)
 
 
-def test_strips_and_tiles_are_proved_too(
+def test_strips_and_tiles_are_verified_too(
     tiny_generator: Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What differs from float32 too much is not used for large pictures either."""

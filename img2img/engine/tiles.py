@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from img2img.engine.tiling import Progress
+from img2img.engine.strips import OnPart
 from img2img.errors import ConfigError
 from img2img.images import Pixels, to_pixels, to_tensor
 
@@ -24,7 +24,7 @@ def translate_in_tiles(
     tile: int,
     overlap: int,
     truncate: bool = False,
-    progress: Progress | None = None,
+    progress: OnPart | None = None,
 ) -> Pixels:
     """Translate tile by tile and blend them where they overlap.
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 from img2img.engine.exported import ExportedGenerator, is_exported
-from img2img.engine.oversize import Tile, TileNorm
 from img2img.engine.sizing import Scale, Size
-from img2img.engine.tiling import Progress
+from img2img.engine.splitting import Tile, TileNorm
+from img2img.engine.strips import OnPart
 from img2img.errors import ConfigError, ModelFileError
 from img2img.models.checkpoint import load_model
 from img2img.models.spec import ANOTHER_PROGRAM, ModelFile, ModelSpec, build_generator
@@ -31,7 +31,7 @@ class Options(TypedDict, total=False):
     smooth: float | None
     even: bool
     max_memory: str | None
-    progress: Progress | None
+    progress: OnPart | None
     say: Callable[[str], None] | None
 
 

@@ -6,7 +6,6 @@ from typing import Literal
 
 import numpy as np
 
-from img2img.engine.blending import translate_in_tiles
 from img2img.engine.footprint import (
     batch_pixels,
     footprint,
@@ -15,7 +14,8 @@ from img2img.engine.footprint import (
 )
 from img2img.engine.memory import Budget
 from img2img.engine.runner import Runner
-from img2img.engine.tiling import Progress, translate_in_strips
+from img2img.engine.strips import OnPart, translate_in_strips
+from img2img.engine.tiles import translate_in_tiles
 from img2img.errors import ConfigError, ImageError
 from img2img.images import Pixels, to_tensor
 from img2img.networks import Generator
@@ -32,7 +32,7 @@ _SAMPLED = 512
 _OVERLAP = 4
 
 
-class Cutter:
+class Splitter:
     """Translates pictures in parts that are too large for memory.
 
     A network whose pixels depend on a bounded neighbourhood goes over strips, with statistics of
@@ -62,7 +62,7 @@ class Cutter:
         truncate: bool = False,
         budget: Budget = Budget(),  # noqa: B008, it is frozen
         say: Callable[[str], None],
-        progress: Progress | None = None,
+        progress: OnPart | None = None,
     ) -> None:
         if isinstance(tile, int) and tile < 1:
             raise ConfigError(f"tile: {tile} is not a number of pixels")
@@ -74,7 +74,7 @@ class Cutter:
         self._say, self._progress = say, progress
         self._has_said = False
 
-    def cuts(self, size: tuple[int, int]) -> bool:
+    def must_split(self, size: tuple[int, int]) -> bool:
         """Whether it was asked to cut pictures of this size, whatever memory there is."""
         if not isinstance(self._tile, int):
             return False
@@ -105,7 +105,7 @@ class Cutter:
             return None
         network = runner.network(deep)
         if self._tile != "auto":
-            return _fitting(self._tile, network) if self.cuts(size) else None
+            return _fitting(self._tile, network) if self.must_split(size) else None
         key = id(network), size
         if key not in self._footprints:
             self._footprints[key] = footprint(network, height, width)
@@ -124,7 +124,7 @@ class Cutter:
         """
         deep = pixels.dtype != "uint8"
         if not deep and self._tile != "off":
-            _prove(runner, pixels)
+            _verify(runner, pixels)
         side = _fitting(side, runner.network(deep))
         while self._tile != "off":
             try:
@@ -173,12 +173,12 @@ def _fitting(side: int, network: Generator) -> int:
     return max(side // multiple * multiple, least)
 
 
-def _prove(runner: Runner, pixels: Pixels) -> None:
+def _verify(runner: Runner, pixels: Pixels) -> None:
     """Have a runner compare its precision with float32, on every so many pixels of a picture."""
     step = max(1, max(pixels.shape[:2]) // _SAMPLED)
     x = to_tensor(pixels[::step, ::step]).unsqueeze(0).to(runner.device)
     try:
-        runner.prove(x)
+        runner.verify(x)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):  # for want of memory, the next picture will do
             raise

@@ -22,7 +22,7 @@ from img2img.images import Pixels, to_pixels, to_tensor
 from img2img.networks import Generator, Stage
 from img2img.networks.norms import Moments, measures_its_input
 
-Progress = Callable[[int, int], None]
+OnPart = Callable[[int, int], None]
 
 
 def translate_in_strips(
@@ -31,7 +31,7 @@ def translate_in_strips(
     *,
     rows: int,
     truncate: bool = False,
-    progress: Progress | None = None,
+    progress: OnPart | None = None,
 ) -> Pixels:
     """Translate a picture without holding maps of its size; the result is that of the whole.
 
@@ -71,7 +71,7 @@ def run_in_strips(
     *,
     height: int,
     rows: int,
-    progress: Progress | None = None,
+    progress: OnPart | None = None,
 ) -> None:
     """The same for tensors of one image, taken and given in strips.
 
@@ -99,7 +99,7 @@ class _Walk:
         read: Callable[[int, int], Tensor],
         height: int,
         rows: int,
-        progress: Progress | None,
+        progress: OnPart | None,
     ) -> None:
         self.stages, self.read, self.rows, self.progress = stages, read, rows, progress
         self.scales = list(accumulate((stage.scale for stage in stages), mul))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from img2img.config import Component
-from img2img.engine.tiling import run_in_strips, translate_in_strips
+from img2img.engine.strips import run_in_strips, translate_in_strips
 from img2img.images import to_pixels, to_tensor
 from img2img.networks import GENERATORS, Generator, Stage
 from img2img.networks.norms import (

@@ -9,7 +9,7 @@ import difflib
 import reprlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 
 class Img2ImgError(Exception):
@@ -17,6 +17,7 @@ class Img2ImgError(Exception):
 
     Attributes:
         path: the file or folder that it is about.
+        reason: the message, without the path that `of` has put before it.
         key: the parameter or key of the configuration that it is about.
         resumable: whether the work was begun and can go on from where it is; of a training,
             `path` is then the run folder.
@@ -33,10 +34,18 @@ class Img2ImgError(Exception):
         resumable: bool | None = None,
     ) -> None:
         super().__init__(message)
+        self.reason = message
         self.path = path
         self.key = key
         if resumable is not None:
             self.resumable = resumable
+
+    @classmethod
+    def of(cls, path: Path, reason: str) -> Self:
+        """An error whose message begins with the path that it is about."""
+        error = cls(f"{path}: {reason}", path=path)
+        error.reason = reason
+        return error
 
 
 class ConfigError(Img2ImgError):
@@ -94,15 +103,34 @@ class TrainingInterrupted(TrainingStopped):
 
 
 class TranslationStopped(Stopped):
-    """Not all files are translated; those that are stay, and the same call can go on.
+    """Not all is translated. What is written stays, and the same call can go on.
 
     Attributes:
+        cause: what ended it, such as `SIGTERM` or what the disk said.
+        done: how many files are done; or frames, of a single video.
+        total: of how many files; None, of a video.
+        video: the video that was being made, whose frames are counted; None: files are.
         report: what became of the files until then, as `translate_folder` returns it.
     """
 
-    def __init__(self, message: str, report: Any = None, *, path: Path | None = None) -> None:
-        super().__init__(message, path=path)
-        self.report = report
+    def __init__(
+        self,
+        cause: str,
+        done: int = 0,
+        total: int | None = None,
+        *,
+        video: Path | None = None,
+        report: Any = None,
+    ) -> None:
+        if video is None:
+            how = f"{done} of {total} files are done: start it again with `skip_existing` to go on"
+        elif done:
+            how = f"{done} frames of {video.name} are done: start it again to go on from there"
+        else:
+            how = f"no part of {video.name} is done yet"
+        super().__init__(f"stopped: {cause}; {how}")
+        self.cause, self.done, self.total = cause, done, total
+        self.video, self.report = video, report
 
 
 class TranslationInterrupted(TranslationStopped):

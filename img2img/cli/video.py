@@ -85,15 +85,14 @@ def assemble(
     Example: img2img video assemble frames --like original.mp4 --output clip.mp4
     """
     from img2img.images import list_images
-    from img2img.translate.video import VideoOptions
+    from img2img.video import Encoding, Span
     from img2img.video.assembling import assemble, assemble_like
 
     if not source.is_dir():
         raise ConfigError(f"{source}: no such folder{nearest_path(source)}")
     images = list_images(source)
     values = _values(source, images, value_range)
-    options = VideoOptions(codec, crf, preset, pixel_format)
-    encoding = options.encoding
+    encoding = Encoding(codec, crf, preset, pixel_format)
     with counting("images") as progress:
         if like is not None and fps is not None:
             raise ConfigError("--fps: with --like, the times are those of that video")
@@ -102,9 +101,7 @@ def assemble(
                 images,
                 like,
                 output,
-                start=seconds("start", start),
-                end=seconds("end", end),
-                every=every,
+                span=Span(seconds("start", start), seconds("end", end), every),
                 encoding=encoding,
                 values=values,
                 progress=progress,

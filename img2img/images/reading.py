@@ -141,7 +141,7 @@ def _opened(path: Path) -> Iterator[_File]:
     try:
         file = path.open("rb")
     except OSError as error:
-        raise ImageError(f"{path}: {error.strerror or error}") from None
+        raise ImageError.of(path, f"{error.strerror or error}") from None
     try:
         with file:
             start = file.read(256)
@@ -151,17 +151,17 @@ def _opened(path: Path) -> Iterator[_File]:
             with Image.open(file, formats=FORMATS) as image:
                 yield _File(file, image, found)
     except ImageError as error:
-        raise ImageError(f"{path}: {error}") from None
+        raise ImageError.of(path, error.reason) from None
     except Image.DecompressionBombError:
-        raise ImageError(f"{path}: more pixels than the {MAX_PIXELS} that are read") from None
+        raise ImageError.of(path, f"more pixels than the {MAX_PIXELS} that are read") from None
     except UnidentifiedImageError:
         what = other_kind(start) or "not an image, or not of a known format"
-        raise ImageError(f"{path}: {what}") from None
+        raise ImageError.of(path, what) from None
     except MemoryError:
-        raise ImageError(f"{path}: too large for the memory of this machine") from None
+        raise ImageError.of(path, "too large for the memory of this machine") from None
     except Exception as error:  # decoders raise whatever the damage leads them to
         what = "not supported" if _UNSUPPORTED.search(str(error)) else "damaged or truncated"
-        raise ImageError(f"{path}: {what} ({error})") from None
+        raise ImageError.of(path, f"{what} ({error})") from None
 
 
 def _check_size(pixels: int, image: Image.Image, frames: int = 1) -> None:

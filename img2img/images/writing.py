@@ -55,7 +55,7 @@ def write_image(path: Path | str, image: Picture | Frames, quality: int = 95) ->
     try:
         parts = [*encode(image, quality)]
     except Exception as error:  # whatever the encoder finds wrong, mostly the size
-        raise ImageError(f"{path}: cannot be written in this format ({error})") from None
+        raise ImageError.of(path, f"cannot be written in this format ({error})") from None
     with atomic_write(path) as temporary, temporary.open("wb") as file:
         file.writelines(parts)
 
@@ -79,7 +79,7 @@ def _encoder(path: Path, image: Picture | Frames) -> Callable[[Any, int], Parts]
         encoders, what = _PAGES, "several pages"
     encode = encoders.get(path.suffix.lower())
     if encode is None:
-        raise ImageError(f"{path}: cannot write {what} in this format; use {' '.join(encoders)}")
+        raise ImageError.of(path, f"cannot write {what} in this format; use {' '.join(encoders)}")
     return encode
 
 

@@ -87,7 +87,7 @@ class Report:
         }
 
 
-def translate_folder(
+def translate_folder(  # noqa: PLR0912, PLR0915
     translator: Translator,
     source: Path | str,
     output: Path | str,
@@ -159,7 +159,11 @@ def translate_folder(
     )
     _check_effects(planned, video, image_format, quality, compare=compare, gallery=gallery)
     quality = QUALITY if quality is None else quality
-    steady = [video.stabilize, *map(str, video.span)] if video.over_time else []
+    steady = (
+        [video.stabilize, *map(str, (video.start, video.end, video.every))]
+        if video.over_time
+        else []
+    )
     results = Results(
         folder=planned.folder,
         manifest=Manifest(planned.folder, processes.rank, say),
@@ -206,24 +210,30 @@ def translate_folder(
         )
 
     work = Work(translator, results, planned, video, progress, video_progress, say)
-    stopped = None
+    stopped: TranslationStopped | StorageError | None = None
     try:
         work.do(_share(todo, processes, whole_scenes=video.stabilize != "off"))
     except (KeyboardInterrupt, TranslationInterrupted) as error:
         done = len(before) + len(work.made)
-        message = _how_to_go_on(str(error) or "Ctrl-C", done, len(planned.jobs))
         report = report_of(work.made, work.failed, work.videos)
-        raise TranslationInterrupted(message, report) from None
+        if isinstance(error, TranslationInterrupted) and len(planned.jobs) == 1:
+            error.report = report
+            raise
+        raise TranslationInterrupted("Ctrl-C", done, len(planned.jobs), report=report) from None
     except (StorageError, TranslationStopped) as error:
-        stopped = str(error)
+        stopped = error
     parts = processes.gather((work.made, work.failed, work.videos, stopped))
     made = {job: entry for part, _, _, _ in parts for job, entry in part.items()}
     failed = {job: why for _, part, _, _ in parts for job, why in part.items()}
     videos = {job: converted for _, _, part, _ in parts for job, converted in part.items()}
     report = report_of(made, failed, videos)
-    for reason in (reason for *_, reason in parts if reason):
+    if first := next((error for *_, error in parts if error), None):
+        if isinstance(first, TranslationStopped) and len(planned.jobs) == 1:
+            first.report = report
+            raise first
+        cause = first.cause if isinstance(first, TranslationStopped) else str(first)
         done = len(before) + len(made)
-        raise TranslationStopped(_how_to_go_on(reason, done, len(planned.jobs)), report)
+        raise TranslationStopped(cause, done, len(planned.jobs), report=report)
 
     if results.gallery:
         report.gallery = results.gallery / "index.html"
@@ -280,13 +290,3 @@ def _share(todo: Sequence[Job], processes: Processes, *, whole_scenes: bool) -> 
         return todo[processes.rank :: processes.count]
     scenes = [*dict.fromkeys(job.scene for job in todo)][processes.rank :: processes.count]
     return [job for job in todo if job.scene in {*scenes}]
-
-
-def _how_to_go_on(reason: str, done: int, files: int) -> str:
-    reason = reason.removeprefix("stopped: ")
-    if files == 1 and "the same command" in reason:  # a video says so itself
-        return f"stopped: {reason}"
-    return (
-        f"stopped: {reason}; {done} of {files} files are done, and the same command with"
-        " --skip-existing goes on from there"
-    )

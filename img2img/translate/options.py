@@ -5,12 +5,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
-from img2img.errors import ConfigError, ImageError
+from img2img.errors import ImageError
 from img2img.images import Animation
 from img2img.translate.sequences import RATE
 from img2img.translate.stabilizer import Strength
 from img2img.video import Encoding
-from img2img.video.footage import taken
+from img2img.video.span import Span
 
 Stabilize = Literal["off"] | Strength
 
@@ -50,13 +50,12 @@ class VideoOptions:
     image_format: str = "png"
 
     def __post_init__(self) -> None:
-        if self.end is not None and self.end <= (self.start or 0):
-            raise ConfigError(f"--end {self.end:g}: not after --start {self.start or 0:g}")
+        Span(self.start, self.end, self.every)
 
     @property
-    def span(self) -> tuple[float | None, float | None, int]:
-        """Which frames are taken: from when, until when, and every how many."""
-        return self.start, self.end, self.every
+    def span(self) -> Span:
+        """Which frames are taken."""
+        return Span(self.start, self.end, self.every)
 
     @property
     def given(self) -> dict[str, bool]:
@@ -83,7 +82,7 @@ class VideoOptions:
 
     def part(self, pictures: list[Path]) -> list[Path]:
         """Those of the frames of a sequence that are taken."""
-        shown = taken([1] * len(pictures), 1 / (self.fps or RATE), *self.span)
+        shown = self.span.taken([1] * len(pictures), 1 / (self.fps or RATE))
         return [pictures[number] for number in shown]
 
     def part_of(self, animation: Animation) -> Animation:
@@ -92,9 +91,9 @@ class VideoOptions:
         Raises:
             ImageError: there are none.
         """
-        if self.span == (None, None, 1):
+        if self.span == Span():
             return animation
-        shown = taken(animation.durations, Fraction(1, 1000), *self.span)
+        shown = self.span.taken(animation.durations, Fraction(1, 1000))
         if not shown:
             raise ImageError("no frames between the given times")
         ends = [*shown[1:], min(shown[-1] + self.every, len(animation.frames))]

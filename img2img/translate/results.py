@@ -49,7 +49,9 @@ class Failed:
     @classmethod
     def by(cls, job: Job, error: Exception) -> Self:
         """The file itself is named by whoever reports this."""
-        return cls(job, str(error).removeprefix(f"{job.source}: "))
+        if isinstance(error, Img2ImgError) and error.path == job.source:
+            return cls(job, error.reason)
+        return cls(job, str(error))
 
 
 @dataclass(frozen=True)

@@ -30,11 +30,12 @@ from img2img.runtime.pipeline import ahead
 from img2img.translate.options import Stabilize, VideoOptions
 from img2img.translate.stabilizer import FLOW_SIDE, Stabilizer, Strength
 from img2img.video import Frame
-from img2img.video.convert import Converted, Progress, convert
+from img2img.video.convert import Converted, Notes, OnProgress, convert
 from img2img.video.flow import Motion, Tracker
 from img2img.video.footage import Film, Footage, with_sizes
 from img2img.video.journal import State
 from img2img.video.probing import VideoInfo
+from img2img.video.span import WHOLE
 
 __all__ = [
     "Frames",
@@ -59,7 +60,7 @@ def translate_video(
     options: VideoOptions | None = None,
     *,
     elsewhere: Callable[[Path], Path] | None = None,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Converted:
     """Translate a video, with its times, sound, subtitles, chapters, metadata and colour tags.
@@ -92,9 +93,7 @@ def translate_video(
         transform,
         encoding=options.encoding,
         settings=json.dumps([translator.identity, options.stabilize]),
-        start=options.start,
-        end=options.end,
-        every=options.every,
+        span=options.span,
         elsewhere=elsewhere,
         progress=progress,
         say=say,
@@ -108,7 +107,7 @@ def translate_to_images(
     options: VideoOptions | None = None,
     *,
     quality: int = 95,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Converted:
     """Translate a video to numbered images, of 8 or 16 bits as the video has them.
@@ -125,14 +124,13 @@ def translate_to_images(
     footage = Film(Path(source)) if isinstance(source, str | Path) else source
     info = footage.info
     suffix = f".{options.image_format.lower().lstrip('.')}"
-    told = [*info.remarks, *_losses(info, suffix, moving=False)]
-    for line in told:
-        say(line)
+    note = Notes(say)
+    note(*info.remarks, *_losses(info, suffix, moving=False))
     _clear(folder)
     transform = _told(translator, footage, options, say)
-    given = footage.frames(start=options.start, end=options.end, every=options.every)
-    given = with_sizes(given, info, told, say)
-    total = info.frames if (options.start, options.end, options.every) == (None, None, 1) else None
+    given = footage.frames(options.span)
+    given = with_sizes(given, info, note)
+    total = info.frames if options.span == WHOLE else None
 
     def write(numbered: tuple[int, Frame]) -> Frame:
         number, frame = numbered
@@ -148,7 +146,7 @@ def translate_to_images(
             progress(done, total)
     if not done:
         raise VideoError(f"{info.path}: no frames between the given times")
-    return Converted(folder, size, done, concealed, 0, time.monotonic() - begun, tuple(told))
+    return Converted(folder, size, done, concealed, 0, time.monotonic() - begun, tuple(note.lines))
 
 
 def translate_to_animation(
@@ -158,7 +156,7 @@ def translate_to_animation(
     options: VideoOptions | None = None,
     *,
     quality: int = 95,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Converted:
     """Translate a video, or pictures, to an animated GIF, WebP, PNG or AVIF of 8 bits.
@@ -177,12 +175,11 @@ def translate_to_animation(
     transform = _told(translator, footage, options, say)
     height, width = transform.size(info.upright_size)
     most = MAX_PIXELS // (height * width)
-    told = [*info.remarks, *_losses(info, target.suffix.lower(), moving=True)]
-    for line in told:
-        say(line)
-    given = footage.frames(start=options.start, end=options.end, every=options.every)
+    note = Notes(say)
+    note(*info.remarks, *_losses(info, target.suffix.lower(), moving=True))
+    given = footage.frames(options.span)
     frames: list[Frame] = []
-    for frame in transform(with_sizes(given, info, told, say)):
+    for frame in transform(with_sizes(given, info, note)):
         frames.append(replace(frame, pixels=eight_bit(frame.pixels), alpha=_eight(frame.alpha)))
         if len(frames) > most:
             raise ConfigError(
@@ -204,7 +201,7 @@ def translate_to_animation(
     concealed = sum(frame.concealed for frame in frames)
     taken_seconds = time.monotonic() - begun
     return Converted(
-        target, pictures[0].size, len(frames), concealed, 0, taken_seconds, tuple(told)
+        target, pictures[0].size, len(frames), concealed, 0, taken_seconds, tuple(note.lines)
     )
 
 

@@ -110,7 +110,7 @@ class Work:
                 self._video_progress(job.name, done, frames)
 
         def say(line: str) -> None:
-            self._say(f"{job.name}: {line.removeprefix(f'{job.target.name}: ')}")
+            self._say(f"{job.name}: {line}")
 
         elsewhere = None  # one that was named by a person has no other name
         if not self._planned.named:
@@ -340,7 +340,7 @@ def _footage(job: Job, video: VideoOptions) -> Footage:
         return Film(job.source)
     image = read_image(job.source)
     if not isinstance(image, Animation):
-        raise ImageError(f"{job.source}: a single picture, which cannot become a video")
+        raise ImageError.of(job.source, "a single picture, which cannot become a video")
     return Stills.of_animation(job.source, image)
 
 
@@ -353,5 +353,5 @@ def _state(job: Job) -> FileState:
 def _regular(path: Path) -> FileState:
     """The state of what is a file indeed: to open a pipe would wait for ever."""
     if not stat.S_ISREG(path.stat().st_mode):
-        raise ImageError(f"{path}: not a regular file")
+        raise ImageError.of(path, "not a regular file")
     return file_state(path)

@@ -9,6 +9,7 @@ from img2img.video.colour import Colour
 from img2img.video.encoding import SegmentWriter, joined_packets, joined_stream
 from img2img.video.probing import UNREADABLE_VIDEOS, VIDEO_SUFFIXES, VideoInfo, is_video, probe
 from img2img.video.reading import Frame, frames
+from img2img.video.span import Span
 
 __all__ = [
     "UNREADABLE_VIDEOS",
@@ -17,6 +18,7 @@ __all__ = [
     "Encoding",
     "Frame",
     "SegmentWriter",
+    "Span",
     "VideoInfo",
     "check_encoding",
     "frames",

@@ -12,10 +12,11 @@ from img2img.errors import DataError, VideoError
 from img2img.images import Domain, Picture, Pixels, of_depth, read_picture
 from img2img.runtime.pipeline import ahead
 from img2img.video.codecs import Encoding
-from img2img.video.convert import Converted, Progress, convert
+from img2img.video.convert import Converted, OnProgress, convert
 from img2img.video.footage import Film, Stills
 from img2img.video.journal import State
 from img2img.video.reading import Frame
+from img2img.video.span import WHOLE, Span
 
 _READERS = 2
 
@@ -27,7 +28,7 @@ def assemble(
     rate: Fraction = Fraction(25),
     encoding: Encoding | None = None,
     values: Domain | None = None,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Converted:
     """Make a video of images, in their order.
@@ -80,12 +81,10 @@ def assemble_like(
     model: Path,
     target: Path,
     *,
-    start: float | None = None,
-    end: float | None = None,
-    every: int = 1,
+    span: Span = WHOLE,
     encoding: Encoding | None = None,
     values: Domain | None = None,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Converted:
     """Make a video of images that takes the place of another: with its times, sound and the rest.
@@ -94,7 +93,7 @@ def assemble_like(
         images: as many as the other one has frames there, all of one size.
         model: the other video, such as the one that the images were made of.
         values: as `assemble` has it.
-        start, end, every: the frames of it that there are images of, as `convert` has it.
+        span: the frames of it that there are images of.
 
     Raises:
         VideoError: there are more frames than images; and what `convert` raises. Images that are
@@ -110,9 +109,7 @@ def assemble_like(
         transform,
         encoding=encoding or Encoding(),
         settings=json.dumps([states, str(values)]),
-        start=start,
-        end=end,
-        every=every,
+        span=span,
         progress=progress,
         say=say,
     )

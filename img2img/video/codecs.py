@@ -1,6 +1,5 @@
-"""What frames are encoded as: codecs, their pixel formats, and what each of them loses."""
+"""What frames are encoded as: the codec, its settings and pixel format, and what is lost by it."""
 
-import os
 import re
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -11,17 +10,9 @@ from av import VideoFormat
 
 from img2img.errors import ConfigError
 from img2img.video.colour import Colour
+from img2img.video.encoders import ALIASES, ENCODERS, MP4_LIKE, Encoder
 from img2img.video.probing import VideoInfo, chroma_of
 
-# Other names that codecs go by: FFmpeg's encoders, and the older standard that DNxHR goes on from.
-_ALIASES = {
-    "prores_ks": "prores",
-    "dnxhd": "dnxhr",
-    "libx264": "h264",
-    "libx265": "hevc",
-    "libvpx-vp9": "vp9",
-    "libsvtav1": "av1",
-}
 # Codecs that are made for editing or archives: to leave them for one of players is a loss.
 _EDITED = {
     *("prores", "dnxhd", "ffv1", "qtrle", "png", "utvideo", "huffyuv", "ffvhuff", "rawvideo"),
@@ -38,7 +29,7 @@ class Encoding:
     """How frames are encoded.
 
     Attributes:
-        codec: one of `CODECS`, or FFmpeg's name of its encoder. None: `vp9` in WebM, `dnxhr` in
+        codec: one of `ENCODERS`, or FFmpeg's name of its encoder. None: `vp9` in WebM, `dnxhr` in
             MXF, else `h264`; but of frames with opacity, where nothing else is said either,
             `prores` in MOV and `ffv1` in Matroska.
         crf: quality, lower is better; None is the codec's default here, `h264`'s is 18.
@@ -56,123 +47,17 @@ class Encoding:
     pixel_format: str | None = None
 
 
-_X26_PRESETS = (
-    *("ultrafast", "superfast", "veryfast", "faster", "fast"),
-    *("medium", "slow", "slower", "veryslow", "placebo"),
-)
-
-
-@dataclass(frozen=True)
-class Encoder:
-    """What an encoder takes.
-
-    Attributes:
-        name: FFmpeg's.
-        containers: suffixes of the files that hold its packets.
-        segments: container of its segments, as FFmpeg calls it.
-        shape: whether its packets say the shape of a pixel. If not, it is MP4 and MOV that do;
-            PyAV cannot have Matroska do so.
-        crf: the default and the largest; None where the codec has no such thing.
-        presets: what it takes; the default.
-        profiles: by pixel format, the presets that it has there, the best first; if any, they are
-            what is passed on as `profile`, behind `prefix`.
-        alpha: its pixel formats with opacity.
-        options: what it always gets.
-        even: whether it takes 4:2:0 of even sides only.
-        matrices: of colour that its packets know, as numbers of ITU-T H.273; none: all.
-        limited: whether colours have limited range in it, always.
-        least: height and width that a frame has at least.
-    """
-
-    name: str
-    containers: tuple[str, ...]
-    crf: tuple[int, int] | None = None
-    presets: tuple[str, ...] = ()
-    preset: str | None = None
-    segments: str = "nut"
-    profiles: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    prefix: str = ""
-    alpha: tuple[str, ...] = ()
-    options: tuple[tuple[str, str], ...] = ()
-    even: bool = False
-    shape: bool = False
-    matrices: tuple[int, ...] = ()
-    limited: bool = False
-    least: tuple[int, int] = (1, 1)
-
-
-# SVT-AV1 writes to the terminal what it does, unless told to keep to errors.
-os.environ.setdefault("SVT_LOG", "1")
-
 # The formats that the tags of a stream describe: no grey, no RGB, no range of its own.
 _YUV = re.compile(r"yuva?4(20|22|44)p(\d+le)?")
-_MP4 = (".mp4", ".m4v", ".mov")
-_422 = ("hq", "standard", "lt", "proxy")
-
-_ENCODERS = {
-    "h264": Encoder(
-        *("libx264", (*_MP4, ".mkv"), (18, 51), _X26_PRESETS, "medium"), even=True, shape=True
-    ),
-    "hevc": Encoder(
-        *("libx265", (*_MP4, ".mkv"), (20, 51), _X26_PRESETS, "medium"),
-        options=(("x265-params", "log-level=error:open-gop=0"),),
-        even=True,
-        shape=True,
-    ),
-    "av1": Encoder(
-        *("libsvtav1", (".mp4", ".mkv", ".webm"), (24, 63)),
-        *(tuple(str(speed) for speed in range(14)), "8"),
-    ),
-    "vp9": Encoder(
-        *("libvpx-vp9", (".mp4", ".mkv", ".webm"), (24, 63)),
-        alpha=("yuva420p",),
-        options=(("row-mt", "1"), ("cpu-used", "2"), ("b", "0")),
-    ),
-    "ffv1": Encoder(
-        *("ffv1", (".mkv", ".mp4")),
-        alpha=tuple(
-            f"yuva{chroma}p{depth}"
-            for chroma in ("420", "422", "444")
-            for depth in ("", "10le", "12le", "16le")
-            if (chroma, depth) != ("420", "12le")
-        ),
-    ),
-    "prores": Encoder(
-        *("prores_ks", (".mov", ".mkv", ".mxf")),
-        segments="mov",
-        profiles=(
-            ("yuv422p10le", _422),
-            ("yuv444p10le", ("4444", "4444xq")),
-            ("yuva444p10le", ("4444", "4444xq")),
-        ),
-        alpha=("yuva444p10le",),
-        options=(("vendor", "apl0"),),
-        limited=True,
-    ),
-    "dnxhr": Encoder(
-        *("dnxhd", (".mov", ".mxf")),
-        segments="mov",
-        profiles=(
-            ("yuv422p", ("hq", "sq", "lb")),
-            ("yuv422p10le", ("hqx",)),
-            ("yuv444p10le", ("444",)),
-        ),
-        prefix="dnxhr_",
-        matrices=(1, 9),
-        limited=True,
-        least=(120, 256),
-    ),
-}
-CODECS = tuple(_ENCODERS)
 # Containers that themselves say the shape of a pixel.
-_SHAPED = frozenset(_MP4)
+_SHAPED = frozenset(MP4_LIKE)
 _MXF, _WEBM = ".mxf", ".webm"
 _WITH_ALPHA = {".mov": "prores", ".mkv": "ffv1"}
 
 
 def encoder_of(encoding: Encoding) -> Encoder:
     """What encodes it; of an encoding that is filled in."""
-    return _ENCODERS[encoding.codec or ""]
+    return ENCODERS[encoding.codec or ""]
 
 
 def _default_codec(encoding: Encoding, suffix: str, info: VideoInfo) -> str:
@@ -188,7 +73,7 @@ def _default_codec(encoding: Encoding, suffix: str, info: VideoInfo) -> str:
 def says_shape(encoding: Encoding, suffix: str, info: VideoInfo) -> bool:
     """Whether a file of a suffix can say that the pixels of a video are not square, if they are."""
     codec = _named(encoding, suffix, info)
-    return info.sample_aspect in {None, 1} or suffix in _SHAPED or _ENCODERS[codec].shape
+    return info.sample_aspect in {None, 1} or suffix in _SHAPED or ENCODERS[codec].shape
 
 
 def check_encoding(
@@ -210,7 +95,7 @@ def check_encoding(
     named = replace(encoding, codec=_named(encoding, suffix, info))
     encoder = encoder_of(named)
     if suffix not in encoder.containers:
-        taking = sorted(name for name, e in _ENCODERS.items() if suffix in e.containers)
+        taking = sorted(name for name, e in ENCODERS.items() if suffix in e.containers)
         raise ConfigError(
             f"a {suffix} file cannot hold {named.codec}: use {', '.join(encoder.containers)}"
             + (f", or the codec {', '.join(taking)}" if taking else "")
@@ -253,9 +138,9 @@ _USUAL = VideoInfo(
 
 def _named(encoding: Encoding, suffix: str, info: VideoInfo) -> str:
     codec = encoding.codec or _default_codec(encoding, suffix, info)
-    codec = _ALIASES.get(codec, codec)
-    if codec not in _ENCODERS:
-        raise ConfigError(f"no codec {encoding.codec!r}: there are {', '.join(_ENCODERS)}")
+    codec = ALIASES.get(codec, codec)
+    if codec not in ENCODERS:
+        raise ConfigError(f"no codec {encoding.codec!r}: there are {', '.join(ENCODERS)}")
     return codec
 
 
@@ -282,7 +167,7 @@ def filled(encoding: Encoding, info: VideoInfo, size: tuple[int, int]) -> Encodi
         least = f"{encoder.least[1]} x {encoder.least[0]}"
         raise ConfigError(
             f"{encoding.codec} needs frames of at least {least}, and these are {size[1]}"
-            f" x {size[0]}: use another --codec"
+            f" x {size[0]}: use another `codec`"
         )
     form = _pixel_format(encoding, encoder, formats, info, size)
     return replace(
@@ -297,7 +182,7 @@ def _crf(encoding: Encoding, encoder: Encoder) -> int | None:
     crf = encoding.crf
     if encoder.crf is None:
         if crf is not None:
-            why = "its profile (--preset) decides" if encoder.profiles else "it keeps every pixel"
+            why = "its profile (`preset`) decides" if encoder.profiles else "it keeps every pixel"
             raise ConfigError(f"{encoding.codec} has no crf: {why}")
         return None
     best, most = encoder.crf
@@ -374,11 +259,11 @@ def held_colour(codec: str, info: VideoInfo, size: tuple[int, int]) -> Colour:
     """The tags of frames encoded so, whose pixels then are converted by them.
 
     Args:
-        codec: one of `CODECS`, or FFmpeg's name of it.
+        codec: one of `ENCODERS`, or FFmpeg's name of it.
         info: of the video.
         size: height and width of the frames as coded.
     """
-    encoder = _ENCODERS[_ALIASES.get(codec, codec)]
+    encoder = ENCODERS[ALIASES.get(codec, codec)]
     colour = info.colour.of_yuv(size)
     return colour.held_by(encoder.matrices, size, limited=encoder.limited)
 
@@ -406,7 +291,7 @@ def losses(
     edited = info.codec in _EDITED and codec in _OF_PLAYERS
     lines = {
         f"{info.codec} becomes {codec}, which is for playback, not for editing"
-        " (--codec prores, dnxhr or ffv1 is)": edited,
+        " (`codec=prores`, `dnxhr` or `ffv1` is)": edited,
         f"chroma {_colons(info.chroma)} becomes {_colons(chroma)}": chroma < info.chroma,
         f"{info.depth} bits per channel become {depth}": info.depth > depth,
         "its transparency is lost: it is laid on white": info.alpha and not has_alpha(encoding),
@@ -417,11 +302,11 @@ def losses(
     if form not in played and not chosen:
         # What it would be if its sides were even.
         of_even = filled(replace(encoding, pixel_format=None), info, (2, 2)).pixel_format
-        even = "an even size (--max-side, --resize)"
+        even = "an even size (`max_side`, `resize`)"
         if of_even in played:
-            way = f"{even}, or --codec vp9,"
+            way = f"{even}, or `codec=vp9`,"
         else:
-            way = f"--pixel-format yuv420p{f' with {even}' if odd else ''}"
+            way = f"`pixel_format=yuv420p`{f' with {even}' if odd else ''}"
         said.append(
             f"{'it stays' if form == of_even else 'its odd size makes it'} {_colons(chroma)} of"
             f" {depth} bits ({codec} {form}), which phones, browsers and QuickTime may not play:"

@@ -56,8 +56,8 @@ _WITH_COVER = {".mp4", ".m4v", ".mov"}
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What is written beside the pictures.
+class Muxing:
+    """Which file is written, and what becomes of the source's tracks beside the pictures.
 
     Attributes:
         target: the file to write: what was asked for, or its namesake in Matroska.
@@ -81,7 +81,7 @@ def check_container(
     target: Path,
     elsewhere: Callable[[Path], Path] | None = None,
     encoding: Encoding = DEFAULT,
-) -> Plan:
+) -> Muxing:
     """Decide, before any work, what goes into the file `target` and how.
 
     Sound and subtitles are never given up for the container's sake: text subtitles take its form,
@@ -106,7 +106,7 @@ def check_container(
             f"{target}: no video is written with that suffix; choose one of {', '.join(CONTAINERS)}"
         )
     if info.of_pictures:
-        return Plan(target)
+        return Muxing(target)
     wished = target
     notes: tuple[str, ...] = ()
     suffix = target.suffix.lower()
@@ -117,27 +117,27 @@ def check_container(
             f" file becomes {wished.name}",
         )
     with open_video(info.path) as source:
-        plan = _plan(source, info, wished, elsewhere or Path, notes)
-    if plan.target.exists() and plan.target.samefile(info.path):
+        muxing = _muxing(source, info, wished, elsewhere or Path, notes)
+    if muxing.target.exists() and muxing.target.samefile(info.path):
         raise ConfigError(
-            f"{' '.join((*plan.notes, f'{plan.target} is the input'))}: choose another --output"
+            f"{' '.join((*muxing.notes, f'{muxing.target} is the input'))}: choose another `output`"
         )
-    other = plan.target != target and elsewhere is None
-    if other and plan.target.exists() and not work_folder(plan.target).exists():
+    other = muxing.target != target and elsewhere is None
+    if other and muxing.target.exists() and not work_folder(muxing.target).exists():
         raise ConfigError(
-            f"{' '.join(plan.notes)}, and {plan.target} is there already: choose it with --output,"
-            " or another"
+            f"{' '.join(muxing.notes)}, and {muxing.target} is there already: choose it, or"
+            " another, as `output`"
         )
-    return plan
+    return muxing
 
 
-def _plan(
+def _muxing(
     source: InputContainer,
     info: VideoInfo,
     target: Path,
     elsewhere: Callable[[Path], Path],
     notes: tuple[str, ...],
-) -> Plan:
+) -> Muxing:
     suffix = target.suffix.lower()
     copied, converted, recoded = set(), set(), set()
     for stream in source.streams:
@@ -158,14 +158,14 @@ def _plan(
         elif stream.type in ("audio", "subtitle") and _takes(MATROSKA, info, stream):
             other = elsewhere(target.with_suffix(MATROSKA))
             line = f"{suffix} has no place for {what}: the file becomes {other.name}"
-            return _plan(source, info, other, elsewhere, (line,))
+            return _muxing(source, info, other, elsewhere, (line,))
         elif isinstance(stream, AudioStream) and _encodes(suffix, stream):
             recoded.add(stream.index)
             codec = _SOUND[suffix].removeprefix("lib")
             notes += (f"{what} is written as {codec}: {suffix} has no place for it",)
         else:
             notes += (f"{what} is left out: {suffix} has no place for it",)
-    return Plan(
+    return Muxing(
         target,
         source=info.path,
         copied=frozenset(copied),

@@ -4,9 +4,13 @@ What takes hours must survive a crash. So the video is encoded as segments; each
 journal when it is whole, and the same call goes on behind the last one. A segment ends after some
 time of work, or sooner after some seconds of film: what a crash costs is work. Each is encoded by
 itself, and what the encoder is given does not depend on where they end: the result has the frames
-and times of a call that was never interrupted. What it makes of a frame depends on it a little, as
-each segment begins with a key frame; and on some processors x264 decides otherwise each time that
-it runs, in all presets but the fastest.
+and times of a call that was never interrupted. What the encoder makes of a frame depends on it a
+little, as each segment begins with a key frame; and on some processors x264 decides otherwise each
+time that it runs, in all presets but the fastest.
+
+A frame's way: `reading.frames` (decoded, RGB, upright) -> the transform -> `encoding.SegmentWriter`
+-> `joining.join`. Reading and encoding each run in a thread of their own, a bounded number of
+frames ahead of and behind the transform.
 """
 
 import errno
@@ -16,7 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from itertools import chain, repeat
 from pathlib import Path
@@ -41,6 +45,7 @@ from img2img.video.joining import join
 from img2img.video.journal import Journal, Shot, State
 from img2img.video.probing import VideoInfo, probe
 from img2img.video.reading import Frame
+from img2img.video.span import WHOLE, Span
 
 # Samples of the frames decoded ahead, and of those that wait for the encoder: 200 MB of 8-bit RGB
 # each. At least two frames, at most 16.
@@ -51,10 +56,11 @@ FILM, WORK = 10.0, 30.0
 # The ways in which a system says that there is no room.
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
-Progress = Callable[[int, int | None], None]
+OnProgress = Callable[[int, int | None], None]
+"""Called with how much is done, and how much there is; None: unknown."""
 
 
-class Transform(Protocol):
+class FrameTransform(Protocol):
     """What is done to the frames."""
 
     def __call__(self, frames: Iterator[Frame], /) -> Iterator[Frame]:
@@ -71,6 +77,19 @@ class Transform(Protocol):
 
     def restore(self, state: State, /) -> None:
         """Go on from what `state` has returned."""
+
+
+class Notes:
+    """Lines on everything that is not as in the source, passed on at once and kept."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self.lines: list[str] = []
+
+    def __call__(self, *lines: str) -> None:
+        self.lines += lines
+        for line in lines:
+            self._say(line)
 
 
 @dataclass(frozen=True)
@@ -99,42 +118,36 @@ class Converted:
 def convert(
     source: Footage,
     target: Path,
-    transform: Transform,
+    transform: FrameTransform,
     *,
     encoding: Encoding,
     settings: str,
-    start: float | None = None,
-    end: float | None = None,
-    every: int = 1,
+    span: Span = WHOLE,
     segment_seconds: float = FILM,
     work_seconds: float = WORK,
     elsewhere: Callable[[Path], Path] | None = None,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Converted:
     """Convert a video, or pictures that become one.
 
-    Times, sound, subtitles, chapters and metadata stay as they are.
-
-    Of the metadata, when the file was made is left out: this one is another.
-
-    Decoding, the transform and encoding work at the same time, a bounded number of frames apart.
+    Times, sound, subtitles, chapters and metadata stay as they are, except for the time at which
+    the file was made: this is another file.
 
     Args:
         target: the file to write, or its namesake `.mkv` where its container has no place for the
-            sound or the subtitles. It is replaced when the new one is whole; not so the namesake.
+            sound or the subtitles. The target is replaced when the new one is whole; an existing
+            namesake is not.
         transform: made anew for each call; its state is restored.
         settings: what decides what the transform does, as text. Work that was begun with others is
             not gone on with.
-        start, end: the part to convert, in seconds after the first frame.
-        every: take every n-th frame of it.
-        segment_seconds: a segment has frames of so many seconds of the video at most,
-        work_seconds: and ends after so many that work on it took: that is lost at most when the
-            process dies, and what is between the transform's beginning and the encoder's end.
+        span: which frames to convert.
+        segment_seconds: the most seconds of the video that a segment has,
+        work_seconds: and the most seconds of work: that is lost at most when the process dies, and
+            what is between the transform's beginning and the encoder's end.
         elsewhere: what to write in place of the namesake, as `check_container` has it.
-        progress: called with (frames done, frames), those of an earlier call included; None where
-            the file does not say how many there are.
-        say: hears at once of what is not as one might expect.
+        progress: called with (frames done, frames), those of an earlier call included.
+        say: called at once with a line on what is not as one might expect.
 
     Raises:
         ConfigError: the encoding or the container are not to be had, or the namesake is there.
@@ -143,66 +156,62 @@ def convert(
         StorageError: nothing can be written beside the target.
         TranslationInterrupted: Ctrl-C. What is done is kept, as it is if the process is killed, and
             the same call goes on.
-        TranslationStopped: the same by SIGTERM, or because the disk is full.
+        TranslationStopped: SIGTERM, or the disk is full; the same call goes on.
     """
     begun = time.monotonic()
     info = source.info
-    plan = check_container(info, target, elsewhere, encoding)
+    muxing = check_container(info, target, elsewhere, encoding)
     height, width = transform.size(info.upright_size)
     coded = (width, height) if info.rotation % 180 == 90 else (height, width)
-    filled = check_encoding(encoding, plan.target.suffix, info, coded)
-    chosen = encoding.pixel_format is not None
-    said = info.remarks + plan.notes + losses(filled, info, coded, chosen=chosen)
-    plan = replace(plan, notes=said)
-    for note in plan.notes:
-        say(note)
+    filled = check_encoding(encoding, muxing.target.suffix, info, coded)
+    note = Notes(say)
+    note(*info.remarks, *muxing.notes)
+    note(*losses(filled, info, coded, chosen=encoding.pixel_format is not None))
     # The library's version, too: two versions' segments may not fit together.
-    whole = [settings, asdict(filled), start, end, every, av.__version__]
-    journal = Journal(plan.target, source.files, json.dumps(whole))
-    with terminated_as_stopped(plan.target), journal.opened(say):
-        resumed = _frames_in(journal)
-        if resumed:
-            seconds = float((journal.segments[-1].last - info.start) * info.time_base)
-            say(f"{plan.target.name}: going on at {seconds:.1f} s, where it was stopped before")
-        try:
-            told: list[str] = []
-            there = source.frames(
-                start=start,
-                end=end,
-                every=every,
-                after=journal.segments[-1].last if resumed else None,
-            )
-            work = _Work(journal, info, filled, progress, _total(info, start, end, every))
-            work.do(transform, with_sizes(there, info, told, say), segment_seconds, work_seconds)
+    whole = [settings, asdict(filled), *asdict(span).values(), av.__version__]
+    journal = Journal(muxing.target, source.files, json.dumps(whole))
+    opened = False
+    try:
+        with _sigterm_raised(), journal.opened(say):
+            opened = True
+            resumed = journal.frames
+            last = journal.segments[-1].last if resumed else None
+            if last is not None:
+                seconds = float((last - info.start) * info.time_base)
+                say(f"going on at {seconds:.1f} s, where it was stopped before")
+            there = with_sizes(source.frames(span, after=last), info, note)
+            work = _Segments(journal, info, filled, progress, _total(info, span))
+            work.make(transform, there, segment_seconds, work_seconds)
             if not journal.segments:
-                raise VideoError(f"{info.path}: no frames between the given times")
-            notes = join(
-                journal.paths,
-                info,
-                plan,
-                span=(start or 0.0, end),
-                last_duration=journal.segments[-1].duration * every,
+                raise VideoError.of(info.path, "no frames between the given times")
+            last_duration = journal.segments[-1].duration * span.every
+            note(*join(journal.paths, info, muxing, span=span, last_duration=last_duration))
+            if info.cut_off and info.frames and (span.end, span.every) == (None, 1):
+                note(f"the file ends early: {journal.frames} of {info.frames} frames")
+            made = Converted(
+                target=muxing.target,
+                size=probe(muxing.target).upright_size,
+                frames=journal.frames,
+                concealed=sum(segment.concealed for segment in journal.segments),
+                resumed=resumed,
+                seconds=time.monotonic() - begun,
+                notes=tuple(note.lines),
             )
-        except (KeyboardInterrupt, _Terminated, StorageError, OSError) as error:
-            stopped = _stopped(error, plan.target, _frames_in(journal))
-            if stopped is None:
+            journal.remove()
+            return made
+    except KeyboardInterrupt as error:
+        raise TranslationInterrupted("Ctrl-C", journal.frames, video=muxing.target) from error
+    except _Terminated as error:
+        raise TranslationStopped("SIGTERM", journal.frames, video=muxing.target) from error
+    except (StorageError, OSError) as error:
+        cause = str(error)
+        if isinstance(error, OSError):
+            if error.errno not in _NO_ROOM:
                 raise
-            raise stopped from error
-        if info.cut_off and info.frames and (end, every) == (None, 1):
-            notes += (f"the file ends early: {_frames_in(journal)} of {info.frames} frames",)
-        for note in notes:
-            say(note)
-        made = Converted(
-            target=plan.target,
-            size=probe(plan.target).upright_size,
-            frames=_frames_in(journal),
-            concealed=sum(segment.concealed for segment in journal.segments),
-            resumed=resumed,
-            seconds=time.monotonic() - begun,
-            notes=(*plan.notes, *told, *notes),
-        )
-        journal.remove()
-    return made
+            cause = f"cannot write {muxing.target}: {error.strerror}"
+        if not opened:
+            raise
+        raise TranslationStopped(cause, journal.frames, video=muxing.target) from error
 
 
 class _Part:
@@ -230,23 +239,27 @@ class _Part:
             self.following = next(self._others)
 
 
-class _Work:
-    """The chain from frames to closed segments in a journal."""
+class _Segments:
+    """Makes closed segments of frames, and notes them in a journal."""
 
     def __init__(
         self,
         journal: Journal,
         info: VideoInfo,
         encoding: Encoding,
-        progress: Progress | None,
+        progress: OnProgress | None,
         total: int | None,
     ) -> None:
         self._journal, self._info, self._encoding = journal, info, encoding
         self._progress, self._total = progress, total
-        self._done = _frames_in(journal)
+        self._done = journal.frames
 
-    def do(
-        self, transform: Transform, source: Iterator[Frame], film_seconds: float, seconds: float
+    def make(
+        self,
+        transform: FrameTransform,
+        source: Iterator[Frame],
+        film_seconds: float,
+        seconds: float,
     ) -> None:
         """Make segments of the frames that the journal has not got yet.
 
@@ -259,9 +272,10 @@ class _Work:
             try:
                 transform.restore(state)
             except (LookupError, ValueError, TypeError, RuntimeError) as error:
-                raise DataError(
-                    f"{self._journal.folder}: what is kept there of earlier work cannot be used:"
-                    " remove the folder, to start anew"
+                raise DataError.of(
+                    self._journal.folder,
+                    "what is kept there of earlier work cannot be used: remove the folder, to"
+                    " start anew",
                 ) from error
         decoded = ahead(lambda _: next(source, None), repeat(None), workers=1, bound=_bound(info))
         self._moved(0)
@@ -270,10 +284,10 @@ class _Work:
             first = next(decoded, None)
             while first is not None:
                 part = _Part(first, decoded, length, seconds)
-                self._segment(transform, iter(part))
+                self._make_one(transform, iter(part))
                 first = part.following
 
-    def _segment(self, transform: Transform, part: Iterator[Frame]) -> None:
+    def _make_one(self, transform: FrameTransform, part: Iterator[Frame]) -> None:
         path = self._journal.next_path()
         shots: list[Shot] = []
 
@@ -305,32 +319,12 @@ def _bound(info: VideoInfo) -> int:
     return max(2, min(16, _SAMPLES_AHEAD // (3 * height * width)))
 
 
-def _total(info: VideoInfo, start: float | None, end: float | None, every: int) -> int | None:
+def _total(info: VideoInfo, span: Span) -> int | None:
     """How many frames there will be, about."""
     if info.frames is None or not info.duration:
-        return info.frames if (start, end, every) == (None, None, 1) else None
-    part = min(end or info.duration, info.duration) - (start or 0.0)
-    return max(1, round(info.frames * part / info.duration / every))
-
-
-def _frames_in(journal: Journal) -> int:
-    return sum(segment.frames for segment in journal.segments)
-
-
-def _stopped(error: BaseException, target: Path, done: int) -> TranslationStopped | None:
-    """What to raise where the same call can go on; None: it is an error of another kind."""
-    how = f"{done} frames of {target.name} are done, and the same command goes on from there"
-    if not done:
-        how = f"no part of {target.name} is done yet, and the same command begins anew"
-    if isinstance(error, _Terminated):
-        return TranslationStopped(f"stopped: SIGTERM; {how}")
-    if isinstance(error, KeyboardInterrupt):
-        return TranslationInterrupted(f"stopped: Ctrl-C; {how}")
-    if isinstance(error, StorageError):
-        return TranslationStopped(f"stopped: {error}; {how}")
-    if isinstance(error, OSError) and error.errno in _NO_ROOM:
-        return TranslationStopped(f"stopped: cannot write {target}: {error.strerror}; {how}")
-    return None
+        return info.frames if span == WHOLE else None
+    part = min(span.end or info.duration, info.duration) - (span.start or 0.0)
+    return max(1, round(info.frames * part / info.duration / span.every))
 
 
 class _Terminated(BaseException):
@@ -338,12 +332,8 @@ class _Terminated(BaseException):
 
 
 @contextmanager
-def terminated_as_stopped(target: Path) -> Iterator[None]:
-    """Have SIGTERM tidy up as Ctrl-C does, where signals can be handled.
-
-    Raises:
-        TranslationStopped: SIGTERM came.
-    """
+def _sigterm_raised() -> Iterator[None]:
+    """Have SIGTERM raise `_Terminated`, where signals can be handled."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -355,9 +345,5 @@ def terminated_as_stopped(target: Path) -> Iterator[None]:
     before = signal.signal(signal.SIGTERM, handle)
     try:
         yield
-    except _Terminated as error:
-        raise TranslationStopped(
-            f"stopped: SIGTERM while {target.name} was made; give the same command again"
-        ) from error
     finally:
         signal.signal(signal.SIGTERM, before)

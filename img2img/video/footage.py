@@ -15,7 +15,8 @@ from img2img.images import Animation, Picture, of_depth, read_picture
 from img2img.runtime.pipeline import ahead
 from img2img.video.colour import Colour
 from img2img.video.probing import VideoInfo, probe
-from img2img.video.reading import Frame, frames, ticks_of
+from img2img.video.reading import Frame, frames
+from img2img.video.span import WHOLE, Span
 
 # BT.709 in limited range, which players take HD video for.
 _COLOUR = Colour(range=1, primaries=1, transfer=1, matrix=1)
@@ -34,16 +35,9 @@ class Footage(Protocol):
 
     @property
     def files(self) -> Sequence[Path]:
-        """What it is known by again."""
+        """The files that it is recognised by."""
 
-    def frames(
-        self,
-        *,
-        start: float | None = None,
-        end: float | None = None,
-        every: int = 1,
-        after: int | None = None,
-    ) -> Iterator[Frame]:
+    def frames(self, span: Span = WHOLE, *, after: int | None = None) -> Iterator[Frame]:
         """As `img2img.video.reading.frames` has it."""
 
 
@@ -62,15 +56,8 @@ class Film:
     def files(self) -> Sequence[Path]:
         return [self.path]
 
-    def frames(
-        self,
-        *,
-        start: float | None = None,
-        end: float | None = None,
-        every: int = 1,
-        after: int | None = None,
-    ) -> Iterator[Frame]:
-        return frames(self.info, start=start, end=end, every=every, after=after)
+    def frames(self, span: Span = WHOLE, *, after: int | None = None) -> Iterator[Frame]:
+        return frames(self.info, span, after=after)
 
 
 @dataclass(frozen=True)
@@ -114,7 +101,6 @@ class Stills:
         first = self.pictures[0]()
         deep = first.pixels.dtype != np.uint8
         lasting = sum(self.durations)
-        form = "rgb48le" if deep else "rgb24"
         return VideoInfo(
             path=self.name,
             size=first.size,
@@ -126,78 +112,50 @@ class Stills:
             duration=float(lasting * self.time_base),
             frames=len(self.pictures),
             depth=16 if deep else 8,
-            pixel_format=form,
+            pixel_format="rgb48le" if deep else "rgb24",
             codec="",
             colour=_COLOUR,
             alpha=first.alpha is not None,
         )
 
-    def frames(
-        self,
-        *,
-        start: float | None = None,
-        end: float | None = None,
-        every: int = 1,
-        after: int | None = None,
-    ) -> Iterator[Frame]:
+    def frames(self, span: Span = WHOLE, *, after: int | None = None) -> Iterator[Frame]:
         """Raises DataError where one is of another size."""
         times = [0, *accumulate(self.durations)]
-        shown = taken(self.durations, self.time_base, start, end, every)
+        shown = span.taken(self.durations, self.time_base)
         todo = [number for number in shown if after is None or times[number] > after]
+        return ahead(lambda number: self._frame(number, times[number]), todo, workers=_READERS)
 
-        def read(number: int) -> Frame:
-            picture = self.seen(self.pictures[number]())
-            if picture.size != self.info.size:
-                sizes = [f"{width} x {height}" for height, width in (picture.size, self.info.size)]
-                name = self.files[number] if len(self.files) > 1 else f"{self.name}, {number + 1}"
-                raise DataError(f"{name}: {sizes[0]}, but all must be {sizes[1]}")
-            deep = self.info.depth > 8
-            # An opaque one among others of which the first is not.
-            alpha = picture.alpha
-            if alpha is None and self.info.alpha:
-                alpha = np.full(picture.size, 255, np.uint8)
-            if not self.info.alpha:
-                picture, alpha = Picture(picture.composited()), None
-            dtype = np.uint16 if deep else np.uint8
-            return Frame(
-                of_depth(picture.levels, dtype),
-                times[number],
-                self.durations[number],
-                concealed=False,
-                alpha=None if alpha is None else of_depth(alpha, dtype),
-            )
-
-        return ahead(read, todo, workers=_READERS)
-
-
-def taken(
-    durations: Sequence[int],
-    time_base: Fraction,
-    start: float | None,
-    end: float | None,
-    every: int,
-) -> list[int]:
-    """The numbers of the pictures that are shown from `start` on and before `end`, in seconds."""
-    begins = accumulate(durations[:-1], initial=0)
-    first = ticks_of(start or 0, time_base)
-    last = None if end is None else ticks_of(end, time_base)
-    return [
-        number
-        for number, time in enumerate(begins)
-        if time >= first and (last is None or time < last)
-    ][::every]
+    def _frame(self, number: int, time: int) -> Frame:
+        picture = self.seen(self.pictures[number]())
+        if picture.size != self.info.size:
+            sizes = [f"{width} x {height}" for height, width in (picture.size, self.info.size)]
+            name = self.files[number] if len(self.files) > 1 else f"{self.name}, {number + 1}"
+            raise DataError(f"{name}: {sizes[0]}, but all must be {sizes[1]}")
+        # An opaque one among others of which the first is not.
+        alpha = picture.alpha
+        if alpha is None and self.info.alpha:
+            alpha = np.full(picture.size, 255, np.uint8)
+        if not self.info.alpha:
+            picture, alpha = Picture(picture.composited()), None
+        dtype = np.uint16 if self.info.depth > 8 else np.uint8
+        return Frame(
+            of_depth(picture.levels, dtype),
+            time,
+            self.durations[number],
+            concealed=False,
+            alpha=None if alpha is None else of_depth(alpha, dtype),
+        )
 
 
 def with_sizes(
-    frames: Iterator[Frame], info: VideoInfo, told: list[str], say: Callable[[str], None]
+    frames: Iterator[Frame], info: VideoInfo, note: Callable[[str], None]
 ) -> Iterator[Frame]:
-    """The frames, and a line, added to those told of, on each size that is not the video's."""
+    """The frames, with a note on each size that is not the video's."""
     seen: set[tuple[int, int]] = set()
     for frame in frames:
         if frame.fitted and frame.fitted not in seen:
             seen.add(frame.fitted)
             seconds = float((frame.pts - info.start) * info.time_base)
             size, own = (f"{width} x {height}" for height, width in (frame.fitted, info.size))
-            told.append(f"from {seconds:.1f} s on, frames are {size}: they are fitted into {own}")
-            say(told[-1])
+            note(f"from {seconds:.1f} s on, frames are {size}: they are fitted into {own}")
         yield frame

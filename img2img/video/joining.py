@@ -28,7 +28,7 @@ from img2img.video.containers import (
     CONTAINERS,
     FORMATS,
     MATROSKA,
-    Plan,
+    Muxing,
     add_sound,
     codec_name,
     is_cover,
@@ -36,6 +36,7 @@ from img2img.video.containers import (
 from img2img.video.continuity import Mender, Timeline
 from img2img.video.encoding import joined_packets, joined_stream
 from img2img.video.probing import VideoInfo, open_video
+from img2img.video.span import WHOLE, Span
 
 if TYPE_CHECKING:
     from av.container.core import Chapter  # which is in the stubs alone
@@ -55,12 +56,12 @@ _Due = tuple[float, Stream, "Packet[Any]"]
 def join(
     segments: Sequence[Path],
     info: VideoInfo,
-    plan: Plan,
+    muxing: Muxing,
     *,
-    span: tuple[float, float | None] = (0.0, None),
+    span: Span = WHOLE,
     last_duration: int = 0,
 ) -> tuple[str, ...]:
-    """Write the segments' pictures, one after another, and what goes with them, as `plan.target`.
+    """Write the segments' pictures, one after another, and what goes with them, as `muxing.target`.
 
     The target appears when it is whole. Memory does not grow with its length.
 
@@ -68,10 +69,10 @@ def join(
         segments: made by `SegmentWriter`, with one encoding, in order; not empty. They are on the
             target's disk.
         info: what they were made with.
-        plan: of `check_container`; or `Plan(target)`, for pictures alone.
-        span: what part of the source the segments show: seconds after its first frame; None: to
-            its end. Sound outside of it is left out, at the borders of packets. What does not
-            begin with the source is moved to where the source begins, all streams alike.
+        muxing: of `check_container`; or `Muxing(target)`, for pictures alone.
+        span: what part of the source the segments show. Sound outside of it is left out, at the
+            borders of packets. What does not begin with the source is moved to where the source
+            begins, all streams alike.
         last_duration: for how long the last frame is shown, in `info.time_base`; 0: as long as
             frames are on average.
 
@@ -82,7 +83,7 @@ def join(
         StorageError: the disk is full, or the folder cannot be written.
         VideoError: the source or a segment cannot be read, or the container refuses them.
     """
-    start, end = span
+    start, end = span.start or 0.0, span.end
     first = next(joined_packets(segments[:1], info)).pts or 0
     part = _Part(
         after=first * info.time_base if start > 0 else None,
@@ -91,16 +92,16 @@ def join(
     )
     notes: list[str] = []
     with ExitStack() as stack:
-        source = stack.enter_context(open_video(plan.source)) if plan.source else None
+        source = stack.enter_context(open_video(muxing.source)) if muxing.source else None
         # Among the segments: what a process leaves that is killed goes when they go.
-        with atomic_write(plan.target, segments[0].parent) as temporary:
+        with atomic_write(muxing.target, segments[0].parent) as temporary:
             try:
                 with av.open(
                     f"file:{temporary}",
                     "w",
-                    format=FORMATS[plan.target.suffix.lower()],
+                    format=FORMATS[muxing.target.suffix.lower()],
                     # Containers that do not know it pass over it.
-                    container_options={"movflags": _flags(plan, source)},
+                    container_options={"movflags": _flags(muxing, source)},
                 ) as output:
                     pictures = joined_stream(output, segments[0], info)
                     joined = joined_packets(segments, info, last_duration)
@@ -111,8 +112,8 @@ def join(
                         output.metadata.update(_kept(source.metadata))
                         output.set_chapters([*part.chapters(source.chapters())])
                         _name(pictures, source.streams[info.stream])
-                        fed = _add_others(output, source, plan)
-                        queues.append(_of_source(source, fed, plan, part, info.timeline, notes))
+                        fed = _add_others(output, source, muxing)
+                        queues.append(_of_source(source, fed, muxing, part, info.timeline, notes))
                     output.start_encoding()  # from here on, streams have their units of time
                     # What belongs together in time lies together in the file.
                     for _, stream, packet in heapq.merge(*queues, key=itemgetter(0)):
@@ -122,7 +123,7 @@ def join(
             except av.FFmpegError as error:
                 if isinstance(error, OSError):
                     raise
-                raise VideoError(f"{plan.target} cannot be put together: {error}") from error
+                raise VideoError(f"{muxing.target} cannot be put together: {error}") from error
     return tuple(notes)
 
 
@@ -172,7 +173,9 @@ class _Part:
                 yield {**chapter, "start": moved[0], "end": moved[1]}
 
 
-def _add_others(output: OutputContainer, source: InputContainer, plan: Plan) -> dict[int, Stream]:
+def _add_others(
+    output: OutputContainer, source: InputContainer, muxing: Muxing
+) -> dict[int, Stream]:
     """Add the source's other streams, in its order, as players choose the first of a kind.
 
     Returns:
@@ -180,14 +183,14 @@ def _add_others(output: OutputContainer, source: InputContainer, plan: Plan) -> 
     """
     fed: dict[int, Stream] = {}
     for stream in source.streams:
-        if stream.index in plan.converted:
-            added = _add_text(output, stream, plan)
-        elif stream.index in plan.recoded:
-            added = add_sound(output, cast(AudioStream, stream), plan.target.suffix.lower())
-        elif stream.index not in plan.copied:
+        if stream.index in muxing.converted:
+            added = _add_text(output, stream, muxing)
+        elif stream.index in muxing.recoded:
+            added = add_sound(output, cast(AudioStream, stream), muxing.target.suffix.lower())
+        elif stream.index not in muxing.copied:
             continue
-        elif stream.type == "video" and plan.target.suffix.lower() == MATROSKA:
-            _attach_cover(output, stream, plan)
+        elif stream.type == "video" and muxing.target.suffix.lower() == MATROSKA:
+            _attach_cover(output, stream, muxing)
             continue
         else:
             added = output.add_stream_from_template(stream, opaque=True)
@@ -197,9 +200,9 @@ def _add_others(output: OutputContainer, source: InputContainer, plan: Plan) -> 
     return fed
 
 
-def _add_text(output: OutputContainer, stream: Stream, plan: Plan) -> Stream:
+def _add_text(output: OutputContainer, stream: Stream, muxing: Muxing) -> Stream:
     """A stream of text subtitles in the container's own form, for `_in_its_form`."""
-    added = output.add_stream(CONTAINERS[plan.target.suffix.lower()])
+    added = output.add_stream(CONTAINERS[muxing.target.suffix.lower()])
     decoder, encoder = (cast(SubtitleCodecContext, of.codec_context) for of in (stream, added))
     decoder.open(strict=False)
     encoder.subtitle_header = decoder.subtitle_header
@@ -207,10 +210,10 @@ def _add_text(output: OutputContainer, stream: Stream, plan: Plan) -> Stream:
     return added
 
 
-def _attach_cover(output: OutputContainer, stream: Stream, plan: Plan) -> None:
+def _attach_cover(output: OutputContainer, stream: Stream, muxing: Muxing) -> None:
     """Put a cover where Matroska has such a picture: among the attachments."""
     kind = (codec_name(stream) or "").replace("mjpeg", "jpeg")
-    with open_video(cast(Path, plan.source)) as container:
+    with open_video(cast(Path, muxing.source)) as container:
         packets = container.demux(container.streams[stream.index])
         data = next((bytes(packet) for packet in packets if packet.size), b"")
     name = stream.metadata.get("filename", f"cover.{kind.replace('jpeg', 'jpg')}")
@@ -229,7 +232,7 @@ def _name(stream: Stream, like: Stream) -> None:
 def _of_source(
     source: InputContainer,
     fed: Mapping[int, Stream],
-    plan: Plan,
+    muxing: Muxing,
     part: _Part,
     timeline: Timeline,
     notes: list[str],
@@ -250,24 +253,24 @@ def _of_source(
         if packet.size:
             if _is_gap(packet) or not part.holds(packet):
                 continue
-            if _made_to_rise(packet, last.get(index), fed[index], plan):
+            if _made_to_rise(packet, last.get(index), fed[index], muxing):
                 kind = packet.stream.type
                 note = f"the times of {kind} track {index} do not rise everywhere: mended"
                 if note not in notes:
                     notes.append(note)
             last[index] = cast(int, packet.dts)
-        for written in _as_planned(packet, fed[index], plan):
+        for written in _as_planned(packet, fed[index], muxing):
             yield part.moved(written, fed[index])
 
 
-def _as_planned(packet: "Packet[Any]", stream: Stream, plan: Plan) -> "list[Packet[Any]]":
+def _as_planned(packet: "Packet[Any]", stream: Stream, muxing: Muxing) -> "list[Packet[Any]]":
     """What is written for a packet of the source; an empty one ends its track."""
     index = packet.stream.index
-    if index in plan.recoded:
+    if index in muxing.recoded:
         return _encoded(packet, cast(AudioStream, stream))
     if not packet.size:
         return []
-    return _in_its_form(packet, stream) if index in plan.converted else [packet]
+    return _in_its_form(packet, stream) if index in muxing.converted else [packet]
 
 
 def _is_gap(packet: "Packet[Any]") -> bool:
@@ -275,7 +278,7 @@ def _is_gap(packet: "Packet[Any]") -> bool:
     return codec_name(packet.stream) == "mov_text" and packet.size == 2
 
 
-def _made_to_rise(packet: "Packet[Any]", last: int | None, stream: Stream, plan: Plan) -> bool:
+def _made_to_rise(packet: "Packet[Any]", last: int | None, stream: Stream, muxing: Muxing) -> bool:
     """Move a packet that is not after the last one, which most containers refuse; whether it was.
 
     A damaged recording must not fail when all the work is done. Several lines of text may begin at
@@ -283,7 +286,7 @@ def _made_to_rise(packet: "Packet[Any]", last: int | None, stream: Stream, plan:
     """
     if packet.dts is None:
         packet.dts = packet.pts
-    at_once = packet.stream.type == "subtitle" and FORMATS[plan.target.suffix.lower()] in {
+    at_once = packet.stream.type == "subtitle" and FORMATS[muxing.target.suffix.lower()] in {
         "matroska",
         "webm",
     }
@@ -320,10 +323,10 @@ def _encoded(packet: "Packet[Any]", stream: AudioStream) -> "list[Packet[Any]]":
     return made if packet.size else made + stream.encode(None)
 
 
-def _flags(plan: Plan, source: InputContainer | None) -> str:
+def _flags(muxing: Muxing, source: InputContainer | None) -> str:
     """What MP4's writer is told: to put the index first; to keep what Apple's cameras say."""
     apple = source is not None and any(key.startswith("com.apple.") for key in source.metadata)
-    kept = apple and plan.target.suffix.lower() == ".mov"
+    kept = apple and muxing.target.suffix.lower() == ".mov"
     return "+faststart+use_metadata_tags" if kept else "+faststart"
 
 

@@ -131,9 +131,9 @@ class Journal:
             StorageError: it cannot be made or written to.
         """
         self._check_place()
-        busy = DataError(
-            f"{self._target}: another process is making this file; wait for it, or choose another"
-            " --output"
+        busy = DataError.of(
+            self._target,
+            "another process is making this file; wait for it, or choose another `output`",
         )
         try:
             with locked(self.folder / _LOCK, busy):
@@ -146,6 +146,11 @@ class Journal:
         finally:
             with suppress(OSError):  # of a folder with something in it
                 self.folder.rmdir()
+
+    @property
+    def frames(self) -> int:
+        """How many there are in all segments."""
+        return sum(segment.frames for segment in self.segments)
 
     @property
     def paths(self) -> list[Path]:
@@ -202,9 +207,10 @@ class Journal:
             return
         ours = folder.is_dir() and not folder.is_symlink()
         if not ours or not all(_OURS.fullmatch(path.name) for path in folder.iterdir()):
-            raise DataError(
-                f"{folder} is in the way: the work on {self._target.name} is kept there; move it,"
-                " or choose another --output"
+            raise DataError.of(
+                folder,
+                f"in the way of the work on {self._target.name}, which is kept there; move it, or"
+                " choose another `output`",
             )
 
     def _read(self, say: Callable[[str], None]) -> None:
@@ -213,15 +219,15 @@ class Journal:
         if header is not None and header != self._header:
             same = header.get("input") == self._header["input"]
             what = "other settings" if same else "another input"
-            say(f"{self._target.name}: begun before, but with {what}; starting anew")
+            say(f"begun before, but with {what}; starting anew")
             segments = []
         self.segments = [*self._whole(segments)]
         while self.segments and not self._has_state(self.segments[-1]):
             self.segments.pop()
         if len(self.segments) < len(segments):
             say(
-                f"{self._target.name}: {segments[len(self.segments)].file} or what belongs to it is"
-                f" damaged or missing; going on from segment {len(self.segments)}"
+                f"{segments[len(self.segments)].file} or what belongs to it is damaged or missing;"
+                f" going on from segment {len(self.segments)}"
             )
         lines = [self._header, *map(asdict, self.segments)]
         write_text(self._path, "".join(json.dumps(line) + "\n" for line in lines))
@@ -297,7 +303,7 @@ def _identity(paths: Sequence[Path]) -> dict[str, Any]:
                 file.seek(max(0, stat.st_size - share))
                 digest.update(file.read(share))
         except OSError as error:
-            raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+            raise DataError.of(path, f"cannot be read: {error.strerror}") from error
         size, latest = size + stat.st_size, max(latest, stat.st_mtime_ns)
     return {"size": size, "time": latest, "hash": digest.hexdigest()}
 

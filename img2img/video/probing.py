@@ -189,7 +189,7 @@ def probe(path: Path) -> VideoInfo:
         try:
             Converter(colour, (frame.height, frame.width)).to_rgb(frame, depth)
         except VideoError as error:
-            raise VideoError(f"{path}: {error}") from error
+            raise VideoError.of(path, error.reason) from error
         base = stream.time_base or Fraction(1, av.time_base)
         rate = stream.average_rate or stream.guessed_rate or None
         step = 1 / rate if rate else base
@@ -240,10 +240,10 @@ def open_video(path: Path) -> Iterator[InputContainer]:
             container_options={"format_whitelist": _KINDS},
         )
     except av.ArgumentError as error:
-        raise VideoError(f"{path}: it is none of the kinds of video that are read") from error
+        raise VideoError.of(path, "it is none of the kinds of video that are read") from error
     except (av.FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise VideoError(f"{path}: cannot be read as a video: {reason}") from error
+        raise VideoError.of(path, f"cannot be read as a video: {reason}") from error
     with container:
         yield container
 
@@ -257,9 +257,9 @@ def _find_video(container: InputContainer, path: Path) -> VideoStream:
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic:
             if stream.codec_context is None or stream.codec_context.width == 0:
-                raise VideoError(f"{path}: its video is of a kind that cannot be decoded")
+                raise VideoError.of(path, "its video is of a kind that cannot be decoded")
             return stream
-    raise VideoError(f"{path}: it has no video")
+    raise VideoError.of(path, "it has no video")
 
 
 def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> VideoFrame:
@@ -273,7 +273,7 @@ def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> 
             return decoded[0]
         if number == _PACKETS_TRIED:
             break
-    raise VideoError(f"{path}: no frame can be decoded: it is empty, damaged or encrypted")
+    raise VideoError.of(path, "no frame can be decoded: it is empty, damaged or encrypted")
 
 
 def _display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:

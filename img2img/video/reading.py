@@ -2,10 +2,8 @@
 
 import heapq
 import itertools
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from typing import Any
 
 import av
@@ -19,6 +17,7 @@ from img2img.video.colour import Converter
 from img2img.video.continuity import Mender
 from img2img.video.orientation import upright
 from img2img.video.probing import VideoInfo, decoder_of, open_video, video_stream
+from img2img.video.span import WHOLE, Span, ticks_of
 
 # A frame that has not come so many packets after its own does not come: H.264 reorders 16 at most.
 _LONGEST_DELAY = 20
@@ -59,10 +58,8 @@ class _Shot:
 
 def frames(
     info: VideoInfo,
+    span: Span = WHOLE,
     *,
-    start: float | None = None,
-    end: float | None = None,
-    every: int = 1,
     after: int | None = None,
 ) -> Iterator[Frame]:
     """The frames of a video, in the order they are shown, each later than the one before.
@@ -76,19 +73,17 @@ def frames(
 
     Args:
         info: of `probe`.
-        start: seconds after the first frame's time; frames before it are left out.
-        end: likewise; frames from it on are left out.
-        every: one frame of so many, counted from the first that is not left out.
-        after: a time in `time_base`. Frames up to it are not given, but count for `every`: what
-            comes is what a call without it would have given from there on. What comes before the
-            last key frame is not decoded; in a damaged file that may show in pixels that the
+        span: which of them.
+        after: a time in `time_base`. Frames up to it are not given, but count for `span.every`:
+            what comes is what a call without it would have given from there on. What comes before
+            the last key frame is not decoded; in a damaged file that may show in pixels that the
             decoder has patched by what it had decoded before.
 
     Raises:
         VideoError: the file cannot be read any more, or its colours cannot be converted.
     """
-    first = _ticks(info, start or 0)
-    last = None if end is None else _ticks(info, end)
+    first = info.start + ticks_of(span.start or 0, info.time_base)
+    last = None if span.end is None else info.start + ticks_of(span.end, info.time_base)
     before = first - 1 if after is None else max(first - 1, after)
     key = _key_before(info, before, first) if before >= info.start else None
     converter = Converter(info.colour, info.size)
@@ -98,7 +93,7 @@ def frames(
             continue
         if last is not None and shot.pts >= last:
             return
-        if index % every == 0 and (after is None or shot.pts > after):
+        if index % span.every == 0 and (after is None or shot.pts > after):
             pixels = upright(converter.to_rgb(shot.frame, info.depth), info.display_matrix)
             alpha = converter.to_alpha(shot.frame, info.depth) if info.alpha else None
             if alpha is not None:
@@ -107,17 +102,6 @@ def frames(
             fitted = None if size == info.size else size
             yield Frame(pixels, shot.pts, shot.duration, shot.concealed, alpha, fitted)
         index += 1
-
-
-def _ticks(info: VideoInfo, seconds: float) -> int:
-    """The first time that is not before so many seconds after the first frame's."""
-    return info.start + ticks_of(seconds, info.time_base)
-
-
-def ticks_of(seconds: float, time_base: Fraction) -> int:
-    """The first time in a unit that is not before so many seconds."""
-    # A millionth less, as 0.12 s is not 3 / 25 s to the last bit.
-    return math.ceil(seconds / time_base - 1e-6)
 
 
 @dataclass(frozen=True)
@@ -237,7 +221,7 @@ def _packets(
     except av.InvalidDataError:
         yield Packet()
     except av.FFmpegError as error:
-        raise VideoError(f"{container.name}: cannot be read on: {error.strerror}") from error
+        raise VideoError.of(info.path, f"cannot be read on: {error.strerror}") from error
 
 
 def _gives_frame(packet: "Packet[Any]", stream: VideoStream) -> bool:

@@ -21,7 +21,7 @@ from pathlib import Path
 from img2img import Picture, Translator
 from img2img.images import resized
 from img2img.video import Encoding, Frame, SegmentWriter, frames, probe
-from img2img.video.containers import Plan
+from img2img.video.containers import Muxing
 from img2img.video.joining import join
 
 SHORT = 5.0
@@ -43,7 +43,7 @@ def repeated(video: Path, target: Path, max_side: int, seconds: float) -> int:
         pts = info.start + number * info.step
         writer.write(Frame(pixels, pts, info.step, concealed=False))
     writer.close()
-    join([segment], made, Plan(target))
+    join([segment], made, Muxing(target))
     return count
 
 

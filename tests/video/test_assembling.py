@@ -12,7 +12,7 @@ from PIL import Image
 from img2img.errors import DataError, TranslationStopped
 from img2img.video import Encoding
 from img2img.video.assembling import assemble
-from img2img.video.convert import Progress
+from img2img.video.convert import OnProgress
 from tests.video.clips import frame_times, picture
 
 FAST = Encoding(preset="ultrafast")
@@ -26,7 +26,7 @@ def images(tmp_path: Path) -> list[Path]:
     return paths
 
 
-def signalled(number: int) -> Progress:
+def signalled(number: int) -> OnProgress:
     """A signal to the process itself, in the middle of the work."""
 
     def progress(done: int, _: int | None) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from img2img.errors import VideoError
-from img2img.video import Encoding, frames, probe
+from img2img.video import Encoding, Span, frames, probe
 from tests.video.clips import Sound, frame_times, make_clip, packets, picture
 from tests.video.test_convert import run
 
@@ -67,7 +67,7 @@ def test_going_on_within_a_later_recording(tmp_path: Path) -> None:
     info = probe(joined(tmp_path, (25, 0), (25, 0)))
     all_times = [frame.pts for frame in frames(info)]
     assert [frame.pts for frame in frames(info, after=all_times[29])] == all_times[30:]
-    assert len(list(frames(info, start=1.0, end=1.4))) == 10
+    assert len(list(frames(info, Span(1.0, 1.4)))) == 10
 
 
 def test_a_long_pause_is_no_jump_where_times_do_not_jump(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from av.stream import Disposition
 from PIL import Image
 
 from img2img.errors import ConfigError, StorageError
-from img2img.video import Encoding, SegmentWriter, VideoInfo, frames, probe
-from img2img.video.containers import Plan, check_container
+from img2img.video import Encoding, SegmentWriter, Span, VideoInfo, frames, probe
+from img2img.video.containers import Muxing, check_container
 from img2img.video.joining import join
 from tests.video.clips import (
     CHAPTERS,
@@ -206,7 +206,7 @@ def test_a_part_of_the_source(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "a.mkv", times=range(75), sounds=[Sound("ac3")], chapters=CHAPTERS)
     info = probe(clip)
     plan = check_container(info, tmp_path / "b.mkv")
-    join(segments(info, tmp_path, start=1.0, end=2.0), info, plan, span=(1.0, 2.0))
+    join(segments(info, tmp_path, start=1.0, end=2.0), info, plan, span=Span(1.0, 2.0))
     assert frame_times(plan.target) == pytest.approx([n / 25 for n in range(25)], abs=0.001)
     within = [(time, data) for time, data in packets(clip, "audio") if 1 <= time < 2]
     same_packets(packets(plan.target, "audio"), within, later=-1.0)
@@ -237,7 +237,7 @@ def test_a_cover_is_no_video_and_is_kept(tmp_path: Path) -> None:
     info = probe(clip)
     for target, start in (("b.mp4", 0.0), ("b.mkv", 0.0), ("c.mp4", 0.4)):
         plan = check_container(info, tmp_path / target)
-        join(segments(info, tmp_path, start=start), info, plan, span=(start, None))
+        join(segments(info, tmp_path, start=start), info, plan, span=Span(start))
         result = plan.target
         with av.open(str(result)) as after:
             covers = [
@@ -330,7 +330,7 @@ def test_a_part_with_sound_that_is_encoded_anew(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "a.avi", codec="mpeg4", times=range(75), sounds=[Sound("adpcm_ms")])
     info = probe(clip)
     plan = check_container(info, tmp_path / "b.mp4")
-    join(segments(info, tmp_path, start=1.0, end=2.0), info, plan, span=(1.0, 2.0))
+    join(segments(info, tmp_path, start=1.0, end=2.0), info, plan, span=Span(1.0, 2.0))
     begun, heard = samples(plan.target)
     there = [time for time, _ in packets(clip, "audio") if 1 <= time < 2]
     assert begun == pytest.approx(there[0] - 1, abs=0.001)
@@ -422,7 +422,7 @@ def test_the_input_is_not_overwritten(tmp_path: Path) -> None:
 def test_pictures_alone(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "a.mp4", sounds=[Sound()])
     info = probe(clip)
-    join(segments(info, tmp_path), info, Plan(tmp_path / "b.mkv"))
+    join(segments(info, tmp_path), info, Muxing(tmp_path / "b.mkv"))
     with av.open(str(tmp_path / "b.mkv")) as after:
         assert [stream.type for stream in after.streams] == ["video"]
 
@@ -439,9 +439,9 @@ def test_nothing_is_left_of_what_fails(tmp_path: Path) -> None:
     parts = segments(info, tmp_path)
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StorageError):
-        join(parts, info, Plan(tmp_path / "file" / "b.mp4"))
+        join(parts, info, Muxing(tmp_path / "file" / "b.mp4"))
     before = {*tmp_path.iterdir()}
     parts[-1].write_bytes(b"no segment")
     with pytest.raises(Exception, match="cannot be"):
-        join(parts, info, Plan(tmp_path / "b.mp4"))
+        join(parts, info, Muxing(tmp_path / "b.mp4"))
     assert {*tmp_path.iterdir()} == before

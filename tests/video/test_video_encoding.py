@@ -15,6 +15,7 @@ from img2img.video import (
     Encoding,
     Frame,
     SegmentWriter,
+    Span,
     VideoInfo,
     check_encoding,
     frames,
@@ -254,7 +255,7 @@ def real_clips() -> list[Path]:
 def test_colour_of_real_clips(tmp_path: Path) -> None:
     for clip in real_clips():
         info = probe(clip)
-        shown = list(frames(info, end=0.4))
+        shown = list(frames(info, Span(end=0.4)))
         (path,) = segments(tmp_path, info, shown, Encoding())
         differences = [
             frame.pixels.astype(int) - expected.pixels

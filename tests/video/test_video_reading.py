@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from img2img.errors import VideoError
-from img2img.video import Frame, frames, is_video, probe
+from img2img.video import Frame, Span, frames, is_video, probe
 from tests.video.conftest import MakeClip, picture
 
 VARIABLE = [0, 512, 600, 3000, 3001, 9000, 9512, 10000, 20000, 20512, 21000]
@@ -174,9 +174,9 @@ def test_start_end_and_every(make_clip: MakeClip) -> None:
     info = probe(make_clip("a.mp4", [1024 + 512 * n for n in range(20)], options={"g": "6"}))
     everything = times(list(frames(info)))
     assert len(everything) == 20
-    assert times(list(frames(info, start=0.12, end=0.48))) == everything[3:12]
-    assert times(list(frames(info, every=3))) == everything[::3]
-    assert times(list(frames(info, start=0.6, every=2))) == everything[15::2]
+    assert times(list(frames(info, Span(0.12, 0.48)))) == everything[3:12]
+    assert times(list(frames(info, Span(every=3)))) == everything[::3]
+    assert times(list(frames(info, Span(0.6, every=2)))) == everything[15::2]
 
 
 @pytest.mark.parametrize("options", [{"g": "5"}, {"g": "5", "x264-params": "open-gop=1"}])
@@ -188,11 +188,10 @@ def test_going_on_after_a_time(
     if damaged is not None:
         broken(path, damaged)
     info = probe(path)
-    settings: dict[str, Any]
-    for settings in ({}, {"every": 3}, {"every": 2, "start": 0.12, "end": 0.8}):
-        whole = list(frames(info, **settings))
+    for span in (Span(), Span(every=3), Span(0.12, 0.8, 2)):
+        whole = list(frames(info, span))
         for number, last in enumerate(whole):
-            rest = list(frames(info, after=last.pts, **settings))
+            rest = list(frames(info, span, after=last.pts))
             assert times(rest) == times(whole[number + 1 :])
             for frame, expected in zip(rest, whole[number + 1 :], strict=True):
                 assert np.array_equal(frame.pixels, expected.pixels)

@@ -1,0 +1,118 @@
+"""The table of encoders: what each takes, and which files hold its packets."""
+
+import os
+from dataclasses import dataclass
+
+# Other names that codecs go by: FFmpeg's encoders, and the older standard that DNxHR goes on from.
+ALIASES = {
+    "prores_ks": "prores",
+    "dnxhd": "dnxhr",
+    "libx264": "h264",
+    "libx265": "hevc",
+    "libvpx-vp9": "vp9",
+    "libsvtav1": "av1",
+}
+# SVT-AV1 writes to the terminal what it does, unless told to keep to errors.
+os.environ.setdefault("SVT_LOG", "1")
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """What an encoder takes.
+
+    Attributes:
+        name: FFmpeg's.
+        containers: suffixes of the files that hold its packets.
+        segments: container of its segments, as FFmpeg calls it.
+        shape: whether its packets say the shape of a pixel. If not, it is MP4 and MOV that do;
+            PyAV cannot have Matroska do so.
+        crf: the default and the largest; None where the codec has no such thing.
+        presets: what it takes; the default.
+        profiles: by pixel format, the presets that it has there, the best first; if any, they are
+            what is passed on as `profile`, behind `prefix`.
+        alpha: its pixel formats with opacity.
+        options: what it always gets.
+        even: whether it takes 4:2:0 of even sides only.
+        matrices: of colour that its packets know, as numbers of ITU-T H.273; none: all.
+        limited: whether colours have limited range in it, always.
+        least: height and width that a frame has at least.
+    """
+
+    name: str
+    containers: tuple[str, ...]
+    crf: tuple[int, int] | None = None
+    presets: tuple[str, ...] = ()
+    preset: str | None = None
+    segments: str = "nut"
+    profiles: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    prefix: str = ""
+    alpha: tuple[str, ...] = ()
+    options: tuple[tuple[str, str], ...] = ()
+    even: bool = False
+    shape: bool = False
+    matrices: tuple[int, ...] = ()
+    limited: bool = False
+    least: tuple[int, int] = (1, 1)
+
+
+_X26_PRESETS = (
+    *("ultrafast", "superfast", "veryfast", "faster", "fast"),
+    *("medium", "slow", "slower", "veryslow", "placebo"),
+)
+MP4_LIKE = (".mp4", ".m4v", ".mov")
+_422 = ("hq", "standard", "lt", "proxy")
+
+ENCODERS = {
+    "h264": Encoder(
+        *("libx264", (*MP4_LIKE, ".mkv"), (18, 51), _X26_PRESETS, "medium"), even=True, shape=True
+    ),
+    "hevc": Encoder(
+        *("libx265", (*MP4_LIKE, ".mkv"), (20, 51), _X26_PRESETS, "medium"),
+        options=(("x265-params", "log-level=error:open-gop=0"),),
+        even=True,
+        shape=True,
+    ),
+    "av1": Encoder(
+        *("libsvtav1", (".mp4", ".mkv", ".webm"), (24, 63)),
+        *(tuple(str(speed) for speed in range(14)), "8"),
+    ),
+    "vp9": Encoder(
+        *("libvpx-vp9", (".mp4", ".mkv", ".webm"), (24, 63)),
+        alpha=("yuva420p",),
+        options=(("row-mt", "1"), ("cpu-used", "2"), ("b", "0")),
+    ),
+    "ffv1": Encoder(
+        *("ffv1", (".mkv", ".mp4")),
+        alpha=tuple(
+            f"yuva{chroma}p{depth}"
+            for chroma in ("420", "422", "444")
+            for depth in ("", "10le", "12le", "16le")
+            if (chroma, depth) != ("420", "12le")
+        ),
+    ),
+    "prores": Encoder(
+        *("prores_ks", (".mov", ".mkv", ".mxf")),
+        segments="mov",
+        profiles=(
+            ("yuv422p10le", _422),
+            ("yuv444p10le", ("4444", "4444xq")),
+            ("yuva444p10le", ("4444", "4444xq")),
+        ),
+        alpha=("yuva444p10le",),
+        options=(("vendor", "apl0"),),
+        limited=True,
+    ),
+    "dnxhr": Encoder(
+        *("dnxhd", (".mov", ".mxf")),
+        segments="mov",
+        profiles=(
+            ("yuv422p", ("hq", "sq", "lb")),
+            ("yuv422p10le", ("hqx",)),
+            ("yuv444p10le", ("444",)),
+        ),
+        prefix="dnxhr_",
+        matrices=(1, 9),
+        limited=True,
+        least=(120, 256),
+    ),
+}

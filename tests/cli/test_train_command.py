@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from img2img.runs.log import read_metrics
 from PIL import Image
 
 import img2img as package
 from img2img.config import RunConfig
 from img2img.models.checkpoint import load_model, load_state
+from img2img.runs.log import read_metrics
 from img2img.training.stopping import stop_on_signals
 from tests.runs import assert_same, flat, lines, newest, untimed
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from img2img.runs.log import read_metrics
 
 from img2img.diffaug import AUGMENTATIONS
 from img2img.losses import OBJECTIVES
+from img2img.runs.log import read_metrics
 from tests.conftest import Command
 from tests.training.test_toolbox import METHODS, configuration, images, stepper
 

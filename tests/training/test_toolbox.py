@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from img2img.runs.log import read_metrics
 from torch import Tensor, nn
 
 from img2img.config import RunConfig, TopKConfig, load_config
@@ -18,6 +17,7 @@ from img2img.losses import OBJECTIVES, REGULARIZERS, Objective
 from img2img.losses.adversarial import LSGAN
 from img2img.losses.regularizers import R1
 from img2img.networks import Discriminator, DiscriminatorOutput
+from img2img.runs.log import read_metrics
 from img2img.runtime.processes import ALONE, Processes
 from img2img.training.build import build_method, check_parts, resolve
 from img2img.training.critic import Critic

@@ -315,7 +315,7 @@ def test_names_that_mean_another_kind(tmp_path: Path) -> None:
             translate_folder(flickering(), clip, tmp_path / name, video=VideoOptions(frames=True))
     with pytest.raises(DataError, match="is a single one"):
         translate_folder(flickering(), still, tmp_path / "out.mp4")
-    with pytest.raises(ConfigError, match="--end 1: not after --start 2"):
+    with pytest.raises(ConfigError, match="`end` 1: not after `start` 2"):
         VideoOptions(start=2, end=1)
     moving = animation(tmp_path / "a.webp")
     with pytest.raises(DataError, match=r"a\.webp is an animation; it is for what becomes"):

@@ -462,7 +462,7 @@ def test_a_full_disk_stops_and_says_how_to_go_on(
     with monkeypatch.context() as patch:
         patch.setattr(results, "write_image", writing)
         with pytest.raises(
-            TranslationStopped, match=r"No space left.* of 30 .*--skip-existing"
+            TranslationStopped, match=r"No space left.* of 30 .*`skip_existing`"
         ) as stopped:
             run()
     assert {path.name for path in stopped.value.report.written} == files("out")

@@ -409,7 +409,7 @@ def test_other_work_is_not_gone_on_with(tmp_path: Path, clip: Path) -> None:
     for options, source, word in (
         ({"settings": "others"}, clip, "other settings"),
         ({"encoding": Encoding(crf=30, preset="ultrafast")}, clip, "other settings"),
-        ({"every": 2}, clip, "other settings"),
+        ({"span": Span(every=2)}, clip, "other settings"),
         ({}, other, "another input"),
     ):
         with pytest.raises(TranslationInterrupted):

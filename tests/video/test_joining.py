@@ -33,7 +33,7 @@ def segments(
     info: VideoInfo, folder: Path, length: int = 4, codec: str = "h264", **part: Any
 ) -> list[Path]:
     """The frames of a video, or of a part of it, as closed segments of some frames each."""
-    shots = [*frames(info, **part)]
+    shots = [*frames(info, Span(**part))]
     paths = []
     for begin in range(0, len(shots), length):
         paths.append(folder / f"{begin}.nut")
@@ -399,7 +399,7 @@ def test_a_namesake_is_not_overwritten(tmp_path: Path) -> None:
     info = probe(make_clip(tmp_path / "a.mkv", sounds=[Sound("libopus")]))
     mine = tmp_path / "b.mkv"
     mine.write_text("mine")
-    with pytest.raises(ConfigError, match=r"b\.mkv is there already: .*--output"):
+    with pytest.raises(ConfigError, match=r"b\.mkv is there already: .*`output`"):
         check_container(info, tmp_path / "b.mov")
     other = tmp_path / "other.mkv"
     asked: list[Path] = []

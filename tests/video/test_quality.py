@@ -63,8 +63,8 @@ PRORES = {"codec": "prores_ks", "form": "yuv422p10le", "size": SIZE}
         (PRORES, "b.mxf", Encoding(), ("dnxhd DNXHR HQX", "yuv422p10le"), ""),
         ({"size": SIZE}, "b.mov", Encoding("dnxhr"), ("dnxhd DNXHR HQ", "yuv422p"), ""),
         ({"size": SIZE}, "b.mov", Encoding("prores"), ("prores HQ", "yuv422p10le"), ""),
-        ({"form": "yuv444p"}, "b.mp4", Encoding(), ("h264", "yuv444p"), "yuv420p avoids"),
-        ({"form": "yuv422p"}, "b.mp4", Encoding("hevc"), ("hevc", "yuv422p"), "yuv420p avoids"),
+        ({"form": "yuv444p"}, "b.mp4", Encoding(), ("h264", "yuv444p"), "yuv420p` avoids"),
+        ({"form": "yuv422p"}, "b.mp4", Encoding("hevc"), ("hevc", "yuv422p"), "yuv420p` avoids"),
     ],
 )
 def test_what_becomes_of_a_video(
@@ -149,7 +149,7 @@ def test_what_players_do_not_take_is_said(make_clip: MakeClip, tmp_path: Path) -
     odd = make_clip("a.mkv", codec="ffv1", size=(45, 67))
     made = run(odd, tmp_path / "b.mp4")
     assert "odd size" in made.notes[0]
-    assert "--codec vp9" in made.notes[0]
+    assert "`codec=vp9`" in made.notes[0]
     assert probe(made.target).pixel_format == "yuv444p"
     made = run(odd, tmp_path / "c.mp4", encoding=Encoding("vp9"))
     assert probe(made.target).pixel_format == "yuv420p"
@@ -161,7 +161,7 @@ def test_the_way_to_what_players_take_leads_there(make_clip: MakeClip, tmp_path:
     odd = make_clip("a.mkv", codec="ffv1", form="yuv444p", size=(45, 67))
     made = run(odd, tmp_path / "b.mp4")
     assert "it stays 4:4:4 of 8 bits" in made.notes[0]
-    assert "--pixel-format yuv420p with an even size (--max-side, --resize) avoids" in made.notes[0]
+    assert "`pixel_format=yuv420p` with an even size (`max_side`, `resize`) avoids" in made.notes[0]
     assert "vp9" not in made.notes[0]
     even = make_clip("c.mkv", codec="ffv1", form="yuv444p", size=(44, 66))
     made = run(even, tmp_path / "d.mp4")

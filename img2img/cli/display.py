@@ -14,8 +14,8 @@ from rich.text import Text
 from img2img.cli.wording import in_options
 from img2img.images import Picture
 from img2img.metrics.measure import MEASURES, measure_of
-from img2img.runs.history import BASELINE, TARGETS, VAL
-from img2img.runs.store import Store
+from img2img.runs.directory import RunDirectory
+from img2img.runs.log import BASELINE, TARGETS, VAL
 from img2img.training.events import Observer, Progress, RunFacts, Summary
 
 # Where there is no terminal: seconds between two lines.
@@ -109,7 +109,7 @@ class Display(Observer):
 
     def sampled(self, progress: Progress, sheet: Picture) -> None:
         if self._facts is not None:
-            self._sample = str(Store(self._facts.output).sheet_path(progress.step))
+            self._sample = str(RunDirectory(self._facts.output).sheet_path(progress.step))
         if not self._console.is_terminal:
             self._print(f"step {progress.step}  samples: {self._sample}")
         self._refresh()

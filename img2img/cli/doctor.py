@@ -31,40 +31,40 @@ def doctor(
     in red where the evidence is. The exit status is 0 whatever is found; programs read --json.
     docs/doctor.md says what is watched.
     """
-    from img2img.doctor import Course, follow
+    from img2img.doctor import RunHistory, follow
     from img2img.doctor.plot import draw
-    from img2img.runs.history import LEAST
+    from img2img.doctor.trends import MIN_LINES
     from img2img.runs.reading import read_run
 
     record = read_run(run)
-    course = Course(record.lines)
+    history = RunHistory(record.lines)
     findings = follow(record.lines, record.config)
     if as_json:
         print_json(
             {
-                "step": course.step,
-                "losses": course.losses,
-                "looks": course.looks,
-                "enough": course.losses >= LEAST,
+                "step": history.step,
+                "losses": history.losses,
+                "looks": history.probes,
+                "enough": history.losses >= MIN_LINES,
                 "findings": [_plain(finding) for finding in findings],
             }
         )
-        draw(course, findings, run / "doctor.png")
+        draw(history, findings, run / "doctor.png")
         return
-    lines = _counted(course.losses, "line")
-    looks = _counted(course.looks, "look")
-    _say(f"{run}: {course.step} steps, {lines} of losses and {looks} at translations")
+    lines = _counted(history.losses, "line")
+    looks = _counted(history.probes, "look")
+    _say(f"{run}: {history.step} steps, {lines} of losses and {looks} at translations")
     for finding in findings:
-        _tell(finding, course.step)
+        _tell(finding, history.step)
     if findings:
         _say("")
-    if not findings and course.losses >= LEAST:
+    if not findings and history.losses >= MIN_LINES:
         _say("Nothing was found that is wrong.")
-    if not findings and course.losses < LEAST:
-        _say(f"That is too little to judge by: {LEAST} lines are the least (metrics.log_every).")
-    elif course.looks == 0 and course.losses:
+    if not findings and history.losses < MIN_LINES:
+        _say(f"That is too little to judge by: it takes {MIN_LINES} lines (metrics.log_every).")
+    elif history.probes == 0 and history.losses:
         _say("Translations were not looked at (doctor.every): what they show is not known.")
-    picture = draw(course, findings, run / "doctor.png")
+    picture = draw(history, findings, run / "doctor.png")
     if picture is not None:
         _say(f"wrote {picture}")
 

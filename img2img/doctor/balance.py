@@ -9,11 +9,11 @@ import numpy as np
 import torch
 
 from img2img.config import Component, RunConfig
-from img2img.doctor import proposals
+from img2img.doctor import proposals, trends
 from img2img.doctor.condition import CONDITIONS, Condition, Evidence, judged
 from img2img.doctor.proposals import Proposal
 from img2img.losses import OBJECTIVES
-from img2img.runs.history import LEAST, Course, Series, is_reconstruction, smooth
+from img2img.runs.history import RunHistory, Series
 
 # The least of lines in which swings are looked for, where there are many.
 WINDOW = 30
@@ -81,15 +81,15 @@ class CriticTooStrong(Condition):
         self.growth = growth
         self.better = better
 
-    def look(self, course: Course, config: RunConfig) -> Evidence | None:
+    def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
         levels = Levels.of(config)
-        for ending in course.endings("D/adv"):
-            d, g = course[f"D/adv{ending}"], course[f"G/adv{ending}"]
-            accuracy = course[f"D/accuracy{ending}"]
-            if not (d.long_enough and g.long_enough):
+        for ending in history.suffixes("D/adv"):
+            d, g = history[f"D/adv{ending}"], history[f"G/adv{ending}"]
+            accuracy = history[f"D/accuracy{ending}"]
+            if not (trends.long_enough(d) and trends.long_enough(g)):
                 continue
-            values = {"D": d.recent.mean, "G": g.recent.mean}
-            gaps = _gap(course, ending)
+            values = {"D": trends.recent(d).mean, "G": trends.recent(g).mean}
+            gaps = _gap(history, ending)
             text = (
                 f"D/adv{ending} is {values['D']:.3g} and G/adv{ending} {values['G']:.3g} (by chance"
                 f" {levels.d:.3g} and {levels.g:.3g})"
@@ -101,23 +101,23 @@ class CriticTooStrong(Condition):
                 growth = gaps[1] / max(gaps[0], 1e-6)
             above, chance = values["D"] - levels.floor, levels.d - levels.floor
             won = above < self.loss * chance if levels.d > 0 else growth > self.growth
-            if accuracy.long_enough:
-                values["accuracy"] = accuracy.recent.mean
+            if trends.long_enough(accuracy):
+                values["accuracy"] = trends.recent(accuracy).mean
                 text = f"D/accuracy{ending} is {values['accuracy']:.3f}, {text}"
                 won = won and values["accuracy"] >= self.accuracy
             if not won:
                 continue
-            stuck = self._stuck(course, d.recent)
+            stuck = self._stuck(history, trends.recent(d))
             if stuck is not None:
-                shown = [series.recent for series in (d, g, accuracy) if len(series)]
+                shown = [trends.recent(series) for series in (d, g, accuracy) if len(series)]
                 strength = chance / max(above, 1e-9) if levels.d > 0 else growth
                 return judged(text + stuck, values, strength, *shown)
         return None
 
-    def _stuck(self, course: Course, now: Series) -> str | None:
+    def _stuck(self, history: RunHistory, now: Series) -> str | None:
         """What says that the generator gets no better; None if it does."""
-        for tag in ("signs/held_out", "signs/trained"):
-            looks = course[tag]
+        for tag in ("diagnostics/held_out_l1", "diagnostics/train_l1"):
+            looks = history[tag]
             lately = looks.since(int(now.steps[0]))
             if len(looks) > 1 and len(lately):
                 # One alone is held against the one before.
@@ -125,10 +125,10 @@ class CriticTooStrong(Condition):
                 if lately.values[-1] < self.better * first:
                     return None
                 return f"; {tag} is {lately.values[-1]:.3g}, and was {first:.3g}"
-        told = [tag for tag in course.tags("G/") if is_reconstruction(tag)]
+        told = [tag for tag in history.tags("G/") if trends.is_reconstruction(tag)]
         for tag in told:
-            recent = course[tag].recent
-            before = course[tag].before(recent).last(len(recent))
+            recent = trends.recent(history[tag])
+            before = history[tag].before(recent).last(len(recent))
             if len(before) and recent.mean < self.better * before.mean:
                 return None
         return f"; {', '.join(told)} get no less" if told else ""
@@ -164,18 +164,18 @@ class CriticTooWeak(Condition):
         self.lines = lines
         self.most = most
 
-    def look(self, course: Course, config: RunConfig) -> Evidence | None:
+    def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
         even = Levels.of(config).d
-        if course.warming(config):
+        if trends.warming_up(history, config.schedule):
             return None
-        for ending in course.endings("D/accuracy"):
-            accuracy, loss = course[f"D/accuracy{ending}"], course[f"D/adv{ending}"]
+        for ending in history.suffixes("D/accuracy"):
+            accuracy, loss = history[f"D/accuracy{ending}"], history[f"D/adv{ending}"]
             if len(accuracy) < self.lines or len(loss) < self.lines:
                 continue
-            lines = max(self.lines, len(accuracy.recent))
+            lines = max(self.lines, len(trends.recent(accuracy)))
             share, value = accuracy.last(lines).mean, loss.last(lines).mean
             off = abs(share - 0.5)
-            if np.abs(smooth(accuracy.last(lines), 5) - 0.5).max() > self.most:
+            if np.abs(trends.smooth(accuracy.last(lines), 5) - 0.5).max() > self.most:
                 continue
             if any(_turns(part, 2 * self.most) > 1 for part in _stretches(accuracy)):
                 continue
@@ -215,12 +215,12 @@ class Oscillation(Condition):
         self.low = low
         self.turns = turns
 
-    def look(self, course: Course, config: RunConfig) -> Evidence | None:
-        return self._swings(course) or self._extremes(course, Levels.of(config))
+    def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
+        return self._swings(history) or self._extremes(history, Levels.of(config))
 
-    def _swings(self, course: Course) -> Evidence | None:
-        for tag in course.tags("D/accuracy") + course.tags("G/adv") + course.tags("D/adv"):
-            for part in _stretches(course[tag]):
+    def _swings(self, history: RunHistory) -> Evidence | None:
+        for tag in history.tags("D/accuracy") + history.tags("G/adv") + history.tags("D/adv"):
+            for part in _stretches(history[tag]):
                 if tag.startswith("D/accuracy"):
                     least, by = self.accuracy, f"{self.accuracy:g}"
                 elif part.values.min() >= 0:
@@ -232,17 +232,18 @@ class Oscillation(Condition):
                     return _in_turns(part, f"up or down by {by}", turns)
         return None
 
-    def _extremes(self, course: Course, levels: Levels) -> Evidence | None:
+    def _extremes(self, history: RunHistory, levels: Levels) -> Evidence | None:
         """Of a critic whose loss has a floor: sure and right, worse than chance, and so on."""
         low = levels.floor + self.low * (levels.d - levels.floor)
-        for tag in course.tags("D/adv") if levels.d > 0 else ():
-            series = course[tag]
+        for tag in history.tags("D/adv") if levels.d > 0 else ():
+            series = history[tag]
             # Fewer images are easy or hard by chance.
-            lines = max(1, math.ceil(IMAGES * course.losses / max(1, course.images)))
+            lines = max(1, math.ceil(IMAGES * history.losses / max(1, history.images)))
             count = len(series) // lines
             if count <= self.turns:
                 continue
-            part = series.last(lines * min(2 * WINDOW, max(2 * LEAST, count // 2), count))
+            most = min(2 * WINDOW, max(2 * trends.MIN_LINES, count // 2), count)
+            part = series.last(lines * most)
             values = part.values.reshape(-1, lines).mean(1)
             sides = np.sign(values - levels.d) + np.sign(values - low)
             crossed = int(np.count_nonzero(np.diff(sides[sides != 0])))
@@ -257,28 +258,29 @@ class Oscillation(Condition):
         yield proposals.r1(config)
 
 
-def _gap(course: Course, ending: str) -> tuple[float, float] | None:
+def _gap(history: RunHistory, ending: str) -> tuple[float, float] | None:
     """How far the mean logits of real and fake images were apart, and are."""
-    real, fake = course[f"D/real{ending}"], course[f"D/fake{ending}"]
-    before = [series.before(series.recent) for series in (real, fake)]
+    real, fake = history[f"D/real{ending}"], history[f"D/fake{ending}"]
+    now = [trends.recent(series) for series in (real, fake)]
+    before = [series.before(part) for series, part in zip((real, fake), now, strict=True)]
     if not all(map(len, before)):
         return None
-    return before[0].median - before[1].median, real.recent.median - fake.recent.median
+    return before[0].median - before[1].median, now[0].median - now[1].median
 
 
 def _stretches(series: Series) -> Iterator[Series]:
     """In what swings are looked for, slow and quick ones: the last half, quarter, and so on."""
-    length = max(2 * LEAST, len(series) // 2)
-    while len(series) >= length >= 2 * LEAST:
-        yield series.last(length).binned
+    length = max(2 * trends.MIN_LINES, len(series) // 2)
+    while len(series) >= length >= 2 * trends.MIN_LINES:
+        yield trends.binned(series.last(length))
         length = length // 2 if length >= 2 * WINDOW else 0
 
 
 def _turns(series: Series, least: float) -> int:
     """How often values go up or down by `least` and more before they turn, beyond chance."""
-    values = smooth(series, 3).tolist()
+    values = trends.smooth(series, 3).tolist()
     # Three deviations of a difference between means of three.
-    least = max(least, 3 * np.sqrt(2 / 3) * series.restlessness)
+    least = max(least, 3 * np.sqrt(2 / 3) * trends.noise(series))
     turns, going = 0, 0
     low = high = values[0]
     for value in values[1:]:

@@ -1,6 +1,6 @@
 """What can be wrong with a training, and how a run is examined for it.
 
-A condition's rule reads the course of a run and says what speaks for it, or that nothing does. It
+A condition's rule reads the history of a run and says what speaks for it, or that nothing does. It
 asks for something that lasts: a short time means little, for GANs are restless. The thresholds are
 the arguments of each class.
 """
@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from img2img.config import RunConfig
+from img2img.doctor import trends
 from img2img.doctor.proposals import Proposal
 from img2img.registry import Registry
-from img2img.runs.history import POINTS, Course, Series, comparable
+from img2img.runs.history import RunHistory, Series
 
 # Lines of losses between two examinations, at least.
 EVERY = 10
@@ -77,7 +78,7 @@ class Condition(ABC):
     """Something that can be wrong. The first line of the docstring says what it is."""
 
     @abstractmethod
-    def look(self, course: Course, config: RunConfig) -> Evidence | None:
+    def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
         """What speaks for it; None where nothing does, or too little is known."""
 
     @abstractmethod
@@ -88,15 +89,15 @@ class Condition(ABC):
 CONDITIONS = Registry[Condition]("condition")
 
 
-def examine(course: Course, config: RunConfig) -> list[Finding]:
+def examine(history: RunHistory, config: RunConfig) -> list[Finding]:
     """Every condition that a run shows as it stands; a fatal one stands alone."""
     found = []
     for part in CONDITIONS:
         condition = part.factory()
-        evidence = condition.look(course, config)
+        evidence = condition.look(history, config)
         if evidence is not None:
             helpful = tuple(each for each in condition.remedies(config) if each is not None)
-            step = course.step
+            step = history.step
             found.append(Finding(part.name, part.summary, evidence, helpful, step, step, step))
     fatal = [finding for finding in found if finding.evidence.fatal]
     return fatal or found
@@ -110,14 +111,15 @@ class Rounds:
 
     def __init__(self) -> None:
         self._losses = 0
-        self._looks = 0
+        self._probes = 0
 
-    def due(self, course: Course) -> bool:
+    def due(self, history: RunHistory) -> bool:
         """Whether it is time, after one more line."""
-        losses, looks = course.losses - self._losses, course.looks - self._looks
-        if losses < max(EVERY, self._losses / POINTS) and looks < max(1, self._looks / POINTS):
+        losses, probes = history.losses - self._losses, history.probes - self._probes
+        enough = losses >= max(EVERY, self._losses / trends.POINTS)
+        if not enough and probes < max(1, self._probes / trends.POINTS):
             return False
-        self._losses, self._looks = course.losses, course.looks
+        self._losses, self._probes = history.losses, history.probes
         return True
 
 
@@ -125,16 +127,16 @@ def follow(lines: Sequence[Mapping[str, Any]], config: RunConfig) -> list[Findin
     """Every condition that a run has shown along its way, as one would see who had watched.
 
     Args:
-        lines: see `Course`.
+        lines: see `RunHistory`.
     """
-    lines = comparable(lines)
-    course, rounds = Course(), Rounds()
+    lines = trends.comparable(lines)
+    history, rounds = RunHistory(), Rounds()
     found: dict[str, Finding] = {}
     there: list[set[str]] = [set(), set()]
     for number, line in enumerate(lines, start=1):
-        course.add(line)
-        if rounds.due(course) or number == len(lines):
-            findings = examine(course, config)
+        history.add(line)
+        if rounds.due(history) or number == len(lines):
+            findings = examine(history, config)
             hidden = there[-1] if any(each.evidence.fatal for each in findings) else set()
             there = [there[-1], {each.name for each in findings} | hidden]
             for now in findings:

@@ -7,22 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from img2img.config import RunConfig
-from img2img.doctor import proposals
+from img2img.doctor import proposals, trends
 from img2img.doctor.balance import Levels
 from img2img.doctor.condition import CONDITIONS, Condition, Evidence, judged
 from img2img.doctor.proposals import Proposal
 from img2img.metrics.measure import MEASURES
-from img2img.runs.history import (
-    BASELINE,
-    LEAST,
-    RECENT,
-    VAL,
-    Course,
-    Series,
-    is_reconstruction,
-    medians,
-    smooth,
-)
+from img2img.runs.history import RunHistory, Series
+from img2img.runs.log import BASELINE, VAL
 
 
 @CONDITIONS.register("non-finite")
@@ -36,15 +27,15 @@ class NonFinite(Condition):
     def __init__(self, *, most: float = 0.5) -> None:
         self.most = most
 
-    def look(self, course: Course, config: RunConfig) -> Evidence | None:
-        if course.diverged is not None:
-            text = f"it ended the run: {course.diverged}"
-            return Evidence(text, {}, (), course.step, np.inf, fatal=True)
-        skipped = course["steps/skipped"]
+    def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
+        if history.diverged is not None:
+            text = f"it ended the run: {history.diverged}"
+            return Evidence(text, {}, (), history.step, np.inf, fatal=True)
+        skipped = history["steps/skipped"]
         if not len(skipped):
             return None
         # A step that was skipped long ago is no more.
-        recent = skipped.since(int((1 - RECENT) * course.step))
+        recent = skipped.since(int((1 - trends.RECENT) * history.step))
         if not len(recent):
             return None
         before = skipped.before(recent)
@@ -52,9 +43,9 @@ class NonFinite(Condition):
         if count <= 0:
             return None
         # From the line before, which has none of it where no step had been skipped.
-        known = [skipped, *(course[tag] for tag in course.tags("G/"))]
+        known = [skipped, *(history[tag] for tag in history.tags("G/"))]
         earlier = [each.steps[each.steps < recent.steps[0]] for each in known]
-        steps = course.step - max((int(each[-1]) for each in earlier if len(each)), default=0)
+        steps = history.step - max((int(each[-1]) for each in earlier if len(each)), default=0)
         text = f"{count:.0f} of the last {steps} steps were skipped"
         share = count / steps
         values = {"skipped": float(count), "steps": float(steps)}
@@ -86,32 +77,32 @@ class Diverging(Condition):
         self.chance = chance
         self.worse = worse
 
-    def look(self, course: Course, config: RunConfig) -> Evidence | None:
-        return self._adversarial(course, config) or self._distances(course, config)
+    def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
+        return self._adversarial(history, config) or self._distances(history, config)
 
-    def _adversarial(self, course: Course, config: RunConfig) -> Evidence | None:
+    def _adversarial(self, history: RunHistory, config: RunConfig) -> Evidence | None:
         even = Levels.of(config).d
-        for tag in course.tags("D/adv") + course.tags("G/adv"):
-            series = course[tag]
-            if not series.long_enough:
+        for tag in history.tags("D/adv") + history.tags("G/adv"):
+            series = history[tag]
+            if not trends.long_enough(series):
                 continue
-            now, first = abs(series.latest.median), float(series.values[0])
+            now, first = abs(trends.latest(series).median), float(series.values[0])
             if even and now > self.wild * even:
                 return judged(
                     f"{tag} is {now:.3g}, and {even:.3g} by chance",
                     {"now": now, "even": even},
                     now,
-                    series.latest,
+                    trends.latest(series),
                     fatal=True,
                 )
-            if len(series) < 2 * LEAST:
+            if len(series) < 2 * trends.MIN_LINES:
                 continue
             if now > self.times * max(even, 1.0, abs(first)):
                 return judged(
                     f"{tag} is {now:.3g}, and was {first:.3g} at first",
                     {"now": now, "first": first},
                     now,
-                    series.latest,
+                    trends.latest(series),
                     fatal=True,
                 )
             if tag.startswith("D/") and even and now > self.chance * even:
@@ -119,28 +110,29 @@ class Diverging(Condition):
                     f"{tag} is {now:.3g}, worse than by chance, {even:.3g}",
                     {"now": now, "even": even},
                     now,
-                    series.latest,
+                    trends.latest(series),
                     fatal=True,
                 )
         return None
 
-    def _distances(self, course: Course, config: RunConfig) -> Evidence | None:
+    def _distances(self, history: RunHistory, config: RunConfig) -> Evidence | None:
         if config.data.grow.halvings:
             return None  # what is larger is harder
-        for tag in course.tags("G/"):
-            series = course[tag]
+        for tag in history.tags("G/"):
+            series = history[tag]
             # An identity is best where nothing is translated yet.
-            if not is_reconstruction(tag) or "/identity" in tag or len(series) < 2 * LEAST:
+            judged_by = trends.is_reconstruction(tag) and "/identity" not in tag
+            if not judged_by or len(series) < 2 * trends.MIN_LINES:
                 continue
             # One value says little where a line is of one image: low ones on both sides.
-            best = float(np.quantile(smooth(series.binned, 5), 0.1))
-            now = float(np.quantile(series.latest.values, 0.25))
+            best = float(np.quantile(trends.smooth(trends.binned(series), 5), 0.1))
+            now = float(np.quantile(trends.latest(series).values, 0.25))
             if now > self.worse * best and now > 1e-3:
                 return judged(
                     f"{tag} is {now:.3g}, and has been {best:.3g}",
                     {"now": now, "best": best},
                     now / max(best, 1e-9),
-                    series.latest,
+                    trends.latest(series),
                     fatal=True,
                 )
         return None
@@ -162,18 +154,18 @@ class ExplodingGradients(Condition):
     def __init__(self, *, times: float = 100.0) -> None:
         self.times = times
 
-    def look(self, course: Course, config: RunConfig) -> Evidence | None:
+    def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
         for tag in ("G/gradient", "D/gradient"):
-            series = course[tag]
-            if not series.long_enough:
+            series = history[tag]
+            if not trends.long_enough(series):
                 continue
-            before, now = series.before(series.latest).median, series.latest.median
+            before, now = series.before(trends.latest(series)).median, trends.latest(series).median
             if now > self.times * before > 0:
                 return judged(
                     f"{tag} is {now:.3g}, and was {before:.3g}",
                     {"now": now, "before": before},
                     now / before,
-                    series.latest,
+                    trends.latest(series),
                 )
         return None
 
@@ -195,22 +187,22 @@ class VanishingGradient(Condition):
     def __init__(self, *, share: float = 0.01) -> None:
         self.share = share
 
-    def look(self, course: Course, config: RunConfig) -> Evidence | None:
-        series = course["G/gradient"]
-        if len(series) < 2 * LEAST:
+    def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
+        series = history["G/gradient"]
+        if len(series) < 2 * trends.MIN_LINES:
             return None
         half = len(series) // 2
         # The first steps may be very long.
-        skipped = max(LEAST // 2, len(series) // 10)
-        first = float(medians(series.values[skipped:half], 5).max())
-        now = series.latest.median
+        skipped = max(trends.MIN_LINES // 2, len(series) // 10)
+        first = float(trends.medians(series.values[skipped:half], 5).max())
+        now = trends.latest(series).median
         if first == 0 or now > self.share * first:
             return None
         return judged(
             f"G/gradient is {now:.3g}, and was up to {first:.3g} in the first half",
             {"now": now, "first": first},
             1 - now / first,
-            series.latest,
+            trends.latest(series),
         )
 
     def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:
@@ -233,36 +225,37 @@ class NothingLearned(Condition):
         self.change = change
         self.chance = chance
 
-    def look(self, course: Course, config: RunConfig) -> Evidence | None:
-        known = [course[tag] for side in "GD" for tag in course.tags(f"{side}/") if _is_loss(tag)]
-        if not known or any(len(series) < 2 * LEAST for series in known) or course.warming(config):
+    def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
+        known = [history[tag] for side in "GD" for tag in history.tags(f"{side}/") if _is_loss(tag)]
+        short = not known or any(len(series) < 2 * trends.MIN_LINES for series in known)
+        if short or trends.warming_up(history, config.schedule):
             return None
         if max(self._moved(series) for series in known) > self.change:
             return None
-        each = ", ".join(f"{s.tag} {_first(s):.3g} and {s.recent.mean:.3g}" for s in known)
+        each = ", ".join(f"{s.tag} {_first(s):.3g} and {trends.recent(s).mean:.3g}" for s in known)
         text = f"at first and now: {each}"
-        same = course["signs/trained"]  # of the same images each time
+        same = history["diagnostics/train_l1"]  # of the same images each time
         if len(same) < 2:
-            if config.doctor.every != 0 and course.looks:
+            if config.doctor.every != 0 and history.probes:
                 return None  # there will be another
-            if max(s.restlessness / max(abs(_first(s)), 1e-9) for s in known) > self.chance:
+            if max(trends.noise(s) / max(abs(_first(s)), 1e-9) for s in known) > self.chance:
                 return None
         elif abs(same.values[-1] - same.values[0]) > self.change * same.values[0]:
             return None
         else:
             text += f", {same.tag} {same.values[0]:.3g} and {same.values[-1]:.3g}"
-        return judged(text, {}, course.step, *known)
+        return judged(text, {}, history.step, *known)
 
     @staticmethod
     def _moved(series: Series) -> float:
         # What differs from line to line is chance: they are of different images.
-        course, chance = smooth(series, 5), 3 * series.restlessness
+        smoothed, chance = trends.smooth(series, 5), 3 * trends.noise(series)
         moves = [
-            (float(np.abs(course - first).max()) - chance) / max(abs(first), 1e-9)
+            (float(np.abs(smoothed - first).max()) - chance) / max(abs(first), 1e-9)
             for first in (float(series.values[0]), _first(series))
         ]
         # Between means of so many lines there is less of it.
-        now = series.recent
+        now = trends.recent(series)
         first = float(series.values[: len(now)].mean())
         change = abs(now.mean - first) - chance * math.sqrt(2 / len(now))
         return max(*moves, change / max(abs(first), 1e-9))
@@ -286,11 +279,11 @@ class NoBetterThanInput(Condition):
         self.share = share
         self.times = times
 
-    def look(self, course: Course, config: RunConfig) -> Evidence | None:
-        if course.share(config) < self.share:
+    def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
+        if trends.share_done(history, config.schedule) < self.share:
             return None
         for measure in dict.fromkeys([config.metrics.best or "l1", "l1"]):
-            series, untouched = course[VAL + measure], course[BASELINE + measure]
+            series, untouched = history[VAL + measure], history[BASELINE + measure]
             if not (len(series) and len(untouched)):
                 continue
             known = MEASURES.get(measure.removesuffix("_AtoB").removesuffix("_BtoA"))

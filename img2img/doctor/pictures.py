@@ -7,7 +7,7 @@ from img2img.config import RunConfig
 from img2img.doctor import proposals
 from img2img.doctor.condition import CONDITIONS, Condition, Evidence, judged
 from img2img.doctor.proposals import Proposal
-from img2img.runs.history import Course
+from img2img.runs.history import RunHistory
 
 
 class OfPictures(Condition):
@@ -17,30 +17,30 @@ class OfPictures(Condition):
         looks: so many in a row, and one before them, which is early.
     """
 
-    sign: str
+    name: str
     sense: int
     """1 where a high sign is bad, -1 where a low one is."""
     looks: int = 3
 
-    def look(self, course: Course, config: RunConfig) -> Evidence | None:
-        endings = course.endings(f"signs/{self.sign}")
-        found = [each for ending in endings if (each := self._look(course, ending))]
+    def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
+        endings = history.suffixes(f"diagnostics/{self.name}")
+        found = [each for ending in endings if (each := self._look(history, ending))]
         return max(found, key=lambda evidence: evidence.strength, default=None)
 
-    def _look(self, course: Course, ending: str) -> Evidence | None:
+    def _look(self, history: RunHistory, ending: str) -> Evidence | None:
         """Of one direction, the worst of which is told."""
-        series = course[f"signs/{self.sign}{ending}"].last(self.looks)
+        series = history[f"diagnostics/{self.name}{ending}"].last(self.looks)
         # A sign that cannot be told any more says nothing of now.
-        if len(series) < self.looks or series.steps[-1] < course.looked:
+        if len(series) < self.looks or series.steps[-1] < history.last_probe:
             return None
-        wanted = course[f"signs/{self.sign}_wanted{ending}"].last(len(series))
-        guessed = course[f"signs/{self.sign}_guessed{ending}"].last(len(series))
+        wanted = history[f"diagnostics/{self.name}_target{ending}"].last(len(series))
+        guessed = history[f"diagnostics/{self.name}_expected{ending}"].last(len(series))
         if len(guessed) == len(series):  # as without pairs
             wanted = guessed
         others = wanted.values if len(wanted) == len(series) else [None] * len(series)
         if all(self.bad(*both) for both in zip(series.values, others, strict=True)):
             now, other = float(series.values[-1]), others[-1]
-            values = {self.sign: now} | ({} if other is None else {"wanted": float(other)})
+            values = {self.name: now} | ({} if other is None else {"wanted": float(other)})
             strength = self.sense * (now - (other or 0))
             text = (f"{ending[1:]}: " if ending else "") + self.say(now, other)
             if wanted is guessed:
@@ -66,18 +66,18 @@ class ModeCollapse(OfPictures):
         growth: how much more it has become over the looks where a generator is only beginning.
     """
 
-    sign = "diversity"
+    name = "diversity"
     sense = -1
 
     def __init__(self, *, diversity: float = 0.05, growth: float = 1.1) -> None:
         self.diversity = diversity
         self.growth = growth
 
-    def _look(self, course: Course, ending: str) -> Evidence | None:
-        found = super()._look(course, ending)
+    def _look(self, history: RunHistory, ending: str) -> Evidence | None:
+        found = super()._look(history, ending)
         if found is None:
             return None
-        values = course[found.tags[0]].last(self.looks).values
+        values = history[found.tags[0]].last(self.looks).values
         return found if values[-1] <= self.growth * values[0] else None
 
     def bad(self, value: float, wanted: float | None) -> bool:
@@ -103,7 +103,7 @@ class CopiesInput(OfPictures):
         change: distance of output and input over that of target and input, down from which on.
     """
 
-    sign = "change"
+    name = "change"
     sense = -1
 
     def __init__(self, *, change: float = 0.05) -> None:
@@ -131,7 +131,7 @@ class ColourInversion(OfPictures):
         wanted: how much higher that of targets must be, where they are known.
     """
 
-    sign = "likeness"
+    name = "correlation"
     sense = -1
 
     def __init__(self, *, likeness: float = -0.5, wanted: float = 0.5) -> None:
@@ -160,7 +160,7 @@ class Saturation(OfPictures):
         rest: where that is less, as a share of the targets' values that are at none.
     """
 
-    sign = "ends"
+    name = "saturation"
     sense = 1
 
     def __init__(self, *, more: float = 0.3, rest: float = 0.6) -> None:
@@ -190,7 +190,7 @@ class Checkerboard(OfPictures):
         levels: and by how many grey levels of 255.
     """
 
-    sign = "grid"
+    name = "grid"
     sense = 1
 
     def __init__(self, *, times: float = 3.0, levels: float = 4.0) -> None:
@@ -225,8 +225,8 @@ class Overfitting(Condition):
         self.better = better
         self.looks = looks
 
-    def look(self, course: Course, config: RunConfig) -> Evidence | None:
-        held_out, trained = course["signs/held_out"], course["signs/trained"]
+    def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
+        held_out, trained = history["diagnostics/held_out_l1"], history["diagnostics/train_l1"]
         if len(held_out) <= self.looks or len(trained) != len(held_out):
             return None
         now, seen = held_out.last(self.looks), trained.last(self.looks)

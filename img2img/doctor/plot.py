@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from img2img.doctor.condition import Finding
-from img2img.runs.history import Course
+from img2img.runs.history import RunHistory
 from img2img.runtime.files import atomic_write
 
 COLUMNS = 3
@@ -15,15 +15,15 @@ USUAL = (
     "G/adv",
     "D/gradient",
     "G/gradient",
-    "signs/diversity",
-    "signs/change",
-    "signs/likeness",
-    "signs/trained",
-    "signs/held_out",
+    "diagnostics/diversity",
+    "diagnostics/change",
+    "diagnostics/correlation",
+    "diagnostics/train_l1",
+    "diagnostics/held_out_l1",
 )
 
 
-def draw(course: Course, findings: Sequence[Finding], path: Path) -> Path | None:
+def draw(history: RunHistory, findings: Sequence[Finding], path: Path) -> Path | None:
     """Draw the series that tell most and, in red, those that speak for what was found.
 
     Returns:
@@ -34,16 +34,16 @@ def draw(course: Course, findings: Sequence[Finding], path: Path) -> Path | None
     """
     from matplotlib.figure import Figure
 
-    usual = [tag for start in USUAL for tag in course.tags(start) if "wanted" not in tag]
+    usual = [tag for start in USUAL for tag in history.tags(start) if "wanted" not in tag]
     marked = [tag for finding in findings for tag in finding.evidence.tags]
-    tags = [tag for tag in dict.fromkeys([*marked, *usual]) if tag in course]
+    tags = [tag for tag in dict.fromkeys([*marked, *usual]) if tag in history]
     if not tags:
         return None
     rows = -(-len(tags) // COLUMNS)
     figure = Figure(figsize=(4 * COLUMNS, 2.4 * rows), layout="constrained")
     for place, tag in enumerate(tags, start=1):
         axes = figure.add_subplot(rows, COLUMNS, place)
-        series = course[tag]
+        series = history[tag]
         axes.plot(series.steps, series.values, linewidth=1, marker="." if len(series) < 9 else "")
         spoken = [finding for finding in findings if tag in finding.evidence.tags]
         for finding in spoken:

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from img2img.config import RunConfig
 from img2img.doctor.condition import CONDITIONS, Condition, Evidence, judged
 from img2img.doctor.proposals import Proposal
-from img2img.runs.history import TARGETS, VAL, Course
+from img2img.runs.history import RunHistory
+from img2img.runs.log import TARGETS, VAL
 
 
 @CONDITIONS.register("narrow-targets")
@@ -21,15 +22,15 @@ class NarrowTargets(Condition):
     def __init__(self, *, share: float = 0.125) -> None:
         self.share = share
 
-    def look(self, course: Course, config: RunConfig) -> Evidence | None:
-        for ending in course.endings(f"{TARGETS}span"):
-            spans = course[f"{TARGETS}span{ending}"].last(1)
+    def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
+        for ending in history.suffixes(f"{TARGETS}span"):
+            spans = history[f"{TARGETS}span{ending}"].last(1)
             span = float(spans.values[-1])
             if not 0 < span < self.share:
                 continue
             text = f"{ending[1:]}: " if ending else ""
             text += f"held-out targets span {100 * span:.2g} % of the range"
-            distances = course[f"{VAL}l1{ending}"].last(1)
+            distances = history[f"{VAL}l1{ending}"].last(1)
             values = {"span": span}
             if len(distances):
                 values["l1"] = distance = float(distances.values[-1])

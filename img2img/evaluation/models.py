@@ -25,7 +25,7 @@ from img2img.evaluation.folders import (
 from img2img.images import Domain, Picture, to_tensor
 from img2img.metrics.measure import mean_figure
 from img2img.metrics.paired import l1
-from img2img.runs.store import Store
+from img2img.runs.directory import RunDirectory
 from img2img.training.data_of import data_of
 
 Direction = Literal["AtoB", "BtoA"]
@@ -75,9 +75,9 @@ def held_out_of(run: Path) -> TestSet:
         ConfigError: it is no run folder.
         DataError: nothing is held out, or the images have gone.
     """
-    store = Store(run)
-    config = store.config()
-    found = data_of(config, store.facts())
+    directory = RunDirectory(run)
+    config = directory.config()
+    found = data_of(config, directory.facts())
     if not found.held_out:
         raise DataError(f"{run}: has no held-out images; give a data set with --data")
     where = f"{len(found.held_out)} held out by {run}: {found.layout}"
@@ -136,7 +136,7 @@ def test_set_of(
     runs = [run for model in models if (run := _run_of(model)) is not None]
     about = [run for run in runs if any(_is_about(run, root) for root in roots)]
     if about and options.get("pairing") is None:
-        options = {**options, "pairing": Store(about[0]).config().data}
+        options = {**options, "pairing": RunDirectory(about[0]).config().data}
     pairing = pairing_of(options)
     declared = pairing.layout == "side_by_side"
     if isinstance(data, tuple):
@@ -259,7 +259,7 @@ def _named(sources: Sequence[ImageSource]) -> dict[str, ImageSource]:
 def _run_of(model: Path) -> Path | None:
     """The run folder that a model is of, if it lies in one."""
     for folder in (model, model.parent, model.parent.parent):
-        if Store(folder).config_path.is_file():
+        if RunDirectory(folder).config_path.is_file():
             return folder
     return None
 
@@ -267,7 +267,7 @@ def _run_of(model: Path) -> Path | None:
 def _is_about(run: Path, data: Path) -> bool:
     """Whether a run was trained on images of a data set."""
     try:
-        known = Store(run).config().data
+        known = RunDirectory(run).config().data
     except ConfigError:
         return False
     root = data.resolve()

@@ -10,7 +10,7 @@ from typing import Any
 
 from img2img.html import text
 from img2img.pages.meanings import meaning
-from img2img.runs.history import BASELINE, TARGETS, VAL
+from img2img.runs.log import BASELINE, TARGETS, VAL
 from img2img.runs.reading import is_number
 
 # Points of a curve: more cannot be told apart on a screen.
@@ -18,9 +18,12 @@ POINTS = 400
 # What tells the curves of one chart apart: a domain, or a direction.
 _ENDINGS = ("_A", "_B", "_AtoB", "_BtoA")
 # Endings of what a sign is compared with, and what to call it.
-_REFERENCES = {"_wanted": "targets", "_guessed": "expected"}
-# Signs that say something only beside another.
-_TOGETHER = {"signs/held_out": "signs/trained", "signs/trained": "signs/trained"}
+_REFERENCES = {"_target": "targets", "_expected": "expected"}
+# Diagnostics that say something only beside another.
+_TOGETHER = {
+    "diagnostics/held_out_l1": "diagnostics/train_l1",
+    "diagnostics/train_l1": "diagnostics/train_l1",
+}
 
 _CHART = Template("""\
 <figure class="chart">

@@ -1,7 +1,7 @@
 """What the tags of a log mean, a sentence each."""
 
 from img2img.metrics.measure import MEASURES
-from img2img.runs.history import VAL
+from img2img.runs.log import VAL
 
 _MEANINGS = {
     "val/l1": "Mean difference between held-out translations and their targets, 0 to 1. Lower is"
@@ -16,15 +16,16 @@ _MEANINGS = {
     "D/gradient": "Norm of the discriminator's gradient. High peaks mean unstable training.",
     "G/gradient": "Norm of the generator's gradient. High peaks mean unstable training.",
     "G/adv": "The generator's adversarial loss: how far translations are from passing as real.",
-    "signs/diversity": "How much translations differ from each other, compared with inputs and"
-    " targets. Near 0 they all look alike: mode collapse.",
-    "signs/change": "How far translations are from their inputs, compared with targets. 0 is a copy"
-    " of the input.",
-    "signs/likeness": "Correlation of brightness between translation and input. -1 is a negative.",
-    "signs/ends": "Share of values that are black or at full intensity.",
-    "signs/grid": "Strength of the grid that upsampling leaves, in grey levels of 255.",
-    "signs/trained": "Error on training images and on held-out ones. Where they part, the training"
-    " images are being memorised.",
+    "diagnostics/diversity": "How much translations differ from each other, compared with inputs"
+    " and targets. Near 0 they all look alike: mode collapse.",
+    "diagnostics/change": "How far translations are from their inputs, compared with targets. 0 is"
+    " a copy of the input.",
+    "diagnostics/correlation": "Correlation of brightness between translation and input. -1 is"
+    " a negative.",
+    "diagnostics/saturation": "Share of values that are black or at full intensity.",
+    "diagnostics/grid": "Strength of the grid that upsampling leaves, in grey levels of 255.",
+    "diagnostics/train_l1": "Error on training images and on held-out ones. Where they part, the"
+    " training images are being memorised.",
 }
 
 

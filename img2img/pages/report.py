@@ -28,8 +28,8 @@ from img2img.pages.fragments import (
     tiles,
 )
 from img2img.pages.verdict import verdict
+from img2img.runs.directory import RunDirectory
 from img2img.runs.reading import Record, is_number, read_run
-from img2img.runs.store import Store
 from img2img.runtime.files import write_text
 from img2img.training.build import method_class
 from img2img.training.data_of import data_of
@@ -263,7 +263,7 @@ def _costs(record: Record, translated: Sequence[HeldOut]) -> Iterator[tuple[str,
     if isinstance(networks := facts.get("parameters"), dict):
         counts = [f"{name} {n:,}" for name, n in networks.items() if is_number(n)]
         yield "weights", ", ".join(counts)
-    model = Store(record.folder).model_path
+    model = RunDirectory(record.folder).model_path
     if model.is_file():
         yield "model file", f"{model.stat().st_size / 1e6:.1f} MB"
     for each in translated:
@@ -301,7 +301,7 @@ def _data_facts(record: Record, found: DataSet | None, missing: str) -> Iterator
 def _reproduce(record: Record, translated: Sequence[HeldOut], scale: Scale) -> Iterator[str]:
     run = str(record.folder)
     again = f"{run.rstrip('/')}-again"
-    method, config = record.config.method, str(Store(record.folder).config_path)
+    method, config = record.config.method, str(RunDirectory(record.folder).config_path)
     versions = record.facts.get("versions")
     lines = [
         ["pip", "install", f"img2img-gan=={__version__}"],

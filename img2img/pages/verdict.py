@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from img2img.doctor import Course, Finding
+from img2img.doctor import Finding, RunHistory
 from img2img.metrics.measure import MEASURES, measure_of
-from img2img.runs.history import BASELINE, VAL
+from img2img.runs.log import BASELINE, VAL
 from img2img.runs.reading import Record
 
 # Without a better measure for this share of the steps, a run is said to have come to a standstill.
@@ -16,23 +16,23 @@ def verdict(record: Record, findings: Sequence[Finding]) -> str:
 
     The measure is the one that says which model is best (`metrics.best`), L1 where none does.
     """
-    course = Course(record.lines)
-    if not course.step:
+    history = RunHistory(record.lines)
+    if not history.step:
         return "Nothing has been logged yet."
-    return " ".join([*_measured(course, record), _health(findings)])
+    return " ".join([*_measured(history, record), _health(findings)])
 
 
-def _measured(course: Course, record: Record) -> list[str]:
+def _measured(history: RunHistory, record: Record) -> list[str]:
     measure = record.config.metrics.best or "l1"
     tag, untouched = VAL + measure, BASELINE + measure
-    if not (tag in course and len(course[tag])):
+    if not (tag in history and len(history[tag])):
         return ["No held-out image has a target, so there is no figure: judge by the pictures."]
-    series = course[tag]
+    series = history[tag]
     now = float(series.values[-1])
     higher = MEASURES[measure_of(measure)].higher_is_better
     sentences = [f"Held-out {measure} is {now:.4g}"]
-    if untouched in course:
-        base = float(course[untouched].values[-1])
+    if untouched in history:
+        base = float(history[untouched].values[-1])
         if (now <= base) if higher else (now >= base):
             sentences[0] += (
                 f", where the untouched input has {base:.4g}: these translations are worse than"
@@ -45,7 +45,7 @@ def _measured(course: Course, record: Record) -> list[str]:
             sentences[0] += f", {better:.0f} % below the untouched input's {base:.4g}"
     sentences[0] += "."
     place = int((series.values if higher else -series.values).argmax())
-    best_at, steps = int(series.steps[place]), course.step
+    best_at, steps = int(series.steps[place]), history.step
     if steps - best_at >= STANDSTILL * steps:
         share = 100 * (steps - best_at) / steps
         sentences.append(f"It has not improved since step {best_at:,} ({share:.0f} % of the run).")

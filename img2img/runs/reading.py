@@ -8,8 +8,8 @@ from typing import Any, TypeGuard
 
 from img2img.config import RunConfig
 from img2img.metrics.measure import MEASURES, measure_of
-from img2img.runs.log import read_metrics
-from img2img.runs.store import Store
+from img2img.runs.directory import RunDirectory
+from img2img.runs.log import read_log
 
 
 @dataclass(frozen=True)
@@ -65,14 +65,14 @@ def read_run(folder: Path) -> Record:
     Raises:
         ConfigError: it is no run folder, or its configuration is damaged.
     """
-    store = Store(folder)
+    directory = RunDirectory(folder)
     return Record(
         folder,
-        store.config(),
-        store.config_path.read_text(encoding="utf-8"),
-        [line for line in read_metrics(store.metrics_path) if _is_line(line)],
-        store.facts(),
-        _sheets(store.samples),
+        directory.config(),
+        directory.config_path.read_text(encoding="utf-8"),
+        [line for line in read_log(directory.metrics_path) if _is_line(line)],
+        directory.facts(),
+        _sheets(directory.samples),
     )
 
 

@@ -29,12 +29,13 @@ from img2img.models.spec import SCALE_WORTH_SAYING, ModelSpec
 from img2img.networks import DISCRIMINATORS, GENERATORS, Generator
 from img2img.networks.blocks import recompute_activations
 from img2img.registry import Registry
+from img2img.runs.log import Change
 from img2img.runtime.devices import resolve_device, resolve_precision
 from img2img.training.critic import Critic
+from img2img.training.health_probe import steps_between
 from img2img.training.held_out import HeldOut, measure_names
 from img2img.training.method import CHANNELS, METHODS, Method
 from img2img.training.optimizers import OPTIMIZERS
-from img2img.training.probe import steps_between
 from img2img.training.resolution import smallest_size
 from img2img.training.schedule import SCHEDULES
 
@@ -354,8 +355,8 @@ def image_size(data: DataConfig, sizes: Counter[HeightWidth]) -> HeightWidth | N
     return sorted(sizes.elements(), key=math.prod)[sizes.total() // 2]
 
 
-def changes_on_resume(saved: Mapping[str, Any], config: RunConfig) -> list[str]:
-    """Which settings differ from those that a run was started with, a line each.
+def changes_on_resume(saved: Mapping[str, Any], config: RunConfig) -> list[Change]:
+    """Which settings differ from those that a run was started with.
 
     Raises:
         ConfigError: the networks differ: the saved state does not fit others.
@@ -374,7 +375,8 @@ def changes_on_resume(saved: Mapping[str, Any], config: RunConfig) -> list[str]:
     }
     usual = _leaves(bare.model_dump(mode="json")) | _leaves(of_parts)
     keys = then.keys() | now.keys()
-    others, changes = [], []
+    others: list[str] = []
+    changes: list[Change] = []
     for key in sorted(keys, key=lambda key: (not key.endswith(".name"), key)):  # what it is first
         before, after = (known.get(key, usual.get(key)) for known in (then, now))
         if before == after or key in ("schedule.measured_steps", "init_from"):
@@ -383,7 +385,7 @@ def changes_on_resume(saved: Mapping[str, Any], config: RunConfig) -> list[str]:
             continue
         if key.partition(".")[0] in ("method", "generator", "discriminator"):
             others.append(f"{key}: the run was started with {before}, not with {after}")
-        changes.append(f"{key} was {before} when the run was started, and is {after} now")
+        changes.append(Change(key, before, after))
     if others:
         # The arguments of two parts differ anyway.
         named = [each for each in others if each.partition(":")[0].endswith(".name")]

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from img2img.config import RunConfig
-from img2img.doctor import Course, Rounds, examine
-from img2img.runs.history import comparable
-from img2img.runs.log import read_metrics
+from img2img.doctor import Rounds, RunHistory, examine
+from img2img.doctor.trends import comparable
+from img2img.runs.log import read_log
 from img2img.training.events import Observer, Progress, RunFacts
 
 
@@ -24,17 +24,17 @@ class Doctor(Observer):
         self._config = config
         self._metrics = metrics
         self._say = say
-        self._course = Course()
+        self._history = RunHistory()
         self._rounds = Rounds()
         self._named: dict[str, int] = {}
         """The epoch, from 0, in which a condition was last named."""
 
     def started(self, facts: RunFacts) -> None:
-        self._course, self._rounds = Course(), Rounds()
-        for line in comparable(read_metrics(self._metrics)):
+        self._history, self._rounds = RunHistory(), Rounds()
+        for line in comparable(read_log(self._metrics)):
             if line["step"] <= facts.step:
-                self._course.add(line)
-                self._rounds.due(self._course)
+                self._history.add(line)
+                self._rounds.due(self._history)
 
     def logged(self, progress: Progress, values: Mapping[str, float]) -> None:
         self._hear(progress, values)
@@ -47,13 +47,13 @@ class Doctor(Observer):
 
     def _hear(self, progress: Progress, values: Mapping[str, float]) -> None:
         where = {"step": progress.step, "images": progress.images, "epoch": progress.epoch}
-        self._course.add({**where, **values})
-        if self._rounds.due(self._course):
+        self._history.add({**where, **values})
+        if self._rounds.due(self._history):
             self._examine(progress)
 
     def _examine(self, progress: Progress) -> None:
         epoch = int(progress.epoch)
-        for finding in examine(self._course, self._config):
+        for finding in examine(self._history, self._config):
             before = self._named.get(finding.name)
             if before is None or epoch >= max(before + 1, 2 * before):
                 self._named[finding.name] = epoch

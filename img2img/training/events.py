@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from img2img.images import Picture
+from img2img.runs.log import Change
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ class RunFacts:
     """The files that are held out; see `training.data_of`."""
     left_out: Sequence[str] = ()
     """Those that cannot be used (`data.skip_bad`)."""
-    changes: Sequence[str] = ()
-    """Of a run that is resumed: the settings that are others now, a line each."""
+    changes: Sequence[Change] = ()
+    """Settings that differ from those that a resumed run was started with."""
     values: str = ""
     """What the values in the files of both domains are, in words."""
 

@@ -19,19 +19,19 @@ from img2img.errors import (
     TrainingStopped,
 )
 from img2img.models.spec import ModelSpec
-from img2img.runs.store import Store
+from img2img.runs.directory import RunDirectory
 from img2img.runtime.devices import synchronize
 from img2img.runtime.processes import ALONE, Processes
+from img2img.training.best import BestTracker
 from img2img.training.ema import Ema
 from img2img.training.events import Observer, Progress, Summary
+from img2img.training.health_probe import HealthProbe
 from img2img.training.held_out import HeldOut
 from img2img.training.length import Length
 from img2img.training.method import Method
 from img2img.training.pace import Pace
-from img2img.training.probe import Probe
 from img2img.training.resolution import halvings_at, mean_seconds, reduced
 from img2img.training.review import Review
-from img2img.training.standing import Standing
 from img2img.training.step import Stepper
 from img2img.training.stopping import StopRequest
 from img2img.training.totals import Totals
@@ -50,7 +50,7 @@ class Trainer:
         batches: gives an iterator of this process's batches from a position on, on the CPU.
         images_per_epoch: positions in an epoch.
         held_out: judges generators on held-out images.
-        store: where models and states go.
+        directory: where models and states go.
         observer: told of everything.
         stop: asked between steps.
         processes: those that train together.
@@ -66,17 +66,17 @@ class Trainer:
         batches: Callable[[int], Generator[Batch]],
         images_per_epoch: int,
         held_out: HeldOut,
-        store: Store,
+        directory: RunDirectory,
         observer: Observer,
         stop: StopRequest,
         processes: Processes = ALONE,
-        probe: Probe | None = None,
+        probe: HealthProbe | None = None,
     ) -> None:
         self.method = method
         self.config = config
         self._specs = specs
         self._batches = batches
-        self._store = store
+        self._directory = directory
         self._observer = observer
         self._stop = stop
         self._processes = processes
@@ -85,8 +85,8 @@ class Trainer:
         self._ema = Ema(method.generators, config.ema.half_life)
         self._totals = Totals(processes)
         self._pace = Pace()
-        self._standing = Standing(config.metrics)
-        self._review = Review(config, held_out, probe, self._standing, store, observer)
+        self._tracker = BestTracker(config.metrics)
+        self._review = Review(config, held_out, probe, self._tracker, directory, observer)
         self._batches_per_step = config.n_critic * config.optimizer.accumulate
         self._images_per_step = processes.count * self._batches_per_step * config.data.batch_size
         self._length = Length(config.schedule, images_per_epoch, self._images_per_step)
@@ -117,7 +117,7 @@ class Trainer:
         try:
             self._go_through()
         except ProcessLost as error:  # in the middle of a step, perhaps: there is nothing to save
-            kept = self._kept() if self._processes.first else f"go on with: {self._store.again}"
+            kept = self._kept() if self._processes.first else f"go on with: {self._directory.again}"
             raise ProcessLost(f"stopped: {error}; {kept}") from error
         if self._passed_over:
             self._observer.noticed(f"{self._passed_over} times a file could not be read")
@@ -156,7 +156,7 @@ class Trainer:
             "totals": self._processes.to_first(self._totals.state_dict()),
             "passed_over": self._passed_over,
             "ema": self._ema.state_dict(),
-            **self._standing.state_dict(),
+            **self._tracker.state_dict(),
             **self._stepper.state_dict(),
         }
 
@@ -172,7 +172,7 @@ class Trainer:
         self.images = state["images"]
         self._length.continue_at(self.step, self.images)
         self._pace.seconds_before = state["seconds"]
-        self._standing.load_state_dict(state)
+        self._tracker.load_state_dict(state)
         # Of another number of processes, one stands for all.
         same = len(state["totals"]) == self._processes.count
         self._totals.load_state_dict(state["totals"][self._processes.rank if same else 0])
@@ -220,7 +220,7 @@ class Trainer:
         every = self.config
         if last or self.step % every.metrics.log_every == 0:
             self._log(progress)
-        if last or self._standing.due(self.step):
+        if last or self._tracker.due(self.step):
             self._measure(progress)
             if self.finished and not last and self.step % every.metrics.log_every:
                 self._log(progress)  # patience has ended it
@@ -259,15 +259,15 @@ class Trainer:
             error = self._review.measure(self._ema.average, self._specs_now(), progress)
             if not self.config.data.skip_bad:
                 self._failure = error  # all processes leave before the next step
-        standing = self._standing
-        standing.worse = self._processes.from_first(standing.worse)
-        if standing.unfixed:
+        tracker = self._tracker
+        tracker.worse = self._processes.from_first(tracker.worse)
+        if tracker.unfixed:
             synchronize(self._stepper.device)
-            standing.fix((time.monotonic() - began) * self._pace.steps_per_second)
-            standing.every = self._processes.from_first(standing.every)
-        if standing.out_of_patience:
+            tracker.fix((time.monotonic() - began) * self._pace.steps_per_second)
+            tracker.every = self._processes.from_first(tracker.every)
+        if tracker.out_of_patience:
             self._observer.noticed(
-                f"{self.config.metrics.best} was no better {standing.worse} times: ended"
+                f"{self.config.metrics.best} was no better {tracker.worse} times: ended"
             )
 
     def _save(self, progress: Progress) -> None:
@@ -286,8 +286,8 @@ class Trainer:
         refused = ""
         if self._processes.first:
             try:
-                self._store.save_model(self.step, self._specs_now(), self._ema.average)
-                self._saved = self._store.save_state(self.step, state)
+                self._directory.save_model(self.step, self._specs_now(), self._ema.average)
+                self._saved = self._directory.save_state(self.step, state)
             except StorageError as error:
                 refused = str(error)
         # The others wait: a launcher ends all processes when the first of them has ended.
@@ -305,7 +305,7 @@ class Trainer:
         if not self._processes.largest(int(self._asked or self._failure is not None)):
             return
         self._save(self._progress())
-        saved = f"step {self.step} is saved; go on with: {self._store.again}"
+        saved = f"step {self.step} is saved; go on with: {self._directory.again}"
         for failure in self._processes.gather(self._failure):
             if isinstance(failure, LoadingFailed) and not self._stop.asked():
                 raise TrainingStopped(f"stopped: {failure}; {saved}")
@@ -325,7 +325,7 @@ class Trainer:
     def _kept(self) -> str:
         if self._saved is None:
             return "nothing was saved before"
-        return f"{self._saved} is safe, to go on from with: {self._store.again}"
+        return f"{self._saved} is safe, to go on from with: {self._directory.again}"
 
     # -- where the run is --------------------------------------------------------------------
 
@@ -338,7 +338,7 @@ class Trainer:
     def finished(self) -> bool:
         """Whether the length is reached, or patience is at its end."""
         at_end = self.total_steps is not None and self.step >= self.total_steps
-        return at_end or self._standing.out_of_patience
+        return at_end or self._tracker.out_of_patience
 
     def _fix_length(self) -> None:
         """Turn a length in minutes into steps, once their pace is known, and save it."""
@@ -351,7 +351,7 @@ class Trainer:
             self.config = self.config.model_copy(update={"schedule": schedule})
             self._length.fix(steps, self.step, self.images)
             if self._processes.first:
-                self._store.save_config(self.config)
+                self._directory.save_config(self.config)
 
     def _seconds_to_come(self) -> float:
         """What a step takes beyond one on the first crops, in the mean over the whole length."""
@@ -381,14 +381,14 @@ class Trainer:
         """What has come of the run so far."""
         seconds = self._pace.seconds
         return Summary(
-            output=self._store.folder,
+            output=self._directory.folder,
             steps=self.step,
             images=self.images,
             seconds=seconds,
             images_per_second=self.images / max(seconds, 1e-9),
             device=str(self._stepper.device),
             precision=self.config.precision,
-            measures=self._standing.measures,
+            measures=self._tracker.measures,
             baseline=self._review.held_out.baseline,
             spans=self._review.held_out.spans,
         )

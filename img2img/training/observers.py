@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from platform import python_version
-from typing import IO, Any
+from typing import Any
 
 import torch
 
@@ -16,9 +16,8 @@ from img2img import __version__
 from img2img.config import read_yaml
 from img2img.errors import ConfigError, StorageError
 from img2img.images import Picture, write_picture
-from img2img.runs.history import BASELINE, CHANGED, TARGETS, VAL
-from img2img.runs.log import read_metrics
-from img2img.runs.store import Store
+from img2img.runs.directory import RunDirectory
+from img2img.runs.log import BASELINE, DIAGNOSTICS, DIVERGED, TARGETS, VAL, LogWriter, read_log
 from img2img.runtime.files import atomic_write, write_text
 from img2img.runtime.installation import install_extra
 from img2img.training.events import Observer, Progress, RunFacts, Summary
@@ -31,18 +30,10 @@ class JsonLines(Observer):
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self._file: IO[str] | None = None
+        self._log = LogWriter(path)
 
     def started(self, facts: RunFacts) -> None:
-        # Steps after the state that is resumed will be made again: their lines would be double.
-        before = [line for line in read_metrics(self.path) if line["step"] <= facts.step]
-        kept = [line for line in before if "diverged" not in line]
-        if facts.changes and kept:
-            where = {key: value for key, value in kept[-1].items() if "/" not in key}
-            kept.append({**where, CHANGED: [*facts.changes]})
-        write_text(self.path, "".join(f"{json.dumps(line)}\n" for line in kept))
-        self._file = self.path.open("a", encoding="utf-8")
+        self._log.begin(facts.step, facts.changes)
 
     def logged(self, progress: Progress, values: Mapping[str, float]) -> None:
         pace = {
@@ -60,24 +51,14 @@ class JsonLines(Observer):
         self._write(progress, signs)
 
     def diverged(self, progress: Progress, reason: str) -> None:
-        self._write(progress, {"diverged": reason})
+        self._write(progress, {DIVERGED: reason})
 
     def closed(self) -> None:
-        if self._file is not None:
-            # Closing writes again what could not be written: that error has been told.
-            with suppress(OSError):
-                self._file.close()
-            self._file = None
+        self._log.close()
 
     def _write(self, progress: Progress, values: Mapping[str, Any]) -> None:
-        line = {"step": progress.step, "images": progress.images, "epoch": progress.epoch, **values}
-        if self._file is None:
-            return
-        try:
-            self._file.write(f"{json.dumps(line)}\n")
-            self._file.flush()
-        except OSError as error:
-            raise StorageError(f"cannot write {self.path}: {error.strerror}") from error
+        where = {"step": progress.step, "images": progress.images, "epoch": progress.epoch}
+        self._log.write({**where, **values})
 
 
 class FactSheet(Observer):
@@ -146,7 +127,7 @@ def _unless_storage_failed(failure: threading.ExceptHookArgs) -> None:
 class WeightsAndBiases(Observer):
     """Weights & Biases, which needs the extra `[wandb]` and an account."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, directory: RunDirectory) -> None:
         try:
             import wandb
         except ImportError:
@@ -154,22 +135,22 @@ class WeightsAndBiases(Observer):
                 f"metrics.wandb: wandb is not installed: {install_extra('wandb')}"
             ) from None
         self._wandb = wandb
-        self._store = store
+        self._directory = directory
         self._run: Any = None
 
     def started(self, facts: RunFacts) -> None:
         # A run is known by an id that stays with its folder: the next of that name is another.
-        known = self._store.folder / "wandb-id.txt"
+        known = self._directory.folder / "wandb-id.txt"
         if not known.is_file():
             write_text(known, uuid.uuid4().hex[:12])
         try:
             self._run = self._wandb.init(
-                dir=str(self._store.folder),
-                name=self._store.folder.name,
+                dir=str(self._directory.folder),
+                name=self._directory.folder.name,
                 id=known.read_text(encoding="utf-8"),
                 resume="allow",
                 project="img2img",
-                config=read_yaml(self._store.config_path),
+                config=read_yaml(self._directory.config_path),
             )
         except self._wandb.Error as error:
             raise ConfigError(f"metrics.wandb: {error}") from None
@@ -194,11 +175,11 @@ class WeightsAndBiases(Observer):
 class SampleSheets(Observer):
     """`samples/step-00000500.png`, and so on."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, directory: RunDirectory) -> None:
+        self._directory = directory
 
     def sampled(self, progress: Progress, sheet: Picture) -> None:
-        write_picture(self._store.sheet_path(progress.step), sheet)
+        write_picture(self._directory.sheet_path(progress.step), sheet)
 
 
 class LossPlot(Observer):
@@ -211,9 +192,9 @@ class LossPlot(Observer):
     def ended(self, summary: Summary) -> None:
         from matplotlib.figure import Figure
 
-        lines = read_metrics(self.metrics)
-        # Signs are the doctor's, who draws them; a baseline is in the chart of its measure.
-        others = ("signs/", BASELINE, TARGETS)
+        lines = read_log(self.metrics)
+        # Diagnostics are the doctor's, who draws them; a baseline is in the chart of its measure.
+        others = (DIAGNOSTICS, BASELINE, TARGETS)
         tags = {tag for line in lines for tag in line if "/" in tag and not tag.startswith(others)}
         if not tags:
             return

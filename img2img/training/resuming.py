@@ -5,7 +5,7 @@ from pathlib import Path
 
 from img2img.errors import ConfigError, ModelFileError
 from img2img.models.checkpoint import load_state
-from img2img.runs.store import Store
+from img2img.runs.directory import RunDirectory
 from img2img.runtime.devices import is_out_of_memory
 from img2img.runtime.processes import Processes
 from img2img.training.events import Observer
@@ -15,7 +15,7 @@ from img2img.training.loop import Trainer
 def go_on(
     trainer: Trainer,
     states: Sequence[Path],
-    store: Store,
+    directory: RunDirectory,
     observer: Observer,
     processes: Processes,
 ) -> None:
@@ -34,10 +34,10 @@ def go_on(
         if not failures:
             return
         observer.noticed(f"skipped: {failures[0]}")
-        store.skip(path)
+        directory.skip(path)
     raise ModelFileError(
-        f"{store.checkpoints}: every state is damaged, or of another version; start another run,"
-        f" perhaps with --init-from {store.model_path}"
+        f"{directory.checkpoints}: every state is damaged, or of another version; start"
+        f" another run, perhaps with `init_from={directory.model_path}`"
     )
 
 

@@ -6,12 +6,12 @@ from img2img.config import RunConfig
 from img2img.errors import ImageError
 from img2img.models.spec import ModelSpec
 from img2img.networks import Generator
-from img2img.runs.history import BASELINE, TARGETS, VAL
-from img2img.runs.store import Store
+from img2img.runs.directory import RunDirectory
+from img2img.runs.log import BASELINE, DIAGNOSTICS, TARGETS, VAL
+from img2img.training.best import BestTracker
 from img2img.training.events import Observer, Progress
+from img2img.training.health_probe import HealthProbe
 from img2img.training.held_out import HeldOut
-from img2img.training.probe import Probe
-from img2img.training.standing import Standing
 
 
 class Review:
@@ -20,24 +20,24 @@ class Review:
     Args:
         held_out: judges generators on held-out images.
         probe: looks at what they make of some images; None: nobody does.
-        standing: what has been the best.
-        store: where the best goes.
+        tracker: what has been the best.
+        directory: where the best goes.
     """
 
     def __init__(
         self,
         config: RunConfig,
         held_out: HeldOut,
-        probe: Probe | None,
-        standing: Standing,
-        store: Store,
+        probe: HealthProbe | None,
+        tracker: BestTracker,
+        directory: RunDirectory,
         observer: Observer,
     ) -> None:
         self.held_out = held_out
         self.probe = probe
         self._samples = config.samples.count
-        self._standing = standing
-        self._store = store
+        self._tracker = tracker
+        self._directory = directory
         self._observer = observer
 
     def measure(
@@ -52,16 +52,16 @@ class Review:
         except ImageError as error:
             self._observer.noticed(f"nothing was measured: {error}")
             return error
-        best = self._standing.take(measures, progress.step)
+        best = self._tracker.take(measures, progress.step)
         if measures:
             told = {f"{VAL}{k}": v for k, v in measures.items()}
             told |= {f"{BASELINE}{k}": v for k, v in self.held_out.baseline.items()}
             told |= {f"{TARGETS}{k}": v for k, v in self.held_out.spans.items()}
             self._observer.measured(progress, told)
-        if plateau := self._standing.plateau(progress.step, progress.total_steps):
+        if plateau := self._tracker.plateau(progress.step, progress.total_steps):
             self._observer.noticed(plateau)
         if best:
-            self._store.save_best(specs, generators)
+            self._directory.save_best(specs, generators)
         return None
 
     def sample(self, generators: Mapping[str, Generator], progress: Progress) -> None:
@@ -79,8 +79,8 @@ class Review:
         if self.probe is None:
             return
         try:
-            signs = self.probe.signs(generators)
+            found = self.probe.diagnostics(generators)
         except ImageError as error:
             self._observer.noticed(f"translations were not looked at: {error}")
             return
-        self._observer.examined(progress, {f"signs/{k}": v for k, v in signs.items()})
+        self._observer.examined(progress, {f"{DIAGNOSTICS}{k}": v for k, v in found.items()})

@@ -22,7 +22,8 @@ from img2img.data.values import resolve_domains, value_facts, value_notices
 from img2img.errors import ConfigError, DataError, some_names
 from img2img.models.spec import ModelSpec
 from img2img.networks.norms import BatchNorm2d, synchronize_batch_norm
-from img2img.runs.store import STATES_KEPT, Store
+from img2img.runs.directory import STATES_KEPT, RunDirectory
+from img2img.runs.log import Change
 from img2img.runtime.devices import keep_freed_memory, resolve_device
 from img2img.runtime.processes import Processes, joined
 from img2img.training.build import (
@@ -41,6 +42,7 @@ from img2img.training.build import (
 from img2img.training.data_of import as_trained, names_of, unusable
 from img2img.training.doctor import Doctor
 from img2img.training.events import Observer, Observers, RunFacts, Summary
+from img2img.training.health_probe import HealthProbe
 from img2img.training.init_from import init_from
 from img2img.training.loop import Trainer
 from img2img.training.method import CHANNELS, Method
@@ -52,7 +54,6 @@ from img2img.training.observers import (
     TensorBoard,
     WeightsAndBiases,
 )
-from img2img.training.probe import Probe
 from img2img.training.resuming import go_on
 from img2img.training.stopping import StopRequest, stop_on_signals
 
@@ -84,7 +85,7 @@ def train(
         StorageError: the disk refused; what was saved before is intact.
         TrainingStopped: by Ctrl-C, SIGTERM or `stop_after`; the state is saved.
     """
-    store = Store(output, config.checkpoint.keep, again)
+    directory = RunDirectory(output, config.checkpoint.keep, again)
     stop = StopRequest(stop_after)
     with ExitStack() as stack:
         check_parts(config)
@@ -93,25 +94,25 @@ def train(
         if processes.count > 1 and device.index is not None:
             raise ConfigError(f"device: several processes need cuda, not {config.device}")
         if processes.first:
-            stack.enter_context(store.opened(resume))
-            watching = Observers([*observers, *_recorders(config, store)])
-            doctors = [Doctor(config, store.metrics_path, watching.noticed)]
+            stack.enter_context(directory.opened(resume))
+            watching = Observers([*observers, *_recorders(config, directory)])
+            doctors = [Doctor(config, directory.metrics_path, watching.noticed)]
             observer = Observers([watching, *(doctors if config.doctor.warn else [])])
         else:
             observer = Observers([])
         stack.callback(observer.closed)
-        return _train(config, store, resume, observer, stop, processes)
+        return _train(config, directory, resume, observer, stop, processes)
 
 
 def _train(
     config: RunConfig,
-    store: Store,
+    directory: RunDirectory,
     resume: bool,
     observer: Observer,
     stop: StopRequest,
     processes: Processes,
 ) -> Summary:
-    data = as_trained(config.data, store.facts()) if resume else config.data
+    data = as_trained(config.data, directory.facts()) if resume else config.data
     found, survey = _look_at_data(config, data, observer, processes)
     load_size, crop_size = resolve_sizes(config.data, survey.smallest)
     check_measures(config, found, crop_size)
@@ -123,7 +124,7 @@ def _train(
     directions = method_class(config).translations
     inputs = [way[0] for way in directions] if len(directions) > 1 else [config.data.direction[0]]
     of_inputs = {domain: scales[domain] for domain in inputs}
-    domains = resolve_domains(_ranges_of_earlier(config.data, store, resume), survey.values)
+    domains = resolve_domains(_ranges_of_earlier(config.data, directory, resume), survey.values)
     found = found.seen_as(domains)
     for notice in (
         *found.notices(),
@@ -134,7 +135,7 @@ def _train(
     config = resolve(config, load_size, crop_size, domains)
     if config.device == "cpu":
         keep_freed_memory()
-    states = processes.from_first(store.states()) if resume else []
+    states = processes.from_first(directory.states()) if resume else []
     torch.manual_seed(config.seed)
     method = build_method(config, crop_size)
     if processes.count > 1 and any(isinstance(m, BatchNorm2d) for m in method.modules()):
@@ -158,23 +159,23 @@ def _train(
         batches=partial(_batches, samples, config, processes, stop.asked),
         images_per_epoch=len(samples),
         held_out=build_held_out(config, method, specs, found, transform, observer.noticed),
-        store=store,
+        directory=directory,
         observer=observer,
         stop=stop,
         processes=processes,
         probe=_probe(config, method, specs, found, transform) if processes.first else None,
     )
-    changes: list[str] = []
+    changes: list[Change] = []
     if states:
-        changes = changes_on_resume(read_yaml(store.config_path), config)
+        changes = changes_on_resume(read_yaml(directory.config_path), config)
         for change in changes:
-            observer.noticed(change)
-        go_on(trainer, states, store, observer, processes)
+            observer.noticed(str(change))
+        go_on(trainer, states, directory, observer, processes)
     elif resume:
-        observer.noticed(f"{store.folder} has no state to go on from: starting anew")
+        observer.noticed(f"{directory.folder} has no state to go on from: starting anew")
     if trainer.finished:
         observer.noticed(
-            f"{store.folder} is finished: step {trainer.step} was its last;"
+            f"{directory.folder} is finished: step {trainer.step} was its last;"
             " a larger --max-steps, --max-epochs or --max-minutes goes on,"
             " or metrics.patience where that has ended it"
         )
@@ -186,20 +187,20 @@ def _train(
     trial = trainer.trial(first)
     observer.preparing("trying a step", 1, 1)
     if processes.first:
-        store.save_config(config)
+        directory.save_config(config)
     shown_load = None if config.data.resize == "none" else load_size
-    facts = _facts(config, store, found, trainer, trial, shown_load, crop_size, processes)
+    facts = _facts(config, directory, found, trainer, trial, shown_load, crop_size, processes)
     left_out, values = names_of(unusable(survey.problems)), value_facts(domains, survey.values)
     observer.started(replace(facts, left_out=left_out, changes=changes, values=values))
     with stop_on_signals(stop):
         return trainer.fit()
 
 
-def _ranges_of_earlier(data: DataConfig, store: Store, resume: bool) -> DataConfig:
+def _ranges_of_earlier(data: DataConfig, directory: RunDirectory, resume: bool) -> DataConfig:
     """`data` as it is, but of a run that was begun before there were ranges: all of each type."""
-    if not resume or not store.config_path.is_file():
+    if not resume or not directory.config_path.is_file():
         return data
-    saved = read_yaml(store.config_path).get("data")
+    saved = read_yaml(directory.config_path).get("data")
     if not isinstance(saved, Mapping) or "A" in saved:
         return data
     sides = {side: getattr(data, side) for side in ("A", "B")}
@@ -258,31 +259,31 @@ def _probe(
     specs: Mapping[str, ModelSpec],
     found: DataSet,
     transform: Transform,
-) -> Probe | None:
+) -> HealthProbe | None:
     every = config.doctor.every
     if not isinstance(every, int) or not every:
         return None
-    return Probe(method, specs, found, config.data, transform, every)
+    return HealthProbe(method, specs, found, config.data, transform, every)
 
 
-def _recorders(config: RunConfig, store: Store) -> list[Observer]:
+def _recorders(config: RunConfig, directory: RunDirectory) -> list[Observer]:
     """The observers that keep the run folder's records."""
     recorders: list[Observer] = [
-        JsonLines(store.metrics_path),
-        FactSheet(store.facts_path),
-        SampleSheets(store),
-        LossPlot(store.metrics_path, store.folder / "losses.png"),
+        JsonLines(directory.metrics_path),
+        FactSheet(directory.facts_path),
+        SampleSheets(directory),
+        LossPlot(directory.metrics_path, directory.folder / "losses.png"),
     ]
     if config.metrics.tensorboard:
-        recorders.append(TensorBoard(store.folder / "tensorboard"))
+        recorders.append(TensorBoard(directory.folder / "tensorboard"))
     if config.metrics.wandb:
-        recorders.append(WeightsAndBiases(store))
+        recorders.append(WeightsAndBiases(directory))
     return recorders
 
 
 def _facts(
     config: RunConfig,
-    store: Store,
+    directory: RunDirectory,
     found: DataSet,
     trainer: Trainer,
     trial: tuple[float, int | None],
@@ -310,7 +311,7 @@ def _facts(
     if processes.count > 1:
         batch += f", in each of {processes.count} processes"
     return RunFacts(
-        output=store.folder,
+        output=directory.folder,
         method=config.method,
         device=config.device,
         precision=config.precision,
@@ -328,5 +329,7 @@ def _facts(
         # The newest is written before the oldest goes; `model` and `best` are copies.
         disk_bytes=(config.checkpoint.keep + 3) * model + (STATES_KEPT + 1) * state,
         held_out=names_of(found.held_out),
-        free_disk_bytes=shutil.disk_usage(store.folder).free if store.folder.is_dir() else 0,
+        free_disk_bytes=shutil.disk_usage(directory.folder).free
+        if directory.folder.is_dir()
+        else 0,
     )

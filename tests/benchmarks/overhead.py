@@ -23,12 +23,12 @@ from rich.console import Console
 from img2img.cli.display import Display
 from img2img.config import load_config
 from img2img.doctor.condition import EVERY as EXAMINED_LINES
+from img2img.training.best import EVERY as MEASURE_EVERY
 from img2img.training.doctor import Doctor
+from img2img.training.health_probe import HealthProbe, steps_between
 from img2img.training.loop import Trainer
-from img2img.training.probe import Probe, steps_between
 from img2img.training.review import Review
 from img2img.training.run import train
-from img2img.training.standing import EVERY as MEASURE_EVERY
 
 IMAGES, STEPS, WARM_UP = 24, 40, 10
 
@@ -65,7 +65,7 @@ def main() -> None:
     for name in ("_take", "_train_on", "_report", "_log", "_measure", "_save"):
         timed(seconds, name)
     timed(seconds, "sample", Review)
-    timed(seconds, "signs", Probe)
+    timed(seconds, "signs", HealthProbe)
     timed(seconds, "_examine", Doctor)
     with tempfile.TemporaryDirectory() as name:
         make_images(Path(name) / "data")

@@ -12,8 +12,8 @@ from rich.text import Text
 from img2img.cli.display import Display
 from img2img.config import MetricsConfig
 from img2img.images import Picture
+from img2img.training.best import BestTracker
 from img2img.training.events import Progress, RunFacts, Summary
-from img2img.training.standing import Standing
 
 LOSSES = {
     f"{network}/{name}": 1.234
@@ -225,41 +225,41 @@ def test_a_terminal_breaks_lines_at_spaces() -> None:
 
 
 class TestPlateau:
-    def standing(self, **settings: Any) -> Standing:
-        standing = Standing(MetricsConfig(every=100, **settings))
+    def tracker(self, **settings: Any) -> BestTracker:
+        tracker = BestTracker(MetricsConfig(every=100, **settings))
         for step, value in ((100, 0.3), (200, 0.2), (300, 0.25)):
-            standing.take({"l1": value}, step)
-        return standing
+            tracker.take({"l1": value}, step)
+        return tracker
 
     def test_is_said_once(self) -> None:
-        standing = self.standing()
-        assert standing.plateau(300, 1000) is None  # too soon
-        standing.take({"l1": 0.22}, 400)
-        said = standing.plateau(400, 1000)
+        tracker = self.tracker()
+        assert tracker.plateau(300, 1000) is None  # too soon
+        tracker.take({"l1": 0.22}, 400)
+        said = tracker.plateau(400, 1000)
         assert said is not None
         assert "has not improved for 20 % of the run, since step 200" in said
         assert "--stop-after" in said
         assert "metrics.patience" in said
-        assert standing.plateau(500, 1000) is None
-        standing.take({"l1": 0.1}, 600)
+        assert tracker.plateau(500, 1000) is None
+        tracker.take({"l1": 0.1}, 600)
         for step in (700, 800):
-            standing.take({"l1": 0.11}, step)
-        assert standing.plateau(800, 1000) is not None  # another one
+            tracker.take({"l1": 0.11}, step)
+        assert tracker.plateau(800, 1000) is not None  # another one
 
     def test_not_where_patience_ends_it(self) -> None:
-        standing = self.standing(patience=5)
-        standing.take({"l1": 0.22}, 400)
-        assert standing.plateau(400, 1000) is None
+        tracker = self.tracker(patience=5)
+        tracker.take({"l1": 0.22}, 400)
+        assert tracker.plateau(400, 1000) is None
 
     def test_goes_on_with_the_run(self) -> None:
-        first, second = self.standing(), Standing(MetricsConfig(every=100))
+        first, second = self.tracker(), BestTracker(MetricsConfig(every=100))
         second.load_state_dict(first.state_dict())
         second.take({"l1": 0.22}, 400)
         assert "since step 200" in (second.plateau(400, 1000) or "")
 
 
 def test_auto_measures_early_for_those_who_watch() -> None:
-    standing = Standing(MetricsConfig())
-    assert [step for step in range(1, 2001) if standing.due(step)] == [100, 500, 1000, 2000]
-    standing.fix(100.0)  # measuring takes as long as a hundred steps
-    assert [step for step in range(101, 4001) if standing.due(step)] == [2000, 4000]
+    tracker = BestTracker(MetricsConfig())
+    assert [step for step in range(1, 2001) if tracker.due(step)] == [100, 500, 1000, 2000]
+    tracker.fix(100.0)  # measuring takes as long as a hundred steps
+    assert [step for step in range(101, 4001) if tracker.due(step)] == [2000, 4000]

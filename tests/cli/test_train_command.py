@@ -17,7 +17,7 @@ from PIL import Image
 import img2img as package
 from img2img.config import RunConfig
 from img2img.models.checkpoint import load_model, load_state
-from img2img.runs.log import read_metrics
+from img2img.runs.log import read_log
 from img2img.training.stopping import stop_on_signals
 from tests.runs import assert_same, flat, lines, newest, untimed
 
@@ -68,7 +68,7 @@ class TestRunFolder:
         for line in found[:-2]:
             assert {"G/adv", "G/l1", "D/adv", "D/real", "D/fake", "lr", "seconds"} <= set(line)
         assert "val/l1" in found[-2]
-        assert "signs/change" in found[-1]
+        assert "diagnostics/change" in found[-1]
 
     def test_tensorboard_has_the_curves_and_the_samples(self, tiny_run: Path) -> None:
         from tensorboard.backend.event_processing import (  # type: ignore[import-untyped]
@@ -394,9 +394,9 @@ class TestResume:
         told = " ".join(changed.out.split())
         change = "optimizer.lr was 0.0002 when the run was started, and is 0.001 now"
         assert change in told
-        (line,) = (each for each in read_metrics(run / "metrics.jsonl") if "changed" in each)
+        (line,) = (each for each in read_log(run / "metrics.jsonl") if "changed" in each)
         assert line["step"] == 1
-        assert change in line["changed"]
+        assert {"key": "optimizer.lr", "before": 0.0002, "after": 0.001} in line["changed"]
         nothing = train(tmp_path / "new", "--resume", "--data", tiny_pairs, "--max-steps", 1)
         assert "has no state to go on from: starting anew" in " ".join(nothing.out.split())
 

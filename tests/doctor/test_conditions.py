@@ -14,7 +14,7 @@ import pytest
 from torch import Tensor
 
 from img2img.config import RunConfig, load_config
-from img2img.doctor import CONDITIONS, Course, Rounds, examine, follow
+from img2img.doctor import CONDITIONS, Rounds, RunHistory, examine, follow
 from img2img.doctor.balance import Levels
 from img2img.losses import OBJECTIVES, Objective
 from img2img.training.build import check_parts
@@ -35,16 +35,16 @@ HEALTHY: Mapping[str, Curve] = {
     "D/gradient": lambda t: 5 + 2 * math.cos(50 * t),
 }
 SIGNS: Mapping[str, Curve] = {
-    "signs/diversity": lambda t: 0.3 + 0.5 * t,
-    "signs/change": lambda t: 1.2 - 0.2 * t,
-    "signs/likeness": lambda t: 0.3,
-    "signs/likeness_wanted": lambda t: 0.4,
-    "signs/ends": lambda t: 0.1,
-    "signs/ends_wanted": lambda t: 0.2,
-    "signs/grid": lambda t: 6.0,
-    "signs/grid_wanted": lambda t: 4.0,
-    "signs/trained": lambda t: 0.1 + 0.1 * (1 - t),
-    "signs/held_out": lambda t: 0.12 + 0.1 * (1 - t),
+    "diagnostics/diversity": lambda t: 0.3 + 0.5 * t,
+    "diagnostics/change": lambda t: 1.2 - 0.2 * t,
+    "diagnostics/correlation": lambda t: 0.3,
+    "diagnostics/correlation_target": lambda t: 0.4,
+    "diagnostics/saturation": lambda t: 0.1,
+    "diagnostics/saturation_target": lambda t: 0.2,
+    "diagnostics/grid": lambda t: 6.0,
+    "diagnostics/grid_target": lambda t: 4.0,
+    "diagnostics/train_l1": lambda t: 0.1 + 0.1 * (1 - t),
+    "diagnostics/held_out_l1": lambda t: 0.12 + 0.1 * (1 - t),
 }
 # The critic has won; it does harm where distances stay as they are.
 WON: Mapping[str, Curve] = {
@@ -52,7 +52,7 @@ WON: Mapping[str, Curve] = {
     "D/accuracy": lambda t: min(1, 2 * t),
     "G/adv": lambda t: 0.7 + 6 * t,
 }
-DISTANCES = ("G/l1", "signs/trained", "signs/held_out")
+DISTANCES = ("G/l1", "diagnostics/train_l1", "diagnostics/held_out_l1")
 
 
 def log(curves: Mapping[str, Curve] = MappingProxyType({}), count: int = 60) -> Lines:
@@ -61,12 +61,12 @@ def log(curves: Mapping[str, Curve] = MappingProxyType({}), count: int = 60) -> 
     lines: Lines = []
     for number in range(1, count + 1):
         line = {"step": 20 * number, "images": 20 * number, "epoch": number / 5}
-        losses = {**HEALTHY, **{k: v for k, v in curves.items() if "signs/" not in k}}
+        losses = {**HEALTHY, **{k: v for k, v in curves.items() if "diagnostics/" not in k}}
         noise = {tag: 1 + 0.02 * random.standard_normal() for tag in losses}
         t = (number - 1) / (count - 1) if count > 1 else 0.0
         lines.append({**line, **{tag: curve(t) * noise[tag] for tag, curve in losses.items()}})
         if number % 10 == 0:
-            signs = {**SIGNS, **{k: v for k, v in curves.items() if "signs/" in k}}
+            signs = {**SIGNS, **{k: v for k, v in curves.items() if "diagnostics/" in k}}
             lines.append({**line, **{tag: curve(t) for tag, curve in signs.items()}})
     return lines
 
@@ -77,7 +77,7 @@ def config() -> RunConfig:
 
 
 def names(lines: Lines, config: RunConfig) -> list[str]:
-    return [finding.name for finding in examine(Course(lines), config)]
+    return [finding.name for finding in examine(RunHistory(lines), config)]
 
 
 def test_nothing_is_found_in_a_healthy_log(config: RunConfig) -> None:
@@ -103,12 +103,15 @@ def test_the_loss_by_chance(objective: str) -> None:
         ("critic-too-strong", {**WON, **{tag: lambda t: 0.12 for tag in DISTANCES}}),
         ("critic-too-weak", {"D/adv": lambda t: 0.69, "D/accuracy": lambda t: 0.5}),
         ("oscillation", {"G/adv": lambda t: 2 + 1.8 * math.sin(45 * t)}),
-        ("mode-collapse", {"signs/diversity": lambda t: 0.01}),
-        ("copies-input", {"signs/change": lambda t: 0.01}),
-        ("colour-inversion", {"signs/likeness": lambda t: -0.8}),
-        ("saturation", {"signs/ends": lambda t: 0.6}),
-        ("checkerboard", {"signs/grid": lambda t: 20.0}),
-        ("overfitting", {"signs/trained": lambda t: 0.03, "signs/held_out": lambda t: 0.1}),
+        ("mode-collapse", {"diagnostics/diversity": lambda t: 0.01}),
+        ("copies-input", {"diagnostics/change": lambda t: 0.01}),
+        ("colour-inversion", {"diagnostics/correlation": lambda t: -0.8}),
+        ("saturation", {"diagnostics/saturation": lambda t: 0.6}),
+        ("checkerboard", {"diagnostics/grid": lambda t: 20.0}),
+        (
+            "overfitting",
+            {"diagnostics/train_l1": lambda t: 0.03, "diagnostics/held_out_l1": lambda t: 0.1},
+        ),
     ],
 )
 def test_what_is_wrong_is_named_and_nothing_else(
@@ -119,13 +122,13 @@ def test_what_is_wrong_is_named_and_nothing_else(
     lines: Lines = []
     for line in log(changed):
         both = {
-            k: v for k, v in line.items() if "/" not in k or k.endswith(("gradient", "trained"))
+            k: v for k, v in line.items() if "/" not in k or k.endswith(("gradient", "train_l1"))
         }
         for ending, of in (("A", log()[len(lines)]), ("B", line)):
             for tag, value in of.items():
-                if tag == "signs/held_out":
+                if tag == "diagnostics/held_out_l1":
                     both[tag] = line[tag]
-                elif tag.startswith("signs/"):
+                elif tag.startswith("diagnostics/"):
                     both[f"{tag}_{ending}to{'BA'[ending == 'B']}"] = value
                 elif "/" in tag and not tag.endswith("gradient"):
                     both[f"{tag}_{ending}"] = value
@@ -152,7 +155,7 @@ def test_no_better_than_the_untouched_input() -> None:
         assert names(measured({60: 0.1}), config) == [condition]
         assert names(measured({40: 0.2, 60: 0.09}), config) == []
         assert names(measured({40: 0.09, 60: 0.11}), config) == []
-    (found,) = examine(Course(measured({60: 0.11})), config)
+    (found,) = examine(RunHistory(measured({60: 0.11})), config)
     assert found.evidence.text == "held-out l1 is 0.11; of the untouched inputs it is 0.1"
     assert found.proposals[0].flags.startswith("--set 'losses.reconstruction=")
     early = load_config("pix2pix", None, {"schedule.steps": 10_000})
@@ -164,18 +167,18 @@ def test_no_better_than_the_untouched_input() -> None:
 
 def test_an_inversion_that_is_wanted_is_none(config: RunConfig) -> None:
     inverted: dict[str, Curve] = {
-        "signs/likeness": lambda t: -0.8,
-        "signs/likeness_wanted": lambda t: -0.9,
+        "diagnostics/correlation": lambda t: -0.8,
+        "diagnostics/correlation_target": lambda t: -0.9,
     }
     assert names(log(inverted), config) == []
 
 
 def test_a_generator_that_only_begins_has_not_collapsed(config: RunConfig) -> None:
-    assert names(log({"signs/diversity": lambda t: 0.01 + 0.04 * t}), config) == []
+    assert names(log({"diagnostics/diversity": lambda t: 0.01 + 0.04 * t}), config) == []
 
 
 def test_nothing_is_learned(config: RunConfig) -> None:
-    still: dict[str, Curve] = {tag: (lambda t: 0.5) for tag in (*HEALTHY, "signs/trained")}
+    still: dict[str, Curve] = {tag: (lambda t: 0.5) for tag in (*HEALTHY, "diagnostics/train_l1")}
     assert "nothing-learned" in names(log(still), config)
     still["G/l1"] = HEALTHY["G/l1"]
     assert "nothing-learned" not in names(log(still), config)
@@ -227,8 +230,8 @@ def test_losses_that_are_wild_from_the_first_line_on(config: RunConfig) -> None:
         "G/adv": lambda t: 5e13,
         "D/accuracy": lambda t: 1.0,
         "G/gradient": lambda t: 0.0,
-        "signs/diversity": lambda t: 0.0,
-        "signs/ends": lambda t: 1.0,
+        "diagnostics/diversity": lambda t: 0.0,
+        "diagnostics/saturation": lambda t: 1.0,
         **{tag: lambda t: 1.6 for tag in DISTANCES},
     }
     assert names(log(wild), config) == ["diverging"]
@@ -336,13 +339,13 @@ def test_targets_that_use_little_of_the_range(
 
 
 def test_too_restless_to_say_that_nothing_is_learned(config: RunConfig) -> None:
-    still: dict[str, Curve] = {tag: (lambda t: 0.5) for tag in (*HEALTHY, "signs/trained")}
+    still: dict[str, Curve] = {tag: (lambda t: 0.5) for tag in (*HEALTHY, "diagnostics/train_l1")}
     lines = log(still)
     random = np.random.default_rng(0)
     for line in lines:
         line |= {tag: 0.3 * random.lognormal(0, 0.6) for tag in ("G/l1",) if tag in line}
     assert "nothing-learned" in names(lines, config)  # by looks
-    blind = [line for line in lines if "signs/trained" not in line]
+    blind = [line for line in lines if "diagnostics/train_l1" not in line]
     assert "nothing-learned" not in names(blind, config)
 
 
@@ -350,11 +353,17 @@ def test_the_worse_direction_is_told() -> None:
     config = load_config("cyclegan")
     lines = log()
     for line in lines:
-        if (sign := line.pop("signs/likeness", None)) is not None:
-            wanted = line.pop("signs/likeness_wanted")
-            line |= {"signs/likeness_AtoB": -0.7, "signs/likeness_guessed_AtoB": wanted}
-            line |= {"signs/likeness_BtoA": -0.9 + 0 * sign, "signs/likeness_guessed_BtoA": wanted}
-    (found,) = (f for f in examine(Course(lines), config) if f.name == "colour-inversion")
+        if (sign := line.pop("diagnostics/correlation", None)) is not None:
+            wanted = line.pop("diagnostics/correlation_target")
+            line |= {
+                "diagnostics/correlation_AtoB": -0.7,
+                "diagnostics/correlation_expected_AtoB": wanted,
+            }
+            line |= {
+                "diagnostics/correlation_BtoA": -0.9 + 0 * sign,
+                "diagnostics/correlation_expected_BtoA": wanted,
+            }
+    (found,) = (f for f in examine(RunHistory(lines), config) if f.name == "colour-inversion")
     assert found.evidence.text.startswith("BtoA: ")
 
 
@@ -371,20 +380,20 @@ def test_images_that_grow_are_harder(config: RunConfig) -> None:
 
 
 def test_the_evidence_is_of_the_worst_moment(config: RunConfig) -> None:
-    lines = log({"signs/change": lambda t: 0.01 + abs(t - 0.66) / 50})
+    lines = log({"diagnostics/change": lambda t: 0.01 + abs(t - 0.66) / 50})
     (found,) = follow(lines, config)
     assert (found.first, found.worst, found.last) == (600, 1000, 1200)  # until the look then
     assert found.evidence.values["change"] == pytest.approx(0.01, abs=1e-3)
 
 
 def test_inversion_that_is_guessed_to_be_wanted(config: RunConfig) -> None:
-    inverted: dict[str, Curve] = {"signs/likeness": lambda t: -0.8}
+    inverted: dict[str, Curve] = {"diagnostics/correlation": lambda t: -0.8}
     for guessed, expected in ((-1.0, []), (0.2, ["colour-inversion"])):
         lines = log(inverted)
         for line in lines:
-            if line.pop("signs/likeness_wanted", None) is not None:
-                line["signs/likeness_guessed"] = guessed
-        findings = examine(Course(lines), config)
+            if line.pop("diagnostics/correlation_target", None) is not None:
+                line["diagnostics/correlation_expected"] = guessed
+        findings = examine(RunHistory(lines), config)
         assert [finding.name for finding in findings] == expected
         assert all("estimated" in finding.evidence.text for finding in findings)
 
@@ -394,7 +403,7 @@ def test_scores_that_are_missing(config: RunConfig) -> None:
     for line in lines:
         line.pop("D/real", None)
         line.pop("D/fake", None)
-    (found,) = examine(Course(lines), config)
+    (found,) = examine(RunHistory(lines), config)
     assert found.name == "critic-too-strong"
     assert "gap" not in found.evidence.values
     json.dumps(found.evidence.values, allow_nan=False)
@@ -414,11 +423,11 @@ def test_a_damaged_log(
 
 
 def test_a_run_is_examined_ever_more_rarely() -> None:
-    course, rounds = Course(), Rounds()
+    history, rounds = RunHistory(), Rounds()
     times = []
     for step in range(1, 30001):
-        course.add({"step": step, "G/adv": 1.0})
-        if rounds.due(course):
+        history.add({"step": step, "G/adv": 1.0})
+        if rounds.due(history):
             times.append(step)
     assert times[:4] == [10, 20, 30, 40]
     assert len(times) < 300
@@ -442,15 +451,15 @@ def test_remedies_that_a_run_has_or_lacks() -> None:
 
 
 def test_what_has_passed_is_told_with_its_time(config: RunConfig) -> None:
-    lines = log({"signs/diversity": lambda t: 0.01 if t < 0.7 else 0.5})
+    lines = log({"diagnostics/diversity": lambda t: 0.01 if t < 0.7 else 0.5})
     (found,) = follow(lines, config)
     assert (found.name, found.first, found.last) == ("mode-collapse", 600, 1000)
-    assert examine(Course(lines), config) == []
+    assert examine(RunHistory(lines), config) == []
 
 
 def test_what_is_fatal_hides_but_does_not_heal(config: RunConfig) -> None:
     end = {"step": 1210, "images": 1210, "epoch": 12.1, "diverged": "step 1211: G/adv is nan"}
-    fatal, hidden = follow([*log({"signs/diversity": lambda t: 0.01}), end], config)
+    fatal, hidden = follow([*log({"diagnostics/diversity": lambda t: 0.01}), end], config)
     assert (fatal.name, hidden.name) == ("non-finite", "mode-collapse")
     assert (hidden.last, hidden.now) == (1200, True)
 
@@ -458,7 +467,7 @@ def test_what_is_fatal_hides_but_does_not_heal(config: RunConfig) -> None:
 @pytest.mark.parametrize(("after", "now"), [(0.9, True), (0.55, False)])
 def test_once_is_not_past(after: float, now: bool, config: RunConfig) -> None:
     """A condition at its threshold comes and goes; it has passed when it is not found twice."""
-    (found,) = follow(log({"signs/diversity": lambda t: 0.01 if t < after else 0.06}), config)
+    (found,) = follow(log({"diagnostics/diversity": lambda t: 0.01 if t < after else 0.06}), config)
     assert found.now == now
 
 
@@ -480,7 +489,7 @@ def test_steps_that_were_skipped(config: RunConfig) -> None:
     (once,) = follow(skipping(lambda step: int(step > 300)), config)
     assert (once.first, once.last) == (400, 400)  # and no more a quarter of the run later
     # Beside most of them nothing else means anything.
-    collapsed = log({"signs/diversity": lambda t: 0.01})
+    collapsed = log({"diagnostics/diversity": lambda t: 0.01})
     for line in collapsed:
         line["steps/skipped"] = line["step"] * 2 // 3
     assert names(collapsed, config) == ["non-finite"]
@@ -492,14 +501,14 @@ def test_the_share_that_was_skipped_is_of_the_same_steps(config: RunConfig) -> N
         lines = log(count=count)
         for line in lines:
             line["steps/skipped"] = line["step"] * 2 // 5
-        (found,) = examine(Course(lines), config)
+        (found,) = examine(RunHistory(lines), config)
         assert found.evidence.values["skipped"] / found.evidence.values["steps"] == 0.4
         assert not found.evidence.fatal
     late = log()
     for line in late:
         if line["step"] > 1180:
             line["steps/skipped"] = 20
-    (found,) = examine(Course(late), config)
+    (found,) = examine(RunHistory(late), config)
     assert found.evidence.values == {"skipped": 20, "steps": 20}
 
 
@@ -507,18 +516,18 @@ def test_losses_by_another_objective_are_not_judged() -> None:
     """As low as vanilla's may be is worse than chance by least squares."""
     config = load_config("pix2pix", None, {"objective.name": "lsgan"})
     before = log({"D/adv": lambda t: 0.65})
-    change = {**before[-1], "changed": ["objective.name was vanilla, and is lsgan now"]}
+    change = {**before[-1], "changed": [{"key": "objective.name"}]}
     squares: dict[str, Curve] = {"D/adv": lambda t: 0.2 - 0.1 * t, "G/adv": lambda t: 0.3 + 0.1 * t}
     after = log({**squares, "G/l1": lambda t: 0.1})
     after = [{**line, "step": line["step"] + 1200} for line in after]
     assert [found.name for found in follow([*before, *after], config)] == ["diverging"]
     assert follow([*before, change, *after], config) == []
-    another = {**change, "changed": ["optimizer.lr was 0.1, and is 0.2 now"]}
+    another = {**change, "changed": [{"key": "optimizer.lr"}]}
     assert [found.name for found in follow([*before, another, *after], config)] == ["diverging"]
 
 
 def test_losses_that_fall_restlessly_are_no_standstill(config: RunConfig) -> None:
-    still: dict[str, Curve] = {tag: (lambda t: 0.5) for tag in (*HEALTHY, "signs/trained")}
+    still: dict[str, Curve] = {tag: (lambda t: 0.5) for tag in (*HEALTHY, "diagnostics/train_l1")}
     random = np.random.default_rng(0)
     lines = log(still)
     for line in lines:
@@ -540,10 +549,10 @@ def test_one_image_a_line_is_no_oscillation() -> None:
 
 
 def test_a_sign_that_is_no_longer_told_has_passed(config: RunConfig) -> None:
-    lines = log({"signs/likeness": lambda t: -0.8})
+    lines = log({"diagnostics/correlation": lambda t: -0.8})
     for line in lines:
         if line["step"] > 800:
-            line.pop("signs/likeness", None)
+            line.pop("diagnostics/correlation", None)
     (found,) = follow(lines, config)
     assert (found.name, found.last, found.now) == ("colour-inversion", 1000, False)
 
@@ -551,7 +560,7 @@ def test_a_sign_that_is_no_longer_told_has_passed(config: RunConfig) -> None:
 @pytest.mark.parametrize("value", [10**400, 1e308, -1e308])
 def test_numbers_beyond_all_measure(value: float, config: RunConfig) -> None:
     lines = [{**line, **({"G/adv": value} if "G/adv" in line else {})} for line in log()]
-    assert "G/adv" not in Course(lines)
+    assert "G/adv" not in RunHistory(lines)
     assert follow(lines, config) == []
 
 
@@ -581,7 +590,7 @@ def test_the_command(tmp_path: Path, tiny_run: Path, img2img: Command) -> None:
     def write(lines: Lines) -> None:
         metrics.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
 
-    write(log({"signs/diversity": lambda t: 0.01}))
+    write(log({"diagnostics/diversity": lambda t: 0.01}))
     outcome = img2img("doctor", run)
     assert outcome.status == 0
     assert "mode-collapse, first seen at step 600\n" in outcome.out
@@ -594,7 +603,7 @@ def test_the_command(tmp_path: Path, tiny_run: Path, img2img: Command) -> None:
     assert (finding["name"], finding["now"]) == ("mode-collapse", True)
     assert finding["values"]["diversity"] == pytest.approx(0.01)
 
-    write(log({"signs/diversity": lambda t: 0.01 if t < 0.7 else 0.5}))
+    write(log({"diagnostics/diversity": lambda t: 0.01 if t < 0.7 else 0.5}))
     outcome = img2img("doctor", run)
     assert "first seen at step 600, last at " in outcome.out
     assert "nothing is proposed" in outcome.out

@@ -219,8 +219,8 @@ def test_a_collapse_is_seen_also_where_one_picture_is_held_out(tmp_path: Path) -
     settings = {"generator": {"name": "odd", "kind": "constant"}, "data.holdout": "test"}
     run_tiny("pix2pix", data, tmp_path / "run", settings)
     assert "mode-collapse" in found_in(tmp_path / "run")
-    looks = [line for line in read_run(tmp_path / "run").lines if "signs/trained" in line]
-    assert all("signs/held_out" in line for line in looks)
+    looks = [line for line in read_run(tmp_path / "run").lines if "diagnostics/train_l1" in line]
+    assert all("diagnostics/held_out_l1" in line for line in looks)
 
 
 def test_numbers_that_are_not_finite(pairs: Path, tmp_path: Path) -> None:

@@ -151,7 +151,7 @@ def test_what_curves_are_compared_with_is_dashed_in_their_charts(
     page = open_page(report)
     names = page.locator(".chart h3").all_text_contents()
     assert not [name for name in names if "wanted" in name or name.startswith("targets/")]
-    for name, dashed in {"val/l1": "untouched input", "signs/grid": "targets"}.items():
+    for name, dashed in {"val/l1": "untouched input", "diagnostics/grid": "targets"}.items():
         chart = page.locator(".chart", has=page.locator("h3", has_text=name))
         assert chart.locator("polyline.dashed").count() == 1
         assert dashed in (chart.locator(".values .dashed").text_content() or "")

@@ -9,7 +9,7 @@ from torch import Tensor
 from img2img.config import RunConfig, check, load_config
 from img2img.data.samples import Batch
 from img2img.models.spec import ModelSpec
-from img2img.runs.store import Store
+from img2img.runs.directory import RunDirectory
 from img2img.training.events import Observer, Progress
 from img2img.training.held_out import HeldOut
 from img2img.training.loop import Trainer
@@ -88,7 +88,7 @@ def trainer_for(
         batches=batches,
         images_per_epoch=images_per_epoch,
         held_out=HeldOut(method, specs(method), lambda: iter(held_out), True),
-        store=Store(folder),
+        directory=RunDirectory(folder),
         observer=log,
         stop=StopRequest(),
     )

@@ -84,7 +84,7 @@ def test_settings_that_the_program_got_since_a_run_was_started() -> None:
     assert changes_on_resume(saved, resolved()) == []
     changed = resolved().model_copy(update={"n_critic": 2})
     (notice,) = changes_on_resume(saved, changed)
-    assert notice == "n_critic was 1 when the run was started, and is 2 now"
+    assert str(notice) == "n_critic was 1 when the run was started, and is 2 now"
 
 
 def test_files_of_weights_are_found_from_other_folders(

@@ -164,7 +164,7 @@ def test_measuring_is_made_rarer_where_it_takes_long(
     monkeypatch: pytest.MonkeyPatch, train: Command, tiny_pairs: Path, tmp_path: Path
 ) -> None:
     """By the times of the first one; then it stays, also when the run is resumed."""
-    monkeypatch.setattr("img2img.training.standing.EVERY", 2)
+    monkeypatch.setattr("img2img.training.best.EVERY", 2)
     clock = {"now": 0.0}
     monkeypatch.setattr("time.monotonic", lambda: clock["now"])
     made, measured = Trainer._train_on, HeldOut.measures

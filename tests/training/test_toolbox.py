@@ -17,7 +17,7 @@ from img2img.losses import OBJECTIVES, REGULARIZERS, Objective
 from img2img.losses.adversarial import LSGAN
 from img2img.losses.regularizers import R1
 from img2img.networks import Discriminator, DiscriminatorOutput
-from img2img.runs.log import read_metrics
+from img2img.runs.log import read_log
 from img2img.runtime.processes import ALONE, Processes
 from img2img.training.build import build_method, check_parts, resolve
 from img2img.training.critic import Critic
@@ -373,7 +373,7 @@ def test_a_resumed_run_ends_as_one_that_was_not_stopped(
         (tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "parts")
     )
     assert whole == parts
-    logged = [read_metrics(tmp_path / name / "metrics.jsonl") for name in ("whole", "parts")]
+    logged = [read_log(tmp_path / name / "metrics.jsonl") for name in ("whole", "parts")]
     clock = {"images_per_second", "seconds", "waiting"}
     one, other = ([{k: v for k, v in x.items() if k not in clock} for x in xs] for xs in logged)
     assert one == other

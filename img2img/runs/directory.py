@@ -22,7 +22,7 @@ from img2img.runtime.files import atomic_write, locked, parse_json, remove_lefto
 STATES_KEPT = 2
 
 
-class Store:
+class RunDirectory:
     """Names and keeps the files of one run.
 
     Args:

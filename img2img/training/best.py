@@ -17,7 +17,7 @@ EARLY = (100, 500)
 PLATEAU = 0.2
 
 
-class Standing:
+class BestTracker:
     """Where a run stands by its measures on held-out images.
 
     Args:

@@ -11,7 +11,7 @@ from img2img.config import DataConfig
 from img2img.data.augment import Transform
 from img2img.data.dataset import DataSet
 from img2img.data.samples import Batch
-from img2img.doctor.signs import signs_of
+from img2img.doctor.diagnostics import diagnostics_of
 from img2img.metrics.paired import l1
 from img2img.models.spec import ModelSpec
 from img2img.networks import Generator
@@ -34,7 +34,7 @@ def steps_between(images_a_step: int, device: str) -> int:
     return max(LEAST_STEPS, trained // images_a_step)
 
 
-class Probe:
+class HealthProbe:
     """The same pictures, translated again and again as inference would.
 
     The first held-out and some training pictures, without augmentation, stay in memory from the
@@ -75,8 +75,8 @@ class Probe:
         each = (one.held_out_batches(self._data, self._transform) for one in alone)
         return list(chain.from_iterable(each))
 
-    def signs(self, generators: Mapping[str, Generator]) -> dict[str, float]:
-        """The signs by name (see `signs_of`), of held-out pictures if there are several.
+    def diagnostics(self, generators: Mapping[str, Generator]) -> dict[str, float]:
+        """The signs by name (see `diagnostics_of`), of held-out pictures if there are several.
 
         Of a method that translates both ways they end in `_AtoB` and `_BtoA`. `held_out` and
         `trained` are mean L1 distances, pixels in [0, 1], of pictures of that kind from their
@@ -99,14 +99,14 @@ class Probe:
             "BtoA": torch.cat([batch.B for batch in batches]),
         }
         several = len(self._method.translations) > 1
-        signs: dict[str, float] = {}
+        found: dict[str, float] = {}
         for direction, (output, target) in self._method.translations.items():
-            found = signs_of(sources[direction], images[output], images[target], aligned)
-            signs |= {f"{n}_{direction}" if several else n: v for n, v in found.items()}
-        signs["trained"] = self._distance(trained)
+            each = diagnostics_of(sources[direction], images[output], images[target], aligned)
+            found |= {f"{n}_{direction}" if several else n: v for n, v in each.items()}
+        found["train_l1"] = self._distance(trained)
         if held_out is not None:
-            signs["held_out"] = self._distance(held_out)
-        return signs
+            found["held_out_l1"] = self._distance(held_out)
+        return found
 
     def _distance(self, images: Mapping[str, Tensor]) -> float:
         ways = (self._method.cycles or self._method.translations).values()

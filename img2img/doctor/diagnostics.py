@@ -22,7 +22,9 @@ LEVELS = 127.5
 ALIKE = 1 / LEVELS
 
 
-def signs_of(inputs: Tensor, outputs: Tensor, targets: Tensor, aligned: bool) -> dict[str, float]:
+def diagnostics_of(
+    inputs: Tensor, outputs: Tensor, targets: Tensor, aligned: bool
+) -> dict[str, float]:
     """The signs of some translations.
 
     Args:
@@ -46,13 +48,13 @@ def signs_of(inputs: Tensor, outputs: Tensor, targets: Tensor, aligned: bool) ->
     found: dict[str, float | None] = {
         "diversity": _ratio(_variety(outputs), min(_variety(inputs), _variety(targets))),
         "change": _ratio(_distance(inputs, outputs), _distance(inputs, targets)),
-        "likeness": _likeness(inputs, outputs),
-        "likeness_wanted": _likeness(inputs, targets) if aligned else None,
-        "likeness_guessed": None if aligned else _likeness(_mean(inputs), _mean(targets)),
-        "ends": _at_ends(outputs),
-        "ends_wanted": _at_ends(targets),
+        "correlation": _correlation(inputs, outputs),
+        "correlation_target": _correlation(inputs, targets) if aligned else None,
+        "correlation_expected": None if aligned else _correlation(_mean(inputs), _mean(targets)),
+        "saturation": _at_ends(outputs),
+        "saturation_target": _at_ends(targets),
         "grid": _grid(outputs),
-        "grid_wanted": _grid(targets),
+        "grid_target": _grid(targets),
     }
     return {name: value for name, value in found.items() if value is not None}
 
@@ -74,7 +76,7 @@ def _ratio(value: float, norm: float) -> float | None:
     return value / norm if norm > ALIKE else None
 
 
-def _likeness(images: Tensor, others: Tensor) -> float | None:
+def _correlation(images: Tensor, others: Tensor) -> float | None:
     """Mean over the pairs of images that are not both of one brightness."""
     first, second = (each.float().mean(1).flatten(1) for each in (images, others))
     first, second = first - first.mean(1, keepdim=True), second - second.mean(1, keepdim=True)

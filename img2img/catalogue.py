@@ -1,17 +1,18 @@
 """The catalogues as their sources say: names, summaries, arguments and defaults of parts.
 
 What `img2img list` and the completion of a shell show must not wait for torch, so nothing is
-imported here: the source of a part is its one description. Parts of Albumentations are read in the
-same way.
+imported here: the source of a part is its one description. The parts of plug-ins and those of
+Albumentations are read in the same way.
 """
 
 import ast
 import importlib
-import importlib.util
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
+
+from img2img.plugins import OWN, module_path, plugins
 
 # By catalogue, the package that its parts are in, and what the registry is called there.
 CATALOGUES = {
@@ -25,6 +26,7 @@ CATALOGUES = {
     "optimizers": ("img2img.training", "OPTIMIZERS"),
     "schedules": ("img2img.training", "SCHEDULES"),
     "backends": ("img2img.engine.backends", "BACKENDS"),
+    "conditions": ("img2img.doctor", "CONDITIONS"),
 }
 # Albumentations' parts are the classes below this one, but for those that are bases themselves.
 _TRANSFORM = "BasicTransform"
@@ -41,7 +43,9 @@ class Entry:
     name: str
     summary: str
     arguments: dict[str, Any]
-    """By argument, its default; as text where it is an expression."""
+    """By argument, its default; as text where it is an expression. Of a method: its settings."""
+    origin: str = OWN
+    """The distribution that it is from, with its version."""
 
 
 @dataclass(frozen=True)
@@ -52,24 +56,39 @@ class _Module:
     """By name, the module that it is imported from."""
 
 
+_NOTHING = _Module({}, {}, {})
+
+
 def entries(catalogue: str) -> list[Entry]:
-    """The parts of a catalogue, by name."""
+    """The parts of a catalogue, by name, those of plug-ins among them."""
     package, registry = CATALOGUES[catalogue]
-    found = []
-    for path in sorted(_folder(package).glob("*.py")):
-        if f"@{registry}.register(" not in path.read_text(encoding="utf-8"):
-            continue
-        module = _module(f"{package}.{path.stem}")
-        for part in module.classes.values():
-            for decorator in part.decorator_list:
-                if isinstance(decorator, ast.Call) and _text(decorator.func).startswith(registry):
-                    found.append(_entry(module, part, decorator))
-    return sorted(found, key=lambda entry: entry.name)
+    return sorted(
+        (
+            _entry(module, part, decorator, origin, settings=catalogue == "methods")
+            for module, origin in _modules_with(package, registry)
+            for part in module.classes.values()
+            for decorator in part.decorator_list
+            if isinstance(decorator, ast.Call) and _text(decorator.func) == f"{registry}.register"
+        ),
+        key=lambda entry: entry.name,
+    )
+
+
+def _modules_with(package: str, registry: str) -> Iterator[tuple[_Module, str]]:
+    """The modules that register parts in a catalogue, each with the distribution it is from."""
+    folder = module_path(package)
+    assert folder is not None
+    names = [(f"{package}.{path.stem}", OWN) for path in sorted(folder.glob("*.py"))]
+    names += [(name, plugin.distribution) for plugin in plugins() for name in plugin.modules()]
+    for name, origin in names:
+        if f"@{registry}.register(" in _source(name):
+            yield _module(name), origin
 
 
 def transforms() -> list[Entry]:
     """Every transform of Albumentations that a configuration can name."""
-    root = _folder("albumentations")
+    root = module_path("albumentations")
+    assert root is not None
     homes: dict[str, _Module] = {}
     for path in sorted(root.rglob("*.py")):
         place = ".".join(path.relative_to(root.parent).with_suffix("").parts)
@@ -89,15 +108,47 @@ def transforms() -> list[Entry]:
     ]
 
 
-def _entry(module: _Module, part: ast.ClassDef, decorator: ast.Call) -> Entry:
+def _entry(
+    module: _Module, part: ast.ClassDef, decorator: ast.Call, origin: str, *, settings: bool
+) -> Entry:
     name, preset = _value(module, decorator.args[0]), {}
     for keyword in decorator.keywords:
         preset[str(keyword.arg)] = _value(module, keyword.value)
     fixed = ", ".join(f"{key}={value}" for key, value in preset.items())
     summary = f"{_summary(part)} ({fixed})" if fixed else _summary(part)
+    if settings:
+        return Entry(str(name), summary, _settings(module, part), origin)
     given = _arguments(module, part.name).items()
     settable = {key: preset.get(key, value) for key, value in given if value != REQUIRED}
-    return Entry(str(name), summary, settable)
+    return Entry(str(name), summary, settable, origin)
+
+
+def _settings(module: _Module, method: ast.ClassDef) -> dict[str, Any]:
+    """The keys of a method's section `settings` with their defaults, from its settings class."""
+    chosen = [value for name, value in _assigned(method) if name == "settings" and value]
+    if not chosen:
+        return {}
+    name = _text(chosen[0])
+    home = module if name in module.classes else _module(module.imports.get(name, ""))
+    fields = _assigned(home.classes[name]) if name in home.classes else ()
+    return {f"settings.{key}": _field_default(home, value) for key, value in fields}
+
+
+def _assigned(part: ast.ClassDef) -> Iterator[tuple[str, ast.expr | None]]:
+    """The names that a class's body gives a value or a type, in order."""
+    for node in part.body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            yield node.target.id, node.value
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            yield node.targets[0].id, node.value
+
+
+def _field_default(module: _Module, value: ast.expr | None) -> Any:
+    """The default of a pydantic field: the value itself, or that in `Field(default=...)`."""
+    if isinstance(value, ast.Call) and _text(value.func) == "Field":
+        named = [keyword.value for keyword in value.keywords if keyword.arg == "default"]
+        value = next(iter([*value.args, *named]), None)
+    return REQUIRED if value is None else _value(module, value)
 
 
 def _summary(part: ast.ClassDef) -> str:
@@ -108,8 +159,10 @@ def _arguments(module: _Module, name: str) -> dict[str, Any]:
     """What the nearest `__init__` of a class and those it is derived from takes."""
     if name not in module.classes:
         home = module.imports.get(name, "")
-        known = home.startswith(("img2img.", "albumentations."))
-        return _arguments(_module(home), name) if known else {}
+        known = "img2img", "albumentations", *(plugin.module for plugin in plugins())
+        if not any(f"{home}.".startswith(f"{each}.") for each in known):
+            return {}
+        return _arguments(_module(home), name)
     part = module.classes[name]
     for function in part.body:
         if isinstance(function, ast.FunctionDef) and function.name == "__init__":
@@ -156,26 +209,35 @@ def _is_public(module: _Module, name: str) -> bool:
     return not name.startswith("_") if exported is None else name in ast.literal_eval(exported)
 
 
-def _folder(package: str) -> Path:
-    own, _, below = package.partition(".")
-    spec = importlib.util.find_spec(own)  # of the package at the top: nothing is imported
-    assert spec is not None
-    assert spec.submodule_search_locations is not None
-    return Path(spec.submodule_search_locations[0], *filter(None, below.split(".")))
+def _source(name: str) -> str:
+    """A module's source; empty where there is none that can be read."""
+    path = module_path(name)
+    if path is None:
+        return ""
+    try:
+        return (path / "__init__.py" if path.is_dir() else path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 @cache
 def _module(name: str) -> _Module:
-    """A module's classes, constants and imports, from its source."""
-    path = _folder(name)
-    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    """A module's classes, constants and imports, from its source; nothing if that has an error."""
+    try:
+        tree = ast.parse(_source(name))
+    except (SyntaxError, ValueError):
+        return _NOTHING
     module = _Module({}, {}, {})
+    path = module_path(name)
+    package = name.split(".") if path is not None and path.is_dir() else name.split(".")[:-1]
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
             module.classes[node.name] = node
         elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             module.constants[node.targets[0].id] = node.value
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            module.imports.update({alias.name: node.module for alias in node.names})
+        elif isinstance(node, ast.ImportFrom):
+            # One dot is the package that the module is in, each further dot the one above.
+            above = package[: len(package) + 1 - node.level] if node.level else []
+            home = ".".join(filter(None, [*above, node.module]))
+            module.imports.update({alias.name: home for alias in node.names})
     return module

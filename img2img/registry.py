@@ -1,4 +1,4 @@
-"""The catalogues of parts: a class, a name, and the arguments it takes.
+"""The registries of parts: a class, a name, and the arguments it takes.
 
 A part is added by one class with one decorator in one file::
 
@@ -9,7 +9,8 @@ A part is added by one class with one decorator in one file::
 
 Its YAML section is `name` plus the arguments of `__init__`; their annotations are what a value is
 checked against. Arguments that the program supplies itself (here the channels) are passed to
-`build` as keywords and cannot be set from a configuration.
+`build` as keywords and cannot be set from a configuration. Parts of plug-ins (`img2img.plugins`)
+are entered in the same way; they are imported when a part is first looked up.
 """
 
 import importlib
@@ -24,6 +25,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from img2img.config import Component, nearest
 from img2img.errors import ConfigError, brief, shortened
+from img2img.plugins import load_plugins, owner
 
 Positive = Annotated[int, Field(gt=0, lt=2**31)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -31,9 +33,13 @@ NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 T = TypeVar("T")
 
 
+class UnknownPart(ConfigError):
+    """No part that is installed has the name that a configuration or a model gives."""
+
+
 @dataclass(frozen=True)
 class Part(Generic[T]):
-    """One entry of a catalogue: what it is called, what it builds, and what it fixes."""
+    """One entry of a registry: what it is called, what it builds, and what it fixes."""
 
     name: str
     factory: Callable[..., T]
@@ -45,6 +51,11 @@ class Part(Generic[T]):
         first = (inspect.getdoc(self.factory) or "").partition("\n")[0]
         fixed = ", ".join(f"{key}={value}" for key, value in self.preset.items())
         return f"{first} ({fixed})" if fixed else first
+
+    @property
+    def origin(self) -> str:
+        """The distribution that it is from, with its version."""
+        return owner(self.factory.__module__)
 
     @cached_property
     def parameters(self) -> dict[str, inspect.Parameter]:
@@ -67,7 +78,7 @@ class Part(Generic[T]):
 
 
 class Registry(Generic[T]):
-    """A catalogue of parts of one kind, looked up by name.
+    """The parts of one kind, looked up by name.
 
     Args:
         others: names that are understood elsewhere, for the message about one that is not.
@@ -76,7 +87,14 @@ class Registry(Generic[T]):
     def __init__(self, kind: str, others: Callable[[], Iterable[str]] = tuple) -> None:
         self.kind = kind
         self._others = others
-        self._parts: dict[str, Part[T]] = {}
+        self._own: dict[str, Part[T]] = {}
+        self._rivals: dict[str, Part[T]] = {}
+        """Parts of another distribution that have the name of one in `_own`."""
+
+    @property
+    def _parts(self) -> dict[str, Part[T]]:
+        load_plugins()
+        return self._own
 
     def __iter__(self) -> Iterator[Part[T]]:
         return iter(self._parts.values())
@@ -85,31 +103,49 @@ class Registry(Generic[T]):
         return list(self._parts)
 
     def register(self, name: str, **preset: Any) -> Callable[[type[T]], type[T]]:
-        """Enter the decorated class as `name`; `preset` changes defaults of its arguments."""
+        """Enter the decorated class as `name`; `preset` changes defaults of its arguments.
+
+        Two distributions may bring a part of one name; it is an error to use either then.
+        """
 
         def decorate(part: type[T]) -> type[T]:
-            if name in self._parts:
-                raise ValueError(f"{self.kind} {name!r} is registered twice")
-            self._parts[name] = Part(name, part, preset)
+            entry = Part(name, part, preset)
+            first = self._own.setdefault(name, entry)
+            if first is not entry:
+                if first.origin == entry.origin:
+                    raise ValueError(f"{self.kind} {name!r} is registered twice")
+                self._rivals[name] = entry
             return part
 
         return decorate
 
     def find(self, section: Component, path: str) -> Part[T]:
-        """The part that `section` names; `path` is the section's key, for the message."""
-        try:
-            return self._parts[section.name]
-        except KeyError:
-            if section.name in self._others():
-                raise ConfigError(
-                    f"{path}.name: {brief(section.name)} stands for several settings, which are"
-                    " laid out where a run is begun; here they must be given one by one"
-                ) from None
-            known = [*self._parts, *self._others()]
+        """The part that `section` names; `path` is the section's key, for the message.
+
+        Raises:
+            UnknownPart: there is none.
+            ConfigError: there are two.
+        """
+        parts = self._parts
+        if section.name in self._rivals:
+            both = parts[section.name].origin, self._rivals[section.name].origin
             raise ConfigError(
-                f"{path}.name: no {self.kind} is called {brief(section.name)}"
-                f"{nearest(section.name, known)}; there are: {', '.join(known)}"
-            ) from None
+                f"{path}.name: {' and '.join(both)} both bring a {self.kind} {section.name!r};"
+                " uninstall one of them"
+            )
+        if section.name in parts:
+            return parts[section.name]
+        if section.name in self._others():
+            raise ConfigError(
+                f"{path}.name: {brief(section.name)} stands for several settings, which are"
+                " laid out where a run is begun; here they must be given one by one"
+            )
+        known = [*parts, *self._others()]
+        broken = "".join(f"; {failure}" for failure in load_plugins())
+        raise UnknownPart(
+            f"{path}.name: no {self.kind} is called {brief(section.name)}"
+            f"{nearest(section.name, known)}; there are: {', '.join(known)}{broken}"
+        )
 
     def arguments(self, section: Component, path: str, *supplied: str) -> dict[str, Any]:
         """Every argument that `section` leads to: its own, checked, over presets and defaults.

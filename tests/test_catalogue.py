@@ -9,6 +9,7 @@ import pytest
 from img2img import catalogue
 from img2img.data import augment
 from img2img.diffaug import AUGMENTATIONS
+from img2img.doctor import CONDITIONS
 from img2img.engine.backends import BACKENDS
 from img2img.losses import OBJECTIVES, RECONSTRUCTIONS, REGULARIZERS
 from img2img.networks import DISCRIMINATORS, GENERATORS
@@ -28,13 +29,16 @@ REGISTRIES: dict[str, Registry[Any]] = {
     "optimizers": OPTIMIZERS,
     "schedules": SCHEDULES,
     "backends": BACKENDS,
+    "conditions": CONDITIONS,
 }
 
 
 @pytest.mark.parametrize("name", catalogue.CATALOGUES)
 def test_the_sources_say_what_the_registry_has(name: str) -> None:
-    parts = {part.name: (part.summary, part.defaults()) for part in REGISTRIES[name]}
-    found = {each.name: (each.summary, each.arguments) for each in catalogue.entries(name)}
+    parts = {each.name: (each.summary, each.defaults(), each.origin) for each in REGISTRIES[name]}
+    found = {
+        each.name: (each.summary, each.arguments, each.origin) for each in catalogue.entries(name)
+    }
     assert found == parts
 
 

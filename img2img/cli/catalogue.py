@@ -1,5 +1,6 @@
 """`img2img list`."""
 
+from itertools import pairwise
 from typing import Annotated
 
 import typer
@@ -7,6 +8,7 @@ import typer
 from img2img.catalogue import CATALOGUES, Entry, entries, transforms
 from img2img.cli.output import console, print_json
 from img2img.errors import ConfigError, nearest
+from img2img.plugins import OWN
 
 WHAT = [*CATALOGUES, "transforms"]
 
@@ -23,21 +25,37 @@ def list_parts(
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
-    """List the parts that a setting or option can name, with their arguments and defaults."""
+    """List the parts that a setting or option can name, with their arguments and defaults.
+
+    Those of plug-ins are among them, with the package that brings them.
+    """
     from rich.markup import escape
     from rich.table import Table
 
     found = _entries(what)
     if as_json:
-        print_json({e.name: {"summary": e.summary, "arguments": e.arguments} for e in found})
+        print_json(
+            {
+                each.name: {
+                    "summary": each.summary,
+                    "arguments": each.arguments,
+                    "from": each.origin,
+                }
+                for each in found
+            }
+        )
         return
+    foreign = any(each.origin != OWN for each in found)
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("name", no_wrap=True)
     table.add_column("what it is")
-    table.add_column("arguments")
+    table.add_column("settings" if what == "methods" else "arguments")
+    if foreign:
+        table.add_column("from")
     for entry in found:
         shown = ", ".join(f"{key}={value}" for key, value in entry.arguments.items())
-        table.add_row(f"[bold]{entry.name}[/]", escape(entry.summary), f"[dim]{escape(shown)}[/]")
+        row = [f"[bold]{entry.name}[/]", escape(entry.summary), f"[dim]{escape(shown)}[/]"]
+        table.add_row(*row, *([entry.origin] if foreign else []))
     console.print(table)
 
 
@@ -49,6 +67,12 @@ def _entries(what: str) -> list[Entry]:
             f"there is no list {what!r}{nearest(what, WHAT)}; there are: {', '.join(WHAT)}"
         )
     found = entries(what)
+    for first, second in pairwise(found):
+        if first.name == second.name:
+            raise ConfigError(
+                f"{first.origin} and {second.origin} both bring {first.name!r}; uninstall one"
+                " of them"
+            )
     if what == "objectives":
         found += _presets()
     return found

@@ -143,12 +143,12 @@ def _reason(error: Any, ctx: Any, command: Any, words: list[str]) -> str:
 
 def _as_a_key(option: str) -> str:
     """` (did you mean ...?)` where the configuration has a key that is called as the option."""
-    from img2img.config.files import recipes
+    from img2img.config import read_yaml, recipes
     from img2img.config.mistakes import keys_called
 
     word = option.lstrip("-").replace("-", "_")
     for recipe in recipes().values():
-        for key in keys_called(word, recipe):
+        for key in keys_called(word, read_yaml(recipe)):
             return f" (did you mean --set {key}=...?)"
     return ""
 

@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from img2img.catalogue import entries
+from img2img.plugins import configurations as of_plugins
 from img2img.runtime.resources import bundled
 
 # Whatever there is in a folder, one keystroke may not take long.
@@ -28,8 +29,9 @@ def backends(incomplete: str) -> list[tuple[str, str]]:
 def configurations(incomplete: str) -> list[tuple[str, str]]:
     """Files of one's own, and those that ship with the program by their names."""
     own = [(path, "") for path in _near(incomplete) if Path(path).suffix in {".yaml", ".yml"}]
-    shipped = sorted(path.name for path in bundled("configs").glob("*.yaml"))
-    return [*own, *((name, "shipped") for name in shipped if name.startswith(incomplete))]
+    shipped = [(path.name, "shipped") for path in sorted(bundled("configs").glob("*.yaml"))]
+    shipped += [(path.name, f"from {origin}") for path, origin in of_plugins()]
+    return [*own, *(each for each in shipped if each[0].startswith(incomplete))]
 
 
 def runs(incomplete: str) -> list[tuple[str, str]]:

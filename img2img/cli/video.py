@@ -20,7 +20,7 @@ from img2img.cli.output import (
 from img2img.errors import ConfigError, nearest_path
 
 if TYPE_CHECKING:
-    from img2img.config.sections import Range
+    from img2img.config.data import Range
     from img2img.images import Domain
 
 video_app = typer.Typer(

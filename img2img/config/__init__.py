@@ -1,26 +1,25 @@
-"""The run configuration: one typed tree, from YAML, flags and `--set key=value`.
+"""The run configuration: one typed tree of keys from several sources.
 
-Precedence, the later wins: the method's own recipe (`configs/<method>.yaml`), `--config FILE`,
-flags, `--set`. Keys are the same everywhere. A component's section (generator, objective, ...) is
-its `name` plus that class's own arguments, which the registry checks when the part is built.
+Precedence, the later wins: the method's own recipe (`configs/<method>.yaml`), a file of one's own,
+keys given one by one, assignments `key=value`. Keys are the same everywhere. A component's section
+(generator, objective, ...) is its `name` and the arguments of that part, which the registry checks
+when the part is built; `losses` and `settings` are checked by the method.
 """
 
-from img2img.config.files import preset_summary, presets, read_yaml, recipes
-from img2img.config.loading import check, dump, load_config
-from img2img.config.sections import (
+from img2img.config.base import Component, Section
+from img2img.config.data import (
     AugmentConfig,
-    Component,
     DataConfig,
     GrowConfig,
     Match,
-    MetricsConfig,
     PairingConfig,
-    RunConfig,
-    ScheduleConfig,
     SideConfig,
-    TopKConfig,
     Unequal,
 )
+from img2img.config.files import preset_summary, presets, read_yaml, recipes
+from img2img.config.loading import check, check_settings, dump, load_config
+from img2img.config.renaming import renewed
+from img2img.config.sections import MetricsConfig, RunConfig, ScheduleConfig, TopKConfig
 from img2img.errors import nearest
 
 __all__ = [
@@ -33,10 +32,12 @@ __all__ = [
     "PairingConfig",
     "RunConfig",
     "ScheduleConfig",
+    "Section",
     "SideConfig",
     "TopKConfig",
     "Unequal",
     "check",
+    "check_settings",
     "dump",
     "load_config",
     "nearest",
@@ -44,4 +45,5 @@ __all__ = [
     "presets",
     "read_yaml",
     "recipes",
+    "renewed",
 ]

@@ -1,10 +1,12 @@
 """Configurations as files: YAML of one's own, the shipped recipes and presets."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from img2img import plugins
 from img2img.errors import ConfigError, brief, nearest
 from img2img.runtime.resources import bundled
 
@@ -79,24 +81,62 @@ def _refuse_bombs(text: str, source: str) -> None:
             begun[-1][1].append(size)
 
 
-def recipes() -> dict[str, dict[str, Any]]:
-    """The method's own recipe, by method: the shipped files that are named like their method."""
-    trees = {path.stem: read_yaml(path) for path in sorted(bundled("configs").glob("*.yaml"))}
-    return {name: tree for name, tree in trees.items() if tree.get("method") == name}
+def shipped() -> Iterator[tuple[Path, str]]:
+    """The configurations of this program and of its plug-ins, each with its distribution."""
+    yield from ((path, plugins.OWN) for path in sorted(bundled("configs").glob("*.yaml")))
+    yield from plugins.configurations()
+
+
+def recipes() -> dict[str, Path]:
+    """The file of each method's own recipe: the shipped one that is named like its method."""
+    files = {path.stem: path for path, _ in shipped()}
+    return {name: path for name, path in files.items() if _method_of(path) == name}
+
+
+def recipe(method: str) -> dict[str, Any]:
+    """A method's own recipe.
+
+    Raises:
+        ConfigError: there is no such method, or two packages bring one.
+    """
+    published = recipes()
+    if method not in published:
+        raise ConfigError(
+            f"method: there is no method {brief(method)}{nearest(method, published)};"
+            f" there are: {', '.join(published)}"
+        )
+    return read_yaml(_shipped_as(published[method].name))
 
 
 def found(path: Path) -> Path:
     """A configuration's file: the one at the path, or the shipped one of that name."""
-    shipped = {each.name: each for each in sorted(bundled("configs").glob("*.yaml"))}
     if path.exists():
         return path
-    if len(path.parts) == 1 and path.name in shipped:
-        return shipped[path.name]
+    names = sorted({each.name for each, _ in shipped()})
+    if len(path.parts) == 1 and path.name in names:
+        return _shipped_as(path.name)
     beside = [str(each) for each in path.parent.glob("*.y*ml")]
     raise ConfigError(
-        f"cannot read {path}: no such file{nearest(str(path), [*shipped, *beside])};"
-        f" shipped are: {', '.join(shipped)}"
+        f"cannot read {path}: no such file{nearest(str(path), [*names, *beside])};"
+        f" shipped are: {', '.join(names)}"
     )
+
+
+def _shipped_as(name: str) -> Path:
+    """The one shipped file of a name."""
+    files = [(path, origin) for path, origin in shipped() if path.name == name]
+    if len(files) > 1:
+        both = " and ".join(origin for _, origin in files)
+        raise ConfigError(f"{name}: {both} both bring this configuration; uninstall one of them")
+    return files[0][0]
+
+
+def _method_of(path: Path) -> Any:
+    """The method that a shipped file is for; None where it cannot be read."""
+    try:
+        return read_yaml(path).get("method")
+    except ConfigError:
+        return None
 
 
 def read_for(method: str, path: Path) -> dict[str, Any]:

@@ -1,18 +1,23 @@
 """A run's configuration from its sources."""
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
 
-from img2img.config.files import found, parse, presets, read_for, recipes
+from img2img.config.base import Section
+from img2img.config.files import found, parse, presets, read_for, recipe
 from img2img.config.merging import lay, merge, nested
 from img2img.config.mistakes import explain
+from img2img.config.renaming import renewed
 from img2img.config.sections import RunConfig
-from img2img.errors import ConfigError, nearest
+from img2img.errors import ConfigError
+
+S = TypeVar("S", bound=Section)
 
 
 def load_config(
@@ -34,19 +39,10 @@ def load_config(
     Raises:
         ConfigError: a file, key or value does not fit; the message starts with the key.
     """
-    published = recipes()
-    if method not in published:
-        raise ConfigError(
-            f"method: there is no method {method!r}{nearest(method, published)};"
-            f" there are: {', '.join(published)}"
-        )
-    tree = published[method]
+    tree, resumed = recipe(method), {}
     if saved is not None and saved.is_file():
-        tree = read_for(method, saved)
-    sources: list[dict[str, Any]] = []
-    resumed = deepcopy(tree) if saved is not None and saved.is_file() else {}
-    if file is not None:
-        sources.append(read_for(method, found(file)))
+        tree = renewed(read_for(method, saved))
+        resumed = deepcopy(tree)
     given: dict[str, Any] = {}
     for key, value in (flags or {}).items():
         merge(given, nested(key, value))
@@ -54,9 +50,10 @@ def load_config(
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals or not key.strip():
-            raise ConfigError(f"--set {assignment}: write it as key=value, e.g. generator.ngf=32")
-        merge(assigned, nested(key, parse(text, f"--set {key}")))
-    sources += [given, assigned]
+            raise ConfigError(f"{assignment}: write it as key=value, e.g. generator.ngf=32")
+        merge(assigned, nested(key, parse(text, key)))
+    chosen = [] if file is None else [read_for(method, found(file))]
+    sources = [renewed(source, _note) for source in (*chosen, given, assigned)]
     preset = _preset(sources)
     likenesses = preset.pop("discriminators", {})
     for source in _with_preset(preset, sources):
@@ -112,12 +109,35 @@ def _name(source: Mapping[str, Any], component: str) -> str:
     return str(section.get("name", "")) if isinstance(section, Mapping) else ""
 
 
+def _note(sentence: str) -> None:
+    warnings.warn(sentence, stacklevel=2)
+
+
 def check(tree: Mapping[str, Any]) -> RunConfig:
-    """Turn a plain tree into a `RunConfig`, or say which key is wrong, how, and what is near."""
+    """Turn a plain tree into a `RunConfig`, or say which key is wrong, how, and what is near.
+
+    Keys of earlier versions are understood.
+    """
+    return _checked(RunConfig, renewed(tree))
+
+
+def check_settings(kind: type[S], config: RunConfig) -> S:
+    """A method's own settings, from the section `settings` of a configuration.
+
+    Args:
+        kind: what the method's settings are checked against.
+
+    Raises:
+        ConfigError: a setting is unknown or does not fit; the message starts with its key.
+    """
+    return _checked(kind, config.settings, "settings")
+
+
+def _checked(kind: type[S], tree: Mapping[str, Any], path: str = "") -> S:
     try:
-        return RunConfig.model_validate(tree)
+        return kind.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError(explain(error, tree)) from None
+        raise ConfigError(explain(error, tree, kind, path)) from None
 
 
 def dump(config: RunConfig) -> str:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from img2img.config.base import Component
 from img2img.config.files import DEEPEST
-from img2img.config.sections import Component, RunConfig
+from img2img.config.sections import RunConfig
 from img2img.errors import ConfigError, shortened
 
 # Groups of keys of which one excludes the others, and keys that follow from these.

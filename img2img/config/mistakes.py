@@ -13,17 +13,28 @@ from img2img.errors import brief, nearest, shortened
 MOST_TOLD = 20
 
 
-def explain(error: ValidationError, tree: Mapping[str, Any]) -> str:
-    """Each wrong key on a line: its path, what was expected, what was given."""
+def explain(
+    error: ValidationError, tree: Mapping[str, Any], root: type[BaseModel], where: str = ""
+) -> str:
+    """Each wrong key on a line: its path, what was expected, what was given.
+
+    Args:
+        tree: what was checked.
+        root: what it was checked against.
+        where: the key that it is below; empty for a whole configuration.
+    """
     reasons: dict[str, list[str]] = {}
     found = error.errors(include_url=False)
     for detail in found[:MOST_TOLD]:
-        path, section = _locate(detail["loc"])
+        path, section = _locate(detail["loc"], root)
         if detail["type"] == "extra_forbidden":
             word = path.rpartition(".")[2]
-            elsewhere = [key for key in keys_called(word, tree) if key != path]
+            elsewhere = [] if where else [key for key in keys_called(word, tree) if key != path]
             hint = f" (did you mean {elsewhere[0]!r}?)" if elsewhere else ""
-            reason = f"unknown key{hint or nearest(word, section.model_fields)}"
+            known = section.model_fields
+            reason = f"unknown key{hint or nearest(word, known)}"
+            if where:  # few keys, and in no table of all
+                reason += f"; {where} takes: {', '.join(known)}" if known else "; there is none"
         elif detail["type"] == "missing":
             reason = "missing"
         else:
@@ -34,6 +45,7 @@ def explain(error: ValidationError, tree: Mapping[str, Any]) -> str:
             reason += f"; write it as [{shortened(part)}]"
         if isinstance(given, str | int | float | list) and detail["type"] != "extra_forbidden":
             reason += f" (given: {brief(given)})"
+        path = ".".join(filter(None, [where, path])) or "configuration"
         reasons.setdefault(path, []).append(reason)
     lines = [f"{path}: {'; or '.join(dict.fromkeys(r))}" for path, r in reasons.items()]
     if len(found) > MOST_TOLD:
@@ -63,19 +75,21 @@ def _dotted(tree: Mapping[str, Any]) -> Iterator[str]:
             yield from (f"{key}.{below}" for below in _dotted(value))
 
 
-def _locate(location: tuple[int | str, ...]) -> tuple[str, type[BaseModel]]:
+def _locate(location: tuple[int | str, ...], root: type[BaseModel]) -> tuple[str, type[BaseModel]]:
     """The dotted key of an error, and the section it is in.
 
     Pydantic's locations go on into the branches of a union; a person knows only the keys.
     """
-    section: type[BaseModel] = RunConfig
-    kind: Any = RunConfig
+    section: type[BaseModel] = root
+    kind: Any = root
     keys: list[str] = []
     for part in location:
         if get_origin(kind) in (Union, UnionType):  # of a section and null
             kind = next((k for k in get_args(kind) if _is_section(k)), kind)
         if isinstance(part, int) and get_origin(kind) is list:
             kind = get_args(kind)[0]
+        elif get_origin(kind) is dict:
+            kind = get_args(kind)[1]
         elif _is_section(kind):
             section = kind
             field = section.model_fields.get(str(part))
@@ -83,7 +97,7 @@ def _locate(location: tuple[int | str, ...]) -> tuple[str, type[BaseModel]]:
         else:
             break
         keys.append(shortened(str(part), 100))
-    return ".".join(keys) or "configuration", section
+    return ".".join(keys), section
 
 
 def _is_section(kind: Any) -> bool:

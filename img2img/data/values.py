@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from img2img.config import DataConfig
-from img2img.config.sections import Range
+from img2img.config.data import Range
 from img2img.data.sources import ImageSource
 from img2img.errors import ConfigError
 from img2img.images import Counts, Depth, Domain, Picture, count_values

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from img2img.config import Component, RunConfig, load_config
+from img2img.config import RunConfig, load_config
 from img2img.losses import RECONSTRUCTIONS
 from img2img.networks import DISCRIMINATORS, GENERATORS
 
@@ -175,12 +175,12 @@ def heavier(config: RunConfig, section: str, times: float, why: str) -> Proposal
 
     None where such losses are not part of the method.
     """
-    losses: list[Component] = getattr(config.losses, section)
+    losses = config.losses.get(section, [])
     weights = [RECONSTRUCTIONS.arguments(loss, section)["weight"] for loss in losses]
     if not any(weights):
         if times < 1:
             return None
-        losses, times = getattr(load_config(config.method).losses, section), 1
+        losses, times = load_config(config.method).losses.get(section, []), 1
         weights = [RECONSTRUCTIONS.arguments(loss, section)["weight"] for loss in losses]
     changed = [
         {**loss.model_dump(mode="json"), "weight": _short(weight * times)}

@@ -39,7 +39,7 @@ class NarrowTargets(Condition):
         return None
 
     def remedies(self, config: RunConfig) -> Iterator[Proposal]:
-        sides = "AB" if config.losses.cycle else config.data.direction[-1]
+        sides = "AB" if config.losses.get("cycle") else config.data.direction[-1]
         yield Proposal(
             {f"data.{side}.range": {"percentiles": [0.1, 99.9]} for side in sides},
             "spreads the values in use over the whole range; for 16-bit files, auto does so",

@@ -9,7 +9,15 @@ from typing import Any, cast
 
 import torch
 
-from img2img.config import Component, DataConfig, RunConfig, SideConfig
+from img2img.config import (
+    Component,
+    DataConfig,
+    RunConfig,
+    SideConfig,
+    check_settings,
+    nearest,
+    renewed,
+)
 from img2img.data.augment import Transform, check_names
 from img2img.data.check import Survey
 from img2img.data.dataset import DataSet
@@ -38,6 +46,9 @@ from img2img.training.method import CHANNELS, METHODS, Method
 from img2img.training.optimizers import OPTIMIZERS
 from img2img.training.resolution import smallest_size
 from img2img.training.schedule import SCHEDULES
+
+# Version 0.1.0 wrote these lists of losses into the configurations of all runs, empty for most.
+_ONCE_IN_EVERY_CONFIG = {"reconstruction", "cycle", "identity"}
 
 
 def method_class(config: RunConfig) -> type[Method]:
@@ -76,13 +87,15 @@ def check_parts(config: RunConfig) -> None:
     GENERATORS.arguments(config.generator, "generator", "in_channels", "out_channels")
     discriminator = DISCRIMINATORS.arguments(config.discriminator, "discriminator", "in_channels")
     OBJECTIVES.arguments(config.objective, "objective")
-    for name, parts in config.losses:
-        if parts and name not in method.losses:
+    for name, parts in config.losses.items():
+        if name not in method.losses and (parts or name not in _ONCE_IN_EVERY_CONFIG):
+            takes = " and ".join(f"losses.{each}" for each in method.losses) or "none"
             raise ConfigError(
-                f"losses.{name}: {config.method} has no such distances; it takes"
-                f" {' and '.join(f'losses.{each}' for each in method.losses)}"
+                f"losses.{name}: {config.method} has no such losses{nearest(name, method.losses)};"
+                f" it takes {takes}"
             )
         RECONSTRUCTIONS.build_all(parts, f"losses.{name}")
+    check_settings(method.settings, config)
     AUGMENTATIONS.build_all(config.critic.augment, "critic.augment")
     if config.critic.top_k is not None and config.data.batch_size == 1:
         raise ConfigError("critic.top_k: chooses among the images of a batch: data.batch_size is 1")
@@ -134,9 +147,13 @@ def resolve(
     part = GENERATORS.find(config.generator, "generator")
     arguments = GENERATORS.arguments(config.generator, "generator", "in_channels", "out_channels")
     architecture = cast(type[Generator], part.factory)
+    method = method_class(config)
     losses = {
-        name: [_located(part, RECONSTRUCTIONS, f"losses.{name}") for part in parts]
-        for name, parts in config.losses
+        name: [
+            _located(part, RECONSTRUCTIONS, f"losses.{name}")
+            for part in config.losses.get(name, [])
+        ]
+        for name in method.losses
     }
     return config.model_copy(
         update={
@@ -145,7 +162,8 @@ def resolve(
             "discriminator": _located(
                 config.discriminator, DISCRIMINATORS, "discriminator", "in_channels"
             ),
-            "losses": config.losses.model_copy(update=losses),
+            "losses": losses,
+            "settings": check_settings(method.settings, config).model_dump(mode="json"),
             "metrics": config.metrics.model_copy(update={"weights": weights}),
             "doctor": config.doctor.model_copy(update={"every": every}),
             "precision": resolve_precision(config.precision, device),
@@ -197,7 +215,7 @@ def build_method(config: RunConfig, crop_size: HeightWidth) -> Method:
                 f" {least} and up; {halve}give it fewer n_layers, or resize the images"
                 " (data.load_size)"
             )
-    if config.checkpointing:
+    if config.activation_checkpointing:
         for generator in method.generators.values():
             recompute_activations(generator)
     return method.to(torch.device(config.device))
@@ -361,7 +379,7 @@ def changes_on_resume(saved: Mapping[str, Any], config: RunConfig) -> list[Chang
     Raises:
         ConfigError: the networks differ: the saved state does not fit others.
     """
-    then, now = _leaves(saved), _leaves(config.model_dump(mode="json"))
+    then, now = _leaves(renewed(saved)), _leaves(config.model_dump(mode="json"))
     # There may be settings that are newer than the run: it has had their defaults.
     bare = RunConfig.model_validate(
         {key: value for key, value in config if RunConfig.model_fields[key].is_required()}
@@ -372,6 +390,8 @@ def changes_on_resume(saved: Mapping[str, Any], config: RunConfig) -> list[Chang
         "objective": OBJECTIVES.find(config.objective, "objective").defaults(),
         "optimizer": OPTIMIZERS.find(config.optimizer, "optimizer").defaults(),
         "schedule": SCHEDULES.find(config.schedule, "schedule").defaults(),
+        "losses": {name: [] for name in _ONCE_IN_EVERY_CONFIG},
+        "settings": method_class(config).settings.model_construct().model_dump(mode="json"),
     }
     usual = _leaves(bare.model_dump(mode="json")) | _leaves(of_parts)
     keys = then.keys() | now.keys()

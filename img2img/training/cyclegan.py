@@ -61,8 +61,8 @@ class CycleGAN(Method):
             generators[1],
             critics[0],
             critics[1],
-            RECONSTRUCTIONS.build_all(config.losses.cycle, "losses.cycle"),
-            RECONSTRUCTIONS.build_all(config.losses.identity, "losses.identity"),
+            RECONSTRUCTIONS.build_all(config.losses.get("cycle", []), "losses.cycle"),
+            RECONSTRUCTIONS.build_all(config.losses.get("identity", []), "losses.identity"),
         )
 
     def phases(self, batch: Batch) -> Iterator[Phase]:

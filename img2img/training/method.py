@@ -7,7 +7,7 @@ from typing import ClassVar, Self, cast
 
 from torch import Tensor, nn
 
-from img2img.config import RunConfig
+from img2img.config import RunConfig, Section
 from img2img.data.dataset import DataSet
 from img2img.data.samples import Batch, Direction
 from img2img.networks import Generator
@@ -43,8 +43,10 @@ class Method(nn.Module, ABC):
     It knows nothing of devices, precision, files or progress.
     """
 
-    losses: ClassVar[tuple[str, ...]]
+    losses: ClassVar[tuple[str, ...]] = ()
     """The lists of distances in a configuration's `losses` that it takes."""
+    settings: ClassVar[type[Section]] = Section
+    """What its own keys, the configuration's `settings`, are checked against; see `Section`."""
     data: ClassVar[type[DataSet]]
     """What it is trained on."""
     translations: ClassVar[Mapping[str, tuple[str, str]]]

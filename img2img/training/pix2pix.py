@@ -42,7 +42,7 @@ class Pix2Pix(Method):
             config.generator, "generator", in_channels=CHANNELS, out_channels=CHANNELS
         )
         reconstruction = RECONSTRUCTIONS.build_all(
-            config.losses.reconstruction, "losses.reconstruction"
+            config.losses.get("reconstruction", []), "losses.reconstruction"
         )
         return cls(generator, Critic.from_config(config, 2 * CHANNELS), reconstruction)
 

@@ -332,7 +332,7 @@ def _unfit(batch: Batch, error: Exception) -> ConfigError:
         return ConfigError(
             f"not enough memory for batches of {count} crops of {height} x {width}: make "
             "data.batch_size or data.crop_size smaller, or the networks narrower, or set"
-            " checkpointing"
+            " activation_checkpointing"
         )
     reason = str(error).partition("\n")[0]
     return ConfigError(

@@ -4,7 +4,7 @@
 
 For crops of several sizes, each in a process of its own because peaks cannot be reset: the most
 memory that two training steps took beyond what was taken before them, and the time of the second
-step, without and with `checkpointing`. By default of the published recipe of `pix2pix`.
+step, without and with `activation_checkpointing`. By default of the published recipe of `pix2pix`.
 """
 
 import json
@@ -60,7 +60,9 @@ def main() -> None:
     print(f"{method}: crop, memory without and with checkpointing, their ratio, time's ratio")
     for size in SIZES:
         plain, plain_seconds = measure(method, size, assignments)
-        saved, saved_seconds = measure(method, size, [*assignments, "checkpointing=true"])
+        saved, saved_seconds = measure(
+            method, size, [*assignments, "activation_checkpointing=true"]
+        )
         print(
             f"{size:5}  {plain / 1e6:6.0f} MB  {saved / 1e6:6.0f} MB"
             f"  {saved / plain:.2f}  {saved_seconds / plain_seconds:.2f}"

@@ -1,0 +1,196 @@
+"""The section `data`: where the images are, and how they become batches."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from img2img.config.base import Component, LocalPath, Section
+
+
+def _pair(value: object) -> object:
+    """A single number means a square."""
+    return (value, value) if isinstance(value, int | str) and value != "auto" else value
+
+
+def _height_width_positive(value: Any) -> Any:
+    if value != "auto" and min(value) < 1:
+        raise ValueError("a size is at least 1 pixel")
+    return value
+
+
+Size = Annotated[
+    tuple[int, int] | Literal["auto"],
+    BeforeValidator(_pair),
+    AfterValidator(_height_width_positive),
+]
+
+
+def _range(value: Any) -> Any:
+    """One reason for all that is wrong, where pydantic has one for each kind of range."""
+    match value:
+        case "auto" | "dtype":
+            return value
+        case [int(low), int(high)] if 0 <= low < high < 2**16:
+            return value
+        case {"percentiles": [int() | float() as low, int() | float() as high]} if (
+            len(value) == 1 and 0 <= low < high <= 100
+        ):
+            return value
+    raise ValueError(
+        "a range is auto, dtype, [low, high] with 0 <= low < high <= 65535, or"
+        " {percentiles: [low, high]} with 0 <= low < high <= 100"
+    )
+
+
+Range = Annotated[
+    Literal["auto", "dtype"] | tuple[int, int] | dict[Literal["percentiles"], tuple[float, float]],
+    BeforeValidator(_range),
+]
+
+
+class AugmentConfig(Section):
+    """Transforms of Albumentations, each `{name: ..., argument: ...}`, in order."""
+
+    geometry: list[Component] = Field(
+        default=[],
+        description="applied to both images of a pair alike, between resize and crop",
+    )
+    color: list[Component] = Field(default=[], description="applied to the input image")
+    color_on: Literal["input", "both"] = Field(
+        default="input",
+        description="input: `color` changes the input only; both: both images alike",
+    )
+
+
+class GrowConfig(Section):
+    """Training on small images first, which is faster."""
+
+    halvings: int = Field(
+        default=0,
+        ge=0,
+        le=16,
+        description="how many times crops are halved at the start; 0 disables it",
+    )
+    until: float = Field(
+        default=0.5,
+        gt=0,
+        lt=1,
+        description="share of the training after which crops have their full size; until then they"
+        " double at equal intervals",
+    )
+
+
+class SideConfig(Section):
+    """What the numbers in the files of one domain mean."""
+
+    range: Range = Field(
+        default="auto",
+        description="the values in the files that become black and white. auto: 0 and 255, or in"
+        " 16-bit files the range in use; dtype: the whole range of the type; or [low, high], or"
+        " {percentiles: [0.1, 99.9]}",
+    )
+
+
+Match = Literal["exact", "case", "suffix", "number"]
+Unequal = Literal["refuse", "stretch", "fit", "pad"]
+
+
+class PairingConfig(Section):
+    """Which images are pairs, and what becomes of two of unequal shape."""
+
+    layout: Literal["auto", "side_by_side"] = Field(
+        default="auto",
+        description="auto: detected; side_by_side: each image in root is a pair, A on the left",
+    )
+    match: Match = Field(
+        default="exact",
+        description="which files are pairs. exact: the names are equal; case: equal except for"
+        " upper and lower case, separators and leading zeros; suffix: also except for a common"
+        " prefix or suffix; number: the names contain the same number",
+    )
+    pairs: Path | None = Field(
+        default=None, description="CSV file that lists the pairs, A and B; replaces match"
+    )
+    unequal: Unequal = Field(
+        default="refuse",
+        description="pairs whose aspect ratios differ by more than 2 %: refuse them, stretch the"
+        " target to its input's shape, fit it (scale to cover, then crop) or pad it (scale to"
+        " fit inside, fill with white)",
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.pairs is not None and self.match != "exact":
+            raise ValueError("`pairs` lists the pairs, `match` finds them by name: set only one")
+        return self
+
+
+class DataConfig(PairingConfig):
+    """Where the images are, and how they become batches."""
+
+    root: LocalPath | None = Field(
+        default=None, description="folder of images, in one of the known layouts"
+    )
+    root_a: LocalPath | None = Field(
+        default=None, description="folder of domain A, instead of root"
+    )
+    root_b: LocalPath | None = Field(
+        default=None, description="folder of domain B, instead of root"
+    )
+    direction: Literal["AtoB", "BtoA"] = Field(
+        default="AtoB", description="which image of a pair is the input"
+    )
+    load_size: Size = Field(
+        default="auto", description="resize images to this size, or to [height, width]"
+    )
+    crop_size: Size = Field(default="auto", description="size of the random crop")
+    resize: Literal["stretch", "fit", "none"] = Field(
+        default="stretch",
+        description="stretch: to load_size, as published; fit: the shorter side to load_size; none:"
+        " keep the size of the file",
+    )
+    batch_size: int = Field(default=1, gt=0, description="images per step, in each process")
+    workers: Annotated[int, Field(ge=0)] | Literal["auto"] = Field(
+        default="auto", description="processes that load images; 0: the training process does it"
+    )
+    timeout: float = Field(
+        default=300,
+        ge=0,
+        description="seconds without an image from the workers after which training stops; 0: wait"
+        " forever",
+    )
+    cache: Literal["none", "memory"] = Field(
+        default="none", description="memory: keep decoded and resized images in memory"
+    )
+    holdout: (
+        Literal["auto", "val", "test", "none"] | Annotated[float, Field(gt=0, lt=1)] | LocalPath
+    ) = Field(
+        default="auto",
+        description="images that are never trained on. val, test: that split; auto: val, else test,"
+        " else 5 % drawn by the seed; or a share such as 0.1, or a folder",
+    )
+    holdout_aligned: bool = Field(
+        default=False,
+        description="unpaired data: held-out images with the same name show the same thing",
+    )
+    skip_bad: bool = Field(
+        default=False,
+        description="leave out files without a partner, unreadable ones and pairs of unequal shape",
+    )
+    A: SideConfig = SideConfig()
+    B: SideConfig = SideConfig()
+    augment: AugmentConfig = AugmentConfig()
+    grow: GrowConfig = GrowConfig()
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.root_a is None) != (self.root_b is None):
+            lacking = "root_a" if self.root_a is None else "root_b"
+            raise ValueError(f"unpaired folders are set together: `data.{lacking}` is missing")
+        if self.root is not None and self.root_a is not None:
+            raise ValueError("set either `data.root`, or `data.root_a` and `data.root_b`")
+        apart = self.root_a is not None and not isinstance(self.holdout, Path)
+        if apart and self.layout == "side_by_side":
+            raise ValueError("layout side_by_side is for one folder, `data.root`")
+        return self

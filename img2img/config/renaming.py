@@ -1,0 +1,42 @@
+"""Keys that had another name in earlier versions: files and commands that use it go on working."""
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from img2img.errors import ConfigError
+
+# By the old dotted key, the new one.
+RENAMED = {
+    "checkpointing": "activation_checkpointing",
+}
+
+
+def renewed(tree: Mapping[str, Any], say: Callable[[str], None] | None = None) -> dict[str, Any]:
+    """A tree with today's keys; the given one is not changed.
+
+    Args:
+        say: told of each old key, in a line.
+
+    Raises:
+        ConfigError: both the old key and the new one are given.
+    """
+    new_tree = copy.deepcopy(dict(tree))
+    for old, new in RENAMED.items():
+        *sections, key = old.split(".")
+        section: Any = new_tree
+        for name in sections:
+            section = section.get(name) if isinstance(section, dict) else None
+        if not isinstance(section, dict) or key not in section:
+            continue
+        value = section.pop(key)
+        *sections, key = new.split(".")
+        section = new_tree
+        for name in sections:
+            section = section.setdefault(name, {})
+        if key in section:
+            raise ConfigError(f"{old}: the old name of {new}, which is given as well")
+        section[key] = value
+        if say is not None:
+            say(f"{old} is called {new} now")
+    return new_tree

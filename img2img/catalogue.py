@@ -10,6 +10,7 @@ import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import version
 from typing import Any
 
 from img2img.plugins import OWN, module_path, plugins
@@ -95,6 +96,8 @@ def transforms() -> list[Entry]:
         module = _module(place.removesuffix(".__init__"))
         homes |= dict.fromkeys(module.classes, module)
 
+    origin = f"albumentations {version('albumentations')}"
+
     def descends(name: str) -> bool:
         if name == _TRANSFORM:
             return True
@@ -102,7 +105,7 @@ def transforms() -> list[Entry]:
         return any(descends(_text(base)) for base in bases)
 
     return [
-        Entry(name, _summary(homes[name].classes[name]), _arguments(homes[name], name))
+        Entry(name, _summary(homes[name].classes[name]), _arguments(homes[name], name), origin)
         for name in sorted(homes)
         if name not in _BASES and descends(name) and _is_public(homes[name], name)
     ]

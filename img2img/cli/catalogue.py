@@ -45,7 +45,7 @@ def list_parts(
             }
         )
         return
-    foreign = any(each.origin != OWN for each in found)
+    foreign = what in CATALOGUES and any(each.origin != OWN for each in found)
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("name", no_wrap=True)
     table.add_column("what it is")

@@ -101,7 +101,7 @@ def test_files_of_weights_are_found_from_other_folders(
     monkeypatch.chdir(tmp_path)
     found = resolve(check(tree), (286, 286), (256, 256))
     assert found.discriminator.arguments == {"weights": str(tmp_path / "eye.pth")}
-    plain, seen = found.losses.cycle
+    plain, seen = found.losses["cycle"]
     assert plain.arguments == {}
     assert seen.arguments == {"weights": str(tmp_path.parent / "w"), "weight": 2}
     monkeypatch.chdir("/")

@@ -849,9 +849,9 @@ def test_configuration_is_the_published_one() -> None:
         "betas": [0.5, 0.999],
     }
     weights = {"name": "l1", "weight": 10}, {"name": "l1", "weight": 5}
-    assert [loss.model_dump() for loss in config.losses.cycle] == [weights[0]]
-    assert [loss.model_dump() for loss in config.losses.identity] == [weights[1]]
-    assert config.losses.reconstruction == []
+    assert [loss.model_dump() for loss in config.losses["cycle"]] == [weights[0]]
+    assert [loss.model_dump() for loss in config.losses["identity"]] == [weights[1]]
+    assert "reconstruction" not in config.losses
     assert config.objective.model_dump() == {"name": "lsgan"}
     assert config.generator.name == "resnet_9blocks"
     assert config.generator.arguments == {

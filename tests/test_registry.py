@@ -11,6 +11,7 @@ from torch import Tensor
 from img2img.config import Component, load_config
 from img2img.engine.strips import run_in_strips
 from img2img.errors import ConfigError
+from img2img.images import Domain
 from img2img.losses import OBJECTIVES, RECONSTRUCTIONS, REGULARIZERS
 from img2img.models.checkpoint import load_model, save_model
 from img2img.models.spec import ModelSpec, prepare_for_inference
@@ -137,8 +138,8 @@ def test_generator_round_trips_through_a_model_file(
     spec = ModelSpec(
         architecture=part.name,
         arguments=section.arguments,
-        in_channels=3,
-        out_channels=3,
+        input=Domain(dtype="uint8"),
+        output=Domain(dtype="uint8"),
         direction="BtoA",
         size_multiple=generator.size_multiple,
         min_size=generator.min_size,

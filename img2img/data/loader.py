@@ -140,9 +140,9 @@ class _Loaded:
             found = [self._sample(position, skipped) for position in positions]
             batch = collate(found, skipped)
             if get_worker_info() is not None:
-                for images in (batch.A, batch.B):
+                for tensor in batch.tensors.values():
                     # Here, where it can be told that there is no room.
-                    images.share_memory_()  # type: ignore[no-untyped-call]
+                    tensor.share_memory_()  # type: ignore[no-untyped-call]
         except Img2ImgError as error:
             return error
         except Exception as error:

@@ -107,7 +107,7 @@ class PairedData(DataSet):
         for pair in self.held_out:
             A, B = (transform.center(image.composited()) for image in pair.read())
             A, B, path_A, path_B = _directed(pair, A, B, data.direction)
-            yield collate([(to_tensor(A), to_tensor(B), path_A, path_B)])
+            yield collate([Sample(to_tensor(A), to_tensor(B), path_A, path_B)])
 
 
 class PairedSamples:
@@ -155,7 +155,7 @@ class PairedSamples:
         A, B = self._cache[index] if self._cache else self._prepared(self._pairs[index])
         A, B, path_A, path_B = _directed(self._pairs[index], A, B, self._direction)
         A, B = self._transform.pair(A, B, self._seed, position)
-        return to_tensor(A), to_tensor(B), path_A, path_B
+        return Sample(to_tensor(A), to_tensor(B), path_A, path_B)
 
     def _prepared(self, pair: Pair) -> tuple[Pixels, Pixels]:
         with TURNS.at(pair):

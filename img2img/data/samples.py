@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from dataclasses import dataclass, fields, replace
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -14,13 +14,23 @@ from img2img.images import Pixels
 
 Direction = Literal["AtoB", "BtoA"]
 
-# Input, output, and the paths of their files.
-Sample = tuple[Tensor, Tensor, str, str]
-
 # Keeps the order of epochs apart from other uses of the same seed.
 _ORDER = 0
 
 T = TypeVar("T")
+
+
+class Sample(NamedTuple):
+    """One sample: what `Batch` has, without its first dimension."""
+
+    A: Tensor
+    B: Tensor
+    path_A: str
+    path_B: str
+    valid_A: Tensor | None = None
+    valid_B: Tensor | None = None
+    label_A: int | None = None
+    label_B: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,11 +38,15 @@ class Batch:
     """What a training step is given.
 
     Attributes:
-        A: float32 (n, 3, height, width) in [-1, 1]: of pairs the networks' input.
-        B: of the same form: of pairs the wanted output.
+        A: float32 (N, channels of A, H, W) in [-1, 1]; in paired data the networks' input.
+        B: float32 (N, channels of B, s * H, s * W) in [-1, 1]; in paired data the target.
         path_A: the file of each image of `A`.
         path_B: the file of each image of `B`.
-        skipped: what was wrong with files that others were taken for.
+        skipped: one message for each file that could not be read and was replaced by another.
+        valid_A: float32 (N, 1, H, W), 1 where `A` holds data and 0 elsewhere; None: everywhere.
+        valid_B: the same of `B`, of its height and width.
+        label_A: int64 (N,), the domain of each image of `A` in data of several; None: there is one.
+        label_B: the same of `B`.
     """
 
     A: Tensor
@@ -40,22 +54,32 @@ class Batch:
     path_A: list[str]
     path_B: list[str]
     skipped: tuple[str, ...] = ()
+    valid_A: Tensor | None = None
+    valid_B: Tensor | None = None
+    label_A: Tensor | None = None
+    label_B: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.path_A)
 
+    def map(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        """The batch with each of its tensors changed."""
+        return replace(self, **{name: change(tensor) for name, tensor in self.tensors.items()})
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """Those that it has, by attribute."""
+        found = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: value for name, value in found.items() if isinstance(value, Tensor)}
+
     def to(self, device: torch.device | str) -> "Batch":
-        """The batch on a device; the copy of pinned memory does not wait."""
-
-        def move(images: Tensor) -> Tensor:
-            # Without pinned memory, not waiting gains nothing and is unsafe on some devices.
-            return images.to(device, non_blocking=images.is_pinned())
-
-        return replace(self, A=move(self.A), B=move(self.B))
+        """The batch on a device; copying pinned memory does not wait."""
+        # Without pinned memory, not waiting gains nothing and is unsafe on some devices.
+        return self.map(lambda tensor: tensor.to(device, non_blocking=tensor.is_pinned()))
 
     def pin_memory(self) -> "Batch":
         """The batch in page-locked memory. torch's DataLoader calls this by its name."""
-        return replace(self, A=self.A.pin_memory(), B=self.B.pin_memory())
+        return self.map(Tensor.pin_memory)
 
 
 class Samples(Protocol):
@@ -69,9 +93,17 @@ class Samples(Protocol):
 
 
 def collate(samples: Sequence[Sample], skipped: Sequence[str] = ()) -> Batch:
-    """Samples of one size as a batch."""
-    A, B, path_A, path_B = zip(*samples, strict=True)
-    return Batch(_stacked(A), _stacked(B), list(path_A), list(path_B), tuple(skipped))
+    """Samples of one size as a batch. An optional part is in all of them, or in none."""
+    A, B, path_A, path_B, valid_A, valid_B, label_A, label_B = zip(*samples, strict=True)
+    return Batch(
+        _stacked(A),
+        _stacked(B),
+        list(path_A),
+        list(path_B),
+        tuple(skipped),
+        *(None if part[0] is None else _stacked(part) for part in (valid_A, valid_B)),
+        *(None if part[0] is None else torch.tensor(part) for part in (label_A, label_B)),
+    )
 
 
 def _stacked(images: Sequence[Tensor]) -> Tensor:

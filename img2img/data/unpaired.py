@@ -137,7 +137,7 @@ class UnpairedData(DataSet):
                 to_tensor(transform.center(source.read().composited()))
                 for source in (pair.A, pair.B)
             )
-            yield collate([(A, B, str(pair.A.path), str(pair.B.path))])
+            yield collate([Sample(A, B, str(pair.A.path), str(pair.B.path))])
 
 
 def _refuse_pairing(data: DataConfig) -> None:
@@ -218,7 +218,8 @@ class UnpairedSamples:
             (image,) = self._cache[index] if self._cache else self._prepared(self._images[index])
             image = self._transform.single(image, self._seed, position, domain)
             images.append(to_tensor(image))
-        return images[0], images[1], str(self._images[A].path), str(self._images[B].path)
+        paths = (str(self._images[index].path) for index in (A, B))
+        return Sample(images[0], images[1], *paths)
 
     def _prepared(self, source: ImageSource) -> tuple[Pixels]:
         with TURNS.at(source):

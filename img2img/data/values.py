@@ -110,9 +110,10 @@ def _domain(wanted: object, values: Values, key: str) -> Domain:
     whole = Domain.of_type(values.dtype)
     match wanted:
         case (int(low), int(high)):
-            if high > whole.high:
+            most = whole.ends[1]
+            if high > most:
                 raise ConfigError(
-                    f"{key}: {high} is more than files of {values.dtype} hold (0..{whole.high})"
+                    f"{key}: {high} is more than files of {values.dtype} hold (0..{most})"
                 )
             return Domain(dtype=values.dtype, low=low, high=high)
         case {"percentiles": (low, high)}:
@@ -134,7 +135,7 @@ def _used(counts: Counts) -> Domain:
 
 def _spanning(dtype: Depth, low: int, high: int) -> Domain:
     """From one value to another, as far as the type has them, and at least two."""
-    most = Domain.of_type(dtype).high
+    most = Domain.of_type(dtype).ends[1]
     low = min(max(low, 0), most - 1)
     return Domain(dtype=dtype, low=low, high=min(max(high, low + 1), most))
 
@@ -172,14 +173,14 @@ def value_notices(domains: Mapping[str, Domain], values: Mapping[str, Values]) -
         if len(known.files) > 1:
             yield (
                 f"{side} has files of 8 bits ({known.files['uint8']}), scaled by 0..255, and of 16"
-                f" ({known.files['uint16']}), scaled by {domain.low}..{domain.high}"
+                f" ({known.files['uint16']}), scaled by {domain.extent}"
             )
         low, high = (_percentile(known.counts, 100 * p) for p in (_TAIL, 1 - _TAIL))
-        span = domain.high - domain.low
+        span = domain.ends[1] - domain.ends[0]
         if 0 < high - low < SMALL * span:
             yield (
                 f"{side} uses little of its range: nearly all values are {low}..{high}, scaled by"
-                f" {domain.low}..{domain.high}; --set '{key}={_advice(domain, known)}' spreads"
+                f" {domain.extent}; --set '{key}={_advice(domain, known)}' spreads"
                 " them"
             )
         for counts, what in ((known.trained, "to train on"), (known.held_out, "held out")):
@@ -187,14 +188,14 @@ def value_notices(domains: Mapping[str, Domain], values: Mapping[str, Values]) -
             if outside:
                 yield (
                     f"{side}: {100 * outside / total:.2g} % of the values {what} are outside of"
-                    f" {domain.low}..{domain.high} and become black or white ({key})"
+                    f" {domain.extent} and become black or white ({key})"
                 )
 
 
 def _advice(domain: Domain, values: Values) -> str:
     """The range to propose instead of one that is hardly used."""
     better = _used(values.counts) if domain.dtype == "uint16" else domain
-    if better.high - better.low < domain.high - domain.low:
+    if better.ends[1] - better.ends[0] < domain.ends[1] - domain.ends[0]:
         return "auto"
     return "{percentiles: [0.1, 99.9]}"
 
@@ -203,5 +204,6 @@ def _outside(counts: Counts | None, domain: Domain) -> tuple[int, int]:
     """How many values are outside of a range, and how many there are."""
     if counts is None:
         return 0, 0
-    inside = int(counts[domain.low : domain.high + 1].sum())
+    low, high = domain.ends
+    inside = int(counts[low : high + 1].sum())
     return int(counts.sum()) - inside, int(counts.sum())

@@ -98,8 +98,8 @@ class Values:
         """
         alpha = made.alpha
         if self.output is not None and self._own:
-            values = self.output.low, self.output.high
-            made = replace(made, pixels=self.output.written(made.pixels), values=values)
+            pixels = self.output.written(made.pixels)
+            made = replace(made, pixels=pixels, values=self.output.values)
         elif made.pixels.dtype != dtype:
             made = replace(made, pixels=of_depth(made.pixels, dtype))
         return replace(made, alpha=None if alpha is None else of_depth(alpha, made.pixels.dtype))
@@ -110,7 +110,7 @@ class Values:
             share = 100 * self._outside / self._pixels
             yield (
                 f"{_pictures(self._clipped)} values outside"
-                f" {self.input.low}..{self.input.high}, the range that the model was trained"
+                f" {self.input.extent}, the range that the model was trained"
                 f" on: {self._outside} pixels, {share:.2g} % of all, became black or white"
             )
         if self._dark:

@@ -317,7 +317,7 @@ def _narrowest(
     """The smallest range of values that a model has on this side; None: all that files have."""
     found = [getattr(translator.spec, side) for translator in translators]
     own = [domain for domain in found if domain is not None and not domain.whole]
-    return min(own, key=lambda domain: domain.high - domain.low, default=None)
+    return min(own, key=lambda domain: domain.ends[1] - domain.ends[0], default=None)
 
 
 def _once(say: Callable[[str], None]) -> Callable[[str], None]:

@@ -1,55 +1,136 @@
 """What the numbers in the files of one side, inputs or targets, mean."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from img2img.images.picture import Picture, Pixels, bands
+from img2img.images.picture import Picture, Pixels, Values, bands, looked_up, per_channel
 
 Depth = Literal["uint8", "uint16"]
 Counts = npt.NDArray[np.int64]
+Name = Annotated[str, Field(min_length=1, max_length=100)]
+
+RGB = ("R", "G", "B")
+
+
+def channel_names(count: int) -> tuple[str, ...]:
+    """Names for channels of which only the number is known."""
+    return {1: ("grey",), 3: RGB}.get(count) or tuple(str(n + 1) for n in range(count))
 
 
 class Domain(BaseModel):
-    """What the images of one side are, in the numbers of their files."""
+    """What the images of one side are, in the numbers of their files.
+
+    8-bit RGB is `Domain(dtype="uint8")`. `low` and `high` may be given as one number for all
+    channels; left out, they are the ends of the type.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    dtype: Depth = Field(description="type of the files' values")
-    low: int = Field(ge=0, description="the value that is -1 to the network")
-    high: int = Field(description="the value that is 1 to the network")
+    channels: tuple[Name, ...] = Field(
+        default=RGB, min_length=1, max_length=64, description="names of the channels, in order"
+    )
+    kind: Literal["image", "labels"] = Field(
+        default="image", description="measured values, or one channel per class, one-hot"
+    )
+    dtype: Depth = Field(description="type of the values in the files")
+    low: tuple[int, ...] = Field(
+        default=(), description="per channel: the value that is -1 to the network"
+    )
+    high: tuple[int, ...] = Field(
+        default=(), description="per channel: the value that is 1 to the network"
+    )
+    nodata: int | None = Field(
+        default=None, description="the value of pixels that hold no data; null: all pixels do"
+    )
+    alpha: Literal["white"] = Field(
+        default="white",
+        description="transparency: the network sees the image on white, and the result keeps it",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _per_channel(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping) or given.get("dtype") not in get_args(Depth):
+            return given
+        channels = given.get("channels", RGB)
+        count = len(channels) if isinstance(channels, list | tuple) else 1
+        ends = {"low": 0, "high": int(np.iinfo(given["dtype"]).max)} | dict(given)
+        for key in "low", "high":
+            if isinstance(ends[key], int):
+                ends[key] = (ends[key],) * min(count, 64)
+        return ends
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         most = np.iinfo(self.dtype).max
-        if not self.low < self.high <= most:
+        if len(set(self.channels)) < len(self.channels):
+            raise ValueError("two channels have the same name")
+        if not len(self.channels) == len(self.low) == len(self.high):
+            raise ValueError(
+                f"{len(self.channels)} channels, but {len(self.low)} values in low and"
+                f" {len(self.high)} in high"
+            )
+        if not all(0 <= low < high <= most for low, high in zip(self.low, self.high, strict=True)):
             raise ValueError(f"a range in {self.dtype} is low < high, from 0 to {most}")
+        if self.nodata is not None and not 0 <= self.nodata <= most:
+            raise ValueError(f"nodata in {self.dtype} is from 0 to {most}")
         return self
 
     @classmethod
-    def of_type(cls, dtype: Depth) -> Self:
-        """All values that the type has."""
-        return cls(dtype=dtype, low=0, high=int(np.iinfo(dtype).max))
+    def of_type(cls, dtype: Depth, channels: Sequence[str] | int = RGB) -> Self:
+        """All values of the type, for channels of these names or of this number."""
+        names = channel_names(channels) if isinstance(channels, int) else tuple(channels)
+        return cls.model_validate({"dtype": dtype, "channels": names})
+
+    @property
+    def is_rgb(self) -> bool:
+        """Whether it is colour images, as parts that were trained on photographs need them."""
+        return (self.kind, self.channels) == ("image", RGB)
 
     @property
     def whole(self) -> bool:
-        """Whether it is all values that the type has."""
-        return (self.low, self.high) == (0, np.iinfo(self.dtype).max)
+        """Whether it is all values of the type, in every channel."""
+        return self.ends == (0, np.iinfo(self.dtype).max) and self._uniform
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        """The lowest and the highest value of all channels' ranges."""
+        return min(self.low), max(self.high)
+
+    @property
+    def values(self) -> Values:
+        """`low` and `high`, as one number each where they are the same for all channels."""
+        return self.ends if self._uniform else (self.low, self.high)
+
+    @property
+    def _uniform(self) -> bool:
+        return len({*self.low}) == len({*self.high}) == 1
 
     @property
     def bits(self) -> int | None:
-        """The depth whose values it is: 12 of 0 to 4095; None: no depth's."""
-        bits = (self.high + 1).bit_length() - 1
-        return bits if self.low == 0 and self.high + 1 == 1 << bits else None
+        """The bit depth that has exactly these values, 12 for 0 to 4095; None: there is none."""
+        low, high = self.ends
+        bits = (high + 1).bit_length() - 1
+        return bits if self._uniform and low == 0 and high + 1 == 1 << bits else None
+
+    @property
+    def extent(self) -> str:
+        """From which value to which, such as `0..4095`; by channel where they differ."""
+        if self._uniform:
+            return f"{self.low[0]}..{self.high[0]}"
+        each = zip(self.channels, self.low, self.high, strict=True)
+        return ", ".join(f"{name} {low}..{high}" for name, low, high in each)
 
     @property
     def range(self) -> str:
-        """From which value to which, such as `0..4095 (12 bits)`."""
-        return f"{self.low}..{self.high}" + (f" ({self.bits} bits)" if self.bits else "")
+        """`extent` with the bit depth, such as `0..4095 (12 bits)`."""
+        return self.extent + (f" ({self.bits} bits)" if self.bits else "")
 
     def __str__(self) -> str:
         return f"{self.dtype} {self.range}"
@@ -61,24 +142,24 @@ class Domain(BaseModel):
         """
         if self.whole or picture.values is not None or picture.pixels.dtype != self.dtype:
             return picture
-        return replace(picture, values=(self.low, self.high))
+        return replace(picture, values=self.values)
 
     def written(self, pixels: Pixels) -> Pixels:
         """Pixels over the whole of their type in the files' own numbers, rounded to the nearest."""
         most = np.iinfo(pixels.dtype).max
-        table = np.arange(most + 1) * ((self.high - self.low) / most) + self.low
-        table = np.rint(table).astype(self.dtype)
-        written = np.empty(pixels.shape, self.dtype)
-        for rows in bands(*pixels.shape[:2]):
-            written[rows] = table[pixels[rows]]
-        return written
+
+        def table(low: int, high: int) -> Pixels:
+            numbers = np.arange(most + 1) * ((high - low) / most) + low
+            return np.asarray(np.rint(numbers), self.dtype)
+
+        return looked_up(pixels, [table(*ends) for ends in per_channel(self.values)])
 
 
 def count_outside(picture: Picture) -> int:
     """How many pixels have a value outside the picture's range."""
     if picture.values is None:
         return 0
-    low, high = picture.values
+    low, high = (np.asarray(end) for end in picture.values)
     outside = 0
     for rows in bands(*picture.size):
         band = picture.pixels[rows]

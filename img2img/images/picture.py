@@ -1,6 +1,6 @@
 """What the program knows of an image: a picture, pictures that belong together, an animation."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,6 +13,8 @@ from img2img.errors import ImageError
 Pixels = npt.NDArray[Any]
 # Height and width.
 Size = tuple[int, int]
+# Of pixels, the lowest and the highest: a number each for all channels, or one for each of them.
+Values = tuple[int, int] | tuple[tuple[int, ...], tuple[int, ...]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,11 +22,11 @@ class Picture:
     """What an image file holds, upright.
 
     Attributes:
-        pixels: uint8 or uint16, (height, width, 3), RGB; float32 in [-1, 1] of a tensor, which no
-            file holds.
+        pixels: uint8 or uint16, (height, width, channels), RGB where it is read from a file;
+            float32 in [-1, 1] of a tensor, which no file holds.
         alpha: opacity, of the same dtype, (height, width); None where the file has none.
-        values: the values of `pixels` that are black and white, such as (0, 4095) of 12 bits in 16;
-            None: all that the dtype has.
+        values: the values of `pixels` that are black and white, such as (0, 4095) of 12 bits in 16,
+            or ((0, 100), (4095, 900)) of two channels; None: all that the dtype has.
         icc: the file's RGB colour profile, untouched.
         exif: the file's EXIF block, of the upright picture: its orientation and size, without
             thumbnails and descriptions of how samples were stored.
@@ -40,7 +42,7 @@ class Picture:
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
     text: Mapping[str, str] = field(default_factory=dict)
-    values: tuple[int, int] | None = None
+    values: Values | None = None
 
     @property
     def size(self) -> Size:
@@ -57,14 +59,13 @@ class Picture:
         most = np.iinfo(np.uint16).max
         if self.values is None or self.values == (0, np.iinfo(self.pixels.dtype).max):
             return self.pixels
-        low, high = self.values
-        # Every value that a pixel can have: there are fewer than pixels.
-        table = (np.arange(np.iinfo(self.pixels.dtype).max + 1) - low) * (most / (high - low))
-        table = np.rint(table).clip(0, most).astype(np.uint16)
-        spread = np.empty(self.pixels.shape, np.uint16)
-        for rows in bands(*self.size):
-            spread[rows] = table[self.pixels[rows]]
-        return spread
+        there = np.iinfo(self.pixels.dtype).max
+
+        def table(low: int, high: int) -> Pixels:
+            numbers = (np.arange(there + 1) - low) * (most / (high - low))
+            return np.asarray(np.rint(numbers).clip(0, most), np.uint16)
+
+        return looked_up(self.pixels, [table(*ends) for ends in per_channel(self.values)])
 
     def composited(self) -> Pixels:
         """The pixels as seen on white: colour that transparency hides becomes white.
@@ -152,6 +153,27 @@ def bands(height: int, width: int) -> Iterator[slice]:
     """The rows of a picture in bands of about a megapixel, so that what is made of one is small."""
     step = max(1, 2**20 // width)
     return (slice(top, min(top + step, height)) for top in range(0, height, step))
+
+
+def per_channel(values: Values) -> list[tuple[int, int]]:
+    """The lowest and the highest value of each channel; one pair where all have the same."""
+    low, high = (end if isinstance(end, tuple) else (end,) for end in values)
+    return list(zip(low, high, strict=True))
+
+
+def looked_up(pixels: Pixels, tables: Sequence[Pixels]) -> Pixels:
+    """What tables have at the value of each pixel: one table for all channels, or one for each.
+
+    A table has every value that a pixel can have: there are fewer of these than of pixels.
+    """
+    made = np.empty(pixels.shape, tables[0].dtype)
+    for rows in bands(*pixels.shape[:2]):
+        if len(tables) == 1:
+            made[rows] = tables[0][pixels[rows]]
+        else:
+            for channel, table in enumerate(tables):
+                made[rows, :, channel] = table[pixels[rows, :, channel]]
+    return made
 
 
 def eight_bit(pixels: Pixels) -> npt.NDArray[np.uint8]:

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, computed_field, model_validator
 from torch import Tensor, nn
 
 from img2img.config import Component
 from img2img.errors import Img2ImgError, ModelFileError, shortened
-from img2img.images import Domain
+from img2img.images.domain import Domain, Name, channel_names
 from img2img.networks import DISCRIMINATORS, GENERATORS, Generator
 from img2img.networks.norms import (
     ImageStatistics,
@@ -33,18 +33,10 @@ class ModelSpec(BaseModel):
 
     architecture: str = Field(description="name in the catalogue of generators")
     arguments: dict[str, Any] = Field(description="arguments the generator is built with")
-    in_channels: int = Field(gt=0, le=64, description="channels of the input image")
-    out_channels: int = Field(gt=0, le=64, description="channels of the output image")
+    input: Domain = Field(description="what the images are that it takes")
+    output: Domain = Field(description="what the images are that it makes")
     value_range: tuple[Literal[-1], Literal[1]] = Field(
-        default=(-1, 1), description="what black and white are as numbers, in and out"
-    )
-    input: Domain | None = Field(
-        default=None,
-        description="range of values in the files that it takes; none: the whole range of a"
-        " file's type",
-    )
-    output: Domain | None = Field(
-        default=None, description="range of values in the files that it makes"
+        default=(-1, 1), description="what `low` and `high` of a domain are as numbers, in and out"
     )
     direction: Literal["AtoB", "BtoA"] = Field(description="which way it translates")
     size_multiple: int = Field(gt=0, description="height and width must be multiples of this")
@@ -69,15 +61,52 @@ class ModelSpec(BaseModel):
         " null: not known, or they were not resized",
     )
     style_dim: int = Field(
-        default=0, ge=0, le=0, description="length of the style vector it takes; 0: none"
+        default=0, ge=0, le=65536, description="length of the style vector it takes; 0: none"
+    )
+    labels: tuple[Name, ...] = Field(
+        default=(), max_length=1000, description="domains it translates between, where by label"
     )
     method: str = Field(description="what trained it")
     steps: int = Field(ge=0, description="generator updates it has had")
     images: int = Field(ge=0, description="images it has seen")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _counts_and_domains(cls, given: Any) -> Any:
+        """Files have counts of channels, too; earlier versions wrote nothing else, or no names."""
+        if not isinstance(given, Mapping):
+            return given
+        spec = dict(given)
+        for side, key in ("input", "in_channels"), ("output", "out_channels"):
+            if key not in spec:
+                continue
+            count = spec.pop(key)
+            if not isinstance(count, int) or not 0 < count <= 64:
+                raise ValueError(f"{key} is not from 1 to 64")
+            domain = spec.get(side)
+            if domain is None:
+                spec[side] = Domain.of_type("uint8", count)
+            elif isinstance(domain, Mapping):
+                spec[side] = domain = {"channels": channel_names(count), **domain}
+                if count != len(domain["channels"]):
+                    raise ValueError(f"{key} is {count}, but {side} has {len(domain['channels'])}")
+        return spec
+
+    @computed_field  # type: ignore[prop-decorator]
     @property
-    def domains(self) -> dict[str, Domain | None]:
-        """What the values mean in the files of `A` and of `B`."""
+    def in_channels(self) -> int:
+        """Channels of the input."""
+        return len(self.input.channels)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def out_channels(self) -> int:
+        """Channels of the output."""
+        return len(self.output.channels)
+
+    @property
+    def domains(self) -> dict[str, Domain]:
+        """What the images of `A` and of `B` are."""
         return {self.direction[0]: self.input, self.direction[-1]: self.output}
 
 

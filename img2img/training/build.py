@@ -140,7 +140,7 @@ def resolve(
         )
     sizes = {"load_size": load_size, "crop_size": crop_size}
     ranges = {
-        side: SideConfig(range="dtype" if domain.whole else (domain.low, domain.high))
+        side: SideConfig(range="dtype" if domain.whole else domain.ends)
         for side, domain in (domains or {}).items()
     }
     smallest = smallest_size(crop_size, config.data.grow)
@@ -298,17 +298,15 @@ def describe(
     Args:
         scales: by domain; see `training_scale`.
         image_sizes: by domain; see `image_size`.
-        domains: what the values in the files of `A` and `B` mean; None: not known.
+        domains: what the images of `A` and `B` are; None: 8-bit RGB.
     """
-    domains = domains or {}
+    domains, rgb = domains or {}, Domain(dtype="uint8")
     return {
         name: ModelSpec(
             architecture=config.generator.name,
             arguments=config.generator.arguments,
-            in_channels=CHANNELS,
-            out_channels=CHANNELS,
-            input=domains.get(method.direction(name, config.data.direction)[0]),
-            output=domains.get(method.direction(name, config.data.direction)[-1]),
+            input=domains.get(method.direction(name, config.data.direction)[0], rgb),
+            output=domains.get(method.direction(name, config.data.direction)[-1], rgb),
             direction=method.direction(name, config.data.direction),
             size_multiple=generator.size_multiple,
             min_size=generator.min_size,

@@ -63,9 +63,11 @@ def init_from(
 def _other_values(name: str, spec: ModelSpec, domains: Mapping[str, Domain]) -> Iterator[str]:
     """A line for each side whose values the model has had scaled otherwise."""
     for side, here in domains.items():
-        there = spec.domains[side] or Domain.of_type(here.dtype)
-        if there != here and not (there.whole and here.whole):
-            kept = f"[{there.low},{there.high}]"
+        there = spec.domains[side]
+        if there.whole:
+            there = Domain.of_type(here.dtype)
+        if there.ends != here.ends:
+            kept = "[{},{}]".format(*there.ends)
             yield (
                 f"{name}: values of {side} are scaled by {here.range} here, but by"
                 f" {there.range} in the model; data.{side}.range={kept} keeps the model's"

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import torch.nn.functional as F
+from torch import Tensor
 
 from img2img.config import GrowConfig
 from img2img.data.samples import Batch
@@ -39,11 +40,24 @@ def halvings_at(done: float, grow: GrowConfig) -> int:
 
 
 def reduced(batch: Batch, halvings: int) -> Batch:
-    """The batch with height and width halved so often, each pixel the mean of those it covers."""
+    """The batch with height and width halved so often.
+
+    Each pixel is the mean of those it covers, and valid where all of them are.
+    """
     if not halvings:
         return batch
-    A, B = (F.avg_pool2d(images, 2**halvings) for images in (batch.A, batch.B))
-    return replace(batch, A=A, B=B)
+    factor = 2**halvings
+
+    def valid(mask: Tensor | None) -> Tensor | None:
+        return None if mask is None else -F.max_pool2d(-mask, factor)
+
+    return replace(
+        batch,
+        A=F.avg_pool2d(batch.A, factor),
+        B=F.avg_pool2d(batch.B, factor),
+        valid_A=valid(batch.valid_A),
+        valid_B=valid(batch.valid_B),
+    )
 
 
 def mean_seconds(step_seconds: Mapping[int, float], grow: GrowConfig) -> float:

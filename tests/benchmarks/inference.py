@@ -34,6 +34,7 @@ from torch import Tensor
 
 from img2img.config import Component
 from img2img.errors import ConfigError
+from img2img.images import Domain
 from img2img.models.checkpoint import load_model, save_model
 from img2img.models.spec import ModelSpec
 from img2img.networks import GENERATORS, Generator
@@ -154,8 +155,8 @@ def random_model(architecture: str, path: Path) -> Path:
     spec = ModelSpec(
         architecture=architecture,
         arguments={},
-        in_channels=3,
-        out_channels=3,
+        input=Domain(dtype="uint8"),
+        output=Domain(dtype="uint8"),
         direction="AtoB",
         size_multiple=made.size_multiple,
         min_size=made.min_size,

@@ -45,7 +45,7 @@ def config(root: Path, layout: str = "auto", **ranges: Any) -> DataConfig:
 def found(root: Path, **ranges: Any) -> tuple[tuple[int, int], tuple[int, int]]:
     data = config(root, **ranges)
     domains = resolve_domains(data, check_data(PairedData, data, 0).survey.values)
-    return (domains["A"].low, domains["A"].high), (domains["B"].low, domains["B"].high)
+    return domains["A"].ends, domains["B"].ends
 
 
 @pytest.mark.parametrize(

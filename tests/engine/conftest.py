@@ -7,6 +7,7 @@ import torch
 
 from img2img import Translator
 from img2img.config import Component
+from img2img.images import Domain
 from img2img.models.spec import ModelSpec
 from img2img.networks import GENERATORS, Generator
 from img2img.networks.norms import ImageStatistics, use_statistics
@@ -31,8 +32,8 @@ def translator(generator: Generator, **options: Any) -> Translator:
     spec = ModelSpec(
         architecture="any",
         arguments={},
-        in_channels=3,
-        out_channels=3,
+        input=Domain(dtype="uint8"),
+        output=Domain(dtype="uint8"),
         direction="AtoB",
         size_multiple=generator.size_multiple,
         min_size=generator.min_size,

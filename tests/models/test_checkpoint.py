@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 from img2img.config import Component
 from img2img.errors import ModelFileError
+from img2img.images import Domain
 from img2img.models.checkpoint import load_model, load_state, save_model, save_state
 from img2img.models.spec import ModelSpec, build_generator, prepare_for_inference
 from img2img.networks import GENERATORS, Generator
@@ -25,8 +26,8 @@ def tiny(**changes: Any) -> tuple[ModelSpec, Generator]:
     spec = ModelSpec(
         architecture="unet",
         arguments=ARGUMENTS,
-        in_channels=3,
-        out_channels=3,
+        input=Domain(dtype="uint8"),
+        output=Domain(dtype="uint8"),
         direction="AtoB",
         size_multiple=8,
         min_size=8,

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from img2img.config import Component
 from img2img.data.samples import Batch
+from img2img.images import Domain
 from img2img.losses.adversarial import Vanilla
 from img2img.losses.reconstruction import L1
 from img2img.models.checkpoint import load_model, load_state, save_model
@@ -60,8 +61,8 @@ def specification(network: Generator, **arguments: Any) -> ModelSpec:
     return ModelSpec(
         architecture=arguments["name"],
         arguments=own | {"spectral": True},
-        in_channels=3,
-        out_channels=3,
+        input=Domain(dtype="uint8"),
+        output=Domain(dtype="uint8"),
         direction="AtoB",
         size_multiple=network.size_multiple,
         min_size=network.min_size,

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from img2img.config import RunConfig, check, load_config
 from img2img.data.samples import Batch
+from img2img.images import Domain
 from img2img.models.spec import ModelSpec
 from img2img.runs.directory import RunDirectory
 from img2img.training.events import Observer, Progress
@@ -54,8 +55,8 @@ def specs(method: Method) -> dict[str, ModelSpec]:
         name: ModelSpec(
             architecture="unet",
             arguments={},
-            in_channels=3,
-            out_channels=3,
+            input=Domain(dtype="uint8"),
+            output=Domain(dtype="uint8"),
             direction=method.direction(name, "AtoB"),
             size_multiple=1,
             min_size=1,

@@ -15,6 +15,7 @@ from img2img.archives.pth import Content, named_tensors, read_pth
 from img2img.archives.safetensors import opened_safetensors
 from img2img.config import Component
 from img2img.errors import ConfigError, ModelFileError, nearest_path, shortened, some_names
+from img2img.images.domain import Domain
 from img2img.models.compat.beside import beside, read_beside
 from img2img.models.compat.junyanz import (
     Assumptions,
@@ -329,8 +330,8 @@ def _spec(name: str, network: Network, wishes: Wishes) -> ModelSpec:
     return ModelSpec(
         architecture=network.architecture,
         arguments=network.arguments,
-        in_channels=network.in_channels,
-        out_channels=network.out_channels,
+        input=Domain.of_type("uint8", network.in_channels),
+        output=Domain.of_type("uint8", network.out_channels),
         direction=_DIRECTIONS.get(name) or wishes.direction or "AtoB",
         size_multiple=multiple,
         min_size=generator.min_size,

@@ -10,6 +10,7 @@ import torch
 
 from img2img.config import Component
 from img2img.errors import ModelFileError
+from img2img.images import Domain
 from img2img.models.checkpoint import load_model, save_model
 from img2img.models.spec import ModelSpec
 from img2img.networks import GENERATORS
@@ -63,8 +64,8 @@ def model(folder: Path, arguments: dict[str, Any], **described: Any) -> Path:
             "in_channels",
             "out_channels",
         ),
-        in_channels=3,
-        out_channels=3,
+        input=Domain(dtype="uint8"),
+        output=Domain(dtype="uint8"),
         size_multiple=generator.size_multiple,
         min_size=generator.min_size,
         exact_tiling=generator.local,

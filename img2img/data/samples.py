@@ -64,7 +64,8 @@ class Batch:
 
     def map(self, change: Callable[[Tensor], Tensor]) -> "Batch":
         """The batch with each of its tensors changed."""
-        return replace(self, **{name: change(tensor) for name, tensor in self.tensors.items()})
+        changed: dict[str, Any] = {name: change(each) for name, each in self.tensors.items()}
+        return replace(self, **changed)
 
     @property
     def tensors(self) -> dict[str, Tensor]:

@@ -218,8 +218,8 @@ class UnpairedSamples:
             (image,) = self._cache[index] if self._cache else self._prepared(self._images[index])
             image = self._transform.single(image, self._seed, position, domain)
             images.append(to_tensor(image))
-        paths = (str(self._images[index].path) for index in (A, B))
-        return Sample(images[0], images[1], *paths)
+        paths = [str(self._images[index].path) for index in (A, B)]
+        return Sample(images[0], images[1], paths[0], paths[1])
 
     def _prepared(self, source: ImageSource) -> tuple[Pixels]:
         with TURNS.at(source):

@@ -36,8 +36,8 @@ class Values:
         output: likewise.
     """
 
-    input: Domain | None
-    output: Domain | None
+    input: Domain
+    output: Domain
 
     def __post_init__(self) -> None:
         self._counting = Lock()  # pictures are read in several threads
@@ -53,7 +53,7 @@ class Values:
 
     def with_range(self, picture: Picture) -> Picture:
         """The picture with the values that are black and white in it."""
-        return picture if self.input is None else self.input.seen(picture)
+        return self.input.seen(picture)
 
     def full_range(self, picture: Picture) -> Picture:
         """The picture with black and white at the ends of its type."""
@@ -97,7 +97,7 @@ class Values:
             dtype: of its picture's file.
         """
         alpha = made.alpha
-        if self.output is not None and self._own:
+        if self._own:
             pixels = self.output.written(made.pixels)
             made = replace(made, pixels=pixels, values=self.output.values)
         elif made.pixels.dtype != dtype:
@@ -106,7 +106,7 @@ class Values:
 
     def remarks(self) -> Iterator[str]:
         """What a person should know of the pictures since the last time."""
-        if self._clipped and self.input is not None:
+        if self._clipped:
             share = 100 * self._outside / self._pixels
             yield (
                 f"{_pictures(self._clipped)} values outside"
@@ -124,10 +124,7 @@ class Values:
     @property
     def _own(self) -> bool:
         """Whether results are in the numbers of the targets' files."""
-        if self.output is None:
-            return False
-        inputs = self.output if self.input is None else self.input
-        return not self.output.whole or self.output.dtype != inputs.dtype
+        return not self.output.whole or self.output.dtype != self.input.dtype
 
     def _look_at(self, picture: Picture) -> None:
         if picture.values == (0, np.iinfo(picture.pixels.dtype).max):

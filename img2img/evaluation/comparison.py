@@ -316,7 +316,7 @@ def _narrowest(
 ) -> Domain | None:
     """The smallest range of values that a model has on this side; None: all that files have."""
     found = [getattr(translator.spec, side) for translator in translators]
-    own = [domain for domain in found if domain is not None and not domain.whole]
+    own = [domain for domain in found if not domain.whole]
     return min(own, key=lambda domain: domain.ends[1] - domain.ends[0], default=None)
 
 

@@ -118,7 +118,7 @@ def export_model(
     path = Path(model)
     file, name = choose_generator(path, direction)
     spec, generator = file.specs[name], file.generator(name)
-    ranges = [each for each in (spec.input, spec.output) if each is not None and not each.whole]
+    ranges = [each for each in (spec.input, spec.output) if not each.whole]
     if pixels and ranges:
         told = " and ".join(dict.fromkeys(map(str, ranges)))
         raise ConfigError(

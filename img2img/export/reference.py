@@ -111,11 +111,7 @@ def _meaning(spec: ModelSpec) -> dict[str, Any]:
     for idle in ("init", "dropout"):  # that it is left out is said by the spec
         arguments.pop(idle, None)
     domains = {"input": spec.input, "output": spec.output}
-    values = {
-        f"{side} values": str(domain)
-        for side, domain in domains.items()
-        if domain is not None and not domain.whole
-    }
+    values = {f"{side} values": str(domain) for side, domain in domains.items() if not domain.whole}
     return arguments | spec.model_dump(mode="json", exclude=unimportant | set(domains)) | values
 
 

@@ -16,6 +16,7 @@ Counts = npt.NDArray[np.int64]
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 
 RGB = ("R", "G", "B")
+MOST_CHANNELS = 64
 
 
 def channel_names(count: int) -> tuple[str, ...]:
@@ -33,7 +34,7 @@ class Domain(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     channels: tuple[Name, ...] = Field(
-        default=RGB, min_length=1, max_length=64, description="names of the channels, in order"
+        default=RGB, description="names of the channels, in order, 1 to 64"
     )
     kind: Literal["image", "labels"] = Field(
         default="image", description="measured values, or one channel per class, one-hot"
@@ -63,12 +64,14 @@ class Domain(BaseModel):
         ends = {"low": 0, "high": int(np.iinfo(given["dtype"]).max)} | dict(given)
         for key in "low", "high":
             if isinstance(ends[key], int):
-                ends[key] = (ends[key],) * min(count, 64)
+                ends[key] = (ends[key],) * min(count, MOST_CHANNELS)
         return ends
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         most = np.iinfo(self.dtype).max
+        if not 1 <= len(self.channels) <= MOST_CHANNELS:
+            raise ValueError(f"{len(self.channels)} channels, where 1 to {MOST_CHANNELS} are read")
         if len(set(self.channels)) < len(self.channels):
             raise ValueError("two channels have the same name")
         if not len(self.channels) == len(self.low) == len(self.high):

@@ -316,7 +316,7 @@ def _shallow(translator: Translator, jobs: Sequence[Job]) -> str | None:
         for job in jobs
         if not job.is_video and job.target.suffix.lower() not in DEEP_SUFFIXES
     }
-    if output is None or output.whole or output.dtype == "uint8" or not shallow:
+    if output.whole or output.dtype == "uint8" or not shallow:
         return None
     return (
         f"results have the values {output.range}, which {', '.join(sorted(shallow))} cannot hold:"

@@ -49,7 +49,7 @@ class TestDataset:
         assert [dataset(pairs_folder, seed=5)[n][2] for n in range(6)] != epochs[0]
 
     def test_sample(self, pairs_folder: Path) -> None:
-        A, B, path_A, path_B = dataset(pairs_folder)[0]
+        A, B, path_A, path_B = dataset(pairs_folder)[0][:4]
         assert A.shape == (3, 32, 32)
         assert A.dtype == torch.float32
         assert A.is_contiguous()
@@ -57,7 +57,7 @@ class TestDataset:
         assert path_A == path_B.replace("/B/", "/A/")
 
     def test_direction(self, pairs_folder: Path) -> None:
-        _, _, path_A, path_B = dataset(pairs_folder, direction="BtoA")[0]
+        _, _, path_A, path_B = dataset(pairs_folder, direction="BtoA")[0][:4]
         assert "/B/" in path_A
         assert "/A/" in path_B
 

@@ -241,7 +241,7 @@ def swapped(folders: Path) -> UnpairedData:
 
 
 def names_at(samples: UnpairedSamples, positions: range) -> list[tuple[str, str]]:
-    both = [samples[position][2:] for position in positions]
+    both = [samples[position][2:4] for position in positions]
     return [(Path(A).stem, Path(B).stem) for A, B in both]
 
 
@@ -290,7 +290,7 @@ class TestEpoch:
         assert [B for _, B in other] != [B for _, B in first]
 
     def test_a_sample(self, folders: Path) -> None:
-        A, B, path_A, path_B = all_samples(folders)[0]
+        A, B, path_A, path_B = all_samples(folders)[0][:4]
         for image, path in ((A, path_A), (B, path_B)):
             assert image.shape == (3, 16, 16)
             assert image.dtype == torch.float32
@@ -697,7 +697,7 @@ class TestBadFiles:
     ) -> None:
         samples = all_samples(folders)
         whole = list(batches(samples, 2, 0, 28))
-        at = [samples[position][2:] for position in range(140)]
+        at = [samples[position][2:4] for position in range(140)]
         (folders / file).write_bytes(b"")
         got = list(batches(samples, 2, 0, 28, skip_bad=True, workers=workers))
         broken = str(folders / file)

@@ -11,6 +11,7 @@ from img2img.evaluation.folders import evaluate_folders
 from img2img.evaluation.models import evaluate_model
 from img2img.images import Domain, Picture, read_picture, write_picture
 from img2img.models.checkpoint import load_model, write_model
+from img2img.models.spec import ModelSpec
 from tests.conftest import Command
 
 TWELVE = Domain(dtype="uint16", low=0, high=4095)
@@ -150,7 +151,8 @@ def test_models_from_before_take_all_values(tiny_run: Path, tmp_path: Path) -> N
 
     model = load_model(tiny_run)
     assert model.specs["G"].input == Domain.of_type("uint8")
-    bare = {k: v.model_copy(update={"input": None, "output": None}) for k, v in model.specs.items()}
+    told = model.specs["G"].model_dump() | {"input": None, "output": None}
+    bare = {"G": ModelSpec.model_validate(told)}
     write_model(tmp_path / "old.safetensors", type(model)(bare, model.tensors, ""))
     old, new = (
         img2img.Translator.load(path, device="cpu", precision="fp32")

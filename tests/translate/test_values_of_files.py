@@ -44,7 +44,7 @@ class Same(Generator):
         return [Stage(self.layer)]
 
 
-def same(input: Domain | None, output: Domain | None, **options: Any) -> Translator:
+def same(input: Domain, output: Domain, **options: Any) -> Translator:
     bare = translator(Same())
     spec = bare.spec.model_copy(update={"input": input, "output": output})
     return Translator(Same(), spec, **{"device": "cpu", "precision": "fp32", **options})
@@ -151,13 +151,11 @@ class TestFilesOfAnotherType:
         assert [int(frame.pixels[0, 0, 0]) for frame in made.frames] == [200, 100]
 
 
-def test_old_models_and_8_bits_are_as_before() -> None:
-    """Bit for bit, whatever is said of the type."""
+def test_8_bit_models_keep_the_type_of_a_picture() -> None:
     for pixels in (ramp(65535), np.arange(192, dtype=np.uint8).reshape(8, 8, 3)):
-        for domains in ((None, None), (EIGHT, EIGHT), (Domain.of_type("uint16"), None)):
-            result = same(*domains).translate(pixels)
-            assert result.dtype == pixels.dtype
-            assert np.array_equal(result, pixels)
+        result = same(EIGHT, EIGHT).translate(pixels)
+        assert result.dtype == pixels.dtype
+        assert np.array_equal(result, pixels)
 
 
 @pytest.mark.parametrize(("dtype", "top"), [("uint8", 255), ("uint16", 65535)])
@@ -218,10 +216,8 @@ class TestNumberedPictures:
         assert "9216 pixels, 75 % of all" in line
 
 
-def test_identity_of_old_models_is_what_it_was() -> None:
-    bare = translator(Same())
-    assert "input" not in bare.spec.model_dump_json(exclude_none=True)
-    assert same(TWELVE, TWELVE).identity != bare.identity
+def test_the_identity_depends_on_the_ranges() -> None:
+    assert same(TWELVE, TWELVE).identity != same(TWELVE, TEN).identity
 
 
 class TestRemarks:
@@ -238,16 +234,13 @@ class TestRemarks:
         ]
         assert read_picture(out / "2.png").pixels[0, 0].tolist() == [4095] * 3
 
-    @pytest.mark.parametrize("domain", [None, EIGHT])
-    def test_dark_files_to_a_model_of_all_values(
-        self, domain: Domain | None, said: list[str]
-    ) -> None:
-        same(domain, domain, say=said.append).translate(ramp())
+    def test_dark_files_to_a_model_of_all_values(self, said: list[str]) -> None:
+        same(EIGHT, EIGHT, say=said.append).translate(ramp())
         assert len(said) == 1
         assert said[0].startswith("a picture has 16-bit values below 16384 only")
 
     def test_not_of_each_image_again(self, said: list[str]) -> None:
-        one = same(None, None, say=said.append)
+        one = same(EIGHT, EIGHT, say=said.append)
         for _ in range(3):
             one.translate(ramp())
         assert len(said) == 1
@@ -255,5 +248,5 @@ class TestRemarks:
     def test_nothing_where_nothing_is_amiss(self, said: list[str]) -> None:
         one = same(TWELVE, TWELVE, say=said.append)
         one.translate_batch([ramp(), ramp(255).astype(np.uint8)])
-        same(None, None, say=said.append).translate(ramp(65535))
+        same(EIGHT, EIGHT, say=said.append).translate(ramp(65535))
         assert not said

@@ -258,7 +258,7 @@ def test_other_names_for_two_ways(tmp_path: Path, names: tuple[str, str]) -> Non
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (Resnet(into=65).state_dict(), "in_channels"),
+        (Resnet(into=65).state_dict(), "channels"),
         (Resnet().state_dict() | {"model.4.bias": torch.full((12,), torch.nan)}, "finite"),
         ({k: v.to(torch.complex64) for k, v in Resnet().state_dict().items()}, "complex64"),
         ({k: v.to(torch.int8) for k, v in Resnet().state_dict().items()}, "int8"),

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from img2img.config import load_config as load_config
     from img2img.engine.translator import Translator as Translator
     from img2img.errors import Img2ImgError as Img2ImgError
+    from img2img.evaluation.comparison import compare_models as compare_models
     from img2img.evaluation.folders import evaluate_folders as evaluate_folders
     from img2img.evaluation.models import evaluate_model as evaluate_model
     from img2img.export import export_model as export_model
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from img2img.models.checkpoint import load_model as load_model
     from img2img.models.checkpoint import save_model as save_model
     from img2img.models.spec import ModelSpec as ModelSpec
-    from img2img.pages import compare_models as compare_models
     from img2img.pages import write_comparison as write_comparison
     from img2img.pages import write_report as write_report
     from img2img.training.run import train as train
@@ -41,7 +41,7 @@ _HOMES = {
     "Picture": "img2img.images",
     "RunConfig": "img2img.config",
     "Translator": "img2img.engine.translator",
-    "compare_models": "img2img.pages",
+    "compare_models": "img2img.evaluation.comparison",
     "evaluate_folders": "img2img.evaluation.folders",
     "evaluate_model": "img2img.evaluation.models",
     "export_model": "img2img.export",

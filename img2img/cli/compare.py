@@ -89,8 +89,9 @@ def compare(
     from rich.markup import escape
     from rich.table import Table
 
-    from img2img.pages import compare_models, write_comparison
-    from img2img.pages.comparison import measured, verdict
+    from img2img.evaluation.comparison import compare_models
+    from img2img.evaluation.verdict import verdict
+    from img2img.pages import write_comparison
 
     if output.is_dir():
         raise ConfigError(f"--output {output}: a folder, where a file's name is wanted")
@@ -121,7 +122,7 @@ def compare(
     for name in dict.fromkeys(name for model in found.models for name in model.figures):
         figures = [model.figures.get(name) for model in found.models]
         before = [f"{f.baseline:.3g}" for f in figures if f and f.baseline is not None][:1]
-        table.add_row(name, *(measured(figure) if figure else "" for figure in figures), *before)
+        table.add_row(name, *(str(figure) if figure else "" for figure in figures), *before)
     table.add_row("scale", *(model.scale for model in found.models))
     table.add_row("ms a picture", *(f"{1e3 * model.seconds:.1f}" for model in found.models))
     table.add_row("MB", *(f"{model.bytes / 1e6:.1f}" for model in found.models))

@@ -32,7 +32,7 @@ from img2img.cli.pairing import (
 from img2img.errors import ConfigError
 
 if TYPE_CHECKING:
-    from img2img.evaluation.folders import Evaluation
+    from img2img.evaluation.measuring import Evaluation
     from img2img.metrics.measure import Figure
 
 # Of the table in a file, in order.
@@ -135,8 +135,9 @@ def evaluate(
 
     Each figure comes with a 95 % interval. The exit status is 1 if one is past its limit.
     """
-    from img2img.evaluation.folders import Options, chosen, evaluate_folders
+    from img2img.evaluation.folders import evaluate_folders
     from img2img.evaluation.models import evaluate_model
+    from img2img.evaluation.options import EvaluationOptions, chosen
     from img2img.metrics.measure import MEASURES
 
     above, below = ([*map(_limit, texts or [])] for texts in (fail_above, fail_below))
@@ -148,7 +149,7 @@ def evaluate(
     if names is not None:
         names += [name for name in dict.fromkeys(limited) if name not in names]
     with counting("measuring images") as progress:
-        options: Options = {
+        options: EvaluationOptions = {
             "measures": names,
             "required": named,
             "features": features,
@@ -192,7 +193,7 @@ def evaluate(
 
 def _limit(text: str) -> tuple[str, float]:
     """`kid=0.05` -> the measure and the limit."""
-    from img2img.evaluation.folders import chosen
+    from img2img.evaluation.options import chosen
 
     name, _, value = text.partition("=")
     chosen([name], {"pair", "set", "cycle"})

@@ -8,7 +8,6 @@ from img2img.errors import nearest_path, some_names
 from img2img.images import IMAGE_SUFFIXES, UNREADABLE_SUFFIXES, is_run, list_own, walk
 
 _ARCHIVES = frozenset({".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar"})
-_VIDEOS = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv"})
 
 
 def no_folder(path: Path) -> str:
@@ -18,7 +17,7 @@ def no_folder(path: Path) -> str:
         return f"{path}: no such folder{nearest_path(path)}"
     if suffix in _ARCHIVES:
         return f"{path}: not a folder but an archive; unpack it, and give the folder that comes out"
-    if suffix in _VIDEOS:
+    if suffix in _video_suffixes():
         return f"{path}: not a folder but a video; {_take_frames(path)}"
     if suffix in IMAGE_SUFFIXES:
         return f"{path}: not a folder but a single picture; give the folder that it is in"
@@ -40,7 +39,7 @@ def _instead(folder: Path) -> str:
     own = [str(path) for path in list_own(folder)]
     if archives := _of_kind(found, _ARCHIVES):
         return f", but archives: {some_names(archives, 3)}; unpack what holds the images"
-    if videos := _of_kind(found, _VIDEOS):
+    if videos := _of_kind(found, _video_suffixes()):
         return f", but videos: {some_names(videos, 3)}; {_take_frames(Path(videos[0]))}"
     if unread:
         return f" in a format that is read, but {unread}; convert them to PNG"
@@ -51,6 +50,12 @@ def _instead(folder: Path) -> str:
 
 def _of_kind(files: Iterable[Path], suffixes: frozenset[str]) -> list[str]:
     return [file.name for file in files if file.suffix.lower() in suffixes]
+
+
+def _video_suffixes() -> frozenset[str]:
+    from img2img.video import VIDEO_SUFFIXES  # whose libraries only a mistake is worth loading for
+
+    return VIDEO_SUFFIXES
 
 
 def _take_frames(video: Path) -> str:

@@ -1,37 +1,36 @@
 """Several models on one test set: how good, how fast and how large each is, and where they differ.
 
-What comes of it is a `Comparison`, which `write_comparison` makes a page of.
+The result is a `Comparison`, which `write_comparison` makes a page of.
 """
 
-import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from statistics import fmean, median
-from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
-from img2img.config import PairingConfig
-from img2img.data.sources import CountProgress, ImageSource
+from img2img.data.sources import ImageSource
 from img2img.engine.exported import is_exported
 from img2img.engine.loading import choose_generator
-from img2img.engine.sizing import AppliedScale, Scale
+from img2img.engine.sizing import Scale
 from img2img.engine.translator import Translator
 from img2img.errors import ConfigError
-from img2img.evaluation.folders import Images, Options, chosen, evaluate, teller
-from img2img.evaluation.items import LONGEST, Direction, bytes_each, difference
-from img2img.evaluation.models import TestData, in_words, test_set_of
-from img2img.html import embedded
-from img2img.images import Domain, Picture, write_picture
-from img2img.metrics.duel import Duel, duel
+from img2img.evaluation.measuring import Images, evaluate
+from img2img.evaluation.options import EvaluationOptions, chosen, notifier
+from img2img.evaluation.results import (
+    Direction,
+    ResultFolder,
+    Results,
+    l1_of_pictures,
+    scale_text,
+)
+from img2img.evaluation.test_sets import TestData, test_set_of
+from img2img.images import Domain
 from img2img.metrics.measure import MEASURES, Figure
+from img2img.metrics.significance import PairedTest, paired_test
 from img2img.models.checkpoint import MODEL_NAME
 from img2img.models.compat.collection import reference_files
-
-# Together with all else a page stays under 15 MB.
-_BYTES_OF_EXAMPLES = 12_000_000
 
 
 @dataclass(frozen=True)
@@ -66,21 +65,19 @@ class Compared:
 
 
 @dataclass(frozen=True)
-class Difference:
+class ComparedImage:
     """One image, and what the models make of it.
 
     Attributes:
-        size: height and width of the image itself.
-        disagreement: mean absolute difference of two models' results, over all twos of models.
-        pictures: the input, the target where there is one, each model's result: what it is, and an
-            address that holds it.
-        values: of the first measure of single images, each model's; empty without targets.
+        disagreement: mean absolute difference of two models' results, over all pairs of models.
+        pictures: the input, the target where there is one, each model's result: what it is, and its
+            file.
+        values: of the leading measure, each model's; empty without targets.
     """
 
     name: str
-    size: tuple[int, int]
     disagreement: float
-    pictures: tuple[tuple[str, str], ...]
+    pictures: tuple[tuple[str, ImageSource], ...]
     values: tuple[float, ...]
 
 
@@ -92,8 +89,9 @@ class Comparison:
         where: the test set, in words.
         trained_on: whether one of the models was trained on it; None: not known.
         names: of its images.
-        duels: each two models by each measure of single images.
-        differences: the images on which the models differ most, the most first.
+        paired_tests: each two models by each measure of single images.
+        most_different: the images on which the models differ most, the most first.
+        folder: holds their results, as long as this object is in use.
     """
 
     data: str
@@ -102,8 +100,9 @@ class Comparison:
     direction: Direction
     names: tuple[str, ...]
     models: list[Compared]
-    duels: list[Duel]
-    differences: list[Difference]
+    paired_tests: list[PairedTest]
+    most_different: list[ComparedImage]
+    folder: ResultFolder
 
     def to_json(self) -> dict[str, Any]:
         """All but the pictures, as JSON can hold it."""
@@ -115,8 +114,8 @@ class Comparison:
             }
             for model in self.models
         ]
-        differences = [
-            {"name": each.name, "disagreement": each.disagreement} for each in self.differences
+        most_different = [
+            {"name": each.name, "disagreement": each.disagreement} for each in self.most_different
         ]
         return {
             "data": self.data,
@@ -126,8 +125,8 @@ class Comparison:
             "images": len(self.names),
             "names": list(self.names),
             "models": models,
-            "duels": [asdict(each) for each in self.duels],
-            "differences": differences,
+            "paired_tests": [asdict(each) for each in self.paired_tests],
+            "most_different": most_different,
         }
 
 
@@ -138,31 +137,22 @@ def compare_models(
     direction: Direction | None = None,
     scale: Scale = "auto",
     examples: int = 24,
-    measures: Sequence[str] | None = None,
-    features: str = "auto",
-    weights: Path | None = None,
-    device: str = "auto",
-    seed: int = 0,
-    pairing: PairingConfig | None = None,
-    progress: CountProgress | None = None,
-    say: Callable[[str], None] | None = None,
+    **options: Unpack[EvaluationOptions],
 ) -> Comparison:
     """Translate a test set with each model, as `Translator` does by itself, and measure that.
 
-    Beside each figure of pairs stands what the untouched inputs have. The test set is the split
-    `test` of a data set in any known layout, else `val`, else all of it. Its images are pairs if
-    all names have a partner.
+    Beside each figure of pairs is that of the untouched inputs. The test set is the split `test` of
+    a data set in any known layout, else `val`, else all of it. Its images are pairs if all names
+    have a partner.
 
     Args:
         models: run folders, model files, exported models, checkpoints of the reference.
         data: a data set, or two folders, of A and of B; None: the images that the models' runs
             hold out, if these are the same.
-        direction: which generator, of models that go both ways.
+        direction: which generator of models that translate both ways.
         scale: at which size pictures are translated; see `Translator`.
-        examples: how many images are shown: those on which the models differ most.
-        measures, features, weights, pairing: see `metrics.evaluate.Options`.
-        progress: called with (images translated, images), over all models.
-        say: told what a person might want to know; None: they are warnings.
+        examples: how many images are kept to be shown: those on which the models differ most.
+        options: `progress` is called with (images translated, images), over all models.
 
     Raises:
         ConfigError: fewer than two models, models of two directions, or no such measure or device.
@@ -172,10 +162,11 @@ def compare_models(
     """
     if len(models) < 2:
         raise ConfigError("compare: give two models or more")
-    options: Options = {"measures": measures, "features": features, "weights": weights}
-    say = _once(teller({"say": say}))
-    options |= {"device": device, "seed": seed, "say": say, "pairing": pairing}
-    wanted = chosen(measures, {"pair", "set"})
+    say = _once(notifier(options))
+    progress = options.pop("progress", None)
+    options["say"] = say
+    wanted = chosen(options.get("measures"), {"pair", "set"})
+    device = options.get("device", "auto")
     translators = [
         Translator.load(path, direction=direction, device=device, scale=scale, say=say)
         for path in models
@@ -193,47 +184,44 @@ def compare_models(
     # All in one range, or figures would not compare.
     given, made = _narrowest(translators, "input"), _narrowest(translators, "output")
     shown, real = test_set.seen_as({way[0]: given, way[-1]: made}).sources(way)
-    paired = test_set.paired
-    targets = real if paired else []
     names = tuple(sources)
-    called = _short_names(models)
+    folder = ResultFolder()
+    results = []
+    for index, translator in enumerate(translators):
+        (folder.path / str(index)).mkdir()
+        results.append(Results(translator, folder.path / str(index), made))
+    for number, source in enumerate(sources.values()):
+        picture = source.read()
+        # In turn, and each as often the first: what else the machine does slows all alike.
+        first = number % len(results)
+        for done, each in enumerate([*results[first:], *results[:first]]):
+            if progress:
+                progress(number * len(results) + done, len(results) * len(names))
+            each.add(picture)
     compared: list[Compared] = []
-    with TemporaryDirectory(prefix="img2img-compare-") as temporary:
-        courses = [
-            _Course(translator, Path(temporary) / str(index), made)
-            for index, translator in enumerate(translators)
-        ]
-        for number, source in enumerate(sources.values()):
-            picture = source.read()
-            # In turn, and each as often the first: what else the machine does slows all alike.
-            first = number % len(courses)
-            for done, course in enumerate([*courses[first:], *courses[:first]]):
-                if progress:
-                    progress(number * len(courses) + done, len(courses) * len(names))
-                course.take(picture)
-        for name, path, course in zip(called, models, courses, strict=True):
-            # What the inputs have is the same for all.
-            inputs = [*shown.values()] if paired and not compared else None
-            images = Images(names, (each.read() for each in course.results), real, paired, inputs)
-            measured = evaluate(images, wanted, **options)
-            figures = measured.figures
-            if compared:
-                figures = {name: _beside(f, compared[0].figures) for name, f in figures.items()}
-            compared.append(
-                Compared(
-                    name,
-                    str(path),
-                    _parameters(path, way),
-                    _bytes(path),
-                    tuple(course.times),
-                    course.translator.device,
-                    in_words(course.ways),
-                    figures,
-                    measured.missing,
-                )
+    for name, path, each in zip(_short_names(models), models, results, strict=True):
+        # What the inputs have is the same for all.
+        inputs = [*shown.values()] if test_set.paired and not compared else None
+        pictures = (result.read() for result in each.files)
+        images = Images(names, pictures, real, test_set.paired, inputs)
+        measured = evaluate(images, wanted, **options)
+        figures = measured.figures
+        if compared:
+            figures = {name: _beside(f, compared[0].figures) for name, f in figures.items()}
+        compared.append(
+            Compared(
+                name,
+                str(path),
+                _parameters(path, way),
+                _bytes(path),
+                tuple(each.seconds),
+                each.translator.device,
+                scale_text(each.scales),
+                figures,
+                measured.missing,
             )
-        results = [course.results for course in courses]
-        differences = _differences([*shown.values()], targets, results, compared, names, examples)
+        )
+    given_pictures = {"input": [*shown.values()]} | ({"target": real} if test_set.paired else {})
     return Comparison(
         test_set.data,
         test_set.where,
@@ -241,31 +229,10 @@ def compare_models(
         way,
         names,
         compared,
-        _duels(compared, seed),
-        differences,
+        _paired_tests(compared, options.get("seed", 0)),
+        _most_different(names, given_pictures, compared, results)[:examples],
+        folder,
     )
-
-
-@dataclass
-class _Course:
-    """What a model makes of the test set, picture by picture, in files of a folder."""
-
-    translator: Translator
-    folder: Path
-    made: Domain | None
-    results: list[ImageSource] = field(default_factory=list)
-    times: list[float] = field(default_factory=list)
-    ways: Counter[AppliedScale] = field(default_factory=Counter)
-
-    def take(self, picture: Picture) -> None:
-        """Translate one more."""
-        self.ways[self.translator.applied_scale(picture.size)] += 1
-        start = time.perf_counter()
-        result = self.translator.translate(picture)
-        self.times.append(time.perf_counter() - start)
-        path = self.folder / f"{len(self.results)}.png"
-        self.results.append(ImageSource(path, domain=self.made))
-        write_picture(path, result)
 
 
 def _beside(figure: Figure, others: Mapping[str, Figure]) -> Figure:
@@ -274,41 +241,25 @@ def _beside(figure: Figure, others: Mapping[str, Figure]) -> Figure:
     return replace(figure, baseline=other.baseline) if other else figure
 
 
-def _differences(
-    sources: Sequence[ImageSource],
-    targets: Sequence[ImageSource],
-    results: Sequence[Sequence[ImageSource]],
-    models: Sequence[Compared],
+def _most_different(
     names: Sequence[str],
-    examples: int,
-) -> list[Difference]:
-    """The images on which the models differ most, with their pictures."""
-
-    def disagreement(index: int) -> float:
-        made = [each[index].read() for each in results]
-        return fmean(difference(one, other) for one, other in combinations(made, 2))
-
-    apart = {index: disagreement(index) for index in range(len(names))}
-    shown = sorted(apart, key=lambda index: -apart[index])[:examples]
-    room = bytes_each(_BYTES_OF_EXAMPLES, len(shown) * (len(models) + 2))
+    given: Mapping[str, Sequence[ImageSource]],
+    models: Sequence[Compared],
+    results: Sequence[Results],
+) -> list[ComparedImage]:
+    """All images, those on which the models differ most first."""
     measure = leading_measure(models)
-    differences = []
-    for index in shown:
-        pictures = [("input", sources[index].read())]
-        if targets:
-            pictures.append(("target", targets[index].read()))
-        for model, each in zip(models, results, strict=True):
-            pictures.append((model.name, each[index].read()))
-        differences.append(
-            Difference(
-                names[index],
-                pictures[0][1].size,
-                apart[index],
-                tuple((what, embedded(p, LONGEST, room)) for what, p in pictures),
-                tuple(_value(model, measure, index) for model in models) if measure else (),
-            )
-        )
-    return differences
+    images = []
+    for index, name in enumerate(names):
+        made = [each.files[index].read() for each in results]
+        disagreement = fmean(l1_of_pictures(one, other) for one, other in combinations(made, 2))
+        pictures = [(what, sources[index]) for what, sources in given.items()]
+        pictures += [
+            (model.name, each.files[index]) for model, each in zip(models, results, strict=True)
+        ]
+        values = tuple(_value(model, measure, index) for model in models) if measure else ()
+        images.append(ComparedImage(name, disagreement, tuple(pictures), values))
+    return sorted(images, key=lambda image: -image.disagreement)
 
 
 def _narrowest(
@@ -344,9 +295,9 @@ def _value(model: Compared, measure: str, index: int) -> float:
     return per_image[index]
 
 
-def _duels(models: Sequence[Compared], seed: int) -> list[Duel]:
+def _paired_tests(models: Sequence[Compared], seed: int) -> list[PairedTest]:
     return [
-        duel((one.name, one.figures[name]), (other.name, other.figures[name]), seed)
+        paired_test((one.name, one.figures[name]), (other.name, other.figures[name]), seed)
         for name in MEASURES
         for one, other in combinations(models, 2)
         if all(name in m.figures and m.figures[name].per_image is not None for m in (one, other))

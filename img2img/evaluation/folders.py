@@ -1,126 +1,21 @@
-"""Measuring one set of images against another: by pairs, and as sets."""
+"""Measuring a folder of images against another."""
 
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Unpack
 
-import torch
-from torch import Tensor
-
-from img2img.config import PairingConfig, nearest
 from img2img.data.layouts import Folders, images_by_name
 from img2img.data.mistaken import no_folder
-from img2img.data.partners import find_pairs
-from img2img.data.problems import UNEQUAL
-from img2img.data.sizes import brought_to
-from img2img.data.sources import CountProgress, ImageSource
+from img2img.data.sources import ImageSource
 from img2img.data.values import domain_of
-from img2img.errors import ConfigError, DataError, ImageError, nearest_path, some_names
-from img2img.evaluation.cache import KeptFeatures
-from img2img.features import (
-    FeatureNetwork,
-    MissingFeatures,
-    Supply,
-    feature_network,
-)
-from img2img.images import Picture, to_tensor
-from img2img.metrics.gather import PairMeasures, SetMeasures
-from img2img.metrics.measure import MEASURES, Figure
-from img2img.metrics.sets import LEAST as LEAST_IMAGES
-from img2img.runtime.devices import resolve_device
-from img2img.runtime.pipeline import ahead
-
-
-class Options(TypedDict, total=False):
-    """How to measure: keywords of `evaluate_folders` and `evaluate_model`."""
-
-    measures: Sequence[str] | None
-    """Names of `MEASURES`; None: all that are by default and can be had."""
-    required: Sequence[str]
-    """Names of those that it is a mistake not to get; by default all of `measures`."""
-    features: str
-    """The feature network of set measures; see `img2img.features.feature_network`."""
-    weights: Path | None
-    """A file of a feature network's weights, or a folder of such files."""
-    device: str
-    seed: int
-    """Of what is drawn for the intervals."""
-    pairing: PairingConfig | None
-    """Which images are pairs, and how the real one of a pair comes to its result's size."""
-    cache: bool
-    """Whether features of the real images are kept for the next time."""
-    progress: CountProgress | None
-    """Called with (images measured, images)."""
-    say: Callable[[str], None] | None
-    """Told, in a sentence, what a person might want to know; None: they are warnings."""
-
-
-# Bytes of results that are measured at the same time; one of more is alone.
-_AHEAD = 200 * 10**6
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What came of it.
-
-    Attributes:
-        figures: by the name of the measure.
-        names: of the images, in the order of each figure's `per_image`.
-        missing: measures that need what is not here, and the way out.
-        where: the images, in words; empty where a person has named two folders.
-        trained_on: whether the model was trained on images that are measured; None: not known.
-    """
-
-    figures: dict[str, Figure]
-    names: tuple[str, ...]
-    missing: dict[str, str] = field(default_factory=dict)
-    where: str = field(default="", compare=False)
-    trained_on: bool | None = field(default=None, compare=False)
-
-    def to_json(self) -> dict[str, Any]:
-        """Figures by name, as JSON can hold them, with the values of images by their names.
-
-        Under `missing` is what could not be measured, and why.
-        """
-        tree = {name: figure.to_json() for name, figure in self.figures.items()}
-        for figure in tree.values():
-            if figure["per_image"] is not None:
-                figure["per_image"] = dict(zip(self.names, figure["per_image"], strict=True))
-        images = {"where": self.where, "trained_on": self.trained_on}
-        return {**tree, "missing": self.missing, **({"images": images} if self.where else {})}
-
-
-@dataclass(frozen=True)
-class Images:
-    """What is measured.
-
-    Attributes:
-        names: of the results, in order.
-        results: give them, once.
-        real: what to measure them against.
-        paired: whether each result has its target, which `real` gives in the same order.
-        inputs: what the results were made of, in the same order, to measure beside pairs.
-    """
-
-    names: Sequence[str]
-    results: Iterable[Picture]
-    real: Sequence[ImageSource]
-    paired: bool
-    inputs: Sequence[ImageSource] | None = None
-
-    def before(self, index: int, target: Tensor, pairs: PairMeasures) -> Mapping[str, float | None]:
-        """What an untouched input is against its target; nothing where that cannot be said."""
-        if not self.inputs:
-            return {}
-        untouched = to_tensor(self.inputs[index].read().composited())[None].to(target.device)
-        return pairs.measure(untouched, target) if untouched.shape == target.shape else {}
+from img2img.errors import ConfigError, DataError, some_names
+from img2img.evaluation.measuring import Evaluation, Images, evaluate
+from img2img.evaluation.options import EvaluationOptions, chosen, notifier, pairing_of, weights_of
+from img2img.evaluation.test_sets import arrange
 
 
 def evaluate_folders(
-    result: Path, real: Path, *, inputs: Path | None = None, **options: Unpack[Options]
+    result: Path, real: Path, *, inputs: Path | None = None, **options: Unpack[EvaluationOptions]
 ) -> Evaluation:
     """Measure a folder of images against a folder of real ones.
 
@@ -140,25 +35,18 @@ def evaluate_folders(
         if not folder.is_dir():
             raise DataError(no_folder(folder))
     if pairing_of(options).layout == "side_by_side":
-        raise ConfigError("--side-by-side: is for --data, not for two folders")
+        raise ConfigError("`side_by_side`: is for a data set (`data`), not for two folders")
     wanted = chosen(options.get("measures"), {"pair", "set"})
     results, targets, paired = arrange(Folders(result, real, f"{result} + {real}"), wanted, options)
-    _weights(options)  # before any picture is looked at
+    weights_of(options)  # before any picture is looked at
     domain = domain_of([*targets.values()])
     if not domain.whole:
-        teller(options)(f"values: {domain}, the range of the real images")
+        notifier(options)(f"values: {domain}, the range of the real images")
     pictures = (source.seen_as(domain).read() for source in results.values())
     against = [source.seen_as(domain) for source in targets.values()]
     before = _inputs(inputs, [*results]) if inputs and paired else None
     images = Images([*results], pictures, against, paired, before)
     return evaluate(images, wanted, **options)
-
-
-def _weights(options: Options) -> Path | None:
-    weights = options.get("weights")
-    if weights is not None and not weights.exists():
-        raise ConfigError(f"weights: {weights}: no such file or folder{nearest_path(weights)}")
-    return weights
 
 
 def _inputs(folder: Path, names: Sequence[str]) -> list[ImageSource]:
@@ -168,210 +56,3 @@ def _inputs(folder: Path, names: Sequence[str]) -> list[ImageSource]:
     sources = [ImageSource(found[name][0]) for name in names]
     domain = domain_of(sources)
     return [source.seen_as(domain) for source in sources]
-
-
-def arrange(
-    folders: Folders, wanted: Sequence[str], options: Options, *, lone_refused: bool = True
-) -> tuple[dict[str, ImageSource], dict[str, ImageSource], bool]:
-    """The images of both folders by name, and whether they are pairs: then in one order.
-
-    Args:
-        wanted: the measures to take.
-        lone_refused: whether it is a mistake if some have a partner and others none.
-
-    Raises:
-        DataError: it is a mistake, or there are no pairs and measures of pairs are named.
-    """
-    partners = find_pairs(folders, pairing_of(options))
-    pairs, problems = partners.pairs, partners.problems
-    if partners.unlisted:
-        teller(options)(f"{partners.unlisted} images that the list does not name are left out")
-    if not problems:
-        return {pair.name: pair.A for pair in pairs}, {pair.name: pair.B for pair in pairs}, True
-    if any(MEASURES[name].of == "pair" for name in wanted):
-        if options.get("measures") or (pairs and lone_refused):
-            proposal = f" {partners.proposal}; else" if partners.proposal else ""
-            raise DataError(
-                f"{len(problems)} of the files have no partner, or several:"
-                f" {some_names([problem.message for problem in problems], 3)};{proposal}"
-                " rename them, or compare the folders as sets: --measures fid,kid"
-            )
-        proposal = f" ({partners.proposal})" if partners.proposal else ""
-        teller(options)(f"the names do not form pairs: the images are compared as sets{proposal}")
-    A, B = (
-        {name: ImageSource(file) for name, (file, *_) in images_by_name(folder).items()}
-        for folder in (folders.A, folders.B)
-    )
-    return A, B, False
-
-
-def chosen(measures: Sequence[str] | None, of: set[str]) -> list[str]:
-    """The measures to take, in the order of `MEASURES`.
-
-    Args:
-        measures: names; None for those by default.
-        of: the kinds of measures that can be had here.
-
-    Raises:
-        ConfigError: no such measure, or none that can be had here.
-    """
-    if measures is None:
-        return [name for name, m in MEASURES.items() if m.by_default and m.of in of]
-    for name in measures:
-        if name not in MEASURES:
-            raise ConfigError(
-                f"measures: there is no {name!r}{nearest(name, MEASURES)};"
-                f" there are: {', '.join(MEASURES)}"
-            )
-        if MEASURES[name].of not in of:
-            raise ConfigError(f"measures: {name} needs a model that translates both ways")
-    return [name for name in MEASURES if name in measures]
-
-
-def evaluate(images: Images, wanted: Sequence[str], **options: Unpack[Options]) -> Evaluation:
-    """Measure images; see `evaluate_folders`.
-
-    Raises:
-        ImageError: a file does not decode, or the two of a pair differ in size.
-        ConfigError: no such network, device or file of weights.
-    """
-    device = resolve_device(options.get("device", "auto"))
-    seed, progress = options.get("seed", 0), options.get("progress") or (lambda done, total: None)
-    weights = _weights(options)
-    of_pairs, of_sets = ([n for n in wanted if MEASURES[n].of == kind] for kind in ("pair", "set"))
-    paired = images.paired and bool(of_pairs)
-    supply = Supply(weights, bool(options.get("measures")), teller(options))
-    pairs = PairMeasures(of_pairs if paired else [], supply, device)
-    missing: dict[str, str] = {}
-    network = _network(images, of_sets, options, device, missing)
-    kept = KeptFeatures(network, images.real) if network and options.get("cache", True) else None
-    sets = SetMeasures(network, kept.load() if kept else None) if network else None
-    without = {} if images.paired else dict.fromkeys(of_pairs, "the images have no known targets")
-    _refuse_missing(options, pairs.missing | missing | without)
-    apart = [] if paired or sets is None or sets.known else images.real
-    total = len(images.names) + len(apart)
-
-    def compared(item: tuple[int, Picture]) -> tuple[Picture, Picture | None]:
-        """A result and its real image, which are measured on the way."""
-        index, picture = item
-        if not paired:
-            return picture, None
-        if device.type == "cpu":
-            # Of this thread alone: measures of an image gain little from several, which the thread
-            # that takes the results needs, where a network makes them.
-            torch.set_num_threads(1)
-        real = images.real[index].read()
-        target = _like(images.names[index], real, picture, options, resized)
-        x, y = (to_tensor(each.composited())[None].to(device) for each in (picture, target))
-        values[index] = pairs.measure(x, y), images.before(index, y, pairs)
-        return picture, real
-
-    values: dict[int, tuple[Mapping[str, float | None], Mapping[str, float | None]]] = {}
-    resized: list[str] = []
-    with _cores(device) as cores:
-        compare = ahead(
-            compared,
-            enumerate(images.results),
-            workers=cores,
-            weight=lambda item: item[1].pixels.nbytes,
-            most=_AHEAD,
-        )
-        for index, (picture, real) in enumerate(compare):
-            if paired:
-                pairs.take(*values.pop(index))
-                _refuse_missing(options, pairs.missing)
-            if sets and real is not None:
-                sets.take_real(real.composited())
-            if sets:
-                sets.take(picture.composited())
-            progress(index + 1, total)
-    for index, source in enumerate(apart, start=len(images.names)):
-        if sets:
-            sets.take_real(source.read().composited())
-        progress(index + 1, total)
-    if resized:
-        teller(options)(f"in {len(resized)} pairs the real image is changed to its result's size")
-    figures = pairs.figures(seed)
-    if sets:
-        if kept and not sets.known:
-            kept.save(sets.real())
-        figures |= sets.figures(of_sets, seed)
-    return Evaluation(figures, tuple(images.names), pairs.missing | missing)
-
-
-def _refuse_missing(options: Options, missing: Mapping[str, str]) -> None:
-    """Who names a measure is not to get a table without it.
-
-    Raises:
-        ConfigError: one that is required is missing.
-    """
-    required = options.get("required", options.get("measures") or ())
-    for name in required:
-        if name in missing:
-            raise ConfigError(f"measures: {name}: {missing[name]}")
-
-
-@contextmanager
-def _cores(device: torch.device) -> Iterator[int]:
-    """How many threads to measure in; those that they computed with are set back at the end."""
-    cores = torch.get_num_threads()
-    if device.type != "cpu":
-        yield 1
-        return
-    try:
-        yield cores
-    finally:
-        torch.set_num_threads(cores)
-
-
-def _network(
-    images: Images,
-    of_sets: Sequence[str],
-    options: Options,
-    device: torch.device,
-    missing: dict[str, str],
-) -> FeatureNetwork | None:
-    """The network for measures of sets, if one is needed and can be had; else see `missing`."""
-    if not of_sets:
-        return None
-    counts = len(images.names), len(images.real)
-    name = options.get("features", "auto")
-    if min(counts) < LEAST_IMAGES:
-        reason = (
-            f"needs {LEAST_IMAGES} images and more in each set; there are"
-            f" {counts[0]} and {counts[1]}"
-        )
-    else:
-        supply = Supply(options.get("weights"), name != "auto", teller(options))
-        try:
-            return feature_network(name, supply, device)
-        except MissingFeatures as error:
-            reason = str(error)
-    missing.update(dict.fromkeys(of_sets, reason))
-    return None
-
-
-def _like(
-    name: str, real: Picture, result: Picture, options: Options, resized: list[str]
-) -> Picture:
-    """The real image at its result's size; its name goes to `resized` where it had another."""
-    if real.size != result.size:
-        resized.append(name)
-    changed = brought_to(real, result.size, pairing_of(options).unequal)
-    if changed is None:
-        sizes = [f"{width} x {height}" for height, width in (result.size, real.size)]
-        raise ImageError(
-            f"{name}: {sizes[0]} pixels, but the real image has {sizes[1]}, a different"
-            f" shape; {UNEQUAL}; or compare the folders as sets: --measures fid,kid"
-        )
-    return changed
-
-
-def pairing_of(options: Options) -> PairingConfig:
-    """Which images are pairs: by default those of the same name, and of the same shape."""
-    return options.get("pairing") or PairingConfig()
-
-
-def teller(options: Options) -> Callable[[str], None]:
-    """Whom to tell what a person might want to know."""
-    return options.get("say") or (lambda sentence: warnings.warn(sentence, stacklevel=3))

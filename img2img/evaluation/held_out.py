@@ -1,20 +1,25 @@
 """What a run's model makes of the images that it was not trained on."""
 
-import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
+from typing import Literal
 
 from img2img.data.dataset import DataSet
-from img2img.data.sources import CountProgress, Item
-from img2img.engine.sizing import AppliedScale, Scale
+from img2img.data.sources import CountProgress, ImageSource, Item, Pair
+from img2img.engine.sizing import Scale
 from img2img.engine.translator import Translator
 from img2img.errors import Img2ImgError
-from img2img.evaluation.items import LONGEST, Direction, difference, named, read, spread
-from img2img.evaluation.models import in_words
-from img2img.html import embedded
+from img2img.evaluation.results import (
+    Direction,
+    ResultFolder,
+    Results,
+    evenly_spaced,
+    l1_of_pictures,
+    scale_text,
+)
+from img2img.images import Picture
 from img2img.models.checkpoint import load_model
 
 # Held-out images that are translated; of more, so many are taken at equal distances.
@@ -23,44 +28,56 @@ MOST = 200
 
 @dataclass(frozen=True)
 class Example:
-    """One held-out image on its way through the model.
+    """One held-out image, and its translation.
 
     Attributes:
-        pictures: the input, the target where there is one, the result: what it is, and an address
-            that holds it.
+        item: the input, and its target where there is one.
+        result: the translation.
         error: see `HeldOut.measure`; None where nothing can be measured.
-        baseline: what the untouched input has; None without a target.
+        baseline: the error of the untouched input; None without a target.
     """
 
     name: str
-    size: tuple[int, int]
-    pictures: tuple[tuple[str, str], ...]
+    item: Item
+    direction: Direction
+    result: ImageSource
     error: float | None
     baseline: float | None
+
+    def pictures(self) -> Iterator[tuple[str, Picture]]:
+        """The input, the target where there is one, the result, each with what it is."""
+        picture, target = _read(self.item, self.direction)
+        yield "input", picture
+        if target is not None:
+            yield "target", target
+        yield "result", self.result.read()
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """What became of the held-out images in one direction.
+    """The held-out images, translated in one direction.
 
     Attributes:
-        measure: what `error` is, the smaller the better.
-        count: how many images are held out; not more than `MOST` of them are translated.
+        measure: what `error` is: `l1` of results to their targets, or `cycle`, L1 of inputs to what
+            comes back from the way there and back.
+        count: how many images are held out; at most `MOST` of them are translated.
         examples: those translated, the best first where there is an error.
-        failed: by name, why others were not.
+        failed: by name, why others were not translated.
         seconds: that a picture takes, the median; None where there was none.
         device: where it was computed.
-        scale: at which size the model translated; see `metrics.measure.Figure`.
+        scale: at which the model translated; see `metrics.measure.Figure`.
+        folder: holds the results, as long as this object is in use.
     """
 
     direction: Direction
-    measure: str
+    measure: Literal["l1", "cycle"]
     count: int
     examples: list[Example]
     failed: dict[str, str]
     seconds: float | None
     device: str
     scale: str
+    folder: ResultFolder
 
     @property
     def error(self) -> float | None:
@@ -79,23 +96,16 @@ class HeldOut:
         return any(example.error is not None for example in self.examples)
 
 
-def held_out(
+def translate_held_out(
     run: Path,
     found: DataSet,
-    bytes_a_picture: int,
     *,
     scale: Scale = "auto",
     device: str = "auto",
     progress: CountProgress | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Iterator[HeldOut]:
-    """Translate held-out images as `evaluate` does, in float32, in each direction that there is.
-
-    Where an image has a target, the error is the mean absolute difference to it (L1); else, of a
-    model that translates both ways, to what comes back from the way there and back.
-
-    Args:
-        bytes_a_picture: that it may take in the page.
+    """Translate held-out images as `evaluate_model` does, in float32, in each direction there is.
 
     Raises:
         ModelFileError: the run has no model yet, or not one that can be rebuilt.
@@ -111,50 +121,63 @@ def held_out(
         there = translators[spec.direction]
         back = translators.get("BtoA" if spec.direction == "AtoB" else "AtoB")
         seen = found.seen_as(spec.domains)
-        items = named(seen.held_out, spec.direction, aligned=found.aligned)
-        chosen = spread(items, MOST)
+        items = _named(seen.held_out, spec.direction, aligned=found.aligned)
+        chosen = evenly_spaced(items, MOST)
+        folder = ResultFolder()
+        results = Results(there, folder.path, spec.domains[spec.direction[-1]])
         examples: list[Example] = []
         failed: dict[str, str] = {}
-        seconds: list[float] = []
-        ways: Counter[AppliedScale] = Counter()
-        for done, (item_name, item) in enumerate(chosen):
+        for done, (name, item) in enumerate(chosen):
             if progress:
                 progress(done, len(chosen))
             try:
-                example, taken = _translated(item_name, item, there, back, bytes_a_picture)
+                examples.append(_example(name, item, results, back))
             except Img2ImgError as error:
-                failed[item_name] = str(error)
-                continue
-            examples.append(example)
-            ways[there.applied_scale(example.size)] += 1
-            seconds.append(taken)
+                failed[name] = str(error)
         yield HeldOut(
             spec.direction,
-            "L1 to the target" if found.aligned else "L1 to the input after the way back",
+            "l1" if found.aligned else "cycle",
             len(items),
             sorted(examples, key=lambda example: example.error or 0.0),
             failed,
-            median(seconds) if seconds else None,
+            median(results.seconds) if results.seconds else None,
             there.device,
-            in_words(ways),
+            scale_text(results.scales),
+            folder,
         )
 
 
-def _translated(
-    name: str, item: Item, there: Translator, back: Translator | None, most: int
-) -> tuple[Example, float]:
-    """An example, and how long the translation took."""
-    picture, target = read(item, there.spec.direction)
-    start = time.perf_counter()
-    result = there.translate(picture)
-    seconds = time.perf_counter() - start
+def _example(name: str, item: Item, results: Results, back: Translator | None) -> Example:
+    direction = results.translator.spec.direction
+    picture, target = _read(item, direction)
+    result = results.add(picture)
     error = baseline = None
     if target is not None:
-        error, baseline = difference(result, target), difference(picture, target)
+        error, baseline = l1_of_pictures(result, target), l1_of_pictures(picture, target)
     elif back is not None:
-        error = difference(back.translate(result), picture)
-    shown = {"input": picture, "target": target, "result": result}
-    pictures = tuple(
-        (what, embedded(each, LONGEST, most)) for what, each in shown.items() if each is not None
-    )
-    return Example(name, picture.size, pictures, error, baseline), seconds
+        error = l1_of_pictures(back.translate(result), picture)
+    return Example(name, item, direction, results.files[-1], error, baseline)
+
+
+def _named(pairs: Sequence[Pair], direction: Direction, *, aligned: bool) -> list[tuple[str, Item]]:
+    """What there is to translate in one direction, with its name: pairs, or inputs alone.
+
+    Args:
+        aligned: whether a pair's images show the same thing; else an image may be in several pairs.
+    """
+    if aligned:
+        return [(pair.name, pair) for pair in pairs]
+    sources = dict.fromkeys(pair.A if direction == "AtoB" else pair.B for pair in pairs)
+    return [(source.path.name, source) for source in sources]
+
+
+def _read(item: Item, direction: Direction) -> tuple[Picture, Picture | None]:
+    """The input, and the target if there is one.
+
+    Raises:
+        ImageError: a file does not decode, or the two differ in size.
+    """
+    if not isinstance(item, Pair):
+        return item.read(), None
+    A, B = item.read()
+    return (A, B) if direction == "AtoB" else (B, A)

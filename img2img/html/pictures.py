@@ -4,6 +4,7 @@ import io
 import math
 from base64 import b64encode
 
+from markupsafe import Markup
 from PIL import Image
 
 from img2img.images import Picture, eight_bit, resized
@@ -22,7 +23,7 @@ def fitting(size: tuple[int, int], longest: int) -> tuple[int, int]:
     return height, width
 
 
-def embedded(picture: Picture, longest: int, most: int) -> str:
+def embedded(picture: Picture, longest: int, most: int) -> Markup:
     """A picture as an address that holds it whole, to stand in a page.
 
     Args:
@@ -31,13 +32,13 @@ def embedded(picture: Picture, longest: int, most: int) -> str:
     """
     pixels = eight_bit(resized(picture.composited(), fitting(picture.size, longest)))
     profile = picture.icc if picture.icc and len(picture.icc) <= _PROFILE_BYTES else None
-    address = ""
+    address = Markup()
     for step in range(_STEPS):
         side = max(1, round(max(pixels.shape[:2]) / math.sqrt(2) ** step))
         small = Image.fromarray(resized(pixels, fitting(pixels.shape[:2], side)))
         buffer = io.BytesIO()
         small.save(buffer, "WEBP", quality=_QUALITY, icc_profile=profile)
-        address = f"data:image/webp;base64,{b64encode(buffer.getvalue()).decode()}"
+        address = Markup("data:image/webp;base64," + b64encode(buffer.getvalue()).decode())
         if len(address) <= most:
             break
     return address

@@ -95,6 +95,12 @@ class Figure:
             return self.baseline >= self.value
         return self.baseline <= self.value
 
+    def __str__(self) -> str:
+        if self.low is None or self.high is None:
+            return short_number(self.value)
+        low, high = short_number(self.low), short_number(self.high)
+        return f"{short_number(self.value)} [{low}, {high}]"
+
     def to_json(self) -> dict[str, Any]:
         """What JSON can hold of it: what is not finite as text, such as `inf`."""
         tree = asdict(self)
@@ -152,6 +158,11 @@ def jackknife_error(
         second = first
     left = np.array([measured(first != part, second != part) for part in range(PARTS)])
     return STUDENT * math.sqrt((PARTS - 1) / PARTS * ((left - left.mean()) ** 2).sum())
+
+
+def short_number(value: float) -> str:
+    """Three significant digits; of what is not finite, its name."""
+    return f"{value:.3g}" if math.isfinite(value) else str(value)
 
 
 def _finite(value: Any) -> Any:

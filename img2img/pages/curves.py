@@ -1,14 +1,11 @@
 """Losses and measures over the steps of a run, as charts that can be read point by point."""
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from string import Template
 from typing import Any
 
-from img2img.html import text
 from img2img.pages.meanings import meaning
 from img2img.runs.log import BASELINE, TARGETS, VAL
 from img2img.runs.reading import is_number
@@ -25,22 +22,6 @@ _TOGETHER = {
     "diagnostics/train_l1": "diagnostics/train_l1",
 }
 
-_CHART = Template("""\
-<figure class="chart">
-<figcaption><h3>$name</h3> <span>step <output class="step">$step</output></span></figcaption>
-<p>$meaning</p>
-<div class="plot">
-<svg viewBox="0 0 1000 1000" preserveAspectRatio="none" aria-hidden="true">
-$lines
-</svg>
-<span class="top" aria-hidden="true">$high</span><span class="bottom" aria-hidden="true">$low</span>
-<span class="axis" aria-hidden="true"><i>0</i><i>$middle</i><i>$step steps</i></span>
-<input type="range" min="0" max="$last" value="$last" aria-label="$name: step to read it at"
- aria-valuetext="$spoken">
-</div>
-<p class="values">$values</p>
-</figure>""")
-
 
 @dataclass(frozen=True)
 class Curves:
@@ -55,6 +36,51 @@ class Curves:
     steps: list[int]
     values: dict[str, list[float | None]]
     lines: int = 1
+
+    def rounded(self) -> list[list[float | None]]:
+        """The values of all tags, with four significant digits."""
+        return [
+            [None if value is None else float(f"{value:.4g}") for value in values]
+            for values in self.values.values()
+        ]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A line of a chart.
+
+    Attributes:
+        look: the classes of CSS that give its colour, and whether it is dashed.
+        points: from (0, 0), the first step and the lowest value of the chart, to (1, 1).
+        value: the last that is known.
+        index: its place in `Curves.values`.
+    """
+
+    name: str
+    look: str
+    points: list[tuple[float, float]]
+    value: float
+    index: int
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Curves of one kind over the steps.
+
+    Attributes:
+        meaning: what they tell, a sentence.
+        steps: the last step.
+        last: its place among the steps that have values.
+        low, high: the smallest and the largest value.
+    """
+
+    name: str
+    meaning: str
+    curves: list[Curve]
+    steps: int
+    last: int
+    low: float
+    high: float
 
 
 def read_curves(lines: Iterable[Mapping[str, Any]]) -> Curves:
@@ -82,7 +108,7 @@ def read_curves(lines: Iterable[Mapping[str, Any]]) -> Curves:
     return Curves(steps, values, lines_a_point)
 
 
-def charts(curves: Curves, measures: bool) -> str:
+def charts(curves: Curves, measures: bool) -> list[Chart]:
     """A chart for each held-out measure, or for all else; of both domains or directions together.
 
     What a curve is to be compared with is in the same chart, dashed: what the untouched inputs
@@ -91,17 +117,8 @@ def charts(curves: Curves, measures: bool) -> str:
     by_chart: dict[str, list[str]] = {}
     for tag in curves.values:
         by_chart.setdefault(_chart_of(tag), []).append(tag)
-    order = {tag: index for index, tag in enumerate(curves.values)}
     names = sorted(name for name in by_chart if name.startswith(VAL) == measures)
-    shown = (name for name in names if not name.startswith(TARGETS))
-    return "\n".join(_chart(name, by_chart[name], curves, order) for name in shown)
-
-
-def as_json(curves: Curves) -> str:
-    """The numbers for the page's script, to stand in a `<script>` that is not one."""
-    values = [[_short(value) for value in each] for each in curves.values.values()]
-    found = json.dumps({"steps": curves.steps, "values": values}, separators=(",", ":"))
-    return found.replace("<", "\\u003c")
+    return [_chart(name, by_chart[name], curves) for name in names if not name.startswith(TARGETS)]
 
 
 def _groups(lines: Sequence[Mapping[str, Any]]) -> list[Sequence[Mapping[str, Any]]]:
@@ -137,45 +154,25 @@ def _label(tag: str) -> tuple[str, bool]:
     return (of if alone else f"{kind} {of}".rstrip()), bool(reference)
 
 
-def _chart(name: str, tags: Sequence[str], curves: Curves, order: Mapping[str, int]) -> str:
+def _chart(name: str, tags: Sequence[str], curves: Curves) -> Chart:
     known = [value for tag in tags for value in curves.values[tag] if value is not None]
     low, high = min(known), max(known)
     end = curves.steps[-1]
-    lines, values, spoken = [], [], []
+    order = list(curves.values)
     labels = {tag: _label(tag) for tag in tags}
     # What the model gives comes first; what it is compared with has the colour of its own curve.
     solid = sum(not dashed for _, dashed in labels.values())
+    drawn = []
     for place, tag in enumerate(sorted(tags, key=lambda tag: labels[tag][1])):
         called, dashed = labels[tag]
-        look = f"c{place % solid % 4 if solid else place % 4}{' dashed' * dashed}"
         points = [
             (step / end if end else 0.0, (value - low) / (high - low) if high > low else 0.5)
             for step, value in zip(curves.steps, curves.values[tag], strict=True)
             if value is not None
         ]
-        # A lone point is a line of no length, of which the round ends are seen.
-        ends = points * 2 if len(points) == 1 else points
-        drawn = " ".join(f"{1000 * x:.1f},{970 - 940 * y:.1f}" for x, y in ends)
-        lines.append(f'<polyline class="{look}" points="{drawn}"/>')
+        look = f"c{place % solid % 4 if solid else place % 4}{' dashed' * dashed}"
         last = next(value for value in reversed(curves.values[tag]) if value is not None)
-        values.append(
-            f'<span class="{look}">{text(called)}'
-            f' <output data-curve="{order[tag]}">{last:.4g}</output></span>'
-        )
-        spoken.append(f"{called} {last:.4g}")
-    return _CHART.substitute(
-        name=text(name),
-        meaning=text(meaning(name)),
-        step=f"{end:,}",
-        middle=f"{end // 2:,}",
-        last=len(curves.steps) - 1,
-        high=f"{high:.3g}",
-        low=f"{low:.3g}",
-        lines="\n".join(lines),
-        values=" ".join(values),
-        spoken=text(f"step {end}: {', '.join(spoken)}"),
-    )
-
-
-def _short(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.4g}")
+        # A lone point is a line of no length, of which the round ends are seen.
+        points *= 2 if len(points) == 1 else 1
+        drawn.append(Curve(called, look, points, last, order.index(tag)))
+    return Chart(name, meaning(name), drawn, end, len(curves.steps) - 1, low, high)

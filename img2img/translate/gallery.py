@@ -4,10 +4,9 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from string import Template
 from urllib.parse import quote
 
-from img2img.html import fitting, page, slider, text
+from img2img.html import fitting, render
 from img2img.images import Picture, eight_bit, resized
 from img2img.runtime.files import write_text
 
@@ -16,12 +15,6 @@ THUMBNAIL = 1024
 QUALITY = 88
 # Cards of a page that are loaded at once, so that prints and screenshots have them all.
 AT_ONCE = 200
-
-_CARD = Template("""\
-<figure>
-$slider
-<figcaption><a href="$link">$name</a> <span>$size</span></figcaption>
-</figure>""")
 
 
 @dataclass(frozen=True)
@@ -50,31 +43,27 @@ def write_gallery(
     Raises:
         StorageError: the disk refused.
     """
-    counts = [f"{len(cards)} translated"] + [f"{len(failed)} failed"] * bool(failed)
-    reasons = "\n".join(
-        f"<tr><th>{text(str(file))}</th><td>{text(why)}</td></tr>" for file, why in failed.items()
+    cards_shown = [
+        {
+            "name": card.name,
+            "size": card.size,
+            "shown_size": fitting(card.size, THUMBNAIL),
+            "result": _link(card.result, path.parent),
+            "pictures": [_link(each, path.parent) for each in (card.before, card.after)],
+        }
+        for card in cards
+    ]
+    page = render(
+        "img2img.translate",
+        "gallery.html",
+        title=title,
+        cards=cards_shown,
+        lazy=len(cards) > AT_ONCE,
+        failed={str(file): reason for file, reason in failed.items()},
     )
-    remarks = f"<p>{' · '.join(counts)}</p><p>left: input, right: result</p>"
-    lazy = len(cards) > AT_ONCE
-    figures = "\n".join(_card(card, path.parent, lazy) for card in cards)
-    body = f'<main class="grid">\n{figures}\n</main>'
-    if failed:
-        body += f"\n<h2>Failed</h2>\n<table>\n{reasons}\n</table>"
-    write_text(path, page(title, remarks, body))
-
-
-def _card(card: Card, folder: Path, lazy: bool) -> str:
-    # The caption has the name: to tell both pictures apart is left to the slider's label.
-    pictures = [(_link(path, folder), "") for path in (card.before, card.after)]
-    label = f"{card.name}: more of the input, or of the result"
-    return _CARD.substitute(
-        slider=slider(pictures, fitting(card.size, THUMBNAIL), label, lazy=lazy),
-        name=text(card.name),
-        size=f"{card.size[1]} × {card.size[0]}",
-        link=_link(card.result, folder),
-    )
+    write_text(path, page)
 
 
 def _link(path: Path, folder: Path) -> str:
-    """Relative, with all that means something in an address or in HTML escaped."""
+    """A relative address, with all that means something in an address escaped."""
     return quote(os.fsencode(Path(os.path.relpath(path, folder)).as_posix()))

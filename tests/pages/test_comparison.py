@@ -14,14 +14,14 @@ from PIL import Image
 
 from img2img.engine.translator import Translator
 from img2img.errors import ConfigError, DataError, ImageError
-from img2img.evaluation.comparison import Comparison
+from img2img.evaluation.comparison import Comparison, compare_models
 from img2img.evaluation.models import evaluate_model
+from img2img.evaluation.verdict import verdict
 from img2img.export import export_model
 from img2img.images import Picture, read_picture
-from img2img.metrics.duel import duel
 from img2img.metrics.measure import mean_figure
-from img2img.pages import compare_models, write_comparison
-from img2img.pages.comparison import verdict
+from img2img.metrics.significance import paired_test
+from img2img.pages import write_comparison
 from tests.models.compat.published import Unet
 from tests.pages.conftest import Open
 
@@ -79,7 +79,7 @@ def test_who_wins(compared: Comparison) -> None:
     one, other = (model.figures["l1"].per_image for model in compared.models)
     assert one
     assert other
-    found = next(each for each in compared.duels if each.measure == "l1")
+    found = next(each for each in compared.paired_tests if each.measure == "l1")
     assert (found.first, found.second) == ("tiny", "other")
     assert found.better == sum(a < b for a, b in zip(one, other, strict=True))
     assert found.difference == pytest.approx(np.mean(one) - np.mean(other))
@@ -87,7 +87,7 @@ def test_who_wins(compared: Comparison) -> None:
 
 
 def test_images_come_by_disagreement(compared: Comparison) -> None:
-    apart = [each.disagreement for each in compared.differences]
+    apart = [each.disagreement for each in compared.most_different]
     assert len(apart) == 4
     assert apart == sorted(apart, reverse=True)
     assert apart[-1] > 0
@@ -98,7 +98,7 @@ def test_the_page(compared: Comparison, tmp_path: Path, open_page: Open) -> None
     write_comparison(compared, path)
     page = open_page(path)
     assert page.title() == "tiny and other"
-    found = next(each for each in compared.duels if each.measure == "l1")
+    found = next(each for each in compared.paired_tests if each.measure == "l1")
     better, worse = sorted(compared.models, key=lambda model: model.figures["l1"].value)
     wins = found.better if found.first == better.name else found.worse
     words = page.locator("main > :first-child").inner_text()
@@ -115,7 +115,7 @@ def test_the_page(compared: Comparison, tmp_path: Path, open_page: Open) -> None
     best = rows.nth(1).locator("td").nth(compared.models.index(better)).locator("b")
     assert best.inner_text().startswith(f"{better.figures['l1'].value:.3g}\n[")
     names = [caption.split()[0] for caption in page.locator("figcaption").all_text_contents()]
-    assert names == [each.name for each in compared.differences]
+    assert names == [each.name for each in compared.most_different]
     pair = page.locator(".pair").first
     pair.scroll_into_view_if_needed()
     assert shown(pair) == ["tiny", "other"]
@@ -179,8 +179,8 @@ def test_scale_of_a_comparison(tiny_run: Path, tiny_pairs: Path, tmp_path: Path)
 
 
 def test_who_wins_may_be_chance(compared: Comparison) -> None:
-    (l1,) = (each for each in compared.duels if each.measure == "l1")
-    unsure = replace(compared, duels=[replace(l1, p=0.4)])
+    (l1,) = (each for each in compared.paired_tests if each.measure == "l1")
+    unsure = replace(compared, paired_tests=[replace(l1, p=0.4)])
     assert "tiny and other" in verdict(unsure) or "other and tiny" in verdict(unsure)
     assert "cannot be told apart" in verdict(unsure)
     assert "p 0.4" in verdict(unsure)
@@ -269,7 +269,7 @@ def test_models_of_all_kinds(
     found = compare_models(models, tiny_pairs, measures=["l1"], say=lambda _: None, device="cpu")
     names = ["tiny", "model.safetensors", "latest_net_G.pth", "m.onnx"][: len(models)]
     assert [model.name for model in found.models] == names
-    same = found.duels[0]
+    same = found.paired_tests[0]
     assert (same.better, same.worse, same.equal, same.p) == (0, 0, 6, 1)
     assert found.models[2].bytes == reference.stat().st_size
     write_comparison(found, tmp_path / "c.html")
@@ -287,8 +287,8 @@ def test_images_without_targets(
     said: list[str] = []
     found = compare_models([tiny_run, named_input], data, device="cpu", say=said.append)
     assert any("the names do not form pairs" in words for words in said)
-    assert found.duels == []
-    assert len(found.differences) == 6
+    assert found.paired_tests == []
+    assert len(found.most_different) == 6
     write_comparison(found, tmp_path / "c.html")
     page = open_page(tmp_path / "c.html")
     assert "The images have no targets" in page.locator("main").inner_text()
@@ -309,7 +309,7 @@ def test_json_alone(
     assert tree["page"] == str(page)
     assert set(tree["models"][0]["figures"]) == {"l1", "psnr"}
     assert {"value", "low", "high", "n"} < set(tree["models"][0]["figures"]["l1"])
-    assert [each["measure"] for each in tree["duels"]] == ["l1", "psnr"]
+    assert [each["measure"] for each in tree["paired_tests"]] == ["l1", "psnr"]
 
 
 def test_wrong_use(tmp_path: Path, tiny_run: Path, tiny_pairs: Path, train: Command) -> None:
@@ -331,20 +331,20 @@ def test_wrong_use(tmp_path: Path, tiny_run: Path, tiny_pairs: Path, train: Comm
         compare_models([tiny_run, tiny_run], broken)
 
 
-def test_duel_of_known_values() -> None:
+def test_paired_test_of_known_values() -> None:
     better = mean_figure("l1", [0.1] * 8, 0)
     worse = mean_figure("l1", [0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 0.1], 0)
-    found = duel(("a", better), ("b", worse))
+    found = paired_test(("a", better), ("b", worse))
     assert (found.better, found.worse, found.equal) == (7, 0, 1)
     assert found.difference == pytest.approx(-0.0875)
     assert found.p == pytest.approx(2 / 2**7, abs=0.005)  # of 2^7 ways two are as extreme
     assert found.low is not None
     assert found.high is not None
     assert found.low < -0.0875 < found.high <= 0
-    turned = duel(("b", worse), ("a", better))
+    turned = paired_test(("b", worse), ("a", better))
     assert (turned.better, turned.worse) == (0, 7)
     peaks = mean_figure("psnr", [float("inf"), 20.0], 0)
-    found = duel(("a", peaks), ("b", mean_figure("psnr", [float("inf"), 10.0], 0)))
+    found = paired_test(("a", peaks), ("b", mean_figure("psnr", [float("inf"), 10.0], 0)))
     assert (found.better, found.equal, found.difference, found.p) == (1, 1, None, None)
 
 

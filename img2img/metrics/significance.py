@@ -1,6 +1,9 @@
-"""Whether one of two models is the better, by what both make of the same images."""
+"""Whether one of two models is better, by what both make of the same images."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import comb
+from statistics import median
 
 import numpy as np
 
@@ -8,14 +11,16 @@ from img2img.metrics.measure import RESAMPLES, Figure
 
 # Exchanges of the two models, drawn at random: a p value of 0.05 is known to 0.005.
 EXCHANGES = 10_000
+# Above this p a difference may well be chance.
+CHANCE = 0.05
 
 
 @dataclass(frozen=True)
-class Duel:
-    """Two models by one measure.
+class PairedTest:
+    """Two models compared by one measure, image by image.
 
     Attributes:
-        better: images on which the first is better than the second, `worse` and `equal` likewise.
+        better, worse, equal: on how many images the first is better than the second, and so on.
         difference: the mean of the first's value less the second's, over images where both are
             finite, with the bounds of its bootstrap 95 % interval; None where there are no two.
         p: how often a difference at least as large comes about when it is left to chance, image by
@@ -34,8 +39,8 @@ class Duel:
     p: float | None
 
 
-def duel(first: tuple[str, Figure], second: tuple[str, Figure], seed: int = 0) -> Duel:
-    """Compare two models, each by its name and a measure's values of the same images.
+def paired_test(first: tuple[str, Figure], second: tuple[str, Figure], seed: int = 0) -> PairedTest:
+    """Compare two models, each given by its name and a measure's values of the same images.
 
     The test is Fisher's for pairs (The Design of Experiments, 1935, section 21) with exchanges
     drawn at random, of which the observed one is counted as one (Phipson & Smyth 2010, so that p is
@@ -62,15 +67,20 @@ def duel(first: tuple[str, Figure], second: tuple[str, Figure], seed: int = 0) -
         # Sums of the same numbers in another order may differ in their last digit.
         extreme = np.asarray(exchanged) >= abs(difference) * (1 - 1e-12)
         p = float((extreme.sum() + 1) / (EXCHANGES + 1))
-    return Duel(
-        one.name,
-        name,
-        other_name,
-        better,
-        worse,
-        len(a) - better - worse,
-        difference,
-        low,
-        high,
-        p,
-    )
+    equal = len(a) - better - worse
+    return PairedTest(one.name, name, other_name, better, worse, equal, difference, low, high, p)
+
+
+def times_as_long(slow: Sequence[float], quick: Sequence[float]) -> float:
+    """How many times as long one model takes as another, the median over pictures.
+
+    1 where that may be chance by a sign test: how often a coin falls on one side for as many
+    pictures.
+
+    Args:
+        slow, quick: seconds of the same pictures.
+    """
+    ratios = [one / other for one, other in zip(slow, quick, strict=True)]
+    count, longer = len(ratios), sum(ratio > 1 for ratio in ratios)
+    p = 2 * sum(comb(count, more) for more in range(longer, count + 1)) / 2**count
+    return median(ratios) if p < CHANCE else 1.0

@@ -1,0 +1,227 @@
+"""The images that models are measured on."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from img2img.config import Match, PairingConfig
+from img2img.data.layouts import Folders, find_splits, find_splits_of_two, images_by_name
+from img2img.data.partners import find_pairs
+from img2img.data.sources import ImageSource
+from img2img.errors import ConfigError, DataError, some_names
+from img2img.evaluation.options import EvaluationOptions, notifier, pairing_of
+from img2img.evaluation.results import Direction
+from img2img.images import Domain
+from img2img.metrics.measure import MEASURES
+from img2img.runs.directory import RunDirectory
+from img2img.training.data_of import data_of
+
+# A data set in any known layout, or two folders, of A and of B.
+TestData = Path | tuple[Path, Path]
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """Images to translate, and those of the other domain.
+
+    Attributes:
+        A, B: by name; of pairs in one order.
+        paired: whether they are pairs.
+        data: where they lie.
+        where: which images they are, in words.
+        trained_on: whether a model was trained on some of them; None: not known.
+        pairing: by which they were found, and differ in size.
+    """
+
+    A: dict[str, ImageSource]
+    B: dict[str, ImageSource]
+    paired: bool
+    data: str
+    where: str
+    trained_on: bool | None
+    pairing: PairingConfig
+
+    __test__ = False  # no test case of pytest's
+
+    def sources(self, direction: Direction) -> tuple[dict[str, ImageSource], list[ImageSource]]:
+        """What is translated, by name, and what it is measured against."""
+        A, B = (self.A, self.B) if direction == "AtoB" else (self.B, self.A)
+        return A, [*B.values()]
+
+    def seen_as(self, domains: Mapping[str, Domain | None]) -> "TestSet":
+        """The same, the values of its files taken as those of their domain, `A` or `B`."""
+        A = {name: source.seen_as(domains["A"]) for name, source in self.A.items()}
+        B = {name: source.seen_as(domains["B"]) for name, source in self.B.items()}
+        return replace(self, A=A, B=B)
+
+
+def held_out_of(run: Path) -> TestSet:
+    """The images that a run holds out, or held out when it was trained.
+
+    Raises:
+        ConfigError: it is no run folder.
+        DataError: nothing is held out, or the images have gone.
+    """
+    directory = RunDirectory(run)
+    config = directory.config()
+    found = data_of(config, directory.facts())
+    if not found.held_out:
+        raise DataError(f"{run}: has no held-out images; give a data set (`data`)")
+    where = f"{len(found.held_out)} held out by {run}: {found.layout}"
+    if found.aligned:
+        A = {pair.name: pair.A for pair in found.held_out}
+        B = {pair.name: pair.B for pair in found.held_out}
+    else:
+        A = _named([pair.A for pair in found.held_out])
+        B = _named([pair.B for pair in found.held_out])
+    return TestSet(A, B, found.aligned, str(run), where, False, config.data)
+
+
+def _held_out_of_all(models: Sequence[Path]) -> TestSet:
+    """The images that the run of every model holds out, which are the same."""
+    found: list[TestSet] = []
+    for model in models:
+        run = _run_of(model)
+        if run is None:
+            raise ConfigError(f"{model}: not in a run folder; give a data set (`data`)")
+        found.append(held_out_of(run))
+    files = [{source.path.resolve() for source in each.A.values()} for each in found]
+    for each, its in zip(found, files, strict=True):
+        if its != files[0]:
+            raise DataError(
+                f"{found[0].data} and {each.data} hold out different images: give a data set to"
+                " measure them on (`data`)"
+            )
+    return found[0]
+
+
+def test_set_of(
+    data: TestData | None,
+    models: Sequence[Path],
+    wanted: Sequence[str],
+    options: EvaluationOptions,
+    *,
+    lone_refused: bool,
+) -> TestSet:
+    """The split `test` of a data set in any known layout, else `val`, else all of it.
+
+    Of None, the images that the runs of all models hold out.
+
+    All of it may be what a model was trained on: then `where` says so. Of data that a model was
+    trained on, pairs are by default what they were in training.
+
+    Args:
+        wanted: the measures to take.
+        lone_refused: see `arrange`.
+
+    Raises:
+        DataError: see `arrange`.
+    """
+    if data is None:
+        return _held_out_of_all(models)
+    roots = data if isinstance(data, tuple) else (data,)
+    runs = [run for model in models if (run := _run_of(model)) is not None]
+    about = [run for run in runs if any(_is_about(run, root) for root in roots)]
+    if about and options.get("pairing") is None:
+        options = {**options, "pairing": RunDirectory(about[0]).config().data}
+    pairing = pairing_of(options)
+    declared = pairing.layout == "side_by_side"
+    if isinstance(data, tuple):
+        splits = find_splits_of_two(*data)
+    else:
+        splits = find_splits(data, declared=declared, to_train=False)
+    called = " + ".join(map(str, roots))
+    split = next(name for name in ("test", "val", "train") if name in splits)
+    folders = splits[split]
+    if not folders.side_by_side:
+        folders = replace(folders, root=None)  # names are by the domain's folder, as translate's
+    of = folders.where if isinstance(data, tuple) else f"{called}: {folders.where}"
+    A, B, paired = arrange(folders, wanted, options, lone_refused=lone_refused)
+    if split != "train":
+        return TestSet(A, B, paired, called, f"{split} of {of}", None, pairing)
+    where = f"all of {of}, which has neither test nor val"
+    if about:
+        where += (
+            "; the model was trained on these images; without `data`, the images that"
+            f" {about[0]} holds out are measured"
+        )
+    else:
+        where += "; if the model was trained on these images, the figures flatter it"
+    return TestSet(A, B, paired, called, where, True if about else None, pairing)
+
+
+def arrange(
+    folders: Folders,
+    wanted: Sequence[str],
+    options: EvaluationOptions,
+    *,
+    lone_refused: bool = True,
+) -> tuple[dict[str, ImageSource], dict[str, ImageSource], bool]:
+    """The images of both folders by name, and whether they are pairs: then in one order.
+
+    Args:
+        wanted: the measures to take.
+        lone_refused: whether it is a mistake if some have a partner and others none.
+
+    Raises:
+        DataError: it is a mistake, or there are no pairs and measures of pairs are named.
+    """
+    partners = find_pairs(folders, pairing_of(options))
+    pairs, problems = partners.pairs, partners.problems
+    if partners.unlisted:
+        notifier(options)(f"{partners.unlisted} images that the list does not name are left out")
+    if not problems:
+        return {pair.name: pair.A for pair in pairs}, {pair.name: pair.B for pair in pairs}, True
+    if any(MEASURES[name].of == "pair" for name in wanted):
+        proposal = partners.proposal
+        if proposal and find_pairs(folders, _matched_by(proposal.match, options)).problems:
+            proposal = None  # some would still have no partner
+        if options.get("measures") or (pairs and lone_refused):
+            way = f" {proposal}; else" if proposal else ""
+            raise DataError(
+                f"{len(problems)} of the files have no partner, or several:"
+                f" {some_names([problem.message for problem in problems], 3)};{way} rename them,"
+                " list the pairs in a file (`pairs`), which leaves out all others, or compare the"
+                " folders as sets (`measures` fid,kid)"
+            )
+        way = f" ({proposal})" if proposal else ""
+        notifier(options)(f"the names do not form pairs: the images are compared as sets{way}")
+    A, B = (
+        {name: ImageSource(file) for name, (file, *_) in images_by_name(folder).items()}
+        for folder in (folders.A, folders.B)
+    )
+    return A, B, False
+
+
+def _matched_by(match: Match, options: EvaluationOptions) -> PairingConfig:
+    return pairing_of(options).model_copy(update={"match": match})
+
+
+def _named(sources: Sequence[ImageSource]) -> dict[str, ImageSource]:
+    """Each once, by its name, which is its path where several have one name."""
+    once = [*dict.fromkeys(sources)]
+    count = Counter(source.path.name for source in once)
+    return {
+        str(source.path) if count[source.path.name] > 1 else source.path.name: source
+        for source in once
+    }
+
+
+def _run_of(model: Path) -> Path | None:
+    """The run folder that a model is of, if it lies in one."""
+    for folder in (model, model.parent, model.parent.parent):
+        if RunDirectory(folder).config_path.is_file():
+            return folder
+    return None
+
+
+def _is_about(run: Path, data: Path) -> bool:
+    """Whether a run was trained on images of a data set."""
+    try:
+        known = RunDirectory(run).config().data
+    except ConfigError:
+        return False
+    root = data.resolve()
+    folders = [path.resolve() for path in (known.root, known.root_a, known.root_b) if path]
+    return any(folder == root or root in folder.parents for folder in folders)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from img2img.config import PairingConfig
 from img2img.errors import ConfigError, DataError, ImageError
 from img2img.evaluation.folders import evaluate_folders
 from img2img.images import read_picture, to_tensor
@@ -150,7 +151,35 @@ def test_some_names_without_a_partner_are_listed_shortly(
     with pytest.raises(DataError, match="20 of the files") as error:
         evaluate_folders(tmp_path / "x", tmp_path / "y")
     assert str(error.value).count("lone") == 3
-    assert "--measures fid,kid" in str(error.value)
+    assert "(`measures` fid,kid)" in str(error.value)
+
+
+def test_a_way_to_match_names_is_proposed_only_where_it_helps(
+    tmp_path: Path, make_image: MakeImage
+) -> None:
+    for number in range(10):
+        make_image(f"result/{number}_fake.png", seed=number)
+        make_image(f"real/{number}_real.png", seed=number)
+    folders = tmp_path / "result", tmp_path / "real"
+    with pytest.raises(DataError, match="suffix finds 10 pairs"):
+        evaluate_folders(*folders, measures=["l1"])
+    matched = evaluate_folders(
+        *folders, measures=["l1"], pairing=PairingConfig(match="suffix"), **said([])
+    )
+    assert matched.figures["l1"].n == 10
+    for number in range(10, 300):
+        make_image(f"real/{number}_real.png", (8, 8))
+    with pytest.raises(DataError, match="310 of the files have no partner") as error:
+        evaluate_folders(*folders, measures=["l1"])
+    assert "suffix" not in str(error.value)
+    # What it does propose: a list of the pairs, all others left out.
+    table = tmp_path / "pairs.csv"
+    table.write_text("".join(f"{n}_fake.png,{n}_real.png\n" for n in range(10)))
+    notes: list[str] = []
+    listed = PairingConfig(pairs=table)
+    found = evaluate_folders(*folders, measures=["l1"], pairing=listed, **said(notes))
+    assert found.figures["l1"].per_image == matched.figures["l1"].per_image
+    assert notes == ["290 images that the list does not name are left out"]
 
 
 def test_one_image_a_folder(tmp_path: Path, make_image: MakeImage) -> None:

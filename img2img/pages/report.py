@@ -20,8 +20,8 @@ from img2img.images import read_picture
 from img2img.pages.curves import charts, read_curves
 from img2img.pages.pictures import Shown, bytes_each, shown
 from img2img.pages.verdict import verdict
-from img2img.runs.reading import Record, is_number, read_run
 from img2img.runs.directory import RunDirectory
+from img2img.runs.reading import Record, is_number, read_run
 from img2img.runtime.files import write_text
 from img2img.training.data_of import data_of
 

@@ -12,12 +12,12 @@ from torchvision.models import get_model
 from img2img.errors import ConfigError, ModelFileError
 from img2img.features import (
     WEIGHTS,
+    FeatureExtractor,
     FeaturePyramid,
     MissingFeatures,
     PerceptualDistance,
     PyramidName,
     Supply,
-    Viewer,
     feature_network,
 )
 from tests.conftest import noise
@@ -65,7 +65,7 @@ def test_inception_sees_what_the_library_sees(inception: Path) -> None:
         "x", ["2048", "logits_unbiased"], feature_extractor_weights_path=str(inception)
     )
     features, logits = library(torch.from_numpy(pixels).permute(2, 0, 1)[None])
-    seen = network.see([network.prepared(pixels)])
+    seen = network.extract([network.prepared(pixels)])
     torch.testing.assert_close(seen.features, features, rtol=1e-3, atol=1e-5)
     torch.testing.assert_close(seen.logits, logits, rtol=1e-3, atol=1e-5)
 
@@ -85,10 +85,10 @@ def test_efficientnet_tells_classes_apart() -> None:
     """With its weights: the same image gives the same features, in batches of any size."""
     network = feature_network("auto", supply(), CPU)
     assert (network.name, network.dimensions) == ("efficientnet-lite0", 1280)
-    viewer = Viewer(network)
+    extractor = FeatureExtractor(network)
     for seed in range(17):
-        viewer.show(noise(40, 50, seed % 16))
-    seen = viewer.seen()
+        extractor.add(noise(40, 50, seed % 16))
+    seen = extractor.features()
     assert seen.features.shape == (17, 1280)
     assert seen.logits.shape == (17, 1000)
     torch.testing.assert_close(seen.features[0], seen.features[16], rtol=1e-3, atol=1e-4)

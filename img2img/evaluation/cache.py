@@ -1,4 +1,4 @@
-"""Features of images, kept for the next time under what the files hold."""
+"""Features of images, kept for the next time by the content of the files."""
 
 import os
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ from safetensors.torch import load_file, save_file
 
 from img2img.data.sources import ImageSource
 from img2img.errors import StorageError
-from img2img.features import FeatureNetwork, Seen
+from img2img.features import FeatureNetwork, Features
 from img2img.runtime.files import atomic_write
 
-# Bytes of all that is kept; what was not used for longest goes first.
+# Bytes of all features that are kept; those not used for longest are deleted first.
 MOST = 2**29
 
 
@@ -24,7 +24,7 @@ def cache_folder() -> Path:
 
 
 class KeptFeatures:
-    """What a network made of some images, by the content of their files and of its weights."""
+    """A network's features of some images, by the content of their files and of its weights."""
 
     def __init__(self, network: FeatureNetwork, images: Sequence[ImageSource]) -> None:
         self._count, self._dimensions = len(images), network.dimensions
@@ -35,21 +35,21 @@ class KeptFeatures:
             key.update(f"{image.half} {_content(image.path)}{seen_as}".encode())
         self._path = cache_folder() / f"{key.hexdigest()}.safetensors"
 
-    def load(self) -> Seen | None:
-        """What was kept; None if nothing was, or it is damaged."""
+    def load(self) -> Features | None:
+        """The features; None if none are kept, or the file is damaged."""
         with suppress(OSError, SafetensorError, KeyError):
             tensors = load_file(self._path)
             os.utime(self._path)
-            seen = Seen(tensors["features"], tensors["logits"])
-            if seen.features.shape == (self._count, self._dimensions):
-                return seen
+            known = Features(tensors["features"], tensors["logits"])
+            if known.features.shape == (self._count, self._dimensions):
+                return known
         return None
 
-    def save(self, seen: Seen) -> None:
-        """Keep it. Where that cannot be done, nothing is kept."""
+    def save(self, features: Features) -> None:
+        """Keep features. Where that fails, nothing is kept."""
         with suppress(StorageError, OSError):
             with atomic_write(self._path) as temporary:
-                save_file(seen._asdict(), temporary)
+                save_file(features._asdict(), temporary)
             files = [(file.stat(), file) for file in self._path.parent.glob("*.safetensors")]
             held = 0
             for state, file in sorted(files, key=lambda entry: -entry[0].st_mtime):

@@ -16,7 +16,7 @@ from img2img.evaluation.cache import KeptFeatures
 from img2img.evaluation.options import EvaluationOptions, notifier, pairing_of, weights_of
 from img2img.features import FeatureNetwork, MissingFeatures, Supply, feature_network
 from img2img.images import Picture, to_tensor
-from img2img.metrics.gather import PairMeasures, SetMeasures
+from img2img.metrics.accumulators import PairMeasures, SetMeasures
 from img2img.metrics.measure import MEASURES, Figure
 from img2img.metrics.sets import LEAST as LEAST_IMAGES
 from img2img.runtime.devices import resolve_device
@@ -135,23 +135,23 @@ def evaluate(
         )
         for index, (picture, real) in enumerate(compare):
             if paired:
-                pairs.take(*values.pop(index))
+                pairs.add(*values.pop(index))
                 _refuse_missing(options, pairs.missing)
             if sets and real is not None:
-                sets.take_real(real.composited())
+                sets.add_real(real.composited())
             if sets:
-                sets.take(picture.composited())
+                sets.add_result(picture.composited())
             progress(index + 1, total)
     for index, source in enumerate(apart, start=len(images.names)):
         if sets:
-            sets.take_real(source.read().composited())
+            sets.add_real(source.read().composited())
         progress(index + 1, total)
     if resized:
         notifier(options)(f"in {len(resized)} pairs the real image is changed to its result's size")
     figures = pairs.figures(seed)
     if sets:
         if kept and not sets.known:
-            kept.save(sets.real())
+            kept.save(sets.real_features())
         figures |= sets.figures(of_sets, seed)
     return Evaluation(figures, tuple(images.names), pairs.missing | missing)
 

@@ -4,7 +4,7 @@ Each needs a file of weights: one that is given; one that torch keeps from an ea
 that is part of a package; or, where the caller allows it, one that is downloaded.
 """
 
-from img2img.features.network import FeatureNetwork, Seen, Viewer, feature_network
+from img2img.features.network import FeatureExtractor, FeatureNetwork, Features, feature_network
 from img2img.features.perceptual import PerceptualDistance
 from img2img.features.pyramid import MIN_SIDE, FeaturePyramid, PyramidName
 from img2img.features.weights import WEIGHTS, MissingFeatures, Supply, Weights, supply_of_part
@@ -12,14 +12,14 @@ from img2img.features.weights import WEIGHTS, MissingFeatures, Supply, Weights, 
 __all__ = [
     "MIN_SIDE",
     "WEIGHTS",
+    "FeatureExtractor",
     "FeatureNetwork",
     "FeaturePyramid",
+    "Features",
     "MissingFeatures",
     "PerceptualDistance",
     "PyramidName",
-    "Seen",
     "Supply",
-    "Viewer",
     "Weights",
     "feature_network",
     "supply_of_part",

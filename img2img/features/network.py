@@ -1,19 +1,19 @@
-"""Frozen classifiers by name: what sees images for measures, and how images come to its size."""
+"""Frozen classifiers by name, and how images are resized for them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from img2img.errors import ConfigError
+from img2img.features import efficientnet
 from img2img.features.weights import (
     MissingFeatures,
     Supply,
-    load_weights,
     not_installed,
     read_weights,
     unfitting,
@@ -21,19 +21,19 @@ from img2img.features.weights import (
 from img2img.images import Pixels, resized
 
 RESIZE = "PIL bicubic, antialiased, in float"
-# Images of one size that a network sees together.
+# Images of a batch.
 BATCH = 16
 
 
-class Seen(NamedTuple):
-    """What a network makes of images: float32 features [N, d], and logits of classes [N, c]."""
+class Features(NamedTuple):
+    """A network's output for N images: float32 features [N, d], and logits of classes [N, c]."""
 
     features: Tensor
     logits: Tensor
 
-    def of(self, chosen: Tensor) -> "Seen":
+    def of(self, chosen: Tensor) -> "Features":
         """Only some of the images, by number or by mask."""
-        return Seen(self.features[chosen], self.logits[chosen])
+        return Features(self.features[chosen], self.logits[chosen])
 
 
 class FeatureNetwork:
@@ -78,36 +78,36 @@ class FeatureNetwork:
         return torch.from_numpy(np.ascontiguousarray(levels.transpose(2, 0, 1)))
 
     @torch.no_grad()
-    def see(self, images: Sequence[Tensor]) -> Seen:
-        """What it makes of prepared images, on the CPU."""
+    def extract(self, images: Sequence[Tensor]) -> Features:
+        """The features of prepared images, on the CPU."""
         parts = self._parts
         x = torch.stack([*images]).to(self._device).sub(parts.middle).div(128)
         features = parts.body(x)
-        return Seen(features.cpu(), nn.functional.linear(features, parts.head.weight).cpu())
+        return Features(features.cpu(), nn.functional.linear(features, parts.head.weight).cpu())
 
 
-class Viewer:
-    """Shows a network images one by one, and gives what it made of all of them."""
+class FeatureExtractor:
+    """Takes images one by one, runs the network on batches, and gives the features of all."""
 
     def __init__(self, network: FeatureNetwork) -> None:
         self._network = network
         self._waiting: list[Tensor] = []
-        self._seen: list[Seen] = []
+        self._extracted: list[Features] = []
 
-    def show(self, pixels: Pixels) -> None:
+    def add(self, pixels: Pixels) -> None:
         """One more image; see `FeatureNetwork.prepared`."""
         self._waiting.append(self._network.prepared(pixels))
         if len(self._waiting) == BATCH:
-            self._see()
+            self._extract()
 
-    def seen(self) -> Seen:
+    def features(self) -> Features:
         """Of all images, in order."""
         if self._waiting:
-            self._see()
-        return Seen(*(torch.cat(each) for each in zip(*self._seen, strict=True)))
+            self._extract()
+        return Features(*(torch.cat(each) for each in zip(*self._extracted, strict=True)))
 
-    def _see(self) -> None:
-        self._seen.append(self._network.see(self._waiting))
+    def _extract(self) -> None:
+        self._extracted.append(self._network.extract(self._waiting))
         self._waiting = []
 
 
@@ -159,35 +159,6 @@ def _inception(file: Path) -> _Parts:
     return _Parts(nn.Sequential(*body, nn.Flatten()), head, 299, 128)
 
 
-class _Pooled(nn.Module):
-    """The features of an EfficientNet, averaged over the image."""
-
-    def __init__(self, network: Any) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, x: Tensor) -> Tensor:
-        features: Tensor = self.network.extract_features(x)
-        return features.mean((2, 3))
-
-
 def _efficientnet(file: Path) -> _Parts:
-    network = efficientnet(file)
-    return _Parts(_Pooled(network), network._fc, 224, 127)
-
-
-def efficientnet(file: Path) -> Any:
-    """The package's EfficientNet-Lite0, with the weights of a file.
-
-    Raises:
-        MissingFeatures: the package is not installed.
-        ModelFileError: the file is not of its weights.
-    """
-    try:
-        from efficientnet_lite_pytorch import EfficientNet
-    except ImportError:
-        raise not_installed() from None
-    with torch.device("meta"):  # drawing weights, which are about to be replaced, takes time
-        network = EfficientNet.from_name("efficientnet-lite0")
-    load_weights(network, read_weights(file), file)
-    return network
+    body, head = efficientnet.classifier(file)
+    return _Parts(body, head, 224, 127)

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from functools import partial
 
+import torch
 from torch import Tensor
 
-from img2img.features import MIN_SIDE, PyramidName
+from img2img.features import MIN_SIDE, PerceptualDistance, PyramidName, Supply
 
 # Pixels a side: at the smallest of the five scales, the window of 11 must fit.
 MS_SSIM_SIZE = 176
@@ -64,6 +65,26 @@ LEAST_SIDE = {
     "ms_ssim": MS_SSIM_SIZE,
     **dict.fromkeys(PERCEPTUAL, MIN_SIDE),
 }
+
+
+def pair_measure(name: str, supply: Supply, device: torch.device) -> PairMeasure:
+    """A measure of images against their targets, by name.
+
+    Args:
+        supply: of the weights that some need.
+
+    Raises:
+        MissingFeatures: it needs what is not here.
+    """
+    if name in PERCEPTUAL:
+        distance = PerceptualDistance(PERCEPTUAL[name], supply)
+
+        @torch.no_grad()
+        def measure(output: Tensor, target: Tensor) -> Tensor:
+            return distance(output.to(device), target.to(device)).cpu()
+
+        return measure
+    return PAIRED[name]
 
 
 def _each(measure: Callable[..., Tensor], output: Tensor, target: Tensor) -> Tensor:

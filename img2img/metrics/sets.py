@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from img2img.features import FeatureNetwork, Seen
+from img2img.features import FeatureNetwork, Features
 from img2img.metrics.measure import MEASURES, Figure, jackknife_error
 
 # Images of each set, at least. With fewer there would not be as many neighbours as are asked for.
@@ -23,7 +23,7 @@ BLOCK = 1000
 
 
 def set_figure(
-    name: str, result: Seen, real: Seen, network: FeatureNetwork, seed: int = 0
+    name: str, result: Features, real: Features, network: FeatureNetwork, seed: int = 0
 ) -> Figure:
     """A measure of two sets of `LEAST` images and more, with its jackknife interval."""
     measure = SETS[name]
@@ -61,7 +61,7 @@ def set_figure(
     )
 
 
-def fid(result: Seen, real: Seen, seed: int = 0) -> float:
+def fid(result: Features, real: Features, seed: int = 0) -> float:
     """Frechet distance between Gaussians fitted to the features."""
     from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
@@ -76,7 +76,7 @@ def fid(result: Seen, real: Seen, seed: int = 0) -> float:
     return max(BOUNDS["fid"][0], float(found))
 
 
-def kid(result: Seen, real: Seen, seed: int = 0) -> float:
+def kid(result: Features, real: Features, seed: int = 0) -> float:
     """Squared maximum mean discrepancy by a cubic kernel, unbiased: of equal sets about 0.
 
     The mean over subsets drawn by the seed, where there are more images than one takes.
@@ -96,7 +96,7 @@ def kid(result: Seen, real: Seen, seed: int = 0) -> float:
     return float(values["kernel_inception_distance_mean"])
 
 
-def inception_score(result: Seen, real: Seen, seed: int = 0) -> float:
+def inception_score(result: Features, real: Features, seed: int = 0) -> float:
     """How sure the classes of results are, and how various: 1 to the number of classes.
 
     Of all results at once. Published ones are the mean over ten parts of 5,000 images.
@@ -107,17 +107,17 @@ def inception_score(result: Seen, real: Seen, seed: int = 0) -> float:
     return max(BOUNDS["is"][0], float(values["inception_score_mean"]))
 
 
-def precision(result: Seen, real: Seen, seed: int = 0) -> float:
+def precision(result: Features, real: Features, seed: int = 0) -> float:
     """The share of results that are nearer to some real image than its third neighbour is."""
     return _precision_and_recall(result, real)[0]
 
 
-def recall(result: Seen, real: Seen, seed: int = 0) -> float:
+def recall(result: Features, real: Features, seed: int = 0) -> float:
     """The share of real images that are nearer to some result than its third neighbour is."""
     return _precision_and_recall(result, real)[1]
 
 
-def density(result: Seen, real: Seen, seed: int = 0) -> float:
+def density(result: Features, real: Features, seed: int = 0) -> float:
     """How many real images have a result nearer than their fifth neighbour, over five.
 
     The mean over results (equation 4 of arXiv 2002.09797); it may be above 1.
@@ -126,7 +126,7 @@ def density(result: Seen, real: Seen, seed: int = 0) -> float:
     return count / NEAREST["density"] / len(result.features)
 
 
-def coverage(result: Seen, real: Seen, seed: int = 0) -> float:
+def coverage(result: Features, real: Features, seed: int = 0) -> float:
     """The share of real images that have a result nearer than their fifth neighbour.
 
     Equation 5 of arXiv 2002.09797.
@@ -135,7 +135,7 @@ def coverage(result: Seen, real: Seen, seed: int = 0) -> float:
     return count / len(real.features)
 
 
-def diversity(result: Seen, real: Seen, seed: int = 0) -> float:
+def diversity(result: Features, real: Features, seed: int = 0) -> float:
     """The mean distance of features between two results, over that between two real images.
 
     0 where all results are one, 1 where they differ as much as the real ones; above 1 they differ
@@ -147,7 +147,7 @@ def diversity(result: Seen, real: Seen, seed: int = 0) -> float:
     return math.nan if alike else (distance / usual).item()
 
 
-SETS: dict[str, Callable[[Seen, Seen, int], float]] = {
+SETS: dict[str, Callable[[Features, Features, int], float]] = {
     "fid": fid,
     "kid": kid,
     "is": inception_score,
@@ -168,7 +168,7 @@ BOUNDS = {
 }
 
 
-def _precision_and_recall(result: Seen, real: Seen) -> tuple[float, float]:
+def _precision_and_recall(result: Features, real: Features) -> tuple[float, float]:
     from torch_fidelity.metric_prc import prc_features_to_metric
 
     values = prc_features_to_metric(

@@ -28,9 +28,8 @@ from img2img.errors import ConfigError
 from img2img.features import Supply, feature_network
 from img2img.images import Domain
 from img2img.losses import OBJECTIVES, RECONSTRUCTIONS, REGULARIZERS
-from img2img.metrics.gather import pair_measure
 from img2img.metrics.measure import MEASURES, measure_of
-from img2img.metrics.paired import LEAST_SIDE
+from img2img.metrics.paired import LEAST_SIDE, pair_measure
 from img2img.metrics.sets import LEAST as LEAST_IMAGES
 from img2img.metrics.sets import SETS
 from img2img.models.spec import SCALE_WORTH_SAYING, ModelSpec

@@ -7,13 +7,12 @@ import torch
 from torch import Tensor
 
 from img2img.data.samples import Batch
-from img2img.features import FeatureNetwork, Seen
+from img2img.features import FeatureNetwork, Features
 from img2img.images import Picture, to_pixels
 from img2img.images.sheets import sheet
-from img2img.metrics.gather import SetMeasures
+from img2img.metrics.accumulators import SetMeasures
 from img2img.metrics.measure import MEASURES
 from img2img.metrics.paired import PairMeasure, l1
-from img2img.metrics.sets import SETS
 from img2img.models.spec import ModelSpec, prepare_for_inference
 from img2img.networks import Generator
 from img2img.networks.norms import use_statistics
@@ -46,7 +45,7 @@ class SetJudge:
     def __init__(self, names: Sequence[str], network: FeatureNetwork) -> None:
         self._names = names
         self._network = network
-        self._real: Seen | None = None
+        self._real: Features | None = None
         self.begin()
 
     def begin(self) -> None:
@@ -61,15 +60,15 @@ class SetJudge:
         """
         for index, (source, real) in enumerate(files):
             if ("source", source) not in self._shown:
-                self._measures.take(to_pixels(output[index]))
+                self._measures.add_result(to_pixels(output[index]))
             if ("real", real) not in self._shown:
-                self._measures.take_real(to_pixels(target[index]))
+                self._measures.add_real(to_pixels(target[index]))
             self._shown |= {("source", source), ("real", real)}
 
     def values(self) -> dict[str, float]:
         """The measures of what was taken."""
-        self._real = self._measures.real()
-        return {name: SETS[name](self._measures.seen(), self._real, 0) for name in self._names}
+        self._real = self._measures.real_features()
+        return self._measures.values(self._names)
 
 
 class HeldOut:

@@ -10,7 +10,7 @@ from torch_fidelity.metric_fid import (
     fid_statistics_to_metric,
 )
 
-from img2img.features import Seen
+from img2img.features import Features
 from img2img.metrics.sets import (
     SETS,
     coverage,
@@ -24,11 +24,11 @@ from img2img.metrics.sets import (
 )
 
 
-def gaussian(count: int, shift: float = 0.0, seed: int = 0, dimensions: int = 8) -> Seen:
+def gaussian(count: int, shift: float = 0.0, seed: int = 0, dimensions: int = 8) -> Features:
     """Features of variance 1 about `shift` in each dimension, and as logits the same."""
     random = torch.Generator().manual_seed(seed)
     features = torch.randn(count, dimensions, generator=random) + shift
-    return Seen(features, features)
+    return Features(features, features)
 
 
 def test_equal_sets() -> None:
@@ -45,7 +45,7 @@ def test_distances_and_scores_keep_their_bounds(count: int, seed: int) -> None:
     """However terms that cancel out are rounded."""
     one = gaussian(count, 3.0, seed, dimensions=64)
     assert 0 <= fid(one, one) < 1e-6
-    alike = Seen(one.features, torch.zeros(count, 7))
+    alike = Features(one.features, torch.zeros(count, 7))
     assert 1 <= inception_score(alike, alike) < 1 + 1e-6
 
 
@@ -64,12 +64,12 @@ def test_shifted_gaussians() -> None:
 def test_inception_score_of_known_classes() -> None:
     """As many as there are classes, if each image is surely of one, and all are as frequent."""
     logits = 1000 * torch.eye(5).repeat(4, 1)
-    assert inception_score(Seen(logits, logits), Seen(logits, logits)) == pytest.approx(5)
+    assert inception_score(Features(logits, logits), Features(logits, logits)) == pytest.approx(5)
 
 
 def test_results_of_one_kind_are_precise_but_do_not_recall_the_other() -> None:
     kind, other = gaussian(50), gaussian(50, 50.0, seed=1)
-    real = Seen(*(torch.cat(both) for both in zip(kind, other, strict=True)))
+    real = Features(*(torch.cat(both) for both in zip(kind, other, strict=True)))
     assert precision(kind, real) == 1
     assert recall(kind, real) == coverage(kind, real) == 0.5
 
@@ -109,22 +109,22 @@ def test_diversity_by_hand() -> None:
     """Three real images at distances 3, 4 and 5, and results at 1, 1 and 2."""
     real = torch.tensor([[0.0, 0.0], [3.0, 0.0], [0.0, 4.0]])
     result = torch.tensor([[7.0, 0.0], [8.0, 0.0], [9.0, 0.0]])
-    assert diversity(Seen(result, result), Seen(real, real)) == pytest.approx(1 / 3)
-    assert diversity(Seen(real, real), Seen(real, real)) == 1
+    assert diversity(Features(result, result), Features(real, real)) == pytest.approx(1 / 3)
+    assert diversity(Features(real, real), Features(real, real)) == 1
 
 
 def test_a_collapsed_generator_has_no_diversity() -> None:
     real, one = gaussian(40), gaussian(1, 0.5, seed=1)
-    collapsed = Seen(*(each.expand(30, -1) for each in one))
+    collapsed = Features(*(each.expand(30, -1) for each in one))
     assert diversity(collapsed, real) == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize("count", [12, 40])
 def test_there_is_no_diversity_by_real_images_that_are_all_alike(count: int) -> None:
-    alike = Seen(*(each.expand(count, -1) for each in gaussian(1)))
+    alike = Features(*(each.expand(count, -1) for each in gaussian(1)))
     assert math.isnan(diversity(gaussian(30), alike))
     assert math.isnan(diversity(alike, alike))
-    assert math.isnan(diversity(alike, Seen(*(0 * each for each in alike))))
+    assert math.isnan(diversity(alike, Features(*(0 * each for each in alike))))
 
 
 def test_diversity_does_not_depend_on_how_many_images_there_are() -> None:

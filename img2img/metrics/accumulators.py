@@ -1,4 +1,4 @@
-"""Measures taken of images as they come, one by one."""
+"""Measures of images that are added one by one."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -9,37 +9,16 @@ import torch
 from torch import Tensor
 
 from img2img.features import (
+    FeatureExtractor,
     FeatureNetwork,
+    Features,
     MissingFeatures,
-    PerceptualDistance,
-    Seen,
     Supply,
-    Viewer,
 )
 from img2img.images import Pixels
 from img2img.metrics.measure import Figure, mean_figure
-from img2img.metrics.paired import LEAST_SIDE, PAIRED, PERCEPTUAL, PairMeasure
-from img2img.metrics.sets import set_figure
-
-
-def pair_measure(name: str, supply: Supply, device: torch.device) -> PairMeasure:
-    """A measure of images against their targets, by name.
-
-    Args:
-        supply: of the weights that some need.
-
-    Raises:
-        MissingFeatures: it needs what is not here.
-    """
-    if name in PERCEPTUAL:
-        distance = PerceptualDistance(PERCEPTUAL[name], supply)
-
-        @torch.no_grad()
-        def measure(output: Tensor, target: Tensor) -> Tensor:
-            return distance(output.to(device), target.to(device)).cpu()
-
-        return measure
-    return PAIRED[name]
+from img2img.metrics.paired import LEAST_SIDE, PERCEPTUAL, PairMeasure, pair_measure
+from img2img.metrics.sets import SETS, set_figure
 
 
 class PairMeasures:
@@ -76,9 +55,7 @@ class PairMeasures:
             for name, measure in self._measures.items()
         }
 
-    def take(
-        self, measured: Mapping[str, float | None], before: Mapping[str, float | None]
-    ) -> None:
+    def add(self, measured: Mapping[str, float | None], before: Mapping[str, float | None]) -> None:
         """What `measure` has found of one more image, and of its untouched input, if it has."""
         for name, value in measured.items():
             if value is None:
@@ -107,35 +84,37 @@ class SetMeasures:
     """Measures of results against real images.
 
     Args:
-        real: what the network made of the real images, if that is known; else they are shown.
+        network: whose features are compared.
+        real: its features of the real images, if they are known; else these are to be added.
     """
 
-    def __init__(self, network: FeatureNetwork, real: Seen | None = None) -> None:
+    def __init__(self, network: FeatureNetwork, real: Features | None = None) -> None:
         self.network = network
         self.known = real is not None
         self._real = real
-        self._viewers = Viewer(network), Viewer(network)
+        self._extractors = FeatureExtractor(network), FeatureExtractor(network)
 
-    def take(self, result: Pixels) -> None:
+    def add_result(self, image: Pixels) -> None:
         """One more result; see `FeatureNetwork.prepared`."""
-        self._viewers[0].show(result)
+        self._extractors[0].add(image)
 
-    def take_real(self, image: Pixels) -> None:
+    def add_real(self, image: Pixels) -> None:
         """One more real image, unless they are known."""
         if not self.known:
-            self._viewers[1].show(image)
+            self._extractors[1].add(image)
 
-    def seen(self) -> Seen:
-        """What the network made of the results."""
-        return self._viewers[0].seen()
-
-    def real(self) -> Seen:
-        """What it made of the real images."""
+    def real_features(self) -> Features:
+        """The features of all real images."""
         if self._real is None:
-            self._real = self._viewers[1].seen()
+            self._real = self._extractors[1].features()
         return self._real
 
+    def values(self, names: Iterable[str]) -> dict[str, float]:
+        """The named measures of all images that were added."""
+        results, real = self._extractors[0].features(), self.real_features()
+        return {name: SETS[name](results, real, 0) for name in names}
+
     def figures(self, names: Iterable[str], seed: int) -> dict[str, Figure]:
-        """The named measures of sets, of all that was taken."""
-        seen, real = self.seen(), self.real()
-        return {name: set_figure(name, seen, real, self.network, seed) for name in names}
+        """The same, with intervals."""
+        results, real = self._extractors[0].features(), self.real_features()
+        return {name: set_figure(name, results, real, self.network, seed) for name in names}

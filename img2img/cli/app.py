@@ -4,6 +4,7 @@ torch and all that needs it are imported inside the commands, so that `--help` a
 """
 
 import errno
+import logging
 import os
 import shlex
 import warnings
@@ -141,8 +142,17 @@ def _show_warning(
         _show_others(message, category, filename, lineno, file, line)
 
 
+def _silence_libraries() -> None:
+    """Have no library write to standard error what becomes an error or note of ours."""
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
+    # SVT-AV1 says what it does, unless told to keep to errors.
+    os.environ.setdefault("SVT_LOG", "1")
+
+
 def main() -> None:
     """The console script."""
     escape_what_encodings_lack()
     warnings.showwarning = _show_warning
+    _silence_libraries()
     app(prog_name="img2img")

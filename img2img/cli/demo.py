@@ -20,7 +20,10 @@ def demo(
 
     from img2img.cli.display import Display
     from img2img.demo import run_demo
+    from img2img.runtime.devices import keep_freed_memory, resolve_device
 
+    if resolve_device("auto").type == "cpu":
+        keep_freed_memory()
     with lasting_output():
         result = run_demo(output, [Display(console)])
     table = Table(title=f"{result.pairs} held-out pairs: South America, never trained on")

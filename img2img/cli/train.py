@@ -184,8 +184,11 @@ def train(
     )
 
     from img2img.cli.display import Display
+    from img2img.runtime.devices import keep_freed_memory, resolve_device
     from img2img.training.run import train as run
 
+    if resolve_device(run_config.device).type == "cpu":
+        keep_freed_memory()
     with lasting_output():
         run(
             run_config,

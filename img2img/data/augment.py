@@ -6,24 +6,24 @@ seed and the sample's position.
 """
 
 import inspect
-import os
 import warnings
 from collections.abc import Sequence
 from typing import Any
 
-# Importing Albumentations asks the package index for a newer version, unless told not to.
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
-
-import albumentations
 import numpy as np
 import numpy.typing as npt
-from albumentations.augmentations.dropout.transforms import BaseDropout
 from pydantic import ValidationError
 
 from img2img.config import AugmentConfig, Component, DataConfig, nearest
 from img2img.data.sizes import HeightWidth
 from img2img.errors import ConfigError
 from img2img.images import Pixels, resized
+from img2img.runtime.scoped import environment
+
+# Its import asks the package index for a newer version, unless told not to.
+with environment(NO_ALBUMENTATIONS_UPDATE="1"):
+    import albumentations
+    from albumentations.augmentations.dropout.transforms import BaseDropout
 
 # Keeps the random numbers of samples apart from other uses of the same seed.
 _SAMPLE = 1

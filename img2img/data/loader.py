@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, closing
 from functools import partial
@@ -200,3 +201,5 @@ def _prepare_worker(turn: AbstractContextManager[Any], _: int) -> None:
     if hasattr(signal, "SIGBUS"):  # torch would say a line about it, beside ours
         signal.signal(signal.SIGBUS, signal.SIG_DFL)
     cv2.setNumThreads(0)
+    # Remarks on damaged metadata, a line a file; damaged pixels are errors.
+    warnings.filterwarnings("ignore", module=r"PIL\.")

@@ -11,12 +11,16 @@ from img2img.engine.exportable import Exportable, Fixed, ValueRange
 from img2img.errors import ConfigError, shortened
 from img2img.networks import Generator
 from img2img.runtime.installation import install_extra
+from img2img.runtime.scoped import Held
 
 # The oldest that the exporter of torch writes; older ones are made of it.
 OPSET = 18
 OLDEST_OPSET = 11
 # An ONNX model is one protobuf message, which cannot be larger.
 MAX_BYTES = 2**31 - 1
+# It warns of each operator of torchvision where that is not installed; none is in here.
+_LOGGER = logging.getLogger("torch.onnx._internal.exporter._registration")
+_TORCHVISION_UNMISSED = Held(lambda: _LOGGER.level, _LOGGER.setLevel, logging.ERROR)
 
 
 def missing_packages(extra: str, *modules: str) -> str | None:
@@ -58,20 +62,19 @@ def to_onnx(
         raise ConfigError(f"ONNX: {reason}")
     if dtype.itemsize * sum(weight.numel() for weight in generator.parameters()) > MAX_BYTES:
         raise ConfigError("the model has more than 2 GB of weights, too many for an ONNX model")
-    # It warns of each operator of torchvision where that is not installed; none is in here.
-    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
     network = Exportable(generator, dtype, pixels)
     example, axes = network.example(fixed or Fixed())
-    program = torch.onnx.export(
-        network,
-        (example,),
-        dynamo=True,
-        verbose=False,
-        opset_version=max(opset, OPSET),
-        input_names=["input"],
-        output_names=["output"],
-        dynamic_shapes=(axes,),
-    )
+    with _TORCHVISION_UNMISSED:
+        program = torch.onnx.export(
+            network,
+            (example,),
+            dynamo=True,
+            verbose=False,
+            opset_version=max(opset, OPSET),
+            input_names=["input"],
+            output_names=["output"],
+            dynamic_shapes=(axes,),
+        )
     assert program is not None
     program.model.metadata_props.update(metadata or {})
     for node in program.model.graph.all_nodes():

@@ -13,9 +13,6 @@ from PIL.ExifTags import Base as Tag
 from img2img.errors import ImageError
 from img2img.images.picture import Pixels, bands
 
-# What it finds wrong is an error of ours, which names the file; its own lines do not.
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-
 
 def is_deep(image: Image.Image, header: bytes) -> bool:
     """Whether it has 16 bits a sample, and is not of the grey ones that Pillow reads right.

@@ -1,34 +1,40 @@
 """The formats that are read, the decoders behind them, and what other files are called."""
 
 import ctypes
-import logging
-import warnings
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
+from typing import Any, BinaryIO
 
+import cv2
 from PIL import Image, features
 
 from img2img.runtime.installation import install
+from img2img.runtime.scoped import Held
 
 HAS_AVIF = "avif" in features.modules and features.check_module("avif")
 
 
-def _has_heif() -> bool:
-    """Whether HEIC is read: by pi-heif, or by pillow-heif, which is the same and also writes."""
+def _heif() -> Any:
+    """What reads HEIC, if it is here: pi-heif, or pillow-heif, which can write as well."""
     for name in ("pi_heif", "pillow_heif"):
         with suppress(ImportError):
-            import_module(name).register_heif_opener(thumbnails=False)
-            return True
-    return False
+            return import_module(name)
+    return None
 
 
-HAS_HEIF = _has_heif()
+HEIF = _heif()
+HAS_HEIF = HEIF is not None
 _HEIF = f"HEIC, which is read where pi-heif is installed: {install(['pi-heif'])}"
 _AVIF = f"AVIF, which is read where Pillow has it: {install(['-U', 'pillow'])}"
 
 # Pillow knows more, among them some that start other programs.
 FORMATS = ["PNG", "JPEG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM"]
-FORMATS += ["AVIF"] * HAS_AVIF + ["HEIF"] * HAS_HEIF
+FORMATS += ["AVIF"] * HAS_AVIF
+
+# What a header may promise before anything is decoded, of all frames together: 512 megapixels are
+# 1.5 GB of 8-bit RGB. Pillow's own bound is lower.
+MAX_PIXELS = 512 * 2**20
 
 # How files of other kinds begin, and what to say of them.
 _OTHERS = [
@@ -66,23 +72,67 @@ def other_kind(start: bytes) -> str | None:
     return None
 
 
-def _silence() -> None:
-    """Have no decoder write to standard error: what is wrong becomes an error that names the file.
+def open_image(file: BinaryIO) -> Image.Image:
+    """A file that is one of the formats, opened and not decoded.
 
-    OpenCV is told so in `deep`.
+    Raises:
+        UnidentifiedImageError: it is of none of them.
     """
-    # Pillow's own bound is global and warns well below ours.
-    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-    # Remarks on damaged metadata, a line a file; damaged pixels are errors.
-    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-    logging.getLogger("PIL").addHandler(logging.NullHandler())
-    # libtiff, which has one handler a process and by default prints. It is linked to Pillow's core;
-    # where it is inside of it, on Windows, it cannot be reached.
-    with suppress(OSError, AttributeError):
-        decoders = ctypes.CDLL(import_module("PIL._imaging").__file__)
-        for handler in (decoders.TIFFSetErrorHandler, decoders.TIFFSetWarningHandler):
-            handler.restype, handler.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
-            handler(None)
+    file.seek(0)
+    kind = HEIF.get_file_mimetype(file.read(12)) if HEIF else ""
+    file.seek(0)
+    # Not through Pillow: its list of formats is the whole process's.
+    if kind.startswith("image/hei"):
+        found: Image.Image = HEIF.HeifImageFile(file)
+        return found
+    return Image.open(file, formats=FORMATS)
 
 
-_silence()
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Read or write files of up to `MAX_PIXELS`, while no decoder writes to standard error.
+
+    What is wrong becomes an error that names the file. What Pillow warns of is the caller's to
+    filter: filters of warnings cannot be set for one thread.
+    """
+    with _OPENCV, _TIFF, _LIMIT:
+        yield
+
+
+def _silence_opencv(level: int) -> None:
+    cv2.utils.logging.setLogLevel(level)
+
+
+class _TiffHandlers:
+    """What libtiff calls with errors and warnings, of which it has one each; by default it prints.
+
+    It is linked to Pillow's core. Where it is inside of it, on Windows, it cannot be reached.
+    """
+
+    def __init__(self) -> None:
+        self._setters: list[Any] = []
+        with suppress(OSError, AttributeError):
+            decoders = ctypes.CDLL(import_module("PIL._imaging").__file__)
+            setters = [decoders.TIFFSetErrorHandler, decoders.TIFFSetWarningHandler]
+            for setter in setters:
+                setter.restype, setter.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+            self._setters = setters
+
+    def read(self) -> list[int | None]:
+        found = [setter(None) for setter in self._setters]
+        self.write(found)
+        return found
+
+    def write(self, handlers: list[int | None] | None) -> None:
+        for setter, handler in zip(self._setters, handlers or [None, None], strict=False):
+            setter(handler)
+
+
+def _limit_pixels(most: int | None) -> None:
+    Image.MAX_IMAGE_PIXELS = most
+
+
+_handlers = _TiffHandlers()
+_TIFF = Held(_handlers.read, _handlers.write, None)
+_OPENCV = Held(cv2.utils.logging.getLogLevel, _silence_opencv, cv2.utils.logging.LOG_LEVEL_SILENT)
+_LIMIT = Held(lambda: Image.MAX_IMAGE_PIXELS, _limit_pixels, MAX_PIXELS)

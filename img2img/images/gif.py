@@ -4,12 +4,13 @@ Pillow's own writer of animations stores what changes between frames and leaves 
 equals the one before it; here, as many frames come out as went in.
 """
 
+import io
 import struct
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 
 import numpy as np
-from PIL import GifImagePlugin, Image
+from PIL import Image
 
 from img2img.images.picture import Picture, eight_bit
 
@@ -42,8 +43,24 @@ def encode_gif(
         clear = 2 if durations else 0  # before the next frame, so that nothing shines through it
         flags = clear << 2 | transparent
         yield b"!\xf9\x04" + struct.pack("<BHBB", flags, end - start, _TRANSPARENT, 0)
-        yield from GifImagePlugin.getdata(shown, include_color_table=True)
+        yield _block(shown)
     yield b";"
+
+
+def _block(indexed: Image.Image) -> bytes:
+    """A frame's descriptor, palette and compressed indices, from a file of it alone."""
+    buffer = io.BytesIO()
+    indexed.save(buffer, "GIF", optimize=False, interlace=0)
+    file = buffer.getvalue()
+    flags = file[10]  # of the whole: whether it has a palette, and the size of that
+    at = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
+    palette = file[13:at]
+    while file[at : at + 1] == b"!":  # extensions, each of blocks of up to 255 bytes
+        at += 2
+        while length := file[at]:
+            at += 1 + length
+        at += 1
+    return file[at : at + 9] + bytes([flags & 0x87]) + palette + file[at + 10 : -1]
 
 
 def _indexed(picture: Picture) -> tuple[Image.Image, bool]:

@@ -14,24 +14,17 @@ from PIL import Image, UnidentifiedImageError
 
 from img2img.errors import ImageError
 from img2img.images.deep import decode_deep, is_deep
-from img2img.images.formats import FORMATS, other_kind
+from img2img.images.formats import MAX_PIXELS, open_image, other_kind, quietly
 from img2img.images.jpeg import completed
 from img2img.images.metadata import metadata, orientation, upright
 from img2img.images.picture import Animation, Frames, Picture
 from img2img.images.pillow import from_pillow
 from img2img.images.samples import pages
 
-# What a header may promise before anything is decoded, of all frames together: 512 megapixels are
-# 1.5 GB of 8-bit RGB.
-MAX_PIXELS = 512 * 2**20
-
 _ANIMATED = {"GIF", "WEBP", "PNG", "AVIF"}
 _JPEG = {"JPEG", "MPO"}
 # How decoders speak of what is whole, and nothing for them.
 _UNSUPPORTED = re.compile("(?i)unsupported|not supported|not yet supported|not configured")
-
-# Pillow's own bound is global and lower; ours is checked here.
-Image.MAX_IMAGE_PIXELS = max(MAX_PIXELS, Image.MAX_IMAGE_PIXELS or 0)
 
 
 def read_picture(path: Path | str) -> Picture:
@@ -143,18 +136,18 @@ def _opened(path: Path) -> Iterator[_File]:
     except OSError as error:
         raise ImageError.of(path, f"{error.strerror or error}") from None
     try:
-        with file:
+        with file, quietly():
             start = file.read(256)
             if not start:
                 raise ImageError("the file is empty")
             found = pages(file)
-            with Image.open(file, formats=FORMATS) as image:
+            with open_image(file) as image:
                 yield _File(file, image, found)
     except ImageError as error:
         raise ImageError.of(path, error.reason) from None
     except Image.DecompressionBombError:
         raise ImageError.of(path, f"more pixels than the {MAX_PIXELS} that are read") from None
-    except UnidentifiedImageError:
+    except (UnidentifiedImageError, SyntaxError):  # the second of a HEIC's decoder
         what = other_kind(start) or "not an image, or not of a known format"
         raise ImageError.of(path, what) from None
     except MemoryError:

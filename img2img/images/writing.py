@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from img2img.errors import ImageError
-from img2img.images.formats import HAS_AVIF
+from img2img.images.formats import HAS_AVIF, quietly
 from img2img.images.gif import encode_gif
 from img2img.images.picture import Animation, Frames, Picture
 from img2img.images.pillow import to_pillow
@@ -53,7 +53,8 @@ def write_image(path: Path | str, image: Picture | Frames, quality: int = 95) ->
     path = Path(path)
     encode = _encoder(path, image)
     try:
-        parts = [*encode(image, quality)]
+        with quietly():
+            parts = [*encode(image, quality)]
     except Exception as error:  # whatever the encoder finds wrong, mostly the size
         raise ImageError.of(path, f"cannot be written in this format ({error})") from None
     with atomic_write(path) as temporary, temporary.open("wb") as file:

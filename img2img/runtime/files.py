@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
@@ -49,7 +50,7 @@ def atomic_write(path: Path, folder: Path | None = None) -> Iterator[Path]:
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         # Some writers make files that only their owner can read; give the usual permissions.
-        temporary.chmod(0o666 & ~_UMASK)
+        temporary.chmod(_usual_mode(own))
         temporary.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
@@ -133,14 +134,15 @@ def json_lines(path: Path) -> Iterator[Any]:
                 yield None
 
 
-def _read_umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-# The only way to read the umask is to set it, which is not safe between threads: once, at import.
-_UMASK = _read_umask()
+def _usual_mode(folder: Path) -> int:
+    """The permissions of a new file. The umask itself cannot be read without being changed."""
+    probe = folder / ".mode"
+    descriptor = os.open(probe, os.O_CREAT | os.O_WRONLY, 0o666)
+    try:
+        return stat.S_IMODE(os.fstat(descriptor).st_mode)
+    finally:
+        os.close(descriptor)
+        probe.unlink()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from torch.random import fork_rng
 
 from img2img.config import DataConfig, RunConfig, SideConfig, read_yaml
 from img2img.data.augment import Transform
@@ -24,7 +25,7 @@ from img2img.models.spec import ModelSpec
 from img2img.networks.norms import BatchNorm2d, synchronize_batch_norm
 from img2img.runs.directory import STATES_KEPT, RunDirectory
 from img2img.runs.log import Change
-from img2img.runtime.devices import keep_freed_memory, resolve_device
+from img2img.runtime.devices import resolve_device
 from img2img.runtime.processes import Processes, joined
 from img2img.training.build import (
     build_held_out,
@@ -88,8 +89,10 @@ def train(
     directory = RunDirectory(output, config.checkpoint.keep, again)
     stop = StopRequest(stop_after)
     with ExitStack() as stack:
-        check_parts(config)
         device = resolve_device(config.device)
+        # The caller's random numbers go on as if none had been drawn.
+        stack.enter_context(fork_rng([device] if device.type == "cuda" else []))
+        check_parts(config)
         processes = stack.enter_context(joined(device.type))
         if processes.count > 1 and device.index is not None:
             raise ConfigError(f"device: several processes need cuda, not {config.device}")
@@ -133,8 +136,6 @@ def _train(
     ):
         observer.noticed(notice)
     config = resolve(config, load_size, crop_size, domains)
-    if config.device == "cpu":
-        keep_freed_memory()
     states = processes.from_first(directory.states()) if resume else []
     torch.manual_seed(config.seed)
     method = build_method(config, crop_size)

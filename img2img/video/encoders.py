@@ -1,6 +1,5 @@
 """The table of encoders: what each takes, and which files hold its packets."""
 
-import os
 from dataclasses import dataclass
 
 # Other names that codecs go by: FFmpeg's encoders, and the older standard that DNxHR goes on from.
@@ -12,8 +11,6 @@ ALIASES = {
     "libvpx-vp9": "vp9",
     "libsvtav1": "av1",
 }
-# SVT-AV1 writes to the terminal what it does, unless told to keep to errors.
-os.environ.setdefault("SVT_LOG", "1")
 
 
 @dataclass(frozen=True)

@@ -277,7 +277,7 @@ def test_heic(tmp_path: Path) -> None:
 
 def test_heic_without_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(formats, "_OTHERS", [(4, b"ftypheic", formats._HEIF)])
-    monkeypatch.setattr("img2img.images.reading.FORMATS", ["JPEG", "PNG"])
+    monkeypatch.setattr(formats, "HEIF", None)
     (tmp_path / "x.jpg").write_bytes(HEIC)
     with pytest.raises(ImageError, match="pip install pi-heif"):
         read_picture(tmp_path / "x.jpg")

@@ -1,6 +1,7 @@
 """PyTorch as it is, layer by layer."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
@@ -9,6 +10,14 @@ from img2img.engine.backends.base import BACKENDS, Backend, wants_batches
 from img2img.engine.folding import inference_copy
 from img2img.networks import Generator
 from img2img.runtime.devices import DTYPES, PrecisionName
+from img2img.runtime.scoped import Held
+
+
+def _allow_tf32(allowed: bool) -> None:
+    torch.backends.cudnn.allow_tf32 = allowed
+
+
+_WITHOUT_TF32 = Held(lambda: torch.backends.cudnn.allow_tf32, _allow_tf32, False)
 
 
 @BACKENDS.register("eager")
@@ -19,10 +28,10 @@ class Eager(Backend):
         self, generator: Generator, device: torch.device, precision: PrecisionName
     ) -> None:
         self.dtype = DTYPES[precision]
-        if precision == "fp32" and device.type == "cuda":
-            # Else convolutions round what they multiply to 10 bits, and this is what others are
-            # compared with.
-            torch.backends.cudnn.allow_tf32 = False
+        # In float32, convolutions round what they multiply to 10 bits, if they may. What others are
+        # compared with must not.
+        exact = precision == "fp32" and device.type == "cuda"
+        self._exact: AbstractContextManager[None] = _WITHOUT_TF32 if exact else nullcontext()
         self.network = inference_copy(generator, device, self.dtype)
         # On a CPU an image to each core is faster than all cores on each layer of one image: they
         # need not wait for each other, and each finds its own maps in its cache.
@@ -45,5 +54,6 @@ class Eager(Backend):
 
     @torch.inference_mode()
     def _forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.network(x.to(self.dtype))
+        with self._exact:
+            y: Tensor = self.network(x.to(self.dtype))
         return y.float()

@@ -1,6 +1,5 @@
 """OpenVINO."""
 
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
@@ -12,6 +11,7 @@ from img2img.engine.backends.base import BACKENDS, Backend, wants_batches
 from img2img.engine.onnx_export import missing_packages, to_onnx
 from img2img.errors import ConfigError
 from img2img.networks import Generator
+from img2img.runtime.scoped import hidden_module
 
 
 @BACKENDS.register("openvino")
@@ -79,8 +79,8 @@ def _aside(call: Callable[..., Any], *arguments: Any) -> Any:
 
 def openvino_package() -> Any:
     """The package, whose import would otherwise report itself to its maker over the network."""
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    import openvino
+    with hidden_module("openvino_telemetry"):
+        import openvino
 
     return openvino
 

@@ -6,6 +6,7 @@ is here; the rest of the program sees RGB pixels, or tensors in [-1, 1].
 
 from img2img.images.conversions import ImageLike, as_picture, like
 from img2img.images.domain import Counts, Depth, Domain, count_outside, count_values
+from img2img.images.formats import MAX_PIXELS
 from img2img.images.listing import (
     IMAGE_SUFFIXES,
     OURS,
@@ -19,7 +20,7 @@ from img2img.images.listing import (
 )
 from img2img.images.metadata import with_pixels
 from img2img.images.picture import Animation, Frames, Picture, Pixels, eight_bit, of_depth
-from img2img.images.reading import MAX_PIXELS, Extent, measure, read_image, read_picture
+from img2img.images.reading import Extent, measure, read_image, read_picture
 from img2img.images.tensors import from_levels, resized, to_levels, to_pixels, to_tensor
 from img2img.images.writing import (
     DEEP_SUFFIXES,

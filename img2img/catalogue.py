@@ -17,7 +17,7 @@ from img2img.plugins import OWN, module_path, plugins
 
 # By catalogue, the package that its parts are in, and what the registry is called there.
 CATALOGUES = {
-    "methods": ("img2img.training", "METHODS"),
+    "methods": ("img2img.training.methods", "METHODS"),
     "generators": ("img2img.networks", "GENERATORS"),
     "discriminators": ("img2img.networks", "DISCRIMINATORS"),
     "objectives": ("img2img.losses", "OBJECTIVES"),

@@ -13,8 +13,8 @@ from img2img.errors import ConfigError
 from img2img.losses import OBJECTIVES, RECONSTRUCTIONS
 from img2img.networks import DISCRIMINATORS, GENERATORS
 from img2img.training.build import check_parts
+from img2img.training.methods.pix2pix import Pix2Pix
 from img2img.training.optimizers import OPTIMIZERS
-from img2img.training.pix2pix import Pix2Pix
 from img2img.training.schedule import SCHEDULES
 
 CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
@@ -76,7 +76,7 @@ class TestPublishedDefaults:
 
     def test_generator_is_unet_256_at_the_published_crop(self) -> None:
         with torch.device("meta"):
-            method = Pix2Pix.from_config(config())
+            method = Pix2Pix.from_config(config(), (3, 3))
         assert sum(p.numel() for p in method.generators["G"].parameters()) == 54_413_955
 
 

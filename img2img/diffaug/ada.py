@@ -85,7 +85,7 @@ class AdaptiveAugmentation(Augmentation):
             self.signs += images * (real - middle).sign().mean() / len(real_logits)
         self.judged += images
 
-    def gathered(self) -> list[Tensor]:
+    def tensors_to_reduce(self) -> list[Tensor]:
         return [self.signs]
 
     @torch.no_grad()

@@ -38,7 +38,7 @@ class Augmentation(nn.Module, ABC):
             images: how many real images were judged, by all processes together.
         """
 
-    def gathered(self) -> list[Tensor]:
+    def tensors_to_reduce(self) -> list[Tensor]:
         """What was taken note of, float32, to be averaged over processes before `after_update`."""
         return []
 

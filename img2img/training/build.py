@@ -38,10 +38,10 @@ from img2img.networks.blocks import recompute_activations
 from img2img.registry import Registry
 from img2img.runs.log import Change
 from img2img.runtime.devices import resolve_device, resolve_precision
-from img2img.training.critic import Critic
 from img2img.training.health_probe import steps_between
 from img2img.training.held_out import HeldOut, measure_names
-from img2img.training.method import CHANNELS, METHODS, Method
+from img2img.training.methods.base import METHODS, Method
+from img2img.training.methods.critic import Critic
 from img2img.training.optimizers import OPTIMIZERS
 from img2img.training.resolution import smallest_size
 from img2img.training.schedule import SCHEDULES
@@ -104,7 +104,7 @@ def check_parts(config: RunConfig) -> None:
         )
     REGULARIZERS.build_all(config.regularizers, "regularizers")
     # Whether objective and penalties go with a discriminator shows when it is there.
-    Critic.from_config(config, CHANNELS)
+    Critic.from_config(config, 3)
     OPTIMIZERS.arguments(config.optimizer, "optimizer", "params", "lr")
     SCHEDULES.arguments(config.schedule, "schedule")
 
@@ -185,13 +185,21 @@ def _located(section: Component, parts: Registry[Any], path: str, *supplied: str
     return section.model_copy(update=located)
 
 
-def build_method(config: RunConfig, crop_size: HeightWidth) -> Method:
+def build_method(
+    config: RunConfig, crop_size: HeightWidth, domains: Mapping[str, Domain] | None = None
+) -> Method:
     """The networks of a resolved configuration, on its device.
+
+    Args:
+        domains: what the images of `A` and `B` are; None: 8-bit RGB.
 
     Raises:
         ConfigError: a part does not fit, or a network cannot take such crops, or the first ones.
     """
-    method = method_class(config).from_config(config)
+    domains, rgb = domains or {}, Domain(dtype="uint8")
+    # A batch is read in the direction of the data.
+    channels = [len(domains.get(side, rgb).channels) for side in config.data.direction.split("to")]
+    method = method_class(config).from_config(config, (channels[0], channels[-1]))
     # What suits the smallest crops suits those that they double to.
     size = smallest_size(crop_size, config.data.grow)
     grows = config.data.grow.halvings > 0
@@ -300,25 +308,26 @@ def describe(
         domains: what the images of `A` and `B` are; None: 8-bit RGB.
     """
     domains, rgb = domains or {}, Domain(dtype="uint8")
-    return {
-        name: ModelSpec(
+    specs = {}
+    for name, generator in method.generators.items():
+        direction = method.direction(name, config.data.direction)
+        specs[name] = ModelSpec(
             architecture=config.generator.name,
             arguments=config.generator.arguments,
-            input=domains.get(method.direction(name, config.data.direction)[0], rgb),
-            output=domains.get(method.direction(name, config.data.direction)[-1], rgb),
-            direction=method.direction(name, config.data.direction),
+            input=domains.get(direction[0], rgb),
+            output=domains.get(direction[-1], rgb),
+            direction=direction,
             size_multiple=generator.size_multiple,
             min_size=generator.min_size,
             exact_tiling=generator.local,
             crop_size=crop_size,
-            scale=scales[method.direction(name, config.data.direction)[0]],
-            image_size=(image_sizes or {}).get(method.direction(name, config.data.direction)[0]),
+            scale=scales[direction[0]],
+            image_size=(image_sizes or {}).get(direction[0]),
             method=config.method,
             steps=0,
             images=0,
         )
-        for name, generator in method.generators.items()
-    }
+    return specs
 
 
 def size_notices(

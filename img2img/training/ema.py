@@ -1,12 +1,10 @@
-"""An exponential moving average of generators' weights."""
+"""An exponential moving average of weights."""
 
 import copy
 from collections.abc import Mapping
 
 import torch
 from torch import nn
-
-from img2img.networks import Generator
 
 
 class Ema:
@@ -21,7 +19,7 @@ class Ema:
 
     WARM_UP = 0.05
 
-    def __init__(self, networks: Mapping[str, Generator], half_life: float | None) -> None:
+    def __init__(self, networks: Mapping[str, nn.Module], half_life: float | None) -> None:
         self.networks = networks
         self.half_life = half_life
         self.average = dict(networks)

@@ -5,7 +5,7 @@ from functools import cached_property
 from itertools import chain, islice
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from img2img.config import DataConfig
 from img2img.data.augment import Transform
@@ -14,9 +14,8 @@ from img2img.data.samples import Batch
 from img2img.doctor.diagnostics import diagnostics_of
 from img2img.metrics.paired import l1
 from img2img.models.spec import ModelSpec
-from img2img.networks import Generator
 from img2img.training.held_out import set_for_inference
-from img2img.training.method import Method
+from img2img.training.methods.base import Method
 
 # Pictures of each kind, held out and trained on.
 PICTURES = 8
@@ -75,7 +74,7 @@ class HealthProbe:
         each = (one.held_out_batches(self._data, self._transform) for one in alone)
         return list(chain.from_iterable(each))
 
-    def diagnostics(self, generators: Mapping[str, Generator]) -> dict[str, float]:
+    def diagnostics(self, generators: Mapping[str, nn.Module]) -> dict[str, float]:
         """The signs by name (see `diagnostics_of`), of held-out pictures if there are several.
 
         Of a method that translates both ways they end in `_AtoB` and `_BtoA`. `held_out` and
@@ -115,7 +114,7 @@ class HealthProbe:
 
     @torch.no_grad()
     def _images(
-        self, generators: Mapping[str, Generator], batches: Sequence[Batch]
+        self, generators: Mapping[str, nn.Module], batches: Sequence[Batch]
     ) -> dict[str, Tensor]:
         """The images that the method names, of all batches, on the CPU."""
         with set_for_inference(generators, self._specs):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from img2img.data.samples import Batch
 from img2img.features import FeatureNetwork, Features
@@ -14,9 +14,8 @@ from img2img.metrics.accumulators import SetMeasures
 from img2img.metrics.measure import MEASURES
 from img2img.metrics.paired import PairMeasure, l1
 from img2img.models.spec import ModelSpec, prepare_for_inference
-from img2img.networks import Generator
 from img2img.networks.norms import use_statistics
-from img2img.training.method import Method
+from img2img.training.methods.base import Method
 
 # In which the values of targets are counted.
 _BINS = 1024
@@ -109,7 +108,7 @@ class HeldOut:
         To be read beside `l1`: of dark targets a small distance may be all that there is to see."""
         self._device = next(method.parameters()).device
 
-    def measures(self, generators: Mapping[str, Generator]) -> dict[str, float]:
+    def measures(self, generators: Mapping[str, nn.Module]) -> dict[str, float]:
         """The mean of each measure over all images, and measures of sets; see `measure_names`.
 
         Of a method that translates both ways, `l1` is the mean of `l1_AtoB` and `l1_BtoA`, and so
@@ -156,7 +155,7 @@ class HeldOut:
             self.spans = _means(spans) if values else {}
         return _means(values)
 
-    def sheet(self, generators: Mapping[str, Generator], rows: int) -> Picture | None:
+    def sheet(self, generators: Mapping[str, nn.Module], rows: int) -> Picture | None:
         """The first images, a row each, a column for each name; None without held-out images."""
         cells: list[list[Tensor]] = []
         titles: list[str] = []
@@ -171,7 +170,7 @@ class HeldOut:
 
     @torch.no_grad()
     def _images(
-        self, generators: Mapping[str, Generator]
+        self, generators: Mapping[str, nn.Module]
     ) -> Iterator[tuple[Batch, dict[str, Tensor]]]:
         with set_for_inference(generators, self._specs):
             for batch in self._batches():
@@ -190,7 +189,7 @@ def _means(values: Mapping[str, Sequence[Tensor]]) -> dict[str, float]:
 
 @contextmanager
 def set_for_inference(
-    generators: Mapping[str, Generator], specs: Mapping[str, ModelSpec]
+    generators: Mapping[str, nn.Module], specs: Mapping[str, ModelSpec]
 ) -> Iterator[None]:
     """Have generators as inference sets them up in this block, and as training does after it."""
     for name, spec in specs.items():

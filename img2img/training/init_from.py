@@ -11,7 +11,7 @@ from img2img.images import Domain
 from img2img.models.checkpoint import load_model
 from img2img.models.spec import DiscriminatorSpec, ModelSpec
 from img2img.networks.spectral import load_plain, plain_state
-from img2img.training.method import Method
+from img2img.training.methods.base import Method
 
 
 def init_from(

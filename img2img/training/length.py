@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 
 from img2img.config import ScheduleConfig
-from img2img.training.pace import Pace
 from img2img.training.schedule import SCHEDULES, Schedule
+from img2img.training.throughput import Throughput
 
 # A length in minutes is turned into steps once so many are made, and this share of it is spent; of
 # it in steps, if later ones take longer.
@@ -89,7 +89,7 @@ class Length:
             total_images=None if published else self._images,
         )
 
-    def measured(self, pace: Pace, step: int, longer: float) -> int | None:
+    def measured(self, throughput: Throughput, step: int, longer: float) -> int | None:
         """The steps that a length in minutes comes to; None while it is too early to say.
 
         Args:
@@ -97,7 +97,7 @@ class Length:
         """
         minutes = self._config.minutes
         assert minutes is not None
-        return steps_in_time(minutes, pace.seconds, step, [*pace.ticks], longer)
+        return steps_in_time(minutes, throughput.seconds, step, [*throughput.ticks], longer)
 
     def done(self, images: int) -> float:
         """The share of the length that is over when `images` have been seen."""

@@ -28,13 +28,13 @@ from img2img.training.events import Observer, Progress, Summary
 from img2img.training.health_probe import HealthProbe
 from img2img.training.held_out import HeldOut
 from img2img.training.length import Length
-from img2img.training.method import Method
-from img2img.training.pace import Pace
+from img2img.training.loss_meter import LossMeter
+from img2img.training.methods.base import Method
 from img2img.training.resolution import halvings_at, mean_seconds, reduced
 from img2img.training.review import Review
 from img2img.training.step import Stepper
 from img2img.training.stopping import StopRequest
-from img2img.training.totals import Totals
+from img2img.training.throughput import Throughput
 
 
 class Trainer:
@@ -74,7 +74,7 @@ class Trainer:
     ) -> None:
         self.method = method
         self.config = config
-        self._specs = specs
+        self.specs = specs
         self._batches = batches
         self._directory = directory
         self._observer = observer
@@ -82,9 +82,9 @@ class Trainer:
         self._processes = processes
 
         self._stepper = Stepper(method, config, processes, observer)
-        self._ema = Ema(method.generators, config.ema.half_life)
-        self._totals = Totals(processes)
-        self._pace = Pace()
+        self._ema = Ema(method.averaged, config.ema.half_life)
+        self._meter = LossMeter(processes)
+        self._throughput = Throughput()
         self._tracker = BestTracker(config.metrics)
         self._review = Review(config, held_out, probe, self._tracker, directory, observer)
         self._batches_per_step = config.n_critic * config.optimizer.accumulate
@@ -113,7 +113,7 @@ class Trainer:
             TrainingDiverged: a loss or gradient is not finite; the last saved state is intact.
             StorageError: the disk refused; the last saved state is intact.
         """
-        self._pace.begin()
+        self._throughput.begin()
         try:
             self._go_through()
         except ProcessLost as error:  # in the middle of a step, perhaps: there is nothing to save
@@ -152,8 +152,8 @@ class Trainer:
         return {
             "step": self.step,
             "images": self.images,
-            "seconds": self._pace.seconds,
-            "totals": self._processes.to_first(self._totals.state_dict()),
+            "seconds": self._throughput.seconds,
+            "totals": self._processes.to_first(self._meter.state_dict()),
             "passed_over": self._passed_over,
             "ema": self._ema.state_dict(),
             **self._tracker.state_dict(),
@@ -171,11 +171,11 @@ class Trainer:
         self.step = state["step"]
         self.images = state["images"]
         self._length.continue_at(self.step, self.images)
-        self._pace.seconds_before = state["seconds"]
+        self._throughput.seconds_before = state["seconds"]
         self._tracker.load_state_dict(state)
         # Of another number of processes, one stands for all.
         same = len(state["totals"]) == self._processes.count
-        self._totals.load_state_dict(state["totals"][self._processes.rank if same else 0])
+        self._meter.load_state_dict(state["totals"][self._processes.rank if same else 0])
         self._passed_over = state["passed_over"]
         self._saved = path
 
@@ -190,7 +190,7 @@ class Trainer:
             self._failure = error
             return []
         finally:
-            self._pace.wait(time.monotonic() - began)
+            self._throughput.wait(time.monotonic() - began)
 
     def _train_on(self, batches: Sequence[Batch]) -> None:
         self._problems += [problem for batch in batches for problem in batch.skipped]
@@ -205,9 +205,9 @@ class Trainer:
         self.step += 1
         self.images += self._images_per_step
         if values is not None:
-            self._totals.add(self.step, values)
+            self._meter.add(self.step, values)
         self._ema.update(self.images, self._images_per_step)
-        self._pace.tick()
+        self._throughput.tick()
         self._fix_length()
         progress = self._progress()
         self._observer.stepped(progress)
@@ -236,14 +236,14 @@ class Trainer:
     def _log(self, progress: Progress) -> None:
         self._tell_of_problems()
         try:
-            values = self._totals.means()
+            values = self._meter.means()
         except TrainingDiverged as error:
             raise self._diverged(str(error)) from None
         if self._stepper.skipped:
             values["steps/skipped"] = self._stepper.skipped
         if values:
             self._observer.logged(progress, values)
-            self._pace.mark()
+            self._throughput.mark()
 
     def _tell_of_problems(self) -> None:
         """Name the files that other samples were taken for, by any process."""
@@ -263,7 +263,7 @@ class Trainer:
         tracker.worse = self._processes.from_first(tracker.worse)
         if tracker.unfixed:
             synchronize(self._stepper.device)
-            tracker.fix((time.monotonic() - began) * self._pace.steps_per_second)
+            tracker.fix((time.monotonic() - began) * self._throughput.steps_per_second)
             tracker.every = self._processes.from_first(tracker.every)
         if tracker.out_of_patience:
             self._observer.noticed(
@@ -277,7 +277,7 @@ class Trainer:
             TrainingDiverged, StorageError: not saved; what was saved before is intact.
         """
         try:
-            self._totals.check()
+            self._meter.check()
             self._stepper.check_weights(self.step)
         except TrainingDiverged as error:
             raise self._diverged(str(error)) from None
@@ -345,7 +345,7 @@ class Trainer:
         if self._length.steps is not None:
             return
         synchronize(self._stepper.device)
-        steps = self._length.measured(self._pace, self.step, self._seconds_to_come())
+        steps = self._length.measured(self._throughput, self.step, self._seconds_to_come())
         if steps := self._processes.from_first(steps):
             schedule = self.config.schedule.model_copy(update={"measured_steps": steps})
             self.config = self.config.model_copy(update={"schedule": schedule})
@@ -363,7 +363,7 @@ class Trainer:
 
     def _specs_now(self) -> dict[str, ModelSpec]:
         now = {"steps": self.step, "images": self.images}
-        return {name: spec.model_copy(update=now) for name, spec in self._specs.items()}
+        return {name: spec.model_copy(update=now) for name, spec in self.specs.items()}
 
     def _progress(self) -> Progress:
         return Progress(
@@ -371,15 +371,15 @@ class Trainer:
             total_steps=self.total_steps,
             images=self.images,
             images_per_epoch=self._length.images_per_epoch,
-            seconds=self._pace.seconds,
-            images_per_second=self._images_per_step * self._pace.steps_per_second,
-            waiting=self._pace.waiting,
+            seconds=self._throughput.seconds,
+            images_per_second=self._images_per_step * self._throughput.steps_per_second,
+            waiting=self._throughput.waiting,
             lr=self._stepper.learning_rate,
         )
 
     def summary(self) -> Summary:
         """What has come of the run so far."""
-        seconds = self._pace.seconds
+        seconds = self._throughput.seconds
         return Summary(
             output=self._directory.folder,
             steps=self.step,

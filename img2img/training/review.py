@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 
+from torch import nn
+
 from img2img.config import RunConfig
 from img2img.errors import ImageError
 from img2img.models.spec import ModelSpec
-from img2img.networks import Generator
 from img2img.runs.directory import RunDirectory
 from img2img.runs.log import BASELINE, DIAGNOSTICS, TARGETS, VAL
 from img2img.training.best import BestTracker
@@ -42,7 +43,7 @@ class Review:
 
     def measure(
         self,
-        generators: Mapping[str, Generator],
+        generators: Mapping[str, nn.Module],
         specs: Mapping[str, ModelSpec],
         progress: Progress,
     ) -> ImageError | None:
@@ -64,7 +65,7 @@ class Review:
             self._directory.save_best(specs, generators)
         return None
 
-    def sample(self, generators: Mapping[str, Generator], progress: Progress) -> None:
+    def sample(self, generators: Mapping[str, nn.Module], progress: Progress) -> None:
         """Draw a sheet of translations."""
         try:
             sheet = self.held_out.sheet(generators, self._samples)
@@ -74,7 +75,7 @@ class Review:
         if sheet is not None:
             self._observer.sampled(progress, sheet)
 
-    def look(self, generators: Mapping[str, Generator], progress: Progress) -> None:
+    def look(self, generators: Mapping[str, nn.Module], progress: Progress) -> None:
         """Look for signs in translations."""
         if self.probe is None:
             return

@@ -46,7 +46,7 @@ from img2img.training.events import Observer, Observers, RunFacts, Summary
 from img2img.training.health_probe import HealthProbe
 from img2img.training.init_from import init_from
 from img2img.training.loop import Trainer
-from img2img.training.method import CHANNELS, Method
+from img2img.training.methods.base import Method
 from img2img.training.observers import (
     FactSheet,
     JsonLines,
@@ -138,7 +138,7 @@ def _train(
     config = resolve(config, load_size, crop_size, domains)
     states = processes.from_first(directory.states()) if resume else []
     torch.manual_seed(config.seed)
-    method = build_method(config, crop_size)
+    method = build_method(config, crop_size, domains)
     if processes.count > 1 and any(isinstance(m, BatchNorm2d) for m in method.modules()):
         if config.device == "cuda":
             synchronize_batch_norm(method)
@@ -301,7 +301,8 @@ def _facts(
     }
     model = sum(weights[name] for name in method.generators)
     # Weights and Adam's two moments of them, the average, and the pools when full.
-    pool = 4 * config.image_pool * CHANNELS * crop_size[0] * crop_size[1]
+    channels = max(len(spec.output.channels) for spec in trainer.specs.values())
+    pool = 4 * config.image_pool * channels * crop_size[0] * crop_size[1]
     state = 3 * sum(weights.values()) + model + pool * len(method.pools) * processes.count
     held_out = f"{len(found.held_out)} held out" if found.held_out else "none held out"
     batch = f"batches of {config.data.batch_size}"

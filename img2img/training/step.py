@@ -1,13 +1,16 @@
-"""A training step: the phases of a method, their gradients, and the updates."""
+"""A training step: the losses of a method's groups, their gradients, and the updates."""
 
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from img2img.config import RunConfig
 from img2img.data.samples import Batch
@@ -15,12 +18,32 @@ from img2img.errors import ConfigError, TrainingDiverged, some_names
 from img2img.runtime.devices import is_out_of_memory, peak_memory, resolve_precision, synchronize
 from img2img.runtime.processes import Processes
 from img2img.training.events import Observer
-from img2img.training.method import Method, Phase
+from img2img.training.methods.base import Fakes, Method
+from img2img.training.mixed_precision import MixedPrecision
 from img2img.training.optimizers import OPTIMIZERS, restore
-from img2img.training.precision import Arithmetic
 
 # Where steps are skipped for numbers that are not finite: so many in a row end the run.
 MOST_SKIPPED = 20
+
+# Before the names of what is in a saved state of the method.
+NETWORKS = "networks."
+
+Snapshot = dict[str, tuple[list[Tensor], list[Tensor]]]
+"""By network: its buffers, and the images in its pool if it is a critic."""
+
+
+@dataclass
+class Round:
+    """One update of each of some groups, on one batch or several.
+
+    Attributes:
+        batches: on the device of the networks.
+        fakes: by batch, what the losses share; None: not made yet.
+    """
+
+    groups: Sequence[str]
+    batches: Sequence[Batch]
+    fakes: list[Fakes | None]
 
 
 class Stepper:
@@ -46,19 +69,28 @@ class Stepper:
         self._observer = observer
         for critic in method.critics.values():
             critic.processes = processes.count
+        self._critic_groups = method.critic_groups
+        self._generator_groups = [each for each in method.groups if each not in self._critic_groups]
+        self._critics = {
+            group: [method.critics[name] for name in names] if group in self._critic_groups else []
+            for group, names in method.groups.items()
+        }
         self._optimizers = {
-            name: OPTIMIZERS.build(
-                config.optimizer, "optimizer", params=parameters, lr=self._base_rate(name)
+            group: OPTIMIZERS.build(
+                config.optimizer,
+                "optimizer",
+                params=method.parameters_of(group),
+                lr=self._base_rate(group),
             )
-            for name, parameters in method.parameter_groups().items()
+            for group in method.groups
         }
         precision = resolve_precision(config.precision, self.device)
-        self._arithmetic = Arithmetic(method, precision, self.device)
+        self._precision = MixedPrecision(method, precision, self.device)
 
     @property
     def learning_rate(self) -> float:
         """The generators' rate in the last step."""
-        rate: float = self._optimizers["G"].param_groups[0]["lr"]
+        rate: float = self._optimizers[self._generator_groups[0]].param_groups[0]["lr"]
         return rate
 
     def make(
@@ -66,13 +98,14 @@ class Stepper:
     ) -> list[dict[str, Tensor]] | None:
         """Make a step.
 
-        Each phase is computed for `optimizer.accumulate` batches before its update, as for one
-        larger batch. Of `n_critic` updates of the critics, each has such batches of its own.
+        The loss of each group is computed for `optimizer.accumulate` batches before its update, as
+        for one larger batch. Of `n_critic` updates of the critics, each has such batches of its
+        own.
 
         Args:
             step: its number, from 1; random numbers are seeded by (seed, step, process).
             rate: a factor on the learning rates.
-            watch: whether the length of the gradients is wanted among the scores.
+            watch: whether the norm of the gradients is wanted among the scores.
 
         Returns:
             The losses and scores of each batch by tag, of several rounds the mean of those that
@@ -82,17 +115,21 @@ class Stepper:
             TrainingDiverged: too many steps in a row were.
             ConfigError: the memory does not suffice.
         """
-        for name, optimizer in self._optimizers.items():
-            for group in optimizer.param_groups:
-                group["lr"] = self._base_rate(name) * rate
+        for group, optimizer in self._optimizers.items():
+            for parameters in optimizer.param_groups:
+                parameters["lr"] = self._base_rate(group) * rate
         torch.manual_seed(_mixed(self._config.seed, step - 1, self._processes.rank))
-        before = self._disturbed() if self._config.on_nonfinite == "skip" else None
+        skips = self._config.on_nonfinite == "skip"
+        snapshot = self._snapshot(self.method.groups) if skips else None
         told: list[list[dict[str, Tensor]]] = []
         each = self._config.optimizer.accumulate
-        rounds = [batches[i : i + each] for i in range(0, len(batches), each)]
         try:
-            for index, round_ in enumerate(rounds, start=1):
-                values = self._updates(step, round_, before, watch, index < len(rounds))
+            for start in range(0, len(batches), each):
+                last = start + each >= len(batches)
+                groups = list(self.method.groups) if last else self._critic_groups
+                values = self._update(
+                    step, self._round(groups, batches[start : start + each]), snapshot, watch
+                )
                 if values is None:
                     return None
                 told.append(values)
@@ -103,33 +140,81 @@ class Stepper:
         self._skipped_in_a_row = 0
         return [_means(rounds) for rounds in zip(*told, strict=True)]
 
-    def _updates(
-        self,
-        step: int,
-        batches: Sequence[Batch],
-        before: dict[str, Any] | None,
-        watch: bool,
-        critics_alone: bool,
+    def _update(
+        self, step: int, current: Round, snapshot: Snapshot | None, watch: bool
     ) -> list[dict[str, Tensor]] | None:
-        """The updates that some batches lead to together; see `make`."""
-        values: list[dict[str, Tensor]] = [{} for _ in batches]
-        runs = [self._phases(batch, 1 / len(batches), critics_alone) for batch in batches]
-        for phases in zip(*runs, strict=True):
-            name = phases[0].name
-            for known, phase in zip(values, phases, strict=True):
-                known.update({tag: term.value for tag, term in phase.terms.items()})
-                known.update(phase.scores)
-            norm = self._ready(name, watch)
+        """The updates of a round; see `make`."""
+        values: list[dict[str, Tensor]] = [{} for _ in current.batches]
+        for group in current.groups:
+            for known, found in zip(values, self._backward(group, current), strict=True):
+                known.update(found)
+            norm = self._reduce(group, watch)
             if norm is not None and (watch or self._config.optimizer.clip is not None):
-                values = [known | {f"{name}/gradient": norm} for known in values]
-            if before is not None and self._skips(step, name, values, norm):
-                self._undo(before)
+                values = [known | {f"{group}/gradient": norm} for known in values]
+            if snapshot is not None and self._skips(step, group, values, norm):
+                self._rollback(snapshot)
                 return None
-            self._arithmetic.step(name, self._optimizers[name])
-            if before is not None:  # what is updated stays so, with all that goes with it
-                before |= self._disturbed(name)
-        self._arithmetic.end_step()
+            self._precision.step(self._optimizers[group])
+            for critic in self._critics[group]:
+                critic.after_update()
+            self._precision.follow_update(group)
+            if snapshot is not None:  # what is updated stays so, with all that goes with it
+                snapshot |= self._snapshot([group])
+        self._precision.end_step()
         return values
+
+    def _round(self, groups: Sequence[str], batches: Sequence[Batch]) -> Round:
+        return Round(groups, [batch.to(self.device) for batch in batches], [None for _ in batches])
+
+    def _backward(self, group: str, current: Round) -> list[dict[str, Tensor]]:
+        """Compute the gradients of a group, as for all batches of the round together.
+
+        Returns:
+            The losses and scores by tag, of each batch.
+        """
+        method = self._precision.method
+        of_critics = group in self._critic_groups
+        values = []
+        for index, batch in enumerate(current.batches):
+            fakes = current.fakes[index]
+            with self._precision.context():
+                if fakes is None:
+                    fakes = self._generate(batch, current)
+                    current.fakes[index] = fakes
+                loss = method.loss(group, batch, _detached(fakes) if of_critics else fakes)
+            self._precision.backward(group, loss.total(), 1 / len(current.batches))
+            if not of_critics:  # the graph is used up; another group would need one of its own
+                others = [g for g in current.groups if g not in self._critic_groups]
+                current.fakes[index] = _detached(fakes) if group == others[-1] else None
+            values.append({f"{group}/{n}": value.detach() for n, value in loss.values().items()})
+        return values
+
+    def _generate(self, batch: Batch, current: Round) -> Fakes:
+        """What the losses of a round share, with a graph if one of them is the generators'.
+
+        Where several batches wait for the update of critics, only images are kept of each, and what
+        led to them is computed again in the backward pass.
+        """
+        method, groups = self._precision.method, current.groups
+        if all(group in self._critic_groups for group in groups):
+            with torch.no_grad():
+                return method.generate(batch, groups)
+        waits = groups[0] in self._critic_groups and len(current.batches) > 1
+        if not waits:
+            return method.generate(batch, groups)
+        buffers = [b for group in self._generator_groups for b in method.buffers_of(group)]
+
+        def contexts() -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
+            return nullcontext(), _untouched(buffers)
+
+        def generate(*_: Tensor) -> Fakes:
+            return method.generate(batch, groups)
+
+        # By its arguments it knows the device whose random numbers it has to repeat.
+        made: Fakes = checkpoint(
+            generate, batch.A, batch.B, use_reentrant=False, context_fn=contexts
+        )
+        return made
 
     def trial(self, batch: Batch) -> tuple[float, int | None]:
         """Compute a step that changes nothing, to see that it fits and how long it takes.
@@ -145,24 +230,25 @@ class Stepper:
         Raises:
             ConfigError: the networks cannot take such a batch, or the memory does not.
         """
-        before = self._disturbed()
+        snapshot = self._snapshot(self.method.groups)
         seconds = 0.0
-        for times, critics_alone, updates in self._rounds():
+        for times, groups, updates in self._kinds_of_rounds():
             taken = 0.0
             for _ in range(2):
                 for critic in self.method.critics.values():
                     critic.clock.updates.fill_(updates)
                 began = time.perf_counter()
+                current = self._round(groups, [batch])
                 try:
-                    for _ in self._phases(batch, 1.0, critics_alone):
-                        pass
+                    for group in groups:
+                        self._backward(group, current)
                 except (RuntimeError, ValueError) as error:
                     raise _unfit(batch, error) from error
                 synchronize(self.device)
                 taken = time.perf_counter() - began
             seconds += times * taken
         memory = peak_memory(self.device)
-        self._undo(before)
+        self._rollback(snapshot)
         weights = sum(p.numel() * p.element_size() for p in self.method.parameters())
         return seconds * self._config.optimizer.accumulate, memory and memory + 2 * weights
 
@@ -172,9 +258,9 @@ class Stepper:
         Raises:
             TrainingDiverged: some are not finite.
         """
-        for name, weights in self.method.parameter_groups().items():
-            if not all(weight.isfinite().all() for weight in weights):
-                raise TrainingDiverged(f"step {step}: the gradient of {name} was not finite")
+        for group in self.method.groups:
+            if not all(weight.isfinite().all() for weight in self.method.parameters_of(group)):
+                raise TrainingDiverged(f"step {step}: the gradient of {group} was not finite")
 
     def state_dict(self) -> dict[str, Any]:
         """All that the next steps depend on. To be called by all processes."""
@@ -182,10 +268,10 @@ class Stepper:
             name: [image.cpu() for image in pool.images] for name, pool in self.method.pools.items()
         }
         return {
-            "method": self.method.state_dict(),
+            "method": self.method.networks.state_dict(prefix=NETWORKS),
             "pools": self._processes.to_first(pools),
             "optimizers": {name: o.state_dict() for name, o in self._optimizers.items()},
-            "precision": self._arithmetic.state_dict(),
+            "precision": self._precision.state_dict(),
             "skipped": [self.skipped, self._skipped_in_a_row],
         }
 
@@ -198,16 +284,18 @@ class Stepper:
         Raises:
             ConfigError: it is of networks that the configuration no longer describes.
         """
-        saved, own = state["method"], self.method.state_dict()
-        anew = [key for key in self.method.memories(own) if key not in saved]
-        dropped = [key for key in self.method.memories(saved) if key not in own]
+        networks = self.method.networks
+        saved, own = state["method"], networks.state_dict(prefix=NETWORKS)
+        anew = [key for key in self.method.critic_state(own) if key not in saved]
+        dropped = [key for key in self.method.critic_state(saved) if key not in own]
         if anew or dropped:
             what = ("not in the saved state, begun anew", anew), ("dropped from it", dropped)
             notice = [f"{text}: {some_names(keys)}" for text, keys in what if keys]
             self._observer.noticed("; ".join(notice))
         kept = {key: value for key, value in saved.items() if key not in dropped}
         try:
-            self.method.load_state_dict(kept | {key: own[key] for key in anew})
+            kept |= {key: own[key] for key in anew}
+            networks.load_state_dict({k.removeprefix(NETWORKS): v for k, v in kept.items()})
         except RuntimeError as error:
             first = " ".join(str(error).split("\n")[1:2]).strip()
             raise ConfigError(
@@ -218,71 +306,62 @@ class Stepper:
             pool.restore(images, self._processes.rank, self._processes.count, self.device)
         for name, optimizer in self._optimizers.items():
             restore(optimizer, state["optimizers"][name])
-        self._arithmetic.load_state_dict(state["precision"])
+        self._precision.load_state_dict(state["precision"])
         self.skipped, self._skipped_in_a_row = state["skipped"]
 
-    def _rounds(self) -> list[tuple[float, bool, int]]:
+    def _kinds_of_rounds(self) -> list[tuple[float, list[str], int]]:
         """The kinds of rounds that a step has.
 
         Returns:
-            How many of a kind there are in the mean over steps, whether critics are alone in it,
-            and how many updates they have had.
+            How many of a kind there are in the mean over steps, the groups that it updates, and how
+            many updates critics have had.
         """
         penalties = [p for c in self.method.critics.values() for p in c.regularizers.values()]
         lazy = [1 / penalty.every for penalty in penalties if penalty.every > 1]
         # All penalties are due at first, the lazy ones not after one update.
         due = sum(lazy) / len(lazy) if lazy else 1.0
         kinds = [
-            (rounds * share, critics_alone, updates)
-            for rounds, critics_alone in ((1, False), (self._config.n_critic - 1, True))
+            (rounds * share, groups, updates)
+            for rounds, groups in (
+                (1, list(self.method.groups)),
+                (self._config.n_critic - 1, self._critic_groups),
+            )
             for share, updates in ((due, 0), (1 - due, 1))
         ]
         return [kind for kind in kinds if kind[0]]
 
-    def _phases(self, batch: Batch, share: float, critics_alone: bool) -> Iterator[Phase]:
-        """The phases of a batch, each with its gradients, times `share`, ready for the update."""
-        method = self._arithmetic.method
-        batch = batch.to(self.device)
-        phases = method.critic_phases(batch) if critics_alone else method.phases(batch)
-        while True:
-            with self._arithmetic.context():
-                phase = next(phases, None)
-            if phase is None:
-                return
-            self._arithmetic.backward(phase, share)
-            yield phase
-
-    def _ready(self, name: str, watch: bool) -> Tensor | None:
-        """Average the gradients of a phase, and what critics saw, over processes; and clip them.
+    def _reduce(self, group: str, watch: bool) -> Tensor | None:
+        """Average a group's gradients, and what critics saw, over processes; clip the gradients.
 
         Returns:
             Their norm before clipping, if it is wanted. Not under loss scaling: there it overflows
             now and then, which the scaler deals with.
         """
-        optimizer = self._optimizers[name]
-        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+        optimizer = self._optimizers[group]
+        weights = [weight for each in optimizer.param_groups for weight in each["params"]]
         gradients = [weight.grad for weight in weights if weight.grad is not None]
-        self._processes.average([*gradients, *self.method.gathered(name)])
+        seen = [tensor for c in self._critics[group] for tensor in c.tensors_to_reduce()]
+        self._processes.average([*gradients, *seen])
         clip = self._config.optimizer.clip
         if clip is None and self._config.on_nonfinite == "stop" and not watch:
             return None
-        self._arithmetic.unscale(optimizer)
+        self._precision.unscale(optimizer)
         norm = torch.nn.utils.get_total_norm(gradients)
         if clip is not None:
             torch.nn.utils.clip_grads_with_norm_(weights, clip, norm)
-        return None if self._arithmetic.scales_losses else norm
+        return None if self._precision.scales_losses else norm
 
     def _skips(
-        self, step: int, name: str, values: Sequence[Mapping[str, Tensor]], norm: Tensor | None
+        self, step: int, group: str, values: Sequence[Mapping[str, Tensor]], norm: Tensor | None
     ) -> bool:
-        """Whether a number of a phase is not finite in any process.
+        """Whether a number of a group's update is not finite in any process.
 
         Raises:
             TrainingDiverged: too many steps in a row are skipped.
         """
         watched = [item for each in values for item in each.items()]
         if norm is not None:
-            watched.append((f"the gradient of {name}", norm))
+            watched.append((f"the gradient of {group}", norm))
         bad = _not_finite(watched)
         if not self._processes.largest(int(bad is not None)):
             return False
@@ -295,34 +374,33 @@ class Stepper:
             self._observer.noticed(f"{bad}: skipped, {self.skipped} so far")
         return True
 
-    def _disturbed(self, *groups: str) -> dict[str, Any]:
-        """What computing the phases of a batch changes, beside gradients.
-
-        Args:
-            groups: whose networks it is of; none: all.
-        """
-        buffers = self.method.buffer_groups()
-        found: dict[str, Any] = {
-            group: [buffer.clone() for buffer in buffers[group]] for group in groups or buffers
+    def _snapshot(self, groups: Iterable[str]) -> Snapshot:
+        """Copies of what computing losses changes in the networks of some groups."""
+        pools = self.method.pools
+        return {
+            name: (
+                [buffer.clone() for buffer in self.method.networks[name].buffers()],
+                list(pools[name].images) if name in pools else [],
+            )
+            for group in groups
+            for name in self.method.groups[group]
         }
-        if "D" in found:
-            found["pools"] = {name: list(pool.images) for name, pool in self.method.pools.items()}
-        return found
 
-    def _undo(self, before: Mapping[str, Any]) -> None:
-        """Forget the gradients, and put back what `_disturbed` gave."""
-        self._arithmetic.abandon_step()
+    def _rollback(self, snapshot: Snapshot) -> None:
+        """Forget the gradients, and put back what a snapshot has."""
+        self._precision.abandon_step()
         for optimizer in self._optimizers.values():
             optimizer.zero_grad(set_to_none=True)
-        for group, buffers in self.method.buffer_groups().items():
-            for buffer, kept in zip(buffers, before[group], strict=True):
+        pools = self.method.pools
+        for name, (buffers, images) in snapshot.items():
+            for buffer, kept in zip(self.method.networks[name].buffers(), buffers, strict=True):
                 buffer.copy_(kept)
-        for name, pool in self.method.pools.items():
-            pool.images = list(before["pools"][name])
+            if name in pools:
+                pools[name].images = list(images)
 
     def _base_rate(self, group: str) -> float:
         rates = self._config.optimizer
-        return rates.lr_d if group == "D" and rates.lr_d is not None else rates.lr
+        return rates.lr_d if group in self._critic_groups and rates.lr_d is not None else rates.lr
 
 
 def _unfit(batch: Batch, error: Exception) -> ConfigError:
@@ -338,6 +416,21 @@ def _unfit(batch: Batch, error: Exception) -> ConfigError:
     return ConfigError(
         f"data.crop_size: the networks cannot take crops of {height} x {width}: {reason}"
     )
+
+
+def _detached(fakes: Fakes) -> Fakes:
+    return {name: image.detach() for name, image in fakes.items()}
+
+
+@contextmanager
+def _untouched(buffers: Sequence[Tensor]) -> Iterator[None]:
+    """Put buffers back after this block."""
+    before = [buffer.clone() for buffer in buffers]
+    try:
+        yield
+    finally:
+        for buffer, kept in zip(buffers, before, strict=True):
+            buffer.copy_(kept)
 
 
 def _means(rounds: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

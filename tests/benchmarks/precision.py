@@ -17,9 +17,10 @@ from img2img.config import load_config
 from img2img.data.samples import Batch
 from img2img.data.sizes import resolve_sizes
 from img2img.runtime.devices import PrecisionName
+from img2img.runtime.processes import ALONE
 from img2img.training.build import build_method, resolve
-from img2img.training.optimizers import Adam
-from img2img.training.precision import Arithmetic
+from img2img.training.events import Observer
+from img2img.training.step import Stepper
 
 WARM_UP, ROUNDS = 3, 20
 
@@ -34,10 +35,7 @@ class Contestant:
         config = resolve(config, load, crop)
         torch.manual_seed(0)
         method = build_method(config, crop)
-        self.arithmetic = Arithmetic(method, precision, torch.device("cpu"))
-        self.optimizers = {
-            name: Adam(params=group, lr=1e-4) for name, group in method.parameter_groups().items()
-        }
+        self.stepper = Stepper(method, config, ALONE, Observer())
         A, B = torch.rand(2, config.data.batch_size, 3, *crop) * 2 - 1
         paths = [""] * config.data.batch_size
         self.batch = Batch(A, B, paths, paths)
@@ -45,9 +43,7 @@ class Contestant:
 
     def step(self) -> None:
         began = time.perf_counter()
-        for phase in self.arithmetic.method.phases(self.batch):
-            self.arithmetic.backward(phase)
-            self.arithmetic.step(phase.name, self.optimizers[phase.name])
+        self.stepper.make(len(self.seconds) + 1, [self.batch], 1.0)
         self.seconds.append(time.perf_counter() - began)
 
     def median(self) -> float:

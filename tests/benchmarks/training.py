@@ -19,6 +19,7 @@ import random
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from itertools import count
 from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
@@ -38,9 +39,10 @@ from img2img.networks.patchgan import PatchDiscriminator
 from img2img.networks.resnet import ResnetGenerator
 from img2img.networks.unet import UNetGenerator
 from img2img.runtime.devices import keep_freed_memory, peak_memory
+from img2img.runtime.processes import ALONE
 from img2img.training.build import build_method, method_class, resolve
-from img2img.training.optimizers import OPTIMIZERS
-from img2img.training.precision import Arithmetic
+from img2img.training.events import Observer
+from img2img.training.step import Stepper
 
 Side = Literal["plain", "ours"]
 CASES = ("pix2pix-1", "pix2pix-4", "cyclegan-1")
@@ -73,20 +75,13 @@ def ours(case: str, root: Path) -> Callable[[], object]:
     load, crop = resolve_sizes(config.data, (300, 300))
     config = resolve(config, load, crop)
     method = build_method(config, crop)
-    optimizers = {
-        group: OPTIMIZERS.build(config.optimizer, "optimizer", params=weights, lr=2e-4)
-        for group, weights in method.parameter_groups().items()
-    }
-    arithmetic = Arithmetic(method, config.precision, CPU)  # type: ignore[arg-type]
+    stepper, number = Stepper(method, config, ALONE, Observer()), count(1)
     found = method_class(config).data.find(config.data, config.seed)
     samples = found.samples(config.data, config.seed, Transform(config.data, load, crop))
     feed = batches(samples, int(size), 0, workers=int(config.data.workers))
 
     def step() -> None:
-        for phase in arithmetic.method.phases(next(feed)):
-            arithmetic.backward(phase)
-            arithmetic.step(phase.name, optimizers[phase.name])
-        arithmetic.end_step()
+        stepper.make(next(number), [next(feed)], 1.0)
 
     return step
 

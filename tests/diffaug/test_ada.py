@@ -159,7 +159,7 @@ class TestAdapting:
         for adaptive, real, fake in ((one, REAL, FAKE), (other, FAKE, REAL)):
             adaptive.p.fill_(0.4)
             adaptive.observe([real], [fake], 400)
-        (mine,), (theirs,) = one.gathered(), other.gathered()
+        (mine,), (theirs,) = one.tensors_to_reduce(), other.tensors_to_reduce()
         mean = (mine + theirs) / 2
         for adaptive, seen in ((one, mine), (other, theirs)):
             seen.copy_(mean)

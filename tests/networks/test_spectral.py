@@ -27,12 +27,13 @@ from img2img.networks.spectral import (
     normalized_weights,
     plain_state,
 )
-from img2img.training.critic import Critic
 from img2img.training.ema import Ema
+from img2img.training.methods.critic import Critic
+from img2img.training.methods.pix2pix import Pix2Pix
+from img2img.training.mixed_precision import MixedPrecision
 from img2img.training.optimizers import Adam
-from img2img.training.pix2pix import Pix2Pix
-from img2img.training.precision import Arithmetic
 from tests.conftest import Command
+from tests.training.recipe import updates
 
 GENERATORS_WITH_IT: list[dict[str, Any]] = [
     {"name": "unet", "ngf": 4, "num_downs": 3, "attention": True, "downsample": "blur"},
@@ -159,23 +160,26 @@ def batch() -> Batch:
     return Batch(A, B, ["0", "1"], ["0", "1"])
 
 
+def optimizers_of(trained: Pix2Pix) -> dict[str, Adam]:
+    return {group: Adam(params=trained.parameters_of(group), lr=1e-3) for group in trained.groups}
+
+
 def train(trained: Pix2Pix, precision: Any, steps: int) -> list[float]:
     """The losses of some steps."""
-    arithmetic = Arithmetic(trained, precision, torch.device("cpu"))
-    optimizers = {
-        name: Adam(params=group, lr=1e-3) for name, group in trained.parameter_groups().items()
-    }
+    mixed = MixedPrecision(trained, precision, torch.device("cpu"))
+    optimizers = optimizers_of(trained)
     losses = []
     for _ in range(steps):
-        for phase in arithmetic.method.phases(batch()):
-            losses.append(phase.loss().item())
-            arithmetic.backward(phase)
-            for weight in trained.parameter_groups()[phase.name]:
+        for group, loss in updates(mixed.method, batch()):
+            losses.append(loss.total().item())
+            mixed.backward(group, loss.total())
+            for weight in trained.parameters_of(group):
                 if weight.requires_grad:
                     assert weight.grad is not None
                     assert weight.grad.stride() == weight.stride()
-            arithmetic.step(phase.name, optimizers[phase.name])
-        arithmetic.end_step()
+            mixed.step(optimizers[group])
+            mixed.follow_update(group)
+        mixed.end_step()
     return losses
 
 
@@ -196,7 +200,7 @@ def test_bfloat16_trains_as_float32_does(index: int) -> None:
 
 def test_working_copies_share_what_is_normalised() -> None:
     trained = method()
-    working = Arithmetic(trained, "bf16", torch.device("cpu")).method
+    working = MixedPrecision(trained, "bf16", torch.device("cpu")).method
     masters, copies = layers(trained), layers(working)
     assert [id(w) for w in normalized_weights(working)] == [
         id(w) for w in normalized_weights(trained)
@@ -208,15 +212,13 @@ def test_working_copies_share_what_is_normalised() -> None:
 
 def test_one_iteration_an_update() -> None:
     trained = method()
-    arithmetic = Arithmetic(trained, "bf16", torch.device("cpu"))
-    optimizers = {
-        name: Adam(params=group, lr=1e-3) for name, group in trained.parameter_groups().items()
-    }
+    mixed = MixedPrecision(trained, "bf16", torch.device("cpu"))
+    optimizers = optimizers_of(trained)
     twins = {name: copy.deepcopy(network) for name, network in trained.networks.items()}
-    for phase in arithmetic.method.phases(batch()):
-        name = phase.name
-        arithmetic.backward(phase)
-        arithmetic.step(name, optimizers[name])
+    for name, loss in updates(mixed.method, batch()):
+        mixed.backward(name, loss.total())
+        mixed.step(optimizers[name])
+        mixed.follow_update(name)
         trained_weights = normalized_weights(trained.networks[name])
         for weight, twin in zip(trained_weights, normalized_weights(twins[name]), strict=True):
             twin.original.data = weight.original.data

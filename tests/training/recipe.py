@@ -1,6 +1,6 @@
 """Taking the trainer through batches that a test has made."""
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ from img2img.runs.directory import RunDirectory
 from img2img.training.events import Observer, Progress
 from img2img.training.held_out import HeldOut
 from img2img.training.loop import Trainer
-from img2img.training.method import Method
+from img2img.training.methods.base import Method
+from img2img.training.methods.loss import Loss
 from img2img.training.stopping import StopRequest
 
 
@@ -47,6 +48,16 @@ def published(method: str, **changes: Any) -> RunConfig:
         "checkpoint": {"every": 0},
     }
     return check(tree | changes)
+
+
+def updates(method: Method, batch: Batch) -> Iterator[tuple[str, Loss]]:
+    """The loss of each group as a step computes it: when the groups before it were updated."""
+    fakes = method.generate(batch, [*method.groups])
+    for group in method.groups:
+        own = fakes
+        if group in method.critic_groups:
+            own = {name: fake.detach() for name, fake in fakes.items()}
+        yield group, method.loss(group, batch, own)
 
 
 def specs(method: Method) -> dict[str, ModelSpec]:

@@ -29,11 +29,11 @@ from img2img.networks.norms import NormName
 from img2img.networks.patchgan import PatchDiscriminator
 from img2img.networks.resnet import ResnetGenerator
 from img2img.training.build import build_method, describe
-from img2img.training.critic import Critic
-from img2img.training.cyclegan import CycleGAN
+from img2img.training.methods.critic import Critic
+from img2img.training.methods.cyclegan import CycleGAN
 from img2img.training.observers import LossPlot
 from tests.runs import assert_same, flat, lines, newest, untimed
-from tests.training.recipe import batch, published, trained
+from tests.training.recipe import batch, published, trained, updates
 
 Command = Callable[..., Any]
 MakeImage = Callable[..., Path]
@@ -302,11 +302,10 @@ def test_one_optimizer_for_both_generators_and_one_for_both_discriminators(tmp_p
 
 def test_an_optimizer_for_every_weight() -> None:
     method = small_method()
-    groups = method.parameter_groups()
-    assert set(groups) == {"G", "D"}
+    assert list(method.groups) == ["G", "D"]
     for group, names in (("G", ("G_AB", "G_BA")), ("D", ("D_A", "D_B"))):
         of_networks = [id(p) for name in names for p in method.networks[name].parameters()]
-        assert sorted(id(p) for p in groups[group]) == sorted(of_networks)
+        assert sorted(id(p) for p in method.parameters_of(group)) == sorted(of_networks)
 
 
 # -- three steps, transcribed --------------------------------------------------------------------
@@ -657,38 +656,34 @@ def is_among(image: Tensor, seen: Sequence[Tensor]) -> bool:
 
 
 def test_terms_are_the_tags_of_the_log(tmp_path: Path) -> None:
-    g_phase, d_phase = hand_method().phases(hand_batch())
-    assert (g_phase.name, d_phase.name) == ("G", "D")
-    assert sorted(g_phase.terms) == TAGS["G"]
-    assert sorted(d_phase.terms) == TAGS["D"]
-    assert sorted(d_phase.scores) == sorted(SCORES)
-    assert not g_phase.scores
+    assert list(hand_method().groups) == ["G", "D"]
     _, log = trained(hand_method(), configuration(), [hand_batch()], tmp_path)
     gradients = {"G/gradient", "D/gradient"}
     assert set(log.values[0]) == {*TAGS["G"], *TAGS["D"], *SCORES, *gradients}
 
 
 def test_loss_is_the_weighted_sum_of_its_terms() -> None:
-    g_phase, d_phase = hand_method().phases(hand_batch())
-    terms = {name: term.value.item() for name, term in {**g_phase.terms, **d_phase.terms}.items()}
-    assert g_phase.loss().item() == pytest.approx(
-        terms["G/adv_A"]
-        + terms["G/adv_B"]
-        + 10 * (terms["G/cycle_A"] + terms["G/cycle_B"])
-        + 5 * (terms["G/identity_A"] + terms["G/identity_B"])
+    losses = dict(updates(hand_method(), hand_batch()))
+    terms = {name: term.value.item() for name, term in losses["G"].terms.items()}
+    assert losses["G"].total().item() == pytest.approx(
+        terms["adv_A"]
+        + terms["adv_B"]
+        + 10 * (terms["cycle_A"] + terms["cycle_B"])
+        + 5 * (terms["identity_A"] + terms["identity_B"])
     )
-    assert d_phase.loss().item() == pytest.approx(terms["D/adv_A"] + terms["D/adv_B"])
+    of_d = [term.value.item() for term in losses["D"].terms.values()]
+    assert losses["D"].total().item() == pytest.approx(sum(of_d))
 
 
 def test_no_identity_is_not_computed() -> None:
     counts = []
     for identity in ([{"name": "l1", "weight": 5}], []):
-        losses = {"cycle": [{"name": "l1", "weight": 10}], "identity": identity}
-        method = CycleGAN.from_config(tiny_config(losses=losses))
+        lists = {"cycle": [{"name": "l1", "weight": 10}], "identity": identity}
+        method = CycleGAN.from_config(tiny_config(losses=lists), (3, 3))
         seen = [seen_by(generator) for generator in method.generators.values()]
-        g_phase, _ = method.phases(tiny_batch())
+        losses = dict(updates(method, tiny_batch()))
         tags = TAGS["G"] if identity else TAGS["G"][:4]
-        assert sorted(g_phase.terms) == tags
+        assert sorted(f"G/{name}" for name in losses["G"].terms) == tags
         counts.append([sum(len(images) for images in each) for each in seen])
     assert counts == [[3, 3], [2, 2]]
 
@@ -696,39 +691,29 @@ def test_no_identity_is_not_computed() -> None:
 @pytest.mark.parametrize("kind", ["cycle", "identity"])
 def test_two_losses_in_a_list_both_count(kind: str) -> None:
     losses = {kind: [{"name": "l1", "weight": 10}, {"name": "l1", "weight": 3}]}
-    method = CycleGAN.from_config(tiny_config(losses=losses))
-    g_phase, _ = method.phases(tiny_batch())
+    method = CycleGAN.from_config(tiny_config(losses=losses), (3, 3))
+    loss = dict(updates(method, tiny_batch()))["G"]
     for domain in "AB":
-        own = {n: t for n, t in g_phase.terms.items() if n.startswith(f"G/{kind}_{domain}")}
+        own = {n: t for n, t in loss.terms.items() if n.startswith(f"{kind}_{domain}")}
         assert sorted(term.weight for term in own.values()) == [3, 10]
-    distances = sum(t.value.item() for n, t in g_phase.terms.items() if kind in n) / 2
-    adversarial = sum(t.value.item() for n, t in g_phase.terms.items() if "adv" in n)
+    distances = sum(t.value.item() for n, t in loss.terms.items() if kind in n) / 2
+    adversarial = sum(t.value.item() for n, t in loss.terms.items() if "adv" in n)
     assert distances > 0
-    assert g_phase.loss().item() == pytest.approx(adversarial + 13 * distances)
+    assert loss.total().item() == pytest.approx(adversarial + 13 * distances)
 
 
-def test_phases_keep_to_their_own_networks() -> None:
+def test_losses_keep_to_their_own_groups() -> None:
     method = small_method()
-    groups = method.parameter_groups()
     trainable = [p for p in method.parameters() if p.requires_grad]
-    phases = method.phases(small_batches(torch.float32)[0])
-
-    g_phase = next(phases)
-    g_phase.loss().backward()  # type: ignore[no-untyped-call]
-    assert all(p.grad is not None for p in groups["G"] if p.requires_grad)
-    assert all(p.grad is None for p in groups["D"])
-    method.zero_grad(set_to_none=True)
-
-    d_phase = next(phases)
-    d_phase.loss().backward()  # type: ignore[no-untyped-call]
-    assert all(p.grad is not None for p in groups["D"] if p.requires_grad)
-    assert all(p.grad is None for p in groups["G"])
-
-    assert next(phases, None) is None
+    for group, loss in updates(method, small_batches(torch.float32)[0]):
+        method.zero_grad(set_to_none=True)
+        loss.total().backward()  # type: ignore[no-untyped-call]
+        for each in method.groups:
+            learns = {p.grad is not None for p in method.parameters_of(each) if p.requires_grad}
+            assert learns == {each == group}
     assert [p for p in method.parameters() if p.requires_grad] == trainable
-    assert {id(p) for group in groups.values() for p in group} == {
-        id(p) for p in method.parameters()
-    }
+    weights = [p for group in method.groups for p in method.parameters_of(group)]
+    assert {id(p) for p in weights} == {id(p) for p in method.parameters()}
 
 
 def test_each_critic_judges_its_own_domain() -> None:
@@ -737,7 +722,7 @@ def test_each_critic_judges_its_own_domain() -> None:
         fake_A = method.generators["G_BA"](given.B)
         fake_B = method.generators["G_AB"](given.A)
     seen = {name: seen_by(critic.discriminator) for name, critic in method.critics.items()}
-    list(method.phases(given))
+    list(updates(method, given))
     for name, real, fake in (("D_A", given.A, fake_A), ("D_B", given.B, fake_B)):
         # The translation for G and for D, and the real image for D alone.
         assert sum(len(images) for images in seen[name]) == 3
@@ -757,15 +742,15 @@ def test_pools_are_for_the_critics_alone() -> None:
         torch.manual_seed(seed)
         for name, pool in method.pools.items():
             pool.images = [torch.full((1, 1, 2), 7.0 if name == "D_A" else 9.0)]
-        g_phase, d_phase = method.phases(one)
-        g_terms = {name: term.value.item() for name, term in g_phase.terms.items()}
+        losses = dict(updates(method, one))
+        g_terms = {name: term.value.item() for name, term in losses["G"].terms.items()}
         expected = hand_terms(PIXELS_A[:2], PIXELS_B[:2])
-        assert g_terms["G/adv_A"] == pytest.approx(expected["A"], rel=1e-5)
-        assert g_terms["G/adv_B"] == pytest.approx(expected["B"], rel=1e-5)
+        assert g_terms["adv_A"] == pytest.approx(expected["A"], rel=1e-5)
+        assert g_terms["adv_B"] == pytest.approx(expected["B"], rel=1e-5)
         stored = []
         for domain, value in (("A", 7.0), ("B", 9.0)):
             line = START[f"D_{domain}"]
-            old = d_phase.scores[f"D/fake_{domain}"].item()
+            old = losses["D"].scores[f"fake_{domain}"].item()
             stored.append(old == pytest.approx(line[0] * value + line[1], rel=1e-5))
             # What came out was exchanged for the newest.
             (kept,) = method.pools[f"D_{domain}"].images
@@ -788,14 +773,13 @@ def test_without_a_pool() -> None:
     method = hand_method(pool=0)
     assert method.pools == {}
     given = hand_batch()
-    for phase in method.phases(given):
+    for _, loss in updates(method, given):
         method.zero_grad(set_to_none=True)
-        phase.loss().backward()  # type: ignore[no-untyped-call]
-    assert phase.name == "D"
-    assert all(p.grad is None for p in method.parameter_groups()["G"])
+        loss.total().backward()  # type: ignore[no-untyped-call]
+    assert all(p.grad is None for p in method.parameters_of("G"))
     fake_A = through(START["G_BA"], PIXELS_B)
     on_fake = mean(through(START["D_A"], fake_A))
-    assert phase.scores["D/fake_A"].item() == pytest.approx(on_fake, rel=1e-5)
+    assert loss.scores["fake_A"].item() == pytest.approx(on_fake, rel=1e-5)
 
 
 def test_directions() -> None:
@@ -877,7 +861,7 @@ def test_configuration_is_the_published_one() -> None:
 
 
 def test_from_config_is_what_the_configuration_says() -> None:
-    method = CycleGAN.from_config(configuration())
+    method = CycleGAN.from_config(configuration(), (3, 3))
     assert method.data is UnpairedData
     count = {name: sum(p.numel() for p in n.parameters()) for name, n in parts_of(method).items()}
     assert count == {

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from img2img.training.image_pool import ImagePool
+from img2img.training.methods.image_pool import ImagePool
 
 
 def image(value: float) -> Tensor:

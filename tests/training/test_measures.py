@@ -107,7 +107,7 @@ def test_several_measures_at_once(train: Command, tiny_pairs: Path, tmp_path: Pa
 def test_what_dark_targets_span(tmp_path: Path) -> None:
     """12 bits taken for 16: all that is in them is in a sixteenth of [-1, 1]."""
     config = published("pix2pix")
-    method = method_class(config).from_config(config)
+    method = method_class(config).from_config(config, (3, 3))
     ramp = torch.linspace(0, 4095 / 65535, 256 * 256).view(1, 1, 256, 256) * 2 - 1
     dark = batch(ramp, ramp).A.repeat(1, 3, 1, 1)
     judge = HeldOut(method, specs(method), lambda: iter([batch(dark, dark)]), True)

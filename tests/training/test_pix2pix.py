@@ -29,9 +29,9 @@ from img2img.networks import Discriminator, DiscriminatorOutput, Generator
 from img2img.networks.patchgan import PatchDiscriminator
 from img2img.networks.unet import UNetGenerator
 from img2img.training.build import build_method, describe, resolve
-from img2img.training.critic import Critic
-from img2img.training.pix2pix import Pix2Pix
-from tests.training.recipe import Log, batch, published, trained, trainer_for
+from img2img.training.methods.critic import Critic
+from img2img.training.methods.pix2pix import Pix2Pix
+from tests.training.recipe import Log, batch, published, trained, trainer_for, updates
 
 
 def configuration(**changes: Any) -> RunConfig:
@@ -453,37 +453,27 @@ def test_real_logits_for_g_where_the_objective_wants_them(tmp_path: Path) -> Non
     assert real.flatten().tolist() == pytest.approx(expected, rel=1e-5)
 
 
-def test_phases_keep_to_their_own_networks() -> None:
+def test_losses_keep_to_their_own_groups() -> None:
     method = hand_method()
-    groups = method.parameter_groups()
-    phases = method.phases(hand_batch())
-
-    d_phase = next(phases)
-    assert d_phase.name == "D"
-    d_phase.loss().backward()  # type: ignore[no-untyped-call]
-    assert all(p.grad is not None for p in groups["D"])
-    assert all(p.grad is None for p in groups["G"])
-    method.zero_grad(set_to_none=True)
-
-    g_phase = next(phases)
-    assert g_phase.name == "G"
-    g_phase.loss().backward()  # type: ignore[no-untyped-call]
-    assert all(p.grad is not None for p in groups["G"])
-    assert all(p.grad is None for p in groups["D"])
-
-    assert next(phases, None) is None
+    assert list(method.groups) == ["D", "G"]
+    for group, loss in updates(method, hand_batch()):
+        method.zero_grad(set_to_none=True)
+        loss.total().backward()  # type: ignore[no-untyped-call]
+        for each in method.groups:
+            learns = {p.grad is not None for p in method.parameters_of(each)}
+            assert learns == {each == group}
     assert all(p.requires_grad for p in method.parameters())
-    assert {id(p) for group in groups.values() for p in group} == {
-        id(p) for p in method.parameters()
-    }
+    weights = [p for group in method.groups for p in method.parameters_of(group)]
+    assert {id(p) for p in weights} == {id(p) for p in method.parameters()}
 
 
 def test_loss_is_the_weighted_sum_of_its_terms() -> None:
-    _, g_phase = method_phases = list(hand_method().phases(hand_batch()))
-    assert [list(phase.terms) for phase in method_phases] == [["D/adv"], ["G/adv", "G/l1"]]
-    terms = g_phase.terms
-    expected = terms["G/adv"].value + 100 * terms["G/l1"].value
-    assert g_phase.loss().item() == pytest.approx(expected.item())
+    losses = dict(updates(hand_method(), hand_batch()))
+    assert list(losses["D"].terms) == ["adv"]
+    terms = losses["G"].terms
+    assert list(terms) == ["adv", "l1"]
+    expected = terms["adv"].value + 100 * terms["l1"].value
+    assert losses["G"].total().item() == pytest.approx(expected.item())
 
 
 def test_an_image_counts_the_same_in_any_batch() -> None:
@@ -492,12 +482,10 @@ def test_an_image_counts_the_same_in_any_batch() -> None:
 
     def gradients(each: Batch) -> list[Tensor]:
         found = []
-        for phase in method.phases(each):
+        for group, loss in updates(method, each):
             method.zero_grad(set_to_none=True)
-            phase.loss().backward()  # type: ignore[no-untyped-call]
-            found += [
-                p.grad.clone() for p in method.parameter_groups()[phase.name] if p.grad is not None
-            ]
+            loss.total().backward()  # type: ignore[no-untyped-call]
+            found += [p.grad.clone() for p in method.parameters_of(group) if p.grad is not None]
         return found
 
     halves = [gradients(batch(whole.A[n : n + 1], whole.B[n : n + 1])) for n in range(2)]
@@ -517,7 +505,7 @@ def tiny_config(**changes: Any) -> RunConfig:
 
 
 def test_from_config_is_what_the_configuration_says() -> None:
-    method = Pix2Pix.from_config(configuration())
+    method = Pix2Pix.from_config(configuration(), (3, 3))
     count = {name: sum(p.numel() for p in n.parameters()) for name, n in method.generators.items()}
     assert count == {"G": 54_413_955}
     assert sum(p.numel() for p in method.critics["D"].parameters()) == 2_768_705
@@ -528,15 +516,15 @@ def test_from_config_is_what_the_configuration_says() -> None:
 def test_terms_of_the_same_name_all_count() -> None:
     """Two entries with one name are two terms (or an error): none may be dropped in silence."""
     losses = {"reconstruction": [{"name": "l1", "weight": 10}, {"name": "l1", "weight": 3}]}
-    method = Pix2Pix.from_config(tiny_config(losses=losses))
+    method = Pix2Pix.from_config(tiny_config(losses=losses), (3, 3))
     weight = sum(loss.weight for loss in method.reconstruction.values())
     assert weight == 13
 
 
 def test_no_reconstruction_is_the_cgan_alone() -> None:
-    method = Pix2Pix.from_config(tiny_config(losses={"reconstruction": []}))
-    *_, g_phase = method.phases(batch(*torch.rand(2, 1, 3, 8, 8)))
-    assert list(g_phase.terms) == ["G/adv"]
+    method = Pix2Pix.from_config(tiny_config(losses={"reconstruction": []}), (3, 3))
+    losses = dict(updates(method, batch(*torch.rand(2, 1, 3, 8, 8))))
+    assert list(losses["G"].terms) == ["adv"]
 
 
 @pytest.mark.parametrize("crop", [(16, 16), (8, 8)])
@@ -551,8 +539,8 @@ def test_crop_that_the_discriminator_cannot_take(crop: tuple[int, int]) -> None:
         method = build_method(config, crop)
     except ConfigError:
         return
-    for phase in method.phases(batch(*torch.rand(2, 1, 3, *crop))):
-        phase.loss().backward()  # type: ignore[no-untyped-call]
+    for _, loss in updates(method, batch(*torch.rand(2, 1, 3, *crop))):
+        loss.total().backward()  # type: ignore[no-untyped-call]
 
 
 @pytest.mark.parametrize("crop", [(255, 255), (50, 64), (1, 1)])

@@ -16,9 +16,10 @@ from img2img.networks.patchgan import PatchDiscriminator
 from img2img.networks.resnet import ResnetGenerator
 from img2img.networks.unet import UNetGenerator
 from img2img.runtime.devices import PrecisionName, resolve_precision
-from img2img.training.critic import Critic
-from img2img.training.pix2pix import Pix2Pix
-from img2img.training.precision import Arithmetic
+from img2img.training.methods.critic import Critic
+from img2img.training.methods.pix2pix import Pix2Pix
+from img2img.training.mixed_precision import MixedPrecision
+from tests.training.recipe import updates
 
 CPU = torch.device("cpu")
 
@@ -103,25 +104,25 @@ def batch() -> Batch:
     return Batch(A, B, ["0", "1"], ["0", "1"])
 
 
-def bf16(method: Pix2Pix) -> Arithmetic:
-    return Arithmetic(method, "bf16", CPU)
+def bf16(method: Pix2Pix) -> MixedPrecision:
+    return MixedPrecision(method, "bf16", CPU)
 
 
 def convolutions(network: nn.Module) -> list[nn.Conv2d | nn.ConvTranspose2d]:
     return [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
 
 
-def gradients(method: Pix2Pix, arithmetic: Arithmetic, batch: Batch) -> dict[str, Tensor]:
-    """Of both phases, as they arrive in the float32 networks; nothing is updated."""
-    for phase in arithmetic.method.phases(batch):
-        arithmetic.backward(phase)
+def gradients(method: Pix2Pix, mixed: MixedPrecision, batch: Batch) -> dict[str, Tensor]:
+    """Of both groups, as they arrive in the float32 networks; nothing is updated."""
+    for group, loss in updates(mixed.method, batch):
+        mixed.backward(group, loss.total())
     found = {name: p.grad for name, p in method.named_parameters() if p.grad is not None}
     assert set(found) == {name for name, _ in method.named_parameters()}
     return found
 
 
 def test_fp32_works_on_the_networks_themselves(method: Pix2Pix) -> None:
-    assert Arithmetic(method, "fp32", CPU).method is method
+    assert MixedPrecision(method, "fp32", CPU).method is method
 
 
 def test_only_convolutions_are_copied(method: Pix2Pix) -> None:
@@ -160,11 +161,11 @@ def test_state_is_that_of_float32(method: Pix2Pix) -> None:
 
 
 def test_losses_are_near_and_float32(method: Pix2Pix, batch: Batch) -> None:
-    plain = [*copy.deepcopy(method).phases(batch)]
-    low = [*bf16(method).method.phases(batch)]
-    for exact, rough in zip(plain, low, strict=True):
-        assert rough.loss().dtype == torch.float32
-        assert rough.loss().item() == pytest.approx(exact.loss().item(), rel=0.02)
+    plain = dict(updates(copy.deepcopy(method), batch))
+    for group, rough in updates(bf16(method).method, batch):
+        exact = plain[group]
+        assert rough.total().dtype == torch.float32
+        assert rough.total().item() == pytest.approx(exact.total().item(), rel=0.02)
         for tag, term in rough.terms.items():
             assert term.value.dtype == torch.float32
             assert term.value.item() == pytest.approx(exact.terms[tag].value.item(), rel=0.05)
@@ -172,11 +173,11 @@ def test_losses_are_near_and_float32(method: Pix2Pix, batch: Batch) -> None:
 
 def test_gradients_reach_the_masters(method: Pix2Pix, batch: Batch) -> None:
     twin = copy.deepcopy(method)
-    exact = gradients(twin, Arithmetic(twin, "fp32", CPU), batch)
-    arithmetic = bf16(method)
-    rough = gradients(method, arithmetic, batch)
+    exact = gradients(twin, MixedPrecision(twin, "fp32", CPU), batch)
+    mixed = bf16(method)
+    rough = gradients(method, mixed, batch)
     assert all(gradient.dtype == torch.float32 for gradient in rough.values())
-    assert all(c.weight.grad is None for c in convolutions(arithmetic.method))
+    assert all(c.weight.grad is None for c in convolutions(mixed.method))
     for network in ("networks.G", "networks.D"):
         a, b = (
             torch.cat([g.flatten() for name, g in found.items() if name.startswith(network)])
@@ -192,53 +193,50 @@ def test_fused_updates_are_those_of_float32(method: Pix2Pix, batch: Batch) -> No
     precisions: tuple[PrecisionName, ...] = ("fp32", "bf16")
     for precision in precisions:
         twin = copy.deepcopy(method)
-        arithmetic = Arithmetic(twin, precision, CPU)
-        for phase in arithmetic.method.phases(batch):
-            arithmetic.backward(phase)
-            for weight in twin.parameter_groups()[phase.name]:
+        mixed = MixedPrecision(twin, precision, CPU)
+        for group, loss in updates(mixed.method, batch):
+            mixed.backward(group, loss.total())
+            for weight in twin.parameters_of(group):
                 assert weight.grad is not None
                 assert weight.grad.stride() == weight.stride()
-            fused = torch.optim.SGD(twin.parameter_groups()[phase.name], 1e-3, fused=True)
-            arithmetic.step(phase.name, fused)
+            mixed.step(torch.optim.SGD(twin.parameters_of(group), 1e-3, fused=True))
+            mixed.follow_update(group)
         pairs = zip(twin.parameters(), method.parameters(), strict=True)
         moves.append(torch.cat([(after - before).flatten() for after, before in pairs]))
     assert torch.cosine_similarity(moves[0], moves[1], dim=0) > NEAR
 
 
 def test_working_copies_follow_each_update(method: Pix2Pix, batch: Batch) -> None:
-    arithmetic = bf16(method)
-    optimizers = {
-        name: torch.optim.Adam(group, 0.01) for name, group in method.parameter_groups().items()
-    }
+    mixed = bf16(method)
     before = {key: value.clone() for key, value in method.state_dict().items()}
-    for phase in arithmetic.method.phases(batch):
-        arithmetic.backward(phase)
-        arithmetic.step(phase.name, optimizers[phase.name])
-        assert all(p.grad is None for p in method.parameter_groups()[phase.name])
-        changed = method.generators["G"] if phase.name == "G" else method.critics["D"]
-        working = arithmetic.method.networks[phase.name]
+    for group, loss in updates(mixed.method, batch):
+        mixed.backward(group, loss.total())
+        mixed.step(torch.optim.Adam(method.parameters_of(group), 0.01))
+        mixed.follow_update(group)
+        assert all(p.grad is None for p in method.parameters_of(group))
+        changed, working = method.networks[group], mixed.method.networks[group]
         for master, copied in zip(convolutions(changed), convolutions(working), strict=True):
             assert torch.equal(copied.weight, master.weight.bfloat16())
-    arithmetic.end_step()
+    mixed.end_step()
     after = method.state_dict()
     # All weights have moved, and BatchNorm has counted: G once, D three times.
     for key, value in after.items():
         if key.endswith("num_batches_tracked"):
             assert value == (1 if key.startswith("networks.G") else 3)
-        elif key not in method.memories(after):
+        elif key not in method.critic_state(after):
             assert value.dtype == torch.float32
             assert not torch.equal(value, before[key]), key
 
 
 def test_small_updates_are_not_lost(method: Pix2Pix) -> None:
     """Weights change by less than bfloat16 can tell from them; the float32 ones add it up."""
-    arithmetic = bf16(method)
-    optimizer = torch.optim.SGD(method.parameter_groups()["G"], 1.0)
+    mixed = bf16(method)
+    optimizer = torch.optim.SGD(method.parameters_of("G"), 1.0)
     weight = convolutions(method.generators["G"])[0].weight
     start = weight.detach().clone()
     for _ in range(8):
         weight.grad = torch.full_like(weight, -1e-6)
-        arithmetic.step("G", optimizer)
+        mixed.step(optimizer)
     assert torch.allclose(weight, start + 8e-6, rtol=1e-4, atol=1e-8)
 
 
@@ -257,11 +255,11 @@ def test_networks_take_and_give_float32(method: Pix2Pix, batch: Batch) -> None:
 
 
 def test_loading_refreshes_the_copies(method: Pix2Pix) -> None:
-    arithmetic = bf16(method)
-    saved = arithmetic.state_dict()
+    mixed = bf16(method)
+    saved = mixed.state_dict()
     with torch.no_grad():
         for parameter in method.parameters():
             parameter.add_(1)
-    arithmetic.load_state_dict(saved)
-    for master, copied in zip(convolutions(method), convolutions(arithmetic.method), strict=True):
+    mixed.load_state_dict(saved)
+    for master, copied in zip(convolutions(method), convolutions(mixed.method), strict=True):
         assert torch.equal(copied.weight, master.weight.bfloat16())

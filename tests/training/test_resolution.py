@@ -1,6 +1,6 @@
 """Progressive resolution: which sizes a run sees, when, and what else depends on them."""
 
-from collections.abc import Iterator
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ from img2img.data.samples import Batch
 from img2img.errors import ConfigError
 from img2img.training.build import build_method, resolve
 from img2img.training.loop import Trainer
-from img2img.training.method import Phase
-from img2img.training.pix2pix import Pix2Pix
+from img2img.training.methods.base import Fakes
+from img2img.training.methods.pix2pix import Pix2Pix
 from img2img.training.resolution import halvings_at, mean_seconds, reduced
 from tests.training.recipe import Log, published, trainer_for
 
@@ -38,10 +38,10 @@ class Recording(Pix2Pix):
         self.sides: list[int] = []
         self.clock = Clock()
 
-    def phases(self, batch: Batch) -> Iterator[Phase]:
+    def generate(self, batch: Batch, groups: Collection[str]) -> Fakes:
         self.sides.append(batch.A.shape[-1])
         self.clock.now += 0.1 * batch.A.shape[-1] ** 2 / 16
-        yield from super().phases(batch)
+        return super().generate(batch, groups)
 
 
 def given(number: int) -> Batch:
@@ -63,7 +63,7 @@ def config(grow: dict[str, Any], **changes: Any) -> RunConfig:
 def prepared(settings: RunConfig, folder: Path) -> tuple[Recording, Trainer]:
     """On an endless set whose epochs are of four images."""
     torch.manual_seed(0)
-    method = Recording.from_config(settings)
+    method = Recording.from_config(settings, (3, 3))
     trainer = trainer_for(
         method,
         settings,

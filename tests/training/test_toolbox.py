@@ -20,8 +20,8 @@ from img2img.networks import Discriminator, DiscriminatorOutput
 from img2img.runs.log import read_log
 from img2img.runtime.processes import ALONE, Processes
 from img2img.training.build import build_method, check_parts, resolve
-from img2img.training.critic import Critic
 from img2img.training.events import Observer
+from img2img.training.methods.critic import Critic
 from img2img.training.step import Stepper
 from tests.conftest import Command
 
@@ -178,7 +178,7 @@ def levels(*values: float) -> Tensor:
 
 def test_a_judgement() -> None:
     critic = Critic(Linear(2.0), Raw())
-    judged = critic.judge(levels(0.5, -0.25), levels(0.25, 0.75))
+    judged = critic.d_loss(levels(0.5, -0.25), levels(0.25, 0.75))
     assert judged.terms["adv"].value.item() == pytest.approx(2 * (0.5 - 0.125))
     assert {name: score.item() for name, score in judged.scores.items()} == pytest.approx(
         {"real": 0.25, "fake": 1.0, "accuracy": 0.5}
@@ -190,7 +190,7 @@ def test_a_lazy_penalty_weighs_as_much_as_it_is_rare() -> None:
     critic = Critic(Linear(2.0), LSGAN(), regularizers={"r1": R1(weight=3.0, every=4)})
     weights, values = [], []
     for _ in range(8):
-        terms = critic.judge(levels(0.5), levels(0.25)).terms
+        terms = critic.d_loss(levels(0.5), levels(0.25)).terms
         if "r1" in terms:
             weights.append(terms["r1"].weight)
             values.append(terms["r1"].value.item())
@@ -202,7 +202,7 @@ def test_a_lazy_penalty_weighs_as_much_as_it_is_rare() -> None:
 
 def test_a_penalty_is_of_the_image_and_not_of_the_condition() -> None:
     critic = Critic(Linear(2.0), LSGAN(), regularizers={"r1": R1(weight=1.0)})
-    terms = critic.judge(levels(0.5), levels(0.25), levels(0.75)).terms
+    terms = critic.d_loss(levels(0.5), levels(0.25), levels(0.75)).terms
     assert terms["r1"].value.item() == pytest.approx(0.5 / 4 * 12 * (2 / 6) ** 2)
 
 
@@ -220,12 +220,12 @@ def test_a_penalty_is_of_the_fakes_of_the_loss() -> None:
     given = [levels(*(0.1 * (4 * step + n) for n in range(4))) for step in range(4)]
     differ = 0
     for fake in given:
-        loss = critic.judge(levels(0.0, 0.0, 0.0, 0.0), fake).terms["adv"].value.item()
+        loss = critic.d_loss(levels(0.0, 0.0, 0.0, 0.0), fake).terms["adv"].value.item()
         # The loss is fake - real, of twice the grey level.
         assert loss == pytest.approx(2 * sum(shown[-1]) / 4, rel=1e-5)
         differ += shown[-1] != fake.mean((1, 2, 3)).tolist()
     assert differ
-    critic.judge(given[0], given[1], given[2])
+    critic.d_loss(given[0], given[1], given[2])
     assert shown[-1] == given[1].mean((1, 2, 3)).tolist()
 
 
@@ -246,8 +246,8 @@ def test_top_k_falls_to_its_share() -> None:
     fake = levels(0.0, 1.0, 2.0, 3.0)
     losses = []
     for _ in range(3):
-        losses.append(critic.teach(fake, fake)["adv"].value.item())
-        critic.judge(fake, fake)
+        losses.append(critic.g_loss(fake, fake)["adv"].value.item())
+        critic.d_loss(fake, fake)
     # All four; after four images a share of 0.625, which is three; after eight a quarter.
     assert losses == pytest.approx([-1.5, -2.0, -3.0])
 
@@ -256,24 +256,24 @@ def test_top_k_gives_the_others_no_gradient() -> None:
     critic = Critic(Linear(1.0), Raw(), top_k=TopKConfig(share=0.5, images=1))
     critic.clock.images += 1
     fake = levels(0.0, 1.0, 2.0, 3.0).requires_grad_()
-    (gradient,) = torch.autograd.grad(critic.teach(fake, fake)["adv"].value, fake)
+    (gradient,) = torch.autograd.grad(critic.g_loss(fake, fake)["adv"].value, fake)
     assert [bool(each.any()) for each in gradient] == [False, False, True, True]
 
 
 def test_feature_matching_by_place_and_by_mean() -> None:
     critic = Critic(Linear(1.0), Raw(), feature_matching=10.0)
     real, fake = levels(0.0, 1.0), levels(0.5, 0.75)
-    pairs = critic.teach(real, fake, torch.zeros_like(real))["features"]
+    pairs = critic.g_loss(real, fake, torch.zeros_like(real))["features"]
     # The feature is a mean over six channels, of which three are the condition's zeros.
     assert pairs.value.item() == pytest.approx(4 * 0.5 * (0.5 + 0.25) / 2)
     assert pairs.weight == 10
-    assert critic.teach(real, fake)["features"].value.item() == pytest.approx(4 * (0.625 - 0.5))
+    assert critic.g_loss(real, fake)["features"].value.item() == pytest.approx(4 * (0.625 - 0.5))
 
 
 def test_the_discriminator_learns_nothing_from_teaching() -> None:
     critic = Critic(Linear(1.0), Raw(), feature_matching=1.0)
     fake = levels(0.5).requires_grad_()
-    terms = critic.teach(levels(0.0), fake)
+    terms = critic.g_loss(levels(0.0), fake)
     torch.autograd.backward(terms["adv"].value + terms["features"].value)
     assert critic.discriminator.weight.grad is None
     assert fake.grad is not None
@@ -466,26 +466,20 @@ def test_a_trial_tries_each_kind_of_round(monkeypatch: pytest.MonkeyPatch) -> No
         return penalised(self, judge, real, fake)
 
     made = stepper(configuration("pix2pix", "n_critic=100", "regularizers=[{name: r1, every: 4}]"))
-    both, alone = made.method.phases, made.method.critic_phases
+    generate = made.method.generate
     rounds: list[str] = []
 
-    def phases(batch: Batch) -> Any:
-        watch.now += 3
-        rounds.append("both")
-        return both(batch)
-
-    def critic_phases(batch: Batch) -> Any:
-        watch.now += 1
-        rounds.append("alone")
-        return alone(batch)
+    def watched(batch: Batch, groups: Sequence[str]) -> Any:
+        watch.now += 3 if len(groups) > 1 else 1
+        rounds.append("+".join(groups))
+        return generate(batch, groups)
 
     monkeypatch.setattr("time.perf_counter", watch)
     monkeypatch.setattr(R1, "__call__", costly)
-    monkeypatch.setattr(made.method, "phases", phases)
-    monkeypatch.setattr(made.method, "critic_phases", critic_phases)
+    monkeypatch.setattr(made.method, "generate", watched)
     seconds, _ = made.trial(images())
     assert seconds == pytest.approx(3 + 99 * 1 + 100 * 8 / 4)
-    assert rounds == ["both"] * 4 + ["alone"] * 4
+    assert rounds == ["D+G"] * 4 + ["D"] * 4
 
 
 # -- what is refused ---------------------------------------------------------------------------

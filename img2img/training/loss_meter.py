@@ -11,7 +11,7 @@ from img2img.errors import TrainingDiverged
 from img2img.runtime.processes import Processes
 
 
-class Totals:
+class LossMeter:
     """The losses and scores of the steps since the last line of the log.
 
     They stay on the device until they are wanted: reading one makes the device wait.

@@ -4,7 +4,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple, Self, cast
+from typing import Any, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,24 +14,11 @@ from img2img.diffaug import AUGMENTATIONS, Augmentation
 from img2img.losses import OBJECTIVES, REGULARIZERS, Objective, Regularizer, refuse_batch_norm
 from img2img.networks import DISCRIMINATORS, Discriminator
 from img2img.runtime.devices import at_least_float32
-from img2img.training.image_pool import ImagePool
+from img2img.training.methods.image_pool import ImagePool
+from img2img.training.methods.loss import Loss, Term
 
 # What the mean over feature maps is multiplied by in pix2pixHD.
 FEATURES = 4.0
-
-
-class Term(NamedTuple):
-    """One named part of a loss: a scalar, and what it is multiplied by in the sum."""
-
-    value: Tensor
-    weight: float = 1.0
-
-
-class Judgement(NamedTuple):
-    """What an update of a critic goes down on, and what is worth logging of it, by name."""
-
-    terms: dict[str, Term]
-    scores: dict[str, Tensor]
 
 
 class Clock(nn.Module):
@@ -124,8 +111,8 @@ class Critic(nn.Module):
         )
 
     @property
-    def lasting(self) -> list[object]:
-        """The parts that remember: copies of a critic for other arithmetic share them."""
+    def shared_state(self) -> list[object]:
+        """What it remembers beside its network: its copy for another precision shares it."""
         return [self.clock, self.augmentations, *([self.pool] if self.pool else [])]
 
     def compute_penalties_by(self, other: "Critic") -> None:
@@ -135,15 +122,15 @@ class Critic(nn.Module):
         """
         self._precise = (other.discriminator,)
 
-    def judge(
+    def d_loss(
         self,
         real: Tensor,
         fake: Tensor,
         condition: Tensor | None = None,
         *,
         real_first: bool = False,
-    ) -> Judgement:
-        """The critic's own loss, `adv` and its penalties by name.
+    ) -> Loss:
+        """The critic's own loss: `adv`, and its penalties by name.
 
         Args:
             real: [N, C, H, W]; `fake` likewise, already detached from its generator.
@@ -176,9 +163,11 @@ class Critic(nn.Module):
             augmentation.observe(real_logits, fake_logits, images)
         right = [(r > f).float() for r, f in zip(real_logits, fake_logits, strict=True)]
         scores = {"real": _mean(real_logits), "fake": _mean(fake_logits), "accuracy": _mean(right)}
-        return Judgement(terms, scores)
+        return Loss(terms, scores)
 
-    def teach(self, real: Tensor, fake: Tensor, condition: Tensor | None = None) -> dict[str, Term]:
+    def g_loss(
+        self, real: Tensor, fake: Tensor, condition: Tensor | None = None
+    ) -> dict[str, Term]:
         """What the generator of `fake` [N, C, H, W] minimises: `adv`, and `features` if asked for.
 
         The discriminator's own weights take no part in the gradient.
@@ -217,9 +206,9 @@ class Critic(nn.Module):
             terms["features"] = Term(distance, self.feature_matching)
         return terms
 
-    def gathered(self) -> list[Tensor]:
-        """What each process has seen by itself, to be averaged over them before `after_update`."""
-        return [seen for part in self._augmentations() for seen in part.gathered()]
+    def tensors_to_reduce(self) -> list[Tensor]:
+        """What is to be averaged over processes before `after_update`."""
+        return [tensor for part in self._augmentations() for tensor in part.tensors_to_reduce()]
 
     @torch.no_grad()
     def after_update(self) -> None:

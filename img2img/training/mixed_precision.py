@@ -1,4 +1,4 @@
-"""The arithmetic of a training step: float32, autocast, or bfloat16 working copies.
+"""The precision of a training step: float32, autocast, or bfloat16 working copies.
 
 Weights, optimizer and averages are always float32. What is lower is how the networks compute:
 
@@ -23,11 +23,11 @@ from img2img.networks.narrow import widen_narrow_maps
 from img2img.networks.products import use_products
 from img2img.networks.spectral import compute_in, iterate, normalized_weights
 from img2img.runtime.devices import DTYPES, PrecisionName
-from img2img.training.method import Method, Phase
+from img2img.training.methods.base import Method
 
 
-class Arithmetic:
-    """Computes the phases of a method and makes the updates, in one of the precisions.
+class MixedPrecision:
+    """Computes gradients and makes updates of a method, in one of the precisions.
 
     Args:
         method: the float32 networks, already on the device; the optimizers change these.
@@ -45,26 +45,25 @@ class Arithmetic:
             # Copies then have the layout of their masters: converting goes straight through both.
             _use_channels_last(method)
         self.method = _working_copy(method, self.dtype) if low and not self._autocast else method
-        """The method to take phases from."""
-        self._masters = method
-        groups, working_groups = method.parameter_groups(), self.method.parameter_groups()
+        """The method to take losses from."""
         self._copies = {
-            name: [
+            group: [
                 (master, working)
-                for master, working in zip(groups[name], working_groups[name], strict=True)
+                for master, working in zip(
+                    method.parameters_of(group), self.method.parameters_of(group), strict=True
+                )
                 if master is not working
             ]
-            for name in groups
+            for group in method.groups
         }
-        normalized = normalized_weights(method)
         self._normalized = {
-            name: [weight for weight in normalized if any(weight.original is w for w in group)]
-            for name, group in groups.items()
+            group: [w for name in names for w in normalized_weights(method.networks[name])]
+            for group, names in method.groups.items()
         }
-        self.refresh()
+        self._refresh()
 
     def context(self) -> AbstractContextManager[Any]:
-        """The context to compute a phase in."""
+        """The context to compute losses in."""
         if self._autocast:
             return torch.autocast(self.device.type, self.dtype)
         return nullcontext()
@@ -74,11 +73,10 @@ class Arithmetic:
         """Whether gradients are of a scaled loss, so that now and then they overflow."""
         return self._scaler.is_enabled()
 
-    def backward(self, phase: Phase, share: float = 1.0) -> None:
-        """Add `share` times the gradients of the phase's loss to those of the float32 networks."""
-        loss = phase.loss() if share == 1 else share * phase.loss()
-        torch.autograd.backward(self._scaler.scale(loss))
-        for master, working in self._copies[phase.name]:
+    def backward(self, group: str, loss: Tensor, share: float = 1.0) -> None:
+        """Add `share` times the gradients of a group's loss to those of its float32 networks."""
+        torch.autograd.backward(self._scaler.scale(loss if share == 1 else share * loss))
+        for master, working in self._copies[group]:
             if working.grad is None:
                 continue
             if master.grad is None:
@@ -92,14 +90,16 @@ class Arithmetic:
         """Make a group's gradients those of the loss itself, where losses are scaled."""
         self._scaler.unscale_(optimizer)
 
-    def step(self, name: str, optimizer: torch.optim.Optimizer) -> None:
+    def step(self, optimizer: torch.optim.Optimizer) -> None:
         """Make one group's update and forget its gradients."""
         self._scaler.step(optimizer)
         optimizer.zero_grad(set_to_none=True)
-        self._masters.after_update(name)
-        for weight in self._normalized[name]:
+
+    def follow_update(self, group: str) -> None:
+        """Bring what is derived from a group's weights up to date: spectral norms and copies."""
+        for weight in self._normalized[group]:
             iterate(weight)
-        self.refresh(name)
+        self._refresh(group)
 
     def abandon_step(self) -> None:
         """Leave a step before all its updates were made."""
@@ -109,14 +109,14 @@ class Arithmetic:
         self._scaler = scaler  # one that has not begun
 
     def end_step(self) -> None:
-        """Adapt the loss scale, once all phases of a batch are done."""
+        """Adapt the loss scale, once all updates of a batch are made."""
         self._scaler.update()
 
     @torch.no_grad()
-    def refresh(self, *names: str) -> None:
+    def _refresh(self, *groups: str) -> None:
         """Bring the working copies of these groups (of all, if none is named) up to date."""
-        for name in names or self._copies:
-            for master, working in self._copies[name]:
+        for group in groups or self._copies:
+            for master, working in self._copies[group]:
                 working.copy_(master)
 
     def state_dict(self) -> dict[str, Any]:
@@ -125,7 +125,7 @@ class Arithmetic:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if state and self._scaler.is_enabled():  # neither, if it is or was another precision
             self._scaler.load_state_dict(state)
-        self.refresh()
+        self._refresh()
 
 
 def _working_copy(method: Method, dtype: torch.dtype) -> Method:
@@ -134,21 +134,21 @@ def _working_copy(method: Method, dtype: torch.dtype) -> Method:
     Weights under spectral normalisation are shared, too, and normalised in float32. Networks take
     and give float32, so that losses stay in float32.
     """
-    shared = [module for module in method.modules() if _is_shared(module)]
-    lasting = [part for critic in method.critics.values() for part in critic.lasting]
-    working = copy.deepcopy(method, {id(part): part for part in [*shared, *lasting]})
+    shared = [method.teachers, *(module for module in method.modules() if _is_shared(module))]
+    remembered = [part for critic in method.critics.values() for part in critic.shared_state]
+    working = copy.deepcopy(method, {id(part): part for part in [*shared, *remembered]})
     for name, critic in method.critics.items():
         working.critics[name].compute_penalties_by(critic)
-    for module in working.modules():
+    for module in working.networks.modules():
         if not _is_shared(module):
             for weight in module.parameters(recurse=False):
                 weight.data = weight.data.to(dtype)
         if isinstance(module, Generator | Discriminator):
             module.register_forward_pre_hook(partial(_cast_inputs, dtype))
             module.register_forward_hook(_cast_output)
-    compute_in(working, dtype)
-    use_products(working)
-    widen_narrow_maps(working)
+    compute_in(working.networks, dtype)
+    use_products(working.networks)
+    widen_narrow_maps(working.networks)
     return working
 
 

@@ -3,17 +3,17 @@
 import time
 from collections import deque
 
-# Steps over which the pace is averaged.
-PACE_STEPS = 50
+# Steps over which speed is averaged.
+AVERAGED_STEPS = 50
 
 
-class Pace:
+class Throughput:
     """A run's clock. Times are in seconds."""
 
     def __init__(self) -> None:
         self.seconds_before = 0.0
         """Spent by earlier sessions of the run."""
-        self.ticks: deque[float] = deque(maxlen=PACE_STEPS + 1)
+        self.ticks: deque[float] = deque(maxlen=AVERAGED_STEPS + 1)
         """When this session began and its last steps ended."""
         self._began: float | None = None
         self._waited = 0.0

@@ -1,0 +1,135 @@
+"""CycleGAN: unpaired image translation (Zhu et al. 2017, arXiv 1703.10593)."""
+
+from collections.abc import Collection, Mapping
+from typing import ClassVar, Self
+
+from torch import Tensor, nn
+
+from img2img.config import RunConfig
+from img2img.data.samples import Batch, Direction
+from img2img.data.unpaired import UnpairedData
+from img2img.losses import Reconstruction
+from img2img.networks import GENERATORS, Generator
+from img2img.networks.norms import keeps_averages
+from img2img.training.methods.base import METHODS, Fakes, Method
+from img2img.training.methods.critic import Critic
+from img2img.training.methods.loss import Loss, Term
+
+
+@METHODS.register("cyclegan")
+class CycleGAN(Method):
+    """Unpaired translation both ways: what goes there and back should come home (Zhu et al. 2017).
+
+    Args:
+        G_AB: translates domain A to domain B; `G_BA` the other way.
+        D_A: tells images of domain A from fakes; `D_B` those of B.
+        cycle: distances between an image and its translation there and back (equation 2), by name;
+            the published one is `l1` with weight 10.
+        identity: distances between an image and what the generator of its own domain makes of it
+            (section 5.2); the published one is `l1` with weight 5, which is 0.5 of the cycle's.
+    """
+
+    data = UnpairedData
+    translations: ClassVar = {"AtoB": ("A to B", "B"), "BtoA": ("B to A", "A")}
+    cycles: ClassVar = {"A": ("A to B to A", "A"), "B": ("B to A to B", "B")}
+    losses: ClassVar = {
+        "cycle": "distances between an image and its way there and back",
+        "identity": "distances that an image of the output's domain may move",
+    }
+
+    def __init__(
+        self,
+        G_AB: Generator,
+        G_BA: Generator,
+        D_A: Critic,
+        D_B: Critic,
+        cycle: Mapping[str, Reconstruction],
+        identity: Mapping[str, Reconstruction],
+    ) -> None:
+        super().__init__({"G": {"G_AB": G_AB, "G_BA": G_BA}, "D": {"D_A": D_A, "D_B": D_B}})
+        self.cycle = cycle
+        self.identity = identity
+
+    @classmethod
+    def from_config(cls, config: RunConfig, channels: tuple[int, int]) -> Self:
+        generators = [
+            GENERATORS.build(config.generator, "generator", in_channels=given, out_channels=made)
+            for given, made in (channels, channels[::-1])
+        ]
+        critics = [Critic.from_config(config, of_domain) for of_domain in channels]
+        return cls(
+            generators[0],
+            generators[1],
+            critics[0],
+            critics[1],
+            cls.distances(config, "cycle"),
+            cls.distances(config, "identity"),
+        )
+
+    def generate(self, batch: Batch, groups: Collection[str]) -> Fakes:
+        G_AB, G_BA = self.networks["G_AB"], self.networks["G_BA"]
+        if "G" not in groups:
+            return {"A": G_BA(batch.B), "B": G_AB(batch.A)}
+        fakes = {"B": G_AB(batch.A)}
+        if self.cycle and keeps_averages(G_BA):
+            # As published: BatchNorm's running averages depend on the order. Without them the
+            # order is one of summing gradients, for which this is early.
+            fakes["A there and back"] = G_BA(fakes["B"])
+        fakes["A"] = G_BA(batch.B)
+        return fakes
+
+    def loss(self, group: str, batch: Batch, fakes: Fakes) -> Loss:
+        return self._d_loss(batch, fakes) if group == "D" else self._g_loss(batch, fakes)
+
+    def _g_loss(self, batch: Batch, fakes: Fakes) -> Loss:
+        A, B = batch.A, batch.B
+        G_AB, G_BA = self.networks["G_AB"], self.networks["G_BA"]
+        terms: dict[str, Term] = {}
+        for domain, real in (("A", A), ("B", B)):
+            own = self.critics[f"D_{domain}"].g_loss(real, fakes[domain])
+            terms |= {f"{name}_{domain}": term for name, term in own.items()}
+        if self.cycle:
+            back_A = fakes.get("A there and back")
+            back_A = G_BA(fakes["B"]) if back_A is None else back_A
+            terms |= _distances("cycle_A", self.cycle, back_A, A)
+            terms |= _distances("cycle_B", self.cycle, G_AB(fakes["A"]), B)
+        if self.identity:
+            terms |= _distances("identity_A", self.identity, G_BA(A), A)
+            terms |= _distances("identity_B", self.identity, G_AB(B), B)
+        return Loss(terms)
+
+    def _d_loss(self, batch: Batch, fakes: Fakes) -> Loss:
+        terms: dict[str, Term] = {}
+        scores: dict[str, Tensor] = {}
+        for domain, real in (("A", batch.A), ("B", batch.B)):
+            own = self.critics[f"D_{domain}"].d_loss(real, fakes[domain], real_first=True)
+            terms |= {f"{name}_{domain}": term for name, term in own.terms.items()}
+            scores |= {f"{name}_{domain}": score for name, score in own.scores.items()}
+        return Loss(terms, scores)
+
+    def direction(self, generator: str, data: Direction) -> Direction:
+        return "AtoB" if generator == "G_AB" else "BtoA"
+
+    def images(self, networks: Mapping[str, nn.Module], batch: Batch) -> dict[str, Tensor]:
+        G_AB, G_BA = networks["G_AB"], networks["G_BA"]
+        fake_B, fake_A = G_AB(batch.A), G_BA(batch.B)
+        return {
+            "A": batch.A,
+            "A to B": fake_B,
+            "A to B to A": G_BA(fake_B),
+            "B": batch.B,
+            "B to A": fake_A,
+            "B to A to B": G_AB(fake_A),
+        }
+
+
+def _distances(
+    what: str, losses: Mapping[str, Reconstruction], output: Tensor, target: Tensor
+) -> dict[str, Term]:
+    """A term for each distance. Only where there are several do their names tell them apart."""
+    return {
+        f"{what}_{name}" if len(losses) > 1 else what: Term(
+            distance(output, target).mean(), distance.weight
+        )
+        for name, distance in losses.items()
+    }

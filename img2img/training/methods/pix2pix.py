@@ -1,0 +1,67 @@
+"""Pix2Pix: paired image translation (Isola et al. 2017, arXiv 1611.07004)."""
+
+from collections.abc import Collection, Mapping
+from typing import ClassVar, Self
+
+from torch import Tensor, nn
+
+from img2img.config import RunConfig
+from img2img.data.paired import PairedData
+from img2img.data.samples import Batch, Direction
+from img2img.losses import Reconstruction
+from img2img.networks import GENERATORS, Generator
+from img2img.training.methods.base import METHODS, Fakes, Method
+from img2img.training.methods.critic import Critic
+from img2img.training.methods.loss import Loss, Term
+
+
+@METHODS.register("pix2pix")
+class Pix2Pix(Method):
+    """Paired translation: a conditional critic and a distance to the target (Isola et al. 2017).
+
+    Args:
+        generator: translates A.
+        critic: tells (A, B) from (A, translated A).
+        reconstruction: distances between translated A and B, by name; the published one is `l1`
+            with weight 100.
+    """
+
+    data = PairedData
+    translations: ClassVar = {"AtoB": ("translated", "target")}
+    losses: ClassVar = {
+        "reconstruction": "distances between the translated image and its target",
+    }
+
+    def __init__(
+        self, generator: Generator, critic: Critic, reconstruction: Mapping[str, Reconstruction]
+    ) -> None:
+        super().__init__({"D": {"D": critic}, "G": {"G": generator}})
+        self.reconstruction = reconstruction
+
+    @classmethod
+    def from_config(cls, config: RunConfig, channels: tuple[int, int]) -> Self:
+        of_A, of_B = channels
+        generator = GENERATORS.build(
+            config.generator, "generator", in_channels=of_A, out_channels=of_B
+        )
+        reconstruction = cls.distances(config, "reconstruction")
+        return cls(generator, Critic.from_config(config, of_A + of_B), reconstruction)
+
+    def generate(self, batch: Batch, groups: Collection[str]) -> Fakes:
+        return {"B": self.networks["G"](batch.A)}
+
+    def loss(self, group: str, batch: Batch, fakes: Fakes) -> Loss:
+        critic, fake = self.critics["D"], fakes["B"]
+        if group == "D":
+            return critic.d_loss(batch.B, fake, batch.A)
+        terms = critic.g_loss(batch.B, fake, batch.A)
+        for name, distance in self.reconstruction.items():
+            terms[name] = Term(distance(fake, batch.B).mean(), distance.weight)
+        return Loss(terms)
+
+    def direction(self, generator: str, data: Direction) -> Direction:
+        return data
+
+    def images(self, networks: Mapping[str, nn.Module], batch: Batch) -> dict[str, Tensor]:
+        translated = networks["G"](batch.A)
+        return {"input": batch.A, "translated": translated, "target": batch.B}

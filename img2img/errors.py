@@ -122,15 +122,18 @@ class TranslationStopped(Stopped):
         video: Path | None = None,
         report: Any = None,
     ) -> None:
-        if video is None:
-            how = f"{done} of {total} files are done: start it again with `skip_existing` to go on"
-        elif done:
-            how = f"{done} frames of {video.name} are done: start it again to go on from there"
-        else:
-            how = f"no part of {video.name} is done yet"
-        super().__init__(f"stopped: {cause}; {how}")
+        super().__init__(cause)
         self.cause, self.done, self.total = cause, done, total
         self.video, self.report = video, report
+
+    def __str__(self) -> str:
+        if self.video is None:
+            how = f"{self.done} of {self.total} files are done"
+            return f"stopped: {self.cause}; {how}; `skip_existing` goes on from there"
+        if self.done:
+            how = f"{self.done} frames of {self.video.name} are done"
+            return f"stopped: {self.cause}; {how}; the next call goes on from there"
+        return f"stopped: {self.cause}; no part of {self.video.name} is done yet"
 
 
 class TranslationInterrupted(TranslationStopped):

@@ -26,7 +26,7 @@ from img2img.cli.wording import in_options
 from img2img.errors import ConfigError, TranslationStopped, some_names
 
 if TYPE_CHECKING:
-    from img2img.translate.folder import Report
+    from img2img.translate.report import Report
     from img2img.video.convert import Converted
 
 FAILURES_SHOWN = 20
@@ -267,7 +267,7 @@ def translate(
     from img2img.runtime.devices import keep_freed_memory, named_devices, resolve_device
     from img2img.runtime.processes import joined
     from img2img.translate.folder import translate_folder
-    from img2img.translate.video import VideoOptions
+    from img2img.translate.options import FolderOptions
 
     if devices and device != "auto":
         raise ConfigError("--device and --devices: give one of them")
@@ -297,31 +297,31 @@ def translate(
             progress=progress.parts,
             say=say_note if processes.first else lambda _: None,
         )
+        options = FolderOptions(
+            image_format=image_format,
+            quality=quality,
+            skip_existing=skip_existing,
+            overwrite=overwrite,
+            compare=compare,
+            gallery=gallery,
+            codec=codec,
+            crf=crf,
+            preset=preset,
+            pixel_format=pixel_format,
+            container=container,
+            start=seconds("start", start),
+            end=seconds("end", end),
+            every=every,
+            fps=None if fps is None else frame_rate(fps),
+            stabilize=stabilize,
+            frames=frames,
+        )
         try:
             report = translate_folder(
                 translator,
                 source,
                 output,
-                image_format=image_format,
-                quality=quality,
-                skip_existing=skip_existing,
-                overwrite=overwrite,
-                compare=compare,
-                gallery=gallery,
-                video=VideoOptions(
-                    codec=codec,
-                    crf=crf,
-                    preset=preset,
-                    pixel_format=pixel_format,
-                    container=container,
-                    start=seconds("start", start),
-                    end=seconds("end", end),
-                    every=every,
-                    fps=None if fps is None else frame_rate(fps),
-                    stabilize=stabilize,
-                    frames=frames,
-                    image_format=image_format or "png",
-                ),
+                options,
                 processes=processes,
                 progress=progress,
                 video_progress=progress.frames,

@@ -1,137 +1,108 @@
-"""Translating files: a picture or video, a folder with all that is in it, or a glob."""
+"""Translating files: a picture or video, a folder with all that is in it, or a glob.
 
-import json
+A file is read, translated and written in a chain in which each step works ahead of the next, so
+that disk, decoders and network are busy at once; how far ahead is bounded, and so is the memory.
+
+A picture's way: `images.read_image` -> `engine.translator` (batching, runner, backend) ->
+`images.write_image`. The frames of a video go through `video` instead.
+"""
+
+import errno
+import os
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import count, groupby
 from pathlib import Path
 from typing import Any
 
-from img2img.engine.sizing import AppliedScale, Scale
 from img2img.engine.translator import Translator
 from img2img.errors import (
     DataError,
+    ImageError,
+    Img2ImgError,
     StorageError,
     TranslationInterrupted,
     TranslationStopped,
-    some_names,
 )
-from img2img.images import OURS
-from img2img.runtime.files import write_text
+from img2img.images import (
+    Animation,
+    Extent,
+    Picture,
+    check_format,
+    measure,
+    read_image,
+    write_image,
+    write_picture,
+)
+from img2img.runtime.devices import give_back_freed_memory
+from img2img.runtime.pipeline import ahead
 from img2img.runtime.processes import ALONE, Processes
-from img2img.translate.effects import VIDEOS, check_options
-from img2img.translate.gallery import write_gallery
-from img2img.translate.manifest import Entry, Manifest
-from img2img.translate.plan import Job, Plan, plan
-from img2img.translate.results import Results
-from img2img.translate.video import VideoOptions
-from img2img.translate.work import Progress, VideoProgress, Work
-from img2img.video.codecs import check_choices
-from img2img.video.convert import Converted
+from img2img.translate import video
+from img2img.translate.frames import FrameTranslator
+from img2img.translate.gallery import QUALITY as THUMBNAIL_QUALITY
+from img2img.translate.gallery import thumbnail
+from img2img.translate.kinds import TO_VIDEO, Kind
+from img2img.translate.manifest import FileState
+from img2img.translate.options import FolderOptions
+from img2img.translate.pictures import (
+    Image,
+    frames_of,
+    held_by,
+    shallow,
+    side_by_side,
+    with_frames,
+)
+from img2img.translate.plan import DEFAULTS, Job
+from img2img.translate.report import Outcome, Report, write_page
+from img2img.translate.results import Results, state_of
+from img2img.translate.sequences import part_of
+from img2img.translate.tasks import Tasks
 
-# Why a file is not translated that an earlier call has replaced by its result.
-AGAIN = "the result of an earlier call, whose original is gone"
+# Threads that read, and as many that write.
+THREADS = min(8, os.cpu_count() or 1)
+# What makes all further writing pointless; anything else is the matter of one file.
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 
-# Of JPEG and WebP, where nobody says.
-QUALITY = 95
-
-
-@dataclass
-class Report:
-    """What became of the files."""
-
-    output: Path
-    """The folder of the results, or the one result that was given a name."""
-    written: list[Path] = field(default_factory=list)
-    skipped: list[Path] = field(default_factory=list)
-    """Inputs whose result was there already."""
-    failed: dict[Path, str] = field(default_factory=dict)
-    """The reason by input."""
-    passed_over: dict[str, int] = field(default_factory=dict)
-    """How many files are pictures of a kind that is not read, by suffix."""
-    left_out: list[Path] = field(default_factory=list)
-    """Results of other calls and run folders among the inputs."""
-    videos: dict[Path, Converted] = field(default_factory=dict)
-    """What became of the videos among them, by input."""
-    scale: Scale = "auto"
-    """How it was to be decided at which size pictures are translated."""
-    ways: dict[AppliedScale, int] = field(default_factory=dict)
-    """How many of the images written came which way."""
-    seconds: float = 0.0
-    gallery: Path | None = None
-    """The page, if one was asked for."""
-
-    @property
-    def images_per_second(self) -> float:
-        """Of those translated by this call."""
-        return len(self.written) / self.seconds if self.seconds else 0.0
-
-    def to_json(self) -> dict[str, Any]:
-        """What JSON can hold of it: paths as text."""
-        return {
-            "output": str(self.output),
-            "written": [str(path) for path in self.written],
-            "skipped": [str(path) for path in self.skipped],
-            "failed": {str(path): reason for path, reason in self.failed.items()},
-            "passed_over": self.passed_over,
-            "left_out": [str(path) for path in self.left_out],
-            "videos": {
-                str(path): {**asdict(made), "target": str(made.target)}
-                for path, made in self.videos.items()
-            },
-            "scale": {"asked": self.scale, **self.ways},
-            "seconds": round(self.seconds, 3),
-            "images_per_second": round(self.images_per_second, 3),
-            "gallery": None if self.gallery is None else str(self.gallery),
-        }
+OnFiles = Callable[[int, int], None]
+"""Called with (files done, files) of this process."""
+OnFrames = Callable[[str, int, int | None], None]
+"""Called with (name, frames done, frames) of the video at work."""
 
 
-def translate_folder(  # noqa: PLR0912, PLR0915
+def translate_folder(
     translator: Translator,
     source: Path | str,
     output: Path | str,
+    options: FolderOptions = DEFAULTS,
     *,
-    image_format: str | None = None,
-    quality: int | None = None,
-    skip_existing: bool = False,
-    overwrite: bool = False,
-    compare: bool = False,
-    gallery: bool = False,
-    video: VideoOptions | None = None,
     processes: Processes = ALONE,
-    progress: Progress | None = None,
-    video_progress: VideoProgress | None = None,
+    progress: OnFiles = lambda done, total: None,
+    video_progress: OnFrames = lambda name, done, total: None,
     say: Callable[[str], None] = lambda _: None,
+    **choices: Any,
 ) -> Report:
     """Translate file after file. One that fails is noted and does not stop the others.
 
     A manifest in the output folder remembers what was made of which file, how, for a later call
-    with `skip_existing`, and for any later call which files may be replaced.
+    with `skip_existing`, and for any later call which files may be replaced. Videos that were
+    interrupted are gone on with.
 
     Args:
         source: a file, a folder, or a glob such as `scans/**/*.tif`.
         output: a folder; or, for a single file, or numbered pictures that become a video or an
             animation, a file name.
-        image_format: suffix of all images made, such as `png`; None keeps each file's own.
-        quality: of JPEG and lossy WebP, 1 to 100; None: 95.
-        skip_existing: leave what this model made with these settings, where neither input nor
-            result has changed since (by size and time).
-        overwrite: let results replace their inputs, where `output` is the folder of the input,
-            and files that are no results of an earlier call. A result that has replaced its input
-            is not translated again.
-        compare: write input and result of images side by side, too, in the folder `compare`.
-        gallery: make a page of the images to look at, `gallery/index.html`.
-        video: how videos are translated, and what else is taken for frames in their order:
-            animations, and folders of numbered pictures, where it asks for what only frames have.
-            A video that was interrupted is gone on with.
+        options: how.
         processes: all of them make this call, and share the files; each gets the whole report.
-        progress: called with (files done, files) of this process.
-        video_progress: called with (name, frames done, frames) of the video at work.
-        say: told of what is not as one might expect of a video.
+        progress, video_progress: called as work goes on.
+        say: called with a line on what is not as one might expect.
+        choices: fields of `FolderOptions`, in place of those of `options`.
 
     Raises:
-        ConfigError: a codec, quality, preset, pixel format and container do not go together.
+        ConfigError: an option is out of range; or a codec, quality, preset, pixel format and
+            container do not go together.
         DataError: nothing there, no images or videos, or the results would overwrite the input or
             a file of somebody else's; an option would do nothing for what is there; or inputs have
             been replaced by earlier results, and `skip_existing` is not given.
@@ -140,153 +111,279 @@ def translate_folder(  # noqa: PLR0912, PLR0915
             the error says what that is.
     """
     begun = time.monotonic()
-    for option, given in (("--input", source), ("--output", output)):
+    options = replace(options, **choices)
+    for name, given in (("source", source), ("output", output)):
         if not str(given):
-            raise DataError(f"{option}: empty, where a name is wanted")
-    video = video or VideoOptions()
-    # All look, so that all see the same mistake; what the first one sees is what is done.
-    planned = processes.from_first(
-        plan(
-            str(source),
-            Path(output),
-            image_format,
-            container=video.container,
-            frames=video.frames,
-            overwrite=overwrite,
-            over_time=video.over_time,
-            part=video.part,
-        )
-    )
-    _check_effects(planned, video, image_format, quality, compare=compare, gallery=gallery)
-    quality = QUALITY if quality is None else quality
-    steady = (
-        [video.stabilize, *map(str, (video.start, video.end, video.every))]
-        if video.over_time
-        else []
-    )
-    results = Results(
-        folder=planned.folder,
-        manifest=Manifest(planned.folder, processes.rank, say),
-        settings=json.dumps([translator.identity, quality, *steady]),
-        video_settings=json.dumps([translator.identity, video.settings(quality)]),
-        quality=quality,
-        compare=processes.from_first(planned.apart("compare")) if compare else None,
-        gallery=processes.from_first(planned.apart("gallery")) if gallery else None,
-    )
-    before: dict[Job, Entry] = {}
-    if skip_existing:
-        before = processes.from_first(results.made_before(planned) if processes.first else {})
-    if video.stabilize != "off":
-        before = _whole_scenes(before, planned.jobs)
-    again = planned.again - before.keys()
-    replaced = {job.source: AGAIN for job in planned.jobs if job in again}
-    if replaced and not skip_existing:
-        raise _made_from_results(replaced)
-    refused = planned.refused | replaced
-    todo = [job for job in planned.jobs if job not in before and job.source not in replaced]
-    if processes.first:
-        for folder in filter(None, (results.compare, results.gallery)):
-            write_text(folder / OURS, "")
-        results.remove_leftovers(planned.jobs)
-    translator.expect(-(-sum(not job.is_video for job in todo) // processes.count))
-
-    def report_of(
-        made: Mapping[Job, Entry], failed: Mapping[Job, str], videos: Mapping[Job, Converted]
-    ) -> Report:
-        targets = {job: videos[job].target if job in videos else job.target for job in planned.jobs}
-        return Report(
-            output=targets[planned.jobs[0]] if planned.named else planned.folder,
-            written=[targets[job] for job in planned.jobs if job in made],
-            skipped=[job.source for job in planned.jobs if job in before],
-            failed=refused | {job.source: failed[job] for job in todo if job in failed},
-            passed_over=dict(planned.passed_over),
-            left_out=planned.own,
-            videos={job.source: converted for job, converted in videos.items()},
-            scale=translator.scale,
-            ways=dict(
-                Counter(translator.applied_scale(e.size) for j, e in made.items() if not j.is_video)
-            ),
-            seconds=time.monotonic() - begun,
-        )
-
-    work = Work(translator, results, planned, video, progress, video_progress, say)
-    stopped: TranslationStopped | StorageError | None = None
-    try:
-        work.do(_share(todo, processes, whole_scenes=video.stabilize != "off"))
-    except (KeyboardInterrupt, TranslationInterrupted) as error:
-        done = len(before) + len(work.made)
-        report = report_of(work.made, work.failed, work.videos)
-        if isinstance(error, TranslationInterrupted) and len(planned.jobs) == 1:
-            error.report = report
-            raise
-        raise TranslationInterrupted("Ctrl-C", done, len(planned.jobs), report=report) from None
-    except (StorageError, TranslationStopped) as error:
-        stopped = error
-    parts = processes.gather((work.made, work.failed, work.videos, stopped))
-    made = {job: entry for part, _, _, _ in parts for job, entry in part.items()}
-    failed = {job: why for _, part, _, _ in parts for job, why in part.items()}
-    videos = {job: converted for _, _, part, _ in parts for job, converted in part.items()}
-    report = report_of(made, failed, videos)
-    if first := next((error for *_, error in parts if error), None):
-        if isinstance(first, TranslationStopped) and len(planned.jobs) == 1:
-            first.report = report
-            raise first
-        cause = first.cause if isinstance(first, TranslationStopped) else str(first)
-        done = len(before) + len(made)
-        raise TranslationStopped(cause, done, len(planned.jobs), report=report)
-
-    if results.gallery:
-        report.gallery = results.gallery / "index.html"
+            raise DataError(f"`{name}`: empty, where a name is wanted")
+    tasks = Tasks.of(str(source), Path(output), options, translator.identity, processes, say)
+    images = sum(not job.is_video for job in tasks.todo)
+    translator.expect(-(-images // processes.count))
+    work = _Work(translator, tasks.results, options, progress, video_progress, say)
+    outcome = work.do(tasks.share(processes))
+    if not isinstance(outcome.stopped, TranslationInterrupted):  # else nobody is waited for
+        outcome = Outcome.together(processes.gather(outcome))
+    report = outcome.report(tasks, translator, time.monotonic() - begun)
+    if outcome.stopped:
+        done, total = len(tasks.before) + len(outcome.made), len(tasks.planned.jobs)
+        raise _stopped(outcome.stopped, done, total, report) from None
+    if tasks.results.gallery:
+        report.gallery = tasks.results.gallery / "index.html"
         if processes.first:
-            _write_page(report, results, planned, before | made)
+            write_page(report.gallery, tasks, outcome.made, report.failed)
     return report
 
 
-def _check_effects(
-    planned: Plan,
-    video: VideoOptions,
-    image_format: str | None,
-    quality: int | None,
-    *,
-    compare: bool,
-    gallery: bool,
-) -> None:
-    """Raises DataError where an option that is given would do nothing, ConfigError if it cannot."""
-    given = video.given | {"format": image_format is not None, "quality": quality is not None}
-    given |= {"compare": compare, "gallery": gallery}
-    options = [option for option, is_given in given.items() if is_given]
-    check_options(options, {job.source: job.kind for job in planned.jobs})
-    for suffix in {job.target.suffix for job in planned.jobs if job.kind in VIDEOS}:
-        check_choices(video.encoding, suffix)
+def _stopped(cause: Img2ImgError, done: int, total: int, report: Report) -> TranslationStopped:
+    """What to raise where work ended early: of a single video, how far that is."""
+    if isinstance(cause, TranslationStopped):
+        if cause.video and total == 1:
+            cause.report = report
+            return cause
+        return type(cause)(cause.cause, done, total, report=report)
+    return TranslationStopped(str(cause), done, total, report=report)
 
 
-def _made_from_results(replaced: Mapping[Path, str]) -> DataError:
-    names = some_names([*map(str, replaced)], most=3)
-    return DataError(
-        f"{names}: {AGAIN}; leave such files as they are with --skip-existing, or choose"
-        " another --output"
-    )
+@dataclass(frozen=True)
+class _Loaded:
+    """A file that has been read."""
+
+    job: Job
+    state: FileState
+    image: Image
 
 
-def _write_page(
-    report: Report, results: Results, planned: Plan, there: Mapping[Job, Entry]
-) -> None:
-    """The gallery, of all results that are there."""
-    assert report.gallery is not None
-    found = [results.card(job, there[job]) for job in planned.jobs if job in there]
-    cards = [card for card in found if card]
-    write_gallery(report.gallery, planned.folder.resolve().name, cards, report.failed)
+class _Work:
+    """The chain from files to files, and what has come out of it."""
+
+    def __init__(
+        self,
+        translator: Translator,
+        results: Results,
+        options: FolderOptions,
+        progress: OnFiles,
+        video_progress: OnFrames,
+        say: Callable[[str], None],
+    ) -> None:
+        self._translator, self._results, self._options = translator, results, options
+        self._progress, self._video_progress, self._say = progress, video_progress, say
+        self._most = translator.budget.ahead
+        self._outcome, self._files = Outcome(), 0
+
+    def do(self, jobs: Sequence[Job]) -> Outcome:
+        """Translate, first the images and then the videos; all that is done until it ends."""
+        self._files = len(jobs)
+        images = [job for job in jobs if not job.is_video]
+        if remark := shallow(self._translator.spec.output, [job.target for job in images]):
+            self._say(remark)
+        if images and self._options.stabilize != "off" and self._translator.spec.dropout:
+            self._say(video.DROPOUT_OFF)
+        self._moved()
+        try:
+            self._do_images(images)
+            for job in jobs:
+                if job.is_video:
+                    self._do_video(job)
+                    self._moved()
+        except KeyboardInterrupt:
+            self._outcome.stopped = TranslationInterrupted("Ctrl-C")
+        except (StorageError, TranslationStopped) as error:
+            self._outcome.stopped = error
+        return self._outcome
+
+    def _do_video(self, job: Job) -> None:
+        """A video, or what becomes one, frame by frame."""
+        results, options = self._results, self._options
+        # What replaces its input is made beside it first.
+        target = job.target.with_name(f".img2img-{job.target.name}") if job.in_place else job.target
+        # One that was named by a person has no other name.
+        elsewhere = None if results.planned.named else partial(results.elsewhere, job)
+        told: dict[str, Any] = {
+            "progress": partial(self._video_progress, job.name),
+            "say": lambda line: self._say(f"{job.name}: {line}"),
+        }
+        try:
+            state = state_of(job)
+            given = (
+                self._translator,
+                video.footage_of(job, self._translator, options),
+                target,
+                options,
+            )
+            if job.kind is Kind.VIDEO_TO_FRAMES:
+                made = video.translate_to_images(*given, **told)
+            elif job.kind in TO_VIDEO:
+                made = video.translate_video(*given, elsewhere=elsewhere, **told)
+            else:
+                made = video.translate_to_animation(*given, **told)
+            if made.target == target != job.target:
+                results.note(job, state, made.size)
+                target.replace(job.target)
+                made = replace(made, target=job.target)
+            self._outcome.videos[job] = made
+            self._outcome.made[job] = results.note(job, state, made.size, made.target)
+            self._translator.remark()
+        except TranslationStopped:
+            raise
+        except (Img2ImgError, MemoryError, OSError) as error:
+            if _is_pointless(error):
+                raise
+            self._outcome.fail(job, error)
+
+    def _do_images(self, jobs: Sequence[Job]) -> None:
+        """Small ones in one chain; a large one alone, with nothing else on its way."""
+        numbers = count(1)
+
+        def run(item: tuple[Job, Extent | None]) -> int:
+            return next(numbers) if self._is_large(item[1]) else 0
+
+        with closing(ahead(_weigh, jobs, workers=THREADS)) as weighed:
+            for _, together in groupby(weighed, run):
+                self._do_run(together)
+        self._moved()  # the last ones may have failed on the way
+
+    def _do_run(self, weighed: Iterable[tuple[Job, Extent | None]]) -> None:
+        read = ahead(
+            self._read,
+            weighed,
+            workers=THREADS,
+            weight=lambda item: item[1].held if item[1] else 0,
+            most=self._most,
+        )
+        translated = self._translated(read)
+        written = ahead(
+            self._write,
+            translated,
+            workers=THREADS,
+            weight=lambda item: held_by(item[1]),
+            most=self._most,
+        )
+        # Closed from the end to the beginning, so that nobody works on when this returns.
+        with closing(read), closing(translated), closing(written):
+            for _ in written:
+                self._moved()
+
+    def _moved(self) -> None:
+        self._progress(len(self._outcome.made) + len(self._outcome.failed), self._files)
+
+    def _is_large(self, extent: Extent | None) -> bool:
+        return extent is not None and extent.held > self._most
+
+    def _read(self, item: tuple[Job, Extent | None]) -> _Loaded | None:
+        job, extent = item
+        try:
+            state = state_of(job)
+            if extent:
+                compared = self._results.compare is not None
+                self._translator.budget.check(extent, compared=compared)
+            image = read_image(job.source)
+            if isinstance(image, Animation):
+                image = part_of(image, self._options.span)
+            if self._is_large(extent):
+                give_back_freed_memory()  # what the decoder has left
+            check_format(job.target, image)  # before any work goes into it
+            return _Loaded(job, state, image)
+        except (Img2ImgError, OSError) as error:
+            self._outcome.fail(job, error)
+            return None
+
+    def _frames(
+        self, read: Iterable[_Loaded | None]
+    ) -> Iterator[tuple[tuple[_Loaded, bool], Picture]]:
+        """Each frame, with the file it is of and whether it is its last."""
+        for loaded in filter(None, read):
+            frames = [self._translator.values.with_range(each) for each in frames_of(loaded.image)]
+            seen = replace(loaded, image=with_frames(loaded.image, frames))
+            for number, frame in enumerate(frames, 1):
+                yield (seen, number == len(frames)), frame
+
+    def _translated(
+        self, read: Iterable[_Loaded | None]
+    ) -> Generator[tuple[_Loaded, Image], None, None]:
+        """Frame by frame through the network, and put together again."""
+        steady = self._options.stabilize != "off"
+        each = self._steadied if steady else self._translator.translate_each
+        frames: list[Picture] = []
+        errors: list[Img2ImgError] = []
+        for (loaded, last), frame in each(self._frames(read)):
+            if isinstance(frame, Img2ImgError):
+                errors.append(frame)
+            else:
+                frames.append(frame)
+            if not last:
+                continue
+            if errors:
+                self._outcome.fail(loaded.job, errors[0])
+            else:
+                made = with_frames(loaded.image, frames)
+                # The input is let go where nothing more is made of it: a large one is in the way.
+                beside = self._results.compare or self._results.gallery
+                given = loaded if beside else replace(loaded, image=made)
+                del loaded, frame
+                if held_by(made) > self._most:
+                    give_back_freed_memory()
+                yield given, made
+                del given, made
+            frames, errors = [], []
+
+    def _steadied(
+        self, items: Iterable[tuple[tuple[_Loaded, bool], Picture]]
+    ) -> Iterator[tuple[tuple[_Loaded, bool], Picture | Img2ImgError]]:
+        """As `Translator.translate_each`, each scene by itself, in order and stabilised."""
+        for _, scene in groupby(items, lambda item: item[0][0].job.scene):
+            steady = FrameTranslator(self._translator, self._options.stabilize)
+            yield from steady.translate_each(scene)
+        self._translator.remark()
+
+    def _write(self, item: tuple[_Loaded, Image]) -> None:
+        """Write all that is made of a file, and note it.
+
+        Raises:
+            StorageError: it makes no sense to go on.
+        """
+        (loaded, image), results = item, self._results
+        job, size = loaded.job, frames_of(image)[0].size
+        beside: list[Path] = []
+        try:
+            if results.gallery:
+                both = frames_of(loaded.image)[0], frames_of(image)[0]
+                for path, frame in zip(results.thumbnails(job), both, strict=True):
+                    write_picture(path, thumbnail(frame), THUMBNAIL_QUALITY)
+                    beside.append(path)
+            if results.compare:
+                beside.append(self._write_compared(job, side_by_side(loaded.image, image)))
+            if job.in_place:
+                results.note(job, loaded.state, size)
+            # Last: it may replace the input, and where it stands all is done.
+            write_image(job.target, image, self._options.quality_used)
+            self._outcome.made[job] = results.note(job, loaded.state, size, job.target, *beside)
+        except (Img2ImgError, MemoryError, OSError) as error:
+            for path in beside:  # of what failed, nothing stays
+                with suppress(OSError):
+                    path.unlink()
+            if _is_pointless(error):
+                raise
+            self._outcome.fail(job, error)
+
+    def _write_compared(self, job: Job, image: Image) -> Path:
+        path, instead = self._results.compared(job)
+        try:
+            write_image(path, image, self._options.quality_used)
+        except ImageError:
+            write_image(instead, image)
+            return instead
+        return path
 
 
-def _whole_scenes(before: Mapping[Job, Entry], jobs: Sequence[Job]) -> dict[Job, Entry]:
-    """What need not be made again, where the frames of a scene depend on those before."""
-    begun_anew = {job.scene for job in jobs if job not in before}
-    return {job: entry for job, entry in before.items() if job.scene not in begun_anew}
+def _weigh(job: Job) -> tuple[Job, Extent | None]:
+    """What the file's header says; None where that fails, which reading will explain."""
+    try:
+        state_of(job)
+        return job, measure(job.source)
+    except (Img2ImgError, OSError):
+        return job, None
 
 
-def _share(todo: Sequence[Job], processes: Processes, *, whole_scenes: bool) -> Sequence[Job]:
-    """The jobs of this process."""
-    if not whole_scenes:
-        return todo[processes.rank :: processes.count]
-    scenes = [*dict.fromkeys(job.scene for job in todo)][processes.rank :: processes.count]
-    return [job for job in todo if job.scene in {*scenes}]
+def _is_pointless(error: Exception) -> bool:
+    """Whether after such an error all further writing would fail, too."""
+    cause = error.__cause__ if isinstance(error, StorageError) else None
+    return isinstance(cause, OSError) and cause.errno in FULL

@@ -2,8 +2,8 @@
 
 import os
 import unicodedata
-from collections.abc import Collection, Iterator
-from functools import partial
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import cache, partial
 from pathlib import Path
 
 from img2img.errors import DataError
@@ -13,6 +13,34 @@ from img2img.video.containers import CONTAINERS
 
 # Of a file's name, with every usual file system.
 _LONGEST_NAME = 255
+
+
+def targets_of(
+    suffixes: Mapping[Path, str],
+    root: Path,
+    output: Path,
+    is_free: Callable[[Path, Path], bool] = lambda file, target: True,
+) -> dict[Path, Path]:
+    """Names of results that keep the tree under `root`, with no two of one name.
+
+    Args:
+        suffixes: of the results, by file.
+        is_free: whether the result of a file may be written to a place.
+    """
+    alike = without_case if ignores_case(output) else str
+    targets: dict[Path, Path] = {}
+    taken: set[str] = set()
+    # Who keeps his name has the first right to it.
+    for file in sorted(suffixes, key=lambda file: file.suffix != suffixes[file]):
+        folder = (output / file.relative_to(root)).parent
+        target = next(
+            target
+            for target in (folder / name for name in names(file, suffixes[file]))
+            if alike(str(target)) not in taken and is_free(file, target)
+        )
+        taken.add(alike(str(target)))
+        targets[file] = target
+    return targets
 
 
 def names(file: Path, suffix: str) -> Iterator[str]:
@@ -39,12 +67,28 @@ def without_case(name: str) -> str:
 
 def ignores_case(folder: Path) -> bool:
     """Whether the file system takes names that differ only by case for one."""
-    real = Path(os.path.realpath(folder))
-    for path in (real, *real.parents):
+    start = real(folder)
+    for path in (start, *start.parents):
         swapped = path.with_name(path.name.swapcase()) if path.name else path
         if swapped != path and path.exists():
             return swapped.exists() and swapped.samefile(path)
     return False
+
+
+def leads_out_of(folder: Path) -> Callable[[Path], bool]:
+    """A function that tells whether writing a file would, through a link, leave the folder."""
+    once = cache(real)
+    return lambda target: not once(target.parent).is_relative_to(once(folder))
+
+
+def real(path: Path) -> Path:
+    """Without links; other than `Path.resolve`, not upset by one that leads to itself."""
+    return Path(os.path.realpath(path))
+
+
+def place(path: Path) -> Path:
+    """Where a file itself is, be it a link or not: what is replaced when it is written."""
+    return real(path.parent) / path.name
 
 
 def suffix_of(file: Path, image: str | None, video: str | None) -> str:

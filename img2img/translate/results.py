@@ -1,154 +1,80 @@
-"""What is written for a translated file, and noted."""
+"""The results of files: where they are, and what is noted of them for later calls."""
 
-import errno
 import hashlib
+import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Self
+from stat import S_ISREG
 
-import numpy as np
-
-from img2img.errors import ImageError, Img2ImgError, StorageError
-from img2img.images import Frames, Picture, of_depth, resized, write_image, write_picture
-from img2img.runtime.files import remove_leftovers
-from img2img.translate.gallery import QUALITY, Card, thumbnail
+from img2img.errors import ImageError
+from img2img.images import OURS
+from img2img.runtime.files import remove_leftovers, write_text
+from img2img.runtime.processes import Processes
+from img2img.translate.gallery import Card
 from img2img.translate.manifest import Entry, FileState, Made, Manifest, file_state
 from img2img.translate.naming import names
+from img2img.translate.options import FolderOptions
 from img2img.translate.plan import Job, Plan
 from img2img.video.containers import MATROSKA
 
-# What makes all further writing pointless; anything else is the matter of one file.
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 # What is being written may be another command's: seconds after which it no longer is.
 LEFT = 3600.0
-
-# What a file holds.
-Image = Picture | Frames
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """A file that has been read."""
-
-    job: Job
-    state: FileState
-    image: Image
-
-
-@dataclass(frozen=True)
-class Failed:
-    """A file of which nothing is made, and why."""
-
-    job: Job
-    reason: str
-
-    @classmethod
-    def by(cls, job: Job, error: Exception) -> Self:
-        """The file itself is named by whoever reports this."""
-        if isinstance(error, Img2ImgError) and error.path == job.source:
-            return cls(job, error.reason)
-        return cls(job, str(error))
 
 
 @dataclass(frozen=True)
 class Results:
-    """Where the results of a file go, and how."""
+    """Where the results of a call are, and how they are made, as far as that changes them."""
 
-    folder: Path
-    """What the names in the manifest start from."""
-    manifest: Manifest | None
+    planned: Plan
+    manifest: Manifest
     settings: str
-    """Of what images are made by, as far as it changes them."""
+    """Of images: the model and the options."""
     video_settings: str
-    """The same of videos."""
-    quality: int
     compare: Path | None
     gallery: Path | None
+    """The folders of comparisons and of the page; None: there are none."""
 
-    def write(self, loaded: Loaded, image: Image) -> tuple[Job, Entry] | Failed:
-        """Write all that is made of a file, and note it.
-
-        Raises:
-            StorageError: it makes no sense to go on.
-        """
-        job, before, after = loaded.job, frames_of(loaded.image), frames_of(image)
-        beside: list[Path] = []
-        try:
-            if self.gallery:
-                for path, frame in zip(self._thumbnails(job), (before[0], after[0]), strict=True):
-                    write_picture(path, thumbnail(frame), QUALITY)
-                    beside.append(path)
-            if self.compare:
-                frames = [_beside(*pair) for pair in zip(before, after, strict=True)]
-                beside.append(self._write_compared(job, with_frames(image, frames)))
-            if self.manifest and job.in_place:
-                # Noted before, so that what ends in between is not translated once more.
-                self.manifest.add(Entry(job.name, loaded.state, self.settings, after[0].size, {}))
-            # Last: it may replace the input, and where it stands all is done.
-            write_image(job.target, image, self.quality)
-            made = {self._name(path): file_state(path) for path in (job.target, *beside)}
-            entry = Entry(job.name, loaded.state, self.settings, after[0].size, made)
-            if self.manifest:
-                self.manifest.add(entry)
-        except (Img2ImgError, MemoryError, OSError) as error:
-            for path in beside:  # of what failed, nothing stays
-                with suppress(OSError):
-                    path.unlink()
-            if is_pointless(error):
-                raise
-            return Failed.by(job, error)
-        return job, entry
-
-    def elsewhere(self, job: Job, planned: Plan, path: Path) -> Path:
-        """The name for a video's result that cannot have the container planned.
+    @classmethod
+    def of(
+        cls,
+        planned: Plan,
+        options: FolderOptions,
+        model: str,
+        processes: Processes,
+        say: Callable[[str], None],
+    ) -> "Results":
+        """Those of a plan.
 
         Args:
-            path: the name it might have, which is another's or a file of somebody's own.
+            model: differs where the results of two models could.
+
+        Raises:
+            StorageError: nothing can be written there.
         """
-        taken = {other.target for other in planned.jobs}
-        entries = Made(self.folder).by_source.get(job.name, [])
-        own = {name for entry in entries for name in entry.made}
-        return next(
-            free
-            for free in (path.with_name(name) for name in names(job.target, path.suffix))
-            if free not in taken and (self._name(free) in own or not os.path.lexists(free))
+        apart = [
+            processes.from_first(planned.apart(name)) if wanted else None
+            for name, wanted in (("compare", options.compare), ("gallery", options.gallery))
+        ]
+        return cls(
+            planned,
+            Manifest(planned.folder, processes.rank, say),
+            json.dumps([model, *options.image_settings]),
+            json.dumps([model, options.video_settings]),
+            *apart,
         )
 
-    def put_in_place(self, job: Job, state: FileState, size: tuple[int, int], made: Path) -> None:
-        """Have a video replace its input.
-
-        Raises:
-            OSError: the disk refused.
-            StorageError: likewise.
-        """
-        if self.manifest:  # before, so that what ends in between is not translated once more
-            self.manifest.add(Entry(job.name, state, self.video_settings, size, {}))
-        made.replace(job.target)
-
-    def note_video(self, job: Job, state: FileState, size: tuple[int, int], made: Path) -> Entry:
-        """Note that a video, or a folder of its frames, has been made.
-
-        Raises:
-            StorageError: the disk refused.
-        """
-        states = {self._name(made): file_state(made)}
-        entry = Entry(job.name, state, self.video_settings, size, states)
-        if self.manifest:
-            self.manifest.add(entry)
-        return entry
-
-    def made_before(self, planned: Plan) -> dict[Job, Entry]:
+    def made_before(self) -> dict[Job, Entry]:
         """Which files need not be translated again."""
-        made = Made(self.folder)
+        made = Made(self.planned.folder)
         found = {}
-        for job in planned.jobs:
+        for job in self.planned.jobs:
             # Where the result has replaced the input, the result is all that there is to look at.
             for paths in [[job.target]] if job.in_place else self._outputs(job):
-                with suppress(OSError):
+                with suppress(OSError, ImageError):
                     state = None if job.in_place else state_of(job)
                     settings = self.video_settings if job.is_video else self.settings
                     entry = made.find(job.name, state, settings, [*map(self._name, paths)])
@@ -156,16 +82,63 @@ class Results:
                         found[job] = entry
         return found
 
+    def note(self, job: Job, state: FileState, size: tuple[int, int], *paths: Path) -> Entry:
+        """Note what has been made of an input, or, without paths, that it is about to be replaced.
+
+        That is noted before, so that what ends in between is not translated once more.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        settings = self.video_settings if job.is_video else self.settings
+        made = {self._name(path): file_state(path) for path in paths}
+        entry = Entry(job.name, state, settings, size, made)
+        self.manifest.add(entry)
+        return entry
+
+    def elsewhere(self, job: Job, path: Path) -> Path:
+        """The name for a video's result that cannot have the container planned.
+
+        Args:
+            path: the name it might have, which is another's or a file of somebody's own.
+        """
+        taken = {other.target for other in self.planned.jobs}
+        entries = Made(self.planned.folder).by_source.get(job.name, [])
+        own = {name for entry in entries for name in entry.made}
+        return next(
+            free
+            for free in (path.with_name(name) for name in names(job.target, path.suffix))
+            if free not in taken and (self._name(free) in own or not os.path.lexists(free))
+        )
+
+    def compared(self, job: Job) -> tuple[Path, Path]:
+        """Of the result's format; and where that has no room for twice the width, PNG."""
+        assert self.compare
+        path = self.compare / job.target.relative_to(self.planned.folder)
+        return path, path.with_name(f"{path.name}.png")
+
+    def thumbnails(self, job: Job) -> tuple[Path, Path]:
+        """Of input and result; their names are the same in every call."""
+        assert self.gallery
+        name = hashlib.blake2b(os.fsencode(job.name), digest_size=10).hexdigest()
+        return self.gallery / f"{name}-before.jpg", self.gallery / f"{name}-after.jpg"
+
     def card(self, job: Job, entry: Entry) -> Card | None:
         """What the gallery shows of a file; None if its result, made without, cannot be undone."""
-        before, after = self._thumbnails(job)
+        before, after = self.thumbnails(job)
         if self._name(before) not in entry.made:
             return None
         return Card(job.name, entry.size, job.target, before, after)
 
-    def remove_leftovers(self, jobs: Sequence[Job]) -> None:
-        """Remove what killed processes were writing to the folders that the jobs write to."""
-        paths = (path for job in jobs for path in self._outputs(job)[0])
+    def prepare(self) -> None:
+        """Make the folders apart, and remove what killed processes were writing to any.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        for folder in filter(None, (self.compare, self.gallery)):
+            write_text(folder / OURS, "")
+        paths = (path for job in self.planned.jobs for path in self._outputs(job)[0])
         for folder in {path.parent for path in paths}:
             remove_leftovers(folder, older=LEFT)
 
@@ -174,69 +147,22 @@ class Results:
         if job.is_video:
             others = islice(names(job.target, MATROSKA), 3)
             return [[job.target], *([job.target.with_name(name)] for name in others)]
-        paths = [job.target, *(self._thumbnails(job) if self.gallery else ())]
-        return [[*paths, path] for path in self._compared(job)] if self.compare else [paths]
-
-    def _write_compared(self, job: Job, image: Image) -> Path:
-        path, instead = self._compared(job)
-        try:
-            write_image(path, image, self.quality)
-        except ImageError:
-            write_image(instead, image)
-            return instead
-        return path
-
-    def _compared(self, job: Job) -> tuple[Path, Path]:
-        """Of the result's format; and where that has no room for twice the width, PNG."""
-        assert self.compare
-        path = self.compare / job.target.relative_to(self.folder)
-        return path, path.with_name(f"{path.name}.png")
-
-    def _thumbnails(self, job: Job) -> tuple[Path, Path]:
-        """Of input and result; their names are the same in every call."""
-        assert self.gallery
-        name = hashlib.blake2b(os.fsencode(job.name), digest_size=10).hexdigest()
-        return self.gallery / f"{name}-before.jpg", self.gallery / f"{name}-after.jpg"
+        paths = [job.target, *(self.thumbnails(job) if self.gallery else ())]
+        return [[*paths, path] for path in self.compared(job)] if self.compare else [paths]
 
     def _name(self, path: Path) -> str:
-        return path.relative_to(self.folder).as_posix()
+        return path.relative_to(self.planned.folder).as_posix()
 
 
 def state_of(job: Job) -> FileState:
-    """What an input is known by again; of a sequence, of all files of it together."""
-    states = [file_state(file) for file in job.frames or [job.source]]
+    """What an input is recognised by; of a sequence, all files of it together.
+
+    Raises:
+        ImageError: it is not a regular file: to open a pipe would wait for ever.
+        OSError: it is not there.
+    """
+    files = job.frames or [job.source]
+    if astray := next((file for file in files if not S_ISREG(file.stat().st_mode)), None):
+        raise ImageError.of(astray, "not a regular file")
+    states = [file_state(file) for file in files]
     return sum(size for size, _ in states), max(time for _, time in states)
-
-
-def is_pointless(error: Exception) -> bool:
-    """Whether after such an error all further writing would fail, too."""
-    cause = error.__cause__ if isinstance(error, StorageError) else None
-    return isinstance(cause, OSError) and cause.errno in FULL
-
-
-def frames_of(image: Image) -> Sequence[Picture]:
-    """The pictures that a file holds, at least one."""
-    return image.frames if isinstance(image, Frames) else (image,)
-
-
-def with_frames(image: Image, frames: Sequence[Picture]) -> Image:
-    """As `image` in all but its pictures."""
-    return replace(image, frames=tuple(frames)) if isinstance(image, Frames) else frames[0]
-
-
-def held_by(image: Image) -> int:
-    """Bytes of its pixels in memory."""
-    arrays = [array for frame in frames_of(image) for array in (frame.pixels, frame.alpha)]
-    return sum(array.nbytes for array in arrays if array is not None)
-
-
-def _beside(left: Picture, right: Picture) -> Picture:
-    """Input and result as one picture, the input at the size of the result."""
-    levels = left.levels, right.levels
-    dtype = max((each.dtype for each in levels), key=lambda dtype: dtype.itemsize)
-    sides = [resized(of_depth(each, dtype), right.size) for each in levels]
-    alpha = None
-    if left.alpha is not None and right.alpha is not None:
-        both = (of_depth(each, dtype) for each in (left.alpha, right.alpha))
-        alpha = np.hstack([resized(each, right.size) for each in both])
-    return replace(right, pixels=np.hstack(sides), alpha=alpha, values=None)

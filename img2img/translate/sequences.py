@@ -1,17 +1,21 @@
-"""Numbered pictures in a folder that are the frames of one sequence."""
+"""Frames in image files: numbered pictures in a folder that are one sequence, and animations."""
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
 from img2img.errors import DataError, ImageError
-from img2img.images import measure
+from img2img.images import Animation, measure
+from img2img.video import is_video
+from img2img.video.span import WHOLE, Span
 
-# Pictures a second where nobody says.
-RATE = Fraction(25)
+# Suffixes of files that may be animations.
+ANIMATED = frozenset({".gif", ".webp", ".png", ".apng", ".avif"})
+_MILLISECOND = Fraction(1, 1000)
 _NUMBERED = re.compile(r"(.*?)([0-9]+)([^0-9]*)")
 
 
@@ -62,6 +66,40 @@ def sequence(files: Sequence[Path], why: str) -> list[Path]:
     return frames
 
 
+def sequences(files: Sequence[Path], why: str) -> dict[Path, tuple[Path, ...]]:
+    """By picture, the sequence that it is of, one a folder; videos and animations are none.
+
+    Raises:
+        DataError: the pictures of a folder are no sequence.
+    """
+    folders: defaultdict[Path, list[Path]] = defaultdict(list)
+    for file in files:
+        if not is_video(file) and not is_animated(file):
+            folders[file.parent].append(file)
+    found: dict[Path, tuple[Path, ...]] = {}
+    for pictures in folders.values():
+        frames = tuple(sequence(pictures, why))
+        found.update(dict.fromkeys(frames, frames))
+    return found
+
+
+def part_of(animation: Animation, span: Span) -> Animation:
+    """An animation of the frames that are taken, each shown until the next.
+
+    Raises:
+        ImageError: there are none.
+    """
+    if span == WHOLE:
+        return animation
+    shown = span.taken(animation.durations, _MILLISECOND)
+    if not shown:
+        raise ImageError("no frames between the given times")
+    ends = [*shown[1:], min(shown[-1] + span.every, len(animation.frames))]
+    lasting = [sum(animation.durations[one:end]) for one, end in zip(shown, ends, strict=True)]
+    frames = tuple(animation.frames[number] for number in shown)
+    return replace(animation, frames=frames, durations=tuple(lasting))
+
+
 def is_animated(file: Path) -> bool:
     """Whether a picture file says that it has several frames."""
     if file.suffix.lower() not in ANIMATED or not file.is_file():  # to open a pipe would wait
@@ -71,10 +109,6 @@ def is_animated(file: Path) -> bool:
     except (ImageError, OSError):
         return False
     return extent.pixels > extent.size[0] * extent.size[1]
-
-
-# Suffixes of files that may be animations.
-ANIMATED = frozenset({".gif", ".webp", ".png", ".apng", ".avif"})
 
 
 def _size(file: Path) -> tuple[int, int] | None:

@@ -1,16 +1,14 @@
-"""Translating videos: frames through a translator, stabilised, with all else as it was."""
+"""Videos through a translator: to a video with all else as it was, to images, to an animation."""
 
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from img2img.engine.translator import Translator
-from img2img.errors import ConfigError, DataError, Img2ImgError, VideoError
+from img2img.errors import ConfigError, DataError, ImageError, VideoError
 from img2img.images import (
     DEEP_SUFFIXES,
     MAX_PIXELS,
@@ -20,37 +18,25 @@ from img2img.images import (
     Picture,
     Pixels,
     eight_bit,
-    of_depth,
+    read_image,
     write_image,
     write_picture,
 )
-from img2img.networks.smoothing import Smoothing
 from img2img.runtime.files import write_text
 from img2img.runtime.pipeline import ahead
-from img2img.translate.options import Stabilize, VideoOptions
-from img2img.translate.stabilizer import FLOW_SIDE, Stabilizer, Strength
-from img2img.video import Frame
+from img2img.translate.frames import FrameTranslator
+from img2img.translate.options import RATE, VideoOptions
+from img2img.translate.plan import Job
+from img2img.video import Frame, is_video
 from img2img.video.convert import Converted, Notes, OnProgress, convert
-from img2img.video.flow import Motion, Tracker
-from img2img.video.footage import Film, Footage, with_sizes
-from img2img.video.journal import State
+from img2img.video.footage import Film, Footage, Stills, with_sizes
 from img2img.video.probing import VideoInfo
 from img2img.video.span import WHOLE
-
-__all__ = [
-    "Frames",
-    "VideoOptions",
-    "translate_to_animation",
-    "translate_to_images",
-    "translate_video",
-]
 
 # How the images in folders of frames are called.
 _NUMBERED = re.compile(r"\d{6,}\.\w+")
 _EIGHT = 8
 DROPOUT_OFF = "dropout, with which no two frames are alike, is off in videos"
-# Frames over which normalisation statistics are smoothed.
-SMOOTHED: dict[Strength, float] = {"light": 8, "strong": 16}
 
 
 def translate_video(
@@ -81,12 +67,12 @@ def translate_video(
         VideoError: the video cannot be read, or a frame cannot be translated.
         StorageError: nothing can be written beside the target.
         TranslationInterrupted: Ctrl-C; the same call goes on.
-        TranslationStopped: SIGTERM, or the disk is full; likewise.
+        TranslationStopped: SIGTERM, or the disk is full; the same call goes on.
     """
     options = options or VideoOptions()
     target = Path(target)
-    footage = Film(Path(source)) if isinstance(source, str | Path) else source
-    transform = _told(translator, footage, options, say)
+    footage = _footage(source)
+    transform = _transform(translator, footage, options, say)
     return convert(
         footage,
         target,
@@ -106,7 +92,6 @@ def translate_to_images(
     folder: Path | str,
     options: VideoOptions | None = None,
     *,
-    quality: int = 95,
     progress: OnProgress | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Converted:
@@ -121,20 +106,24 @@ def translate_to_images(
     """
     begun = time.monotonic()
     options, folder = options or VideoOptions(), Path(folder)
-    footage = Film(Path(source)) if isinstance(source, str | Path) else source
+    footage = _footage(source)
     info = footage.info
-    suffix = f".{options.image_format.lower().lstrip('.')}"
+    suffix = f".{(options.image_format or 'png').lower().lstrip('.')}"
     note = Notes(say)
     note(*info.remarks, *_losses(info, suffix, moving=False))
     _clear(folder)
-    transform = _told(translator, footage, options, say)
+    transform = _transform(translator, footage, options, say)
     given = footage.frames(options.span)
     given = with_sizes(given, info, note)
     total = info.frames if options.span == WHOLE else None
 
     def write(numbered: tuple[int, Frame]) -> Frame:
         number, frame = numbered
-        write_picture(folder / f"{number:06d}{suffix}", Picture(frame.pixels, frame.alpha), quality)
+        write_picture(
+            folder / f"{number:06d}{suffix}",
+            Picture(frame.pixels, frame.alpha),
+            options.quality_used,
+        )
         return frame
 
     done = concealed = 0
@@ -145,7 +134,7 @@ def translate_to_images(
         if progress:
             progress(done, total)
     if not done:
-        raise VideoError(f"{info.path}: no frames between the given times")
+        raise VideoError.of(info.path, "no frames between the given times")
     return Converted(folder, size, done, concealed, 0, time.monotonic() - begun, tuple(note.lines))
 
 
@@ -155,7 +144,6 @@ def translate_to_animation(
     target: Path | str,
     options: VideoOptions | None = None,
     *,
-    quality: int = 95,
     progress: OnProgress | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Converted:
@@ -170,9 +158,9 @@ def translate_to_animation(
     """
     begun = time.monotonic()
     options, target = options or VideoOptions(), Path(target)
-    footage = Film(Path(source)) if isinstance(source, str | Path) else source
+    footage = _footage(source)
     info = footage.info
-    transform = _told(translator, footage, options, say)
+    transform = _transform(translator, footage, options, say)
     height, width = transform.size(info.upright_size)
     most = MAX_PIXELS // (height * width)
     note = Notes(say)
@@ -182,14 +170,15 @@ def translate_to_animation(
     for frame in transform(with_sizes(given, info, note)):
         frames.append(replace(frame, pixels=eight_bit(frame.pixels), alpha=_eight(frame.alpha)))
         if len(frames) > most:
-            raise ConfigError(
-                f"{info.path}: more than the {most} frames of {width} x {height} that an animation"
-                " can have here; take fewer (--end, --every), smaller ones (--max-side), or a video"
+            raise ConfigError.of(
+                info.path,
+                f"more than the {most} frames of {width} x {height} that an animation can have"
+                " here; take fewer (`end`, `every`), smaller ones (`max_side`), or make a video",
             )
         if progress:
             progress(len(frames), None)
     if not frames:
-        raise VideoError(f"{info.path}: no frames between the given times")
+        raise VideoError.of(info.path, "no frames between the given times")
     ends = [*(frame.pts for frame in frames[1:]), _end(frames[-1], info, options.every)]
     lasting = [
         round((end - frame.pts) * info.time_base * 1000)
@@ -197,7 +186,7 @@ def translate_to_animation(
     ]
     pictures = tuple(Picture(frame.pixels, frame.alpha) for frame in frames)
     image = Animation(pictures, tuple(lasting)) if len(pictures) > 1 else pictures[0]
-    write_image(target, image, quality)
+    write_image(target, image, options.quality_used)
     concealed = sum(frame.concealed for frame in frames)
     taken_seconds = time.monotonic() - begun
     return Converted(
@@ -235,115 +224,40 @@ def _clear(folder: Path) -> None:
     """Have a folder for frames, without those of an earlier call."""
     mark = folder / OURS
     if folder.is_dir() and any(folder.iterdir()) and not mark.exists():
-        raise DataError(f"{folder}: has files of something else in it; choose another --output")
+        raise DataError.of(folder, "has files of something else in it; choose another `output`")
     write_text(mark, "")
     for path in folder.iterdir():
         if _NUMBERED.fullmatch(path.name):
             path.unlink()
 
 
-def _told(
-    translator: Translator, footage: Footage, options: VideoOptions, say: Callable[[str], None]
-) -> "Frames":
-    """What translates the frames, and a word on what that means for them."""
-    if translator.spec.dropout:
-        say(DROPOUT_OFF)
-    transform = Frames(translator, options.stabilize)
-    say(transform.translator.describe_scale(footage.info.upright_size))
-    return transform
-
-
-class Frames:
-    """The frames of one video through a translator; what `convert` calls a transform.
-
-    Dropout, which would flicker, is off.
-
-    Args:
-        translator: of which, to stabilise, another is made that takes frames one by one.
-        stabilize: how much.
-    """
-
-    def __init__(self, translator: Translator, stabilize: Stabilize) -> None:
-        self._stabilizer = None if stabilize == "off" else Stabilizer(stabilize)
-        smooth = None if stabilize == "off" else SMOOTHED[stabilize]
-        self.translator = translator.for_video(smooth)
-        self._tracker = Tracker(FLOW_SIDE)
-
-    def __call__(self, frames: Iterator[Frame], /) -> Iterator[Frame]:
-        """Frames translated, in their order; some are taken ahead."""
-        if self._stabilizer is None:
-            keyed = ((frame, _picture(frame)) for frame in frames)
-            return (_made(*pair) for pair in self.translator.translate_each(keyed))
-        # While a frame is in the network, the motion of the next is found, and the one before it
-        # is stabilised.
-        moved = ahead(self._moved, frames, workers=1, bound=2)
-        return ahead(self._steadied, self._in_order(moved), workers=1, bound=2)
-
-    def size(self, size: tuple[int, int], /) -> tuple[int, int]:
-        """Height and width of what becomes of frames of a size."""
-        return self.translator.result_size(size)
-
-    def state(self) -> State:
-        """What the next frames depend on."""
-        return {
-            f"{name}/{key}": value
-            for name, part in self._parts().items()
-            for key, value in part.state().items()
-        }
-
-    def restore(self, state: State, /) -> None:
-        """Go on where `state` was taken."""
-        for name, part in self._parts().items():
-            own = f"{name}/"
-            part.restore({k.removeprefix(own): v for k, v in state.items() if k.startswith(own)})
-
-    def _parts(self) -> dict[str, Stabilizer | Tracker | Smoothing]:
-        """All that remember something of the frames."""
-        if self._stabilizer is None:
-            return {}
-        parts: dict[str, Stabilizer | Tracker | Smoothing] = {
-            "stabilizer": self._stabilizer,
-            "tracker": self._tracker,
-        }
-        if self.translator.smoothing:
-            parts["norms"] = self.translator.smoothing
-        return parts
-
-    def _moved(self, frame: Frame) -> tuple[Frame, Motion | None]:
-        return frame, self._tracker.motion(frame.pixels)
-
-    def _in_order(
-        self, moved: Iterator[tuple[Frame, Motion | None]]
-    ) -> Iterator[tuple[Frame, Motion | None]]:
-        """Frames translated one after the other, by statistics of their scene."""
-        for frame, motion in moved:
-            if motion is None and self.translator.smoothing:
-                self.translator.smoothing.reset()
-            try:
-                made = self.translator.translate(_picture(frame))
-            except Img2ImgError as error:
-                raise VideoError(f"the frame at {frame.pts}: {error}") from error
-            yield _made(frame, made), motion
-
-    def _steadied(self, item: tuple[Frame, Motion | None]) -> Frame:
-        frame, motion = item
-        assert self._stabilizer is not None
-        return replace(frame, pixels=self._stabilizer.stabilize(frame.pixels, motion))
-
-
-def _picture(frame: Frame) -> Picture:
-    """A frame, whose values are all that its type has, whatever files the model was trained on."""
-    return Picture(frame.pixels, frame.alpha, values=(0, int(np.iinfo(frame.pixels.dtype).max)))
-
-
-def _made(frame: Frame, made: Picture | Img2ImgError) -> Frame:
-    """A frame with what was made of it.
+def footage_of(job: Job, translator: Translator, options: VideoOptions) -> Footage:
+    """What a job's frames come from.
 
     Raises:
-        VideoError: it could not be translated, and none is left out.
+        ImageError: a picture cannot be read, or is a single one.
     """
-    if isinstance(made, Img2ImgError):
-        raise VideoError(f"the frame at {frame.pts}: {made}") from made
-    dtype = frame.pixels.dtype
-    alpha = None if made.alpha is None else of_depth(made.alpha, dtype)
-    return replace(frame, pixels=of_depth(made.levels, dtype), alpha=alpha)
+    full_range = translator.values.full_range
+    if job.frames:
+        return replace(Stills.of_files(job.frames, options.fps or RATE), seen=full_range)
+    if is_video(job.source):
+        return Film(job.source)
+    image = read_image(job.source)
+    if not isinstance(image, Animation):
+        raise ImageError.of(job.source, "a single picture, which cannot become a video")
+    return replace(Stills.of_animation(job.source, image), seen=full_range)
+
+
+def _footage(source: Footage | Path | str) -> Footage:
+    return Film(Path(source)) if isinstance(source, str | Path) else source
+
+
+def _transform(
+    translator: Translator, footage: Footage, options: VideoOptions, say: Callable[[str], None]
+) -> FrameTranslator:
+    """What translates the frames; and says what that means for them."""
+    if translator.spec.dropout:
+        say(DROPOUT_OFF)
+    transform = FrameTranslator(translator, options.stabilize)
+    say(transform.translator.describe_scale(footage.info.upright_size))
+    return transform

@@ -16,8 +16,8 @@ from typing import get_args
 from img2img import Translator
 from img2img.images import resized
 from img2img.metrics.video import VideoMeter
+from img2img.translate.frames import FrameTranslator
 from img2img.translate.stabilizer import Strength
-from img2img.translate.video import Frames
 from img2img.video import Frame, frames, probe
 
 
@@ -32,11 +32,11 @@ def reduced(video: Path, max_side: int) -> Iterator[Frame]:
 def compare(model: Path, video: Path, max_side: int) -> None:
     translator = Translator.load(model, device="cpu")
     given = list(reduced(video, max_side))
-    plain = list(Frames(translator, "off")(iter(given)))
+    plain = list(FrameTranslator(translator, "off")(iter(given)))
     off = 0.0
     for strength in ("off", *get_args(Strength)):
         began, meter = time.perf_counter(), VideoMeter()
-        made = Frames(translator, strength)(iter(given))
+        made = FrameTranslator(translator, strength)(iter(given))
         shown = [frame.pixels for frame in made]
         each = (time.perf_counter() - began) / len(given)
         for source, result, reference in zip(given, shown, plain, strict=True):

@@ -25,9 +25,9 @@ from img2img.errors import (
 )
 from img2img.images import Animation, Frames, read_image, read_picture, write_image
 from img2img.translate import folder as module
-from img2img.translate import results, work
-from img2img.translate.folder import Report
+from img2img.translate import tasks
 from img2img.translate.manifest import Entry, Manifest
+from img2img.translate.report import Report
 from tests.training.test_processes import torchrun
 
 MakeImage = Callable[..., Path]
@@ -221,7 +221,7 @@ def test_few_pictures_are_in_memory_at_once(
     for number in range(40):
         make_image(f"in/{number}.png", (8, 8), seed=number)
     inside: list[int] = []
-    read, write = vars(work)["read_image"], vars(results)["write_image"]
+    read, write = vars(module)["read_image"], vars(module)["write_image"]
 
     def reading(path: Path) -> Any:
         inside.append(1)
@@ -232,9 +232,9 @@ def test_few_pictures_are_in_memory_at_once(
         write(*arguments)
         inside.append(-1)
 
-    monkeypatch.setattr(work, "read_image", reading)
-    monkeypatch.setattr(results, "write_image", writing)
-    monkeypatch.setattr(work, "THREADS", 2)
+    monkeypatch.setattr(module, "read_image", reading)
+    monkeypatch.setattr(module, "write_image", writing)
+    monkeypatch.setattr(module, "THREADS", 2)
     # A batch of eight and what waits for the next; four being read, and four being written.
     for ahead, bound in ((2**26, 26), (3 * 64, 20)):
         inside.clear()
@@ -290,7 +290,7 @@ def test_in_place(run: Callable[..., Report], make_image: MakeImage) -> None:
     for name in ("a.png", "sub/b.jpg", "c.gif"):
         make_image(f"in/{name}")
     before = read_picture("in/a.png").pixels
-    with pytest.raises(DataError, match="--overwrite"):
+    with pytest.raises(DataError, match=r"`overwrite`"):
         run("in", "in")
     options = {"overwrite": True, "compare": True, "gallery": True}
     assert len(run("in", "in", **options).written) == 3
@@ -305,7 +305,7 @@ def test_in_place(run: Callable[..., Report], make_image: MakeImage) -> None:
     assert Path("in/a.png").read_bytes() == after
     assert Path("in/gallery/index.html").read_text().count("<figure>") == 3
     # And they are not translated again: not by a second call, nor with other settings.
-    with pytest.raises(DataError, match=r"original is gone.*--skip-existing"):
+    with pytest.raises(DataError, match=r"original is gone.*`skip_existing`"):
         run("in", "in", **options)
     failed = run("in", "in", skip_existing=True, quality=50, **options).failed
     assert {*failed} == {Path("in/a.png"), Path("in/sub/b.jpg"), Path("in/c.gif")}
@@ -319,7 +319,7 @@ def test_in_place_nothing_is_translated_twice_whenever_it_ends(
     for name in "ab":
         make_image(f"in/{name}.png")
     before = {name: Path(f"in/{name}.png").read_bytes() for name in "ab"}
-    write, add = vars(results)["write_image"], Manifest.add
+    write, add = vars(module)["write_image"], Manifest.add
 
     def killed_before(path: Path, *arguments: Any) -> None:
         if path.name == "a.png":
@@ -332,7 +332,7 @@ def test_in_place_nothing_is_translated_twice_whenever_it_ends(
         add(manifest, entry)
 
     with monkeypatch.context() as patch:
-        patch.setattr(results, "write_image", killed_before)
+        patch.setattr(module, "write_image", killed_before)
         patch.setattr(Manifest, "add", killed_after)
         with pytest.raises(TranslationInterrupted):
             run("in", "in", overwrite=True)
@@ -450,7 +450,7 @@ def test_a_full_disk_stops_and_says_how_to_go_on(
 ) -> None:
     for number in range(30):
         make_image(f"in/{number}.png", seed=number)
-    write = vars(results)["write_image"]
+    write = vars(module)["write_image"]
     tried: list[Path] = []
 
     def writing(path: Path, *arguments: Any) -> None:
@@ -460,7 +460,7 @@ def test_a_full_disk_stops_and_says_how_to_go_on(
         write(path, *arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(results, "write_image", writing)
+        patch.setattr(module, "write_image", writing)
         with pytest.raises(
             TranslationStopped, match=r"No space left.* of 30 .*`skip_existing`"
         ) as stopped:
@@ -532,14 +532,14 @@ def test_a_file_that_vanishes(
 ) -> None:
     make_image("in/a.png")
     make_image("in/b.png")
-    look = vars(module)["plan"]
+    look = vars(tasks)["plan"]
 
     def and_remove(*arguments: Any, **options: Any) -> Any:
         found = look(*arguments, **options)
         Path("in/b.png").unlink()
         return found
 
-    monkeypatch.setattr(module, "plan", and_remove)
+    monkeypatch.setattr(tasks, "plan", and_remove)
     assert run().failed == {Path("in/b.png"): "No such file or directory"}
 
 

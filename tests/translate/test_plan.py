@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from img2img.errors import DataError
-from img2img.translate import plan as planning
+from img2img.translate import naming
 from img2img.translate.manifest import Entry, Manifest, file_state
+from img2img.translate.options import FolderOptions
 from img2img.translate.plan import plan
 
 MakeImage = Callable[..., Path]
@@ -20,7 +21,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def planned(source: str, output: str, image_format: str | None = None) -> dict[str, str]:
-    jobs = plan(source, Path(output), image_format).jobs
+    jobs = plan(source, Path(output), FolderOptions(image_format=image_format)).jobs
     return {job.source.as_posix(): job.target.as_posix() for job in jobs}
 
 
@@ -109,7 +110,7 @@ def test_format(make_image: MakeImage, name: str) -> None:
         ("missing", "out", None, "no such file or folder"),
         ("missing*", "out", None, "no images"),
         ("empty", "out", None, "no images"),
-        (".", "in", None, "no images but those in --output"),
+        (".", "in", None, "no images but those in the `output`"),
     ],
 )
 def test_refusals(
@@ -118,7 +119,7 @@ def test_refusals(
     make_image("in/a.png")
     Path("empty").mkdir()
     with pytest.raises(DataError, match=message):
-        plan(source, Path(output), image_format)
+        plan(source, Path(output), FolderOptions(image_format=image_format))
 
 
 def test_a_link_to_the_input_is_not_written_to(make_image: MakeImage) -> None:
@@ -150,7 +151,7 @@ def test_names_that_differ_only_by_case(
         "out/sub/é.png",
         "out/Sub/E\u0301.png",
     }
-    monkeypatch.setattr(planning, "ignores_case", lambda folder: True)
+    monkeypatch.setattr(naming, "ignores_case", lambda folder: True)
     targets = [*planned("in", "out").values()]
     assert len({unicodedata.normalize("NFC", target.casefold()) for target in targets}) == 4
 
@@ -201,19 +202,19 @@ def test_globs_through_links_to_folders_above(make_image: MakeImage) -> None:
 
 def test_only_what_is_known_is_replaced(make_image: MakeImage) -> None:
     make(make_image, "in/a.png", "in/a.jpg")
-    [job] = plan("in/a.png", Path("in"), "jpg", overwrite=True).jobs
+    [job] = plan("in/a.png", Path("in"), FolderOptions(image_format="jpg", overwrite=True)).jobs
     assert job.target == Path("in/a.png.jpg")
     made = {"a.jpg": file_state(Path("in/a.jpg"))}
     Manifest(Path("in")).add(Entry("a.png", (1, 2), "model", (8, 8), made))
-    [job] = plan("in/a.png", Path("in"), "jpg", overwrite=True).jobs
+    [job] = plan("in/a.png", Path("in"), FolderOptions(image_format="jpg", overwrite=True)).jobs
     assert job.target == Path("in/a.jpg")
 
 
 def test_overwriting_is_only_of_ones_own_input(make_image: MakeImage) -> None:
     make(make_image, "out/in/a.png", "out/in/in/a.png", "one/a.png")
     with pytest.raises(DataError, match="overwrite"):
-        plan("out/in", Path("out"), overwrite=True)
-    [job] = plan("one/a.png", Path("one/a.png"), overwrite=True).jobs
+        plan("out/in", Path("out"), FolderOptions(overwrite=True))
+    [job] = plan("one/a.png", Path("one/a.png"), FolderOptions(overwrite=True)).jobs
     assert job.in_place
 
 

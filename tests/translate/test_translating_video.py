@@ -19,12 +19,9 @@ from img2img.errors import ConfigError, DataError, TranslationInterrupted, Video
 from img2img.images import Picture, read_picture, write_picture
 from img2img.networks import Generator
 from img2img.translate.folder import translate_folder
-from img2img.translate.video import (
-    Frames,
-    VideoOptions,
-    translate_to_images,
-    translate_video,
-)
+from img2img.translate.frames import FrameTranslator
+from img2img.translate.options import FolderOptions, VideoOptions
+from img2img.translate.video import translate_to_images, translate_video
 from img2img.video import Frame, Span, frames, probe
 from img2img.video.footage import Film
 from tests.engine.conftest import translator
@@ -96,7 +93,7 @@ class TestTranslateVideo:
         """Lossless in and out: what the translator makes of each frame by itself."""
         source = make_clip(tmp_path / "in.mkv", times=range(5), codec="ffv1")
         one = translator(tiny_generator)
-        made = list(Frames(one, "off")(frames(probe(source))))
+        made = list(FrameTranslator(one, "off")(frames(probe(source))))
         assert [frame.pts for frame in made] == [frame.pts for frame in frames(probe(source))]
         for frame, result in zip(frames(probe(source)), made, strict=True):
             alone = one.translate(frame.pixels).astype(int)
@@ -106,7 +103,7 @@ class TestTranslateVideo:
         deep = [
             replace(frame, pixels=frame.pixels.astype(np.uint16) * 257 + 3) for frame in given()
         ]
-        for frame, result in zip(deep, Frames(same, "off")(iter(deep)), strict=True):
+        for frame, result in zip(deep, FrameTranslator(same, "off")(iter(deep)), strict=True):
             assert result.pixels.dtype == np.uint16
             assert np.array_equal(frame.pixels, result.pixels)
 
@@ -135,7 +132,7 @@ class TestTranslateVideo:
                 module.train()
         spec = one.spec.model_copy(update={"dropout": True})
         restless = Translator(tiny_generator, spec, device="cpu", precision="fp32")
-        made = list(Frames(restless, "off")(iter(given(3, still=True))))
+        made = list(FrameTranslator(restless, "off")(iter(given(3, still=True))))
         assert all(np.array_equal(frame.pixels, made[0].pixels) for frame in made)
 
     def test_what_is_said_is_said_once(
@@ -145,7 +142,7 @@ class TestTranslateVideo:
         spec = translator(tiny_generator).spec.model_copy(update={"dropout": True})
         restless = Translator(tiny_generator, spec, device="cpu", precision="fp32")
         told: list[str] = []
-        options = VideoOptions(stabilize="light")
+        options = FolderOptions(stabilize="light")
         translate_video(restless, clip, tmp_path / "out.mp4", options, say=told.append)
         assert [line.split()[0].strip(",") for line in told] == ["dropout", "scale"]
         for shot in ("one", "two"):
@@ -154,9 +151,7 @@ class TestTranslateVideo:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(picture(number)).save(path)
         told.clear()
-        translate_folder(
-            restless, tmp_path / "shots", tmp_path / "out", video=options, say=told.append
-        )
+        translate_folder(restless, tmp_path / "shots", tmp_path / "out", options, say=told.append)
         assert [line.split()[0].strip(",") for line in told] == ["dropout"]
 
     def test_a_frame_that_fails_fails_the_video(self, tmp_path: Path, clip: Path) -> None:
@@ -176,7 +171,7 @@ class TestStabilized:
     def test_flicker_falls(self, strength: Any) -> None:
         def swing(stabilize: Any) -> float:
             one = translator(Flickering(), batch=1)
-            made = Frames(one, stabilize)(iter(given(12, still=True)))
+            made = FrameTranslator(one, stabilize)(iter(given(12, still=True)))
             means = [frame.pixels.mean() for frame in made]
             return float(np.abs(np.diff(means)).mean())
 
@@ -184,22 +179,22 @@ class TestStabilized:
 
     def test_a_still_video_stays_still(self, strength: Any, tiny_generator: Generator) -> None:
         one = translator(tiny_generator)
-        made = list(Frames(one, strength)(iter(given(5, still=True))))
+        made = list(FrameTranslator(one, strength)(iter(given(5, still=True))))
         assert all(np.array_equal(frame.pixels, made[0].pixels) for frame in made)
 
     def test_it_begins_anew_at_a_cut(self, strength: Any, tiny_generator: Generator) -> None:
         one = translator(tiny_generator)
         noise = np.random.default_rng(0).integers(0, 256, (4, 48, 64, 3), dtype=np.uint8)
         other = [Frame(each, 10 + n, 1, concealed=False) for n, each in enumerate(noise[:1])]
-        made = list(Frames(one, strength)(iter([*given(4), *other])))
-        alone = list(Frames(one, strength)(iter(other)))
+        made = list(FrameTranslator(one, strength)(iter([*given(4), *other])))
+        alone = list(FrameTranslator(one, strength)(iter(other)))
         assert np.array_equal(made[4].pixels, alone[0].pixels)
         assert not np.array_equal(made[3].pixels, one.translate(given(4)[3].pixels))
 
     def test_going_on_from_a_state(self, strength: Any, tiny_generator: Generator) -> None:
         one = translator(tiny_generator)
-        whole = [frame.pixels for frame in Frames(one, strength)(iter(given(8)))]
-        first, second = (Frames(one, strength) for _ in range(2))
+        whole = [frame.pixels for frame in FrameTranslator(one, strength)(iter(given(8)))]
+        first, second = (FrameTranslator(one, strength) for _ in range(2))
         begun = [frame.pixels for frame in first(iter(given(8)[:5]))]
         second.restore({name: array.copy() for name, array in first.state().items()})
         ended = [frame.pixels for frame in second(iter(given(8)[5:]))]
@@ -260,24 +255,24 @@ class TestFolders:
         options: dict[str, Any] = {"skip_existing": True}
         assert len(translate_folder(same, mixed, out, **options).written) == 3
         assert len(translate_folder(same, mixed, out, **options).skipped) == 3
-        other = translate_folder(same, mixed, out, video=VideoOptions(crf=30), **options)
+        other = translate_folder(same, mixed, out, crf=30, **options)
         assert {path.name for path in other.written} == {"clip.mp4", "old.mp4"}
 
     def test_skip_existing_where_the_container_became_another(
         self, tmp_path: Path, same: Translator
     ) -> None:
         source = make_clip(tmp_path / "in.mkv", times=range(3), sounds=[Sound("flac")])
-        options: dict[str, Any] = {"skip_existing": True, "video": VideoOptions(container="webm")}
+        options: dict[str, Any] = {"skip_existing": True, "container": "webm"}
         first = translate_folder(same, source, tmp_path / "out", **options)
         assert [path.name for path in first.written] == ["in.mkv"]
         assert translate_folder(same, source, tmp_path / "out", **options).skipped == [source]
 
     def test_frames_of_a_folder(self, tmp_path: Path, mixed: Path, same: Translator) -> None:
-        video = VideoOptions(frames=True, end=0.1)
-        with pytest.raises(DataError, match=r"--end.*a\.png"):  # a picture has no end
-            translate_folder(same, mixed, tmp_path / "out", video=video)
+        video = FolderOptions(frames=True, end=0.1)
+        with pytest.raises(DataError, match=r"`end`.*a\.png"):  # a picture has no end
+            translate_folder(same, mixed, tmp_path / "out", video)
         (mixed / "a.png").unlink()
-        report = translate_folder(same, mixed, tmp_path / "out", video=video)
+        report = translate_folder(same, mixed, tmp_path / "out", video)
         assert len(list((tmp_path / "out" / "deep" / "clip").glob("0*"))) == 3
         assert (tmp_path / "out" / "old" / "000001.png").is_file()
         assert len(report.failed) == 1
@@ -333,7 +328,7 @@ class TestFolders:
     ) -> None:
         translate_folder(same, clip, tmp_path / "out")
         options: dict[str, Any] = {"skip_existing": True}
-        with pytest.raises(DataError, match="--quality"):
+        with pytest.raises(DataError, match="`quality`"):
             translate_folder(same, clip, tmp_path / "out", quality=80, **options)
         Image.fromarray(picture(0)).save(clip.parent / "a.png")
         options |= {"quality": 80, "image_format": "jpg"}

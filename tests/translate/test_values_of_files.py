@@ -14,7 +14,8 @@ from img2img import Translator, translate_folder
 from img2img.images import Animation, Domain, Picture, read_picture, write_picture
 from img2img.networks import Generator
 from img2img.networks.base import Stage
-from img2img.translate.video import Frames, VideoOptions
+from img2img.translate.frames import FrameTranslator
+from img2img.translate.options import FolderOptions
 from img2img.video import Frame
 from img2img.video.footage import Film
 from tests.engine.conftest import translator
@@ -89,7 +90,7 @@ def test_files(suffix: str, exact: bool, tmp_path: Path, said: list[str]) -> Non
             assert np.abs(np.asarray(image) - ramp() / 4095 * 255).max() < 5
         assert said == [
             "results have the values 0..4095 (12 bits), which .jpg cannot hold: there they become"
-            " 0..255 (--format png or tif keeps them)"
+            " 0..255 (`image_format=png` or `image_format=tif` keeps them)"
         ]
 
 
@@ -164,7 +165,7 @@ def test_frames_of_videos_are_over_all_of_their_type(dtype: str, top: int) -> No
     pixels = np.linspace(0, top, 64 * 64 * 3).astype(dtype).reshape(64, 64, 3)
     frame = Frame(pixels, 0, 1, concealed=False)
     for domains in ((TWELVE, TWELVE), (TWELVE, TEN), (EIGHT, TWELVE)):
-        (made,) = Frames(same(*domains), "off")(iter([frame]))
+        (made,) = FrameTranslator(same(*domains), "off")(iter([frame]))
         assert made.pixels.dtype == dtype
         # No more than the targets' steps apart.
         assert np.abs(made.pixels.astype(int) - pixels).max() <= top / 1023 / 2 + 1
@@ -181,8 +182,8 @@ class TestNumberedPictures:
 
     @pytest.mark.parametrize("stabilize", ["off", "light"])
     def test_as_pictures(self, frames: Path, tmp_path: Path, stabilize: Any) -> None:
-        video = VideoOptions(stabilize=stabilize, every=2)
-        translate_folder(same(TWELVE, TEN), frames, tmp_path / "out", video=video)
+        video = FolderOptions(stabilize=stabilize, every=2)
+        translate_folder(same(TWELVE, TEN), frames, tmp_path / "out", video)
         for number in (0, 2):
             made = read_picture(tmp_path / f"out/{number:04d}.tif").pixels
             assert np.array_equal(made, np.rint(ramp() / 4095 * 1023))
@@ -190,19 +191,23 @@ class TestNumberedPictures:
     def test_of_8_bits_to_more(self, tmp_path: Path) -> None:
         for number in range(2):
             write_picture(tmp_path / f"in/{number}.png", Picture(ramp(255).astype(np.uint8)))
-        video = VideoOptions(stabilize="light")
-        translate_folder(same(EIGHT, TWELVE), tmp_path / "in", tmp_path / "out", video=video)
+        video = FolderOptions(stabilize="light")
+        translate_folder(same(EIGHT, TWELVE), tmp_path / "in", tmp_path / "out", video)
         made = read_picture(tmp_path / "out/1.png").pixels
         assert np.array_equal(made, np.rint(ramp(255) / 255 * 4095))
 
     def test_as_a_video(self, frames: Path, tmp_path: Path) -> None:
-        video = VideoOptions(codec="ffv1", pixel_format="yuv444p16le")
-        translate_folder(same(TWELVE, TWELVE), frames, tmp_path / "out.mkv", video=video)
+        video = FolderOptions(codec="ffv1", pixel_format="yuv444p16le")
+        translate_folder(same(TWELVE, TWELVE), frames, tmp_path / "out.mkv", video)
         for frame in Film(tmp_path / "out.mkv").frames():
             assert np.abs(frame.pixels / 65535 - ramp() / 4095).max() < 0.002
 
     def test_as_an_animation(self, frames: Path, tmp_path: Path) -> None:
-        translate_folder(same(TWELVE, TWELVE), frames, tmp_path / "out.gif", video=VideoOptions())
+        translate_folder(
+            same(TWELVE, TWELVE),
+            frames,
+            tmp_path / "out.gif",
+        )
         assert np.abs(read_picture(tmp_path / "out.gif").pixels - ramp() / 4095 * 255).max() < 8
 
     @pytest.mark.parametrize("name", ["out", "out.gif"])
@@ -210,7 +215,7 @@ class TestNumberedPictures:
         self, frames: Path, tmp_path: Path, name: str, said: list[str]
     ) -> None:
         model = same(TEN, TEN, say=said.append)
-        translate_folder(model, frames, tmp_path / name, video=VideoOptions(stabilize="light"))
+        translate_folder(model, frames, tmp_path / name, stabilize="light")
         (line,) = (line for line in said if "outside" in line)
         assert line.startswith("3 pictures have values outside 0..1023")
         assert "9216 pixels, 75 % of all" in line

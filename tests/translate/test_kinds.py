@@ -13,9 +13,10 @@ from PIL import Image
 
 from img2img.engine.translator import Translator
 from img2img.errors import ConfigError, DataError, Img2ImgError
-from img2img.translate import effects
+from img2img.translate import kinds
 from img2img.translate.folder import translate_folder
-from img2img.translate.options import VideoOptions
+from img2img.translate.kinds import Kind
+from img2img.translate.options import FolderOptions
 from img2img.video import probe
 from tests.engine.conftest import translator
 from tests.translate.test_translating_video import Flickering
@@ -33,14 +34,17 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "codec": {"codec": "hevc"},
     "crf": {"crf": 40},
     "preset": {"preset": "ultrafast"},
-    "pixel-format": {"pixel_format": "yuv444p"},
+    "pixel_format": {"pixel_format": "yuv444p"},
     "container": {"container": "mkv"},
-    "format": {"image_format": "png"},
+    "image_format": {"image_format": "png"},
     "quality": {"quality": 5},
     "compare": {"compare": True},
     "gallery": {"gallery": True},
 }
-IN_FOLDER = {"image_format", "quality", "compare", "gallery"}
+
+
+# Options whose name on the command line is another.
+NAMES = {"format": "image_format", "pixel-format": "pixel_format"}
 
 
 def sequence(folder: Path, count: int = 6, suffix: str = ".jpg") -> Path:
@@ -60,11 +64,11 @@ def build(kind: str, folder: Path) -> tuple[Path, Path]:
     """An input of a kind, and an output that has it become what the kind says."""
     what, _, becomes = kind.partition(" to ")
     source = {
-        effects.PICTURE: lambda: Path(sequence(folder / "one", 1) / "000008.jpg"),
-        effects.ANIMATION: lambda: animation(folder / "a.webp"),
-        effects.SEQUENCE: lambda: sequence(folder / "seq"),
-        effects.VIDEO: lambda: make_clip(folder / "a.mp4", times=range(6)),
-    }[what]()
+        Kind.PICTURE: lambda: Path(sequence(folder / "one", 1) / "000008.jpg"),
+        Kind.ANIMATION: lambda: animation(folder / "a.webp"),
+        Kind.SEQUENCE: lambda: sequence(folder / "seq"),
+        Kind.VIDEO: lambda: make_clip(folder / "a.mp4", times=range(6)),
+    }[Kind(what)]()
     names = {"video": "out.mp4", "animation": "out.webp", "frames": "out"}
     return source, folder / names.get(becomes, "out")
 
@@ -82,11 +86,9 @@ def made(output: Path) -> dict[str, str]:
 def translated(kind: str, folder: Path, given: dict[str, Any]) -> dict[str, str]:
     folder.mkdir()
     source, output = build(kind, folder)
-    ours = {key: value for key, value in given.items() if key in IN_FOLDER}
-    rest = {key: value for key, value in given.items() if key not in IN_FOLDER}
-    if kind.endswith(effects.AS_FRAMES):
-        rest |= {"frames": True, "image_format": ours.get("image_format", "jpg")}
-    report = translate_folder(flickering(), source, output, video=VideoOptions(**rest), **ours)
+    if kind == Kind.VIDEO_TO_FRAMES:
+        given = {"frames": True, "image_format": "jpg"} | given
+    report = translate_folder(flickering(), source, output, **given)
     assert not report.failed
     return made(report.output if report.output.is_file() else output)
 
@@ -108,19 +110,19 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[str,
     return of
 
 
-@pytest.mark.parametrize("kind", effects.KINDS)
+@pytest.mark.parametrize("kind", Kind)
 @pytest.mark.parametrize("option", OPTIONS)
 def test_an_option_does_something_or_is_refused(
     tmp_path: Path, plain: Callable[[str], dict[str, str]], option: str, kind: str
 ) -> None:
-    served = effects.OF_ALL.get(option) or effects.OF_SOME[option]
+    served = kinds.FOR_ALL.get(option) or kinds.FOR_SOME[option]
     given = OPTIONS[option]
-    if option == "frames" and kind.startswith(effects.VIDEO):
+    if option == "frames" and kind.startswith(Kind.VIDEO):
         return  # it is what makes one of these kinds of the other
-    if option == "container" and kind in {effects.SEQUENCE, effects.ANIMATION}:
+    if option == "container" and kind in {Kind.SEQUENCE, Kind.ANIMATION}:
         return  # it is what makes videos of them
     if kind not in served:
-        with pytest.raises(DataError, match=f"--{option}"):
+        with pytest.raises(DataError, match=f"`{option}`"):
             translated(kind, tmp_path / "x", given)
         assert not [*(tmp_path / "x").glob("out*")]  # before work began
         return
@@ -130,33 +132,34 @@ def test_an_option_does_something_or_is_refused(
 def test_the_table_in_the_docs() -> None:
     lines = [line for line in DOCS.read_text().splitlines() if line.startswith("| ")]
     begin = next(n for n, line in enumerate(lines) if line.startswith("| option | picture"))
-    kinds = [cell.strip() for cell in lines[begin].strip("|").split("|")][1:]
-    assert tuple(kinds) == effects.KINDS
+    columns = [cell.strip() for cell in lines[begin].strip("|").split("|")][1:]
+    assert columns == [*Kind]
     rows = {}
     for line in lines[begin + 2 :]:
         name, *cells = (cell.strip() for cell in line.strip("|").split("|"))
         if not name.startswith("`--"):
             break
         for option in re.findall(r"`--([a-z-]+)`", name):
-            rows[option] = {kind for kind, cell in zip(kinds, cells, strict=True) if cell}
-    assert rows == {
-        name: set(kinds) for name, kinds in {**effects.OF_ALL, **effects.OF_SOME}.items()
-    }
+            rows[NAMES.get(option, option)] = {
+                kind for kind, cell in zip(columns, cells, strict=True) if cell
+            }
+    table = {**kinds.FOR_ALL, **kinds.FOR_SOME}
+    assert rows == {name: {*served} for name, served in table.items()}
 
 
 def test_one_video_of_a_sequence(tmp_path: Path) -> None:
     source = sequence(tmp_path / "seq", 7, ".png")
     target = tmp_path / "x.mp4"
-    video = VideoOptions(fps=Fraction(10), stabilize="light")
-    report = translate_folder(flickering(), source, target, video=video)
+    video = FolderOptions(fps=Fraction(10), stabilize="light")
+    report = translate_folder(flickering(), source, target, video)
     assert report.output == target
     assert frame_times(target) == pytest.approx([n / 10 for n in range(7)])
     assert probe(target).rate == 10
     assert {path.name for path in tmp_path.iterdir()} == {"seq", "x.mp4", ".img2img.jsonl"}
-    again = translate_folder(flickering(), source, target, video=video, skip_existing=True)
+    again = translate_folder(flickering(), source, target, video, skip_existing=True)
     assert again.skipped == [source]
     Image.fromarray(picture(9)).save(source / "000009.png")
-    again = translate_folder(flickering(), source, target, video=video, skip_existing=True)
+    again = translate_folder(flickering(), source, target, video, skip_existing=True)
     assert again.written == [target]
 
 
@@ -164,8 +167,8 @@ def test_a_sequence_that_stays_pictures(tmp_path: Path) -> None:
     """Its frames are stabilised in their order, keep their names, and have a gallery."""
     source = sequence(tmp_path / "seq", 12, ".png")
     out = tmp_path / "out"
-    steady = VideoOptions(stabilize="strong", every=3)
-    report = translate_folder(flickering(), source, out, video=steady, compare=True, gallery=True)
+    steady = FolderOptions(stabilize="strong", every=3)
+    report = translate_folder(flickering(), source, out, steady, compare=True, gallery=True)
     names = [f"{number:06d}.png" for number in (8, 11, 14, 17)]
     assert [path.name for path in report.written] == names
     assert len(list((out / "compare").glob("*.png"))) == 4
@@ -175,10 +178,10 @@ def test_a_sequence_that_stays_pictures(tmp_path: Path) -> None:
     steps = [(s - b).mean() for s, b in zip(shown, before, strict=True)]
     assert np.abs(np.diff(steps)).max() < 20
     assert translate_folder(
-        flickering(), source, out, video=steady, skip_existing=True, compare=True, gallery=True
+        flickering(), source, out, steady, skip_existing=True, compare=True, gallery=True
     ).skipped
     (out / names[2]).unlink()
-    again = translate_folder(flickering(), source, out, video=steady, skip_existing=True)
+    again = translate_folder(flickering(), source, out, steady, skip_existing=True)
     assert len(again.written) == 4  # as each depends on those before
 
 
@@ -231,9 +234,9 @@ def test_folders_of_sequences(tmp_path: Path) -> None:
     for name, count in (("a", 3), ("b", 5)):
         sequence(shots / name, count)
     out = tmp_path / "out"
-    translate_folder(flickering(), shots, out, video=VideoOptions(container="mkv"))
+    translate_folder(flickering(), shots, out, container="mkv")
     assert [len(frame_times(out / f"{name}.mkv")) for name in "ab"] == [3, 5]
-    report = translate_folder(flickering(), shots, tmp_path / "img", video=VideoOptions(every=2))
+    report = translate_folder(flickering(), shots, tmp_path / "img", every=2)
     assert len(report.written) == 5
 
 
@@ -241,9 +244,7 @@ def test_stabilize_with_pictures_among_videos(tmp_path: Path) -> None:
     folder = sequence(tmp_path / "mixed", 1)
     make_clip(folder / "a.mp4", times=range(3))
     with pytest.raises(DataError, match=r"000008\.jpg is the only one"):
-        translate_folder(
-            flickering(), folder, tmp_path / "out", video=VideoOptions(stabilize="light")
-        )
+        translate_folder(flickering(), folder, tmp_path / "out", stabilize="light")
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".webm", ".mkv"])
@@ -269,7 +270,7 @@ def test_no_file_of_somebody_else_is_replaced(tmp_path: Path) -> None:
     for source, name in ((clip, "mine.mp4"), (still, "mine.png")):
         own = tmp_path / name
         own.write_bytes(b"mine")
-        with pytest.raises(DataError, match=r"exists.*--overwrite"):
+        with pytest.raises(DataError, match=r"exists.*`overwrite`"):
             translate_folder(flickering(), source, own)
         assert own.read_bytes() == b"mine"
         translate_folder(flickering(), source, own, overwrite=True)
@@ -301,9 +302,9 @@ def test_what_no_video_could_become_is_an_error_before_work(
 ) -> None:
     """And not of each video by itself. What one of them lacks is."""
     source = make_clip(tmp_path / "a.mp4", times=range(6))
-    options = VideoOptions(**given, container="mov" if "crf" in given and len(given) > 1 else None)
+    options = FolderOptions(**given, container="mov" if "crf" in given and len(given) > 1 else None)
     with pytest.raises(ConfigError, match=word):
-        translate_folder(flickering(), source, tmp_path / "out.mp4", video=options)
+        translate_folder(flickering(), source, tmp_path / "out.mp4", options)
     assert {*tmp_path.iterdir()} == {source}
 
 
@@ -311,15 +312,15 @@ def test_names_that_mean_another_kind(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "a.mp4", times=range(6))
     still = sequence(tmp_path / "one", 1) / "000008.jpg"
     for name in ("out.mp4", "out.gif", "out.png"):
-        with pytest.raises(DataError, match="--frames makes a folder"):
-            translate_folder(flickering(), clip, tmp_path / name, video=VideoOptions(frames=True))
+        with pytest.raises(DataError, match="`frames` makes a folder"):
+            translate_folder(flickering(), clip, tmp_path / name, frames=True)
     with pytest.raises(DataError, match="is a single one"):
         translate_folder(flickering(), still, tmp_path / "out.mp4")
     with pytest.raises(ConfigError, match="`end` 1: not after `start` 2"):
-        VideoOptions(start=2, end=1)
+        FolderOptions(start=2, end=1)
     moving = animation(tmp_path / "a.webp")
     with pytest.raises(DataError, match=r"a\.webp is an animation; it is for what becomes"):
-        translate_folder(flickering(), moving, tmp_path / "out", video=VideoOptions(codec="hevc"))
+        translate_folder(flickering(), moving, tmp_path / "out", codec="hevc")
     assert not [*tmp_path.glob("out*")]
 
 
@@ -327,13 +328,11 @@ def test_what_images_of_a_video_lose_is_said(tmp_path: Path) -> None:
     told: list[str] = []
     deep = make_clip(tmp_path / "a.mkv", times=range(4), codec="ffv1", form="yuv420p10le")
     loud = make_clip(tmp_path / "b.mp4", times=range(4), sounds=[Sound()])
-    frames = VideoOptions(frames=True, image_format="jpg")
-    translate_folder(flickering(), deep, tmp_path / "frames", video=frames, say=told.append)
+    frames = FolderOptions(frames=True, image_format="jpg")
+    translate_folder(flickering(), deep, tmp_path / "frames", frames, say=told.append)
     assert any(line.endswith("10 bits per channel become 8") for line in told)
     told.clear()
-    translate_folder(
-        flickering(), deep, tmp_path / "deep", video=VideoOptions(frames=True), say=told.append
-    )
+    translate_folder(flickering(), deep, tmp_path / "deep", frames=True, say=told.append)
     assert [line for line in told if "scale" not in line] == []
     told.clear()
     for clip in (deep, loud):
@@ -353,5 +352,5 @@ def test_codecs_for_editing_keep_the_colours_of_pictures(
     tmp_path: Path, codec: str, suffix: str, form: str
 ) -> None:
     source, target = sequence(tmp_path / "seq"), tmp_path / f"out.{suffix}"
-    translate_folder(flickering(), source, target, video=VideoOptions(codec=codec))
+    translate_folder(flickering(), source, target, codec=codec)
     assert probe(target).pixel_format == form

@@ -1,0 +1,56 @@
+"""The pictures that a file of images holds, one or several."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from img2img.images import DEEP_SUFFIXES, Domain, Frames, Picture, of_depth, resized
+
+# What such a file holds.
+Image = Picture | Frames
+
+
+def frames_of(image: Image) -> Sequence[Picture]:
+    """The pictures that a file holds, at least one."""
+    return image.frames if isinstance(image, Frames) else (image,)
+
+
+def with_frames(image: Image, frames: Sequence[Picture]) -> Image:
+    """As `image` in all but its pictures."""
+    return replace(image, frames=tuple(frames)) if isinstance(image, Frames) else frames[0]
+
+
+def held_by(image: Image) -> int:
+    """Bytes of its pixels in memory."""
+    arrays = [array for frame in frames_of(image) for array in (frame.pixels, frame.alpha)]
+    return sum(array.nbytes for array in arrays if array is not None)
+
+
+def side_by_side(left: Image, right: Image) -> Image:
+    """Input and result as one, each picture beside its own, the input at the size of the result."""
+    pairs = zip(frames_of(left), frames_of(right), strict=True)
+    return with_frames(right, [_beside(*pair) for pair in pairs])
+
+
+def shallow(output: Domain | None, targets: Iterable[Path]) -> str | None:
+    """What there is to say where results in numbers of their own go into files of 8 bits."""
+    suffixes = {path.suffix.lower() for path in targets} - {*DEEP_SUFFIXES}
+    if output is None or output.whole or output.dtype == "uint8" or not suffixes:
+        return None
+    return (
+        f"results have the values {output.range}, which {', '.join(sorted(suffixes))} cannot hold:"
+        " there they become 0..255 (`image_format=png` or `image_format=tif` keeps them)"
+    )
+
+
+def _beside(left: Picture, right: Picture) -> Picture:
+    levels = left.levels, right.levels
+    dtype = max((each.dtype for each in levels), key=lambda dtype: dtype.itemsize)
+    sides = [resized(of_depth(each, dtype), right.size) for each in levels]
+    alpha = None
+    if left.alpha is not None and right.alpha is not None:
+        both = (of_depth(each, dtype) for each in (left.alpha, right.alpha))
+        alpha = np.hstack([resized(each, right.size) for each in both])
+    return replace(right, pixels=np.hstack(sides), alpha=alpha, values=None)

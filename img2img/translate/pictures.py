@@ -34,10 +34,10 @@ def side_by_side(left: Image, right: Image) -> Image:
     return with_frames(right, [_beside(*pair) for pair in pairs])
 
 
-def shallow(output: Domain | None, targets: Iterable[Path]) -> str | None:
+def shallow(output: Domain, targets: Iterable[Path]) -> str | None:
     """What there is to say where results in numbers of their own go into files of 8 bits."""
     suffixes = {path.suffix.lower() for path in targets} - {*DEEP_SUFFIXES}
-    if output is None or output.whole or output.dtype == "uint8" or not suffixes:
+    if output.whole or output.dtype == "uint8" or not suffixes:
         return None
     return (
         f"results have the values {output.range}, which {', '.join(sorted(suffixes))} cannot hold:"

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -103,6 +104,6 @@ def prepare(run: Path, lines: list[str]) -> None:
         shutil.copytree("datasets/icons/test/B", "translated")
 
 
-def save(pixels: object, path: Path) -> None:
+def save(pixels: np.ndarray, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path, lossless=True)

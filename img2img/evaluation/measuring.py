@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Unpack
+from typing import Any, NamedTuple, Unpack
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ from img2img.evaluation.options import EvaluationOptions, notifier, pairing_of, 
 from img2img.features import FeatureNetwork, MissingFeatures, Supply, feature_network
 from img2img.images import Picture, to_tensor
 from img2img.metrics.accumulators import PairMeasures, SetMeasures
-from img2img.metrics.measure import MEASURES, Figure
+from img2img.metrics.measure import MEASURES, Figure, unmet_need
 from img2img.metrics.sets import LEAST as LEAST_IMAGES
 from img2img.runtime.devices import resolve_device
 from img2img.runtime.pipeline import ahead
@@ -28,14 +28,14 @@ _AHEAD = 200 * 10**6
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What came of it.
+    """What was measured.
 
     Attributes:
         figures: by the name of the measure.
         names: of the images, in the order of each figure's `per_image`.
-        missing: measures that need what is not here, and the way out.
-        where: the images, in words; empty where a person has named two folders.
-        trained_on: whether the model was trained on images that are measured; None: not known.
+        missing: measures that could not be taken, each with what it needs.
+        where: which images they are, for people; empty for two folders.
+        trained_on: whether the model was trained on some of them; None: not known.
     """
 
     figures: dict[str, Figure]
@@ -59,14 +59,14 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Images:
-    """What is measured.
+    """The images to measure.
 
     Attributes:
         names: of the results, in order.
-        results: give them, once.
-        real: what to measure them against.
-        paired: whether each result has its target, which `real` gives in the same order.
-        inputs: what the results were made of, in the same order, to measure beside pairs.
+        results: the results, which are read once.
+        real: the images to measure them against.
+        paired: whether `real` has the target of each result, in the same order.
+        inputs: the inputs of the results, in the same order, which give the baseline of pairs.
     """
 
     names: Sequence[str]
@@ -75,12 +75,21 @@ class Images:
     paired: bool
     inputs: Sequence[ImageSource] | None = None
 
-    def before(self, index: int, target: Tensor, pairs: PairMeasures) -> Mapping[str, float | None]:
-        """What an untouched input is against its target; nothing where that cannot be said."""
-        if not self.inputs:
-            return {}
-        untouched = to_tensor(self.inputs[index].read().composited())[None].to(target.device)
-        return pairs.measure(untouched, target) if untouched.shape == target.shape else {}
+
+class _Measured(NamedTuple):
+    """A result; of a pair, its real image too, and what was measured of both.
+
+    Attributes:
+        values: by measure; see `PairMeasures.measure`.
+        baseline: the same of the untouched input; empty where it cannot be compared.
+        resized: whether the real image was brought to the result's size.
+    """
+
+    result: Picture
+    real: Picture | None = None
+    values: Mapping[str, float | None] = {}
+    baseline: Mapping[str, float | None] = {}
+    resized: bool = False
 
 
 def evaluate(
@@ -88,66 +97,72 @@ def evaluate(
 ) -> Evaluation:
     """Measure images; see `evaluate_folders`.
 
+    Args:
+        wanted: the measures to take; see `chosen`.
+
     Raises:
         ImageError: a file does not decode, or the two of a pair differ in size.
-        ConfigError: no such network, device or file of weights.
+        ConfigError: no such network, device or file of weights; or one of the measures that are
+            required cannot be taken.
     """
     device = resolve_device(options.get("device", "auto"))
     seed, progress = options.get("seed", 0), options.get("progress") or (lambda done, total: None)
-    weights = weights_of(options)
-    of_pairs, of_sets = ([n for n in wanted if MEASURES[n].of == kind] for kind in ("pair", "set"))
+    missing = _unmet(images, wanted)
+    of_pairs, of_sets = (
+        [name for name in wanted if MEASURES[name].of == kind and name not in missing]
+        for kind in ("pair", "set")
+    )
     paired = images.paired and bool(of_pairs)
-    supply = Supply(weights, bool(options.get("measures")), notifier(options))
+    supply = Supply(weights_of(options), bool(options.get("measures")), notifier(options))
     pairs = PairMeasures(of_pairs if paired else [], supply, device)
-    missing: dict[str, str] = {}
     network = _network(images, of_sets, options, device, missing)
     kept = KeptFeatures(network, images.real) if network and options.get("cache", True) else None
     sets = SetMeasures(network, kept.load() if kept else None) if network else None
-    without = {} if images.paired else dict.fromkeys(of_pairs, "the images have no known targets")
-    _refuse_missing(options, pairs.missing | missing | without)
+    _refuse_missing(options, pairs.missing | missing)
     apart = [] if paired or sets is None or sets.known else images.real
     total = len(images.names) + len(apart)
 
-    def compared(item: tuple[int, Picture]) -> tuple[Picture, Picture | None]:
-        """A result and its real image, which are measured on the way."""
-        index, picture = item
-        if not paired:
-            return picture, None
+    def measure(item: tuple[int, Picture]) -> _Measured:
+        index, result = item
         if device.type == "cpu":
             # Of this thread alone: measures of an image gain little from several, which the thread
             # that takes the results needs, where a network makes them.
             torch.set_num_threads(1)
         real = images.real[index].read()
-        target = _like(images.names[index], real, picture, options, resized)
-        x, y = (to_tensor(each.composited())[None].to(device) for each in (picture, target))
-        values[index] = pairs.measure(x, y), images.before(index, y, pairs)
-        return picture, real
+        target = _tensor(_resized(images.names[index], real, result, options), device)
+        baseline: Mapping[str, float | None] = {}
+        if images.inputs:
+            untouched = _tensor(images.inputs[index].read(), device)
+            if untouched.shape == target.shape:
+                baseline = pairs.measure(untouched, target)
+        values = pairs.measure(_tensor(result, device), target)
+        return _Measured(result, real, values, baseline, real.size != result.size)
 
-    values: dict[int, tuple[Mapping[str, float | None], Mapping[str, float | None]]] = {}
-    resized: list[str] = []
+    resized = 0
     with _cores(device) as cores:
-        compare = ahead(
-            compared,
+        measured = ahead(
+            measure if paired else lambda item: _Measured(item[1]),
             enumerate(images.results),
             workers=cores,
             weight=lambda item: item[1].pixels.nbytes,
             most=_AHEAD,
         )
-        for index, (picture, real) in enumerate(compare):
+        for index, each in enumerate(measured):
             if paired:
-                pairs.add(*values.pop(index))
+                pairs.add(each.values, each.baseline)
+                resized += each.resized
                 _refuse_missing(options, pairs.missing)
-            if sets and real is not None:
-                sets.add_real(real.composited())
+            if sets and each.real is not None:
+                sets.add_real(each.real.composited())
             if sets:
-                sets.add_result(picture.composited())
+                sets.add_result(each.result.composited())
             progress(index + 1, total)
     for index, source in enumerate(apart, start=len(images.names)):
         if sets:
             sets.add_real(source.read().composited())
         progress(index + 1, total)
     if resized:
-        notifier(options)(f"in {len(resized)} pairs the real image is changed to its result's size")
+        notifier(options)(f"in {resized} pairs the real image is changed to its result's size")
     figures = pairs.figures(seed)
     if sets:
         if kept and not sets.known:
@@ -156,12 +171,25 @@ def evaluate(
     return Evaluation(figures, tuple(images.names), pairs.missing | missing)
 
 
-def _refuse_missing(options: EvaluationOptions, missing: Mapping[str, str]) -> None:
-    """Who names a measure is not to get a table without it.
+def _unmet(images: Images, wanted: Sequence[str]) -> dict[str, str]:
+    """The measures that cannot be taken of such images, and why."""
+    unmet: dict[str, str] = {}
+    domain = images.real[0].domain if images.real else None
+    for name in wanted:
+        if MEASURES[name].of == "pair" and not images.paired:
+            unmet[name] = "the images have no known targets"
+        elif domain is not None and (reason := unmet_need(name, domain)):
+            unmet[name] = reason
+    return unmet
 
-    Raises:
-        ConfigError: one that is required is missing.
-    """
+
+def _tensor(picture: Picture, device: torch.device) -> Tensor:
+    """[1, C, H, W] in [-1, 1]."""
+    return to_tensor(picture.composited())[None].to(device)
+
+
+def _refuse_missing(options: EvaluationOptions, missing: Mapping[str, str]) -> None:
+    """Raise ConfigError if a required measure is missing."""
     required = options.get("required", options.get("measures") or ())
     for name in required:
         if name in missing:
@@ -170,7 +198,7 @@ def _refuse_missing(options: EvaluationOptions, missing: Mapping[str, str]) -> N
 
 @contextmanager
 def _cores(device: torch.device) -> Iterator[int]:
-    """How many threads to measure in; those that they computed with are set back at the end."""
+    """How many threads to measure in; torch's own number of threads is restored at the end."""
     cores = torch.get_num_threads()
     if device.type != "cpu":
         yield 1
@@ -188,7 +216,7 @@ def _network(
     device: torch.device,
     missing: dict[str, str],
 ) -> FeatureNetwork | None:
-    """The network for measures of sets, if one is needed and can be had; else see `missing`."""
+    """The network for measures of sets; None, and entries in `missing`, where there is none."""
     if not of_sets:
         return None
     counts = len(images.names), len(images.real)
@@ -208,17 +236,13 @@ def _network(
     return None
 
 
-def _like(
-    name: str, real: Picture, result: Picture, options: EvaluationOptions, resized: list[str]
-) -> Picture:
-    """The real image at its result's size; its name goes to `resized` where it had another."""
-    if real.size != result.size:
-        resized.append(name)
-    changed = brought_to(real, result.size, pairing_of(options).unequal)
-    if changed is None:
+def _resized(name: str, real: Picture, result: Picture, options: EvaluationOptions) -> Picture:
+    """The real image at its result's size."""
+    resized = brought_to(real, result.size, pairing_of(options).unequal)
+    if resized is None:
         sizes = [f"{width} x {height}" for height, width in (result.size, real.size)]
         raise ImageError(
             f"{name}: {sizes[0]} pixels, but the real image has {sizes[1]}, a different"
             f" shape; {UNEQUAL}; or compare the folders as sets (`measures` fid,kid)"
         )
-    return changed
+    return resized

@@ -8,6 +8,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from img2img.images import Domain
+
 RESAMPLES = 1000
 # Of fewer images the bootstrap's interval holds the truth clearly less often than it says: on
 # Gaussian data 87 % of the time for 10, 93 % for 30.
@@ -25,13 +27,25 @@ class Measure:
     Attributes:
         of: `pair`: an image against its target, then the mean over all; `set`: a set of images
             against another, by a feature network; `cycle`: an image against its way there and back.
+        meaning: for people.
         by_default: whether it is measured where none are named.
+        needs_rgb: whether it compares features of a network that was trained on RGB photographs;
+            else images of any channels can be measured.
     """
 
     of: Literal["pair", "set", "cycle"]
     higher_is_better: bool
     meaning: str
     by_default: bool = True
+    needs_rgb: bool = False
+
+
+def _perceptual(meaning: str, by_default: bool = False) -> Measure:
+    return Measure("pair", False, meaning, by_default, needs_rgb=True)
+
+
+def _of_sets(higher_is_better: bool, meaning: str) -> Measure:
+    return Measure("set", higher_is_better, meaning, needs_rgb=True)
 
 
 MEASURES: dict[str, Measure] = {
@@ -39,21 +53,26 @@ MEASURES: dict[str, Measure] = {
     "psnr": Measure("pair", True, "peak signal to noise ratio, in decibels"),
     "ssim": Measure("pair", True, "structural similarity (Wang et al. 2004)"),
     "ms_ssim": Measure("pair", True, "the same over five scales (Wang et al. 2003)"),
-    "lpips": Measure("pair", False, "distance to AlexNet's eye (Zhang et al. 2018)"),
-    "lpips_vgg": Measure("pair", False, "the same to VGG16's eye", by_default=False),
-    "perceptual": Measure(
-        "pair", False, "the same to EfficientNet-Lite0's, not learned", by_default=False
-    ),
-    "fid": Measure("set", False, "Frechet distance of features (Heusel et al. 2017)"),
-    "kid": Measure("set", False, "kernel distance of features (Binkowski et al. 2018)"),
-    "is": Measure("set", True, "Inception Score of the results (Salimans et al. 2016)"),
-    "precision": Measure("set", True, "results among the real (Kynkaanniemi et al. 2019)"),
-    "recall": Measure("set", True, "the real among results (Kynkaanniemi et al. 2019)"),
-    "density": Measure("set", True, "results where the real are dense (Naeem et al. 2020)"),
-    "coverage": Measure("set", True, "the real that have a result near (Naeem et al. 2020)"),
-    "diversity": Measure("set", True, "how far results are from each other, by the real's 1"),
+    "lpips": _perceptual("distance of AlexNet's features (Zhang et al. 2018)", by_default=True),
+    "lpips_vgg": _perceptual("the same of VGG16's features"),
+    "perceptual": _perceptual("the same of EfficientNet-Lite0's features, unweighted"),
+    "fid": _of_sets(False, "Frechet distance of features (Heusel et al. 2017)"),
+    "kid": _of_sets(False, "kernel distance of features (Binkowski et al. 2018)"),
+    "is": _of_sets(True, "Inception Score of the results (Salimans et al. 2016)"),
+    "precision": _of_sets(True, "results among the real images (Kynkaanniemi et al. 2019)"),
+    "recall": _of_sets(True, "real images among the results (Kynkaanniemi et al. 2019)"),
+    "density": _of_sets(True, "results where real images are dense (Naeem et al. 2020)"),
+    "coverage": _of_sets(True, "real images that have a result near (Naeem et al. 2020)"),
+    "diversity": _of_sets(True, "distance between results, relative to that of real images"),
     "cycle": Measure("cycle", False, "L1 of an image to its way there and back"),
 }
+
+
+def unmet_need(name: str, domain: Domain) -> str | None:
+    """Why a measure cannot be taken of images of a domain; None: it can."""
+    if MEASURES[name].needs_rgb and not domain.is_rgb:
+        return f"needs RGB images; these have {' '.join(domain.channels)}"
+    return None
 
 
 @dataclass(frozen=True)

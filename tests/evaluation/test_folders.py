@@ -9,9 +9,12 @@ import torch
 from PIL import Image
 
 from img2img.config import PairingConfig
+from img2img.data.sources import ImageSource
 from img2img.errors import ConfigError, DataError, ImageError
 from img2img.evaluation.folders import evaluate_folders
-from img2img.images import read_picture, to_tensor
+from img2img.evaluation.measuring import Evaluation, Images, evaluate
+from img2img.evaluation.options import chosen
+from img2img.images import Domain, Picture, read_picture, to_tensor
 from img2img.metrics.paired import psnr
 from tests.conftest import MakeImage, noise
 
@@ -233,3 +236,42 @@ def test_on_a_gpu_it_is_the_same(tmp_path: Path) -> None:
     }
     for name, figure in on["cpu"].items():
         assert on["cuda"][name].value == pytest.approx(figure.value, rel=1e-3, abs=1e-4)
+
+
+class FiveChannels(ImageSource):
+    """An image of a microscope."""
+
+    def read(self) -> Picture:
+        seed = int(self.path.stem)
+        return Picture(np.concatenate([noise(16, 16, seed), noise(16, 16, seed + 1)[..., :2]], 2))
+
+
+def test_what_needs_rgb_is_refused_by_name_where_there_is_none() -> None:
+    domain = Domain.of_type("uint8", ["DAPI", "GFP", "RFP", "Cy5", "phase"])
+    real = [FiveChannels(Path(f"{number}.tif"), domain=domain) for number in range(12)]
+    names = [each.path.name for each in real]
+
+    def measured(**options: Any) -> Evaluation:
+        results = (FiveChannels(Path(f"{number + 7}.tif")).read() for number in range(12))
+        images = Images(names, results, real, paired=True)
+        wanted = chosen(options.get("measures"), {"pair", "set"})
+        return evaluate(images, wanted, device="cpu", **options)
+
+    found = measured()
+    assert [*found.figures] == ["l1", "psnr", "ssim"]
+    assert found.figures["l1"].value == pytest.approx(
+        np.mean(
+            [
+                np.abs(one.pixels.astype(float) - other.pixels).mean() / 255
+                for one, other in (
+                    (real[n].read(), FiveChannels(Path(f"{n + 7}.tif")).read()) for n in range(12)
+                )
+            ]
+        )
+    )
+    reason = "needs RGB images; these have DAPI GFP RFP Cy5 phase"
+    refused = {"lpips", "fid", "kid", "is", "precision", "recall", "density", "coverage"}
+    assert {n for n, why in found.missing.items() if why == reason} == refused | {"diversity"}
+    for name in ("fid", "lpips_vgg"):
+        with pytest.raises(ConfigError, match=f"measures: {name}: {reason}"):
+            measured(measures=["l1", name])

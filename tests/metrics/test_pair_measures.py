@@ -10,7 +10,7 @@ from torchmetrics.image import (
     StructuralSimilarityIndexMeasure,
 )
 
-from img2img.metrics.paired import PAIRED, psnr, ssim
+from img2img.metrics.paired import PAIRED, l1, psnr, ssim
 
 
 def images(size: int, count: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
@@ -55,3 +55,17 @@ def test_is_what_the_library_gives_of_each_image(name: str, library: type) -> No
 def test_ssim_of_the_smallest_image() -> None:
     output, target = images(11)
     assert ssim(output, target).isfinite().all()
+
+
+@pytest.mark.parametrize("channels", [1, 5])
+def test_images_of_any_channels(channels: int) -> None:
+    """Errors of pixels are averaged over channels, similarity is that of each channel by itself."""
+    random = torch.Generator().manual_seed(0)
+    output, target = torch.rand(2, 2, channels, 24, 20, generator=random) * 2 - 1
+    errors = ((output - target) / 2).double()
+    assert l1(output, target).tolist() == pytest.approx(errors.abs().mean((1, 2, 3)).tolist())
+    squares = errors.square().mean((1, 2, 3))
+    assert psnr(output, target).tolist() == pytest.approx((-10 * squares.log10()).tolist())
+    alone = [ssim(output[:, n : n + 1], target[:, n : n + 1]) for n in range(channels)]
+    wanted = torch.stack(alone).mean(0)
+    assert ssim(output, target).tolist() == pytest.approx(wanted.tolist(), abs=1e-5)

@@ -170,10 +170,10 @@ def evaluate(
 
     from rich.table import Table
 
-    from img2img.metrics.video import compare_videos
+    from img2img.evaluation.video import evaluate_video
 
     with counting("frames") as progress:
-        found = compare_videos(source, output, reference, progress)
+        found = evaluate_video(source, output, reference, progress)
     if as_json:
         print_json(asdict(found))
         return

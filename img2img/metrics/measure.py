@@ -27,7 +27,7 @@ class Measure:
     Attributes:
         of: `pair`: an image against its target, then the mean over all; `set`: a set of images
             against another, by a feature network; `cycle`: an image against its way there and back.
-        meaning: for people.
+        meaning: a phrase for people who have not met it before.
         by_default: whether it is measured where none are named.
         needs_rgb: whether it compares features of a network that was trained on RGB photographs;
             else images of any channels can be measured.
@@ -52,10 +52,10 @@ MEASURES: dict[str, Measure] = {
     "l1": Measure("pair", False, "mean absolute difference of pixels in [0, 1]"),
     "psnr": Measure("pair", True, "peak signal to noise ratio, in decibels"),
     "ssim": Measure("pair", True, "structural similarity (Wang et al. 2004)"),
-    "ms_ssim": Measure("pair", True, "the same over five scales (Wang et al. 2003)"),
+    "ms_ssim": Measure("pair", True, "structural similarity over five scales (Wang et al. 2003)"),
     "lpips": _perceptual("distance of AlexNet's features (Zhang et al. 2018)", by_default=True),
-    "lpips_vgg": _perceptual("the same of VGG16's features"),
-    "perceptual": _perceptual("the same of EfficientNet-Lite0's features, unweighted"),
+    "lpips_vgg": _perceptual("distance of VGG16's features (Zhang et al. 2018)"),
+    "perceptual": _perceptual("distance of EfficientNet-Lite0's features, unweighted"),
     "fid": _of_sets(False, "Frechet distance of features (Heusel et al. 2017)"),
     "kid": _of_sets(False, "kernel distance of features (Binkowski et al. 2018)"),
     "is": _of_sets(True, "Inception Score of the results (Salimans et al. 2016)"),

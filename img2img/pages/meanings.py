@@ -43,6 +43,7 @@ def meaning(name: str) -> str:
     if name.startswith(VAL):
         measure = MEASURES.get(name.removeprefix(VAL))
         better = "Higher" if measure and measure.higher_is_better else "Lower"
-        return f"{part} of held-out translations. {better} is better."
+        what = measure.meaning if measure else part
+        return f"Held-out translations: {what}. {better} is better."
     whose = {"G": "The generator's", "D": "The discriminator's"}.get(network)
     return f"{whose} {part} loss. Lower is better." if whose else ""

@@ -1,0 +1,89 @@
+"""Measuring a translated video against the one it was made of."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from img2img.errors import VideoError
+from img2img.images import Pixels
+from img2img.metrics.video import VideoMeter
+from img2img.video import Frame, VideoInfo, frames, probe
+
+
+@dataclass(frozen=True)
+class Steadiness:
+    """What `compare_videos` finds. Errors are squares of colours in [0, 1]."""
+
+    frames: int
+    """How many were compared."""
+    cuts: int
+    """Changes of scene, across which nothing is measured."""
+    input_error: float
+    output_error: float
+    ratio: float | None
+    """The warping error of the output over that of the input; None where that has none."""
+    sharpness: float | None
+    """Over that of the reference, or the input."""
+
+
+def compare_videos(
+    source: Path,
+    output: Path,
+    reference: Path | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> Steadiness:
+    """Measure how steady and how sharp a translated video is, against the one it was made of.
+
+    Frames that have the same time are compared; others, such as those of which no translation was
+    made, are passed over.
+
+    Args:
+        source: the video that was translated.
+        output: the translation.
+        reference: another translation to compare sharpness with, such as one not stabilised; None:
+            the input.
+        progress: called with (frames of the output done, frames).
+
+    Raises:
+        VideoError: a file is no video, or no two frames have the same time.
+    """
+    meter = VideoMeter()
+    info = probe(output)
+    given = _at_times_of(info, source)
+    others = _at_times_of(info, reference) if reference else None
+    for number, frame in enumerate(frames(info), 1):
+        inputs, references = given(frame), others(frame) if others else None
+        if inputs is not None and (others is None or references is not None):
+            meter.add(inputs, frame.pixels, references)
+        if progress:
+            progress(number, info.frames)
+    if not meter.frames:
+        raise VideoError(f"{source} and {output}: no frames have the same time")
+    return Steadiness(
+        frames=meter.frames,
+        cuts=meter.cuts,
+        input_error=meter.input_error,
+        output_error=meter.output_error,
+        ratio=meter.ratio,
+        sharpness=meter.sharpness,
+    )
+
+
+def _at_times_of(other: VideoInfo, path: Path) -> Callable[[Frame], Pixels | None]:
+    """A function from frames of one video, in their order, to pixels of another at that time."""
+    info = probe(path)
+    left = frames(info)
+    waiting = next(left, None)
+    near = Fraction(other.step) * other.time_base / 2
+
+    def find(frame: Frame) -> Pixels | None:
+        nonlocal waiting
+        time = frame.pts * other.time_base
+        while waiting is not None and waiting.pts * info.time_base < time - near:
+            waiting = next(left, None)
+        if waiting is None or waiting.pts * info.time_base > time + near:
+            return None
+        return waiting.pixels
+
+    return find

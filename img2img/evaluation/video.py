@@ -12,8 +12,8 @@ from img2img.video import Frame, VideoInfo, frames, probe
 
 
 @dataclass(frozen=True)
-class Steadiness:
-    """What `compare_videos` finds. Errors are squares of colours in [0, 1]."""
+class TemporalConsistency:
+    """How a translated video compares with its input. Errors are squares of colours in [0, 1]."""
 
     frames: int
     """How many were compared."""
@@ -27,12 +27,12 @@ class Steadiness:
     """Over that of the reference, or the input."""
 
 
-def compare_videos(
+def evaluate_video(
     source: Path,
     output: Path,
     reference: Path | None = None,
     progress: Callable[[int, int | None], None] | None = None,
-) -> Steadiness:
+) -> TemporalConsistency:
     """Measure how steady and how sharp a translated video is, against the one it was made of.
 
     Frames that have the same time are compared; others, such as those of which no translation was
@@ -60,7 +60,7 @@ def compare_videos(
             progress(number, info.frames)
     if not meter.frames:
         raise VideoError(f"{source} and {output}: no frames have the same time")
-    return Steadiness(
+    return TemporalConsistency(
         frames=meter.frames,
         cuts=meter.cuts,
         input_error=meter.input_error,

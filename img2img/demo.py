@@ -1,7 +1,6 @@
 """The demonstration: train on the bundled pairs, translate a continent never seen, and judge it."""
 
 import json
-import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -47,13 +46,12 @@ def run_demo(output: Path, observers: Sequence[Observer] = ()) -> DemoResult:
     """Train as `configs/demo.yaml` says and translate the held-out pairs.
 
     Leaves a run folder with `demo.png` (input, translation and target side by side),
-    `translated/` and `summary.json`. An earlier run in `output` is gone on with.
+    `translated/` and `summary.json`. An earlier run in `output` is resumed.
     """
     flags = {"data.root": bundled("datasets/earth")}
     saved = output / "config.yaml"
     config = load_config("pix2pix", bundled("configs/demo.yaml"), flags, saved=saved)
-    again = f"img2img demo --output {shlex.quote(str(output))}"
-    summary = train(config, output, resume=True, again=again, observers=observers)
+    summary = train(config, output, resume=True, observers=observers)
 
     translator = Translator.load(output)
     rows: list[Row] = []

@@ -59,7 +59,7 @@ def test_what_a_stopped_demo_says_names_the_demo(
     monkeypatch.setattr(StopRequest, "asked", lambda stop: stop.ask("Ctrl-C") is None)
     run = tmp_path / "my demo"
     stopped = img2img("demo", "--output", run)
-    told = f"step 1 is saved; go on with: img2img demo --output '{run}'"
+    told = f"step 1 is saved; resume with: img2img demo --output '{run}'"
     assert (stopped.status, stopped.err) == (75, f"note: stopped by Ctrl-C; {told}\n")
 
 

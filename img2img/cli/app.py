@@ -37,7 +37,7 @@ from img2img.errors import Img2ImgError, ProcessLost, Stopped
 
 # Seconds in which a process that has lost another may end by itself.
 GRACE = 30.0
-_GO_ON = {"train": "train --resume", "demo": "demo --output"}
+_RESUME = {"train": "train --resume", "demo": "demo --output"}
 _show_others = warnings.showwarning
 
 
@@ -77,9 +77,9 @@ def _end_within(seconds: float, status: int) -> None:
 
 def _way_on(command: str | None, error: Img2ImgError) -> str:
     """The command that goes on with a run that has stopped, or was to be begun anew."""
-    if not error.resumable or error.path is None or command not in _GO_ON:
+    if not error.resumable or error.path is None or command not in _RESUME:
         return ""
-    return f"; go on with: img2img {_GO_ON[command]} {shlex.quote(str(error.path))}"
+    return f"; resume with: img2img {_RESUME[command]} {shlex.quote(str(error.path))}"
 
 
 app = typer.Typer(

@@ -1,7 +1,6 @@
 """The run folder: what a run leaves on the disk and is resumed from."""
 
 import os
-import shlex
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -28,13 +27,11 @@ class RunDirectory:
     Args:
         folder: the run folder.
         models_kept: how many models of earlier steps are kept in `checkpoints/`.
-        again: the command that goes on with the run, for messages; None: `img2img train --resume`.
     """
 
-    def __init__(self, folder: Path, models_kept: int = 3, again: str | None = None) -> None:
+    def __init__(self, folder: Path, models_kept: int = 3) -> None:
         self.folder = folder
         self.models_kept = models_kept
-        self.again = again or f"img2img train --resume {shlex.quote(str(folder))}"
         self._lock_path = folder / ".lock"
         self.config_path = folder / "config.yaml"
         self.metrics_path = folder / "metrics.jsonl"
@@ -59,13 +56,13 @@ class RunDirectory:
         there = self.folder.iterdir() if self.folder.is_dir() else ()
         if not resume and any(path != self._lock_path for path in there):
             raise ConfigError(
-                f"{self.folder} is not empty: go on with its run by {self.again}, or choose"
-                " another --output"
+                f"{self.folder} is not empty: resume its run with `resume`, or choose"
+                " another `output`"
             )
         made = [path for path in (self.folder, *self.folder.parents) if not path.exists()]
         busy = ConfigError(
             f"{self.folder}: another run is writing to this folder; wait for it, or choose another"
-            " --output"
+            " `output`"
         )
         try:
             with locked(self._lock_path, busy):

@@ -117,8 +117,9 @@ class Trainer:
         try:
             self._go_through()
         except ProcessLost as error:  # in the middle of a step, perhaps: there is nothing to save
-            kept = self._kept() if self._processes.first else f"go on with: {self._directory.again}"
-            raise ProcessLost(f"stopped: {error}; {kept}") from error
+            kept = self._kept() if self._processes.first else "the last saved state is intact"
+            folder = self._directory.folder
+            raise ProcessLost(f"stopped: {error}; {kept}", path=folder) from error
         if self._passed_over:
             self._observer.noticed(f"{self._passed_over} times a file could not be read")
         summary = self.summary()
@@ -292,7 +293,7 @@ class Trainer:
                 refused = str(error)
         # The others wait: a launcher ends all processes when the first of them has ended.
         if refused := self._processes.from_first(refused):
-            raise StorageError(f"{refused}; {self._kept()}")
+            raise StorageError(f"{refused}; {self._kept()}", **self._resumable())
         if self._saved is not None:
             self._observer.saved(progress, self._saved)
 
@@ -305,27 +306,33 @@ class Trainer:
         if not self._processes.largest(int(self._asked or self._failure is not None)):
             return
         self._save(self._progress())
-        saved = f"step {self.step} is saved; go on with: {self._directory.again}"
+        saved = f"step {self.step} is saved"
         for failure in self._processes.gather(self._failure):
             if isinstance(failure, LoadingFailed) and not self._stop.asked():
-                raise TrainingStopped(f"stopped: {failure}; {saved}")
+                raise TrainingStopped(f"stopped: {failure}; {saved}", path=self._directory.folder)
             if failure is not None and not isinstance(failure, LoadingFailed):
                 raise DataError(
-                    f"{failure}; {saved}, after mending or removing the file, or with --skip-bad"
+                    f"{failure}; {saved}: mend or remove the file, or give `data.skip_bad`",
+                    **self._resumable(),
                 )
-        raise self._stop.error(saved)
+        raise self._stop.error(saved, self._directory.folder)
 
     def _diverged(self, reason: str) -> TrainingDiverged:
         self._observer.diverged(self._progress(), reason)
         return TrainingDiverged(
-            f"{reason}: training has diverged; {self._kept()}. A lower optimizer.lr,"
-            " optimizer.clip, precision fp32 or --on-nonfinite skip may help"
+            f"{reason}: training has diverged; a lower `optimizer.lr`, a smaller `optimizer.clip`,"
+            f" `precision=fp32` or `on_nonfinite=skip` may help; {self._kept()}",
+            **self._resumable(),
         )
 
     def _kept(self) -> str:
         if self._saved is None:
             return "nothing was saved before"
-        return f"{self._saved} is safe, to go on from with: {self._directory.again}"
+        return f"{self._saved} is intact"
+
+    def _resumable(self) -> dict[str, Any]:
+        """What an error that ends the run says of it, besides its message."""
+        return {"path": self._directory.folder, "resumable": self._saved is not None}
 
     # -- where the run is --------------------------------------------------------------------
 

@@ -65,7 +65,6 @@ def train(
     *,
     resume: bool = False,
     stop_after: float | None = None,
-    again: str | None = None,
     observers: Sequence[Observer] = (),
 ) -> Summary:
     """Train as `config` says, and leave everything in the run folder `output`.
@@ -76,7 +75,6 @@ def train(
     Args:
         resume: go on from the newest intact state in `output`, if there is one.
         stop_after: minutes after which to pause, to be resumed later.
-        again: the command that resumes it, for messages; None: that of `img2img train`.
         observers: hear of everything, beside those that keep the run's records.
 
     Raises:
@@ -86,7 +84,7 @@ def train(
         StorageError: the disk refused; what was saved before is intact.
         TrainingStopped: by Ctrl-C, SIGTERM or `stop_after`; the state is saved.
     """
-    directory = RunDirectory(output, config.checkpoint.keep, again)
+    directory = RunDirectory(output, config.checkpoint.keep)
     stop = StopRequest(stop_after)
     with ExitStack() as stack:
         device = resolve_device(config.device)

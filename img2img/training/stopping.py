@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -32,12 +33,13 @@ class StopRequest:
 
     def asked(self) -> bool:
         if self._deadline is not None and time.monotonic() >= self._deadline:
-            self.ask("--stop-after")
+            self.ask("`stop_after`")
         return self._error is not None
 
-    def error(self, what_now: str) -> TrainingStopped:
-        """The error to end the run with; its class decides the exit status."""
-        return (self._error or TrainingStopped)(f"stopped by {self._reason}; {what_now}")
+    def error(self, what_now: str, folder: Path) -> TrainingStopped:
+        """The error to end the run with; its class says what kind of stop it is."""
+        kind = self._error or TrainingStopped
+        return kind(f"stopped by {self._reason}; {what_now}", path=folder)
 
 
 @contextmanager

@@ -309,7 +309,7 @@ class TestResume:
         paused = train(run, *given, "--stop-after", 0)
         assert paused.status == 75
         command = f"img2img train --resume {run}"
-        told = f"note: stopped by --stop-after; step 1 is saved; go on with: {command}\n"
+        told = f"note: stopped by --stop-after; step 1 is saved; resume with: {command}\n"
         assert paused.err == told
         assert img2img("train", "pix2pix", "--output", run, "--resume").status == 0
         assert settings(run)["seed"] == 5
@@ -454,7 +454,7 @@ class TestSignals:
         assert process.returncode == status, err
         step = load_state(newest(run))["step"]
         command = f"img2img train --resume {run}"
-        assert err == f"note: stopped by {name}; step {step} is saved; go on with: {command}\n"
+        assert err == f"note: stopped by {name}; step {step} is saved; resume with: {command}\n"
         assert load_model(run).specs["G"].steps == step
         assert [line["step"] for line in lines(run)] == list(range(1, step + 1))
         assert train(run, "--resume", "--max-steps", step + 1).status == 0
@@ -476,7 +476,7 @@ class TestSignals:
             assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
         finally:
             signal.signal(signal.SIGINT, found)
-        assert isinstance(stop.error(""), TrainingInterrupted)
+        assert isinstance(stop.error("", Path("run")), TrainingInterrupted)
 
 
 def test_library_trains_without_the_command_line(tmp_path: Path, tiny_pairs: Path) -> None:

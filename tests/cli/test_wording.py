@@ -81,4 +81,4 @@ def test_a_stopped_run_is_answered_with_the_command_that_resumes_it(
     data = ["--data", tiny_pairs] if "train" in command else []
     outcome = img2img(*command.split(), *data, "-o", "a run")
     assert outcome.status == 75
-    assert outcome.err.endswith(f"; go on with: img2img {way_on}\n")
+    assert outcome.err.endswith(f"; resume with: img2img {way_on}\n")

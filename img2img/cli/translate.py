@@ -44,7 +44,7 @@ def translate(
         typer.Option(
             "--model",
             "-m",
-            help="Run folder, a model file, or what `img2img export` wrote.",
+            help="A run folder, a model file, or a file written by `img2img export`.",
             autocompletion=completion.models,
             callback=plausible,
         ),
@@ -54,7 +54,7 @@ def translate(
         typer.Option(
             "--input",
             "-i",
-            help="An image or video, a folder (with all folders in it), or a quoted glob.",
+            help="An image, a video, a folder with its subfolders, or a quoted glob pattern.",
         ),
     ],
     output: Annotated[
@@ -63,69 +63,72 @@ def translate(
             "--output",
             "-o",
             metavar="PATH",
-            help="Folder for the results, which keep tree and names; or one file's name.",
+            help="Folder for the results, with the tree and names of the input; or a file name for"
+            " a single result.",
         ),
     ],
     direction: Annotated[
         Literal["AtoB", "BtoA"] | None,
-        typer.Option(help="Which way to translate, if the model has both."),
+        typer.Option(help="Translation direction of a two-way model."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     devices: Annotated[
         str | None,
         typer.Option(
-            help="Several devices that share the images: all, or a list like cuda:0,cuda:1."
+            help="Share the images among several devices: all, or a list such as cuda:0,cuda:1."
         ),
     ] = None,
     precision: Annotated[
         Literal["auto", "fp32", "bf16", "fp16"],
         typer.Option(
-            help="Arithmetic of the networks. auto: the fastest that agrees with fp32;"
-            " images of more than 8 bits in fp32."
+            help="Numeric precision of the network. auto: the fastest that is verified against"
+            " fp32; images with more than 8 bits per channel always use fp32."
         ),
     ] = "auto",
     backend: Annotated[
         str,
         typer.Option(
-            help="What runs the networks; see `img2img list backends`. auto: eager PyTorch,"
-            " which starts at once, or for long jobs what is fastest here. `img2img"
-            " bench` measures.",
+            help="Inference backend, from `img2img list backends`. auto: eager PyTorch, which"
+            " starts at once, or in long jobs the fastest that is installed. `img2img bench`"
+            " compares them.",
             autocompletion=completion.backends,
         ),
     ] = "auto",
     batch: Annotated[
         int | None,
-        typer.Option(min=1, help="Images in a batch; by default what suits their size."),
+        typer.Option(min=1, help="Images per batch; by default as many as suit their size."),
     ] = None,
     scale: Annotated[
         Literal["auto", "native", "trained"],
         typer.Option(
-            help="Translate pictures at their own size (native) or resized as in training"
-            " (trained); results have the pictures' size either way. auto: trained"
-            " where that changes the sides by more than 1.5 times."
+            help="Translate pictures at their own size (native), or resized as in training"
+            " (trained). Results have the pictures' size either way. auto: trained if it"
+            " changes the sides by more than a factor of 1.5, otherwise native."
         ),
     ] = "auto",
     resize: Annotated[
         str | None,
-        typer.Option(metavar="WxH", help="Size of all results; by default each image's own."),
+        typer.Option(metavar="WxH", help="Size of all results; by default that of each image."),
     ] = None,
     max_side: Annotated[
         int | None,
-        typer.Option(min=1, help="Most pixels to a side of a result; larger images are reduced."),
+        typer.Option(
+            min=1, help="Maximum width and height of a result; larger images are reduced."
+        ),
     ] = None,
     tile: Annotated[
         str,
         typer.Option(
-            help="Cut images that are too large for memory into tiles: auto; off; or the"
-            " side of tiles in pixels, which cuts all larger images. Exact for ResNets,"
-            " approximate for U-Nets."
+            help="Split images that are too large for memory: auto, off, or a tile size in pixels,"
+            " which splits all images that are larger. Exact for ResNets, approximate for"
+            " U-Nets."
         ),
     ] = "auto",
     tile_norm: Annotated[
         Literal["whole", "local"],
         typer.Option(
-            help="Normalise tiles by statistics of the whole image, or, to compare, each by"
-            " its own."
+            help="Normalise tiles with the statistics of the whole image, or each with its own"
+            " (local, for comparison)."
         ),
     ] = "whole",
     max_memory: Annotated[
@@ -133,70 +136,76 @@ def translate(
         typer.Option(
             metavar="SIZE",
             help="Memory limit, such as 4GB or 50%; by default half of what is free. Large"
-            " pictures go one at a time and in parts; those that cannot fit are named.",
+            " pictures are translated one at a time and in parts; those that cannot fit are"
+            " reported.",
         ),
     ] = None,
     statistics: Annotated[
         Literal["image", "running"] | None,
         typer.Option(
-            help="Normalise by each image's statistics, or by the averages of training; by "
-            "default as the model says."
+            help="Normalise with each image's own statistics, or with the running averages of"
+            " training; by default as set in the model file."
         ),
     ] = None,
     reference_exact: Annotated[
         bool,
         typer.Option(
             "--reference-exact",
-            help="Match the reference's test script: fp32, colours rounded down, dropout on"
-            " where the model was trained with it; with --statistics running, match its"
-            " --eval.",
+            help="Reproduce the reference implementation's test script: fp32, colours rounded down,"
+            " dropout on if the model was trained with it; with --statistics running, its"
+            " --eval mode.",
         ),
     ] = False,
     image_format: Annotated[
         str | None,
         typer.Option(
-            "--format", help="Format of resulting images, e.g. png; by default each file's own."
+            "--format",
+            help="Format of the resulting images, such as png; by default that of each file.",
         ),
     ] = None,
     quality: Annotated[
         int | None,
-        typer.Option(min=1, max=100, help="Quality of JPEG and WebP results, by default 95."),
+        typer.Option(min=1, max=100, help="Quality of JPEG and WebP results; by default 95."),
     ] = None,
     skip_existing: Annotated[
         bool,
         typer.Option(
             "--skip-existing",
-            help="Keep results that this model has made with these settings; redo what changed.",
+            help="Skip files whose result, by this model and these settings, is up to date.",
         ),
     ] = False,
     overwrite: Annotated[
         bool,
         typer.Option(
             "--overwrite",
-            help="Let results replace files that img2img has not made, and their inputs"
-            " where --output is the input folder.",
+            help="Let results replace files that img2img has not made; and the inputs, if --output"
+            " is the input folder.",
         ),
     ] = False,
     compare: Annotated[
         bool,
-        typer.Option("--compare", help="Write input and result side by side, too, in compare/."),
+        typer.Option(
+            "--compare",
+            help="Also write each input and result side by side, in the folder compare/.",
+        ),
     ] = False,
     gallery: Annotated[
         bool,
         typer.Option(
-            "--gallery", help="Make a page with before/after sliders, gallery/index.html."
+            "--gallery", help="Also make a page with before/after sliders, gallery/index.html."
         ),
     ] = False,
     stabilize: Annotated[
         Literal["off", "light", "strong"],
-        typer.Option(help="Reduce flicker, at some cost of sharpness and time.", **_VIDEO),
+        typer.Option(help="Reduce flicker, at some cost in sharpness and time.", **_VIDEO),
     ] = "off",
     start: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="Where to begin: 12.5 seconds or 1:02:03.", **_VIDEO),
+        typer.Option(metavar="TIME", help="Start time: 12.5 (seconds) or 1:02:03.", **_VIDEO),
     ] = None,
     end: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Where to end, likewise.", **_VIDEO)
+        str | None,
+        typer.Option(metavar="TIME", help="End time: 12.5 (seconds) or 1:02:03.", **_VIDEO),
     ] = None,
     every: Annotated[int, typer.Option(min=1, help="Take every n-th frame.", **_VIDEO)] = 1,
     fps: Annotated[
@@ -210,41 +219,47 @@ def translate(
         bool,
         typer.Option(
             "--frames",
-            help="Write numbered images, a folder for each video; --format chooses their format.",
+            help="Write numbered images instead of videos, in a folder for each; see --format.",
             **_VIDEO,
         ),
     ] = False,
     codec: Annotated[
         str | None,
         typer.Option(
-            help="h264, hevc, av1, vp9, prores, dnxhr or ffv1 (lossless); by default h264, in "
-            "WebM vp9, in MXF dnxhr.",
+            help="Video codec: h264, hevc, av1, vp9, prores, dnxhr or ffv1 (lossless); by default"
+            " h264, for WebM vp9, for MXF dnxhr.",
             **_VIDEO,
         ),
     ] = None,
     crf: Annotated[
         int | None,
         typer.Option(
-            min=0, help="Quality; lower is better and larger; by default 18 for h264.", **_VIDEO
+            min=0,
+            help="Constant rate factor: lower is better quality and a larger file; by default 18"
+            " for h264.",
+            **_VIDEO,
         ),
     ] = None,
     preset: Annotated[
         str | None,
         typer.Option(
-            help="The encoder's preset, such as slow; of prores and dnxhr the profile.",
+            help="Encoder preset, such as slow; for prores and dnxhr, the profile.",
             **_VIDEO,
         ),
     ] = None,
     pixel_format: Annotated[
         str | None,
         typer.Option(
-            help="Such as yuv420p; by default the one that keeps most of the input.", **_VIDEO
+            help="Pixel format, such as yuv420p; by default the one that preserves most of the"
+            " input.",
+            **_VIDEO,
         ),
     ] = None,
     container: Annotated[
         str | None,
         typer.Option(
-            help="mp4, mov, mkv, webm or mxf; by default each file's own, or mp4.", **_VIDEO
+            help="Container: mp4, mov, mkv, webm or mxf; by default that of each file, or mp4.",
+            **_VIDEO,
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
@@ -258,9 +273,9 @@ def translate(
     Example: img2img translate --model runs/mine --input frames --output out.mp4 --fps 24
 
     Each result has the size, bit depth and transparency of its input. A file that cannot be
-    translated is named and does not stop the others; the exit status is then 1. Videos keep times,
-    sound, subtitles and colours; after a stop the same command goes on within one. Started by
-    `torchrun` or `accelerate launch`, several processes share the files.
+    translated is reported and does not stop the others; the exit status is then 1. Videos keep
+    their timing, sound, subtitles and colours; if one is interrupted, the same command resumes it.
+    Under `torchrun` or `accelerate launch`, the processes share the files.
     """
     from img2img.engine.sizing import scale_summary
     from img2img.engine.translator import Translator
@@ -342,7 +357,7 @@ def translate(
         if report.left_out:
             names = some_names([str(path) for path in report.left_out], most=3)
             say_note(
-                f"left out, as img2img made them: {names}; to translate one, give it as --input"
+                f"left out, as img2img made them: {names}; to translate one, name it as --input"
             )
     if report.failed:
         raise typer.Exit(1)
@@ -363,9 +378,9 @@ def _about(path: Path, made: "Converted") -> str:
     new = made.frames - made.resumed
     line = f"{path}: {made.frames} frames to {made.target}"
     if made.resumed:
-        line += f", {made.resumed} of them before"
+        line += f", {made.resumed} of them by an earlier call"
     if made.concealed:
-        line += f"; {made.concealed} could not be decoded, and the ones before them stand there"
+        line += f"; {made.concealed} could not be decoded and show the frame before them"
     return f"{line} ({new / made.seconds:.1f} frames/s)" if made.seconds else line
 
 

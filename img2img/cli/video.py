@@ -25,60 +25,65 @@ if TYPE_CHECKING:
 
 video_app = typer.Typer(
     cls=Group,
-    help="Make videos of images, and measure how steady translated ones are.",
+    help="Make videos from images, and measure the flicker of translated ones.",
 )
 
 
 @video_app.command(cls=Command)
 def assemble(
     source: Annotated[
-        Path, typer.Argument(help="Folder of images, which are taken in the order of their names.")
+        Path, typer.Argument(help="Folder of images, used in the order of their names.")
     ],
-    output: Annotated[Path, typer.Option(help="The video: mp4, mov, mkv, webm or mxf.")],
+    output: Annotated[Path, typer.Option(help="The video file: mp4, mov, mkv, webm or mxf.")],
     fps: Annotated[
-        str | None, typer.Option(help="Images a second: 25 if not said, 29.97 or 30000/1001.")
+        str | None,
+        typer.Option(help="Images per second, such as 29.97 or 30000/1001; by default 25."),
     ] = None,
     like: Annotated[
         Path | None,
-        typer.Option(help="A video whose times, sound, subtitles and colours are taken over."),
+        typer.Option(help="A video whose timing, sound, subtitles and colours to use."),
     ] = None,
     start: Annotated[
         str | None,
         typer.Option(
-            metavar="TIME", help="With --like: where in it the images begin, 12.5 s or 1:02:03."
+            metavar="TIME",
+            help="With --like: start time of the images in that video, 12.5 (seconds) or 1:02:03.",
         ),
     ] = None,
     end: Annotated[
-        str | None, typer.Option(metavar="TIME", help="With --like: where they end.")
+        str | None, typer.Option(metavar="TIME", help="With --like: end time of the images.")
     ] = None,
     every: Annotated[
-        int, typer.Option(min=1, help="With --like: the images are every n-th of its frames.")
+        int, typer.Option(min=1, help="With --like: the images stand for every n-th of its frames.")
     ] = 1,
     value_range: Annotated[
         str | None,
         typer.Option(
             "--range",
             metavar="auto|dtype|LOW,HIGH",
-            help="The values of the images that are black and white: those that 16-bit files use"
-            " (auto, the default), all that their type has (dtype, the default for frames that"
-            " img2img has made of a video), or these.",
+            help="The values of black and white in 16-bit images: the range that the files use"
+            " (auto, the default), the full range of their type (dtype, the default for frames"
+            " that img2img has made from a video), or two numbers.",
         ),
     ] = None,
     codec: Annotated[
         str | None,
         typer.Option(
-            help="h264, hevc, av1, vp9, prores, dnxhr or ffv1; by default h264, in WebM vp9."
+            help="Video codec: h264, hevc, av1, vp9, prores, dnxhr or ffv1; by default h264, for"
+            " WebM vp9, for MXF dnxhr."
         ),
     ] = None,
-    crf: Annotated[int | None, typer.Option(min=0, help="Quality; lower is better.")] = None,
+    crf: Annotated[
+        int | None, typer.Option(min=0, help="Constant rate factor: lower is better quality.")
+    ] = None,
     preset: Annotated[
-        str | None, typer.Option(help="The encoder's speed against size, such as slow.")
+        str | None, typer.Option(help="Encoder preset, such as slow: speed against file size.")
     ] = None,
     pixel_format: Annotated[
-        str | None, typer.Option(help="Such as yuv444p; by default 4:2:0.")
+        str | None, typer.Option(help="Pixel format, such as yuv444p; by default 4:2:0.")
     ] = None,
 ) -> None:
-    """Make a video of a folder of images, such as `translate --frames` writes.
+    """Make a video from a folder of images, such as those that `translate --frames` writes.
 
     Example: img2img video assemble frames --fps 24 --output clip.mp4
 
@@ -153,7 +158,7 @@ def evaluate(
     reference: Annotated[
         Path | None,
         typer.Option(
-            help="Another translation, not stabilised, to compare sharpness with; else the input."
+            help="An unstabilised translation to compare sharpness with; by default the input."
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
@@ -162,9 +167,9 @@ def evaluate(
 
     Example: img2img video evaluate clip.mp4 out.mp4 --reference unstabilised.mp4
 
-    The warping error (Lai et al. 2018) is how much colours change along the motion of the input;
-    over the input's own, which no video is without, 1 is as steady as the input. Blur lowers it,
-    too: so look at the sharpness beside it.
+    The warping error (Lai et al. 2018) is how much colours change along the motion of the input.
+    It is shown relative to that of the input itself: at 1 the output is as steady as the input.
+    Blur lowers it too, so check the sharpness as well.
     """
     from dataclasses import asdict
 

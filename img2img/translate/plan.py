@@ -276,17 +276,19 @@ def _in_folder(
 def _as_videos(files: Sequence[Path], root: Path, output: Path, container: str) -> list[Job]:
     """Jobs that make a video of each animation, and of each folder of numbered pictures."""
     scenes = sequences(files, "`container`")
-    jobs = []
+    # By a path that gives the result its name, what there is to do but for the target.
+    found: dict[Path, tuple[Path, str, Kind, tuple[Path, ...]]] = {}
     for scene in dict.fromkeys(scenes.values()):
         folder = scene[0].parent
         name = folder.relative_to(root).as_posix() if folder != root else root.resolve().name
-        target = output / f"{name}{container}"
-        jobs.append(Job(folder, target, name, Kind.SEQUENCE_TO_VIDEO, scene))
+        found[root / f"{name}{container}"] = folder, name, Kind.SEQUENCE_TO_VIDEO, scene
     for file in (file for file in files if file not in scenes):
-        name = file.relative_to(root).as_posix()
-        target = (output / name).with_suffix(container)
-        jobs.append(Job(file, target, name, Kind.ANIMATION_TO_VIDEO))
-    return jobs
+        found[file] = file, file.relative_to(root).as_posix(), Kind.ANIMATION_TO_VIDEO, ()
+    targets = targets_of(dict.fromkeys(found, container), root, output)
+    return [
+        Job(source, targets[path], name, kind, frames)
+        for path, (source, name, kind, frames) in found.items()
+    ]
 
 
 def _kind(file: Path, options: FolderOptions) -> Kind:

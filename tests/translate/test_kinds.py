@@ -240,6 +240,20 @@ def test_folders_of_sequences(tmp_path: Path) -> None:
     assert len(report.written) == 5
 
 
+def test_animations_of_one_name_become_videos_of_their_own(tmp_path: Path) -> None:
+    shots = tmp_path / "shots"
+    shots.mkdir()
+    sequence(shots / "a", 3)
+    for number, name in enumerate(("a.gif", "a.webp"), 4):
+        animation(shots / name, number)
+    report = translate_folder(flickering(), shots, tmp_path / "out", container="mkv")
+    assert [(path.name, len(frame_times(path))) for path in report.written] == [
+        ("a.mkv", 3),
+        ("a.gif.mkv", 4),
+        ("a.webp.mkv", 5),
+    ]
+
+
 def test_stabilize_with_pictures_among_videos(tmp_path: Path) -> None:
     folder = sequence(tmp_path / "mixed", 1)
     make_clip(folder / "a.mp4", times=range(3))

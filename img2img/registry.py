@@ -57,6 +57,11 @@ class Part(Generic[T]):
         """The distribution that it is from, with its version."""
         return owner(self.factory.__module__)
 
+    @property
+    def rgb_only(self) -> str:
+        """Why it needs RGB images, as its class says by this name; empty: it does not."""
+        return getattr(self.factory, "rgb_only", "")
+
     @cached_property
     def parameters(self) -> dict[str, inspect.Parameter]:
         """Every keyword the factory takes, those that only the program supplies among them."""
@@ -170,18 +175,40 @@ class Registry(Generic[T]):
             given[key] = _checked(value, part.hints[key], f"{path}.{key}")
         return settable | given
 
-    def build(self, section: Component, path: str, **supplied: Any) -> T:
-        """Make the part that `section` describes."""
-        part = self.find(section, path)
-        return part.factory(**self.arguments(section, path, *supplied), **supplied)
+    def build(self, section: Component, path: str, *, rgb: bool = True, **supplied: Any) -> T:
+        """Make the part that `section` describes.
 
-    def build_all(self, sections: Sequence[Component], path: str) -> dict[str, T]:
-        """Make the parts of a list, by name; the second `l1` is called `l1_2`."""
+        Args:
+            rgb: whether the images that it is for are RGB.
+
+        Raises:
+            ConfigError: there is no such part, an argument does not fit, or it needs RGB images.
+        """
+        part = self.find(section, path)
+        arguments = self.arguments(section, path, *supplied)
+        if not rgb:  # the class first: to build the part may need a download
+            self._refuse(part.rgb_only, section, path)
+        built = part.factory(**arguments, **supplied)
+        if not rgb:
+            self._refuse(getattr(built, "rgb_only", ""), section, path)
+        return built
+
+    def _refuse(self, reason: str, section: Component, path: str) -> None:
+        if reason:
+            raise ConfigError(
+                f"{path}: {self.kind} {section.name!r} needs RGB images, and these are not:"
+                f" {reason}"
+            )
+
+    def build_all(
+        self, sections: Sequence[Component], path: str, *, rgb: bool = True
+    ) -> dict[str, T]:
+        """Make the parts of a list, by name; the second `l1` is called `l1_2`. See `build`."""
         parts: dict[str, T] = {}
         for index, section in enumerate(sections):
             count = sum(earlier.name == section.name for earlier in sections[: index + 1])
             name = section.name if count == 1 else f"{section.name}_{count}"
-            parts[name] = self.build(section, f"{path}.{index}")
+            parts[name] = self.build(section, f"{path}.{index}", rgb=rgb)
         return parts
 
 

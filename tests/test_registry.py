@@ -50,6 +50,14 @@ every_part = pytest.mark.parametrize(
 )
 
 
+# Channels of the input and of the output.
+every_count = pytest.mark.parametrize(("before", "after"), [(1, 1), (1, 3), (5, 2)])
+
+
+def build_small(part: Part[Generator], before: int, after: int) -> Generator:
+    return GENERATORS.build(small(part), "generator", in_channels=before, out_channels=after)
+
+
 def small(part: Part[Any], **arguments: Any) -> Component:
     """The part with its defaults, but as narrow as its settings allow."""
     narrow = {key: 2 for key in ("ngf", "ndf") if key in part.defaults()}
@@ -91,15 +99,17 @@ def test_refuses_an_unknown_setting(catalogue: Registry[Any], part: Part[Any]) -
         catalogue.arguments(Component(name=part.name, no_such_thing=1), "here", *supplied)
 
 
+@every_count
 @pytest.mark.parametrize("part", list(GENERATORS), ids=lambda part: part.name)
-def test_generator_keeps_its_promises(part: Part[Generator]) -> None:
-    generator = GENERATORS.build(small(part), "generator", in_channels=2, out_channels=5)
+def test_generator_keeps_its_promises(part: Part[Generator], before: int, after: int) -> None:
+    generator = build_small(part, before, after)
     multiple, least = generator.size_multiple, generator.min_size
     assert isinstance(generator.local, bool)
+    assert generator.style_dim == 0
     assert least % multiple == 0
     for height, width in [(least, least), (least + multiple, 2 * least)]:
-        output = generator(torch.rand(1, 2, height, width) * 2 - 1)
-        assert output.shape == (1, 5, height, width)
+        output = generator(torch.rand(1, before, height, width) * 2 - 1)
+        assert output.shape == (1, after, height, width)
         assert output.dtype == torch.float32
         assert output.abs().max() <= 1
 
@@ -107,11 +117,11 @@ def test_generator_keeps_its_promises(part: Part[Generator]) -> None:
 @torch.no_grad()
 @pytest.mark.parametrize("part", list(GENERATORS), ids=lambda part: part.name)
 def test_a_generators_stages_are_its_forward(part: Part[Generator]) -> None:
-    generator = GENERATORS.build(small(part), "generator", in_channels=3, out_channels=3)
+    generator = build_small(part, 5, 2)
     if not generator.local:
         return
     generator.double().eval()
-    x = torch.rand(1, 3, 3 * generator.min_size, generator.min_size).double() * 2 - 1
+    x = torch.rand(1, 5, 3 * generator.min_size, generator.min_size).double() * 2 - 1
     strips: list[Tensor] = []
     run_in_strips(
         generator,
@@ -123,23 +133,54 @@ def test_a_generators_stages_are_its_forward(part: Part[Generator]) -> None:
     assert (torch.cat(strips, 2) - generator(x)).abs().max() < 1e-10
 
 
+@pytest.mark.parametrize("part", list(GENERATORS), ids=lambda part: part.name)
+def test_features_are_the_activations_of_a_forward_pass(part: Part[Generator]) -> None:
+    torch.manual_seed(0)
+    generator = build_small(part, 3, 3).eval()
+    x = torch.rand(2, 3, 2 * generator.min_size, generator.min_size) * 2 - 1
+    seen: dict[str, Tensor] = {}
+    for name, module in generator.named_modules():
+        if not any(module.children()) and name:
+            module.register_forward_hook(
+                lambda _, __, output, name=name: seen.update({name: output.clone()})
+            )
+    output = generator(x)
+    names = [*seen][:: max(1, len(seen) // 5)]
+    for found, name in zip(generator.features(x, names), names, strict=True):
+        assert torch.equal(found, seen[name]), name
+    # In any order, and for gradients of what comes before.
+    last, first = generator.features(x, [names[-1], names[0]])
+    assert torch.equal(last, seen[names[-1]])
+    assert torch.equal(first, seen[names[0]])
+    last.sum().backward()  # type: ignore[no-untyped-call]
+    assert any(weight.grad is not None for weight in generator.parameters())
+    if count := len(generator.stages()):
+        *_, whole = generator.features(x, [0, count - 1])
+        assert torch.equal(whole, output)
+    with pytest.raises(ValueError, match="nothing"):
+        generator.features(x, ["nothing"])
+    with pytest.raises(ValueError, match=r"99"):
+        generator.features(x, [99])
+
+
 @torch.no_grad()
-@pytest.mark.parametrize("statistics", ["image", "running"])
+@every_count
 @pytest.mark.parametrize("part", list(GENERATORS), ids=lambda part: part.name)
 def test_generator_round_trips_through_a_model_file(
-    part: Part[Generator], statistics: Any, tmp_path: Path
+    part: Part[Generator], before: int, after: int, tmp_path: Path
 ) -> None:
     torch.manual_seed(0)
     section = small(part)
-    generator = GENERATORS.build(section, "generator", in_channels=3, out_channels=3)
-    x = torch.rand(2, 3, 2 * generator.min_size, generator.min_size) * 2 - 1
+    statistics: Any = "running" if after == 1 else "image"
+    generator = build_small(part, before, after)
+    x = torch.rand(2, before, 2 * generator.min_size, generator.min_size) * 2 - 1
     # So that the averages are not those of a network that has seen nothing.
     generator(x)
     spec = ModelSpec(
         architecture=part.name,
         arguments=section.arguments,
-        input=Domain(dtype="uint8"),
-        output=Domain(dtype="uint8"),
+        input=Domain.of_type("uint8", before),
+        output=Domain.of_type("uint16", after),
         direction="BtoA",
         size_multiple=generator.size_multiple,
         min_size=generator.min_size,
@@ -163,10 +204,13 @@ def test_generator_round_trips_through_a_model_file(
     assert torch.allclose(torch.cat([loaded(image[None]) for image in x]), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("channels", [1, 4, 6, 7])
 @pytest.mark.parametrize("part", list(DISCRIMINATORS), ids=lambda part: part.name)
-def test_discriminator_keeps_its_promises(part: Part[Any]) -> None:
-    network = DISCRIMINATORS.build(small(part), "here", in_channels=6)
-    output = network(torch.rand(2, 6, 64, 96) * 2 - 1)
+def test_discriminator_keeps_its_promises(part: Part[Any], channels: int) -> None:
+    if part.rgb_only and channels % 3:
+        return
+    network = DISCRIMINATORS.build(small(part), "here", in_channels=channels)
+    output = network(torch.rand(2, channels, 64, 96) * 2 - 1)
     assert output.logits
     assert output.features
     for logits in output.logits:

@@ -40,6 +40,7 @@ class AdaptiveAugmentation(Augmentation):
             longer trainings than these.
         interval: updates of the critic between two changes of p.
         most: the highest p; changes may leak from about 0.8 on (section 2.2).
+        color: whether colours are changed, too, which only RGB images have.
     """
 
     p: Tensor
@@ -54,12 +55,16 @@ class AdaptiveAugmentation(Augmentation):
         images: Positive = 20_000,
         interval: Positive = 4,
         most: Share = 0.8,
+        color: bool = True,
     ) -> None:
         super().__init__()
         self.target = target
         self.images = images
         self.interval = interval
         self.most = most
+        self.color = color
+        if color:
+            self.rgb_only = "set its `color` to false"
         self.register_buffer("p", torch.zeros(()))
         # Since the last change of p: the sum of the judged images' r, and counts.
         self.register_buffer("signs", torch.zeros(()))
@@ -72,6 +77,8 @@ class AdaptiveAugmentation(Augmentation):
             x = at_least_float32(seen)
             maps = geometry(len(x), x.shape[2], x.shape[3], self.p)
             x = affine.resample(x, maps.to(x.dtype))
+            if not self.color:
+                return x.to(seen.dtype)
             brightness, matrix = (draw.to(x.dtype) for draw in colours(len(x), self.p))
             pixels = images_apart(x).flatten(3) + brightness.view(-1, 1, 1, 1)
             return (matrix[:, None] @ pixels).view_as(x).to(seen.dtype)

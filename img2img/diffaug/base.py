@@ -15,16 +15,21 @@ class Augmentation(nn.Module, ABC):
     verdict through it, by gradients. So it is differentiable, and twice so, for penalties on the
     critic's gradient.
 
+    Real and fake images have any number of channels. One that only works on RGB images says why in
+    `rgb_only`.
+
     Draws come from torch's default generator for the images' device. What changes from update to
     update is in buffers, which are saved with the critic.
     """
 
+    rgb_only: str = ""
+
     @abstractmethod
     def forward(self, seen: Tensor) -> Tensor:
-        """Change float [N, 3k, H, W] in [-1, 1]; the result keeps shape and type, not the range.
+        """Change float [N, C, H, W] in [-1, 1]; the result keeps shape and type, not the range.
 
-        The channels are k images side by side that belong together, as condition and image do:
-        they are changed alike. Each of the N gets draws of its own.
+        The channels may be those of several images that belong together, as condition and image
+        do: they are changed alike. Each of the N gets draws of its own.
         """
 
     def observe(
@@ -50,6 +55,6 @@ AUGMENTATIONS = Registry[Augmentation]("augmentation")
 
 
 def images_apart(seen: Tensor) -> Tensor:
-    """[N, 3k, H, W] as [N, k, 3, H, W]."""
+    """RGB images side by side, [N, 3k, H, W], as [N, k, 3, H, W]."""
     count, channels, height, width = seen.shape
     return seen.view(count, channels // 3, 3, height, width)

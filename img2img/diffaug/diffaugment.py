@@ -36,6 +36,8 @@ class DiffAugment(Augmentation):
     ) -> None:
         super().__init__()
         self.policy = policy
+        if "color" in policy:
+            self.rgb_only = "leave `color` out of its `policy`"
 
     def forward(self, seen: Tensor) -> Tensor:
         changed = seen

@@ -291,7 +291,7 @@ class ExportedGenerator(Generator):
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self  # there is nothing in it that could be changed
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor:
         """Translate [N, 3, H, W].
 
         Raises:

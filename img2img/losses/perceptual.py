@@ -21,6 +21,8 @@ class Perceptual(Reconstruction):
             torch keeps them, else downloaded.
     """
 
+    rgb_only = "its network was trained on photographs"
+
     def __init__(
         self,
         *,

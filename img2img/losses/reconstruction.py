@@ -16,7 +16,12 @@ _SSIM_WINDOW = 11
 
 
 class Reconstruction(ABC):
-    """A distance between images, with the weight that it has in the generator's loss."""
+    """A distance between images, with the weight that it has in the generator's loss.
+
+    One that only works on RGB images says why in `rgb_only`.
+    """
+
+    rgb_only: str = ""
 
     def __init__(self, *, weight: NonNegative = 1.0) -> None:
         self.weight = weight

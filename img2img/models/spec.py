@@ -150,7 +150,8 @@ def rebuilt(spec: ModelSpec | DiscriminatorSpec, tensors: Mapping[str, Tensor]) 
         ModelFileError: no such architecture here, or weights that do not fit it.
     """
     catalogue: Registry[Any] = GENERATORS
-    channels, kind = {"in_channels": spec.in_channels}, "generator"
+    kind = "generator"
+    channels: dict[str, Any] = {"in_channels": spec.in_channels}
     if isinstance(spec, ModelSpec):
         channels["out_channels"] = spec.out_channels
     else:
@@ -161,7 +162,16 @@ def rebuilt(spec: ModelSpec | DiscriminatorSpec, tensors: Mapping[str, Tensor]) 
         # tensors are compared with it.
         with torch.device("meta"):
             network: nn.Module = catalogue.build(section, kind, **channels)
+        for name, own in network.state_dict().items():
+            if name in tensors and tensors[name].shape != own.shape:
+                numbers = ", ".join(f"{key} {count}" for key, count in channels.items())
+                raise _unfitting(
+                    f"{name} is {_shape(tensors[name])}, but as described ({numbers}) it would be"
+                    f" {_shape(own)}"
+                )
         network.load_state_dict(dict(tensors), assign=True)
+    except ModelFileError:
+        raise
     except (Img2ImgError, RuntimeError, TypeError, ValueError, OverflowError) as error:
         raise _unfitting(error) from None
     return network
@@ -177,11 +187,15 @@ def build_generator(spec: ModelSpec, tensors: Mapping[str, Tensor]) -> Generator
         _check_numbers(name, tensor)
     generator = rebuilt(spec, tensors)
     assert isinstance(generator, Generator)
-    needs = (generator.size_multiple, generator.min_size, generator.local)
-    if needs != (spec.size_multiple, spec.min_size, spec.exact_tiling):
+    needs = (generator.size_multiple, generator.min_size, generator.local, generator.style_dim)
+    if needs != (spec.size_multiple, spec.min_size, spec.exact_tiling, spec.style_dim):
         raise _unfitting("its sizes are not those of its architecture")
     prepare_for_inference(generator, spec)
     return generator.float().requires_grad_(False)
+
+
+def _shape(tensor: Tensor) -> str:
+    return " x ".join(map(str, tensor.shape)) or "a number"
 
 
 def _unfitting(reason: object) -> ModelFileError:

@@ -1,7 +1,7 @@
 """What every generator and every discriminator is, and the catalogues they are entered in."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -33,13 +33,22 @@ class Stage:
     """How many stages back the output is that is added to this one's; 0: none is."""
 
 
+class _AllFound(Exception):
+    """Ends a forward pass of which all that is wanted has been seen."""
+
+
 class Generator(nn.Module, ABC):
-    """A network from image to image: float NCHW in [-1, 1] to float NCHW in [-1, 1]."""
+    """A network from image to image: float NCHW in [-1, 1] to float NCHW in [-1, 1].
+
+    It knows nothing of labels: what is to be chosen among several results is told by the style.
+    """
 
     size_multiple: int
     """Height and width of the input have to be multiples of this, in pixels."""
     min_size: int
     """The smallest height or width that the network can take, in pixels."""
+    style_dim: int = 0
+    """Length of the style vector that it takes; 0: it takes none."""
 
     @classmethod
     def resolve(cls, arguments: Mapping[str, Any], crop_size: tuple[int, int]) -> dict[str, Any]:
@@ -47,8 +56,67 @@ class Generator(nn.Module, ABC):
         return dict(arguments)
 
     @abstractmethod
-    def forward(self, x: Tensor) -> Tensor:
-        """Translate [N, in_channels, H, W] to [N, out_channels, H, W]."""
+    def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor:
+        """Translate [N, in_channels, H, W] to [N, out_channels, H, W].
+
+        Args:
+            style: [N, style_dim]; None where `style_dim` is 0.
+        """
+
+    def features(
+        self, x: Tensor, layers: Sequence[str] | Sequence[int], style: Tensor | None = None
+    ) -> list[Tensor]:
+        """The activations of some layers in a forward pass of `x`, in the order of `layers`.
+
+        Nothing is computed beyond the last of them.
+
+        Args:
+            layers: names of modules, as `named_modules` has them; or indices of `stages`.
+            style: see `forward`.
+
+        Raises:
+            ValueError: there is no such layer, or it has no part in a forward pass.
+        """
+        if all(isinstance(layer, int) for layer in layers):
+            return self._outputs_of_stages(x, [int(layer) for layer in layers])
+        modules = dict(self.named_modules())
+        if unknown := [str(layer) for layer in layers if layer not in modules]:
+            raise ValueError(f"no layers of {type(self).__name__}: {', '.join(unknown)}")
+        found: dict[str, Tensor] = {}
+
+        def keep(name: str, output: Tensor) -> None:
+            # Cloned, since the next layer may work in place.
+            found.setdefault(name, output.clone())
+            if len(found) == len({*layers}):
+                raise _AllFound
+
+        hooks = [
+            modules[name].register_forward_hook(lambda _, __, output, name=name: keep(name, output))
+            for name in map(str, layers)
+        ]
+        try:
+            self(x, style)
+        except _AllFound:
+            pass
+        finally:
+            for hook in hooks:
+                hook.remove()
+        if missing := [str(layer) for layer in layers if layer not in found]:
+            raise ValueError(f"{', '.join(missing)} are not used in a forward pass")
+        return [found[str(layer)] for layer in layers]
+
+    def _outputs_of_stages(self, x: Tensor, wanted: Sequence[int]) -> list[Tensor]:
+        stages = self.stages()
+        if unknown := [str(index) for index in wanted if not 0 <= index < len(stages)]:
+            raise ValueError(
+                f"no stages of {type(self).__name__}, which has {len(stages)}: {', '.join(unknown)}"
+            )
+        outputs: list[Tensor] = []
+        for stage in stages[: max(wanted, default=-1) + 1]:
+            y = stage.op(outputs[-1] if outputs else x)
+            y = stage.then(stage.norm(y) if stage.norm else y)
+            outputs.append(y + outputs[-stage.shortcut] if stage.shortcut else y)
+        return [outputs[index] for index in wanted]
 
     def stages(self) -> list[Stage]:
         """The steps that `forward` is a chain of, so that a picture can go through in strips.
@@ -78,6 +146,8 @@ class Discriminator(nn.Module, ABC):
 
     min_size: int = 1
     """The smallest height or width that the network can judge, in pixels."""
+    rgb_only: str = ""
+    """Why it can judge RGB images only; empty: it takes any channels."""
     mixes_images: bool = True
     """Whether the verdict on an image depends on the others in the batch."""
 

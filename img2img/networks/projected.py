@@ -37,12 +37,13 @@ class ProjectedDiscriminator(Discriminator):
             pixel of 32; the paper's is 224.
 
     Raises:
-        ConfigError: the channels are not those of colour images.
+        ConfigError: the channels are not those of RGB images.
         MissingFeatures, ModelFileError: see `FeaturePyramid`.
     """
 
     min_size = 1
     mixes_images = False
+    rgb_only = "its network was trained on photographs"
 
     def __init__(
         self,
@@ -56,8 +57,8 @@ class ProjectedDiscriminator(Discriminator):
         super().__init__()
         if in_channels % 3:
             raise ConfigError(
-                f"discriminator: projected sees colour images, of 3 channels, and is to judge"
-                f" {in_channels}"
+                f"discriminator: 'projected' takes RGB images side by side, not {in_channels}"
+                " channels"
             )
         # No module: it is neither trained nor saved, and stays in float32 on whatever device.
         self._pyramid = FeaturePyramid(network, supply_of_part(weights))

@@ -139,7 +139,7 @@ class ResnetGenerator(InParts, Generator):
         if spectral:
             normalize_spectra(self)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor:
         return self.run(self._parts(), x)
 
     def stages(self) -> list[Stage]:

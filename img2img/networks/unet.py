@@ -192,6 +192,6 @@ class UNetGenerator(Generator):
             resolved["num_downs"] = max(MIN_DOWNS, min(*halvings, MAX_DOWNS))
         return resolved
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor:
         y: Tensor = self.model(self.enter(x))
         return y

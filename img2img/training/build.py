@@ -320,6 +320,7 @@ def describe(
             size_multiple=generator.size_multiple,
             min_size=generator.min_size,
             exact_tiling=generator.local,
+            style_dim=generator.style_dim,
             crop_size=crop_size,
             scale=scales[direction[0]],
             image_size=(image_sizes or {}).get(direction[0]),

@@ -15,11 +15,12 @@ from img2img.data.augment import Transform
 from img2img.data.loader import batches, resolve_workers
 from img2img.data.paired import PairedData, PairedSamples
 from img2img.data.preview import preview_data
-from img2img.data.samples import Batch
+from img2img.data.samples import Batch, Sample
 from img2img.data.sources import Pair
 from img2img.errors import DataError, ImageError
 from img2img.images import Pixels, to_tensor
 from img2img.images.sheets import GAP, TITLE_HEIGHT
+from img2img.training.resolution import reduced
 
 TRANSFORM = Transform(DataConfig(), (36, 36), (32, 32))
 
@@ -77,6 +78,19 @@ class TestDataset:
             PairedSamples([], TRANSFORM, 0)
 
 
+class Masked:
+    """Samples with masks on one side and labels on the other; at position n, n valid pixels."""
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, position: int) -> Sample:
+        valid = torch.zeros(1, 4, 6)
+        valid.view(-1)[:position] = 1
+        A, B = torch.zeros(5, 4, 6), torch.ones(2, 8, 12)
+        return Sample(A, B, "a", "b", valid_A=valid, label_B=position)
+
+
 class TestBatches:
     def test_consecutive_positions(self, pairs_folder: Path) -> None:
         samples = dataset(pairs_folder)
@@ -123,6 +137,30 @@ class TestBatches:
         assert torch.equal(moved.A, batch.A)
         assert torch.equal(moved.B, batch.B)
         assert moved.path_B == batch.path_B
+
+    @pytest.mark.parametrize("workers", [0, 1])
+    def test_validity_and_labels_go_along(self, workers: int) -> None:
+        """Of images of any channels, the result twice the size."""
+        first, second = batches(Masked(), 2, 0, 4, workers=workers)
+        assert second.A.shape == (2, 5, 4, 6)
+        assert second.B.shape == (2, 2, 8, 12)
+        assert second.valid_A is not None
+        assert second.valid_A.shape == (2, 1, 4, 6)
+        assert second.valid_A.sum((1, 2, 3)).tolist() == [2, 3]
+        assert second.valid_B is None
+        assert second.label_A is None
+        assert second.label_B is not None
+        assert second.label_B.dtype == torch.int64
+        assert second.label_B.tolist() == [2, 3]
+        moved = first.to("meta")
+        assert {name: t.device.type for name, t in moved.tensors.items()} == dict.fromkeys(
+            ("A", "B", "valid_A", "label_B"), "meta"
+        )
+        small = reduced(second, 1)
+        assert small.valid_A is not None
+        assert small.valid_A.shape == (2, 1, 2, 3)
+        assert not small.valid_A.any()  # no four together are valid
+        assert small.label_B is second.label_B
 
     @pytest.mark.gpu
     @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")

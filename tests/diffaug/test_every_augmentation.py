@@ -8,6 +8,7 @@ from torch import Tensor
 
 from img2img.config import Component
 from img2img.diffaug import AUGMENTATIONS, Augmentation
+from img2img.errors import ConfigError
 from img2img.registry import Part
 
 every = pytest.mark.parametrize("part", list(AUGMENTATIONS), ids=lambda part: part.name)
@@ -25,6 +26,37 @@ def active(part: Part[Any]) -> Augmentation:
 def images(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     return torch.rand(*shape, generator=generator, dtype=dtype) * 2 - 1
+
+
+@pytest.mark.parametrize("channels", [1, 4, 7])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"name": "diffaugment", "policy": ["translation", "cutout"]},
+        {"name": "ada", "color": False},
+        {"name": "instance_noise"},
+    ],
+)
+def test_what_changes_no_colours_takes_any_channels(
+    arguments: dict[str, Any], channels: int
+) -> None:
+    section = Component.model_validate(arguments)
+    augmentation = AUGMENTATIONS.build(section, "critic.augment", rgb=False)
+    if arguments["name"] == "ada":
+        augmentation.get_buffer("p").fill_(0.8)
+    given = images(64, channels, 8, 12)
+    changed = augmentation(given)
+    assert changed.shape == given.shape
+    assert not torch.equal(changed, given)
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"), [("diffaugment", "leave `color` out"), ("ada", "set its `color` to false")]
+)
+def test_colours_are_of_rgb_images(name: str, advice: str) -> None:
+    sections = [Component(name="instance_noise"), Component(name=name)]
+    with pytest.raises(ConfigError, match=rf"^critic\.augment\.1: .*'{name}' needs RGB.*{advice}"):
+        AUGMENTATIONS.build_all(sections, "critic.augment", rgb=False)
 
 
 @every

@@ -30,7 +30,7 @@ class Odd(Generator):
         self.kind = kind
         self.shade = nn.Parameter(torch.zeros(1))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor:
         y = x + 0 * self.shade
         match self.kind:
             case "constant":

@@ -31,7 +31,7 @@ class Wide(Generator):
     def stages(self) -> list[Stage]:
         return [Stage(self.first), Stage(self.second)]
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor:
         y: Tensor = self.second(self.first(x))
         return y
 

@@ -30,7 +30,7 @@ class Curve(Generator):
         self.weight = nn.Parameter(torch.ones(()), requires_grad=False)
         self.wrong = wrong
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor:
         return x * self.weight + (0 if self.weight.dtype == torch.float32 else self.wrong)
 
 
@@ -122,7 +122,7 @@ def test_images_are_compared_reduced() -> None:
     sizes: list[tuple[int, ...]] = []
 
     class Watched(Curve):
-        def forward(self, x: Tensor) -> Tensor:
+        def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor:
             if self.weight.dtype == torch.float32:
                 sizes.append(tuple(x.shape))
             return super().forward(x)
@@ -243,7 +243,7 @@ class TestLongJobs:
 
     def test_what_is_right_and_faster_is_used(self, monkeypatch: pytest.MonkeyPatch) -> None:
         class Slow(Curve):
-            def forward(self, x: Tensor) -> Tensor:
+            def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor:
                 torch.randn(1_000_000)
                 return super().forward(x)
 

@@ -67,7 +67,7 @@ def runtime(request: pytest.FixtureRequest) -> str:
 
 
 def backend(name: str, generator: Generator, **changes: Any) -> Any:
-    arguments = {"device": CPU, "precision": "fp32"} | changes
+    arguments: Any = {"device": CPU, "precision": "fp32"} | changes
     return BACKENDS.build(Component(name=name), "backend", generator=generator, **arguments)
 
 

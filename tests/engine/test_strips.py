@@ -145,7 +145,7 @@ class Odd(Generator):
             )
         ]
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor:
         outputs: list[Tensor] = []
         for number, (convolution, norm) in enumerate(
             zip(self.convolutions, self.norms, strict=True)

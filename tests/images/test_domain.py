@@ -1,5 +1,6 @@
 """What the numbers in files mean: 12 bits in 16, and other ranges than a type's."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +103,50 @@ def test_files_of_8_bits_show_the_range(suffix: str, tmp_path: Path) -> None:
     with Image.open(path) as image:
         seen = np.asarray(image.convert("L")).astype(int)
     assert np.abs(seen - np.round(pixels[..., 0] / 4095 * 255)).max() <= 2
+
+
+def test_each_channel_has_a_range_of_its_own() -> None:
+    domain = Domain(dtype="uint16", channels=("DAPI", "GFP"), low=(100, 0), high=(1100, 4095))
+    assert str(domain) == "uint16 DAPI 100..1100, GFP 0..4095"
+    assert (domain.ends, domain.bits, domain.whole, domain.is_rgb) == (
+        (0, 4095),
+        None,
+        False,
+        False,
+    )
+    pixels = np.array([[[100, 0], [1100, 4095], [600, 2048]]], np.uint16)
+    picture = domain.seen(Picture(pixels))
+    assert picture.levels[0, :2].tolist() == [[0, 0], [65535, 65535]]
+    assert picture.levels[0, 2].tolist() == [32768, 32776]
+    assert np.array_equal(domain.written(picture.levels), pixels)
+    assert count_outside(replace(picture, pixels=pixels - np.array([1, 0], np.uint16))) == 1
+    assert Domain.model_validate_json(domain.model_dump_json()) == domain
+
+
+def test_names_of_channels() -> None:
+    assert Domain(dtype="uint8").is_rgb
+    assert Domain.of_type("uint8", 1).channels == ("grey",)
+    assert Domain.of_type("uint16", 5).channels == ("1", "2", "3", "4", "5")
+    assert not Domain(dtype="uint8", kind="labels").is_rgb
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"channels": ()},
+        {"channels": ("a", "a")},
+        {"channels": tuple(map(str, range(65)))},
+        {"channels": ("",)},
+        {"low": (0, 0)},
+        {"high": (255, 255, 256)},
+        {"nodata": 256},
+        {"kind": "video"},
+        {"dtype": "float128"},
+    ],
+)
+def test_domains_that_there_are_not(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Domain.model_validate({"dtype": "uint8"} | wrong)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 from safetensors.torch import save_file
 
 from img2img.config import Component
@@ -113,7 +114,13 @@ def test_norm_and_dropout_follow_the_spec() -> None:
     ("changes", "reason"),
     [
         ({"architecture": "unet_9000"}, "unet_9000"),
-        ({"arguments": {"ngf": 10**6, "num_downs": 3}}, "size mismatch"),
+        ({"arguments": {"ngf": 10**6, "num_downs": 3}}, "as described"),
+        (
+            {"input": Domain.of_type("uint8", 5)},
+            r"weight is 4 x 3 x 4 x 4, but as described \(in_channels 5, out_channels 3\) it would"
+            r" be 4 x 5 x 4 x 4$",
+        ),
+        ({"style_dim": 8}, "its sizes"),
         ({"arguments": {"ngf": 4, "num_downs": 10**9}}, "less than or equal to 12"),
         ({"arguments": {"ngf": 4, "num_downs": 4}}, "Missing key"),
         ({"arguments": {"ngf": 4, "num_downs": 3, "exec": "x"}}, "exec"),
@@ -123,6 +130,36 @@ def test_weights_that_do_not_fit_the_spec(changes: dict[str, Any], reason: str) 
     spec, generator = tiny(**changes)
     with pytest.raises(ModelFileError, match=reason):
         build_generator(spec, generator.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("written", "reason"),
+    [
+        ({"in_channels": 65}, "in_channels is not from 1 to 64"),
+        ({"in_channels": "3"}, "in_channels is not from 1 to 64"),
+        ({"in_channels": 1}, "in_channels is 1, but input has 3"),
+        ({"input": {"dtype": "uint8", "channels": []}}, "input has 0"),
+        ({"labels": [""]}, "labels"),
+    ],
+)
+def test_descriptions_that_are_none(written: dict[str, Any], reason: str) -> None:
+    spec, _ = tiny()
+    with pytest.raises(ValidationError, match=reason):
+        ModelSpec.model_validate(spec.model_dump(mode="json") | written)
+
+
+def test_descriptions_of_earlier_versions() -> None:
+    """The first had counts of channels only, later ones RGB images whose range is one for all."""
+    spec, _ = tiny()
+    told = spec.model_dump(mode="json")
+    assert ModelSpec.model_validate(told) == spec
+    later = {"dtype": "uint16", "low": 0, "high": 4095}
+    found = ModelSpec.model_validate(told | {"input": later, "output": None, "out_channels": 1})
+    assert found.input == Domain.model_validate(later)
+    assert (found.input.channels, found.output.channels) == (("R", "G", "B"), ("grey",))
+    for key in "input", "output", "labels":
+        del told[key]
+    assert ModelSpec.model_validate(told) == spec
 
 
 def test_every_changed_byte_of_the_tensors_is_noticed(model_file: Path) -> None:

@@ -22,7 +22,7 @@ from img2img.networks.blocks import (
 
 def networks(norm: str) -> list[nn.Module]:
     torch.manual_seed(0)
-    channels = {"in_channels": 3, "out_channels": 3}
+    channels: Any = {"in_channels": 3, "out_channels": 3}
     small = [
         Component(name="unet", ngf=16, num_downs=5, norm=norm),
         Component(name="resnet", ngf=16, n_blocks=3, norm=norm),

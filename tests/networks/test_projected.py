@@ -75,7 +75,7 @@ def test_what_is_random_is_saved_and_what_is_published_is_not() -> None:
 
 
 def test_only_colour_images() -> None:
-    with pytest.raises(ConfigError, match="colour images, of 3 channels, and is to judge 4"):
+    with pytest.raises(ConfigError, match="takes RGB images side by side, not 4 channels"):
         projected(4)
 
 

@@ -14,9 +14,9 @@ from img2img.networks.unet import UNetGenerator
 Shapes = dict[str, tuple[int, ...]]
 
 
-def unet(name: str = "unet", channels: tuple[int, int] = (3, 3), **arguments: Any) -> Generator:
+def unet(name: str = "unet", **arguments: Any) -> Generator:
     section = Component(name=name, **arguments)
-    return GENERATORS.build(section, "generator", in_channels=channels[0], out_channels=channels[1])
+    return GENERATORS.build(section, "generator", in_channels=3, out_channels=3)
 
 
 def on_meta(name: str, **arguments: Any) -> Generator:
@@ -93,19 +93,9 @@ def test_dropout_is_in_the_inner_levels_of_full_width(depth: int, levels: list[i
     assert shapes(without) == shapes(network)
 
 
-@pytest.mark.parametrize("norm", ["batch", "instance", "none"])
-@pytest.mark.parametrize("upsample", ["deconv", "nearest", "bilinear"])
-def test_output(norm: str, upsample: str) -> None:
-    network = unet(channels=(2, 4), ngf=4, num_downs=3, norm=norm, upsample=upsample)
-    for height, width in [(8, 8), (24, 8), (16, 40)]:
-        output = network(torch.randn(2, 2, height, width))
-        assert output.shape == (2, 4, height, width)
-        assert output.dtype == torch.float32
-        assert output.abs().max() <= 1
-
-
-@pytest.mark.parametrize("pad", ["zero", "reflect", "replicate"])
-@pytest.mark.parametrize("upsample", ["deconv", "nearest", "bilinear"])
+@pytest.mark.parametrize(
+    ("upsample", "pad"), [("nearest", "zero"), ("bilinear", "reflect"), ("deconv", "replicate")]
+)
 def test_padding(upsample: str, pad: str) -> None:
     """Any kind at the smallest size, and none of them changes the state_dict."""
     network = unet(ngf=2, num_downs=3, norm="none", upsample=upsample, pad=pad)

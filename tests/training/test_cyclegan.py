@@ -56,7 +56,7 @@ class HandGenerator(Generator):
         self.conv = nn.Conv2d(1, 1, 1)
         _fill(self.conv, a, b)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor:
         y: Tensor = self.conv(x)
         return y
 

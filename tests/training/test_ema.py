@@ -19,7 +19,7 @@ class OneNumber(Generator):
         self.count: Tensor
         self.register_buffer("count", torch.tensor(0))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor:
         return self.weight * x
 
     def set(self, value: float, count: int) -> None:

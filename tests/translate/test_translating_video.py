@@ -37,14 +37,14 @@ class Same(Generator):
         super().__init__()
         self.weight = nn.Parameter(torch.ones(()), requires_grad=False)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor:
         return x * self.weight
 
 
 class Dark(Same):
     """Black and grey."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor:
         return x * 0.2 - 0.8
 
 
@@ -55,7 +55,7 @@ class Flickering(Same):
         super().__init__()
         self.count = 0
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor:
         self.count += 1
         return x * 0.8 + (0.1 if self.count % 2 else -0.1)
 
@@ -156,7 +156,7 @@ class TestTranslateVideo:
 
     def test_a_frame_that_fails_fails_the_video(self, tmp_path: Path, clip: Path) -> None:
         class Failing(Same):
-            def forward(self, x: Tensor) -> Tensor:
+            def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor:
                 if x.is_meta:  # only asked how much it would take
                     return x
                 raise MemoryError
@@ -356,7 +356,7 @@ class TestFolders:
         class Interrupted(Same):
             left = 14
 
-            def forward(self, x: Tensor) -> Tensor:
+            def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor:
                 Interrupted.left -= len(x)
                 if Interrupted.left == 0:
                     signal.raise_signal(signal.SIGINT)

@@ -435,7 +435,7 @@ def _built(
 ) -> nn.Module:
     """The network without storage."""
     section = Component.model_validate({**arguments, "name": architecture})
-    supplied = {"in_channels": in_channels}
+    supplied: dict[str, Any] = {"in_channels": in_channels}
     if kind == "generator":
         supplied["out_channels"] = out_channels
     with torch.device("meta"):

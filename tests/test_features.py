@@ -96,7 +96,9 @@ def test_efficientnet_tells_classes_apart() -> None:
 
 @pytest.mark.parametrize("download", [False, True])
 def test_without_weights_the_ways_out_are_named(download: bool) -> None:
-    with pytest.raises(MissingFeatures, match=r"--weights FILE, from https://.*\.pth \(91 MB\)"):
+    with pytest.raises(
+        MissingFeatures, match=r"give a file .*weights.* from https://.*\.pth \(91 MB"
+    ):
         feature_network("inception", supply(download=download), CPU)
 
 

@@ -243,6 +243,6 @@ def _resized(name: str, real: Picture, result: Picture, options: EvaluationOptio
         sizes = [f"{width} x {height}" for height, width in (result.size, real.size)]
         raise ImageError(
             f"{name}: {sizes[0]} pixels, but the real image has {sizes[1]}, a different"
-            f" shape; {UNEQUAL}; or compare the folders as sets (`measures` fid,kid)"
+            f" shape; {UNEQUAL}; or compare the folders as sets (`measures=fid,kid`)"
         )
     return resized

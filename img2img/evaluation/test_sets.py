@@ -183,7 +183,7 @@ def arrange(
                 f"{len(problems)} of the files have no partner, or several:"
                 f" {some_names([problem.message for problem in problems], 3)};{way} rename them,"
                 " list the pairs in a file (`pairs`), which leaves out all others, or compare the"
-                " folders as sets (`measures` fid,kid)"
+                " folders as sets (`measures=fid,kid`)"
             )
         way = f" ({proposal})" if proposal else ""
         notifier(options)(f"the names do not form pairs: the images are compared as sets{way}")

@@ -127,7 +127,7 @@ def feature_network(name: str, supply: Supply, device: torch.device) -> FeatureN
         network = FeatureNetwork("efficientnet-lite0", supply, device)
         supply.say(
             "features are efficientnet-lite0's: figures compare with each other, not with published"
-            f" ones, which are inception's ({missing}, or --features inception downloads them)"
+            f" ones, which are inception's ({missing}, or `features=inception` downloads it)"
         )
         return network
 

@@ -69,13 +69,13 @@ class Supply:
             under the names they are published by.
         download: whether those that are not here may be downloaded.
         say: told, in a sentence, before something is.
-        option: what gives a file, for messages.
+        option: what names a file, for messages.
     """
 
     given: Path | None
     download: bool
     say: Callable[[str], None]
-    option: str = "--weights FILE"
+    option: str = "a file (`weights`)"
 
     def find(self, network: str) -> Path:
         """The file of a network's weights.
@@ -95,9 +95,9 @@ class Supply:
             return kept
         if weights.url is None:
             return _packaged()
-        way = f"{self.option}, from {weights.url}{weights.file} ({weights.megabytes} MB)"
+        way = f"{self.option} from {weights.url}{weights.file} ({weights.megabytes} MB)"
         if not self.download:
-            raise MissingFeatures(f"the weights of {network} are not here: {way}")
+            raise MissingFeatures(f"the weights of {network} are not here; give {way}")
         self.say(f"downloading {weights.url}{weights.file} ({weights.megabytes} MB) to {kept}")
         start = kept.stem.rpartition("-")[2]
         try:
@@ -105,14 +105,14 @@ class Supply:
             torch.hub.download_url_to_file(weights.url + weights.file, str(kept), start, False)
         except (OSError, RuntimeError) as error:
             raise MissingFeatures(
-                f"the weights of {network} cannot be downloaded ({error}): {way}"
+                f"the weights of {network} cannot be downloaded ({error}); give {way}"
             ) from None
         return kept
 
 
 def supply_of_part(weights: Path | None) -> Supply:
     """Where a part of a configuration takes weights from, whose setting `weights` is this."""
-    return Supply(weights, True, lambda text: warnings.warn(text, stacklevel=2), "its weights")
+    return Supply(weights, True, lambda text: warnings.warn(text, stacklevel=2), "its `weights`")
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ from base64 import b64encode
 from datetime import timedelta
 from functools import lru_cache
 from hashlib import sha256
+from shlex import quote
 from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
@@ -36,6 +37,7 @@ def _environment(package: str) -> Environment:
         "digits": _digits,
         "duration": _duration,
         "sha256": _sha256,
+        "shell": _shell,
         "thousands": "{:,}".format,
     }
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
@@ -67,3 +69,8 @@ def _digits(value: float, count: int = 4) -> str:
 def _duration(seconds: float) -> str:
     """Hours, minutes and seconds."""
     return str(timedelta(seconds=round(seconds)))
+
+
+def _shell(word: object) -> str:
+    """One word of a command line."""
+    return quote(str(word))

@@ -1,7 +1,6 @@
 """The report of a run: one file that shows how it went and what came of it."""
 
-import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import fmean, median
 
@@ -95,7 +94,8 @@ def write_report(
         measures=charts(curves, measures=True),
         losses=charts(curves, measures=False),
         curves=curves,
-        commands=list(map(shlex.join, _commands(record, held_out, scale))),
+        version=__version__,
+        scale=scale,
     )
     path = output or run / "report.html"
     write_text(path, page)
@@ -153,19 +153,3 @@ def _pictures(held_out: Sequence[HeldOut], most: int) -> dict[str, dict[str, lis
             some = evenly_spaced(examples, 2 * most)
             chosen[each.direction] = {"first": pictures(some), "worst": []}
     return chosen
-
-
-def _commands(record: Record, held_out: Sequence[HeldOut], scale: Scale) -> Iterator[list[str]]:
-    """What to type to have the same again."""
-    run = str(record.folder)
-    config = str(RunDirectory(record.folder).config_path)
-    again = f"{run.rstrip('/')}-again"
-    translate = ["--input", "photos", "--output", "translated", "--scale", scale]
-    yield ["pip", "install", f"img2img-gan=={__version__}"]
-    yield ["img2img", "train", record.config.method, "--config", config, "--output", again]
-    yield ["img2img", "translate", "--model", run, *translate]
-    for each in held_out:
-        if each.error is not None:
-            way = ["--direction", each.direction, "--measures", each.measure, "--scale", scale]
-            yield ["img2img", "evaluate", "--model", run, *way]
-    yield ["img2img", "report", run, "--scale", scale]

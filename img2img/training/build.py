@@ -28,7 +28,7 @@ from img2img.errors import ConfigError
 from img2img.features import Supply, feature_network
 from img2img.images import Domain
 from img2img.losses import OBJECTIVES, RECONSTRUCTIONS, REGULARIZERS
-from img2img.metrics.measure import MEASURES, measure_of
+from img2img.metrics.measure import MEASURES, measure_of, unmet_need
 from img2img.metrics.paired import LEAST_SIDE, pair_measure
 from img2img.metrics.sets import LEAST as LEAST_IMAGES
 from img2img.metrics.sets import SETS
@@ -275,10 +275,14 @@ def build_held_out(
 
     Raises:
         MissingFeatures: a measure needs weights that are not here.
+        ConfigError: a measure needs RGB images, and these are not.
     """
     device = torch.device(config.device)
     taken = measures_taken(config, found) if found.held_out else []
-    supply = Supply(config.metrics.weights, True, say)
+    for name in taken:
+        if reason := next(filter(None, (unmet_need(name, s.output) for s in specs.values())), None):
+            raise ConfigError(f"metrics: {name} {reason}")
+    supply = Supply(config.metrics.weights, True, say, "`metrics.weights`")
     of_sets = [name for name in taken if name in SETS]
     return HeldOut(
         method,

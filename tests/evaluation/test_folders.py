@@ -154,7 +154,7 @@ def test_some_names_without_a_partner_are_listed_shortly(
     with pytest.raises(DataError, match="20 of the files") as error:
         evaluate_folders(tmp_path / "x", tmp_path / "y")
     assert str(error.value).count("lone") == 3
-    assert "(`measures` fid,kid)" in str(error.value)
+    assert "(`measures=fid,kid`)" in str(error.value)
 
 
 def test_a_way_to_match_names_is_proposed_only_where_it_helps(

@@ -8,8 +8,11 @@ import pytest
 import torch
 
 from img2img.config import load_config
+from img2img.data.augment import Transform
+from img2img.errors import ConfigError
+from img2img.images import Domain
 from img2img.models.checkpoint import load_model
-from img2img.training.build import method_class
+from img2img.training.build import build_held_out, method_class
 from img2img.training.held_out import HeldOut
 from img2img.training.loop import Trainer
 from tests.conftest import Command, MakeImage
@@ -60,6 +63,18 @@ def test_best_is_the_lowest_or_the_highest(
     outcome = train(run, "--data", tiny_pairs, "--max-steps", 3, *sets(best=best, every=1))
     assert outcome.status == 0, outcome.err
     assert load_model(run / "best.safetensors").specs["G"].steps == step
+
+
+def test_what_needs_rgb_is_refused_by_name(tiny_pairs: Path) -> None:
+    metrics = {"best": "kid", "measures": ["psnr"]}
+    config = published("pix2pix", data={"root": tiny_pairs, "holdout": 0.5}, metrics=metrics)
+    method = method_class(config).from_config(config, (3, 3))
+    found = method.data.find(config.data, 0)
+    transform = Transform(config.data, (32, 32), (32, 32))
+    stack = Domain.of_type("uint8", 5)
+    spec = {"G": specs(method)["G"].model_copy(update={"output": stack})}
+    with pytest.raises(ConfigError, match="metrics: kid needs RGB images; these have 1 2 3 4 5"):
+        build_held_out(config, method, spec, found, transform, print)
 
 
 def test_patience_ends_a_run_which_goes_on_with_more(

@@ -140,14 +140,14 @@ class TestBrokenFiles:
     def test_a_file_that_breaks_while_training(
         self, tmp_path: Path, train: Command, pairs_folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        original = observers.JsonLines.logged
+        original = observers.LogFile.observed
 
         def spoil(self: Any, *arguments: Any) -> None:
             original(self, *arguments)
             for path in (pairs_folder / "A").iterdir():
                 path.write_text("no image any more")
 
-        monkeypatch.setattr(observers.JsonLines, "logged", spoil)
+        monkeypatch.setattr(observers.LogFile, "observed", spoil)
         words = ["--max-steps", 50, "--set", "metrics.log_every=2"]
         outcome = train(tmp_path / "run", "--data", pairs_folder, *words)
         refused(outcome, str(pairs_folder / "A"))
@@ -473,15 +473,15 @@ class TestDisk:
     ) -> None:
         if not Path("/dev/full").exists():
             pytest.skip("needs /dev/full")
-        original = observers.JsonLines.started
+        original = observers.LogFile.started
 
         def started(self: Any, facts: Any) -> None:
             original(self, facts)
-            self._file.close()
-            self._file = Path("/dev/full").open("a", encoding="utf-8")  # noqa: SIM115
+            self._log.close()
+            self._log._file = Path("/dev/full").open("a", encoding="utf-8")  # noqa: SIM115
 
         with monkeypatch.context() as patch:
-            patch.setattr(observers.JsonLines, "started", started)
+            patch.setattr(observers.LogFile, "started", started)
             outcome = train(paused, "--resume")
         self.intact(paused, train)
         refused(outcome, "metrics.jsonl", "No space left on device")

@@ -15,8 +15,8 @@ from img2img.cli.wording import in_options
 from img2img.images import Picture
 from img2img.metrics.measure import MEASURES, measure_of
 from img2img.runs.directory import RunDirectory
-from img2img.runs.log import BASELINE, TARGETS, VAL
-from img2img.training.events import Observer, Progress, RunFacts, Summary
+from img2img.runs.facts import RunFacts
+from img2img.training.events import Measures, Observation, Observer, Progress, Summary
 
 # Where there is no terminal: seconds between two lines.
 PLAIN_SECONDS = 10.0
@@ -79,8 +79,14 @@ class Display(Observer):
         if self._console.is_terminal:
             self._move("training", progress.step, progress.total_steps, self._pace(progress))
 
-    def logged(self, progress: Progress, values: Mapping[str, float]) -> None:
-        for tag, value in values.items():
+    def observed(self, observation: Observation) -> None:
+        if observation.losses:
+            self._show_losses(observation.progress, observation.losses)
+        if observation.measures.values:
+            self._show_measures(observation.progress, observation.measures)
+
+    def _show_losses(self, progress: Progress, losses: Mapping[str, float]) -> None:
+        for tag, value in losses.items():
             before = self._losses.get(tag, value)
             self._losses[tag] = before + SMOOTHING * (value - before)
         self._refresh()
@@ -89,18 +95,16 @@ class Display(Observer):
         if not self._console.is_terminal and (ends or now - self._said >= PLAIN_SECONDS):
             self._said = now
             total = f"/{progress.total_steps}" if progress.total_steps else ""
-            losses = f"  {self._smoothed()}" if self._verbose else ""
-            self._print(f"step {progress.step}{total}  {self._pace(progress)}{losses}")
+            smoothed = f"  {self._smoothed()}" if self._verbose else ""
+            self._print(f"step {progress.step}{total}  {self._pace(progress)}{smoothed}")
 
-    def measured(self, progress: Progress, values: Mapping[str, float]) -> None:
-        span = values.get(f"{TARGETS}span")
+    def _show_measures(self, progress: Progress, measures: Measures) -> None:
         told = []
-        for tag, value in values.items():
-            name = tag.removeprefix(VAL)
-            if name == tag or (measure_of(name) != name and not self._verbose):
+        for name, value in measures.values.items():
+            if measure_of(name) != name and not self._verbose:
                 continue
-            baseline = values.get(f"{BASELINE}{name}")
-            of_span = _of_span(value, span) if name == "l1" else ""
+            of_span = _of_span(value, measures.spans.get("span")) if name == "l1" else ""
+            baseline = measures.baseline.get(name)
             told.append(_compared(name, value, of_span, self._measures.get(name), baseline))
             self._measures[name] = value
         self._held_out = ", ".join(told)

@@ -1,6 +1,7 @@
 """`img2img doctor`."""
 
 import math
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,7 @@ from img2img.cli.output import console, print_json, printable
 
 if TYPE_CHECKING:
     from img2img.doctor import Finding
+    from img2img.doctor.proposals import Proposal
 
 
 def doctor(
@@ -31,13 +33,13 @@ def doctor(
     in red where the evidence is. The exit status is 0 whatever is found; programs read --json.
     docs/doctor.md says what is watched.
     """
-    from img2img.doctor import RunHistory, follow
+    from img2img.doctor import follow
     from img2img.doctor.plot import draw
     from img2img.doctor.trends import MIN_LINES
     from img2img.runs.reading import read_run
 
     record = read_run(run)
-    history = RunHistory(record.lines)
+    history = record.history
     findings = follow(record.lines, record.config)
     if as_json:
         print_json(
@@ -81,7 +83,12 @@ def _tell(finding: "Finding", step: int) -> None:
         _say("    it has passed: nothing is proposed")
     else:
         for each in finding.proposals:
-            _say(f"    {each.flags}    # {each.why}")
+            _say(f"    {_flags(each)}    # {each.why}")
+
+
+def _flags(proposal: "Proposal") -> str:
+    """A proposal as options of `img2img train`."""
+    return " ".join(f"--set {shlex.quote(each)}" for each in proposal.assignments)
 
 
 def _plain(finding: "Finding") -> dict[str, Any]:
@@ -99,7 +106,7 @@ def _plain(finding: "Finding") -> dict[str, Any]:
         },
         "tags": finding.evidence.tags,
         "proposals": [
-            {"settings": dict(each.settings), "why": each.why, "flags": each.flags}
+            {"settings": dict(each.settings), "why": each.why, "flags": _flags(each)}
             for each in (finding.proposals if finding.now else ())
         ],
     }

@@ -4,7 +4,6 @@ Each function gives one change or, where the run has it already or its parts do 
 """
 
 import json
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,10 +29,9 @@ class Proposal:
     why: str
 
     @property
-    def flags(self) -> str:
-        """What it is on the command line of `img2img train`."""
-        values = (f"{key}={json.dumps(value)}" for key, value in self.settings.items())
-        return " ".join(f"--set {shlex.quote(value)}" for value in values)
+    def assignments(self) -> list[str]:
+        """The settings as `KEY=VALUE`, the value in JSON."""
+        return [f"{key}={json.dumps(value)}" for key, value in self.settings.items()]
 
 
 def slower_critic(config: RunConfig) -> Proposal:

@@ -14,8 +14,10 @@ from img2img.evaluation.options import EvaluationOptions, notifier, pairing_of
 from img2img.evaluation.results import Direction
 from img2img.images import Domain
 from img2img.metrics.measure import MEASURES
+from img2img.runs.data import find_as_trained
 from img2img.runs.directory import RunDirectory
-from img2img.training.data_of import data_of
+from img2img.runs.facts import read_facts
+from img2img.training.build import method_class
 
 # A data set in any known layout, or two folders, of A and of B.
 TestData = Path | tuple[Path, Path]
@@ -65,7 +67,8 @@ def held_out_of(run: Path) -> TestSet:
     """
     directory = RunDirectory(run)
     config = directory.config()
-    found = data_of(config, directory.facts())
+    kind = method_class(config).data
+    found = find_as_trained(kind, config, read_facts(directory.facts_path))
     if not found.held_out:
         raise DataError(f"{run}: has no held-out images; give a data set (`data`)")
     where = f"{len(found.held_out)} held out by {run}: {found.layout}"

@@ -7,8 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from img2img.pages.meanings import meaning
-from img2img.runs.log import BASELINE, TARGETS, VAL
-from img2img.runs.reading import is_number
+from img2img.runs.log import BASELINE, TARGETS, VAL, is_number
 
 # Points of a curve: more cannot be told apart on a screen.
 POINTS = 400

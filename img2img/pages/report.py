@@ -19,10 +19,12 @@ from img2img.images import read_picture
 from img2img.pages.curves import charts, read_curves
 from img2img.pages.pictures import Shown, bytes_each, shown
 from img2img.pages.verdict import verdict
+from img2img.runs.data import find_as_trained
 from img2img.runs.directory import RunDirectory
-from img2img.runs.reading import Record, is_number, read_run
+from img2img.runs.log import is_number
+from img2img.runs.reading import Record, read_run
 from img2img.runtime.files import write_text
-from img2img.training.data_of import data_of
+from img2img.training.build import method_class
 
 # Together with all else a page stays under 15 MB.
 _BYTES_OF_SHEETS = 4_000_000
@@ -105,7 +107,8 @@ def write_report(
 def _data(record: Record, progress: CountProgress | None) -> tuple[DataSet | None, str]:
     """The data that the run is about, or why it is not there."""
     try:
-        return data_of(record.config, record.facts, progress), ""
+        kind = method_class(record.config).data
+        return find_as_trained(kind, record.config, record.facts, progress), ""
     except Img2ImgError as error:
         return None, str(error)
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from img2img.doctor import Finding, RunHistory
+from img2img.doctor import Finding
 from img2img.metrics.measure import MEASURES, measure_of
+from img2img.runs.history import RunHistory
 from img2img.runs.log import BASELINE, VAL
 from img2img.runs.reading import Record
 
@@ -16,7 +17,7 @@ def verdict(record: Record, findings: Sequence[Finding]) -> str:
 
     The measure is the one that says which model is best (`metrics.best`), L1 where none does.
     """
-    history = RunHistory(record.lines)
+    history = record.history
     if not history.step:
         return "Nothing has been logged yet."
     return " ".join([*_measured(history, record), _health(findings)])

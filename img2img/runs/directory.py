@@ -15,7 +15,7 @@ from img2img.config import RunConfig, check, read_yaml
 from img2img.errors import ConfigError, nearest_path
 from img2img.models.checkpoint import MODEL_NAME, save_model, save_state
 from img2img.models.spec import ModelSpec
-from img2img.runtime.files import atomic_write, locked, parse_json, remove_leftovers, write_text
+from img2img.runtime.files import atomic_write, locked, remove_leftovers, write_text
 
 # A full state is several times a model: only the newest are kept.
 STATES_KEPT = 2
@@ -56,8 +56,9 @@ class RunDirectory:
         there = self.folder.iterdir() if self.folder.is_dir() else ()
         if not resume and any(path != self._lock_path for path in there):
             raise ConfigError(
-                f"{self.folder} is not empty: resume its run with `resume`, or choose"
-                " another `output`"
+                f"{self.folder} is not empty: choose another `output`, or resume its run",
+                path=self.folder,
+                resumable=True,
             )
         made = [path for path in (self.folder, *self.folder.parents) if not path.exists()]
         busy = ConfigError(
@@ -91,14 +92,6 @@ class RunDirectory:
             if str(self.config_path) in str(error):
                 raise
             raise ConfigError(f"{self.config_path}: {error}") from None
-
-    def facts(self) -> dict[str, Any]:
-        """What was known when its last session started; nothing of a run of an earlier version."""
-        try:
-            found = parse_json(self.facts_path.read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
 
     def sheet_path(self, step: int) -> Path:
         """Where the samples of a step are."""

@@ -6,11 +6,12 @@ losses and scores of the generators and the critics, and the tags below begin as
 
 import json
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeGuard
 
 from img2img.errors import ConfigError, StorageError
 from img2img.runtime.files import json_lines, write_text
@@ -69,6 +70,24 @@ def read_log(path: Path) -> list[Line]:
     return lines
 
 
+def lines_until(path: Path, step: int, changes: Sequence[Change] = ()) -> list[Line]:
+    """The lines of a log up to a step at which a run is resumed, and what has changed there.
+
+    Raises:
+        ConfigError: see `read_log`.
+    """
+    kept = [line for line in read_log(path) if line["step"] <= step and DIVERGED not in line]
+    if changes and kept:
+        where = {key: value for key, value in kept[-1].items() if "/" not in key}
+        kept.append({**where, CHANGED: [asdict(change) for change in changes]})
+    return kept
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a value can be drawn: losses of a run gone wrong may be infinite."""
+    return isinstance(value, int | float) and abs(value) <= sys.float_info.max
+
+
 class LogWriter:
     """Appends to a log. Nothing is written before `begin`."""
 
@@ -78,10 +97,7 @@ class LogWriter:
 
     def begin(self, step: int, changes: Sequence[Change] = ()) -> None:
         """Continue after a step: lines of later steps are dropped, as these are made again."""
-        kept = [x for x in read_log(self._path) if x["step"] <= step and DIVERGED not in x]
-        if changes and kept:
-            where = {key: value for key, value in kept[-1].items() if "/" not in key}
-            kept.append({**where, CHANGED: [asdict(change) for change in changes]})
+        kept = lines_until(self._path, step, changes)
         write_text(self._path, "".join(f"{json.dumps(line)}\n" for line in kept))
         self._file = self._path.open("a", encoding="utf-8")
 

@@ -1,15 +1,17 @@
 """What a run folder tells of a run: finished, stopped, or still going on."""
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 from img2img.config import RunConfig
 from img2img.metrics.measure import MEASURES, measure_of
 from img2img.runs.directory import RunDirectory
-from img2img.runs.log import read_log
+from img2img.runs.facts import SavedFacts, read_facts
+from img2img.runs.history import RunHistory
+from img2img.runs.log import is_number, read_log
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,6 @@ class Record:
     Attributes:
         config_text: `config.yaml` as it stands.
         lines: of `metrics.jsonl`, each with step, images and epoch; others are left out.
-        facts: of `facts.json`; empty for a run of an earlier version.
         sheets: the sample sheets by step, in order.
     """
 
@@ -27,7 +28,7 @@ class Record:
     config: RunConfig
     config_text: str
     lines: list[dict[str, Any]]
-    facts: Mapping[str, Any]
+    facts: SavedFacts
     sheets: dict[int, Path]
 
     @property
@@ -45,14 +46,19 @@ class Record:
         return schedule.planned_steps(round(images / epoch), round(images / step))
 
     @property
-    def ended_by_patience(self) -> bool:
-        """Whether it was measured `metrics.patience` times since it was best."""
+    def stopped_early(self) -> bool:
+        """Whether there were `metrics.patience` evaluations without improvement."""
         best, patience = self.config.metrics.best, self.config.metrics.patience
         values = [line[f"val/{best}"] for line in self.lines if f"val/{best}" in line]
         if best is None or patience is None or not values:
             return False
         top = max if (known := MEASURES.get(measure_of(best))) and known.higher_is_better else min
         return len(values) - 1 - values.index(top(values)) >= patience
+
+    @cached_property
+    def history(self) -> RunHistory:
+        """The log by tag."""
+        return RunHistory(self.lines)
 
     def last(self, tag: str) -> Any:
         """The newest value of a tag; None where there is none."""
@@ -71,14 +77,9 @@ def read_run(folder: Path) -> Record:
         directory.config(),
         directory.config_path.read_text(encoding="utf-8"),
         [line for line in read_log(directory.metrics_path) if _is_line(line)],
-        directory.facts(),
+        read_facts(directory.facts_path),
         _sheets(directory.samples),
     )
-
-
-def is_number(value: object) -> TypeGuard[float]:
-    """Whether a value can be drawn: losses of a run gone wrong may be infinite."""
-    return isinstance(value, int | float) and abs(value) <= sys.float_info.max
 
 
 def _is_line(line: Mapping[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""How good a run's model is: when that is measured, and what has been the best."""
+"""The best model so far by its held-out measures: when it is evaluated, and early stopping."""
 
 import math
 from collections.abc import Mapping
@@ -7,22 +7,21 @@ from typing import Any
 from img2img.config import MetricsConfig
 from img2img.metrics.measure import MEASURES, measure_of
 
-# Where metrics.every is `auto`: steps between two times, at least, and the most of the time that
-# measuring may take.
+# Where metrics.every is `auto`: steps between two evaluations, at least, and the largest share of
+# the time that they may take.
 EVERY = 1000
 SHARE = 0.05
-# And these times before, for those who watch.
+# And at these steps before, for those who watch.
 EARLY = (100, 500)
-# A measure that was no better for this share of a run is worth a word.
+# A measure that has not improved for this share of a run is worth a notice.
 PLATEAU = 0.2
 
 
 class BestTracker:
-    """Where a run stands by its measures on held-out images.
+    """Tracks the best value of a held-out measure, and how long ago that was.
 
     Args:
-        config: which measure says what is best, how often to measure, and how long to wait for a
-            better one.
+        config: which measure is tracked, how often it is taken, and the patience.
     """
 
     def __init__(self, config: MetricsConfig) -> None:
@@ -32,19 +31,19 @@ class BestTracker:
         self._best: float | None = None
         self._best_step = 0
         self._told = False
-        self.worse = 0
-        """Times that was measured since the best, and no better."""
+        self.without_improvement = 0
+        """Evaluations since the best one."""
         self.every = 0 if config.every == "auto" else config.every
-        """Steps between two times; of `auto`, fixed after the first."""
+        """Steps between two evaluations; of `auto`, fixed after the first."""
 
     def due(self, step: int) -> bool:
-        """Whether it is time to measure."""
+        """Whether it is time for an evaluation."""
         every = (self.every or EVERY) if self._config.every == "auto" else self.every
         early = self._config.every == "auto" and every == EVERY and step in EARLY
         return early or (every > 0 and step % every == 0)
 
     def take(self, measures: dict[str, float], step: int = 0) -> bool:
-        """Take in what was measured at a step; whether the model is the best so far."""
+        """Take in what was measured at a step; True where the model is the best so far."""
         self.measures = measures
         best = self._config.best
         value = measures.get(best or "", math.nan)
@@ -52,55 +51,57 @@ class BestTracker:
             return False
         sign = -1 if MEASURES[measure_of(best)].higher_is_better else 1
         if self._best is not None and sign * value >= sign * self._best:
-            self.worse += 1
+            self.without_improvement += 1
             return False
-        self._best, self.worse = value, 0
+        self._best, self.without_improvement = value, 0
         self._best_step, self._told = step, False
         return True
 
     def plateau(self, step: int, steps: int | None) -> str | None:
-        """What to say, once, of a measure that has been no better for long; None: nothing.
+        """A notice, once, for a measure that has not improved for long; else None.
 
         Args:
             step: now.
             steps: of the whole run; None while that is not known.
         """
-        waits = self._config.patience is None and not self._told and self.worse > 1
+        waits = self._config.patience is None and not self._told and self.without_improvement > 1
         if not waits or not steps or step == steps or step - self._best_step < PLATEAU * steps:
             return None
         self._told = True
         share = 100 * (step - self._best_step) / steps
         return (
             f"held-out {self._config.best} has not improved for {share:.0f} % of the"
-            f" run, since step {self._best_step}: Ctrl-C or --stop-after ends it with"
-            " everything saved, metrics.patience by itself"
+            f" run, since step {self._best_step}: Ctrl-C or `stop_after` ends it with everything"
+            " saved; `metrics.patience` ends it by itself"
         )
 
     @property
-    def unfixed(self) -> bool:
-        """Whether it is still to be said how often to measure."""
+    def interval_unknown(self) -> bool:
+        """Whether the interval is still to be fixed."""
         return self._config.every == "auto" and not self.every
 
-    def fix(self, steps: float) -> None:
-        """Measure so rarely that it takes a small share of the time.
+    def fix_interval(self, steps: float) -> None:
+        """Have evaluations so rarely that they take a small share of the time.
 
-        Once: a run that goes on from a state measures at the steps that it would have.
+        Once: a resumed run has them at the steps at which it would have had them.
 
         Args:
-            steps: how many could be made in the time that measuring takes.
+            steps: how many could be made in the time of one evaluation.
         """
         self.every = max(1, math.ceil(steps / SHARE / EVERY)) * EVERY
 
     @property
-    def out_of_patience(self) -> bool:
-        """Whether nothing has been better for as long as one is to wait."""
-        return self._config.patience is not None and self.worse >= self._config.patience
+    def exhausted(self) -> bool:
+        """Whether there were `metrics.patience` evaluations without improvement."""
+        return (
+            self._config.patience is not None and self.without_improvement >= self._config.patience
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs."""
         return {
             "best": self._best,
-            "worse": self.worse,
+            "worse": self.without_improvement,
             "best_step": self._best_step,
             "measure_every": self.every,
             "measures": self.measures,
@@ -108,7 +109,7 @@ class BestTracker:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._best = state["best"]
-        self.worse = state.get("worse", 0)
+        self.without_improvement = state.get("worse", 0)
         self._best_step = state.get("best_step", state.get("step", 0))
         if self._config.every == "auto":
             self.every = state.get("measure_every", 0)

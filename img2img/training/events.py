@@ -1,53 +1,14 @@
-"""What the loop tells those who watch it."""
+"""The events of a run, and the interface of those who observe them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from img2img.images import Picture
-from img2img.runs.log import Change
-
-
-@dataclass(frozen=True)
-class RunFacts:
-    """What is known before the first step."""
-
-    output: Path
-    method: str
-    device: str
-    precision: str
-    images: str
-    """What was found to train on and to hold out, and where, in words."""
-    batches: str
-    """How many images a step takes, and how, in words."""
-    load_size: tuple[int, int] | None
-    """(height, width) in pixels, as `crop_size`; None where images are left as they are."""
-    crop_size: tuple[int, int]
-    parameters: Mapping[str, int]
-    """By network name."""
-    step: int
-    """Where the run starts: 0, or the step it is resumed at."""
-    total_steps: int | None
-    """None when the length is in minutes and not yet measured."""
-    minutes: float | None
-    seconds: float
-    """Spent training before, by a run that is resumed."""
-    step_seconds: float
-    """How long one step took in a trial."""
-    memory_bytes: int | None
-    """Peak memory of a trial step and what the optimizers will add; None if unknown here."""
-    disk_bytes: int
-    """What models and states will take at the most."""
-    free_disk_bytes: int
-    held_out: Sequence[str] = ()
-    """The files that are held out; see `training.data_of`."""
-    left_out: Sequence[str] = ()
-    """Those that cannot be used (`data.skip_bad`)."""
-    changes: Sequence[Change] = ()
-    """Settings that differ from those that a resumed run was started with."""
-    values: str = ""
-    """What the values in the files of both domains are, in words."""
+from img2img.runs.facts import RunFacts
+from img2img.runs.log import BASELINE, DIAGNOSTICS, DIVERGED, TARGETS, VAL
 
 
 @dataclass(frozen=True)
@@ -73,6 +34,54 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Measures:
+    """Measures of held-out images, by name; of a two-way model also `l1_AtoB`, `l1_BtoA`."""
+
+    values: Mapping[str, float] = field(default_factory=dict)
+    baseline: Mapping[str, float] = field(default_factory=dict)
+    """Of the untouched inputs in place of translations, by the same names."""
+    spans: Mapping[str, float] = field(default_factory=dict)
+    """The part of the range that targets span, to read `l1` beside; see `HeldOut.spans`."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What was observed of a run at one step; each part may be missing."""
+
+    progress: Progress
+    losses: Mapping[str, float] = field(default_factory=dict)
+    """Losses and scores by tag, `G/l1`, averaged since the last time."""
+    measures: Measures = field(default_factory=Measures)
+    diagnostics: Mapping[str, float] = field(default_factory=dict)
+    """The generators' health; see `doctor.diagnostics`."""
+    diverged: str | None = None
+    """The number that is not finite, for which the run ends."""
+
+    def scalars(self) -> dict[str, float]:
+        """All numbers by their tags in the log."""
+        return {
+            **self.losses,
+            **{f"{VAL}{name}": value for name, value in self.measures.values.items()},
+            **{f"{BASELINE}{name}": value for name, value in self.measures.baseline.items()},
+            **{f"{TARGETS}{name}": value for name, value in self.measures.spans.items()},
+            **{f"{DIAGNOSTICS}{name}": value for name, value in self.diagnostics.items()},
+        }
+
+    def line(self) -> dict[str, Any]:
+        """It as a line of the log."""
+        progress = self.progress
+        line = {"step": progress.step, "images": progress.images, "epoch": progress.epoch}
+        if self.losses:
+            line |= {
+                "images_per_second": round(progress.images_per_second, 3),
+                "seconds": round(progress.seconds, 3),
+                "waiting": round(progress.waiting, 4),
+                "lr": progress.lr,
+            }
+        return line | self.scalars() | ({DIVERGED: self.diverged} if self.diverged else {})
+
+
+@dataclass(frozen=True)
 class Summary:
     """What came of a run."""
 
@@ -83,16 +92,14 @@ class Summary:
     images_per_second: float
     device: str
     precision: str
-    measures: Mapping[str, float]
-    """The last held-out measures, by name."""
-    baseline: Mapping[str, float]
-    """What the untouched inputs have in place of translations, by the same names."""
-    spans: Mapping[str, float]
-    """What the held-out targets span, to read `l1` beside; see `HeldOut.spans`."""
+    measures: Measures
+    """The last that were taken."""
+    stopped_early: bool
+    """Whether it has ended for lack of improvement (`metrics.patience`)."""
 
 
 class Observer:
-    """Watches a run. Every event may be left unheard."""
+    """Observes a run. Every event may be left unheard, and none depends on other observers."""
 
     def preparing(self, what: str, done: int, total: int) -> None:
         """`what` is going on before the run can start."""
@@ -103,17 +110,8 @@ class Observer:
     def stepped(self, progress: Progress) -> None:
         """After every step; should cost next to nothing."""
 
-    def logged(self, progress: Progress, values: Mapping[str, float]) -> None:
-        """Losses and scores by tag, averaged since the last time."""
-
-    def measured(self, progress: Progress, values: Mapping[str, float]) -> None:
-        """Held-out measures by tag, `val/l1`; the untouched inputs' is `baseline/l1`.
-
-        `targets/span` is what the targets span; see `HeldOut.spans`.
-        """
-
-    def examined(self, progress: Progress, signs: Mapping[str, float]) -> None:
-        """Signs of the generators' health by tag; see `doctor.signs`."""
+    def observed(self, observation: Observation) -> None:
+        """Losses, measures or diagnostics."""
 
     def sampled(self, progress: Progress, sheet: Picture) -> None:
         """A sheet of held-out translations."""
@@ -124,21 +122,22 @@ class Observer:
     def noticed(self, message: str) -> None:
         """Something a person should know."""
 
-    def diverged(self, progress: Progress, reason: str) -> None:
-        """A number is not finite, and the run ends for it."""
-
     def ended(self, summary: Summary) -> None:
-        """The run has reached its length."""
+        """The run has reached its end."""
 
     def closed(self) -> None:
         """The session is over, however it ended."""
 
 
 class Observers(Observer):
-    """Several observers as one: each is told everything, in order."""
+    """Several observers as one: each gets every event, in order."""
 
-    def __init__(self, observers: Sequence[Observer]) -> None:
+    def __init__(self, observers: Iterable[Observer] = ()) -> None:
         self._observers = list(observers)
+
+    def add(self, observer: Observer) -> None:
+        """Have one more."""
+        self._observers.append(observer)
 
     def preparing(self, what: str, done: int, total: int) -> None:
         for observer in self._observers:
@@ -152,17 +151,9 @@ class Observers(Observer):
         for observer in self._observers:
             observer.stepped(progress)
 
-    def logged(self, progress: Progress, values: Mapping[str, float]) -> None:
+    def observed(self, observation: Observation) -> None:
         for observer in self._observers:
-            observer.logged(progress, values)
-
-    def measured(self, progress: Progress, values: Mapping[str, float]) -> None:
-        for observer in self._observers:
-            observer.measured(progress, values)
-
-    def examined(self, progress: Progress, signs: Mapping[str, float]) -> None:
-        for observer in self._observers:
-            observer.examined(progress, signs)
+            observer.observed(observation)
 
     def sampled(self, progress: Progress, sheet: Picture) -> None:
         for observer in self._observers:
@@ -176,15 +167,11 @@ class Observers(Observer):
         for observer in self._observers:
             observer.noticed(message)
 
-    def diverged(self, progress: Progress, reason: str) -> None:
-        for observer in self._observers:
-            observer.diverged(progress, reason)
-
     def ended(self, summary: Summary) -> None:
         for observer in self._observers:
             observer.ended(summary)
 
     def closed(self) -> None:
-        with ExitStack() as stack:  # all of them, also where one fails
+        with ExitStack() as stack:  # all of them, even if one fails
             for observer in reversed(self._observers):
                 stack.callback(observer.closed)

@@ -24,7 +24,7 @@ from img2img.runtime.devices import synchronize
 from img2img.runtime.processes import ALONE, Processes
 from img2img.training.best import BestTracker
 from img2img.training.ema import Ema
-from img2img.training.events import Observer, Progress, Summary
+from img2img.training.events import Observation, Observer, Progress, Summary
 from img2img.training.health_probe import HealthProbe
 from img2img.training.held_out import HeldOut
 from img2img.training.length import Length
@@ -243,7 +243,7 @@ class Trainer:
         if self._stepper.skipped:
             values["steps/skipped"] = self._stepper.skipped
         if values:
-            self._observer.logged(progress, values)
+            self._observer.observed(Observation(progress, losses=values))
             self._throughput.mark()
 
     def _tell_of_problems(self) -> None:
@@ -254,21 +254,22 @@ class Trainer:
         self._problems = []
 
     def _measure(self, progress: Progress) -> None:
-        """Measure, the first time also how long that takes; all processes learn what ends a run."""
+        """Evaluate, and time the first evaluation; all processes learn what ends a run."""
         began = time.monotonic()
         if self._processes.first:
             error = self._review.measure(self._ema.average, self._specs_now(), progress)
             if not self.config.data.skip_bad:
                 self._failure = error  # all processes leave before the next step
         tracker = self._tracker
-        tracker.worse = self._processes.from_first(tracker.worse)
-        if tracker.unfixed:
+        tracker.without_improvement = self._processes.from_first(tracker.without_improvement)
+        if tracker.interval_unknown:
             synchronize(self._stepper.device)
-            tracker.fix((time.monotonic() - began) * self._throughput.steps_per_second)
+            tracker.fix_interval((time.monotonic() - began) * self._throughput.steps_per_second)
             tracker.every = self._processes.from_first(tracker.every)
-        if tracker.out_of_patience:
+        if tracker.exhausted:
             self._observer.noticed(
-                f"{self.config.metrics.best} was no better {tracker.worse} times: ended"
+                f"early stopping: no improvement of held-out {self.config.metrics.best} in"
+                f" {tracker.without_improvement} evaluations"
             )
 
     def _save(self, progress: Progress) -> None:
@@ -318,7 +319,7 @@ class Trainer:
         raise self._stop.error(saved, self._directory.folder)
 
     def _diverged(self, reason: str) -> TrainingDiverged:
-        self._observer.diverged(self._progress(), reason)
+        self._observer.observed(Observation(self._progress(), diverged=reason))
         return TrainingDiverged(
             f"{reason}: training has diverged; a lower `optimizer.lr`, a smaller `optimizer.clip`,"
             f" `precision=fp32` or `on_nonfinite=skip` may help; {self._kept()}",
@@ -343,9 +344,9 @@ class Trainer:
 
     @property
     def finished(self) -> bool:
-        """Whether the length is reached, or patience is at its end."""
+        """Whether the length is reached, or there was no improvement for too long."""
         at_end = self.total_steps is not None and self.step >= self.total_steps
-        return at_end or self._tracker.out_of_patience
+        return at_end or self._tracker.exhausted
 
     def _fix_length(self) -> None:
         """Turn a length in minutes into steps, once their pace is known, and save it."""
@@ -395,9 +396,8 @@ class Trainer:
             images_per_second=self.images / max(seconds, 1e-9),
             device=str(self._stepper.device),
             precision=self.config.precision,
-            measures=self._tracker.measures,
-            baseline=self._review.held_out.baseline,
-            spans=self._review.held_out.spans,
+            measures=self._review.measures,
+            stopped_early=self._tracker.exhausted,
         )
 
 

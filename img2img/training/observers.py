@@ -1,33 +1,41 @@
-"""Those who watch a run and keep a record of it in the run folder."""
+"""The observers that keep the records of a run in its folder."""
 
-import json
 import threading
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from pathlib import Path
-from platform import python_version
 from typing import Any
 
-import torch
-
-from img2img import __version__
-from img2img.config import read_yaml
+from img2img.config import MetricsConfig, read_yaml
 from img2img.errors import ConfigError, StorageError
 from img2img.images import Picture, write_picture
 from img2img.runs.directory import RunDirectory
-from img2img.runs.log import BASELINE, DIAGNOSTICS, DIVERGED, TARGETS, VAL, LogWriter, read_log
+from img2img.runs.facts import RunFacts, save_facts
+from img2img.runs.history import RunHistory
+from img2img.runs.log import BASELINE, DIAGNOSTICS, TARGETS, VAL, LogWriter, read_log
 from img2img.runtime.files import atomic_write, write_text
 from img2img.runtime.installation import install_extra
-from img2img.training.events import Observer, Progress, RunFacts, Summary
+from img2img.training.events import Observation, Observer, Progress, Summary
 
 
-class JsonLines(Observer):
-    """`metrics.jsonl`: a JSON object a line, losses and measures alike.
+def recorders(directory: RunDirectory, metrics: MetricsConfig) -> list[Observer]:
+    """The observers that keep the records of a run."""
+    found: list[Observer] = [
+        LogFile(directory.metrics_path),
+        FactsFile(directory.facts_path),
+        SampleSheets(directory),
+        LossPlot(directory.metrics_path, directory.folder / "losses.png"),
+    ]
+    if metrics.tensorboard:
+        found.append(TensorBoard(directory.folder / "tensorboard"))
+    if metrics.wandb:
+        found.append(WeightsAndBiases(directory))
+    return found
 
-    Where a run went on with other settings, a line says which.
-    """
+
+class LogFile(Observer):
+    """`metrics.jsonl`; see `runs.log`."""
 
     def __init__(self, path: Path) -> None:
         self._log = LogWriter(path)
@@ -35,42 +43,21 @@ class JsonLines(Observer):
     def started(self, facts: RunFacts) -> None:
         self._log.begin(facts.step, facts.changes)
 
-    def logged(self, progress: Progress, values: Mapping[str, float]) -> None:
-        pace = {
-            "images_per_second": round(progress.images_per_second, 3),
-            "seconds": round(progress.seconds, 3),
-            "waiting": round(progress.waiting, 4),
-            "lr": progress.lr,
-        }
-        self._write(progress, {**pace, **values})
-
-    def measured(self, progress: Progress, values: Mapping[str, float]) -> None:
-        self._write(progress, values)
-
-    def examined(self, progress: Progress, signs: Mapping[str, float]) -> None:
-        self._write(progress, signs)
-
-    def diverged(self, progress: Progress, reason: str) -> None:
-        self._write(progress, {DIVERGED: reason})
+    def observed(self, observation: Observation) -> None:
+        self._log.write(observation.line())
 
     def closed(self) -> None:
         self._log.close()
 
-    def _write(self, progress: Progress, values: Mapping[str, Any]) -> None:
-        where = {"step": progress.step, "images": progress.images, "epoch": progress.epoch}
-        self._log.write({**where, **values})
 
-
-class FactSheet(Observer):
-    """`facts.json`: what was known when the run, or its last session, started."""
+class FactsFile(Observer):
+    """`facts.json`; see `runs.facts`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def started(self, facts: RunFacts) -> None:
-        versions = {"img2img": __version__, "torch": torch.__version__, "python": python_version()}
-        known = {**asdict(facts), "versions": versions}
-        write_text(self.path, f"{json.dumps(known, indent=2, default=str)}\n")
+        save_facts(self.path, facts)
 
 
 class TensorBoard(Observer):
@@ -89,16 +76,10 @@ class TensorBoard(Observer):
         with self._told():
             self._writer = SummaryWriter(str(self.folder), purge_step=facts.step + 1)
 
-    def logged(self, progress: Progress, values: Mapping[str, float]) -> None:
-        self.measured(progress, {**values, "lr": progress.lr})
-
-    def measured(self, progress: Progress, values: Mapping[str, float]) -> None:
+    def observed(self, observation: Observation) -> None:
         with self._told():
-            for tag, value in values.items():
-                self._writer.add_scalar(tag, value, progress.step)
-
-    def examined(self, progress: Progress, signs: Mapping[str, float]) -> None:
-        self.measured(progress, signs)
+            for tag, value in _curves(observation).items():
+                self._writer.add_scalar(tag, value, observation.progress.step)
 
     def sampled(self, progress: Progress, sheet: Picture) -> None:
         with self._told():
@@ -155,14 +136,9 @@ class WeightsAndBiases(Observer):
         except self._wandb.Error as error:
             raise ConfigError(f"metrics.wandb: {error}") from None
 
-    def logged(self, progress: Progress, values: Mapping[str, float]) -> None:
-        self._run.log({**values, "lr": progress.lr}, step=progress.step)
-
-    def measured(self, progress: Progress, values: Mapping[str, float]) -> None:
-        self._run.log(dict(values), step=progress.step)
-
-    def examined(self, progress: Progress, signs: Mapping[str, float]) -> None:
-        self.measured(progress, signs)
+    def observed(self, observation: Observation) -> None:
+        if curves := _curves(observation):
+            self._run.log(curves, step=observation.progress.step)
 
     def sampled(self, progress: Progress, sheet: Picture) -> None:
         self._run.log({"samples": self._wandb.Image(sheet.pixels)}, step=progress.step)
@@ -170,6 +146,12 @@ class WeightsAndBiases(Observer):
     def closed(self) -> None:
         if self._run is not None:
             self._run.finish()
+
+
+def _curves(observation: Observation) -> dict[str, float]:
+    """All numbers of an observation, and with losses the learning rate."""
+    rate = {"lr": observation.progress.lr} if observation.losses else {}
+    return observation.scalars() | rate
 
 
 class SampleSheets(Observer):
@@ -192,10 +174,10 @@ class LossPlot(Observer):
     def ended(self, summary: Summary) -> None:
         from matplotlib.figure import Figure
 
-        lines = read_log(self.metrics)
-        # Diagnostics are the doctor's, who draws them; a baseline is in the chart of its measure.
+        history = RunHistory(read_log(self.metrics))
+        # The doctor draws diagnostics; a baseline is in the chart of its measure.
         others = (DIAGNOSTICS, BASELINE, TARGETS)
-        tags = {tag for line in lines for tag in line if "/" in tag and not tag.startswith(others)}
+        tags = {tag for tag in history.tags() if not tag.startswith(others)}
         if not tags:
             return
         # Held-out measures first, and larger: losses of a GAN do not tell how good it is.
@@ -209,13 +191,13 @@ class LossPlot(Observer):
         places += [(above + n // 3, n % 3 * 2, 2) for n in range(len(losses))]
         for tag, (row, column, width) in zip([*measures, *losses], places, strict=True):
             axes = figure.add_subplot(grid[row, column : column + width])
-            points = [(line["step"], line[tag]) for line in lines if tag in line]
-            axes.plot(
-                *zip(*points, strict=True), linewidth=1, marker="." if len(points) < 9 else ""
-            )
+            series = history[tag]
+            marker = "." if len(series) < 9 else ""
+            axes.plot(series.steps, series.values, linewidth=1, marker=marker)
             untouched = BASELINE + tag.removeprefix(VAL)
-            if levels := [line[untouched] for line in lines if untouched in line]:
-                axes.axhline(levels[-1], color="grey", linestyle="--", label="untouched input")
+            if untouched in history:
+                level = history[untouched].values[-1]
+                axes.axhline(level, color="grey", linestyle="--", label="untouched input")
                 axes.legend()
             axes.set_title(f"held-out {tag.removeprefix(VAL)}" if tag in measures else tag)
             axes.set_xlabel("step")

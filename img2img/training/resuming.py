@@ -1,28 +1,62 @@
-"""Going on from a saved state: the newest that is good."""
+"""Resuming a run: from the newest good state, on its data, with notices of what has changed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from img2img.config import DataConfig, RunConfig, SideConfig, read_yaml
 from img2img.errors import ConfigError, ModelFileError
 from img2img.models.checkpoint import load_state
+from img2img.runs.data import layout_as_trained
 from img2img.runs.directory import RunDirectory
+from img2img.runs.facts import read_facts
+from img2img.runs.log import Change
 from img2img.runtime.devices import is_out_of_memory
 from img2img.runtime.processes import Processes
+from img2img.training.build import changes_on_resume
 from img2img.training.events import Observer
 from img2img.training.loop import Trainer
 
 
-def go_on(
+def data_as_begun(data: DataConfig, directory: RunDirectory) -> DataConfig:
+    """`data`, with what a run of an older version did without asking.
+
+    Its layout is the one that was detected, and before there were ranges each file had all of its
+    type's.
+    """
+    data = layout_as_trained(data, read_facts(directory.facts_path))
+    if not directory.config_path.is_file():
+        return data
+    saved = read_yaml(directory.config_path).get("data")
+    if not isinstance(saved, Mapping) or "A" in saved:
+        return data
+    sides = {side: getattr(data, side) for side in ("A", "B")}
+    whole = {k: SideConfig(range="dtype") for k, side in sides.items() if side.range == "auto"}
+    return data.model_copy(update=whole)
+
+
+def note_changes(directory: RunDirectory, config: RunConfig, observer: Observer) -> list[Change]:
+    """The settings that differ from those that the run was started with, each with a notice.
+
+    Raises:
+        ConfigError: the networks differ: the saved state does not fit others.
+    """
+    changes = changes_on_resume(read_yaml(directory.config_path), config)
+    for change in changes:
+        observer.noticed(str(change))
+    return changes
+
+
+def load_newest(
     trainer: Trainer,
     states: Sequence[Path],
     directory: RunDirectory,
     observer: Observer,
     processes: Processes,
 ) -> None:
-    """Load the first state that all processes can go on from, and say which they cannot.
+    """Load the newest state that all processes can read, with a notice for each that they cannot.
 
     Raises:
-        ModelFileError: there is none. Nothing is begun over a run that cannot be gone on with.
+        ModelFileError: there is none. A run that cannot be resumed is not begun anew.
     """
     for path in states:
         failure = ""

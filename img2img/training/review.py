@@ -1,4 +1,4 @@
-"""Looking at what generators make: held-out measures, sample sheets, signs of their health."""
+"""Evaluating generators along the way: held-out measures, sample sheets, health probes."""
 
 from collections.abc import Mapping
 
@@ -8,21 +8,20 @@ from img2img.config import RunConfig
 from img2img.errors import ImageError
 from img2img.models.spec import ModelSpec
 from img2img.runs.directory import RunDirectory
-from img2img.runs.log import BASELINE, DIAGNOSTICS, TARGETS, VAL
 from img2img.training.best import BestTracker
-from img2img.training.events import Observer, Progress
+from img2img.training.events import Measures, Observation, Observer, Progress
 from img2img.training.health_probe import HealthProbe
 from img2img.training.held_out import HeldOut
 
 
 class Review:
-    """Shows generators held-out images, and tells an observer what comes of it.
+    """Evaluates generators, and tells an observer the outcome.
 
     Args:
-        held_out: judges generators on held-out images.
-        probe: looks at what they make of some images; None: nobody does.
-        tracker: what has been the best.
-        directory: where the best goes.
+        held_out: measures generators on held-out images.
+        probe: looks for faults in a few translations; None: no probes.
+        tracker: knows the best so far.
+        directory: where the best model is saved.
     """
 
     def __init__(
@@ -41,13 +40,19 @@ class Review:
         self._directory = directory
         self._observer = observer
 
+    @property
+    def measures(self) -> Measures:
+        """The last measures that were taken."""
+        taken = self._tracker.measures
+        return Measures(taken, self.held_out.baseline, self.held_out.spans)
+
     def measure(
         self,
         generators: Mapping[str, nn.Module],
         specs: Mapping[str, ModelSpec],
         progress: Progress,
     ) -> ImageError | None:
-        """Take the measures, and keep the best generators; gives what kept it from that."""
+        """Take the measures, and save the best generators; returns the error that prevented it."""
         try:
             measures = self.held_out.measures(generators)
         except ImageError as error:
@@ -55,10 +60,7 @@ class Review:
             return error
         best = self._tracker.take(measures, progress.step)
         if measures:
-            told = {f"{VAL}{k}": v for k, v in measures.items()}
-            told |= {f"{BASELINE}{k}": v for k, v in self.held_out.baseline.items()}
-            told |= {f"{TARGETS}{k}": v for k, v in self.held_out.spans.items()}
-            self._observer.measured(progress, told)
+            self._observer.observed(Observation(progress, measures=self.measures))
         if plateau := self._tracker.plateau(progress.step, progress.total_steps):
             self._observer.noticed(plateau)
         if best:
@@ -76,12 +78,12 @@ class Review:
             self._observer.sampled(progress, sheet)
 
     def look(self, generators: Mapping[str, nn.Module], progress: Progress) -> None:
-        """Look for signs in translations."""
+        """Probe the health of the generators."""
         if self.probe is None:
             return
         try:
             found = self.probe.diagnostics(generators)
         except ImageError as error:
-            self._observer.noticed(f"translations were not looked at: {error}")
+            self._observer.noticed(f"translations were not probed: {error}")
             return
-        self._observer.examined(progress, {f"{DIAGNOSTICS}{k}": v for k, v in found.items()})
+        self._observer.observed(Observation(progress, diagnostics=found))

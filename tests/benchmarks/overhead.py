@@ -24,8 +24,8 @@ from img2img.cli.display import Display
 from img2img.config import load_config
 from img2img.doctor.condition import EVERY as EXAMINED_LINES
 from img2img.training.best import EVERY as MEASURE_EVERY
-from img2img.training.doctor import Doctor
 from img2img.training.health_probe import HealthProbe, steps_between
+from img2img.training.live_doctor import LiveDoctor
 from img2img.training.loop import Trainer
 from img2img.training.review import Review
 from img2img.training.run import train
@@ -65,18 +65,19 @@ def main() -> None:
     for name in ("_take", "_train_on", "_report", "_log", "_measure", "_save"):
         timed(seconds, name)
     timed(seconds, "sample", Review)
-    timed(seconds, "signs", HealthProbe)
-    timed(seconds, "_examine", Doctor)
+    timed(seconds, "diagnostics", HealthProbe)
+    timed(seconds, "_examine", LiveDoctor)
     with tempfile.TemporaryDirectory() as name:
         make_images(Path(name) / "data")
         flags = {"data.root": Path(name) / "data", "schedule.steps": STEPS, "device": "cpu"}
         config = load_config(method, None, flags, assignments)
+        images = config.data.batch_size * config.optimizer.accumulate
         every = {
             "_log": config.metrics.log_every,
             "_measure": MEASURE_EVERY,
             "sample": config.samples.every,
             "_save": config.checkpoint.every,
-            "signs": steps_between(config.data.batch_size * config.optimizer.accumulate, "cpu"),
+            "diagnostics": steps_between(images, "cpu"),
             "_examine": EXAMINED_LINES * config.metrics.log_every,
         }
         events = {"metrics.log_every=5", "metrics.every=20", "samples.every=20"}

@@ -43,7 +43,7 @@ from img2img.runtime.devices import synchronize
 from img2img.runtime.processes import ALONE
 from img2img.runtime.resources import bundled
 from img2img.training.build import build_method, resolve
-from img2img.training.events import Observer
+from img2img.training.events import Observation, Observer
 from img2img.training.resolution import halvings_at, reduced
 from img2img.training.run import train
 from img2img.training.step import Stepper
@@ -329,9 +329,9 @@ class Notes(Observer):
         self.l1: list[float] = []
         self.said: list[str] = []
 
-    def measured(self, progress: Any, values: Any) -> None:
-        if "val/l1" in values:
-            self.l1.append(values["val/l1"])
+    def observed(self, observation: Observation) -> None:
+        if "l1" in observation.measures.values:
+            self.l1.append(observation.measures.values["l1"])
 
     def noticed(self, message: str) -> None:
         self.said.append(message)

@@ -12,8 +12,9 @@ from rich.text import Text
 from img2img.cli.display import Display
 from img2img.config import MetricsConfig
 from img2img.images import Picture
+from img2img.runs.facts import RunFacts
 from img2img.training.best import BestTracker
-from img2img.training.events import Progress, RunFacts, Summary
+from img2img.training.events import Measures, Observation, Progress, Summary
 
 LOSSES = {
     f"{network}/{name}": 1.234
@@ -72,6 +73,12 @@ class Shown:
     def lines(self) -> list[str]:
         return self.file.getvalue().splitlines()
 
+    def measured(self, progress: Progress, span: float | None = None, **both: Any) -> None:
+        """Measures, each with the untouched input's."""
+        values, baseline = ({k: pair[n] for k, pair in both.items()} for n in (0, 1))
+        measures = Measures(values, baseline, {} if span is None else {"span": span})
+        self.display.observed(Observation(progress, measures=measures))
+
     def under_the_bar(self) -> list[str]:
         """What the live region shows, rendered at 80 columns."""
         assert self.display._bar is not None
@@ -88,11 +95,11 @@ def test_a_log_has_a_line_an_interval() -> None:
     shown = Shown()
     shown.display.started(facts())
     before = len(shown.lines)
-    shown.display.logged(at(1240), LOSSES)
-    shown.display.logged(at(1260), LOSSES)  # in the same interval
-    shown.display.measured(at(2000), {"val/l1": 0.0916, "baseline/l1": 0.0732})
-    shown.display.measured(at(3000), {"val/l1": 0.0512, "baseline/l1": 0.0732})
-    shown.display.measured(at(4000), {"val/l1": 0.0513, "baseline/l1": 0.0732})
+    shown.display.observed(Observation(at(1240), LOSSES))
+    shown.display.observed(Observation(at(1260), LOSSES))  # in the same interval
+    shown.measured(at(2000), l1=(0.0916, 0.0732))
+    shown.measured(at(3000), l1=(0.0512, 0.0732))
+    shown.measured(at(4000), l1=(0.0513, 0.0732))
     shown.display.sampled(at(4000), SHEET)
     assert shown.lines[before:] == [
         "step 1240/4000  epoch 3.1  10.0 images/s  4:36 left",
@@ -105,7 +112,7 @@ def test_a_log_has_a_line_an_interval() -> None:
 
 def test_losses_are_for_those_who_ask() -> None:
     shown = Shown(verbose=True)
-    shown.display.logged(at(20), LOSSES)
+    shown.display.observed(Observation(at(20), LOSSES))
     assert all(f"{tag} 1.234" in shown.lines[0] for tag in LOSSES)
 
 
@@ -115,10 +122,10 @@ def test_the_live_part(verbose: bool, most: int) -> None:
     display = shown.display
     display.started(facts(total_steps=266_800))
     display.stepped(at(120_000, 266_800))
-    measured = {f"val/l1{way}": 0.0512 for way in ("", "_AtoB", "_BtoA")}
-    display.measured(at(120_000), measured | {"baseline/l1": 0.0732, "targets/span": 0.5})
+    ways = {f"l1{way}": (0.0512, 0.0732) for way in ("", "_AtoB", "_BtoA")}
+    shown.measured(at(120_000), span=0.5, **ways)
     display.sampled(at(120_000), SHEET)
-    display.logged(at(120_000), LOSSES)
+    display.observed(Observation(at(120_000), LOSSES))
     lines = shown.under_the_bar()
     display.closed()
     assert len(lines) <= most
@@ -134,7 +141,7 @@ def test_the_live_part(verbose: bool, most: int) -> None:
 def test_higher_may_be_better() -> None:
     shown = Shown()
     for psnr in (20.0, 21.0, 19.0):
-        shown.display.measured(at(1), {"val/psnr": psnr, "baseline/psnr": 19.5})
+        shown.measured(at(1), psnr=(psnr, 19.5))
     ends = [line.partition("psnr ")[2] for line in shown.lines]
     assert ends == [
         "20.0000; untouched input 19.5000",
@@ -169,7 +176,7 @@ class TestLength:
     def test_in_minutes_not_yet_measured(self) -> None:
         shown = Shown()
         shown.display.started(facts(minutes=2.0, total_steps=None))
-        shown.display.logged(at(20, None, seconds=75.0), LOSSES)
+        shown.display.observed(Observation(at(20, None, seconds=75.0), LOSSES))
         assert shown.lines[-1].endswith("0:45 left")
 
 
@@ -185,9 +192,8 @@ def test_the_end() -> None:
         images_per_second=10.0,
         device="cpu",
         precision="fp32",
-        measures={"l1": 0.05},
-        baseline={"l1": 0.07},
-        spans={},
+        measures=Measures({"l1": 0.05}, {"l1": 0.07}),
+        stopped_early=False,
     )
     shown.display.ended(summary)
     assert shown.lines[before:] == [
@@ -201,8 +207,7 @@ def test_the_end() -> None:
 def test_lines_under_the_bar_stay_whole_when_something_is_said() -> None:
     shown = Shown(terminal=True)
     shown.display.stepped(at(4000))
-    values = {"val/l1": 0.0561, "baseline/l1": 0.0517, "targets/span": 0.88}
-    shown.display.measured(at(4000), values)
+    shown.measured(at(4000), span=0.88, l1=(0.0561, 0.0517))
     assert shown.display._bar is not None
     shown.display._bar.refresh()
     shown.display.noticed("something")
@@ -238,8 +243,8 @@ class TestPlateau:
         said = tracker.plateau(400, 1000)
         assert said is not None
         assert "has not improved for 20 % of the run, since step 200" in said
-        assert "--stop-after" in said
-        assert "metrics.patience" in said
+        assert "`stop_after`" in said
+        assert "`metrics.patience`" in said
         assert tracker.plateau(500, 1000) is None
         tracker.take({"l1": 0.1}, 600)
         for step in (700, 800):
@@ -261,5 +266,5 @@ class TestPlateau:
 def test_auto_measures_early_for_those_who_watch() -> None:
     tracker = BestTracker(MetricsConfig())
     assert [step for step in range(1, 2001) if tracker.due(step)] == [100, 500, 1000, 2000]
-    tracker.fix(100.0)  # measuring takes as long as a hundred steps
+    tracker.fix_interval(100.0)  # measuring takes as long as a hundred steps
     assert [step for step in range(101, 4001) if tracker.due(step)] == [2000, 4000]

@@ -74,11 +74,11 @@ class Poisoned(Objective):
 
 @pytest.fixture(autouse=True)
 def parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(GENERATORS, "_parts", dict(GENERATORS._parts))
+    monkeypatch.setattr(GENERATORS, "_own", dict(GENERATORS._parts))
     GENERATORS.register("odd")(Odd)
-    monkeypatch.setattr(DISCRIMINATORS, "_parts", dict(DISCRIMINATORS._parts))
+    monkeypatch.setattr(DISCRIMINATORS, "_own", dict(DISCRIMINATORS._parts))
     DISCRIMINATORS.register("slope")(Slope)
-    monkeypatch.setattr(OBJECTIVES, "_parts", dict(OBJECTIVES._parts))
+    monkeypatch.setattr(OBJECTIVES, "_own", dict(OBJECTIVES._parts))
     OBJECTIVES.register("poisoned")(Poisoned)
     # Half of the time would go into drawing.
     monkeypatch.setattr(LossPlot, "ended", lambda *_: None)
@@ -167,7 +167,7 @@ def test_a_training_gone_wrong_is_named(
     # While it trained, with a remedy, in a line.
     named = [notice for notice in notices if f": {condition}: " in notice]
     assert named
-    assert all("perhaps --set " in notice and "\n" not in notice for notice in named)
+    assert all("; try `" in notice and "\n" not in notice for notice in named)
     # And when it is over.
     finding = found_in(tmp_path / "run")[condition]
     assert finding.evidence.text

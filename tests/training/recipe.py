@@ -1,6 +1,6 @@
 """Taking the trainer through batches that a test has made."""
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from img2img.data.samples import Batch
 from img2img.images import Domain
 from img2img.models.spec import ModelSpec
 from img2img.runs.directory import RunDirectory
-from img2img.training.events import Observer, Progress
+from img2img.training.events import Observation, Observer, Progress
 from img2img.training.held_out import HeldOut
 from img2img.training.loop import Trainer
 from img2img.training.methods.base import Method
@@ -29,8 +29,9 @@ class Log(Observer):
     def stepped(self, progress: Progress) -> None:
         self.rates.append(progress.lr)
 
-    def logged(self, progress: Progress, values: Mapping[str, float]) -> None:
-        self.values.append(dict(values))
+    def observed(self, observation: Observation) -> None:
+        if observation.losses:
+            self.values.append(dict(observation.losses))
 
 
 def batch(A: Tensor, B: Tensor) -> Batch:

@@ -85,7 +85,9 @@ def test_patience_ends_a_run_which_goes_on_with_more(
     give("l1", [0.5, 0.3, 0.4, 0.35])
     outcome = train(run, *given, *sets(every=1, patience=2))
     assert outcome.status == 0, outcome.err
-    assert "l1 was no better 2 times: ended" in " ".join((outcome.out + outcome.err).split())
+    assert "no improvement of held-out l1 in 2 evaluations" in " ".join(
+        (outcome.out + outcome.err).split()
+    )
     assert load_model(run).specs["G"].steps == 4
     assert load_model(run / "best.safetensors").specs["G"].steps == 2
     again = train(run, *given, "--resume", *sets(every=1, patience=2))

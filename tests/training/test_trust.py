@@ -315,7 +315,7 @@ class Poisoned(LSGAN):
 @pytest.fixture
 def poisoned(monkeypatch: pytest.MonkeyPatch) -> type[Poisoned]:
     parts = dict(OBJECTIVES._parts)
-    monkeypatch.setattr(OBJECTIVES, "_parts", parts)
+    monkeypatch.setattr(OBJECTIVES, "_own", parts)
     OBJECTIVES.register("poisoned")(Poisoned)
     for name, value in (("steps", set()), ("gradient_only", False), ("calls", 0)):
         monkeypatch.setattr(Poisoned, name, value)

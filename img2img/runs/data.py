@@ -1,0 +1,70 @@
+"""The data of a run as it was trained: what was left out and held out then is so again."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TypeVar
+
+from img2img.config import DataConfig, RunConfig
+from img2img.data.check import check_images
+from img2img.data.dataset import DataSet
+from img2img.data.problems import Problem
+from img2img.data.sources import CountProgress, Item, Pair
+from img2img.runs.facts import SavedFacts
+
+D = TypeVar("D", bound=DataSet)
+
+
+def find_as_trained(
+    kind: type[D], config: RunConfig, facts: SavedFacts, progress: CountProgress | None = None
+) -> D:
+    """Find the images of a run, with the same ones held out as when it was trained.
+
+    Other images may be there now, and which are held out as a share of them depends on all. Of data
+    that was moved since, those are held out that would be chosen today.
+
+    Args:
+        kind: the data set of the run's method.
+        config: as the run folder has it.
+        facts: if they do not say what was left out, as in runs of older versions, all images are
+            decoded once more to see whether any are broken (`data.skip_bad`).
+        progress: called with (images decoded, images).
+
+    Raises:
+        ConfigError, DataError: the images are gone; see `DataSet.find`.
+    """
+    data = layout_as_trained(config.data, facts)
+    found = kind.find(data, config.seed)
+    items = {item for those in found.items.values() for item in those}
+    if facts.left_out is not None:
+        bad = {item for item in items if not files_of(item).isdisjoint(facts.left_out)}
+    elif config.data.skip_bad:
+        bad = unusable(check_images(found.items, progress).problems)
+    else:
+        bad = set()
+    if bad:
+        found = kind.find(data, config.seed, leave_out=bad)
+    names = facts.held_out
+    if names is not None and not names.isdisjoint(names_of(items)):
+        found = replace(found, held_out=[p for p in found.held_out if files_of(p) <= names])
+    return found
+
+
+def layout_as_trained(data: DataConfig, facts: SavedFacts) -> DataConfig:
+    """The data's configuration with the layout that was detected when the run began."""
+    return data.model_copy(update={"layout": "side_by_side"}) if facts.side_by_side else data
+
+
+def files_of(item: Item) -> set[str]:
+    """The names of an item's files, by which a run remembers it."""
+    sources = (item.A, item.B) if isinstance(item, Pair) else (item,)
+    return {str(source.path.resolve()) for source in sources}
+
+
+def names_of(items: Iterable[Item]) -> list[str]:
+    """The names of the files of some items, in order."""
+    return sorted(set().union(*map(files_of, items)))
+
+
+def unusable(problems: Iterable[Problem]) -> set[Item]:
+    """The items that have something wrong with them."""
+    return {problem.item for problem in problems if problem.item is not None}

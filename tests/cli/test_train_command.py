@@ -398,7 +398,7 @@ class TestResume:
         assert line["step"] == 1
         assert {"key": "optimizer.lr", "before": 0.0002, "after": 0.001} in line["changed"]
         nothing = train(tmp_path / "new", "--resume", "--data", tiny_pairs, "--max-steps", 1)
-        assert "has no state to go on from: starting anew" in " ".join(nothing.out.split())
+        assert "has no state to resume: starting anew" in " ".join(nothing.out.split())
 
     def test_with_other_networks_is_refused(
         self, tmp_path: Path, train: Command, tiny_run: Path

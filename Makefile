@@ -1,7 +1,7 @@
 # make demo      install into .venv, train on the bundled pairs, translate a continent never seen
 # make test      all checks but the slow ones
 # make test-all  the slow ones, too
-# make docs      write docs/configuration.md anew from the code
+# make docs      write docs/configuration.md anew from the code, and build the site in site/
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
@@ -30,9 +30,10 @@ lint: $(INSTALLED)
 
 docs: $(INSTALLED)
 	$(BIN)/python docs/build.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:
-	rm -rf .venv runs/demo
+	rm -rf .venv runs/demo site
 
 $(INSTALLED): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("img2img needs Python 3.11 or newer: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import img2img
 from img2img.config import load_config
 from img2img.doctor import CONDITIONS
 from img2img.export import export_model
@@ -26,6 +27,15 @@ def test_configuration_page_is_up_to_date() -> None:
     spec.loader.exec_module(build)
     page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     assert page == build.text(), "run `make docs`"
+
+
+def test_the_site_is_built_without_a_warning_and_has_every_public_name(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+    page = (tmp_path / "api.html").read_text(encoding="utf-8")
+    names = {*img2img.__all__} - {"__version__"}
+    assert {name for name in names if f'id="img2img.{name}"' not in page} == set()
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", *Path("docs").glob("*.md")])

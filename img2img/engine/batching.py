@@ -1,42 +1,50 @@
-"""Pixels through a generator: batches of one size, several in flight, results in order."""
+"""Pictures through a network: batches of one size, several in flight, results in order."""
 
 import sys
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import cycle
 from typing import Generic, TypeVar
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from img2img.engine.runner import Runner
 from img2img.engine.splitting import ASKED_ABOUT, Splitter
 from img2img.engine.transfer import Transfer
-from img2img.errors import ImageError
-from img2img.images import Pixels
+from img2img.errors import ImageError, Img2ImgError
+from img2img.images import Picture, Pixels
 from img2img.runtime.devices import is_out_of_memory
 
 K = TypeVar("K")
-Kind = tuple[tuple[int, ...], DTypeLike]
 
-# A batch holds as many images as make up this many pixels, if not told otherwise, and at most so
-# many: beyond, a network gains nothing.
+# A batch holds as many images as make up this many pixels, unless a number is given, and at most
+# so many: beyond, a network gains nothing.
 _BATCH_PIXELS, _BATCH_IMAGES = 8 * 512**2, 8
 # What may wait, before its turn or for an earlier image: batches, and pixels, where memory allows.
 _WAITING_BATCHES, _WAITING_PIXELS = 4, 32 * 2**20
 # Batches that a GPU is given before the first is asked back.
 _IN_FLIGHT = 3
+# Pictures that are prepared, and results that are restored, while the network runs.
+_AHEAD = 2
+
+Prepare = Callable[[Picture], Pixels]
+"""What the network is given of a picture: (H, W, C) uint8, uint16 or float32, of a size that it
+takes; raises ImageError."""
+Restore = Callable[[Picture, Pixels], Picture]
+"""A picture with the pixels that the network made of it; raises ImageError."""
 
 
 @dataclass(eq=False)
 class _Image(Generic[K]):
-    """One image on its way."""
+    """One prepared image, and its result as soon as that is known."""
 
     key: K
+    picture: Picture
     pixels: Pixels
-    result: Pixels | ImageError | None = None
+    result: Pixels | Img2ImgError | None = None
 
     @property
     def area(self) -> int:
@@ -44,13 +52,53 @@ class _Image(Generic[K]):
         return int(height * width)
 
 
-class Engine:
-    """Runs images through one runner or, turn by turn, through several.
+class _Queue(Generic[K]):
+    """All images of one call, from the first of them to be prepared to the last to be restored."""
+
+    def __init__(self) -> None:
+        self.preparing: deque[tuple[K, Picture, Future[Pixels]]] = deque()
+        self.order: deque[_Image[K]] = deque()
+        """Prepared and not yet restored, in the order of their arrival."""
+        self.groups: dict[tuple[object, ...], list[_Image[K]]] = {}
+        """Those of them that wait for a batch to be full, by shape and type."""
+        self.running: deque[Callable[[], None]] = deque()
+        """Waits for a batch, and sets the results of its images."""
+        self.restoring: deque[tuple[K, Future[Picture] | Img2ImgError]] = deque()
+
+    @property
+    def has_result(self) -> bool:
+        """Whether the first image in order has its result."""
+        return bool(self.order) and self.order[0].result is not None
+
+    def take_prepared(self) -> _Image[K]:
+        """Wait for the image that has been in preparation for longest."""
+        key, picture, pixels = self.preparing.popleft()
+        try:
+            image = _Image(key, picture, pixels.result())
+        except Img2ImgError as error:
+            image = _Image(key, picture, np.empty((0, 0, 1), np.uint8), error)
+        self.order.append(image)
+        return image
+
+    def take_restored(self) -> tuple[K, Picture | Img2ImgError]:
+        """Wait for the picture that has been restored for longest."""
+        key, restored = self.restoring.popleft()
+        if isinstance(restored, Img2ImgError):
+            return key, restored
+        try:
+            return key, restored.result()
+        except Img2ImgError as error:
+            return key, error
+
+
+class Batching:
+    """Runs pictures through one runner or, in turn, through several.
 
     Args:
-        runners: one a device, all of one generator.
+        runners: one for each device, all of one generator.
         splitter: for images that are too large to be run whole.
-        batch: images to run together; None: what suits their size. It does not change results.
+        prepare, restore: what is done before and after the network, in a thread each.
+        batch: images to run together; None: as many as suit their size. It does not change results.
         truncate: as in `Transfer`.
     """
 
@@ -59,10 +107,13 @@ class Engine:
         runners: Sequence[Runner],
         splitter: Splitter,
         *,
+        prepare: Prepare,
+        restore: Restore,
         batch: int | None = None,
         truncate: bool = False,
     ) -> None:
         self._splitter = splitter
+        self._prepare, self._restore = prepare, restore
         self._batch = batch
         self._most_pixels = _BATCH_PIXELS if batch is None else sys.maxsize
         lanes = [(runner, Transfer(runner.device, truncate=truncate)) for runner in runners]
@@ -71,43 +122,73 @@ class Engine:
         self._in_flight = len(runners) * (_IN_FLIGHT if on_gpu else 1)
 
     def each(
-        self, items: Iterable[tuple[K, Pixels | ImageError]]
-    ) -> Iterator[tuple[K, Pixels | ImageError]]:
-        """Translate pixels as they come, each with a key of the caller's, in order.
+        self, items: Iterable[tuple[K, Picture]]
+    ) -> Iterator[tuple[K, Picture | Img2ImgError]]:
+        """Translate pictures as they come, each with a key of the caller's, in order.
 
         Several are taken before the first is given.
 
-        Args:
-            items: uint8, uint16 or float32 (H, W, 3), of sizes that the generator takes; or what
-                has gone wrong before, which is handed on in its turn.
-
         Yields:
-            The same type and size, or why an image could not be translated.
+            The key, and the result or why the picture could not be translated.
         """
-        order: deque[_Image[K]] = deque()
-        groups: dict[Kind, list[_Image[K]]] = {}
-        begun: deque[Callable[[], None]] = deque()
-        for key, pixels in items:
-            if isinstance(pixels, ImageError):
-                order.append(_Image(key, np.empty((0, 0, 3), np.uint8), pixels))
-                yield from _ready(order)
-                continue
-            image = _Image(key, pixels)
-            order.append(image)
-            kind = pixels.shape, pixels.dtype
-            group = groups.setdefault(kind, [])
+        source, queue = iter(items), _Queue[K]()
+        exhausted = False
+        with ThreadPoolExecutor(1) as preparing, ThreadPoolExecutor(1) as restoring:
+            try:
+                # One step at a time, the last that is possible: results leave as soon as they can.
+                while True:
+                    if queue.has_result:
+                        if len(queue.restoring) == _AHEAD:
+                            yield queue.take_restored()
+                        image = queue.order.popleft()
+                        queue.restoring.append((image.key, self._restoring(image, restoring)))
+                        del image
+                    elif not exhausted and len(queue.preparing) < _AHEAD:
+                        item = next(source, None)
+                        exhausted = item is None
+                        if item is not None:
+                            future = preparing.submit(self._prepare, item[1])
+                            queue.preparing.append((*item, future))
+                            del item, future
+                    elif queue.preparing:
+                        self._admit(queue)
+                    elif queue.groups:
+                        self._begin_oldest(queue)
+                    elif queue.running:
+                        queue.running.popleft()()
+                    elif queue.restoring:
+                        yield queue.take_restored()
+                    else:
+                        return
+            finally:
+                for _, _, future in queue.preparing:
+                    future.cancel()
+
+    def _admit(self, queue: _Queue[K]) -> None:
+        """Group an image with others of its kind; run what is full, or has waited long enough."""
+        image = queue.take_prepared()
+        if image.result is None:
+            kind = image.pixels.shape, image.pixels.dtype
+            group = queue.groups.setdefault(kind, [])
             group.append(image)
             if len(group) >= self._batch_of(image):
-                begun.append(self._begin(groups.pop(kind)))
-            while groups and self._too_many(order):
-                begun.append(self._begin(groups.pop(next(iter(groups)))))
-            while len(begun) >= self._in_flight:
-                begun.popleft()()
-            yield from _ready(order)
-        begun.extend([self._begin(group) for group in groups.values()])
-        for finish in begun:
-            finish()
-            yield from _ready(order)
+                queue.running.append(self._begin(queue.groups.pop(kind)))
+            while queue.groups and self._too_many(queue.order):
+                self._begin_oldest(queue)
+            while len(queue.running) >= self._in_flight:
+                queue.running.popleft()()
+
+    def _begin_oldest(self, queue: _Queue[K]) -> None:
+        queue.running.append(self._begin(queue.groups.pop(next(iter(queue.groups)))))
+
+    def _restoring(
+        self, image: _Image[K], pool: ThreadPoolExecutor
+    ) -> Future[Picture] | Img2ImgError:
+        result = image.result
+        assert result is not None
+        if isinstance(result, Img2ImgError):
+            return result
+        return pool.submit(self._restore, image.picture, result)
 
     def _batch_of(self, image: _Image[K]) -> int:
         """How many images like this one to run together."""
@@ -117,7 +198,7 @@ class Engine:
         most = min(self._most_pixels, fit) // max(1, image.area)
         return max(1, min(self._batch or _BATCH_IMAGES, most))
 
-    def _too_many(self, order: Collection[_Image[K]]) -> bool:
+    def _too_many(self, order: Sequence[_Image[K]]) -> bool:
         """Whether so much waits that the oldest group has to be run as it is."""
         most = _WAITING_BATCHES * max(map(self._batch_of, order))
         return (
@@ -134,7 +215,7 @@ class Engine:
         try:
             side = self._splitter.side(runner, group[0].pixels) if len(group) == 1 else None
             if side:
-                return partial(self._cut, group[0], runner, side)
+                return partial(self._split, group[0], runner, side)
             y = runner.run(transfer.send([image.pixels for image in group]), deep=deep)
             arrived = transfer.fetch(y, dtype)
         except ImageError as error:
@@ -148,17 +229,17 @@ class Engine:
             return partial(_finish, group, arrived)
         # Not among the exceptions, which hold on to what has been allocated.
         if len(group) == 1:
-            return partial(self._cut, group[0], runner, max(size) // 2)
+            return partial(self._split, group[0], runner, max(size) // 2)
         return partial(self._halve, group)
 
     def _halve(self, group: Sequence[_Image[K]]) -> None:
-        """What did not fit into memory: half of it at a time, now and in future."""
+        """Run a batch that did not fit into memory in halves, now and in future."""
         half = len(group) // 2
         self._most_pixels = half * group[0].area
         for part in (group[:half], group[half:]):
             self._begin(part)()
 
-    def _cut(self, image: _Image[K], runner: Runner, side: int) -> None:
+    def _split(self, image: _Image[K], runner: Runner, side: int) -> None:
         try:
             image.result = self._splitter.translate(runner, image.pixels, side)
         except ImageError as error:
@@ -168,11 +249,3 @@ class Engine:
 def _finish(group: Sequence[_Image[K]], arrived: Callable[[], list[Pixels]]) -> None:
     for image, result in zip(group, arrived(), strict=True):
         image.result = result
-
-
-def _ready(order: deque[_Image[K]]) -> Iterator[tuple[K, Pixels | ImageError]]:
-    """The results at the front, as far as they are there."""
-    while order and order[0].result is not None:
-        image = order.popleft()
-        assert image.result is not None
-        yield image.key, image.result

@@ -1,4 +1,4 @@
-"""What an exported file says of itself, and whether it is of that size, before a runtime reads it.
+"""What an exported file says of itself, and whether its size fits that, before a runtime reads it.
 
 A runtime takes memory for whatever is in a file: for gigabytes of nothing at its end, too.
 """
@@ -6,6 +6,7 @@ A runtime takes memory for whatever is in a file: for gigabytes of nothing at it
 import mmap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 from img2img.errors import ModelFileError
@@ -16,15 +17,15 @@ _MOST_XML, _MOST_BESIDE = 2**24, 2**22
 # Numbers of fields in the ONNX format, and the kinds of their values.
 _METADATA, _KEY, _VALUE = 14, 1, 2
 _VARINT, _EIGHT_BYTES, _BYTES, _FOUR_BYTES = 0, 1, 2, 5
-# Operators that make much of nothing, which no export has.
-GROWING = {
+# Operators that make large tensors out of nothing, which no export has.
+_GROWING = {
     *("ConstantOfShape", "Expand", "EyeLike", "If", "Loop", "OneHot", "Range", "Scan", "Tile"),
     *("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "SequenceMap"),
 }
 
 
-def onnx_text(path: Path, key: str) -> str | None:
-    """What stands under a key in the metadata of an ONNX model, of which nothing else is read.
+def onnx_metadata(path: Path, key: str) -> str | None:
+    """The text under a key in the metadata of an ONNX model, of which nothing else is read.
 
     Raises:
         ModelFileError: it is none.
@@ -43,8 +44,8 @@ def onnx_text(path: Path, key: str) -> str | None:
     return found
 
 
-def openvino_text(path: Path, key: str) -> str | None:
-    """What stands under a key in the `.xml` file of an OpenVINO model.
+def openvino_metadata(path: Path, key: str) -> str | None:
+    """The text under a key in the `.xml` file of an OpenVINO model.
 
     Raises:
         ModelFileError: it is none.
@@ -74,6 +75,35 @@ def check_size(files: Sequence[Path], network: Generator) -> None:
             f"{files[0]}: {size / 2**20:.0f} MB, but its network has"
             f" {weights / 2**20:.1f} MB of weights"
         )
+
+
+def check_onnx(path: Path, model: Any) -> None:
+    """Refuse ONNX models with weights in other files, or with operators that no export has.
+
+    Args:
+        model: its protobuf message.
+
+    Raises:
+        ModelFileError: it is one.
+    """
+    import onnx
+
+    for part in _messages(model):
+        if getattr(part, "data_location", None) == onnx.TensorProto.EXTERNAL:
+            raise ModelFileError(f"{path}: has weights in other files, which are not read")
+        if (operator := getattr(part, "op_type", None)) in _GROWING:
+            raise ModelFileError(f"{path}: has an operator that img2img never exports: {operator}")
+
+
+def _messages(message: Any) -> Iterator[Any]:
+    """A protobuf message and all messages inside it."""
+    todo = [message]
+    while todo:
+        part = todo.pop()
+        yield part
+        for field, value in part.ListFields():
+            if field.message_type is not None:
+                todo.extend([value] if hasattr(value, "ListFields") else value)
 
 
 def _fields(data: mmap.mmap, begin: int, end: int) -> Iterator[tuple[int, int, int]]:

@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from img2img.engine.exported import ExportedGenerator
 from img2img.engine.strips import run_in_strips
 from img2img.errors import ImageError
 from img2img.networks import Generator
@@ -189,8 +188,7 @@ def _peak(network: Generator, run: Callable[[], object]) -> int:
 
 
 def _without_data(generator: Generator) -> Generator:
-    network = generator.layout() if isinstance(generator, ExportedGenerator) else generator
-    return copy.deepcopy(network).to("meta")
+    return copy.deepcopy(generator).to("meta")
 
 
 def _input(generator: Generator, batch: int, height: int, width: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""A generator in the fastest form that proves right on this machine."""
+"""A generator on one device: the fastest backend that is verified against float32."""
 
 import time
 from collections.abc import Callable
@@ -37,7 +37,7 @@ PREPARING_PAYS = {"openvino": 45.0, "compile": 300.0}
 
 @dataclass(frozen=True)
 class Deviation:
-    """How far two results are apart, in grey levels of 255."""
+    """How far a result is from the one that it is compared with, in grey levels of 255."""
 
     mean: float
     tail: float
@@ -45,14 +45,14 @@ class Deviation:
 
     @classmethod
     def between(cls, a: Tensor, b: Tensor) -> "Deviation":
-        """Of two images or batches in [-1, 1]; not a number counts as far apart."""
+        """Of two images or batches in [-1, 1]; NaN counts as 255 levels apart."""
         apart = ((a - b).float().abs() * 127.5).nan_to_num(nan=255).flatten()
         rank = max(1, round(0.99 * apart.numel()))
         return cls(apart.mean().item(), apart.kthvalue(rank).values.item())
 
     @property
     def small(self) -> bool:
-        """Whether one can stand for the other."""
+        """Whether it is within the bounds."""
         return self.mean <= MEAN_BOUND and self.tail <= TAIL_BOUND
 
     def __str__(self) -> str:
@@ -62,15 +62,17 @@ class Deviation:
 class Runner:
     """Runs a generator on one device.
 
-    With `precision` `auto`, the first images are run in eager float32 too; what differs too much
-    from that is given up, with a word. Images of more than 8 bits are run in float32.
+    With `precision` `auto`, the first images are run in eager float32 too; a backend that differs
+    too much from that is given up, and `say` is called. Images of more than 8 bits are run in
+    float32.
 
     Args:
         generator: set up for inference, in float32.
         precision: `auto`: the fastest that the device has units for.
         backend: `auto`: eager, which starts at once; in long jobs OpenVINO, if it is installed and
-            there is no GPU, or what torch.compile makes, if there is a compiler.
-        say: told, in a sentence, what a person might want to know.
+            there is no GPU, or torch.compile, if there is a compiler. A backend that is ready made,
+            of an exported model, is the only one; `generator` then has no weights.
+        say: called with a sentence that the user should know of.
 
     Raises:
         ConfigError: no such backend, it is not installed (without a compiler, `compile` is
@@ -83,19 +85,24 @@ class Runner:
         device: torch.device,
         *,
         precision: Literal["auto"] | PrecisionName = "auto",
-        backend: str = "auto",
+        backend: str | Backend = "auto",
         say: Say,
     ) -> None:
         self.device = device
         self.precision = resolve_precision(precision, device)
         self._generator = generator
         self._say = say
-        self._deep_in_float32 = precision == "auto"
-        self.backend = self._chosen(backend)
         self._any_backend = backend == "auto"
         self._may_change = False
         self._exact: Eager | None = None
         self._eager: Eager | None = None
+        self._to_verify = self._images_ahead = self._batches = 0
+        self.is_exported = isinstance(backend, Backend)
+        self._deep_in_float32 = precision == "auto" and not self.is_exported
+        if isinstance(backend, Backend):
+            self.backend, self._fast = "exported", backend
+            return
+        self.backend = self._chosen(backend)
         try:
             self._fast = self._made(self.backend, self.precision)
         except ConfigError:
@@ -105,7 +112,6 @@ class Runner:
             self._fast = self._made(self.backend, self.precision)
         unverified = precision == "auto" and self._fast is not self._exact
         self._to_verify = VERIFIED_IMAGES if unverified else 0
-        self._images_ahead = self._batches = 0
 
     @property
     def exact(self) -> Eager:
@@ -115,7 +121,9 @@ class Runner:
         return self._exact
 
     def network(self, deep: bool) -> Generator:
-        """What eager PyTorch runs such images with, for those who take it apart."""
+        """What eager PyTorch runs such images with; of an exported model, its layout."""
+        if self.is_exported:
+            return self._generator
         if self.precision == "fp32" or (deep and self._deep_in_float32):
             return self.exact.network
         if self._eager is None:
@@ -129,7 +137,7 @@ class Runner:
         self._may_change = self._any_backend and self.backend == "eager"
 
     def run(self, x: Tensor, *, deep: bool = False) -> Tensor:
-        """Translate float32 [N, C, H, W] in [-1, 1] on the device to the same.
+        """Translate float32 [N, C_in, H, W] in [-1, 1] on the device to [N, C_out, H, W].
 
         Args:
             deep: the images have more than 8 bits.
@@ -209,10 +217,12 @@ class Runner:
         name = self._worth_preparing(ahead)
         if name is None:
             return
-        self._say(f"preparing {name} for the {ahead / 60:.0f} minutes ahead (--backend eager: not)")
+        self._say(
+            f"preparing {name} for the {ahead / 60:.0f} minutes ahead (not with `backend=eager`)"
+        )
         try:
             other = self._made(name, self.precision)
-            right = Deviation.between(other.run(x), y).small
+            verified = Deviation.between(other.run(x), y).small
             start = time.perf_counter()
             other.run(x)
         except Exception as error:  # whatever the machine's compiler or the runtime finds wrong
@@ -220,12 +230,12 @@ class Runner:
             return
         synchronize(self.device)
         gain = seconds / (time.perf_counter() - start)
-        if right and gain > 1:
+        if verified and gain > 1:
             self._say(f"{name} is {gain:.2f} times as fast")
             self.backend, self._fast = name, other
         else:
-            why = f"{gain:.2f} times as fast" if right else "not right"
-            self._say(f"{name} is {why}: going on without")
+            why = f"is {gain:.2f} times as fast" if verified else "gives other results"
+            self._say(f"{name} {why}: going on without")
 
     def _worth_preparing(self, ahead: float) -> str | None:
         """The backend that will pay in so many seconds of work, if it is here."""
@@ -248,9 +258,9 @@ def _going_on_without(backend: str, error: Exception) -> str:
 
 
 def reduced(x: Tensor, generator: Generator) -> Tensor:
-    """Images [N, C, H, W] at a size that is quick to run, and that the generator takes.
+    """Images [N, C, H, W] reduced to a size that is quick to run, and that the generator takes.
 
-    Whole, not in part: a part may be flat, which normalisation by its own statistics would blow up.
+    Not cropped: a crop may be flat, which normalisation by its own statistics would blow up.
     """
     multiple, size = generator.size_multiple, x.shape[2:]
     factor = min(1.0, VERIFIED_SIZE / max(size))

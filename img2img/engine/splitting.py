@@ -1,8 +1,7 @@
-"""Pictures that do not go through a network whole: when that is, and how they are cut."""
+"""Pictures that do not go through a network whole: which ones, and how they are split."""
 
 import sys
 from collections.abc import Callable
-from typing import Literal
 
 import numpy as np
 
@@ -13,16 +12,14 @@ from img2img.engine.footprint import (
     tile_that_fits,
 )
 from img2img.engine.memory import Budget
+from img2img.engine.options import OnPart, Tile, TileNorm
 from img2img.engine.runner import Runner
-from img2img.engine.strips import OnPart, translate_in_strips
+from img2img.engine.strips import translate_in_strips
 from img2img.engine.tiles import translate_in_tiles
-from img2img.errors import ConfigError, ImageError
+from img2img.errors import ImageError
 from img2img.images import Pixels, to_tensor
 from img2img.networks import Generator
 from img2img.runtime.devices import is_out_of_memory
-
-Tile = Literal["auto", "off"] | int
-TileNorm = Literal["whole", "local"]
 
 # Pictures of fewer pixels are not asked about: they fit, or there is hardly any memory.
 ASKED_ABOUT = 2**20
@@ -35,22 +32,17 @@ _OVERLAP = 4
 class Splitter:
     """Translates pictures in parts that are too large for memory.
 
-    A network whose pixels depend on a bounded neighbourhood goes over strips, with statistics of
-    the whole picture: the result is that of the whole. Any other goes over overlapping tiles, each
-    by itself, which are blended: that approximates.
+    A network with a bounded receptive field runs over strips, with normalisation statistics of the
+    whole picture: the result is identical to the unsplit one, up to rounding. Any other runs over
+    overlapping tiles, each by itself, which are blended: that approximates.
 
     Args:
-        tile: pixels to a side of a tile, or rows of a strip, of pictures that are larger; `auto`:
-            where the memory that is free now asks for it; `off`: never.
+        tile, norm: the options `tile` and `tile_norm` of `TranslatorOptions`.
         multiple: of which the sizes of pictures are multiples, as padded.
         truncate: round colours down.
-        norm: `local`: overlapping tiles with statistics of their own, for every network.
-        budget: what may be taken of the machine's memory; that of a GPU is taken as it is.
-        say: told once that the result is approximate.
+        budget: the main memory that may be taken; a GPU's is taken as it is.
+        say: called once, to say that results are approximate.
         progress: called with (parts done, parts) of a picture.
-
-    Raises:
-        ConfigError: a tile of no pixels.
     """
 
     def __init__(
@@ -64,8 +56,6 @@ class Splitter:
         say: Callable[[str], None],
         progress: OnPart | None = None,
     ) -> None:
-        if isinstance(tile, int) and tile < 1:
-            raise ConfigError(f"tile: {tile} is not a number of pixels")
         self._tile, self._norm = tile, norm
         self._multiple, self._truncate = multiple, truncate
         self.budget = budget
@@ -75,7 +65,7 @@ class Splitter:
         self._has_said = False
 
     def must_split(self, size: tuple[int, int]) -> bool:
-        """Whether it was asked to cut pictures of this size, whatever memory there is."""
+        """Whether the options ask to split pictures of this size, whatever memory there is."""
         if not isinstance(self._tile, int):
             return False
         # Of the size that it has with padding; without, it may be no larger than a tile.
@@ -111,7 +101,7 @@ class Splitter:
             self._footprints[key] = footprint(network, height, width)
         whole = self._footprints[key]
         most = self.budget.for_network(pixels) if runner.device.type == "cpu" else None
-        if self._in_strips(network):
+        if self._in_strips(runner, network):
             return rows_that_fit(network, height, width, runner.device, most=most, whole=whole)
         side = tile_that_fits(network, height, width, runner.device, most=most, whole=whole)
         return None if side is None else _fitting(side, network)
@@ -129,7 +119,7 @@ class Splitter:
         while self._tile != "off":
             try:
                 network = runner.network(deep)
-                if self._in_strips(network):
+                if self._in_strips(runner, network):
                     return translate_in_strips(
                         network,
                         pixels,
@@ -148,8 +138,8 @@ class Splitter:
         height, width = pixels.shape[:2]
         raise ImageError(f"not enough memory for {width} x {height} pixels")
 
-    def _in_strips(self, network: Generator) -> bool:
-        return self._norm == "whole" and network.local
+    def _in_strips(self, runner: Runner, network: Generator) -> bool:
+        return self._norm == "whole" and network.local and not runner.is_exported
 
     def _in_tiles(self, runner: Runner, pixels: Pixels, side: int, deep: bool) -> Pixels:
         if not self._has_said:

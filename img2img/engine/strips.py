@@ -18,11 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from img2img.engine.options import OnPart
 from img2img.images import Pixels, to_pixels, to_tensor
 from img2img.networks import Generator, Stage
 from img2img.networks.norms import Moments, measures_its_input
-
-OnPart = Callable[[int, int], None]
 
 
 def translate_in_strips(

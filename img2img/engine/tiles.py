@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from img2img.engine.strips import OnPart
+from img2img.engine.options import OnPart
 from img2img.errors import ConfigError
 from img2img.images import Pixels, to_pixels, to_tensor
 

@@ -3,22 +3,22 @@
 import copy
 import warnings
 import zlib
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, Literal, Self, TypeVar, Unpack, get_args
+from typing import Any, Self, TypeVar
 
 from img2img.engine.backends import BACKENDS
-from img2img.engine.batching import Engine
+from img2img.engine.batching import Batching
 from img2img.engine.bench import Measurement, bench
-from img2img.engine.exported import ExportedGenerator
-from img2img.engine.loading import Options, check_choice, opened
+from img2img.engine.exported import ExportedModel
+from img2img.engine.loading import load_for_inference
 from img2img.engine.memory import Budget, memory_share
+from img2img.engine.options import TranslatorOptions
 from img2img.engine.runner import Runner
 from img2img.engine.sizing import AppliedScale, Scale, Size, Sizing, pad_to_fit
-from img2img.engine.splitting import Splitter, Tile, TileNorm
-from img2img.engine.strips import OnPart
+from img2img.engine.splitting import Splitter
 from img2img.engine.transfer import Transfer
 from img2img.engine.values import Values
 from img2img.errors import ConfigError, ImageError, Img2ImgError
@@ -34,193 +34,104 @@ from img2img.images import (
 from img2img.models.spec import ModelSpec
 from img2img.networks import Generator
 from img2img.networks.smoothing import Smoothing
-from img2img.runtime.devices import DTYPES, PrecisionName, resolve_device
-from img2img.runtime.pipeline import ahead
+from img2img.runtime.devices import resolve_device
 
 K = TypeVar("K")
 AnyImage = TypeVar("AnyImage", bound=ImageLike)
-
-
-@dataclass(frozen=True)
-class _Job(Generic[K]):
-    """A picture on its way."""
-
-    key: K
-    picture: Picture
-    seen: Size
-    """The size at which it is translated, before padding."""
 
 
 class Translator:
     """Translates pictures of any size with a trained generator; for one thread at a time.
 
     Args:
-        generator: set up for inference, in float32; it is left as it is.
+        generator: set up for inference, in float32; it is left as it is. Or an exported model.
         spec: what the generator needs and expects.
-        device: where to compute; several share the pictures between them.
-        precision: `auto`: the fastest that the device has units for. The first pictures are then
-            computed in float32 too, which is gone back to if they differ. Pictures of more than 8
-            bits are computed in float32.
-        backend: a name from `img2img list backends`; `auto`: the fastest that is here.
-        batch: pictures of one size to run together; None: what suits their size. Each comes out as
-            if it were alone.
-        scale: the size at which pictures are translated. `native`: their own. `trained`: they
-            are resized as the training images were, translated, and resized back. `auto`: `trained`
-            where that reduces the sides more than 1.5 times, or enlarges them and training did so
-            too; else `native`.
-        resize: height and width of all results; None: each picture's own.
-        max_side: the most that height or width of a result may be; larger pictures are reduced.
-        truncate: round colours down, as the reference implementation does, not to the nearest.
-        tile: how pictures are cut that are too large for memory: `auto`; `off`, never; or a number
-            of pixels, for all that are larger. Strips through a network like the ResNet give what
-            the whole picture gives; tiles through any other approximate that.
-        tile_norm: `local`: tiles that overlap, each with statistics of its own, to compare with.
-        smooth: for the frames of one video, in their order: normalisation statistics are averages
-            over about so many of them, at least 1, which `smoothing` holds. They then run one at a
-            time, in eager PyTorch on one device; those translated in parts have their own.
-        even: `max_side` reduces to even sizes, as most encoders of video want.
-        max_memory: what to take of the machine's memory, beside the model: a size such as `4GB`, or
-            a share of what is free, such as `50%`; None: half of it. Pictures that need more for
-            their maps are translated in parts; a GPU's memory is another matter.
-        progress: called with (parts done, parts) while a picture is translated in parts.
-        say: told, in a sentence, what a person might want to know; None: they are warnings.
+        options: how to translate; None: the defaults.
+        changes: single options by name, such as `batch=4`; see `TranslatorOptions`.
 
     Attributes:
+        options: how it translates.
         budget: the memory that may be taken.
-        values: what the values of pictures are to the model.
-        smoothing: what `smooth` remembers of the frames up to the last that `translate` has given;
-            None without.
+        values: what the values of pictures mean to the model.
+        smoothing: the running statistics of the option `smooth`, up to the last frame that
+            `translate` has given; None without.
 
     Raises:
         ConfigError: no such device or backend, or one that cannot do that.
+        TypeError: no such option.
     """
 
     def __init__(
         self,
-        generator: Generator,
+        generator: Generator | ExportedModel,
         spec: ModelSpec,
-        *,
-        device: str | Sequence[str] = "auto",
-        precision: Literal["auto"] | PrecisionName = "auto",
-        backend: str = "auto",
-        batch: int | None = None,
-        scale: Scale = "auto",
-        resize: Size | None = None,
-        max_side: int | None = None,
-        truncate: bool = False,
-        tile: Tile = "auto",
-        tile_norm: TileNorm = "whole",
-        smooth: float | None = None,
-        even: bool = False,
-        max_memory: str | None = None,
-        progress: OnPart | None = None,
-        say: Callable[[str], None] | None = None,
+        options: TranslatorOptions | None = None,
+        **changes: Any,
     ) -> None:
-        self.spec = spec
-        self._options: Options = {
-            "device": device,
-            "precision": precision,
-            "backend": backend,
-            "batch": batch,
-            "scale": scale,
-            "resize": resize,
-            "max_side": max_side,
-            "truncate": truncate,
-            "tile": tile,
-            "tile_norm": tile_norm,
-            "max_memory": max_memory,
-            "progress": progress,
-            "say": say,
-        }
-        check_choice("scale", scale, ("auto", *get_args(AppliedScale)))
-        check_choice("tile_norm", tile_norm, get_args(TileNorm))
-        check_choice("precision", precision, ("auto", *DTYPES))
-        if not isinstance(tile, int):
-            check_choice("tile", tile, ("auto", "off"))
-        for name, number in (("batch", batch), ("max_side", max_side), ("tile", tile)):
-            if isinstance(number, int) and number < 1:
-                raise ConfigError(f"{name}: {number} is not a number of at least 1")
-        if resize and not (min(resize) > 0 and resize[0] * resize[1] <= MAX_PIXELS):
-            raise ConfigError(f"resize: {resize[1]} x {resize[0]} pixels are not 1 to {MAX_PIXELS}")
-        self.values, self._say = Values.of(spec), say or _warn
+        options = replace(options or TranslatorOptions(), **changes)
+        for name in ("direction", "statistics", "reference_exact"):
+            if getattr(options, name):
+                raise ConfigError(f"{name}: is for a model that is loaded from a file")
+        self.spec, self.options = spec, options
+        self.values, self._say = Values.of(spec), options.say or _warn
         self._has_remarked = False
-        self.budget = Budget(memory_share(max_memory))
-        self._sizing = Sizing(scale, resize, max_side, even)
-        devices = [device] if isinstance(device, str) else device
-        if not devices:
-            raise ConfigError("device: none is named")
+        self.budget = Budget(memory_share(options.max_memory))
+        self._sizing = Sizing(options.scale, options.resize, options.max_side, options.even)
+        self._model = generator
+        network = generator if isinstance(generator, Generator) else generator.layout
+        batch, backend = options.batch, options.backend
         self.smoothing: Smoothing | None = None
-        if smooth is not None:
-            if smooth < 1:
-                raise ConfigError(f"smooth: {smooth} is not a number of at least 1")
-            if backend not in ("auto", "eager") or len(devices) > 1:
-                raise ConfigError("smooth: frames run in eager PyTorch on one device")
-            backend, batch, generator = "eager", 1, copy.deepcopy(generator)
-            self.smoothing = Smoothing(generator, smooth)
-        self._generator = generator
+        if options.smooth is not None:
+            backend, batch, network = "eager", 1, copy.deepcopy(network)
+            self.smoothing = Smoothing(network, options.smooth)
+        self._network = network
         self._runners = [
             Runner(
-                generator,
+                network,
                 resolve_device(name),
-                precision=precision,
-                backend=backend,
+                precision=options.precision,
+                backend=backend if isinstance(generator, Generator) else generator,
                 say=self._say,
             )
-            for name in devices
+            for name in options.devices
         ]
         splitter = Splitter(
-            tile,
-            tile_norm,
+            options.tile,
+            options.tile_norm,
             multiple=spec.size_multiple,
-            truncate=truncate,
+            truncate=options.truncate,
             budget=self.budget,
             say=self._say,
-            progress=progress,
+            progress=options.progress,
         )
-        self._engine = Engine(self._runners, splitter, batch=batch, truncate=truncate)
-        self._settings = (
-            scale,
-            resize,
-            max_side,
-            truncate,
-            precision,
-            tile,
-            tile_norm,
-            smooth,
-            even,
+        self._batching = Batching(
+            self._runners,
+            splitter,
+            prepare=self._prepare,
+            restore=self._restore,
+            batch=batch,
+            truncate=options.truncate,
         )
 
     @classmethod
     def load(
-        cls,
-        path: Path | str,
-        *,
-        direction: Literal["AtoB", "BtoA"] | None = None,
-        statistics: Literal["image", "running"] | None = None,
-        reference_exact: bool = False,
-        **options: Unpack[Options],
+        cls, path: Path | str, options: TranslatorOptions | None = None, **changes: Any
     ) -> Self:
         """Open a model file, the model of a run folder, or an exported model (ONNX, OpenVINO).
 
-        An exported model runs on the CPU, in the precision and with the statistics it has.
+        An exported model runs on the CPU, in the precision and with the statistics of its file.
 
         Args:
-            direction: which generator to take, where the file holds both ways.
-            statistics: where normalisation takes mean and variance from: each image, or the
-                averages of training; None: as the file says.
-            reference_exact: as the reference implementation's test script does it: colours are
-                rounded down, all is float32, and dropout stays on where the model was trained with
-                it (of an imported one: where `import` was told so), so that no two results are
-                alike. With running statistics as by its `--eval`, where dropout is off.
+            options: how to translate; None: the defaults.
+            changes: single options by name, such as `precision="fp32"`; see `TranslatorOptions`.
 
         Raises:
             ModelFileError: there is no model, or it cannot be rebuilt.
             ConfigError: the model does not translate in that direction, or no such device.
+            TypeError: no such option.
         """
-        generator, spec, options = opened(
-            Path(path), direction, statistics, reference_exact, options, options.get("say") or _warn
-        )
-        return cls(generator, spec, **options)
+        options = replace(options or TranslatorOptions(), **changes)
+        return cls(*load_for_inference(Path(path), replace(options, say=options.say or _warn)))
 
     def for_video(self, smooth: float | None = None) -> Self:
         """Another with this generator, or this one, for the frames of one video in their order.
@@ -228,31 +139,31 @@ class Translator:
         Dropout is off in it, and pictures are reduced to even sizes.
 
         Args:
-            smooth: as in the class; of several devices it then takes the first.
+            smooth: as in `TranslatorOptions`; of several devices it then takes the first.
         """
-        options, spec, generator = self._options.copy(), self.spec, self._generator
-        if not (smooth or spec.dropout or options["max_side"]):
+        options, spec, generator = self.options, self.spec, self._model
+        if not (smooth or spec.dropout or options.max_side):
             return self
         if spec.dropout:
-            generator = copy.deepcopy(generator).eval()
+            generator = copy.deepcopy(self._network).eval()
             spec = spec.model_copy(update={"dropout": False})
-        device = options["device"]
-        if smooth and not isinstance(device, str):
-            options["device"] = device[0]
-        options["even"], options["smooth"] = True, smooth
+        options = replace(options, even=True, smooth=None)
         if smooth:
-            options["backend"] = "eager"
-        return type(self)(generator, spec, **options)
+            options = replace(options, smooth=smooth, backend="eager", device=options.devices[0])
+        return type(self)(generator, spec, options)
 
     @cached_property
     def identity(self) -> str:
         """A short text that differs where results could: by weights, and by settings."""
         checksum = zlib.crc32(self.spec.model_dump_json(exclude_none=True).encode())
-        for name, tensor in sorted(self._generator.state_dict().items()):
-            checksum = zlib.crc32(name.encode(), checksum)
-            checksum = zlib.crc32(tensor.contiguous().numpy().data, checksum)
+        if isinstance(self._model, ExportedModel):
+            checksum = zlib.crc32(str(self._model.checksum).encode(), checksum)
+        else:
+            for name, tensor in sorted(self._network.state_dict().items()):
+                checksum = zlib.crc32(name.encode(), checksum)
+                checksum = zlib.crc32(tensor.contiguous().numpy().data, checksum)
         runner = self._runners[0]
-        settings = (*self._settings, runner.backend, runner.precision)
+        settings = (*self.options.settings, runner.backend, runner.precision)
         return f"{checksum:08x} {' '.join(map(str, settings))}"
 
     def result_size(self, size: Size) -> Size:
@@ -305,10 +216,10 @@ class Translator:
     def translate_batch(self, images: Sequence[AnyImage]) -> list[AnyImage]:
         """Translate several images, of any kinds and sizes, each as if it were alone."""
         results: list[Any] = []
-        for given, result in self._each((image, as_picture(image)) for image in images):
+        for image, result in self._batching.each((image, as_picture(image)) for image in images):
             if isinstance(result, Img2ImgError):
                 raise result
-            results.append(like(result, given))
+            results.append(like(result, image))
         remarks = [*self.values.remarks()]
         for remark in remarks if not self._has_remarked else ():  # not of each image again
             self._say(remark)
@@ -328,14 +239,8 @@ class Translator:
         Several are taken before the first is given, and run together or at the same time. A
         picture that cannot be translated gives the error in its place.
         """
-        yield from self._each(items)
+        yield from self._batching.each(items)
         self.remark()
-
-    def _each(
-        self, items: Iterable[tuple[K, Picture]]
-    ) -> Iterator[tuple[K, Picture | Img2ImgError]]:
-        prepared = ahead(self._prepared, items, workers=1, bound=2)
-        yield from ahead(self._restored, self._engine.each(prepared), workers=1, bound=2)
 
     def remark(self) -> None:
         """Say what a person should know of the values of pictures since the last time."""
@@ -354,48 +259,37 @@ class Translator:
             batch: copies of the picture to run together.
             skip: backends to leave out.
         """
-        if isinstance(self._generator, ExportedGenerator):
+        if isinstance(self._model, ExportedModel):
             raise ConfigError("bench: an exported model has one backend; give the model file")
         device = self._runners[0].device
-        _, pixels = self._prepared((None, picture))
-        if isinstance(pixels, ImageError):
-            raise pixels
+        pixels = self._prepare(picture)
         names = [name for name in ([backend] if backend else BACKENDS.names()) if name not in skip]
         x = Transfer(device).send([pixels] * batch)
-        return bench(self._generator, device, x, names)
+        return bench(self._network, device, x, names)
 
     @property
     def device(self) -> str:
         """Where it computes."""
         return ", ".join(str(runner.device) for runner in self._runners)
 
-    def _prepared(self, item: tuple[K, Picture]) -> tuple[_Job[K], Pixels | ImageError]:
+    def _prepare(self, picture: Picture) -> Pixels:
         """What the network is given of a picture."""
-        key, picture = item
-        height, width = seen = self._sizing.network_size(picture.size, self.spec)
-        job = _Job(key, picture, seen)
+        height, width = size = self.network_size(picture.size)
         if height * width > MAX_PIXELS:
-            return job, ImageError(f"at {width} x {height} it would be larger than {MAX_PIXELS}")
+            raise ImageError(f"at {width} x {height} it would be larger than {MAX_PIXELS}")
         try:
-            pixels = resized(self.values.network_pixels(picture), seen)
-            return job, pad_to_fit(pixels, self.spec.size_multiple, self.spec.min_size)
+            pixels = resized(self.values.network_pixels(picture), size)
+            return pad_to_fit(pixels, self.spec.size_multiple, self.spec.min_size)
         except MemoryError:
-            return job, _too_large(seen)
+            raise _too_large(size) from None
 
-    def _restored(
-        self, item: tuple[_Job[K], Pixels | ImageError]
-    ) -> tuple[K, Picture | Img2ImgError]:
-        """A picture with the pixels that came of it."""
-        job, pixels = item
-        if isinstance(pixels, ImageError):
-            return job.key, pixels
-        height, width = job.seen
-        picture, size = job.picture, self._sizing.result_size(job.picture.size)
+    def _restore(self, picture: Picture, pixels: Pixels) -> Picture:
+        """A picture with the pixels that the network made of it, without their padding."""
+        (height, width), size = self.network_size(picture.size), self.result_size(picture.size)
         try:
-            translated = resized(pixels[:height, :width], size)
-            return job.key, self.values.restored(picture, translated)
+            return self.values.restored(picture, resized(pixels[:height, :width], size))
         except MemoryError:
-            return job.key, _too_large(size)
+            raise _too_large(size) from None
 
 
 def _too_large(size: Size) -> ImageError:

@@ -14,8 +14,8 @@ from img2img.networks import Generator
 
 def run_exported(path: Path) -> Callable[[Tensor], Tensor]:
     """An exported model, as `translate` runs it."""
-    _, opened = open_exported(path)
-    run = opened.start()
+    _, file = open_exported(path)
+    run = file.compile()
     return lambda x: torch.from_numpy(run(x.numpy()))
 
 

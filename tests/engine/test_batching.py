@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from img2img.engine import batching as module
-from img2img.engine.batching import Engine
+from img2img.engine.batching import Batching
 from img2img.engine.splitting import Splitter
 from img2img.errors import ImageError
 from img2img.networks import Generator
@@ -21,6 +21,7 @@ class Negative:
 
     def __init__(self, fits: int = 1000, error: str = "CUDA out of memory") -> None:
         self.device = torch.device("cpu")
+        self.is_exported = False
         self.batches: list[int] = []
         self._fits = fits
         self._error = error
@@ -38,8 +39,14 @@ class Negative:
         return -x
 
 
-def engine(*runners: Negative, splitter: Splitter | None = None, **options: Any) -> Engine:
-    return Engine(runners, splitter or Splitter("off", say=print), **options)  # type: ignore[arg-type]
+def engine(*runners: Negative, splitter: Splitter | None = None, **options: Any) -> Batching:
+    return Batching(
+        runners,  # type: ignore[arg-type]
+        splitter or Splitter("off", say=print),
+        prepare=lambda pixels: pixels,  # type: ignore[arg-type, return-value]
+        restore=lambda _, pixels: pixels,  # type: ignore[arg-type, return-value]
+        **options,
+    )
 
 
 def images(*sides: int, dtype: type = np.uint8) -> list[tuple[int, Any]]:

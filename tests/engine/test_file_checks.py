@@ -20,7 +20,7 @@ def no_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
     def read(*arguments: object) -> None:
         raise AssertionError("it was read")
 
-    for runtime in (exported.OpenedOnnx, exported.OpenedOpenVino):
+    for runtime in exported.RUNTIMES.values():
         monkeypatch.setattr(runtime, "__init__", read)
 
 

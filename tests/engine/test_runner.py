@@ -1,4 +1,4 @@
-"""The fastest form that proves right."""
+"""The fastest backend that is verified against float32."""
 
 import copy
 from typing import Any
@@ -239,7 +239,7 @@ class TestLongJobs:
         monkeypatch.setattr(Compiled, "run", lambda _, batch: batch + 1)
         runner, said = self.run(ahead=1000)
         assert runner.backend == "eager"
-        assert "not right" in said[-1]
+        assert "other results" in said[-1]
 
     def test_what_is_right_and_faster_is_used(self, monkeypatch: pytest.MonkeyPatch) -> None:
         class Slow(Curve):

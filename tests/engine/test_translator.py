@@ -83,7 +83,7 @@ def test_everything_but_the_pixels_is_kept(translator: Translator) -> None:
     assert (got.icc, got.exif) == (b"profile", b"exif")
 
 
-def test_every_kind_of_image_comes_back_as_its_kind(translator: Translator) -> None:
+def test_every_kind_of_image_comes_back_as_its_kind(tiny_run: Path, translator: Translator) -> None:
     given = picture(28, 40)
     wanted = translator.translate(given).pixels
     array = translator.translate(given.pixels)
@@ -95,7 +95,7 @@ def test_every_kind_of_image_comes_back_as_its_kind(translator: Translator) -> N
     result = translator.translate(tensor)
     assert (result.shape, result.dtype) == (tensor.shape, tensor.dtype)
     # Of more than 8 bits, and so in float32.
-    exact = Translator(translator._generator, translator.spec, device="cpu", precision="fp32")
+    exact = Translator.load(tiny_run, device="cpu", precision="fp32")
     levels = (result.movedim(0, 2).numpy() + 1) * 127.5
     assert np.abs(levels - exact.translate(given).pixels).max() < 0.51
     assert translator.translate(tensor.double()).dtype == torch.float64
@@ -239,9 +239,10 @@ def test_identity_is_of_the_weights_and_of_what_changes_results(tiny_run: Path) 
     others += [{"tile_norm": "local"}, {"precision": "fp32"}, {"reference_exact": True}]
     found = {identity(**options) for options in others}
     assert len(found | {identity()}) == len(others) + 1
-    other = Translator.load(tiny_run, device="cpu")
-    next(other._generator.parameters()).add_(1)
-    assert other.identity != identity()
+    model = load_model(tiny_run)
+    other = model.generator("G")
+    next(other.parameters()).add_(1)
+    assert Translator(other, model.specs["G"], device="cpu").identity != identity()
 
 
 def test_what_transparency_hides_has_no_influence(translator: Translator) -> None:

@@ -24,6 +24,7 @@ from img2img.errors import (
     TranslationStopped,
 )
 from img2img.images import Animation, Frames, read_image, read_picture, write_image
+from img2img.models.checkpoint import load_model
 from img2img.translate import folder as module
 from img2img.translate import tasks
 from img2img.translate.manifest import Entry, Manifest
@@ -269,7 +270,7 @@ def test_another_model_or_scale_is_another_result(
     make_image("in/a.png")
     run()
     other = translator.spec.model_copy(update={"steps": 99})
-    changed = Translator(translator._generator, other)
+    changed = Translator(load_model(tiny_run).generator("G"), other)
     assert translate_folder(changed, "in", "out", skip_existing=True).written
     same = Translator.load(tiny_run / "model.safetensors", device="cpu")
     assert translate_folder(same, "in", "out", skip_existing=True).written

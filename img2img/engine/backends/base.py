@@ -1,6 +1,7 @@
 """What runs a generator: one small interface over several runtimes."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -38,10 +39,10 @@ class Backend(ABC):
 
     @abstractmethod
     def run(self, x: Tensor) -> Tensor:
-        """Translate float32 [N, C, H, W] in [-1, 1] to float32 of the same height and width.
+        """Translate float32 [N, C_in, H, W] in [-1, 1] to float32 [N, C_out, H, W].
 
-        Height and width are multiples of the generator's `size_multiple`; each image comes out as
-        if it were alone.
+        Height and width are multiples of the generator's `size_multiple`. No image influences
+        another.
         """
 
 
@@ -51,6 +52,11 @@ def wants_batches(generator: Generator) -> bool:
     Where it has enough, one image at a time is faster: its maps stay in the caches.
     """
     return generator.size_multiple > _SHALLOW
+
+
+def split_for(generator: Generator, x: Tensor) -> Sequence[Tensor]:
+    """A batch in the parts in which a CPU is fastest: whole, or one image at a time."""
+    return [x] if wants_batches(generator) else x.chunk(len(x))
 
 
 BACKENDS = Registry[Backend]("backend")

@@ -1,16 +1,22 @@
 """OpenVINO."""
 
+import threading
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from img2img.engine.backends.base import BACKENDS, Backend, wants_batches
+from img2img.engine.backends.base import BACKENDS, Backend, split_for
+from img2img.engine.backends.file import Array, Run, RuntimeFile, one_line
+from img2img.engine.file_checks import openvino_metadata
 from img2img.engine.onnx_export import missing_packages, to_onnx
-from img2img.errors import ConfigError
+from img2img.errors import ConfigError, ModelFileError
 from img2img.networks import Generator
+from img2img.runtime.devices import PrecisionName
 from img2img.runtime.scoped import hidden_module
 
 
@@ -27,13 +33,13 @@ class OpenVinoBackend(Backend):
         return missing_packages("openvino", "openvino", "onnx", "onnxscript")
 
     def __init__(
-        self, generator: Generator, device: torch.device, precision: Literal["fp32", "bf16", "fp16"]
+        self, generator: Generator, device: torch.device, precision: PrecisionName
     ) -> None:
         if reason := self.missing():
             raise ConfigError(f"backend openvino: {reason}")
         if device.type != "cpu":
             raise ConfigError(
-                f"backend openvino: runs on the CPU, not on {device}; use --device cpu"
+                f"backend openvino: runs on the CPU, not on {device}; use `device=cpu`"
             )
         core = openvino_package().Core()
         able = {"fp32", "bf16"} if _computes_bfloat16(core) else {"fp32"}
@@ -42,39 +48,60 @@ class OpenVinoBackend(Backend):
                 f"backend openvino: cannot compute in {precision} on this CPU; it can in"
                 f" {', '.join(sorted(able))}"
             )
-        self._in_batches = wants_batches(generator)
+        self._generator = generator
         # A float32 network with a hint of bfloat16 would leave all of a U-Net's transposed
         # convolutions in float32, as what stands between the last convolution and the output.
         dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         model = core.read_model(to_onnx(generator, dtype=dtype))
-        self._model = compiled(core, model, "bf16" if precision == "bf16" else "f32")
+        self._model = _compiled(core, model, "bf16" if precision == "bf16" else "f32")
 
     def run(self, x: Tensor) -> Tensor:
-        parts = [x] if self._in_batches else x.chunk(len(x))
+        parts = split_for(self._generator, x)
         results = [self._model(part.contiguous().numpy())[0] for part in parts]
         return torch.cat([torch.from_numpy(result) for result in results])
 
 
-def compiled(core: Any, model: Any, precision: Literal["f32", "bf16"]) -> Any:
-    """A model, ready to run on the CPU; from one thread at a time."""
-    settings = {
-        "INFERENCE_PRECISION_HINT": precision,
-        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-        "PERFORMANCE_HINT": "LATENCY",
-        # Two processes of one thread would both be pinned to the first core.
-        "ENABLE_CPU_PINNING": False,
-    }
-    return _aside(core.compile_model, model, "CPU", settings)
+class OpenVinoFile(RuntimeFile):
+    """An OpenVINO model: an `.xml` file, and its weights in a `.bin` file beside it."""
 
+    def __init__(self, path: Path) -> None:
+        _, weights = self.files(path)
+        openvino = openvino_package()
+        self._core = openvino.Core()
+        self._core.set_property({"ENABLE_MMAP": False})  # so that the files may be replaced
+        self.checksum = zlib.crc32(weights.read_bytes(), zlib.crc32(path.read_bytes()))
+        try:
+            self._model = self._core.read_model(path, weights)
+            self.takes_uint8 = self._model.input().element_type == openvino.Type.u8
+        except Exception as error:
+            raise ModelFileError(
+                f"{path}: not a readable OpenVINO model: {one_line(error)}"
+            ) from None
 
-def _aside(call: Callable[..., Any], *arguments: Any) -> Any:
-    """What a call gives that loads OpenVINO's part for CPUs, in a thread of its own.
+    @staticmethod
+    def files(path: Path) -> list[Path]:
+        weights = path.with_suffix(".bin")
+        if not weights.is_file():
+            raise ModelFileError(f"{path}: its weights are missing: {weights.name}")
+        return [path, weights]
 
-    It gives the thread that loads it another stack for signals, and frees that at the end: the next
-    Ctrl-C would crash the process if that thread were the main one.
-    """
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(call, *arguments).result()
+    @staticmethod
+    def metadata(path: Path, key: str) -> str | None:
+        return openvino_metadata(path, key)
+
+    @staticmethod
+    def missing() -> str | None:
+        return missing_packages("openvino", "openvino")
+
+    def compile(self) -> Run:
+        model, lock = _compiled(self._core, self._model, "f32"), threading.Lock()
+
+        def run(x: Array) -> Array:
+            with lock:
+                result: Array = model(x)[0].copy()
+            return result
+
+        return run
 
 
 def openvino_package() -> Any:
@@ -85,5 +112,27 @@ def openvino_package() -> Any:
     return openvino
 
 
+def _compiled(core: Any, model: Any, precision: Literal["f32", "bf16"]) -> Any:
+    """A model, ready to run on the CPU; from one thread at a time."""
+    settings = {
+        "INFERENCE_PRECISION_HINT": precision,
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "PERFORMANCE_HINT": "LATENCY",
+        # Two processes of one thread would both be pinned to the first core.
+        "ENABLE_CPU_PINNING": False,
+    }
+    return _in_own_thread(core.compile_model, model, "CPU", settings)
+
+
+def _in_own_thread(call: Callable[..., Any], *arguments: Any) -> Any:
+    """The result of a call that loads OpenVINO's CPU plugin, made in a thread of its own.
+
+    The plugin gives the thread that loads it another stack for signals, and frees that at the end:
+    the next Ctrl-C would crash the process if that thread were the main one.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(call, *arguments).result()
+
+
 def _computes_bfloat16(core: Any) -> bool:
-    return "BF16" in _aside(core.get_property, "CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in _in_own_thread(core.get_property, "CPU", "OPTIMIZATION_CAPABILITIES")

@@ -53,7 +53,7 @@ def test_a_folder_goes_both_ways(tmp_path: Path) -> None:
     x = 2 * torch.rand(3, 32, 32) - 1
     results = []
     for name, direction in (("A", "AtoB"), ("B", "BtoA")):
-        translator = Translator.load(folder, direction=direction, precision="fp32")  # type: ignore[arg-type]
+        translator = Translator.load(folder, direction=direction, precision="fp32")
         network = trained(Resnet(), "AB".index(name))
         wanted = in_tests(network)(x[None])[0]
         results.append(translator.translate(x))

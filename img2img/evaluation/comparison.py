@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any, Literal, Unpack
 
-from img2img.data.sources import ImageSource
+from img2img.data.sources import CountProgress, ImageSource
 from img2img.engine.exported import is_exported
 from img2img.engine.loading import choose_generator
 from img2img.engine.sizing import Scale
@@ -35,17 +35,17 @@ from img2img.models.compat.collection import reference_files
 
 @dataclass(frozen=True)
 class Compared:
-    """One model.
+    """One of the compared models.
 
     Attributes:
-        name: tells it from the others, and is as short as that allows.
-        parameters: weights of its generator; None for an exported model.
-        bytes: of its file or files.
-        times: seconds that each picture took.
-        device: where it was computed.
-        scale: at which size it translated; see `Figure.scale`.
-        figures: what was measured, by name.
-        missing: measures that need what is not here, and the way out.
+        name: the shortest end of its path that no other model has.
+        parameters: number of weights of its generator; None for an exported model.
+        bytes: size of its file or files.
+        times: how long each picture took, in seconds.
+        device: where it ran.
+        scale: at which scale it translated; see `Figure.scale`.
+        figures: by the name of the measure.
+        missing: measures that could not be taken, each with what it needs.
     """
 
     name: str
@@ -60,19 +60,18 @@ class Compared:
 
     @property
     def seconds(self) -> float:
-        """That a picture takes, the median over the test set."""
+        """How long a picture takes, the median over the test set."""
         return median(self.times)
 
 
 @dataclass(frozen=True)
 class ComparedImage:
-    """One image, and what the models make of it.
+    """One image, and its translations.
 
     Attributes:
         disagreement: mean absolute difference of two models' results, over all pairs of models.
-        pictures: the input, the target where there is one, each model's result: what it is, and its
-            file.
-        values: of the leading measure, each model's; empty without targets.
+        pictures: names and files of the input, the target if there is one, and each model's result.
+        values: of the primary measure, one a model; empty without targets.
     """
 
     name: str
@@ -83,15 +82,15 @@ class ComparedImage:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What came of it.
+    """The result of `compare_models`.
 
     Attributes:
-        where: the test set, in words.
+        where: which images the test set has, for people.
         trained_on: whether one of the models was trained on it; None: not known.
         names: of its images.
-        paired_tests: each two models by each measure of single images.
-        most_different: the images on which the models differ most, the most first.
-        folder: holds their results, as long as this object is in use.
+        paired_tests: for each measure of single images and each two models.
+        most_different: the images on which the models differ most, in descending order.
+        folder: holds their results, and is deleted together with this object.
     """
 
     data: str
@@ -105,7 +104,7 @@ class Comparison:
     folder: ResultFolder
 
     def to_json(self) -> dict[str, Any]:
-        """All but the pictures, as JSON can hold it."""
+        """What JSON can hold of it: all but the pictures."""
         models = [
             {
                 **asdict(model),
@@ -139,75 +138,57 @@ def compare_models(
     examples: int = 24,
     **options: Unpack[EvaluationOptions],
 ) -> Comparison:
-    """Translate a test set with each model, as `Translator` does by itself, and measure that.
+    """Translate a test set with each model, with the defaults of `Translator`, and measure that.
 
-    Beside each figure of pairs is that of the untouched inputs. The test set is the split `test` of
-    a data set in any known layout, else `val`, else all of it. Its images are pairs if all names
+    Figures of pairs have the untouched inputs as their baseline. The test set is the split `test`
+    of a data set in any known layout, else `val`, else all of it. Its images are pairs if all names
     have a partner.
 
     Args:
         models: run folders, model files, exported models, checkpoints of the reference.
-        data: a data set, or two folders, of A and of B; None: the images that the models' runs
-            hold out, if these are the same.
+        data: a data set, or two folders, of A and of B; None: the held-out images of the models'
+            runs, which must be the same.
         direction: which generator of models that translate both ways.
         scale: at which size pictures are translated; see `Translator`.
-        examples: how many images are kept to be shown: those on which the models differ most.
+        examples: how many images to keep for the page: those on which the models differ most.
         options: `progress` is called with (images translated, images), over all models.
 
     Raises:
         ConfigError: fewer than two models, models of two directions, or no such measure or device.
-        DataError: no images in a known layout.
+        DataError: no images in a known layout, or the runs hold out different images.
         ImageError: a file does not decode, or the two of a pair differ in size.
         ModelFileError: there is no model.
     """
     if len(models) < 2:
         raise ConfigError("compare: give two models or more")
-    say = _once(notifier(options))
+    say = options["say"] = _once(notifier(options))
     progress = options.pop("progress", None)
-    options["say"] = say
     wanted = chosen(options.get("measures"), {"pair", "set"})
     device = options.get("device", "auto")
     translators = [
         Translator.load(path, direction=direction, device=device, scale=scale, say=say)
         for path in models
     ]
-    way = translators[0].spec.direction
-    for path, translator in zip(models, translators, strict=True):
-        if translator.spec.direction != way:
-            raise ConfigError(
-                f"direction: {models[0]} translates {way} and {path} {translator.spec.direction};"
-                " name one that all have, or import a checkpoint as what it is"
-            )
+    way = _common_direction(models, translators)
     test_set = test_set_of(data, models, wanted, options, lone_refused=False)
     options["pairing"] = test_set.pairing
-    sources, _ = test_set.sources(way)
-    # All in one range, or figures would not compare.
+    # Figures of several models compare only where all are of values in one range.
     given, made = _narrowest(translators, "input"), _narrowest(translators, "output")
-    shown, real = test_set.seen_as({way[0]: given, way[-1]: made}).sources(way)
-    names = tuple(sources)
+    sources, _ = test_set.sources(way)
+    inputs, real = test_set.seen_as({way[0]: given, way[-1]: made}).sources(way)
     folder = ResultFolder()
-    results = []
-    for index, translator in enumerate(translators):
-        (folder.path / str(index)).mkdir()
-        results.append(Results(translator, folder.path / str(index), made))
-    for number, source in enumerate(sources.values()):
-        picture = source.read()
-        # In turn, and each as often the first: what else the machine does slows all alike.
-        first = number % len(results)
-        for done, each in enumerate([*results[first:], *results[:first]]):
-            if progress:
-                progress(number * len(results) + done, len(results) * len(names))
-            each.add(picture)
+    results = [Results(each, folder.sub_folder(), made) for each in translators]
+    _translate([*sources.values()], results, progress)
     compared: list[Compared] = []
     for name, path, each in zip(_short_names(models), models, results, strict=True):
-        # What the inputs have is the same for all.
-        inputs = [*shown.values()] if test_set.paired and not compared else None
+        # The figures of the untouched inputs are the same for all models.
+        untouched = [*inputs.values()] if test_set.paired and not compared else None
         pictures = (result.read() for result in each.files)
-        images = Images(names, pictures, real, test_set.paired, inputs)
+        images = Images([*sources], pictures, real, test_set.paired, untouched)
         measured = evaluate(images, wanted, **options)
         figures = measured.figures
         if compared:
-            figures = {name: _beside(f, compared[0].figures) for name, f in figures.items()}
+            figures = {k: _with_baseline(f, compared[0].figures) for k, f in figures.items()}
         compared.append(
             Compared(
                 name,
@@ -221,22 +202,48 @@ def compare_models(
                 measured.missing,
             )
         )
-    given_pictures = {"input": [*shown.values()]} | ({"target": real} if test_set.paired else {})
+    pictures_given = {"input": [*inputs.values()]} | ({"target": real} if test_set.paired else {})
     return Comparison(
         test_set.data,
         test_set.where,
         test_set.trained_on,
         way,
-        names,
+        tuple(sources),
         compared,
         _paired_tests(compared, options.get("seed", 0)),
-        _most_different(names, given_pictures, compared, results)[:examples],
+        _most_different([*sources], pictures_given, compared, results)[:examples],
         folder,
     )
 
 
-def _beside(figure: Figure, others: Mapping[str, Figure]) -> Figure:
-    """A figure with the baseline that another model's has."""
+def _common_direction(models: Sequence[Path], translators: Sequence[Translator]) -> Direction:
+    direction = translators[0].spec.direction
+    for path, translator in zip(models, translators, strict=True):
+        if translator.spec.direction != direction:
+            raise ConfigError(
+                f"`direction`: {models[0]} translates {direction}, but {path} translates"
+                f" {translator.spec.direction}; choose a direction that all models have, or import"
+                " the checkpoint with its true direction"
+            )
+    return direction
+
+
+def _translate(
+    sources: Sequence[ImageSource], results: Sequence[Results], progress: CountProgress | None
+) -> None:
+    """Translate all pictures with each model."""
+    for number, source in enumerate(sources):
+        picture = source.read()
+        # In turn, and each as often the first, so that what else the machine does slows all alike.
+        first = number % len(results)
+        for done, each in enumerate([*results[first:], *results[:first]]):
+            if progress:
+                progress(number * len(results) + done, len(results) * len(sources))
+            each.add(picture)
+
+
+def _with_baseline(figure: Figure, others: Mapping[str, Figure]) -> Figure:
+    """A figure with the baseline of another model's."""
     other = others.get(figure.name)
     return replace(figure, baseline=other.baseline) if other else figure
 
@@ -248,7 +255,7 @@ def _most_different(
     results: Sequence[Results],
 ) -> list[ComparedImage]:
     """All images, those on which the models differ most first."""
-    measure = leading_measure(models)
+    measure = primary_measure(models)
     images = []
     for index, name in enumerate(names):
         made = [each.files[index].read() for each in results]
@@ -265,14 +272,14 @@ def _most_different(
 def _narrowest(
     translators: Sequence[Translator], side: Literal["input", "output"]
 ) -> Domain | None:
-    """The smallest range of values that a model has on this side; None: all that files have."""
+    """The smallest range of values that a model has on this side; None: the files' own."""
     found = [getattr(translator.spec, side) for translator in translators]
     own = [domain for domain in found if not domain.whole]
     return min(own, key=lambda domain: domain.ends[1] - domain.ends[0], default=None)
 
 
 def _once(say: Callable[[str], None]) -> Callable[[str], None]:
-    """Says of several models what is the same of all of them only once."""
+    """A function that passes each notice on once, however many models give it."""
     said: set[str] = set()
 
     def unless_said(sentence: str) -> None:
@@ -283,8 +290,8 @@ def _once(say: Callable[[str], None]) -> Callable[[str], None]:
     return unless_said
 
 
-def leading_measure(models: Sequence[Compared]) -> str | None:
-    """The first measure that tells of single images; None where images have no targets."""
+def primary_measure(models: Sequence[Compared]) -> str | None:
+    """The first measure that has a value for each image; None where images have no targets."""
     figures = models[0].figures.values()
     return next((figure.name for figure in figures if figure.per_image is not None), None)
 
@@ -305,7 +312,7 @@ def _paired_tests(models: Sequence[Compared], seed: int) -> list[PairedTest]:
 
 
 def _short_names(paths: Sequence[Path]) -> list[str]:
-    """As much of the end of each path as tells it from the others; the same twice is numbered."""
+    """The shortest end of each path that no other has; the same path twice is numbered."""
     parts = [path.resolve().parts for path in paths]
     names = []
     for index, own in enumerate(parts):

@@ -11,22 +11,22 @@ from img2img.data.values import domain_of
 from img2img.errors import ConfigError, DataError, some_names
 from img2img.evaluation.measuring import Evaluation, Images, evaluate
 from img2img.evaluation.options import EvaluationOptions, chosen, notifier, pairing_of, weights_of
-from img2img.evaluation.test_sets import arrange
+from img2img.evaluation.test_sets import by_name
 
 
 def evaluate_folders(
     result: Path, real: Path, *, inputs: Path | None = None, **options: Unpack[EvaluationOptions]
 ) -> Evaluation:
-    """Measure a folder of images against a folder of real ones.
+    """Measure a folder of images against a folder of real images.
 
-    Images of one path below their folder, whatever the suffix, are pairs if all have a partner.
-    Black and white are what the real images use; see `data.values.resolve_domains`.
+    Images with the same path below their folder, but for the suffix, are pairs if all have a
+    partner. Values are relative to the range of the real images; see `data.values.domain_of`.
 
     Args:
-        inputs: the folder of what the results were made of, to measure that as well.
+        inputs: the folder of the inputs of the results, to measure these as a baseline.
 
     Raises:
-        DataError: a folder is empty, or some images have a partner and others none; or a result has
+        DataError: a folder is empty; some images have a partner and others do not; or a result has
             no input.
         ImageError: a file does not decode, or the two of a pair differ in size.
         ConfigError: no such measure, network or device.
@@ -35,10 +35,10 @@ def evaluate_folders(
         if not folder.is_dir():
             raise DataError(no_folder(folder))
     if pairing_of(options).layout == "side_by_side":
-        raise ConfigError("`side_by_side`: is for a data set (`data`), not for two folders")
+        raise ConfigError("`side_by_side` is for a data set (`data`), not for two folders")
     wanted = chosen(options.get("measures"), {"pair", "set"})
-    results, targets, paired = arrange(Folders(result, real, f"{result} + {real}"), wanted, options)
-    weights_of(options)  # before any picture is looked at
+    results, targets, paired = by_name(Folders(result, real, f"{result} + {real}"), wanted, options)
+    weights_of(options)  # an error before any picture is decoded
     domain = domain_of([*targets.values()])
     if not domain.whole:
         notifier(options)(f"values: {domain}, the range of the real images")

@@ -22,7 +22,7 @@ from img2img.evaluation.results import (
 from img2img.images import Picture
 from img2img.models.checkpoint import load_model
 
-# Held-out images that are translated; of more, so many are taken at equal distances.
+# At most so many held-out images are translated, evenly spaced ones if there are more.
 MOST = 200
 
 
@@ -45,7 +45,7 @@ class Example:
     baseline: float | None
 
     def pictures(self) -> Iterator[tuple[str, Picture]]:
-        """The input, the target where there is one, the result, each with what it is."""
+        """The input, the target if there is one, and the result, each with its name."""
         picture, target = _read(self.item, self.direction)
         yield "input", picture
         if target is not None:
@@ -58,15 +58,15 @@ class HeldOut:
     """The held-out images, translated in one direction.
 
     Attributes:
-        measure: what `error` is: `l1` of results to their targets, or `cycle`, L1 of inputs to what
-            comes back from the way there and back.
+        measure: what `error` is: `l1` between results and their targets, or `cycle`, L1 between
+            inputs and their translation there and back.
         count: how many images are held out; at most `MOST` of them are translated.
         examples: those translated, the best first where there is an error.
         failed: by name, why others were not translated.
-        seconds: that a picture takes, the median; None where there was none.
-        device: where it was computed.
+        seconds: how long a picture takes, the median; None if none was translated.
+        device: where it ran.
         scale: at which the model translated; see `metrics.measure.Figure`.
-        folder: holds the results, as long as this object is in use.
+        folder: holds the results, and is deleted together with this object.
     """
 
     direction: Direction

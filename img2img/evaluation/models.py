@@ -25,23 +25,23 @@ def evaluate_model(
     scale: Scale = "auto",
     **options: Unpack[EvaluationOptions],
 ) -> Evaluation:
-    """Translate a test set in memory, and measure that against the images of the other domain.
+    """Translate a test set in memory, and measure the results against the other domain's images.
 
     The test set is the split `test` of a data set in any known layout, else `val`, else all of it.
     Its images are pairs if all names have a partner. Translations are computed in float32, so that
-    figures do not depend on the machine, and rounded to the files' depth, as written ones are.
-    Beside each figure of pairs stands what the untouched inputs have.
+    figures do not depend on the machine, and rounded to the depth of the files, as written results
+    are. Figures of pairs have the untouched inputs as their baseline.
 
     Args:
+        model: a run folder, model file, exported model or checkpoint of the reference.
         data: a data set, or two folders, of A and of B; None: the images that the model's run
             holds out.
-        direction: which generator, where the model goes both ways. Such a model is measured by
-            `cycle`, too.
+        direction: translation direction of a two-way model, which is measured by `cycle`, too.
         scale: at which size pictures are translated; see `Translator`.
 
     Raises:
-        DataError: no images in a known layout; or, of a model that goes one way, some of them have
-            a partner and others none.
+        DataError: no images in a known layout; or, for a one-way model, some images have a partner
+            and others do not.
         ImageError: a file does not decode, or the two of a pair differ in size.
         ModelFileError: there is no model.
         ConfigError: no such measure, network, device or direction; or, without `data`, no run.

@@ -15,18 +15,18 @@ class EvaluationOptions(TypedDict, total=False):
     """How to measure."""
 
     measures: Sequence[str] | None
-    """Names of `MEASURES`; None: all that are taken by default and can be taken here."""
+    """Names of `MEASURES`; None: all default measures that can be taken of these images."""
     required: Sequence[str]
-    """Those of them that must be taken, or it is an error; by default all of `measures`."""
+    """Measures that it is an error not to be able to take; by default all of `measures`."""
     features: str
     """The feature network of set measures; see `img2img.features.feature_network`."""
     weights: Path | None
     """A file of a feature network's weights, or a folder of such files."""
     device: str
     seed: int
-    """Of what is drawn for the intervals."""
+    """Seed of the random draws for the intervals."""
     pairing: PairingConfig | None
-    """Which images are pairs, and how the real image of a pair is brought to its result's size."""
+    """Which images are pairs, and how a real image is resized to its result."""
     cache: bool
     """Whether features of the real images are kept for the next time."""
     progress: CountProgress | None

@@ -1,4 +1,4 @@
-"""What a model makes of a test set, picture by picture, in files."""
+"""Translations of a test set, timed, in temporary files."""
 
 import shutil
 import time
@@ -22,11 +22,15 @@ T = TypeVar("T")
 
 
 class ResultFolder:
-    """A temporary folder for results, which is removed together with this object."""
+    """A temporary folder for results, which is deleted together with this object."""
 
     def __init__(self) -> None:
         self.path = Path(mkdtemp(prefix="img2img-"))
         weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+
+    def sub_folder(self) -> Path:
+        """A new folder in it, for the results of one model."""
+        return Path(mkdtemp(dir=self.path))
 
 
 @dataclass

@@ -28,12 +28,12 @@ class TestSet:
     """Images to translate, and those of the other domain.
 
     Attributes:
-        A, B: by name; of pairs in one order.
+        A, B: by name; pairs are in the same order.
         paired: whether they are pairs.
-        data: where they lie.
-        where: which images they are, in words.
+        data: the path of the data set or of the run.
+        where: which images they are, for people.
         trained_on: whether a model was trained on some of them; None: not known.
-        pairing: by which they were found, and differ in size.
+        pairing: how pairs were found, and how the target of a pair is resized.
     """
 
     A: dict[str, ImageSource]
@@ -47,23 +47,23 @@ class TestSet:
     __test__ = False  # no test case of pytest's
 
     def sources(self, direction: Direction) -> tuple[dict[str, ImageSource], list[ImageSource]]:
-        """What is translated, by name, and what it is measured against."""
+        """The inputs by name, and the images that results are measured against."""
         A, B = (self.A, self.B) if direction == "AtoB" else (self.B, self.A)
         return A, [*B.values()]
 
     def seen_as(self, domains: Mapping[str, Domain | None]) -> "TestSet":
-        """The same, the values of its files taken as those of their domain, `A` or `B`."""
+        """The same, with the values of its files read as those of the domain, `A` or `B`."""
         A = {name: source.seen_as(domains["A"]) for name, source in self.A.items()}
         B = {name: source.seen_as(domains["B"]) for name, source in self.B.items()}
         return replace(self, A=A, B=B)
 
 
 def held_out_of(run: Path) -> TestSet:
-    """The images that a run holds out, or held out when it was trained.
+    """The held-out images of a run, the ones of the time when it was trained.
 
     Raises:
         ConfigError: it is no run folder.
-        DataError: nothing is held out, or the images have gone.
+        DataError: no image is held out, or the images are gone.
     """
     directory = RunDirectory(run)
     config = directory.config()
@@ -82,7 +82,7 @@ def held_out_of(run: Path) -> TestSet:
 
 
 def _held_out_of_all(models: Sequence[Path]) -> TestSet:
-    """The images that the run of every model holds out, which are the same."""
+    """The held-out images of the models' runs, which must be the same."""
     found: list[TestSet] = []
     for model in models:
         run = _run_of(model)
@@ -109,17 +109,15 @@ def test_set_of(
 ) -> TestSet:
     """The split `test` of a data set in any known layout, else `val`, else all of it.
 
-    Of None, the images that the runs of all models hold out.
-
-    All of it may be what a model was trained on: then `where` says so. Of data that a model was
-    trained on, pairs are by default what they were in training.
+    If `data` is None, the held-out images of the models' runs. If a model was trained on the data,
+    pairs are found as in training by default, and `where` warns of measuring training images.
 
     Args:
         wanted: the measures to take.
-        lone_refused: see `arrange`.
+        lone_refused: see `by_name`.
 
     Raises:
-        DataError: see `arrange`.
+        DataError: see `by_name`.
     """
     if data is None:
         return _held_out_of_all(models)
@@ -140,35 +138,36 @@ def test_set_of(
     if not folders.side_by_side:
         folders = replace(folders, root=None)  # names are by the domain's folder, as translate's
     of = folders.where if isinstance(data, tuple) else f"{called}: {folders.where}"
-    A, B, paired = arrange(folders, wanted, options, lone_refused=lone_refused)
+    A, B, paired = by_name(folders, wanted, options, lone_refused=lone_refused)
     if split != "train":
         return TestSet(A, B, paired, called, f"{split} of {of}", None, pairing)
     where = f"all of {of}, which has neither test nor val"
     if about:
         where += (
-            "; the model was trained on these images; without `data`, the images that"
-            f" {about[0]} holds out are measured"
+            "; the model was trained on these images (without a data set, the held-out images of"
+            f" {about[0]} are measured)"
         )
     else:
-        where += "; if the model was trained on these images, the figures flatter it"
+        where += "; if the model was trained on these images, its figures are too optimistic"
     return TestSet(A, B, paired, called, where, True if about else None, pairing)
 
 
-def arrange(
+def by_name(
     folders: Folders,
     wanted: Sequence[str],
     options: EvaluationOptions,
     *,
     lone_refused: bool = True,
 ) -> tuple[dict[str, ImageSource], dict[str, ImageSource], bool]:
-    """The images of both folders by name, and whether they are pairs: then in one order.
+    """The images of both folders by name, and whether they are pairs, which have one order.
 
     Args:
         wanted: the measures to take.
-        lone_refused: whether it is a mistake if some have a partner and others none.
+        lone_refused: whether it is an error if some images have a partner and others do not; else
+            they are compared as sets.
 
     Raises:
-        DataError: it is a mistake, or there are no pairs and measures of pairs are named.
+        DataError: see `lone_refused`; or there are no pairs, and a measure of pairs was named.
     """
     partners = find_pairs(folders, pairing_of(options))
     pairs, problems = partners.pairs, partners.problems
@@ -183,7 +182,7 @@ def arrange(
         if options.get("measures") or (pairs and lone_refused):
             way = f" {proposal}; else" if proposal else ""
             raise DataError(
-                f"{len(problems)} of the files have no partner, or several:"
+                f"{len(problems)} of the files have no partner, or more than one:"
                 f" {some_names([problem.message for problem in problems], 3)};{way} rename them,"
                 " list the pairs in a file (`pairs`), which leaves out all others, or compare the"
                 " folders as sets (`measures=fid,kid`)"
@@ -202,7 +201,7 @@ def _matched_by(match: Match, options: EvaluationOptions) -> PairingConfig:
 
 
 def _named(sources: Sequence[ImageSource]) -> dict[str, ImageSource]:
-    """Each once, by its name, which is its path where several have one name."""
+    """Each image once, by its file name, or by its path where several have the same name."""
     once = [*dict.fromkeys(sources)]
     count = Counter(source.path.name for source in once)
     return {
@@ -212,7 +211,7 @@ def _named(sources: Sequence[ImageSource]) -> dict[str, ImageSource]:
 
 
 def _run_of(model: Path) -> Path | None:
-    """The run folder that a model is of, if it lies in one."""
+    """The run folder that a model lies in, if any."""
     for folder in (model, model.parent, model.parent.parent):
         if RunDirectory(folder).config_path.is_file():
             return folder

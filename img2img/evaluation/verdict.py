@@ -1,6 +1,6 @@
 """Which of the compared models is best, in words."""
 
-from img2img.evaluation.comparison import Compared, Comparison, leading_measure
+from img2img.evaluation.comparison import Compared, Comparison, primary_measure
 from img2img.metrics.measure import short_number
 from img2img.metrics.significance import CHANCE, times_as_long
 
@@ -11,7 +11,7 @@ WORTH_SAYING = 1.2
 def verdict(comparison: Comparison) -> str:
     """Which model is the best, and how sure that is, in a sentence or two."""
     models = comparison.models
-    measure = leading_measure(models) or next(iter(models[0].figures), None)
+    measure = primary_measure(models) or next(iter(models[0].figures), None)
     if measure is None or any(measure not in model.figures for model in models):
         return "Nothing was measured that could tell one model from another."
     higher = models[0].figures[measure].higher_is_better

@@ -1,4 +1,4 @@
-"""HTML pages that a browser shows from the disk, without a server: their style, their sliders."""
+"""What HTML pages have in common: templates, style, sliders, embedded pictures."""
 
 from img2img.html.pictures import embedded, fitting
 from img2img.html.rendering import render

@@ -1,4 +1,4 @@
-"""Pictures as a page holds them."""
+"""Pictures embedded in a page."""
 
 import io
 import math
@@ -9,9 +9,9 @@ from PIL import Image
 
 from img2img.images import Picture, eight_bit, resized
 
-# Halvings of the pixels until the smallest picture of all.
+# How often the number of pixels is halved at most to fit.
 _STEPS = 16
-# Profiles that name a colour space are smaller; larger ones are tables, for printers above all.
+# Profiles of colour spaces are smaller; larger ones are tables, mostly for printers.
 _PROFILE_BYTES = 4096
 _QUALITY = 82
 
@@ -24,11 +24,11 @@ def fitting(size: tuple[int, int], longest: int) -> tuple[int, int]:
 
 
 def embedded(picture: Picture, longest: int, most: int) -> Markup:
-    """A picture as an address that holds it whole, to stand in a page.
+    """A picture as a data URL.
 
     Args:
-        longest: its longer side may have so many pixels.
-        most: bytes of the address that it may take; it is reduced until it does.
+        longest: the most pixels of its longer side.
+        most: the most bytes of the URL; the picture is reduced until it fits.
     """
     pixels = eight_bit(resized(picture.composited(), fitting(picture.size, longest)))
     profile = picture.icc if picture.icc and len(picture.icc) <= _PROFILE_BYTES else None

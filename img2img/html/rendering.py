@@ -45,7 +45,10 @@ def _environment(package: str) -> Environment:
 
 
 def _displayable(value: Any) -> Any:
-    """Text without what is not Unicode, and without marks that turn the direction of writing."""
+    """Text in which bytes that are not Unicode and invisible format characters are replaced.
+
+    Some of these turn the direction of writing, and would show another name.
+    """
     if not isinstance(value, str) or isinstance(value, Markup) or value.isascii():
         return value
     shown = os.fsencode(value).decode(errors="replace")

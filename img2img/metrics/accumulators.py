@@ -29,8 +29,8 @@ class PairMeasures:
         supply: of the weights that some need.
 
     Attributes:
-        missing: measures that cannot be had, and why.
-        values: of each measure, one an image.
+        missing: measures that cannot be taken, and why.
+        values: by measure, a value for each image.
     """
 
     def __init__(self, names: Iterable[str], supply: Supply, device: torch.device) -> None:
@@ -45,9 +45,9 @@ class PairMeasures:
                 self.missing[name] = str(error)
 
     def measure(self, output: Tensor, target: Tensor) -> dict[str, float | None]:
-        """What an image is against its target, both [1, C, H, W] in [-1, 1]; None: it is too small.
+        """Measure an image against its target, both [1, C, H, W] in [-1, 1].
 
-        Safe to use from several threads.
+        None for measures that the image is too small for. Safe to use from several threads.
         """
         side = min(output.shape[2:])
         return {
@@ -56,7 +56,7 @@ class PairMeasures:
         }
 
     def add(self, measured: Mapping[str, float | None], before: Mapping[str, float | None]) -> None:
-        """What `measure` has found of one more image, and of its untouched input, if it has."""
+        """The values of one more image, as `measure` returns them, and of its untouched input."""
         for name, value in measured.items():
             if value is None:
                 least = LEAST_SIDE[name]
@@ -67,7 +67,7 @@ class PairMeasures:
                 self._before[name].append(untouched)
 
     def figures(self, seed: int) -> dict[str, Figure]:
-        """Of those that could be had of every image."""
+        """The figures of all measures that could be taken of every image."""
         return {
             name: replace(
                 mean_figure(name, values, seed, PERCEPTUAL.get(name)),

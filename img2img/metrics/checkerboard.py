@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 def checkerboard_energy(pixels: NDArray[np.generic]) -> float:
     """Power of an image at the frequencies where up-sampling by 2, 4 and 8 leaves a grid.
 
-    These are the multiples of 1/8 cycles a pixel in both directions, without the mean (Odena et
-    al., "Deconvolution and Checkerboard Artifacts", Distill 2016, say how the grid comes about).
+    These are the multiples of 1/8 cycles per pixel in both directions, without the mean. Odena et
+    al., "Deconvolution and Checkerboard Artifacts", Distill 2016, explain how the grid arises.
     A Hann window keeps the image's borders, which do not join, from leaking into them.
 
     Args:

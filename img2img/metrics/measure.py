@@ -1,4 +1,4 @@
-"""What can be measured of translations, and the figures that come of it, with their intervals."""
+"""The measures of translations, and figures with their intervals."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -11,12 +11,12 @@ import numpy.typing as npt
 from img2img.images import Domain
 
 RESAMPLES = 1000
-# Of fewer images the bootstrap's interval holds the truth clearly less often than it says: on
-# Gaussian data 87 % of the time for 10, 93 % for 30.
+# With fewer images the bootstrap's interval holds the true mean clearly less often than 95 % of the
+# time: 87 % for 10 images of Gaussian data, 93 % for 30.
 FEW = 20
-# Parts that a set is divided into, of which each is left out once.
+# Parts that a set is divided into; each is left out once.
 PARTS = 10
-# Of Student's distribution with PARTS - 1 degrees of freedom: 95 % lie within.
+# The 95 % quantile, two-sided, of Student's distribution with PARTS - 1 degrees of freedom.
 STUDENT = 2.262
 
 
@@ -81,13 +81,14 @@ class Figure:
 
     Attributes:
         low, high: the bounds of its 95 % interval; None where there are too few images for one.
-        n: images that were measured; and `n_real` that they were measured against, of sets.
-        network: the feature network, and `resize` how images came to its size; None without one.
-        note: what to know before trusting it, such as that it is unreliable, and why.
-        per_image: of a measure of pairs or cycles, the value of each image.
-        baseline: of a measure of pairs, what the untouched inputs have in place of the results.
-        scale: at which size a model translated: `native`, `trained`, or how many came which way;
-            None where nothing was translated.
+        n: number of images that were measured.
+        n_real: number of real images that they were measured against, for measures of sets.
+        network: the feature network, and `resize`, how images were resized for it; None without.
+        note: a warning, such as that the figure is unreliable, and why.
+        per_image: the value of each image, for measures of pairs and cycles.
+        baseline: the same measure of the untouched inputs in place of the results, for pairs.
+        scale: the scale at which a model translated: `native`, `trained`, or how many images at
+            which; None where nothing was translated.
     """
 
     name: str
@@ -101,13 +102,13 @@ class Figure:
     resize: str | None = None
     note: str | None = None
     per_image: tuple[float, ...] | None = None
-    # Two figures are equal where the same was measured, however it was come to.
+    # Not compared: two figures are equal if the same images have the same values.
     baseline: float | None = field(default=None, compare=False)
     scale: str | None = field(default=None, compare=False)
 
     @property
     def no_better(self) -> bool:
-        """Whether the untouched inputs are as good, or better."""
+        """Whether the untouched inputs are at least as good."""
         if self.baseline is None:
             return False
         if self.higher_is_better:
@@ -121,7 +122,7 @@ class Figure:
         return f"{short_number(self.value)} [{low}, {high}]"
 
     def to_json(self) -> dict[str, Any]:
-        """What JSON can hold of it: what is not finite as text, such as `inf`."""
+        """As JSON can hold it, with numbers that are not finite as text, such as `inf`."""
         tree = asdict(self)
         if self.per_image is not None:
             tree["per_image"] = [_finite(value) for value in self.per_image]
@@ -131,7 +132,7 @@ class Figure:
 def mean_figure(
     name: str, values: Sequence[float], seed: int, network: str | None = None
 ) -> Figure:
-    """The mean of a value of each image, and a bootstrap interval: of means over images redrawn."""
+    """The mean of one value per image, with a bootstrap interval."""
     each = np.asarray(values, np.float64)
     random = np.random.default_rng(seed)
     low = high = None
@@ -159,13 +160,13 @@ def jackknife_error(
     counts: tuple[int, int],
     seed: int,
 ) -> float:
-    """How far a measure of two sets is from what it would be of all images there could be.
+    """The uncertainty of a measure of two sets, by the delete-a-group jackknife.
 
-    Each tenth of the images is left out once (the delete-a-group jackknife), since redrawn images
-    would be there twice: distances to neighbours would be 0, and distances of sets too large.
+    Each tenth of the images is left out once. A bootstrap would have some images twice: distances
+    to neighbours would be 0, and distances of sets too large.
 
     Args:
-        measured: the measure of what is kept of each set.
+        measured: gives the measure of a part of each set, by masks.
         counts: images in each set.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Measures against a known target: one value an image."""
+"""Measures of images against their targets, one value per image."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from img2img.features import MIN_SIDE, PerceptualDistance, PyramidName, Supply
 
-# Pixels a side: at the smallest of the five scales, the window of 11 must fit.
+# Smallest sides in pixels: the window of 11 must fit, for MS-SSIM at the smallest of five scales.
 MS_SSIM_SIZE = 176
 SSIM_SIZE = 11
 
@@ -28,7 +28,7 @@ def psnr(output: Tensor, target: Tensor) -> Tensor:
 def ssim(output: Tensor, target: Tensor) -> Tensor:
     """Structural similarity, float32 [N], from NCHW in [-1, 1] of `SSIM_SIZE` and more a side.
 
-    Of each colour by itself, by a Gaussian window of 11 pixels and deviation 1.5. Variances are
+    Of each channel by itself, with a Gaussian window of 11 pixels and deviation 1.5. Variances are
     small differences of squares: a light, entirely even area is up to 0.003 off from itself.
     """
     from torchmetrics.functional.image import structural_similarity_index_measure as measure
@@ -53,13 +53,13 @@ PAIRED: dict[str, PairMeasure] = {
     "ssim": ssim,
     "ms_ssim": ms_ssim,
 }
-# Those that a network sees, by the network whose features are compared.
+# Perceptual measures, by the network whose features they compare.
 PERCEPTUAL: dict[str, PyramidName] = {
     "lpips": "alexnet",
     "lpips_vgg": "vgg16",
     "perceptual": "efficientnet-lite0",
 }
-# Height and width from which a measure can be had.
+# Smallest height and width in pixels.
 LEAST_SIDE = {
     "ssim": SSIM_SIZE,
     "ms_ssim": MS_SSIM_SIZE,
@@ -74,7 +74,7 @@ def pair_measure(name: str, supply: Supply, device: torch.device) -> PairMeasure
         supply: of the weights that some need.
 
     Raises:
-        MissingFeatures: it needs what is not here.
+        MissingFeatures: its network or its weights are not available.
     """
     if name in PERCEPTUAL:
         distance = PerceptualDistance(PERCEPTUAL[name], supply)

@@ -1,4 +1,4 @@
-"""Measures of a set of images against another, by what a feature network made of them."""
+"""Measures of a set of images against another, by their features."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -9,14 +9,14 @@ from torch import Tensor
 from img2img.features import FeatureNetwork, Features
 from img2img.metrics.measure import MEASURES, Figure, jackknife_error
 
-# Images of each set, at least. With fewer there would not be as many neighbours as are asked for.
+# Smallest set. Fewer images would not have as many neighbours as are asked for.
 LEAST = 10
-# Of a subset of KID, as published.
+# Images of a subset for KID, as published.
 KID_SIZE = 1000
 KID_SUBSETS = 100
 # Neighbours, as published.
 NEAREST = {"precision": 3, "density": 5}
-# Features that are no further apart, to their length, differ by rounding only.
+# Features that are no further apart than this, relative to their length, differ by rounding only.
 ALIKE = 1e-6
 # Images whose distances to all others are in memory at once.
 BLOCK = 1000
@@ -39,9 +39,9 @@ def set_figure(
     least, most = BOUNDS.get(name, (-torch.inf, torch.inf))
     note = None
     if not error:
-        note = "no image that was left out changed it: the interval says nothing"
+        note = "leaving out images does not change it: the interval says nothing"
     if math.isnan(value):
-        note = "not a number: the real images are all alike"
+        note = "not a number: all real images are alike"
     if name == "fid" and min(counts) < network.dimensions:
         note = (
             f"unreliable: {min(counts)} images for {network.dimensions} features make it too large;"
@@ -67,12 +67,12 @@ def fid(result: Features, real: Features, seed: int = 0) -> float:
 
     both = result.features.double(), real.features.double()
     if sum(map(len, both)) < both[0].shape[1]:
-        # Few images span few dimensions: the distance is the same in these, and sooner had.
+        # Few images span few dimensions: the distance is the same in these, and faster.
         axes = torch.linalg.qr(torch.cat(both).T).Q
         both = both[0] @ axes, both[1] @ axes
     fitted = (fid_features_to_statistics(features) for features in both)
     found = fid_statistics_to_metric(*fitted, verbose=False)["frechet_inception_distance"]
-    # A sum of terms that cancel out where the sets are equal, but for rounding.
+    # For equal sets, a sum of terms that cancel but for rounding.
     return max(BOUNDS["fid"][0], float(found))
 
 
@@ -97,9 +97,9 @@ def kid(result: Features, real: Features, seed: int = 0) -> float:
 
 
 def inception_score(result: Features, real: Features, seed: int = 0) -> float:
-    """How sure the classes of results are, and how various: 1 to the number of classes.
+    """How certain the classes of results are, and how diverse: from 1 to the number of classes.
 
-    Of all results at once. Published ones are the mean over ten parts of 5,000 images.
+    Of all results at once; published scores are the mean over ten parts of 5,000 images.
     """
     from torch_fidelity.metric_isc import isc_features_to_metric
 
@@ -138,9 +138,9 @@ def coverage(result: Features, real: Features, seed: int = 0) -> float:
 def diversity(result: Features, real: Features, seed: int = 0) -> float:
     """The mean distance of features between two results, over that between two real images.
 
-    0 where all results are one, 1 where they differ as much as the real ones; above 1 they differ
-    more, which need be no merit. Of k results that come in turn it is about 1 - 1/k. Not a number
-    where the real ones are all alike.
+    0 if all results are the same, 1 if they differ as much as the real images do; above 1 they
+    differ more, which need not be better. k different results in turn have about 1 - 1/k. Not a
+    number if all real images are alike.
     """
     distance, usual = (_mean_distance(seen.features) for seen in (result, real))
     alike = usual <= ALIKE * real.features.double().norm(dim=1).mean()

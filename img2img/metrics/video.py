@@ -1,4 +1,4 @@
-"""How steady a translated video is, and how sharp it has stayed."""
+"""Temporal consistency and sharpness of a translated video."""
 
 from dataclasses import dataclass
 

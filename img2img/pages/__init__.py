@@ -1,4 +1,4 @@
-"""Pages that tell of runs and models, each one file with all that it shows."""
+"""Reports of runs and comparisons of models, each one HTML file that needs no other."""
 
 from img2img.pages.comparison import write_comparison
 from img2img.pages.report import write_report

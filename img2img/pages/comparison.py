@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from img2img.evaluation.comparison import Comparison, leading_measure
+from img2img.evaluation.comparison import Comparison, primary_measure
 from img2img.evaluation.verdict import verdict
 from img2img.html import render
 from img2img.metrics.measure import MEASURES, short_number
@@ -42,7 +42,7 @@ def write_comparison(comparison: Comparison, path: Path) -> None:
             for each in images
         ],
         first=len(images[0].pictures) - len(models) if images else 0,
-        measure=leading_measure(models),
+        measure=primary_measure(models),
     )
     write_text(path, page)
 

@@ -1,4 +1,4 @@
-"""Losses and measures over the steps of a run, as charts that can be read point by point."""
+"""Charts of losses and measures over the steps of a run."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,11 +11,11 @@ from img2img.runs.log import BASELINE, TARGETS, VAL, is_number
 
 # Points of a curve: more cannot be told apart on a screen.
 POINTS = 400
-# What tells the curves of one chart apart: a domain, or a direction.
+# Endings of tags that tell the curves of one chart apart: a domain, or a direction.
 _ENDINGS = ("_A", "_B", "_AtoB", "_BtoA")
-# Endings of what a sign is compared with, and what to call it.
+# Endings of tags that a diagnostic is compared with, and their names in the chart.
 _REFERENCES = {"_target": "targets", "_expected": "expected"}
-# Diagnostics that say something only beside another.
+# Diagnostics that share a chart.
 _TOGETHER = {
     "diagnostics/held_out_l1": "diagnostics/train_l1",
     "diagnostics/train_l1": "diagnostics/train_l1",
@@ -27,9 +27,9 @@ class Curves:
     """The numbers of a run.
 
     Attributes:
-        steps: at which something was logged, in order, at most about twice `POINTS` of them.
-        values: by tag, a value for each step; None where there is none.
-        lines: how many lines of the log a point is the mean of.
+        steps: the steps that have values, in order; at most about twice `POINTS`.
+        values: by tag, a value for each step, or None.
+        lines: how many lines of the log each point is the mean of.
     """
 
     steps: list[int]
@@ -49,9 +49,9 @@ class Curve:
     """A line of a chart.
 
     Attributes:
-        look: the classes of CSS that give its colour, and whether it is dashed.
+        look: CSS classes for its colour, and for a dashed line.
         points: from (0, 0), the first step and the lowest value of the chart, to (1, 1).
-        value: the last that is known.
+        value: the last one.
         index: its place in `Curves.values`.
     """
 
@@ -67,9 +67,9 @@ class Chart:
     """Curves of one kind over the steps.
 
     Attributes:
-        meaning: what they tell, a sentence.
+        meaning: a sentence for people who have not met them before.
         steps: the last step.
-        last: its place among the steps that have values.
+        last: its index in `Curves.steps`.
         low, high: the smallest and the largest value.
     """
 
@@ -83,7 +83,7 @@ class Chart:
 
 
 def read_curves(lines: Iterable[Mapping[str, Any]]) -> Curves:
-    """The curves of what is logged; numbers that are not finite are left out.
+    """The curves of the log; numbers that are not finite are left out.
 
     Losses (`G/l1`) and the held-out measures (`val/l1`) stand on lines of their own.
     """
@@ -108,10 +108,9 @@ def read_curves(lines: Iterable[Mapping[str, Any]]) -> Curves:
 
 
 def charts(curves: Curves, measures: bool) -> list[Chart]:
-    """A chart for each held-out measure, or for all else; of both domains or directions together.
+    """Charts of the held-out measures, or of everything else; domains and directions share one.
 
-    What a curve is to be compared with is in the same chart, dashed: what the untouched inputs
-    have, or what the targets show.
+    The same chart has dashed curves to compare with: of the untouched inputs, or of the targets.
     """
     by_chart: dict[str, list[str]] = {}
     for tag in curves.values:
@@ -121,7 +120,7 @@ def charts(curves: Curves, measures: bool) -> list[Chart]:
 
 
 def _groups(lines: Sequence[Mapping[str, Any]]) -> list[Sequence[Mapping[str, Any]]]:
-    """Lines next to each other, in at most `POINTS` groups."""
+    """Neighbouring lines in at most `POINTS` groups."""
     size = max(1, math.ceil(len(lines) / POINTS))
     return [lines[start : start + size] for start in range(0, len(lines), size)]
 
@@ -137,13 +136,13 @@ def _chart_of(tag: str) -> str:
 
 
 def _split(tag: str) -> tuple[str, str]:
-    """What is drawn, and the domain or direction that it is of, which may be none."""
+    """A tag without its domain or direction, and that domain or direction, if any."""
     ending = next((e for e in _ENDINGS if tag.endswith(e)), "")
     return tag.removesuffix(ending), ending.removeprefix("_")
 
 
 def _label(tag: str) -> tuple[str, bool]:
-    """What a curve is called in its chart, and whether it is one to compare with."""
+    """The name of a curve in its chart, and whether it is there to compare with."""
     name, of = _split(tag)
     reference = next((words for end, words in _REFERENCES.items() if name.endswith(end)), "")
     if name.startswith(BASELINE):
@@ -159,7 +158,7 @@ def _chart(name: str, tags: Sequence[str], curves: Curves) -> Chart:
     end = curves.steps[-1]
     order = list(curves.values)
     labels = {tag: _label(tag) for tag in tags}
-    # What the model gives comes first; what it is compared with has the colour of its own curve.
+    # The model's own curves come first; a curve to compare with has the colour of its partner.
     solid = sum(not dashed for _, dashed in labels.values())
     drawn = []
     for place, tag in enumerate(sorted(tags, key=lambda tag: labels[tag][1])):
@@ -171,7 +170,7 @@ def _chart(name: str, tags: Sequence[str], curves: Curves) -> Chart:
         ]
         look = f"c{place % solid % 4 if solid else place % 4}{' dashed' * dashed}"
         last = next(value for value in reversed(curves.values[tag]) if value is not None)
-        # A lone point is a line of no length, of which the round ends are seen.
+        # A lone point is drawn as a line of length 0, whose round ends are visible.
         points *= 2 if len(points) == 1 else 1
         drawn.append(Curve(called, look, points, last, order.index(tag)))
     return Chart(name, meaning(name), drawn, end, len(curves.steps) - 1, low, high)

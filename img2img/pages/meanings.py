@@ -30,7 +30,7 @@ _MEANINGS = {
 
 
 def meaning(name: str) -> str:
-    """What a loss, score, measure or sign tells, for those who have not met it before.
+    """What a loss, score, measure or diagnostic means, for people who have not met it before.
 
     Args:
         name: its tag, such as `G/l1`, without the ending of a domain or direction.

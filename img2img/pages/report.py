@@ -1,4 +1,4 @@
-"""The report of a run: one file that shows how it went and what came of it."""
+"""The report of a run: one HTML file that shows how the training went, and its results."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -105,7 +105,7 @@ def write_report(
 
 
 def _data(record: Record, progress: CountProgress | None) -> tuple[DataSet | None, str]:
-    """The data that the run is about, or why it is not there."""
+    """The data of the run, or why it cannot be found."""
     try:
         kind = method_class(record.config).data
         return find_as_trained(kind, record.config, record.facts, progress), ""
@@ -114,7 +114,7 @@ def _data(record: Record, progress: CountProgress | None) -> tuple[DataSet | Non
 
 
 def _last(record: Record) -> dict[str, float]:
-    """The newest numbers of the log that the page begins with."""
+    """The last logged numbers that the page begins with."""
     tags = {"images": "images", "seconds": "seconds", "best": f"val/{record.config.metrics.best}"}
     values = {name: record.last(tag) for name, tag in tags.items()}
     return {name: value for name, value in values.items() if is_number(value)}
@@ -125,7 +125,7 @@ def _logged(record: Record, tag: str) -> list[float]:
 
 
 def _sheets(record: Record) -> tuple[list[tuple[int, Markup]], list[str]]:
-    """Sheets of samples by step, and why others cannot be shown."""
+    """Sample sheets by step, and the errors of those that cannot be read."""
     chosen = evenly_spaced(list(record.sheets.items()), _SHEETS)
     sheets, damaged = [], []
     for step, path in chosen:
@@ -139,7 +139,7 @@ def _sheets(record: Record) -> tuple[list[tuple[int, Markup]], list[str]]:
 
 
 def _pictures(held_out: Sequence[HeldOut], most: int) -> dict[str, dict[str, list[Shown[Example]]]]:
-    """By direction: the `first` examples, which are the best where there is a best, and `worst`."""
+    """By direction: the `first` examples, the best ones if they are ranked, and the `worst`."""
     room = bytes_each(_BYTES_OF_EXAMPLES, len(held_out) * 2 * most * 3)
 
     def pictures(examples: Sequence[Example]) -> list[Shown[Example]]:

@@ -1,4 +1,4 @@
-"""What came of a run, in a sentence or two."""
+"""How well a run went, in a sentence or two."""
 
 from collections.abc import Sequence
 
@@ -8,14 +8,14 @@ from img2img.runs.history import RunHistory
 from img2img.runs.log import BASELINE, VAL
 from img2img.runs.reading import Record
 
-# Without a better measure for this share of the steps, a run is said to have come to a standstill.
+# The share of the steps without an improvement from which on the verdict mentions it.
 STANDSTILL = 0.2
 
 
 def verdict(record: Record, findings: Sequence[Finding]) -> str:
-    """How good translations of held-out images are, whether that still improves, and what is wrong.
+    """How good translations of held-out images are, whether they still improve, and what is wrong.
 
-    The measure is the one that says which model is best (`metrics.best`), L1 where none does.
+    By the measure that selects the best model (`metrics.best`), or else by L1.
     """
     history = record.history
     if not history.step:
@@ -27,7 +27,7 @@ def _measured(history: RunHistory, record: Record) -> list[str]:
     measure = record.config.metrics.best or "l1"
     tag, untouched = VAL + measure, BASELINE + measure
     if not (tag in history and len(history[tag])):
-        return ["No held-out image has a target, so there is no figure: judge by the pictures."]
+        return ["Held-out images have no targets, so nothing is measured: judge by the pictures."]
     series = history[tag]
     now = float(series.values[-1])
     higher = MEASURES[measure_of(measure)].higher_is_better
@@ -37,7 +37,7 @@ def _measured(history: RunHistory, record: Record) -> list[str]:
         if (now <= base) if higher else (now >= base):
             sentences[0] += (
                 f", where the untouched input has {base:.4g}: these translations are worse than"
-                " none at all"
+                " none"
             )
         elif higher:
             sentences[0] += f", where the untouched input has {base:.4g}"

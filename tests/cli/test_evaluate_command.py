@@ -124,7 +124,7 @@ def test_what_was_trained_on_is_said(
     shutil.copytree(tiny_pairs, tmp_path / "other")
     unknown = img2img(*of_model, "--data", tmp_path / "other")
     images = json.loads(unknown.out)["images"]
-    assert "if the model was trained on these images, the figures flatter it" in images["where"]
+    assert "if the model was trained on these images, its figures are too" in images["where"]
     assert images["trained_on"] is None
     shutil.copytree(tiny_pairs, tmp_path / "split" / "test")
     test = img2img(*of_model, "--data", tmp_path / "split")

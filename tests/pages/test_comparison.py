@@ -322,7 +322,7 @@ def test_wrong_use(tmp_path: Path, tiny_run: Path, tiny_pairs: Path, train: Comm
     back = tmp_path / "back"
     flags = ["--max-steps", 1, "--direction", "BtoA"]
     assert train(back, "--data", tiny_pairs, *flags).status == 0
-    with pytest.raises(ConfigError, match=r"translates AtoB and .*back BtoA"):
+    with pytest.raises(ConfigError, match=r"translates AtoB, but .*back translates BtoA"):
         compare_models([tiny_run, back], tiny_pairs)
     broken = tmp_path / "broken"
     shutil.copytree(tiny_pairs, broken)

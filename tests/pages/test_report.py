@@ -356,7 +356,7 @@ def test_cyclegan_both_ways(
         "Held-out images, AtoB",
         "Held-out images, BtoA",
     ]
-    words = "L1 to the target" if aligned else "L1 to the input after the way back"
+    words = "L1 to the target" if aligned else "L1 to the input after translating back"
     assert page.locator("h3", has_text=f"Best by {words}").count() == 2
     assert page.locator("figure:has(.pair)").count() == (12 if aligned else 4)
     chart = page.locator(".chart", has=page.locator("h3", has_text="D/real"))

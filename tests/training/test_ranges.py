@@ -1,5 +1,6 @@
 """Training on 12 bits in 16-bit files: the range is found, kept with the model, and undone."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from img2img.evaluation.models import evaluate_model
 from img2img.images import Domain, Picture, read_picture, write_picture
 from img2img.models.checkpoint import load_model, write_model
 from img2img.models.spec import ModelSpec
+from img2img.pages import write_report
 from tests.conftest import Command
 
 TWELVE = Domain(dtype="uint16", low=0, high=4095)
@@ -46,6 +48,13 @@ def test_is_kept_with_the_run_and_the_model(deep_run: Path) -> None:
     assert ranges(deep_run) == ([0, 4095], [0, 4095])
     spec = load_model(deep_run).specs["G"]
     assert (spec.input, spec.output) == (TWELVE, TWELVE)
+
+
+def test_the_report_says_the_range(deep_run: Path, tmp_path: Path) -> None:
+    page = write_report(deep_run, tmp_path / "r.html", examples=0).read_text()
+    row = re.search(r"<th>values</th><td>(.*?)</td>", page)
+    assert row is not None
+    assert re.fullmatch(r"A and B: uint16 values \d+..\d{4}, scaled by 0..4095 \(12 bits\)", row[1])
 
 
 def test_each_way_has_its_own(

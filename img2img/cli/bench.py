@@ -3,60 +3,49 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from img2img.cli import completion
-from img2img.cli.models import plausible
+from img2img.cli.options import AsJson, Device, Direction, Model
 from img2img.cli.output import console, error_console, print_json, say_note
 from img2img.cli.wording import in_options
 
 
 def bench(
-    model: Annotated[
-        Path,
-        typer.Argument(
-            help="Run folder, or a model file from one.",
-            autocompletion=completion.models,
-            callback=plausible,
-        ),
-    ],
+    model: Model,
     source: Annotated[
         Path | None,
-        typer.Option(
-            "--input", "-i", help="A picture to translate; by default one of coloured noise."
-        ),
+        typer.Option("--input", "-i", help="Image to translate; default: coloured noise."),
     ] = None,
     size: Annotated[
-        int, typer.Option(min=1, max=8192, help="Without --input: height and width, in pixels.")
+        int,
+        typer.Option(min=1, max=8192, help="Side of the image, in pixels, if there is no --input."),
     ] = 256,
-    batch: Annotated[int, typer.Option(min=1, help="Pictures to run together.")] = 8,
+    batch: Annotated[int, typer.Option(min=1, help="Images in a batch.")] = 8,
     backend: Annotated[
         str | None,
         typer.Option(
-            help="Measure only this one (see `img2img list backends`).",
+            help="Measure only this backend; see `img2img list backends`.",
             autocompletion=completion.backends,
         ),
     ] = None,
-    direction: Annotated[
-        Literal["AtoB", "BtoA"] | None,
-        typer.Option(help="Which way to translate, if the model has both."),
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    direction: Direction = None,
+    device: Device = "auto",
     wait: Annotated[
         float,
-        typer.Option(min=1, help="Seconds that a backend has to get ready before it is dropped."),
+        typer.Option(min=1, help="Seconds a backend may take to start; slower ones are left out."),
     ] = 60,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Measure what each backend gives on this machine with a model.
+    """Measure how fast each backend runs a model on this machine.
 
     Example: img2img bench runs/mine --input photo.jpg
 
-    For each backend and precision: the seconds until it is ready, the milliseconds of a picture
-    alone and in a batch, and how far its result is from float32 in grey levels of 255, on average
-    and at the 99th percentile. `translate` takes what --backend and --precision name.
+    For each backend and precision: seconds until it is ready, milliseconds per image alone and in
+    a batch, and how far its result is from float32, in grey levels of 255, on average and at the
+    99th percentile. Pass your choice to `translate` as --backend and --precision.
     """
     from dataclasses import asdict
 

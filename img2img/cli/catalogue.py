@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from img2img.catalogue import CATALOGUES, Entry, entries, transforms
+from img2img.cli.options import AsJson
 from img2img.cli.output import console, print_json
 from img2img.errors import ConfigError, nearest
 from img2img.plugins import OWN
@@ -23,7 +24,7 @@ def list_parts(
             autocompletion=lambda: WHAT,
         ),
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the parts that a setting or option can name, with their arguments and defaults.
 

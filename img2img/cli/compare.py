@@ -1,90 +1,75 @@
 """`img2img compare`."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from img2img.cli import completion
 from img2img.cli.models import plausible
-from img2img.cli.output import console, counting, print_json, printable, say_note, split_names
-from img2img.cli.pairing import (
+from img2img.cli.options import (
+    AsJson,
     DataA,
     DataB,
+    Device,
+    Direction,
+    Features,
     Match,
+    Measures,
     Pairs,
+    Scale,
     SideBySide,
+    TestData,
     Unequal,
-    pairing_flags,
+    Weights,
     pairing_of,
-    test_set_at,
+    test_data_of,
 )
+from img2img.cli.output import console, counting, print_json, printable, say_note, split_names
 from img2img.errors import ConfigError
 
 
 def compare(
+    context: typer.Context,
     models: Annotated[
         list[Path],
         typer.Argument(
-            help="Two models or more: run folders, model files, what `img2img export` wrote, "
-            "checkpoints of pytorch-CycleGAN-and-pix2pix.",
+            help="Two or more models: run folders, model files, exported models, or checkpoints"
+            " of pytorch-CycleGAN-and-pix2pix.",
             autocompletion=completion.models,
             callback=plausible,
         ),
     ],
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            help="Data set, of which test is taken, else val, else all of it. Without: the images "
-            "that all the runs held out."
-        ),
-    ] = None,
+    data: TestData = None,
     data_a: DataA = None,
     data_b: DataB = None,
-    direction: Annotated[
-        Literal["AtoB", "BtoA"] | None,
-        typer.Option(help="Which way to translate, if the models have both."),
-    ] = None,
-    scale: Annotated[
-        Literal["auto", "native", "trained"],
-        typer.Option(
-            help="Translate pictures at their own size (native) or resized as in training"
-            " (trained). auto: trained where that changes the sides by more than 1.5"
-            " times."
-        ),
-    ] = "auto",
-    measures: Annotated[
-        str | None,
-        typer.Option(help="Which to take, like l1,psnr,kid; by default all that can be had."),
-    ] = None,
-    features: Annotated[
-        Literal["auto", "inception", "efficientnet-lite0"],
-        typer.Option(help="The network that sees images for measures of sets."),
-    ] = "auto",
-    weights: Annotated[
-        Path | None,
-        typer.Option(help="File of a feature network's weights, or a folder of such files."),
-    ] = None,
+    direction: Direction = None,
+    scale: Scale = "auto",
+    measures: Measures = None,
+    features: Features = "auto",
+    weights: Weights = None,
     output: Annotated[Path, typer.Option(help="Page to write.")] = Path("compare.html"),
     examples: Annotated[
         int,
         typer.Option(
-            min=0, max=200, help="How many images it shows: those that the models differ on most."
+            min=0,
+            max=200,
+            help="How many images the page shows: those where the models differ most.",
         ),
     ] = 24,
     side_by_side: SideBySide = False,
     match: Match = None,
     pairs: Pairs = None,
     unequal: Unequal = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    device: Device = "auto",
+    as_json: AsJson = False,
 ) -> None:
     """Compare models on one test set: quality, speed and size, in a table and on a page.
 
     Example: img2img compare runs/mine runs/other --data datasets/icons
 
-    The page is one HTML file with all that it shows: each measure with its interval, on how many
-    images one model is better than the other, and the images on which they differ most.
+    The page is a single HTML file. It shows each measure with its confidence interval, on how many
+    images one model beats the other, and the images where they differ most.
     """
     from rich.markup import escape
     from rich.table import Table
@@ -94,11 +79,11 @@ def compare(
     from img2img.pages import write_comparison
 
     if output.is_dir():
-        raise ConfigError(f"--output {output}: a folder, where a file's name is wanted")
+        raise ConfigError(f"--output {output}: a folder; give the name of a file")
     with counting("translating") as counter:
         found = compare_models(
             models,
-            test_set_at(data, data_a, data_b),
+            test_data_of(context.params),
             direction=direction,
             scale=scale,
             examples=examples,
@@ -106,7 +91,7 @@ def compare(
             features=features,
             weights=weights,
             device=device,
-            pairing=pairing_of(pairing_flags(match, pairs, unequal, side_by_side)),
+            pairing=pairing_of(context.params),
             progress=counter,
             say=say_note,
         )

@@ -8,9 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from img2img.cli.command import Command, Group
+from img2img.cli.options import (
+    AsJson,
+    Data,
+    DataA,
+    DataB,
+    Match,
+    Pairs,
+    SideBySide,
+    Unequal,
+    keys_given,
+)
 from img2img.cli.output import console, counting, error_console, print_json, printable
-from img2img.cli.pairing import DataA, DataB, Match, Pairs, SideBySide, Unequal, pairing_flags
-from img2img.cli.train import Assignments, Config, Data, data_flags
+from img2img.cli.train import Assignments, Config
 from img2img.cli.wording import in_options
 from img2img.errors import ConfigError
 
@@ -23,14 +33,15 @@ if TYPE_CHECKING:
 FEW = 10
 
 Unpaired = Annotated[
-    bool, typer.Option("--unpaired", help="Two folders without pairs, as for cyclegan.")
+    bool, typer.Option("--unpaired", help="Two folders of images without pairs, as for cyclegan.")
 ]
 
-data_app = typer.Typer(cls=Group, help="Look at a folder of images before training on it.")
+data_app = typer.Typer(cls=Group, help="Look at a data set before training on it.")
 
 
 @data_app.command("check", cls=Command)
 def check(
+    context: typer.Context,
     data: Data = None,
     data_a: DataA = None,
     data_b: DataB = None,
@@ -45,31 +56,31 @@ def check(
         Path | None,
         typer.Option(
             metavar="FILE.csv",
-            help="Write the pairs, proposed ones too, to a table to check, correct and train"
-            " on with --pairs.",
+            help="Write the pairs, proposed ones included, to a table that you can correct and"
+            " then train on with --pairs.",
         ),
     ] = None,
     all_problems: Annotated[
         bool,
         typer.Option(
-            "--all", help=f"Name every problem; else three of each kind that has more than {FEW}."
+            "--all",
+            help=f"List every problem; default: three of each kind with more than {FEW}.",
         ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Find the images, decode every one, and say all that is wrong at once.
+    """Find the images, decode all of them, and list every problem at once.
 
     Example: img2img data check --data my-pairs
 
-    Where names or shapes do not quite match, it says with which options they do. The exit status is
-    1 if anything is wrong.
+    If names or shapes do not quite match, it says which options make them match. The exit status
+    is 1 if there is any problem.
     """
     from img2img.data.check import check_data, remarks
     from img2img.data.pair_list import write_pairs as write_table
     from img2img.data.values import resolve_domains, value_facts, value_notices
 
-    pairing = pairing_flags(match, pairs, unequal, side_by_side)
-    flags = data_flags(data, data_a, data_b) | pairing
+    flags = keys_given(context.params)
     kind, run = _kind_and_config(unpaired, config, flags, assignments)
     with counting("checking images") as progress:
         report = check_data(kind, run.data, run.seed, progress)
@@ -196,7 +207,8 @@ def _proposal_json(report: "DataReport") -> dict[str, Any] | None:
 
 @data_app.command("preview", cls=Command)
 def preview(
-    output: Annotated[Path, typer.Option(help="The picture to write.")] = Path("preview.png"),
+    context: typer.Context,
+    output: Annotated[Path, typer.Option(help="Image to write.")] = Path("preview.png"),
     data: Data = None,
     data_a: DataA = None,
     data_b: DataB = None,
@@ -207,18 +219,17 @@ def preview(
     config: Config = None,
     assignments: Assignments = None,
     unpaired: Unpaired = False,
-    rows: Annotated[int, typer.Option(min=1, help="How many pairs, one per row.")] = 4,
-    variants: Annotated[int, typer.Option(min=1, help="How many augmentations of each.")] = 4,
+    rows: Annotated[int, typer.Option(min=1, help="Number of pairs, one per row.")] = 4,
+    variants: Annotated[int, typer.Option(min=1, help="Number of augmentations of each.")] = 4,
 ) -> None:
-    """Draw some images as training will see them: cropped, flipped, coloured.
+    """Show some images as training will see them: cropped, flipped, recoloured.
 
     Example: img2img data preview --data my-pairs --output preview.png
     """
     from img2img.data.preview import preview_data
     from img2img.images import write_picture
 
-    flags = data_flags(data, data_a, data_b) | pairing_flags(match, pairs, unequal, side_by_side)
-    kind, run = _kind_and_config(unpaired, config, flags, assignments)
+    kind, run = _kind_and_config(unpaired, config, keys_given(context.params), assignments)
     for folder in filter(None, (run.data.root, run.data.root_a, run.data.root_b)):
         if output.resolve().is_relative_to(folder.resolve()):
             raise ConfigError(

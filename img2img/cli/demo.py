@@ -12,9 +12,9 @@ from img2img.cli.output import console
 def demo(
     output: Annotated[Path, typer.Option("--output", "-o", help="Run folder.")] = Path("runs/demo"),
 ) -> None:
-    """Train on the bundled satellite pictures and maps, and translate a continent never seen.
+    """Train on bundled satellite images and relief maps, then translate an unseen continent.
 
-    Takes some five minutes on two CPU cores. Started again, it goes on where it stopped.
+    Takes about five minutes on two CPU cores. Run it again to resume after a stop.
     """
     from rich.table import Table
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from img2img.cli import completion
+from img2img.cli.options import AsJson
 from img2img.cli.output import console, print_json, printable
 
 if TYPE_CHECKING:
@@ -19,19 +20,19 @@ def doctor(
     run: Annotated[
         Path,
         typer.Argument(
-            help="Run folder; the run may be finished, stopped or still running.",
+            help="Run folder of a finished, stopped or running training.",
             autocompletion=completion.runs,
         ),
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Say what is or was wrong with a training, and which settings may fix it.
+    """Find what went wrong in a training run, and which settings may fix it.
 
     Example: img2img doctor runs/mine
 
-    Reads the log of the run, and writes doctor.png into its folder: the curves that tell most, and
-    in red where the evidence is. The exit status is 0 whatever is found; programs read --json.
-    docs/doctor.md says what is watched.
+    Reads the run's log and writes doctor.png into its folder: the most telling curves, with the
+    evidence in red. The exit status is 0 whatever is found; for scripts there is --json.
+    docs/doctor.md lists what is checked.
     """
     from img2img.doctor import follow
     from img2img.doctor.plot import draw

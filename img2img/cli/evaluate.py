@@ -9,6 +9,24 @@ import typer
 
 from img2img.cli import completion
 from img2img.cli.models import plausible
+from img2img.cli.options import (
+    AsJson,
+    DataA,
+    DataB,
+    Device,
+    Direction,
+    Features,
+    Match,
+    Measures,
+    Pairs,
+    ScaleIfGiven,
+    SideBySide,
+    TestData,
+    Unequal,
+    Weights,
+    pairing_of,
+    test_data_of,
+)
 from img2img.cli.output import (
     console,
     counting,
@@ -17,17 +35,6 @@ from img2img.cli.output import (
     printable,
     say_note,
     split_names,
-)
-from img2img.cli.pairing import (
-    DataA,
-    DataB,
-    Match,
-    Pairs,
-    SideBySide,
-    Unequal,
-    pairing_flags,
-    pairing_of,
-    test_set_at,
 )
 from img2img.errors import ConfigError
 
@@ -43,88 +50,57 @@ COLUMNS = (
 
 
 def evaluate(
+    context: typer.Context,
     result: Annotated[Path | None, typer.Argument(help="Folder of images to measure.")] = None,
     real: Annotated[
-        Path | None, typer.Argument(help="Folder of images to measure them against.")
+        Path | None, typer.Argument(help="Folder of real images to measure against.")
     ] = None,
     model: Annotated[
         Path | None,
         typer.Option(
             "--model",
             "-m",
-            help="Measure a model, as `translate` takes it, instead of two folders.",
+            help="Measure a model instead of two folders.",
             autocompletion=completion.models,
             callback=plausible,
         ),
     ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            help="With --model: the data set, whose test images are measured; by default the"
-            " images that the run held out."
-        ),
-    ] = None,
+    data: TestData = None,
     data_a: DataA = None,
     data_b: DataB = None,
     inputs: Annotated[
         Path | None,
         typer.Option(
             "--input",
-            help="With two folders: the folder of inputs, to show their own figures beside"
-            " those of the results.",
+            help="With two folders: the folder of inputs, whose own figures are shown beside those"
+            " of the results.",
         ),
     ] = None,
-    scale: Annotated[
-        Literal["auto", "native", "trained"] | None,
-        typer.Option(
-            help="With --model: translate pictures at their own size (native) or resized as"
-            " in training (trained). auto, the default: trained where that changes the"
-            " sides by more than 1.5 times."
-        ),
-    ] = None,
-    direction: Annotated[
-        Literal["AtoB", "BtoA"] | None,
-        typer.Option(help="Which way to translate, if the model has both."),
-    ] = None,
+    scale: ScaleIfGiven = None,
+    direction: Direction = None,
     side_by_side: SideBySide = False,
     match: Match = None,
     pairs: Pairs = None,
     unequal: Unequal = None,
-    measures: Annotated[
-        str | None,
-        typer.Option(
-            metavar="A,B,...",
-            help="What to measure: l1, psnr, ssim, ms_ssim, lpips, lpips_vgg, fid, kid, is, "
-            "precision, recall, density, coverage, cycle. What is named may download weights.",
-        ),
-    ] = None,
-    features: Annotated[
-        Literal["auto", "inception", "efficientnet-lite0"],
-        typer.Option(
-            help="The network that sees images for measures of sets. auto: inception if its "
-            "weights are here, else efficientnet-lite0. inception is downloaded if need be."
-        ),
-    ] = "auto",
-    weights: Annotated[
-        Path | None,
-        typer.Option(help="File of a network's weights, or a folder of such files."),
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of what is drawn for the intervals.")] = 0,
+    measures: Measures = None,
+    features: Features = "auto",
+    weights: Weights = None,
+    device: Device = "auto",
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of the confidence intervals.")] = 0,
     cache: Annotated[
-        bool, typer.Option("--cache/--no-cache", help="Keep features of the real images.")
+        bool, typer.Option("--cache/--no-cache", help="Cache the features of the real images.")
     ] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    as_json: AsJson = False,
     as_csv: Annotated[
-        Path | None, typer.Option("--csv", help="File to write the table to, too.")
+        Path | None, typer.Option("--csv", help="Write the table to this file as well.")
     ] = None,
     fail_above: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="End with status 1 if a figure is larger."),
+        typer.Option(metavar="NAME=VALUE", help="Exit with status 1 if the measure is above this."),
     ] = None,
     fail_below: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="End with status 1 if a figure is smaller."),
+        typer.Option(metavar="NAME=VALUE", help="Exit with status 1 if the measure is below this."),
     ] = None,
 ) -> None:
     """Measure translations: a folder against the real images, or a model on a test set.
@@ -133,7 +109,7 @@ def evaluate(
 
     img2img evaluate --model runs/mine --data data --fail-above kid=0.05
 
-    Each figure comes with a 95 % interval. The exit status is 1 if one is past its limit.
+    Each figure comes with a 95 % confidence interval. The exit status is 1 if a limit is exceeded.
     """
     from img2img.evaluation.folders import evaluate_folders
     from img2img.evaluation.models import evaluate_model
@@ -156,12 +132,12 @@ def evaluate(
             "weights": weights,
             "device": device,
             "seed": seed,
-            "pairing": pairing_of(pairing_flags(match, pairs, unequal, side_by_side)),
+            "pairing": pairing_of(context.params),
             "cache": cache,
             "progress": progress,
             "say": say_note,
         }
-        test_set = test_set_at(data, data_a, data_b)
+        test_set = test_data_of(context.params)
         if result and real and not (model or test_set or direction or scale):
             evaluation = evaluate_folders(result, real, inputs=inputs, **options)
         elif model and not (result or real or inputs):

@@ -1,12 +1,11 @@
 """`img2img export`."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from img2img.cli import completion
-from img2img.cli.models import plausible
+from img2img.cli.options import AsJson, Direction, Model
 from img2img.cli.output import (
     console,
     error_console,
@@ -19,81 +18,76 @@ from img2img.errors import ConfigError
 
 
 def export(
-    model: Annotated[
-        Path,
-        typer.Argument(
-            help="Run folder, or a model file from one.",
-            autocompletion=completion.models,
-            callback=plausible,
-        ),
-    ],
+    model: Model,
     format_name: Annotated[
         str,
         typer.Option(
             "--format",
-            help="onnx: one file that most runtimes take; openvino: .xml and .bin; torch: a "
-            "program of torch.export; reference: latest_net_G.pth and the like, as "
-            "pytorch-CycleGAN-and-pix2pix has them.",
+            help="onnx: one file that most runtimes read; openvino: .xml and .bin; torch: a"
+            " torch.export program (.pt2); reference: checkpoints for pytorch-CycleGAN-and-pix2pix,"
+            " such as latest_net_G.pth.",
         ),
     ] = "onnx",
     output: Annotated[
         Path | None,
-        typer.Option(
-            "--output", "-o", help="File to write, or a folder for it; by default beside the model."
-        ),
+        typer.Option("--output", "-o", help="File or folder to write; default: beside the model."),
     ] = None,
-    direction: Annotated[
-        Literal["AtoB", "BtoA"] | None,
-        typer.Option(help="Which way to export, if the model has both."),
-    ] = None,
+    direction: Direction = None,
     pixels: Annotated[
         bool,
         typer.Option(
             "--pixels",
-            help="Take and give uint8 pixels, (batch, height, width, 3), instead of the floats "
-            "that the network has.",
+            help="The exported model takes and returns uint8 pixels, (batch, height, width, 3),"
+            " instead of the network's floats.",
         ),
     ] = False,
     half: Annotated[
-        bool, typer.Option("--half", help="Weights in float16: half the size, nearly the same.")
+        bool,
+        typer.Option(
+            "--half", help="Store weights in float16: half the size, nearly the same results."
+        ),
     ] = False,
     size: Annotated[
         str | None,
         typer.Option(
             metavar="WxH",
-            help="One fixed size for all pictures, width x height; by default any size.",
+            help="Fix the image size, width x height; default: any size.",
         ),
     ] = None,
     batch: Annotated[
         int | None,
-        typer.Option(min=1, help="A fixed number of pictures in a batch; by default any number."),
+        typer.Option(min=1, help="Fix the batch size; default: any."),
     ] = None,
     opset: Annotated[
         int | None,
-        typer.Option(min=11, help="ONNX operator set, for older runtimes; by default 18."),
+        typer.Option(
+            min=11, help="ONNX operator set version; lower it for older runtimes. Default: 18."
+        ),
     ] = None,
     images: Annotated[
         Path | None,
-        typer.Option(help="Picture or folder to compare on; by default some satellite pictures."),
+        typer.Option(
+            help="Image or folder to verify the export on; default: bundled satellite images."
+        ),
     ] = None,
     tolerance: Annotated[
         float | None,
         typer.Option(
             min=0,
-            help="Grey levels that the result may differ by from PyTorch's float32, on average, on "
-            "any picture; by default 0.05, with --half 0.5.",
+            help="Largest mean difference from PyTorch's float32 on any image, in grey levels of"
+            " 255. Default: 0.05, with --half 0.5.",
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Write a model in a format that other programs run, and prove that it is the same there.
+    """Write a model in a format that other programs run, and verify it against PyTorch.
 
     Example: img2img export runs/mine --format onnx --output mine.onnx
 
-    Any number of images, of any height and width that are multiples of what `img2img info` says,
-    go through the exported model, unless --batch and --size fix them. It is run on pictures before
-    it is kept; if it differs from what PyTorch gives, no file is left and the exit status is 1.
-    `img2img translate --model mine.onnx` runs ONNX and OpenVINO files.
+    The exported model takes any batch size, height and width, unless --batch and --size fix them;
+    sides must be multiples of the size_multiple that `img2img info` shows. It is run on images
+    first: if its results differ from PyTorch's, no file is written and the exit status is 1.
+    `img2img translate` runs exported ONNX and OpenVINO models.
     """
     from dataclasses import asdict
 
@@ -102,7 +96,10 @@ def export(
     if format_name == "reference":
         others = (images, tolerance, size, batch, opset)
         if pixels or half or any(option is not None for option in others):
-            raise ConfigError("--format reference: the weights as they are, with no other option")
+            raise ConfigError(
+                "--format reference writes the weights unchanged; of the other options it takes"
+                " only --output and --direction"
+            )
         files, notes = export_reference(model, output, direction=direction)
         for note in notes:
             say_note(note)
@@ -114,7 +111,7 @@ def export(
         return
     if format_name not in FORMATS.names():
         names = ", ".join([*FORMATS.names(), "reference"])
-        raise ConfigError(f"--format {format_name}: there are {names}")
+        raise ConfigError(f"--format {format_name}: no such format; there are: {names}")
     with error_console.status(f"exporting to {format_name}", spinner="line"):
         exported = export_model(
             model,

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from img2img.cli.models import plausible
+from img2img.cli.options import AsJson
 from img2img.cli.output import console, print_json, printable, say_note
 from img2img.errors import ConfigError
 
@@ -15,75 +16,76 @@ def import_(
     files: Annotated[
         list[Path],
         typer.Argument(
-            help="Checkpoints such as latest_net_G.pth; of a CycleGAN all of them, or a folder.",
+            help="Checkpoints such as latest_net_G.pth, or their folder; for a CycleGAN all.",
             callback=plausible,
         ),
     ],
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="Model file to write; by default named after the first file."
+            "--output", "-o", help="Model file to write; default: named after the first input."
         ),
     ] = None,
     direction: Annotated[
         Literal["AtoB", "BtoA"] | None,
-        typer.Option(help="Which way a single generator translates; AtoB if not said."),
+        typer.Option(help="Direction of a single generator; default: AtoB."),
     ] = None,
     statistics: Annotated[
         Literal["image", "running"],
         typer.Option(
-            help="BatchNorm by each image's statistics, as the reference tests, or by averages, as "
-            "it does with --eval."
+            help="What BatchNorm normalises by: each image's own statistics, as the reference"
+            " does in tests, or running averages, as it does with --eval."
         ),
     ] = "image",
     dropout: Annotated[
         bool,
         typer.Option(
             "--dropout/--no-dropout",
-            help="Leave dropout on, as the reference's test of Pix2Pix; no two results are alike.",
+            help="Keep dropout on, as the reference does when testing Pix2Pix; results are then"
+            " random.",
         ),
     ] = False,
     crop_size: Annotated[
-        int, typer.Option(min=1, max=8192, help="Side of the crops it was trained on, in pixels.")
+        int, typer.Option(min=1, max=8192, help="Side of the training crops, in pixels.")
     ] = 256,
     padding: Annotated[
         Literal["reflect", "replicate"],
-        typer.Option(help="How padding layers, which have no weights, pad."),
+        typer.Option(help="Mode of padding layers, which have no weights to infer it from."),
     ] = "reflect",
     upsample: Annotated[
         Literal["nearest", "bilinear"] | None,
         typer.Option(
-            help="How upsampling layers without weights interpolate; bilinear where a layer"
-            " pads behind them, else nearest."
+            help="Interpolation of upsampling layers; default: bilinear if a padding layer follows,"
+            " else nearest."
         ),
     ] = None,
     norm: Annotated[
         Literal["instance", "none"] | None,
         typer.Option(
-            help="How networks without weights of norms normalise; instance if their convolutions "
-            "have biases, else none."
+            help="Normalisation of networks whose norms have no weights; default: instance if their"
+            " convolutions have biases, else none."
         ),
     ] = None,
     value_range: Annotated[
-        Literal["-1,1", "0,1"], typer.Option(help="What black and white were as numbers.")
+        Literal["-1,1", "0,1"], typer.Option(help="Values of black and white in training.")
     ] = "-1,1",
     last: Annotated[
         Literal["tanh", "sigmoid"],
-        typer.Option("--output-function", help="What bounds the last layer."),
+        typer.Option("--output-function", help="Activation of the last layer."),
     ] = "tanh",
     part: Annotated[
         str | None,
-        typer.Option(help="Of a file with several networks: how the names of those wanted begin."),
+        typer.Option(help="Import only the networks whose names in the file begin with this."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Make a model file of checkpoints of pytorch-CycleGAN-and-pix2pix, CUT and their relatives.
+    """Convert checkpoints of pytorch-CycleGAN-and-pix2pix, CUT and their forks to a model file.
 
     Example: img2img import checkpoints/horse2zebra --output horse2zebra.safetensors
 
-    Architecture and sizes are read from the weights. What these do not say is printed, with the
-    option that sets it. Nothing in the files is run. `translate`, `info`, `export` and
-    `train --init-from` take such checkpoints directly, too, with the usual settings.
+    Architecture and sizes are inferred from the weights. Settings that cannot be inferred are
+    printed, with the options that change them. No code in the files is run. `translate`, `info`,
+    `export` and `train --init-from` also take such checkpoints directly, with default settings.
     """
     from img2img.models.checkpoint import write_model
     from img2img.models.compat.collection import Wishes, import_files
@@ -102,9 +104,9 @@ def import_(
     )
     target = output or Path(f"{files[0].resolve().stem}.safetensors")
     if output is None and target.exists():
-        raise ConfigError(f"{target} is there already; name another file with --output")
+        raise ConfigError(f"{target} exists already; choose another file with --output")
     if target.exists() and any(_holds(file, target) for file in files):
-        raise ConfigError(f"--output {target}: is an input; name another file")
+        raise ConfigError(f"--output {target}: one of the inputs; choose another file")
     imported = import_files(files, wishes)
     model = imported.model
     write_model(target, model)
@@ -127,15 +129,17 @@ def import_(
     for name, own in model.specs.items():
         if (own.in_channels, own.out_channels) != (3, 3):
             channels = f"{own.in_channels} channels to {own.out_channels}"
-            say_note(f"{name} translates {channels}; `translate` runs those of 3 to 3 only")
+            say_note(f"{name} translates {channels}; `translate` runs only models of 3 to 3")
     for name, spec in (model.specs | model.discriminators).items():
         settings = ", ".join(f"{key} {value}" for key, value in spec.arguments.items())
         line = printable(f"{name}: {spec.architecture}, {settings}")
         console.print(line, markup=False, soft_wrap=True)
     if imported.assumed:
         assumed = _as_options(imported.assumed)
-        console.print(f"assumed, as the weights do not say: {assumed}", soft_wrap=True)
-    console.print(printable(f"written: {target}"), markup=False, soft_wrap=True)
+        console.print(
+            f"assumed, as it cannot be inferred from the weights: {assumed}", soft_wrap=True
+        )
+    console.print(printable(f"wrote {target}"), markup=False, soft_wrap=True)
 
 
 def _holds(given: Path, target: Path) -> bool:

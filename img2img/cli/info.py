@@ -1,35 +1,22 @@
 """`img2img info`."""
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
-from img2img.cli import completion
-from img2img.cli.models import plausible
+from img2img.cli.options import AsJson, Model
 from img2img.cli.output import console, print_json
 
 MEANINGS = {
-    "parameters": "weights that were trained",
-    "pixels": "whether uint8 (batch, height, width, 3) goes in and comes out",
-    "half": "whether weights are float16",
-    "batch": "how many images it takes at once, as exported",
-    "size": "height and width of the images it takes, as exported",
+    "parameters": "number of trained weights",
+    "pixels": "whether it takes and returns uint8 pixels, (batch, height, width, 3)",
+    "half": "whether its weights are float16",
+    "batch": "the batch size that it was exported for",
+    "size": "height and width that it was exported for",
 }
 
 
 def info(
-    model: Annotated[
-        Path,
-        typer.Argument(
-            help="Run folder, a model file from one, or what `img2img export` wrote.",
-            autocompletion=completion.models,
-            callback=plausible,
-        ),
-    ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    model: Model,
+    as_json: AsJson = False,
 ) -> None:
-    """Say what is in a model file: its networks, what they expect, how they were trained."""
+    """Show what is in a model: its networks, what they expect, and how they were trained."""
     from rich.markup import escape
     from rich.table import Table
 

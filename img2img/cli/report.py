@@ -1,11 +1,12 @@
 """`img2img report`."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from img2img.cli import completion
+from img2img.cli.options import Device, Scale
 from img2img.cli.output import console, counting, printable, say_note
 
 
@@ -13,37 +14,28 @@ def report(
     run: Annotated[
         Path,
         typer.Argument(
-            help="Run folder; the run may still be running.", autocompletion=completion.runs
+            help="Run folder; training may still be running.", autocompletion=completion.runs
         ),
     ],
     output: Annotated[
-        Path | None, typer.Option(help="File to write; by default report.html in the run folder.")
+        Path | None, typer.Option(help="File to write; default: report.html in the run folder.")
     ] = None,
     examples: Annotated[
         int,
         typer.Option(
-            min=0, max=100, help="How many of the best held-out images, and of the worst, it shows."
+            min=0, max=100, help="How many of the best and of the worst held-out images to show."
         ),
     ] = 8,
-    scale: Annotated[
-        Literal["auto", "native", "trained"],
-        typer.Option(
-            help="Translate held-out images at their own size (native) or resized as in"
-            " training (trained). auto: trained where that changes the sides by more than"
-            " 1.5 times."
-        ),
-    ] = "auto",
-    device: Annotated[
-        str, typer.Option(help="Where to translate them: auto, cpu, cuda, cuda:1 or mps.")
-    ] = "auto",
+    scale: Scale = "auto",
+    device: Device = "auto",
 ) -> None:
-    """Write a page that shows how a run went and what came of it.
+    """Write a page that shows how a training run went, and its results.
 
     Example: img2img report runs/mine
 
-    One HTML file with all that it shows, to be opened in a browser or sent to somebody: losses and
-    measures, samples through training, the held-out images that came out best and worst, time and
-    memory, the data, and the commands that reproduce it.
+    A single HTML file to open in a browser or send to someone: losses and measures, samples during
+    training, the best and worst held-out images, time and memory, the data, and the commands that
+    reproduce the run.
     """
     from img2img.pages import write_report
 

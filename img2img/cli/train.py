@@ -1,52 +1,46 @@
 """`img2img train METHOD`."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from img2img.cli import completion
 from img2img.cli.lasting import lasting_output
 from img2img.cli.models import plausible
-from img2img.cli.output import console
-from img2img.cli.pairing import (
+from img2img.cli.options import (
+    Data,
     DataA,
     DataB,
     Match,
     Pairs,
     SideBySide,
     Unequal,
-    pairing_flags,
+    keys_given,
 )
+from img2img.cli.output import console
 from img2img.errors import ConfigError, nearest, nearest_path
 
 MethodName = Annotated[
     str | None,
     typer.Argument(
         metavar="METHOD",
-        help="pix2pix: pairs of images; cyclegan: two folders without pairs. With"
-        " --resume: the run folder, instead.",
+        help="pix2pix for pairs of images, cyclegan for two folders without pairs; with --resume,"
+        " the run folder instead. See `img2img list methods`.",
         show_default=False,
         autocompletion=completion.methods,
-    ),
-]
-Data = Annotated[
-    Path | None,
-    typer.Option(
-        help="Folder of images: A/ and B/, trainA/ and trainB/, train/A and train/B, "
-        "or pairs side by side in one image."
     ),
 ]
 Config = Annotated[
     Path | None,
     typer.Option(
-        help="YAML file with any part of the configuration, or the name of a shipped one.",
+        help="YAML file with any part of the configuration, or the name of a bundled one.",
         autocompletion=completion.configurations,
     ),
 ]
 Output = Annotated[
     Path | None,
-    typer.Option("--output", "-o", help="Run folder; by default runs/METHOD.", show_default=False),
+    typer.Option("--output", "-o", help="Run folder; default: runs/METHOD.", show_default=False),
 ]
 Resume = Annotated[
     bool,
@@ -54,62 +48,68 @@ Resume = Annotated[
         "--resume", help="Continue from the newest state in the run folder, with its settings."
     ),
 ]
-MaxSteps = Annotated[int | None, typer.Option(min=1, help="Length in generator updates.")]
-MaxEpochs = Annotated[int | None, typer.Option(min=1, help="Length in passes over the images.")]
+MaxSteps = Annotated[int | None, typer.Option(min=1, help="Training length in generator updates.")]
+MaxEpochs = Annotated[
+    int | None, typer.Option(min=1, help="Training length in passes over the images.")
+]
 MaxMinutes = Annotated[
     float | None,
     typer.Option(
         min=0.01,
-        help="Length in minutes, including those before a --resume; the learning rate"
-        " decays to fit.",
+        help="Training length in minutes, including those before a --resume; the learning rate"
+        " schedule is fitted to it.",
     ),
 ]
 StopAfter = Annotated[
-    float | None, typer.Option(min=0, help="Pause after this many minutes, to --resume later.")
+    float | None, typer.Option(min=0, help="Pause after this many minutes; --resume continues.")
 ]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 Precision = Annotated[
     Literal["auto", "fp32", "bf16", "fp16"] | None,
-    typer.Option(help="Arithmetic of the networks; auto: the fastest that this machine has."),
+    typer.Option(help="Precision of the networks; auto: the fastest that this machine has."),
 ]
 Direction = Annotated[
-    Literal["AtoB", "BtoA"] | None, typer.Option(help="Which image of a pair is the input.")
+    Literal["AtoB", "BtoA"] | None,
+    typer.Option(help="Which image of a pair is the input: A (AtoB) or B (BtoA)."),
 ]
-BatchSize = Annotated[int | None, typer.Option(help="Images a step, in each process.")]
-CropSize = Annotated[int | None, typer.Option(help="Side of the crops trained on, in pixels.")]
+BatchSize = Annotated[int | None, typer.Option(help="Images per step, in each process.")]
+CropSize = Annotated[int | None, typer.Option(help="Side of the training crops, in pixels.")]
 LoadSize = Annotated[
-    int | None, typer.Option(help="Side that images are resized to before the crop.")
+    int | None, typer.Option(help="Side that images are resized to before cropping.")
 ]
-Workers = Annotated[int | None, typer.Option(help="Processes that load images; 0: none extra.")]
-Seed = Annotated[int | None, typer.Option(help="Seed of everything random.")]
+Workers = Annotated[
+    int | None, typer.Option(help="Processes that load images; 0: load in the main process.")
+]
+Seed = Annotated[int | None, typer.Option(help="Random seed.")]
 SkipBad = Annotated[
     bool,
-    typer.Option("--skip-bad", help="Leave out unmatched and broken files instead of refusing."),
+    typer.Option("--skip-bad", help="Skip unmatched and broken files instead of refusing."),
 ]
 InitFrom = Annotated[
     Path | None,
     typer.Option(
-        help="Model file or run to start from: fine-tuning.",
+        help="Model file or run to fine-tune.",
         autocompletion=completion.models,
         callback=plausible,
     ),
 ]
 OnNonfinite = Annotated[
     Literal["stop", "skip"] | None,
-    typer.Option(help="Where a loss or gradient is not finite: end the run, or skip the step."),
+    typer.Option(help="If a loss or gradient is not finite: stop the run, or skip the step."),
 ]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show every loss and measure, too.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show every loss and measure.")]
 Assignments = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Set any key, e.g. --set generator.ngf=32 (may be repeated; wins over all else).",
+        help="Set any key, such as generator.ngf=32. Repeatable; overrides everything else.",
     ),
 ]
 
 
 def train(
+    context: typer.Context,
     method: MethodName = None,
     data: Data = None,
     data_a: DataA = None,
@@ -147,31 +147,9 @@ def train(
 
     Example: img2img train --resume runs/mine
 
-    The run folder then holds model.safetensors, which `img2img translate` takes, with sample
-    sheets, curves and checkpoints. Every key of the configuration is in docs/configuration.md.
+    The run folder gets the model, model.safetensors, for `img2img translate`, and sample sheets,
+    curves and checkpoints. docs/configuration.md lists every key of the configuration.
     """
-    flags = {
-        **data_flags(data, data_a, data_b),
-        **pairing_flags(match, pairs, unequal, side_by_side),
-        **_given(
-            {
-                "schedule.steps": max_steps,
-                "schedule.total_epochs": max_epochs,
-                "schedule.minutes": max_minutes,
-                "data.direction": direction,
-                "data.batch_size": batch_size,
-                "data.crop_size": crop_size,
-                "data.load_size": load_size,
-                "data.workers": workers,
-                "data.skip_bad": skip_bad or None,
-                "init_from": init_from,
-                "on_nonfinite": on_nonfinite,
-                "device": device,
-                "precision": precision,
-                "seed": seed,
-            }
-        ),
-    }
     from img2img.config import load_config
 
     method, output = _run(method, output, resume)
@@ -180,7 +158,11 @@ def train(
     if resume and not (saved.is_file() or data or data_a or config or assignments):
         raise _no_run(output)
     run_config = load_config(
-        method, config, flags, assignments or [], saved=saved if resume else None
+        method,
+        config,
+        keys_given(context.params),
+        assignments or [],
+        saved=saved if resume else None,
     )
 
     from img2img.cli.display import Display
@@ -244,12 +226,3 @@ def _refuse_other_bytes(output: Path) -> None:
         str(output).encode()
     except UnicodeEncodeError:
         raise ConfigError(f"--output {output}: the name is not UTF-8") from None
-
-
-def data_flags(data: Path | None, data_a: Path | None, data_b: Path | None) -> dict[str, Any]:
-    """The configuration's keys for the three ways to name the images."""
-    return _given({"data.root": data, "data.root_a": data_a, "data.root_b": data_b})
-
-
-def _given(flags: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in flags.items() if value is not None}

@@ -27,6 +27,11 @@ OPTIONS_OF_KEYS = {
     "schedule.steps": "max_steps",
     "schedule.total_epochs": "max_epochs",
     "schedule.minutes": "max_minutes",
+    "init_from": "init_from",
+    "on_nonfinite": "on_nonfinite",
+    "device": "device",
+    "precision": "precision",
+    "seed": "seed",
 }
 _NAME = re.compile(r"`((?!\d)\w+(?:\.\w+)*)(?:=([^`\n]*))?`")
 

@@ -40,8 +40,8 @@ ANSWERS = [
     ("data check --data INN", "INN: no such folder (did you mean 'IN'?)"),
     ("train pix2pix --batch-size x", "train: --batch-size: Input should be a valid integer"),
     ("train pix2pix --max-steps 0", "--max-steps: Input should be greater than or equal to 1"),
-    ("train pix2pix --data-a A", "root_b (--data-b) is missing"),
-    ("train pix2pix --data-b B", "root_a (--data-a) is missing"),
+    ("train pix2pix --data-a A", "--data-b is missing"),
+    ("train pix2pix --data-b B", "--data-a is missing"),
     (
         "train pix2pix --config pix2pix-icon.yaml",
         "cannot read pix2pix-icon.yaml: no such file (did you mean 'pix2pix-icons.yaml'?)",

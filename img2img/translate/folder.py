@@ -114,7 +114,7 @@ def translate_folder(
     options = replace(options, **choices)
     for name, given in (("source", source), ("output", output)):
         if not str(given):
-            raise DataError(f"`{name}`: empty, where a name is wanted")
+            raise DataError(f"`{name}` is empty")
     tasks = Tasks.of(str(source), Path(output), options, translator.identity, processes, say)
     images = sum(not job.is_video for job in tasks.todo)
     translator.expect(-(-images // processes.count))

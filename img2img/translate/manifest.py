@@ -66,7 +66,8 @@ class Manifest:
         self._lock = threading.Lock()
         if self._path.exists() and not self._path.is_file():
             raise StorageError(
-                f"{self._path}: no regular file, where the list of results is kept; remove it"
+                f"{self._path}: not a regular file, but the list of results is kept there;"
+                " remove it"
             )
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -79,7 +80,7 @@ class Manifest:
             entries = [_parsed(line) for line in json_lines(path)]
             if None in entries:
                 write_text(path, "".join(_line(entry) for entry in entries if entry))
-                say(f"{path}: was damaged, and is rebuilt from what is left of it")
+                say(f"{path}: was damaged and has been rebuilt from its intact lines")
 
     def add(self, entry: Entry) -> None:
         """Note that the results are there.

@@ -156,10 +156,10 @@ def _inputs(
         return files, own
     if own:
         raise DataError(
-            f"{source}: no images but those that img2img made:"
-            f" {some_names([*map(str, own)], 3)}; to translate such a folder, give it as `source`"
+            f"{source}: the only images are results of img2img:"
+            f" {some_names([*map(str, own)], 3)}; to translate such a folder, name it as `source`"
         )
-    raise DataError(f"{source}: no images but those in the `output` {output}")
+    raise DataError(f"{source}: the only images are those in the `output` folder {output}")
 
 
 def _one_result(
@@ -174,13 +174,13 @@ def _one_result(
     if films and options.frames:
         if not output.is_dir() and ending in _ONE_FILE:
             raise DataError(
-                f"{output}: `frames` makes a folder: give it a name without {output.suffix}"
+                f"{output}: `frames` writes a folder: use a name without {output.suffix}"
             )
         return None
     if named and single:
         return _named(files[0], output, options)
     if one_file and films and not single:
-        raise DataError(f"{output}: one file, but {source} holds several")
+        raise DataError(f"{output} is one file, but {source} holds several")
     if not named or not files:
         return None
     shown = sequence(files, f"`output={output.name}`")
@@ -202,8 +202,8 @@ def _named(file: Path, output: Path, options: FolderOptions) -> Job:
             raise _no_video(container, output)
         if not film and not is_animated(file):
             raise DataError(
-                f"{output}: a video is made of an animation, or of a folder of numbered"
-                f" pictures; {file} is a single one"
+                f"{output}: a video can be made from an animation or a folder of numbered"
+                f" pictures, but {file} is a single picture"
             )
         kind = Kind.VIDEO_TO_ANIMATION if film else Kind.ANIMATION_TO_VIDEO
         return Job(file, output.with_suffix(container) if container else output, file.name, kind)
@@ -235,11 +235,11 @@ def _in_folder(
             the results are not among the inputs.
     """
     if output.is_file():
-        raise DataError(f"{output}: a file, but the results of {source} need a folder")
+        raise DataError(f"{output} is a file, but the results of {source} need a folder")
     if made and not options.overwrite:
         raise DataError(
-            f"{output}: the folder of the input; choose another `output`, or let results replace"
-            " their inputs with `overwrite`"
+            f"{output} is the input folder: choose another `output`, or replace the inputs with"
+            " `overwrite`"
         )
     suffix = image_suffix(options.image_format)
     container = container_suffix(options.container)
@@ -328,7 +328,7 @@ def _check_others_stay(folder: Path, jobs: Sequence[Job], known: Made, *, named:
     ]
     if others:
         raise DataError(
-            f"{some_names(others, most=3)} exists, and was not made by img2img or was changed"
+            f"{some_names(others, most=3)} exists and was not made by img2img, or was changed"
             " since: choose another `output`, or replace it with `overwrite`"
         )
 

@@ -33,7 +33,7 @@ def sequence(files: Sequence[Path], why: str) -> list[Path]:
         DataError: they are none, and what of them is not.
     """
     folder = files[0].parent
-    wanted = f"{why} needs a sequence: numbered pictures of one name and size in one folder"
+    wanted = f"{why} needs a sequence: numbered pictures with the same name and size in one folder"
     if astray := next((file for file in files if file.parent != folder), None):
         raise DataError(f"{wanted}: {astray} is in another folder than {files[0]}")
     if len(files) < 2:

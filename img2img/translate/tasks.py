@@ -14,7 +14,7 @@ from img2img.translate.results import Results
 from img2img.video.codecs import check_choices
 
 # Why a file is not translated that an earlier call has replaced by its result.
-AGAIN = "the result of an earlier call, whose original is gone"
+AGAIN = "already replaced by the result of an earlier call"
 
 
 @dataclass(frozen=True)

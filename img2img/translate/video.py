@@ -36,7 +36,7 @@ from img2img.video.span import WHOLE
 # How the images in folders of frames are called.
 _NUMBERED = re.compile(r"\d{6,}\.\w+")
 _EIGHT = 8
-DROPOUT_OFF = "dropout, with which no two frames are alike, is off in videos"
+DROPOUT_OFF = "dropout is off in videos: with it, they would flicker"
 
 
 def translate_video(
@@ -203,10 +203,10 @@ def _losses(info: VideoInfo, suffix: str, *, moving: bool) -> tuple[str, ...]:
     shallow = moving or suffix not in DEEP_SUFFIXES
     lines = {
         f"{info.depth} bits per channel become 8": shallow and info.depth > _EIGHT,
-        "colours become 256 a frame": suffix == ".gif",
-        "its opacity is left out, over white": info.alpha and suffix in OPAQUE_SUFFIXES,
-        "its opacity becomes all or nothing": info.alpha and suffix == ".gif",
-        f"{suffix} holds no sound": moving and info.sound,
+        "colours are reduced to 256 per frame": suffix == ".gif",
+        "transparency is replaced by white": info.alpha and suffix in OPAQUE_SUFFIXES,
+        "transparency becomes all or nothing": info.alpha and suffix == ".gif",
+        f"{suffix} cannot hold sound": moving and info.sound,
     }
     said = [line for line, lost in lines.items() if lost]
     return ("; ".join(said),) if said else ()
@@ -224,7 +224,7 @@ def _clear(folder: Path) -> None:
     """Have a folder for frames, without those of an earlier call."""
     mark = folder / OURS
     if folder.is_dir() and any(folder.iterdir()) and not mark.exists():
-        raise DataError.of(folder, "has files of something else in it; choose another `output`")
+        raise DataError.of(folder, "contains other files; choose another `output`")
     write_text(mark, "")
     for path in folder.iterdir():
         if _NUMBERED.fullmatch(path.name):
@@ -235,7 +235,7 @@ def footage_of(job: Job, translator: Translator, options: VideoOptions) -> Foota
     """What a job's frames come from.
 
     Raises:
-        ImageError: a picture cannot be read, or is a single one.
+        ImageError: a picture cannot be read, or is a single picture.
     """
     full_range = translator.values.full_range
     if job.frames:

@@ -136,7 +136,7 @@ class _Images:
         for frame in frames:
             pixels = next(left, None)
             if pixels is None:
-                raise VideoError(f"more frames than images: there are {len(self._images)}")
+                raise VideoError(f"more frames than images ({len(self._images)})")
             self._done += 1
             yield replace(frame, pixels=of_depth(pixels, frame.pixels.dtype))
 
@@ -157,7 +157,5 @@ def _pixels(
     for path, picture in ahead(lambda p: (p, read_picture(p)), images, workers=_READERS):
         if picture.size != size:
             height, width = picture.size
-            raise DataError(
-                f"{path}: {width} x {height}, where all are to be {size[1]} x {size[0]}"
-            )
+            raise DataError(f"{path}: {width} x {height}, but all must be {size[1]} x {size[0]}")
         yield seen(picture).composited()

@@ -294,8 +294,8 @@ def losses(
         " (`codec=prores`, `dnxhr` or `ffv1` is)": edited,
         f"chroma {_colons(info.chroma)} becomes {_colons(chroma)}": chroma < info.chroma,
         f"{info.depth} bits per channel become {depth}": info.depth > depth,
-        "its transparency is lost: it is laid on white": info.alpha and not has_alpha(encoding),
-        "it is interlaced: the two fields of a frame become one picture": info.interlaced,
+        "transparency is replaced by white": info.alpha and not has_alpha(encoding),
+        "interlaced frames are written as progressive": info.interlaced,
         "its HDR mastering metadata is lost": info.mastered,
     }
     said = [line for line, lost in lines.items() if lost]

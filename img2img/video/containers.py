@@ -103,7 +103,8 @@ def check_container(
     """
     if target.suffix.lower() not in CONTAINERS:
         raise ConfigError(
-            f"{target}: no video is written with that suffix; choose one of {', '.join(CONTAINERS)}"
+            f"{target}: videos cannot be written with this suffix; choose one of"
+            f" {', '.join(CONTAINERS)}"
         )
     if info.of_pictures:
         return Muxing(target)
@@ -148,7 +149,7 @@ def _muxing(
         if cover and suffix == MATROSKA:
             copied.add(stream.index)
         elif stream.type == "video" and not (cover and suffix in _WITH_COVER):
-            why = f"{suffix} has no place for it" if cover else "one video is converted"
+            why = f"{suffix} cannot hold it" if cover else "only one video is converted"
             notes += (f"{what} is left out: {why}",)
         elif _takes(suffix, info, stream):
             copied.add(stream.index)
@@ -157,14 +158,14 @@ def _muxing(
             notes += (f"{what} is written as {CONTAINERS[suffix]}, the text of {suffix} files",)
         elif stream.type in ("audio", "subtitle") and _takes(MATROSKA, info, stream):
             other = elsewhere(target.with_suffix(MATROSKA))
-            line = f"{suffix} has no place for {what}: the file becomes {other.name}"
+            line = f"{suffix} cannot hold {what}: the file becomes {other.name}"
             return _muxing(source, info, other, elsewhere, (line,))
         elif isinstance(stream, AudioStream) and _encodes(suffix, stream):
             recoded.add(stream.index)
             codec = _SOUND[suffix].removeprefix("lib")
-            notes += (f"{what} is written as {codec}: {suffix} has no place for it",)
+            notes += (f"{what} is written as {codec}: {suffix} cannot hold it",)
         else:
-            notes += (f"{what} is left out: {suffix} has no place for it",)
+            notes += (f"{what} is left out: {suffix} cannot hold it",)
     return Muxing(
         target,
         source=info.path,

@@ -178,7 +178,7 @@ def convert(
             last = journal.segments[-1].last if resumed else None
             if last is not None:
                 seconds = float((last - info.start) * info.time_base)
-                say(f"going on at {seconds:.1f} s, where it was stopped before")
+                say(f"resuming at {seconds:.1f} s")
             there = with_sizes(source.frames(span, after=last), info, note)
             work = _Segments(journal, info, filled, progress, _total(info, span))
             work.make(transform, there, segment_seconds, work_seconds)
@@ -274,8 +274,8 @@ class _Segments:
             except (LookupError, ValueError, TypeError, RuntimeError) as error:
                 raise DataError.of(
                     self._journal.folder,
-                    "what is kept there of earlier work cannot be used: remove the folder, to"
-                    " start anew",
+                    "the saved state of earlier work cannot be used: remove the folder, to"
+                    " start from the beginning",
                 ) from error
         decoded = ahead(lambda _: next(source, None), repeat(None), workers=1, bound=_bound(info))
         self._moved(0)

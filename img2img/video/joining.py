@@ -123,7 +123,7 @@ def join(
             except av.FFmpegError as error:
                 if isinstance(error, OSError):
                     raise
-                raise VideoError(f"{muxing.target} cannot be put together: {error}") from error
+                raise VideoError(f"{muxing.target} cannot be assembled: {error}") from error
     return tuple(notes)
 
 
@@ -255,7 +255,7 @@ def _of_source(
                 continue
             if _made_to_rise(packet, last.get(index), fed[index], muxing):
                 kind = packet.stream.type
-                note = f"the times of {kind} track {index} do not rise everywhere: mended"
+                note = f"the timestamps of {kind} track {index} do not always increase: corrected"
                 if note not in notes:
                     notes.append(note)
             last[index] = cast(int, packet.dts)
@@ -337,13 +337,13 @@ def _changes(path: Path, source: InputContainer | None, begin: Fraction) -> Iter
         late = (pictures.start_time or 0) * (pictures.time_base or Fraction(0)) - begin
         if late > Fraction(2, 1000):
             yield (
-                f"everything comes {float(late) * 1000:.0f} ms later: {path.suffix} holds nothing"
-                " before time 0, where the sound begins"
+                f"everything is {float(late) * 1000:.0f} ms later: {path.suffix} cannot hold"
+                " anything before time 0, where the sound begins"
             )
         there = {key.lower() for key in written.metadata}
         wanted = _kept(source.metadata) if source else {}
         if lost := [key for key in wanted if key.lower() not in there]:
-            yield f"{path.suffix} has no place for the metadata {', '.join(lost)}"
+            yield f"{path.suffix} cannot hold the metadata {', '.join(lost)}"
 
 
 def _exactly(seconds: float) -> Fraction:

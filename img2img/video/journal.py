@@ -209,7 +209,7 @@ class Journal:
         if not ours or not all(_OURS.fullmatch(path.name) for path in folder.iterdir()):
             raise DataError.of(
                 folder,
-                f"in the way of the work on {self._target.name}, which is kept there; move it, or"
+                f"in the way: the work on {self._target.name} is kept under this name; move it, or"
                 " choose another `output`",
             )
 
@@ -219,7 +219,7 @@ class Journal:
         if header is not None and header != self._header:
             same = header.get("input") == self._header["input"]
             what = "other settings" if same else "another input"
-            say(f"begun before, but with {what}; starting anew")
+            say(f"an earlier call had {what}: starting from the beginning")
             segments = []
         self.segments = [*self._whole(segments)]
         while self.segments and not self._has_state(self.segments[-1]):
@@ -227,7 +227,7 @@ class Journal:
         if len(self.segments) < len(segments):
             say(
                 f"{segments[len(self.segments)].file} or what belongs to it is damaged or missing;"
-                f" going on from segment {len(self.segments)}"
+                f" resuming from segment {len(self.segments)}"
             )
         lines = [self._header, *map(asdict, self.segments)]
         write_text(self._path, "".join(json.dumps(line) + "\n" for line in lines))

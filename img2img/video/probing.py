@@ -101,8 +101,8 @@ class VideoInfo:
         """A line on everything in which the file is not what it says."""
         parts = len(self.timeline.offsets)
         lines = {
-            "the file is cut off, and so is the result": self.cut_off,
-            f"its times start again within it, as where {parts} recordings are joined:"
+            "the file is truncated, and so is the result": self.cut_off,
+            f"its timestamps start again, as in {parts} joined recordings:"
             " the parts follow one another": parts > 0,
         }
         return tuple(line for line, true in lines.items() if true)
@@ -240,7 +240,7 @@ def open_video(path: Path) -> Iterator[InputContainer]:
             container_options={"format_whitelist": _KINDS},
         )
     except av.ArgumentError as error:
-        raise VideoError.of(path, "it is none of the kinds of video that are read") from error
+        raise VideoError.of(path, "not a supported kind of video") from error
     except (av.FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise VideoError.of(path, f"cannot be read as a video: {reason}") from error
@@ -257,9 +257,9 @@ def _find_video(container: InputContainer, path: Path) -> VideoStream:
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic:
             if stream.codec_context is None or stream.codec_context.width == 0:
-                raise VideoError.of(path, "its video is of a kind that cannot be decoded")
+                raise VideoError.of(path, "its video codec is not supported")
             return stream
-    raise VideoError.of(path, "it has no video")
+    raise VideoError.of(path, "contains no video")
 
 
 def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> VideoFrame:

@@ -221,7 +221,7 @@ def _packets(
     except av.InvalidDataError:
         yield Packet()
     except av.FFmpegError as error:
-        raise VideoError.of(info.path, f"cannot be read on: {error.strerror}") from error
+        raise VideoError.of(info.path, f"reading stopped: {error.strerror}") from error
 
 
 def _gives_frame(packet: "Packet[Any]", stream: VideoStream) -> bool:

@@ -233,7 +233,7 @@ def test_empty_names(translate: Translate, make_image: MakeImage) -> None:
     for given, option in ((("", "out"), "--input"), (("in", ""), "--output")):
         outcome = translate(*given)
         assert outcome.status == 2
-        assert f"{option}: empty" in outcome.err
+        assert f"{option} is empty" in outcome.err
 
 
 def test_into_a_folder_of_the_input_and_again(

@@ -306,7 +306,7 @@ def test_in_place(run: Callable[..., Report], make_image: MakeImage) -> None:
     assert Path("in/a.png").read_bytes() == after
     assert Path("in/gallery/index.html").read_text().count("<figure>") == 3
     # And they are not translated again: not by a second call, nor with other settings.
-    with pytest.raises(DataError, match=r"original is gone.*`skip_existing`"):
+    with pytest.raises(DataError, match=r"already replaced.*`skip_existing`"):
         run("in", "in", **options)
     failed = run("in", "in", skip_existing=True, quality=50, **options).failed
     assert {*failed} == {Path("in/a.png"), Path("in/sub/b.jpg"), Path("in/c.gif")}

@@ -326,9 +326,9 @@ def test_names_that_mean_another_kind(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "a.mp4", times=range(6))
     still = sequence(tmp_path / "one", 1) / "000008.jpg"
     for name in ("out.mp4", "out.gif", "out.png"):
-        with pytest.raises(DataError, match="`frames` makes a folder"):
+        with pytest.raises(DataError, match="`frames` writes a folder"):
             translate_folder(flickering(), clip, tmp_path / name, frames=True)
-    with pytest.raises(DataError, match="is a single one"):
+    with pytest.raises(DataError, match="is a single picture"):
         translate_folder(flickering(), still, tmp_path / "out.mp4")
     with pytest.raises(ConfigError, match="`end` 1: not after `start` 2"):
         FolderOptions(start=2, end=1)
@@ -353,8 +353,8 @@ def test_what_images_of_a_video_lose_is_said(tmp_path: Path) -> None:
         translate_folder(flickering(), clip, tmp_path / f"{clip.stem}.gif", say=told.append)
     losses = [line.split(": ", 1)[1] for line in told if "scale" not in line]
     assert losses == [
-        "10 bits per channel become 8; colours become 256 a frame",
-        "colours become 256 a frame; .gif holds no sound",
+        "10 bits per channel become 8; colours are reduced to 256 per frame",
+        "colours are reduced to 256 per frame; .gif cannot hold sound",
     ]
 
 

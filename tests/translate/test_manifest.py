@@ -90,7 +90,7 @@ def test_a_damaged_one_is_told_and_begun_anew(tmp_path: Path, line: bytes) -> No
     Manifest(tmp_path, rank=1, say=told.append)  # the first process sees to it
     assert told == []
     Manifest(tmp_path, say=told.append)
-    assert told == [f"{path}: was damaged, and is rebuilt from what is left of it"]
+    assert told == [f"{path}: was damaged and has been rebuilt from its intact lines"]
     assert path.read_bytes() == whole
     Manifest(tmp_path, say=told.append)
     assert len(told) == 1
@@ -127,7 +127,7 @@ def test_what_is_no_file_is_named(tmp_path: Path, kind: str) -> None:
     else:
         path.symlink_to("/dev/zero")
     assert Made(tmp_path).results == set()
-    with pytest.raises(StorageError, match=r"img2img\.jsonl: no regular file"):
+    with pytest.raises(StorageError, match=r"img2img\.jsonl: not a regular file"):
         Manifest(tmp_path)
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     assert [file.name for file in list_images(tmp_path)] == ["a.png"]

@@ -110,7 +110,7 @@ def test_format(make_image: MakeImage, name: str) -> None:
         ("missing", "out", None, "no such file or folder"),
         ("missing*", "out", None, "no images"),
         ("empty", "out", None, "no images"),
-        (".", "in", None, "no images but those in the `output`"),
+        (".", "in", None, "the only images are those in the `output`"),
     ],
 )
 def test_refusals(
@@ -231,5 +231,5 @@ def test_results_of_other_calls_are_left_out(make_image: MakeImage) -> None:
     assert [*planned("in/*/a.png", "out").values()] == ["out/first/a.png", "out/second/a.png"]
     Path("in/a.png").unlink()
     Path("in/first/b.png").unlink()
-    with pytest.raises(DataError, match="no images but those that img2img made: in/first"):
+    with pytest.raises(DataError, match="the only images are results of img2img: in/first"):
         plan("in", Path("out"))

@@ -24,7 +24,7 @@ def test_a_file_that_is_cut_off_is_said_to_be(tmp_path: Path, name: str) -> None
     cut.write_bytes(data[: len(data) * 7 // 10])
     made = run(cut, tmp_path / "b.mkv", encoding=Encoding("ffv1"))
     assert 0 < made.frames < 30
-    assert "cut off" in made.notes[0]
+    assert "truncated" in made.notes[0]
     if name != "a.webm":  # which does not say how many there were
         assert made.notes[-1] == f"the file ends early: {made.frames} of 30 frames"
 
@@ -52,7 +52,7 @@ def test_recordings_that_are_joined_follow_one_another(
     info = probe(source)
     assert info.frames == total
     assert info.duration == pytest.approx(total / 25)
-    assert f"{len(parts)} recordings" in info.remarks[0]
+    assert f"{len(parts)} joined recordings" in info.remarks[0]
     made = run(source, tmp_path / "b.mp4")
     assert made.frames == total
     times = frame_times(made.target)

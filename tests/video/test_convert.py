@@ -374,7 +374,7 @@ def test_what_the_pictures_lose_is_said(tmp_path: Path, make_clip: MakeClip) -> 
     hdr = {"x265-params": f"log-level=none:hdr10=1:master-display={mastering}"}
     interlaced = {"x264-params": "tff=1:interlaced=1"}
     cases: list[tuple[dict[str, Any], str, str]] = [
-        ({"codec": "ffv1", "form": "yuva420p"}, "transparency is lost", "yuv420p"),
+        ({"codec": "ffv1", "form": "yuva420p"}, "transparency is replaced", "yuv420p"),
         ({"options": interlaced}, "interlaced", "yuv420p"),
         (
             {"codec": "libx265", "form": "yuv420p10le", "options": hdr},

@@ -134,12 +134,12 @@ def test_opacity_stays(
         wanted = np.arange(256) / 255
         assert np.abs(frame.alpha / top - wanted).max() < 0.02
         assert frame.alpha[:, -1].min() == top  # opaque is so to the last bit
-    assert not [note for note in made.notes if "opacity" in note]
+    assert not [note for note in made.notes if "transparency" in note]
 
 
 def test_opacity_that_has_no_place_is_said(sheer: MakeSheer, tmp_path: Path) -> None:
     made = run(sheer("a.mov", "prores_ks", "yuva444p10le"), tmp_path / "b.mp4")
-    assert "transparency is lost" in made.notes[0]
+    assert "transparency is replaced" in made.notes[0]
     shown = next(iter(frames(probe(made.target)))).pixels
     assert as_floats(shown)[:, :4].mean() > 245  # white shows where nothing is
 

@@ -60,7 +60,7 @@ def test_the_cover_of_an_album_is_no_video(tmp_path: Path) -> None:
         silence.sample_rate = 48000
         container.mux(sound.encode(silence))
         container.mux(sound.encode(None))
-    with pytest.raises(VideoError, match=r"song\.mp4: it has no video"):
+    with pytest.raises(VideoError, match=r"song\.mp4: contains no video"):
         probe(path)
 
 

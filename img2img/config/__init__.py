@@ -10,6 +10,7 @@ from img2img.config.base import Component, Section
 from img2img.config.data import (
     AugmentConfig,
     DataConfig,
+    Direction,
     GrowConfig,
     Match,
     PairingConfig,
@@ -26,6 +27,7 @@ __all__ = [
     "AugmentConfig",
     "Component",
     "DataConfig",
+    "Direction",
     "GrowConfig",
     "Match",
     "MetricsConfig",

@@ -92,6 +92,7 @@ class SideConfig(Section):
     )
 
 
+Direction = Literal["AtoB", "BtoA"]
 Match = Literal["exact", "case", "suffix", "number"]
 Unequal = Literal["refuse", "stretch", "fit", "pad"]
 
@@ -138,9 +139,7 @@ class DataConfig(PairingConfig):
     root_b: LocalPath | None = Field(
         default=None, description="folder of domain B, instead of root"
     )
-    direction: Literal["AtoB", "BtoA"] = Field(
-        default="AtoB", description="which image of a pair is the input"
-    )
+    direction: Direction = Field(default="AtoB", description="which image of a pair is the input")
     load_size: Size = Field(
         default="auto", description="resize images to this size, or to [height, width]"
     )

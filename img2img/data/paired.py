@@ -4,12 +4,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Self
 
-from img2img.config import DataConfig
+from img2img.config import DataConfig, Direction
 from img2img.data.augment import Transform
 from img2img.data.dataset import DataSet, divide, held_out_split
 from img2img.data.layouts import find_splits, find_splits_of_two
 from img2img.data.partners import find_pairs
-from img2img.data.samples import Batch, Cache, Direction, Sample, Shuffled, collate
+from img2img.data.samples import Batch, Cache, Sample, Shuffled, collate
 from img2img.data.sources import CountProgress, Item, Pair
 from img2img.data.turns import TURNS
 from img2img.errors import ConfigError, DataError

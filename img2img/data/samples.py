@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
-from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -11,8 +11,6 @@ from torch import Tensor
 
 from img2img.data.sources import CountProgress
 from img2img.images import Pixels
-
-Direction = Literal["AtoB", "BtoA"]
 
 # Keeps the order of epochs apart from other uses of the same seed.
 _ORDER = 0

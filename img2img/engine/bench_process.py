@@ -9,8 +9,8 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from typing import Literal
 
+from img2img.config import Direction
 from img2img.engine.bench import Measurement
 from img2img.engine.translator import Translator
 from img2img.errors import ConfigError, Img2ImgError
@@ -24,7 +24,7 @@ def bench_apart(
     *,
     backend: str | None = None,
     device: str = "auto",
-    direction: Literal["AtoB", "BtoA"] | None = None,
+    direction: Direction | None = None,
     wait: float = 60.0,
 ) -> Iterator[Measurement]:
     """What `Translator.bench` yields; a backend that is not ready in time, or crashes, is dropped.
@@ -78,7 +78,7 @@ def _measure(
     batch: int,
     backend: str | None,
     device: str,
-    direction: Literal["AtoB", "BtoA"] | None,
+    direction: Direction | None,
     skip: set[str],
 ) -> None:
     """Send each measurement as it becomes known, then None; or the error that prevents all."""

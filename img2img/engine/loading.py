@@ -4,8 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from img2img.config import Direction
 from img2img.engine.exported import ExportedModel, is_exported
-from img2img.engine.options import Direction, TranslatorOptions
+from img2img.engine.options import TranslatorOptions
 from img2img.errors import ConfigError, ModelFileError
 from img2img.models.checkpoint import load_model
 from img2img.models.spec import ANOTHER_PROGRAM, ModelFile, ModelSpec, build_generator

@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from img2img.config import Direction
 from img2img.engine.sizing import AppliedScale, Scale, Size
 from img2img.errors import ConfigError
 from img2img.images import MAX_PIXELS
 from img2img.runtime.devices import DTYPES, PrecisionName
 
 Precision = Literal["auto"] | PrecisionName
-Direction = Literal["AtoB", "BtoA"]
 Statistics = Literal["image", "running"]
 Tile = Literal["auto", "off"] | int
 TileNorm = Literal["whole", "local"]

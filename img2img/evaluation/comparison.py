@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any, Literal, Unpack
 
+from img2img.config import Direction
 from img2img.data.sources import CountProgress, ImageSource
 from img2img.engine.exported import is_exported
 from img2img.engine.loading import choose_generator
@@ -19,9 +20,8 @@ from img2img.errors import ConfigError
 from img2img.evaluation.measuring import Images, evaluate
 from img2img.evaluation.options import EvaluationOptions, chosen, notifier
 from img2img.evaluation.results import (
-    Direction,
     ResultFolder,
-    Results,
+    TimedTranslations,
     l1_of_pictures,
     scale_text,
 )
@@ -177,7 +177,7 @@ def compare_models(
     sources, _ = test_set.sources(way)
     inputs, real = test_set.seen_as({way[0]: given, way[-1]: made}).sources(way)
     folder = ResultFolder()
-    results = [Results(each, folder.sub_folder(), made) for each in translators]
+    results = [TimedTranslations(each, folder.sub_folder(), made) for each in translators]
     _translate([*sources.values()], results, progress)
     compared: list[Compared] = []
     for name, path, each in zip(_short_names(models), models, results, strict=True):
@@ -229,7 +229,9 @@ def _common_direction(models: Sequence[Path], translators: Sequence[Translator])
 
 
 def _translate(
-    sources: Sequence[ImageSource], results: Sequence[Results], progress: CountProgress | None
+    sources: Sequence[ImageSource],
+    results: Sequence[TimedTranslations],
+    progress: CountProgress | None,
 ) -> None:
     """Translate all pictures with each model."""
     for number, source in enumerate(sources):
@@ -252,7 +254,7 @@ def _most_different(
     names: Sequence[str],
     given: Mapping[str, Sequence[ImageSource]],
     models: Sequence[Compared],
-    results: Sequence[Results],
+    results: Sequence[TimedTranslations],
 ) -> list[ComparedImage]:
     """All images, those on which the models differ most first."""
     measure = primary_measure(models)

@@ -6,15 +6,15 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Literal
 
+from img2img.config import Direction
 from img2img.data.dataset import DataSet
 from img2img.data.sources import CountProgress, ImageSource, Item, Pair
 from img2img.engine.sizing import Scale
 from img2img.engine.translator import Translator
 from img2img.errors import Img2ImgError
 from img2img.evaluation.results import (
-    Direction,
     ResultFolder,
-    Results,
+    TimedTranslations,
     evenly_spaced,
     l1_of_pictures,
     scale_text,
@@ -33,7 +33,7 @@ class Example:
     Attributes:
         item: the input, and its target where there is one.
         result: the translation.
-        error: see `HeldOut.measure`; None where nothing can be measured.
+        error: see `HeldOutResults.measure`; None where nothing can be measured.
         baseline: the error of the untouched input; None without a target.
     """
 
@@ -54,7 +54,7 @@ class Example:
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class HeldOutResults:
     """The held-out images, translated in one direction.
 
     Attributes:
@@ -104,7 +104,7 @@ def translate_held_out(
     device: str = "auto",
     progress: CountProgress | None = None,
     say: Callable[[str], None] | None = None,
-) -> Iterator[HeldOut]:
+) -> Iterator[HeldOutResults]:
     """Translate held-out images as `evaluate_model` does, in float32, in each direction there is.
 
     Raises:
@@ -124,7 +124,7 @@ def translate_held_out(
         items = _named(seen.held_out, spec.direction, aligned=found.aligned)
         chosen = evenly_spaced(items, MOST)
         folder = ResultFolder()
-        results = Results(there, folder.path, spec.domains[spec.direction[-1]])
+        results = TimedTranslations(there, folder.path, spec.domains[spec.direction[-1]])
         examples: list[Example] = []
         failed: dict[str, str] = {}
         for done, (name, item) in enumerate(chosen):
@@ -134,7 +134,7 @@ def translate_held_out(
                 examples.append(_example(name, item, results, back))
             except Img2ImgError as error:
                 failed[name] = str(error)
-        yield HeldOut(
+        yield HeldOutResults(
             spec.direction,
             "l1" if found.aligned else "cycle",
             len(items),
@@ -147,7 +147,7 @@ def translate_held_out(
         )
 
 
-def _example(name: str, item: Item, results: Results, back: Translator | None) -> Example:
+def _example(name: str, item: Item, results: TimedTranslations, back: Translator | None) -> Example:
     direction = results.translator.spec.direction
     picture, target = _read(item, direction)
     result = results.add(picture)

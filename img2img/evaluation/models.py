@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
+from img2img.config import Direction
 from img2img.engine.sizing import AppliedScale, Scale
 from img2img.engine.translator import Translator
 from img2img.errors import ConfigError, Img2ImgError
 from img2img.evaluation.measuring import Evaluation, Images, evaluate
 from img2img.evaluation.options import EvaluationOptions, chosen, notifier
-from img2img.evaluation.results import Direction, l1_of_pictures, scale_text
+from img2img.evaluation.results import l1_of_pictures, scale_text
 from img2img.evaluation.test_sets import TestData, test_set_of
 from img2img.images import Picture
 from img2img.metrics.measure import mean_figure

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from img2img.data.sources import ImageSource
 from img2img.engine.sizing import AppliedScale
@@ -17,7 +17,6 @@ from img2img.errors import ImageError
 from img2img.images import Domain, Picture, to_tensor, write_picture
 from img2img.metrics.paired import l1
 
-Direction = Literal["AtoB", "BtoA"]
 T = TypeVar("T")
 
 
@@ -34,7 +33,7 @@ class ResultFolder:
 
 
 @dataclass
-class Results:
+class TimedTranslations:
     """Translations of pictures by one model, in order.
 
     Attributes:

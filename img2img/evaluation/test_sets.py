@@ -5,13 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from img2img.config import Match, PairingConfig
+from img2img.config import Direction, Match, PairingConfig
 from img2img.data.layouts import Folders, find_splits, find_splits_of_two, images_by_name
 from img2img.data.partners import find_pairs
 from img2img.data.sources import ImageSource
 from img2img.errors import ConfigError, DataError, some_names
 from img2img.evaluation.options import EvaluationOptions, notifier, pairing_of
-from img2img.evaluation.results import Direction
 from img2img.images import Domain
 from img2img.metrics.measure import MEASURES
 from img2img.runs.data import find_as_trained

@@ -3,13 +3,12 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from img2img.config import Component
+from img2img.config import Component, Direction
 from img2img.engine.backends.eager import Eager
 from img2img.engine.exportable import Fixed
 from img2img.engine.exported import Description
@@ -69,7 +68,7 @@ def export_model(
     output: Path | str | None = None,
     format: str = "onnx",
     *,
-    direction: Literal["AtoB", "BtoA"] | None = None,
+    direction: Direction | None = None,
     pixels: bool = False,
     half: bool = False,
     size: tuple[int, int] | None = None,

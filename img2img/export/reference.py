@@ -2,11 +2,12 @@
 
 import io
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
 
+from img2img.config import Direction
 from img2img.errors import ConfigError, ExportFailed, ModelFileError
 from img2img.models.checkpoint import load_model
 from img2img.models.compat.beside import write_beside
@@ -34,7 +35,7 @@ def export_reference(
     model: Path | str,
     output: Path | str | None = None,
     *,
-    direction: Literal["AtoB", "BtoA"] | None = None,
+    direction: Direction | None = None,
 ) -> tuple[list[Path], list[str]]:
     """Write each network of a model as a state_dict under the names that it has there.
 

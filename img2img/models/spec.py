@@ -9,7 +9,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, computed_field, model_validator
 from torch import Tensor, nn
 
-from img2img.config import Component
+from img2img.config import Component, Direction
 from img2img.errors import Img2ImgError, ModelFileError, shortened
 from img2img.images.domain import MOST_CHANNELS, Domain, Name, channel_names
 from img2img.networks import DISCRIMINATORS, GENERATORS, Generator
@@ -38,7 +38,7 @@ class ModelSpec(BaseModel):
     value_range: tuple[Literal[-1], Literal[1]] = Field(
         default=(-1, 1), description="what `low` and `high` of a domain are as numbers, in and out"
     )
-    direction: Literal["AtoB", "BtoA"] = Field(description="which way it translates")
+    direction: Direction = Field(description="which way it translates")
     size_multiple: int = Field(gt=0, description="height and width must be multiples of this")
     min_size: int = Field(gt=0, description="smallest height or width it can take, in pixels")
     norm_statistics: Literal["image", "running"] = Field(

@@ -12,7 +12,7 @@ from img2img.data.sources import CountProgress
 from img2img.doctor import follow
 from img2img.engine.sizing import Scale
 from img2img.errors import Img2ImgError, ModelFileError
-from img2img.evaluation.held_out import Example, HeldOut, translate_held_out
+from img2img.evaluation.held_out import Example, HeldOutResults, translate_held_out
 from img2img.evaluation.results import evenly_spaced
 from img2img.html import embedded, render
 from img2img.images import read_picture
@@ -63,7 +63,7 @@ def write_report(
     record = read_run(run)
     curves = read_curves(record.lines)
     found, missing = _data(record, progress)
-    held_out: list[HeldOut] = []
+    held_out: list[HeldOutResults] = []
     if found is not None and found.held_out and examples:
         try:
             held_out = list(
@@ -138,7 +138,9 @@ def _sheets(record: Record) -> tuple[list[tuple[int, Markup]], list[str]]:
     return sheets, damaged
 
 
-def _pictures(held_out: Sequence[HeldOut], most: int) -> dict[str, dict[str, list[Shown[Example]]]]:
+def _pictures(
+    held_out: Sequence[HeldOutResults], most: int
+) -> dict[str, dict[str, list[Shown[Example]]]]:
     """By direction: the `first` examples, the best ones if they are ranked, and the `worst`."""
     room = bytes_each(_BYTES_OF_EXAMPLES, len(held_out) * 2 * most * 3)
 

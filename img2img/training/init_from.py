@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from img2img.data.samples import Direction
+from img2img.config import Direction
 from img2img.errors import ConfigError, some_names
 from img2img.images import Domain
 from img2img.models.checkpoint import load_model

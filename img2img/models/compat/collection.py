@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from img2img.archives.described import looks_like_pth
 from img2img.archives.pth import Content, named_tensors, read_pth
 from img2img.archives.safetensors import opened_safetensors
-from img2img.config import Component
+from img2img.config import Component, Direction
 from img2img.errors import ConfigError, ModelFileError, nearest_path, shortened, some_names
 from img2img.images.domain import Domain
 from img2img.models.compat.beside import beside, read_beside
@@ -28,7 +28,6 @@ from img2img.models.compat.search import Search, Where
 from img2img.models.spec import ANOTHER_PROGRAM, DiscriminatorSpec, ModelFile, ModelSpec
 from img2img.networks import GENERATORS
 
-Direction = Literal["AtoB", "BtoA"]
 _SIDES = str.maketrans("xy", "ab")
 
 _DIRECTIONS: dict[str, Direction] = {"G_AB": "AtoB", "G_BA": "BtoA"}

@@ -6,9 +6,9 @@ from typing import ClassVar, Self
 
 from torch import Tensor, nn
 
-from img2img.config import RunConfig, Section
+from img2img.config import Direction, RunConfig, Section
 from img2img.data.dataset import DataSet
-from img2img.data.samples import Batch, Direction
+from img2img.data.samples import Batch
 from img2img.losses import RECONSTRUCTIONS, Reconstruction
 from img2img.networks import Generator
 from img2img.registry import Registry

@@ -5,8 +5,8 @@ from typing import ClassVar, Self
 
 from torch import Tensor, nn
 
-from img2img.config import RunConfig
-from img2img.data.samples import Batch, Direction
+from img2img.config import Direction, RunConfig
+from img2img.data.samples import Batch
 from img2img.data.unpaired import UnpairedData
 from img2img.losses import Reconstruction
 from img2img.networks import GENERATORS, Generator

@@ -16,7 +16,6 @@ from img2img.config import (
     SideConfig,
     check_settings,
     nearest,
-    renewed,
 )
 from img2img.data.augment import Transform, check_names
 from img2img.data.check import Survey
@@ -36,7 +35,6 @@ from img2img.models.spec import SCALE_WORTH_SAYING, ModelSpec
 from img2img.networks import DISCRIMINATORS, GENERATORS, Generator
 from img2img.networks.blocks import recompute_activations
 from img2img.registry import Registry
-from img2img.runs.log import Change
 from img2img.runtime.devices import resolve_device, resolve_precision
 from img2img.training.health_probe import steps_between
 from img2img.training.held_out import HeldOut, measure_names
@@ -47,7 +45,7 @@ from img2img.training.resolution import smallest_size
 from img2img.training.schedule import SCHEDULES
 
 # Version 0.1.0 wrote these lists of losses into the configurations of all runs, empty for most.
-_ONCE_IN_EVERY_CONFIG = {"reconstruction", "cycle", "identity"}
+ONCE_IN_EVERY_CONFIG = {"reconstruction", "cycle", "identity"}
 
 
 def method_class(config: RunConfig) -> type[Method]:
@@ -87,7 +85,7 @@ def check_parts(config: RunConfig) -> None:
     discriminator = DISCRIMINATORS.arguments(config.discriminator, "discriminator", "in_channels")
     OBJECTIVES.arguments(config.objective, "objective")
     for name, parts in config.losses.items():
-        if name not in method.losses and (parts or name not in _ONCE_IN_EVERY_CONFIG):
+        if name not in method.losses and (parts or name not in ONCE_IN_EVERY_CONFIG):
             takes = " and ".join(f"losses.{each}" for each in method.losses) or "none"
             raise ConfigError(
                 f"losses.{name}: {config.method} has no such losses{nearest(name, method.losses)};"
@@ -382,55 +380,3 @@ def image_size(data: DataConfig, sizes: Counter[HeightWidth]) -> HeightWidth | N
     if data.resize == "none" or not sizes:
         return None
     return sorted(sizes.elements(), key=math.prod)[sizes.total() // 2]
-
-
-def changes_on_resume(saved: Mapping[str, Any], config: RunConfig) -> list[Change]:
-    """Which settings differ from those that a run was started with.
-
-    Raises:
-        ConfigError: the networks differ: the saved state does not fit others.
-    """
-    then, now = _leaves(renewed(saved)), _leaves(config.model_dump(mode="json"))
-    # There may be settings that are newer than the run: it has had their defaults.
-    bare = RunConfig.model_validate(
-        {key: value for key, value in config if RunConfig.model_fields[key].is_required()}
-    )
-    of_parts = {
-        "generator": GENERATORS.find(config.generator, "generator").defaults(),
-        "discriminator": DISCRIMINATORS.find(config.discriminator, "discriminator").defaults(),
-        "objective": OBJECTIVES.find(config.objective, "objective").defaults(),
-        "optimizer": OPTIMIZERS.find(config.optimizer, "optimizer").defaults(),
-        "schedule": SCHEDULES.find(config.schedule, "schedule").defaults(),
-        "losses": {name: [] for name in _ONCE_IN_EVERY_CONFIG},
-        "settings": method_class(config).settings.model_construct().model_dump(mode="json"),
-    }
-    usual = _leaves(bare.model_dump(mode="json")) | _leaves(of_parts)
-    keys = then.keys() | now.keys()
-    others: list[str] = []
-    changes: list[Change] = []
-    for key in sorted(keys, key=lambda key: (not key.endswith(".name"), key)):  # what it is first
-        before, after = (known.get(key, usual.get(key)) for known in (then, now))
-        if before == after or key in ("schedule.measured_steps", "init_from"):
-            continue
-        if before == "auto" and key not in then:  # decided since
-            continue
-        if key.partition(".")[0] in ("method", "generator", "discriminator"):
-            others.append(f"{key}: the run was started with {before}, not with {after}")
-        changes.append(Change(key, before, after))
-    if others:
-        # The arguments of two parts differ anyway.
-        named = [each for each in others if each.partition(":")[0].endswith(".name")]
-        told = "; ".join(named or others)
-        raise ConfigError(f"{told}; it can only go on with the same networks")
-    return changes
-
-
-def _leaves(tree: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    """The values of a tree by dotted key."""
-    found: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            found.update(_leaves(value, f"{path}{key}."))
-        else:
-            found[f"{path}{key}"] = value
-    return found

@@ -12,7 +12,7 @@ from img2img.runs.facts import read_facts
 from img2img.runs.log import Change
 from img2img.runtime.devices import is_out_of_memory
 from img2img.runtime.processes import Processes
-from img2img.training.build import changes_on_resume
+from img2img.training.changes import changes_on_resume
 from img2img.training.events import Observer
 from img2img.training.loop import Trainer
 

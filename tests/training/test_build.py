@@ -8,7 +8,8 @@ import pytest
 from img2img.config import DataConfig, RunConfig, check, load_config
 from img2img.data.check import Survey
 from img2img.errors import ConfigError
-from img2img.training.build import changes_on_resume, resolve, size_notices, training_scale
+from img2img.training.build import resolve, size_notices, training_scale
+from img2img.training.changes import changes_on_resume
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@
 models made of the first picture.
 """
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+
+from img2img.runs.log import read_log
+from img2img.runs.reading import read_run
 
 Command = Callable[..., Any]
 RUNS = sorted(Path(__file__).with_name("fixtures").glob("runs-*/*"))
@@ -38,3 +42,29 @@ def test_a_run_of_an_earlier_version(
     assert "from step 2" in outcome.out
     assert img2img("report", copy, "--examples", 1, "--device", "cpu").status == 0
     assert img2img("doctor", copy).status == 0
+
+
+@pytest.mark.parametrize("run", RUNS, ids=lambda run: f"{run.parent.name}/{run.name}")
+def test_the_records_of_an_earlier_version(run: Path) -> None:
+    """The tags of its log are read as those of today; facts that it did not write are unknown."""
+    record = read_run(run)
+    two_way = "cyclegan" in run.name
+    last = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
+    for old, new in {
+        "signs/trained": "diagnostics/train_l1",
+        "signs/likeness_guessed_AtoB" if two_way else "signs/likeness_wanted": (
+            f"diagnostics/correlation_{'expected_AtoB' if two_way else 'target'}"
+        ),
+        f"signs/ends{'_BtoA' * two_way}": f"diagnostics/saturation{'_BtoA' * two_way}",
+    }.items():
+        assert record.history[new].values.tolist() == [last[old]]
+    assert not record.history.tags("signs/")
+    assert record.facts.parameters is not None
+    assert record.facts.held_out is None
+
+
+def test_changes_of_an_earlier_version(tmp_path: Path) -> None:
+    line = {"step": 1, "changed": ["objective.name was vanilla when the run was started, and ..."]}
+    (tmp_path / "metrics.jsonl").write_text(f"{json.dumps(line)}\n")
+    (read,) = read_log(tmp_path / "metrics.jsonl")
+    assert [change["key"] for change in read["changed"]] == ["objective.name"]

@@ -33,7 +33,7 @@ HEALTHY: Mapping[str, Curve] = {
     "G/gradient": lambda t: 20 + 5 * math.sin(40 * t),
     "D/gradient": lambda t: 5 + 2 * math.cos(50 * t),
 }
-SIGNS: Mapping[str, Curve] = {
+DIAGNOSTICS: Mapping[str, Curve] = {
     "diagnostics/diversity": lambda t: 0.3 + 0.5 * t,
     "diagnostics/change": lambda t: 1.2 - 0.2 * t,
     "diagnostics/correlation": lambda t: 0.3,
@@ -65,7 +65,7 @@ def log(curves: Mapping[str, Curve] = MappingProxyType({}), count: int = 60) -> 
         t = (number - 1) / (count - 1) if count > 1 else 0.0
         lines.append({**line, **{tag: curve(t) * noise[tag] for tag, curve in losses.items()}})
         if number % 10 == 0:
-            signs = {**SIGNS, **{k: v for k, v in curves.items() if "diagnostics/" in k}}
+            signs = {**DIAGNOSTICS, **{k: v for k, v in curves.items() if "diagnostics/" in k}}
             lines.append({**line, **{tag: curve(t) for tag, curve in signs.items()}})
     return lines
 
@@ -79,10 +79,6 @@ def names(lines: Lines, config: RunConfig) -> list[str]:
     return [finding.name for finding in examine(RunHistory(lines), config)]
 
 
-def test_nothing_is_found_in_a_healthy_log(config: RunConfig) -> None:
-    assert follow(log(), config) == []
-
-
 @pytest.mark.parametrize("objective", ["vanilla", "lsgan"])
 def test_the_loss_by_chance(objective: str) -> None:
     expected = {"vanilla": math.log(2), "lsgan": 0.25}[objective]  # at logits of 0, and of 1/2
@@ -90,31 +86,65 @@ def test_the_loss_by_chance(objective: str) -> None:
     assert Levels.of(config) == pytest.approx((expected, expected, 0), abs=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("condition", "changed"),
-    [
-        ("diverging", {"G/adv": lambda t: 0.7 + 90 * t}),
-        ("diverging", {"D/adv": lambda t: 0.7 + 3 * t}),
-        ("diverging", {"G/l1": lambda t: 0.1 + 0.3 * t}),
-        ("exploding-gradients", {"G/gradient": lambda t: 10 if t < 0.7 else 4e3}),
-        ("exploding-gradients", {"D/gradient": lambda t: 10 if t < 0.7 else 4e3}),
-        ("vanishing-gradient", {"G/gradient": lambda t: 10 * math.exp(-8 * t)}),
-        ("critic-too-strong", {**WON, **{tag: lambda t: 0.12 for tag in DISTANCES}}),
-        ("critic-too-weak", {"D/adv": lambda t: 0.69, "D/accuracy": lambda t: 0.5}),
-        ("oscillation", {"G/adv": lambda t: 2 + 1.8 * math.sin(45 * t)}),
-        ("mode-collapse", {"diagnostics/diversity": lambda t: 0.01}),
-        ("copies-input", {"diagnostics/change": lambda t: 0.01}),
-        ("colour-inversion", {"diagnostics/correlation": lambda t: -0.8}),
-        ("saturation", {"diagnostics/saturation": lambda t: 0.6}),
-        ("checkerboard", {"diagnostics/grid": lambda t: 20.0}),
-        (
-            "overfitting",
-            {"diagnostics/train_l1": lambda t: 0.03, "diagnostics/held_out_l1": lambda t: 0.1},
-        ),
-    ],
-)
+STUCK: Mapping[str, Curve] = {tag: lambda t: 0.12 for tag in DISTANCES}
+FAULTS: list[tuple[str, Mapping[str, Curve]]] = [
+    ("diverging", {"G/adv": lambda t: 0.7 + 90 * t}),
+    ("diverging", {"D/adv": lambda t: 0.7 + 3 * t}),
+    ("diverging", {"G/l1": lambda t: 0.1 + 0.3 * t}),
+    ("exploding-gradients", {"G/gradient": lambda t: 10 if t < 0.7 else 4e3}),
+    ("exploding-gradients", {"D/gradient": lambda t: 10 if t < 0.7 else 4e3}),
+    ("vanishing-gradient", {"G/gradient": lambda t: 10 * math.exp(-8 * t)}),
+    ("critic-too-strong", {**WON, **STUCK}),
+    ("critic-too-weak", {"D/adv": lambda t: 0.69, "D/accuracy": lambda t: 0.5}),
+    ("oscillation", {"G/adv": lambda t: 2 + 1.8 * math.sin(45 * t)}),
+    ("oscillation", {"D/adv": lambda t: 0.02 if int(30 * t) % 2 else 0.9}),
+    ("mode-collapse", {"diagnostics/diversity": lambda t: 0.01}),
+    ("copies-input", {"diagnostics/change": lambda t: 0.01}),
+    ("colour-inversion", {"diagnostics/correlation": lambda t: -0.8}),
+    ("saturation", {"diagnostics/saturation": lambda t: 0.6}),
+    ("checkerboard", {"diagnostics/grid": lambda t: 20.0}),
+    (
+        "overfitting",
+        {"diagnostics/train_l1": lambda t: 0.03, "diagnostics/held_out_l1": lambda t: 0.1},
+    ),
+]
+# What looks like a fault and is none, with the settings of the run.
+SOUND: dict[str, tuple[Mapping[str, Curve], Mapping[str, Any]]] = {
+    "healthy": ({}, {}),
+    "sure of a generator that learns": (WON, {}),
+    "an inversion that the targets have": (
+        {
+            "diagnostics/correlation": lambda t: -0.8,
+            "diagnostics/correlation_target": lambda t: -0.9,
+        },
+        {},
+    ),
+    "only beginning to vary": ({"diagnostics/diversity": lambda t: 0.01 + 0.04 * t}, {}),
+    "a wild start": ({"G/gradient": lambda t: 2000 if t < 0.08 else 15}, {}),
+    "warming up": (
+        {"D/adv": lambda t: 0.69, "D/accuracy": lambda t: 0.5},
+        {"schedule.warmup": 1000},  # of 1200 images
+    ),
+    "larger images are harder": (
+        {"G/l1": lambda t: 0.1 if t < 0.5 else 0.25},
+        {"data.grow.halvings": 1},
+    ),
+    "an identity is best before anything is translated": (
+        {"G/identity": lambda t: 0.05 + 0.3 * t},
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_nothing_is_found_in_a_sound_run(name: str) -> None:
+    curves, settings = SOUND[name]
+    assert follow(log(curves), load_config("pix2pix", None, settings)) == []
+
+
+@pytest.mark.parametrize(("condition", "changed"), FAULTS)
 def test_what_is_wrong_is_named_and_nothing_else(
-    condition: str, changed: dict[str, Curve], config: RunConfig
+    condition: str, changed: Mapping[str, Curve], config: RunConfig
 ) -> None:
     assert names(log(changed), config) == [condition]
     # Of a CycleGAN, in one domain or direction.
@@ -164,18 +194,6 @@ def test_no_better_than_the_untouched_input() -> None:
     assert names(measured({60: 15.0}, "psnr", 14.0), by_psnr) == []
 
 
-def test_an_inversion_that_is_wanted_is_none(config: RunConfig) -> None:
-    inverted: dict[str, Curve] = {
-        "diagnostics/correlation": lambda t: -0.8,
-        "diagnostics/correlation_target": lambda t: -0.9,
-    }
-    assert names(log(inverted), config) == []
-
-
-def test_a_generator_that_only_begins_has_not_collapsed(config: RunConfig) -> None:
-    assert names(log({"diagnostics/diversity": lambda t: 0.01 + 0.04 * t}), config) == []
-
-
 def test_nothing_is_learned(config: RunConfig) -> None:
     still: dict[str, Curve] = {tag: (lambda t: 0.5) for tag in (*HEALTHY, "diagnostics/train_l1")}
     assert "nothing-learned" in names(log(still), config)
@@ -212,38 +230,25 @@ def test_an_objective_whose_losses_have_no_floor(monkeypatch: pytest.MonkeyPatch
     assert names(log(sure), config) == []
     growing: dict[str, Curve] = {"D/real": lambda t: 2 * t**4, "D/fake": lambda t: -2 * t**4}
     assert names(log({**sure, **growing}), config) == []
-    stuck: dict[str, Curve] = {tag: lambda t: 0.12 for tag in DISTANCES}
-    assert names(log({**sure, **growing, **stuck}), config) == ["critic-too-strong"]
+    assert names(log({**sure, **growing, **STUCK}), config) == ["critic-too-strong"]
 
 
-def test_a_critic_that_is_sure_of_a_generator_that_learns_is_none(config: RunConfig) -> None:
-    assert follow(log(WON), config) == []
-    without = {k: v for k, v in SIGNS.items() if k not in DISTANCES}
-    lines = [{k: v for k, v in line.items() if k not in SIGNS or k in without} for line in log(WON)]
+def test_a_sure_critic_is_judged_by_losses_where_there_are_no_probes(config: RunConfig) -> None:
+    without = {k: v for k, v in DIAGNOSTICS.items() if k not in DISTANCES}
+    lines = [
+        {k: v for k, v in line.items() if k not in DIAGNOSTICS or k in without} for line in log(WON)
+    ]
     assert follow(lines, config) == []
 
 
-def test_losses_that_are_wild_from_the_first_line_on(config: RunConfig) -> None:
-    wild: dict[str, Curve] = {
-        "D/adv": lambda t: 1e-9,
-        "G/adv": lambda t: 5e13,
-        "D/accuracy": lambda t: 1.0,
-        "G/gradient": lambda t: 0.0,
-        "diagnostics/diversity": lambda t: 0.0,
-        "diagnostics/saturation": lambda t: 1.0,
-        **{tag: lambda t: 1.6 for tag in DISTANCES},
-    }
-    assert names(log(wild), config) == ["diverging"]
-
-
-@pytest.mark.parametrize("count", [30, 50, 100, 400])
-def test_a_line_of_one_image_is_restless(count: int, config: RunConfig) -> None:
+@pytest.mark.parametrize("count", [30, 400])
+def test_a_line_of_one_image_is_noisy(count: int, config: RunConfig) -> None:
     """Stationary, each value of its own: as with a batch of 1 and every step logged."""
     learned: dict[str, Curve] = {
         "D/accuracy": lambda t: 0.8,
         "D/adv": lambda t: 0.4 + 0.3 * math.exp(-100 * t),
     }
-    for seed in range(5):
+    for seed in range(3):
         random = np.random.default_rng(seed)
         lines = log(learned, count)
         for line in lines:
@@ -252,7 +257,7 @@ def test_a_line_of_one_image_is_restless(count: int, config: RunConfig) -> None:
         assert follow(lines, config) == []
 
 
-@pytest.mark.parametrize("count", [60, 300, 3000])
+@pytest.mark.parametrize("count", [60, 3000])
 def test_what_breaks_late_is_named_soon(count: int, config: RunConfig) -> None:
     """Within some lines, not with a share of a long run."""
     start = 1 - 25 / count
@@ -268,17 +273,16 @@ def test_what_breaks_late_is_named_soon(count: int, config: RunConfig) -> None:
 
 def test_losses_that_lie_around_zero_do_not_swing() -> None:
     """By chance they go up and down by their mean all the time."""
-    for objective in ("wgan", "hinge"):
-        config = load_config("pix2pix", None, {"objective.name": objective})
-        for seed in range(5):
-            random = np.random.default_rng(seed)
-            lines = log({"D/adv": lambda t: -1 - t}, 300)
-            for line in lines:
-                line |= {tag: random.normal(0, 0.2) for tag in ("G/adv",) if tag in line}
-            assert follow(lines, config) == []
+    config = load_config("pix2pix", None, {"objective.name": "wgan"})
+    for seed in range(3):
+        random = np.random.default_rng(seed)
+        lines = log({"D/adv": lambda t: -1 - t}, 300)
+        for line in lines:
+            line |= {tag: random.normal(0, 0.2) for tag in ("G/adv",) if tag in line}
+        assert follow(lines, config) == []
 
 
-@pytest.mark.parametrize("periods", [6, 12, 40])
+@pytest.mark.parametrize("periods", [6, 40])
 def test_oscillation_is_seen_at_any_pace(periods: int, config: RunConfig) -> None:
     """And stays seen; the critic that is right by half in the mean is no weak one."""
     lines = log(
@@ -292,32 +296,12 @@ def test_oscillation_is_seen_at_any_pace(periods: int, config: RunConfig) -> Non
     assert (found.name, found.last, found.now) == ("oscillation", 6000, True)
 
 
-def test_a_critic_between_two_extremes(config: RunConfig) -> None:
-    """It is sure and right, then worse than chance, each for some lines."""
-    unsteady: dict[str, Curve] = {"D/adv": lambda t: 0.02 if int(30 * t) % 2 else 0.9}
-    assert names(log(unsteady), config) == ["oscillation"]
-
-
-def test_warming_up_is_not_weakness() -> None:
-    weak: dict[str, Curve] = {"D/adv": lambda t: 0.69, "D/accuracy": lambda t: 0.5}
-    for warmup, expected in ((0, ["critic-too-weak"]), (1000, [])):  # of 1200 images
-        config = load_config("pix2pix", None, {"schedule.warmup": warmup})
-        assert names(log(weak), config) == expected
-
-
 def test_labels_that_are_smoothed_leave_a_floor() -> None:
     """At best, cross entropy with a target of 0.9 is 0.325 for real images: 0.163 in the mean."""
     config = load_config("pix2pix", None, {"objective": {"name": "vanilla", "smoothing": 0.1}})
     assert Levels.of(config).floor == pytest.approx(0.325 / 2, abs=2e-3)
-    stuck: dict[str, Curve] = {tag: lambda t: 0.12 for tag in DISTANCES}
     won: dict[str, Curve] = {**WON, "D/adv": lambda t: 0.165 + 0.5 * math.exp(-9 * t)}
-    assert names(log({**won, **stuck}), config) == ["critic-too-strong"]
-
-
-def test_an_identity_is_best_where_nothing_is_translated() -> None:
-    config = load_config("cyclegan", None, {"objective.name": "vanilla"})
-    worse: dict[str, Curve] = {"G/identity": lambda t: 0.05 + 0.3 * t}
-    assert names(log(worse), config) == []
+    assert names(log({**won, **STUCK}), config) == ["critic-too-strong"]
 
 
 @pytest.mark.parametrize(("span", "expected"), [(0.0625, ["narrow-targets"]), (0.9, []), (0.0, [])])
@@ -366,18 +350,6 @@ def test_the_worse_direction_is_told() -> None:
     assert found.evidence.text.startswith("BtoA: ")
 
 
-def test_the_first_steps_may_be_wild(config: RunConfig) -> None:
-    first: dict[str, Curve] = {"G/gradient": lambda t: 2000 if t < 0.08 else 15}
-    assert follow(log(first), config) == []
-
-
-def test_images_that_grow_are_harder(config: RunConfig) -> None:
-    larger: dict[str, Curve] = {"G/l1": lambda t: 0.1 if t < 0.5 else 0.25}
-    assert names(log(larger), config) == ["diverging"]
-    growing = load_config("pix2pix", None, {"data.grow.halvings": 1})
-    assert names(log(larger), growing) == []
-
-
 def test_the_evidence_is_of_the_worst_moment(config: RunConfig) -> None:
     lines = log({"diagnostics/change": lambda t: 0.01 + abs(t - 0.66) / 50})
     (found,) = follow(lines, config)
@@ -398,7 +370,7 @@ def test_inversion_that_is_guessed_to_be_wanted(config: RunConfig) -> None:
 
 
 def test_scores_that_are_missing(config: RunConfig) -> None:
-    lines = log({**WON, **{tag: lambda t: 0.12 for tag in DISTANCES}})
+    lines = log({**WON, **STUCK})
     for line in lines:
         line.pop("D/real", None)
         line.pop("D/fake", None)
@@ -523,16 +495,6 @@ def test_losses_by_another_objective_are_not_judged() -> None:
     assert follow([*before, change, *after], config) == []
     another = {**change, "changed": [{"key": "optimizer.lr"}]}
     assert [found.name for found in follow([*before, another, *after], config)] == ["diverging"]
-
-
-def test_losses_that_fall_restlessly_are_no_standstill(config: RunConfig) -> None:
-    still: dict[str, Curve] = {tag: (lambda t: 0.5) for tag in (*HEALTHY, "diagnostics/train_l1")}
-    random = np.random.default_rng(0)
-    lines = log(still)
-    for line in lines:
-        if "D/adv" in line:
-            line["D/adv"] = (1.0 if line["step"] < 600 else 0.2) * random.lognormal(0, 0.5)
-    assert "nothing-learned" not in names(lines, config)
 
 
 def test_one_image_a_line_is_no_oscillation() -> None:

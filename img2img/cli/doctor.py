@@ -55,18 +55,18 @@ def doctor(
         draw(history, findings, run / "doctor.png")
         return
     lines = _counted(history.losses, "line")
-    looks = _counted(history.probes, "look")
-    _say(f"{run}: {history.step} steps, {lines} of losses and {looks} at translations")
+    probes = _counted(history.probes, "health probe")
+    _say(f"{run}: {history.step} steps, {lines} of losses and {probes}")
     for finding in findings:
         _tell(finding, history.step)
     if findings:
         _say("")
     if not findings and history.losses >= MIN_LINES:
-        _say("Nothing was found that is wrong.")
+        _say("No fault was found.")
     if not findings and history.losses < MIN_LINES:
         _say(f"That is too little to judge by: it takes {MIN_LINES} lines (metrics.log_every).")
     elif history.probes == 0 and history.losses:
-        _say("Translations were not looked at (doctor.every): what they show is not known.")
+        _say("There were no health probes (doctor.every), so translations were not judged.")
     picture = draw(history, findings, run / "doctor.png")
     if picture is not None:
         _say(f"wrote {picture}")

@@ -1,4 +1,4 @@
-"""Whether the critic and the generator are a match for each other."""
+"""Conditions of the balance between critic and generator."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -15,21 +15,21 @@ from img2img.doctor.proposals import Proposal
 from img2img.losses import OBJECTIVES
 from img2img.runs.history import RunHistory, Series
 
-# The least of lines in which swings are looked for, where there are many.
+# The fewest lines in which swings are looked for, if there are many.
 WINDOW = 30
-# Images that a mean of losses is of, at least, where one value is to say something.
+# A mean of losses over fewer images says little.
 IMAGES = 8
 
 
 class Levels(NamedTuple):
-    """What losses mean by an objective."""
+    """Losses by which those of an objective are judged."""
 
     d: float
-    """The critic's where it takes all images for the same: the best that it can do by chance."""
+    """The critic's loss by chance: the best it can have if it rates all images alike."""
     g: float
-    """The generator's at that."""
+    """The generator's loss then."""
     floor: float
-    """The critic's where it is sure and right: the least there is, or nearly."""
+    """The critic's loss if it is sure and right: nearly the lowest there is."""
 
     @classmethod
     def of(cls, config: RunConfig) -> "Levels":
@@ -40,7 +40,7 @@ class Levels(NamedTuple):
 @torch.no_grad()
 def _levels(objective: str) -> Levels:
     built = OBJECTIVES.build(Component.model_validate_json(objective), "objective")
-    # With logits near 0 first, where all are as good.
+    # Logits near 0 first: they are chosen where all are equally good.
     guesses = torch.tensor(sorted(range(-80, 81), key=abs))[:, None] / 40
     losses = built.d_loss(guesses, guesses)
     best = int(losses.argmin())
@@ -54,18 +54,18 @@ def _levels(objective: str) -> Levels:
 
 @CONDITIONS.register("critic-too-strong")
 class CriticTooStrong(Condition):
-    """The critic tells every translation from real images, and the generator gets no better.
+    """The critic recognises every translation, and the generator no longer improves.
 
-    A critic that is nearly always right is usual, above all one that sees the input too: it is
-    wrong only where the generator has nothing from it.
+    A critic that is nearly always right is common, above all one that sees the input too: it is a
+    fault only if the generator does not improve.
 
     Args:
-        accuracy: share of places where the real image has the higher logit, from which on.
-        loss: how far the critic's loss is above the least there is, over that by chance, down
-            from which on;
-        growth: or, for objectives whose losses have no floor, of the gap between the logits.
-        better: what the distance of translations has come down to over the last quarter of the
-            run, from which on they get no better; held-out ones if there are any.
+        accuracy: share of places where the real image has the higher logit; higher is a fault if
+        loss: the critic's loss, 0 at its floor and 1 by chance, is lower than this,
+        growth: or, for objectives without a floor, the gap between the logits has grown by this
+            factor,
+        better: and the L1 of translations has not improved by this factor over the last quarter
+            of the run; that of held-out ones if there are any.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class CriticTooStrong(Condition):
             values = {"D": trends.recent(d).mean, "G": trends.recent(g).mean}
             gaps = _gap(history, ending)
             text = (
-                f"D/adv{ending} is {values['D']:.3g} and G/adv{ending} {values['G']:.3g} (by chance"
+                f"D/adv{ending} is {values['D']:.3g} and G/adv{ending} {values['G']:.3g} (chance:"
                 f" {levels.d:.3g} and {levels.g:.3g})"
             )
             growth = 0.0
@@ -115,12 +115,12 @@ class CriticTooStrong(Condition):
         return None
 
     def _stuck(self, history: RunHistory, now: Series) -> str | None:
-        """What says that the generator gets no better; None if it does."""
+        """The evidence that the generator does not improve; None if it does."""
         for tag in ("diagnostics/held_out_l1", "diagnostics/train_l1"):
             looks = history[tag]
             lately = looks.since(int(now.steps[0]))
             if len(looks) > 1 and len(lately):
-                # One alone is held against the one before.
+                # A single one is compared with the one before.
                 first = (lately if len(lately) > 1 else looks.last(2)).values[0]
                 if lately.values[-1] < self.better * first:
                     return None
@@ -131,7 +131,7 @@ class CriticTooStrong(Condition):
             before = history[tag].before(recent).last(len(recent))
             if len(before) and recent.mean < self.better * before.mean:
                 return None
-        return f"; {', '.join(told)} get no less" if told else ""
+        return f"; {', '.join(told)} do not decrease" if told else ""
 
     def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:
         yield proposals.slower_critic(config)
@@ -141,14 +141,14 @@ class CriticTooStrong(Condition):
 
 @CONDITIONS.register("critic-too-weak")
 class CriticTooWeak(Condition):
-    """The critic cannot tell translations from real images, and teaches nothing.
+    """The critic cannot tell translations from real images, so it teaches nothing.
 
     Args:
-        accuracy: how far from one half the share of places may be that it tells right.
-        loss: how far from chance its loss may be, as a share of that.
-        lines: of the log that this must have lasted for, and a quarter of the run.
-        most: how far the share of places may be from one half over five lines, and how far it may
-            swing: where it goes from one side to the other, the critic is no weak one.
+        accuracy: it is a fault if the share of places that it gets right is this close to one half,
+        loss: and its loss this close to chance, as a share of that,
+        lines: for so many lines of the log, and a quarter of the run,
+        most: unless that share is farther from one half over five lines, or swings farther: then
+            the critic is not weak.
     """
 
     def __init__(
@@ -197,14 +197,14 @@ class CriticTooWeak(Condition):
 
 @CONDITIONS.register("oscillation")
 class Oscillation(Condition):
-    """Critic and generator overtake each other in turns.
+    """Critic and generator keep overtaking each other.
 
     Args:
-        accuracy: how far the share of places that the critic tells right goes up or down in one
-            go;
-        swing: or an adversarial loss, where it has but one sign, as a share of its mean;
-        low: or, from what share of that by chance to more than chance, and back, the critic's.
-        turns: how often in the last half of the run, the last quarter, and so on.
+        accuracy: a swing is when the share of places that the critic gets right goes up or down by
+            this much,
+        swing: or an adversarial loss of one sign by this share of its mean,
+        low: or the critic's loss from this share of chance to above chance, or back.
+        turns: so many swings in the last half of the run, quarter, and so on, are a fault.
     """
 
     def __init__(
@@ -225,19 +225,19 @@ class Oscillation(Condition):
                     least, by = self.accuracy, f"{self.accuracy:g}"
                 elif part.values.min() >= 0:
                     least, by = self.swing * part.mean, f"its mean of {part.mean:.3g}"
-                else:  # the mean of what has both signs says nothing
+                else:  # the mean of a loss with both signs says nothing
                     continue
                 turns = _turns(part, least)
                 if turns >= self.turns:
-                    return _in_turns(part, f"up or down by {by}", turns)
+                    return _in_turns(part, f"swung up or down by {by}", turns)
         return None
 
     def _extremes(self, history: RunHistory, levels: Levels) -> Evidence | None:
-        """Of a critic whose loss has a floor: sure and right, worse than chance, and so on."""
+        """Swings of a critic whose loss has a floor, from sure and right to worse than chance."""
         low = levels.floor + self.low * (levels.d - levels.floor)
         for tag in history.tags("D/adv") if levels.d > 0 else ():
             series = history[tag]
-            # Fewer images are easy or hard by chance.
+            # Fewer images may all be easy, or all be hard.
             lines = max(1, math.ceil(IMAGES * history.losses / max(1, history.images)))
             count = len(series) // lines
             if count <= self.turns:
@@ -248,7 +248,7 @@ class Oscillation(Condition):
             sides = np.sign(values - levels.d) + np.sign(values - low)
             crossed = int(np.count_nonzero(np.diff(sides[sides != 0])))
             if crossed >= self.turns:
-                text = f"from less than {low:.3g} to more than by chance, {levels.d:.3g}, or back,"
+                text = f"crossed from below {low:.3g} to above chance ({levels.d:.3g}) or back"
                 return _in_turns(part, text, crossed)
         return None
 
@@ -269,7 +269,7 @@ def _gap(history: RunHistory, ending: str) -> tuple[float, float] | None:
 
 
 def _stretches(series: Series) -> Iterator[Series]:
-    """In what swings are looked for, slow and quick ones: the last half, quarter, and so on."""
+    """Where slow and quick swings are looked for: the last half, quarter, and so on."""
     length = max(2 * trends.MIN_LINES, len(series) // 2)
     while len(series) >= length >= 2 * trends.MIN_LINES:
         yield trends.binned(series.last(length))
@@ -277,7 +277,7 @@ def _stretches(series: Series) -> Iterator[Series]:
 
 
 def _turns(series: Series, least: float) -> int:
-    """How often values go up or down by `least` and more before they turn, beyond chance."""
+    """How often values go up or down by `least` or more before they turn, beyond noise."""
     values = trends.smooth(series, 3).tolist()
     # Three deviations of a difference between means of three.
     least = max(least, 3 * np.sqrt(2 / 3) * trends.noise(series))
@@ -294,7 +294,7 @@ def _turns(series: Series, least: float) -> int:
 
 def _in_turns(series: Series, text: str, turns: int) -> Evidence:
     return judged(
-        f"{series.tag} went {text} {turns} times since step {series.steps[0]}",
+        f"{series.tag} {text} {turns} times since step {series.steps[0]}",
         {"turns": turns},
         turns,
         series,

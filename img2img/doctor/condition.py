@@ -1,8 +1,7 @@
 """What can be wrong with a training, and how a run is examined for it.
 
-A condition's rule reads the history of a run and says what speaks for it, or that nothing does. It
-asks for something that lasts: a short time means little, for GANs are restless. The thresholds are
-the arguments of each class.
+A condition reads the history of a run and returns the evidence for a fault, or None. The fault must
+last: the numbers of a GAN are noisy. The thresholds are the arguments of each class.
 """
 
 from abc import ABC, abstractmethod
@@ -22,15 +21,15 @@ EVERY = 10
 
 @dataclass(frozen=True)
 class Evidence:
-    """What speaks for a condition.
+    """The evidence for a condition.
 
     Attributes:
         text: one phrase with the numbers.
         values: the numbers by name.
-        tags: the series that they are from.
-        since: the first step of what was judged.
-        strength: more where it is worse; to be compared within a condition.
-        fatal: whether other conditions mean nothing beside it.
+        tags: the series that show it.
+        since: the first step of the part that was judged.
+        strength: higher is worse; comparable within a condition.
+        fatal: whether no other condition means anything beside it.
     """
 
     text: str
@@ -44,7 +43,7 @@ class Evidence:
 def judged(
     text: str, values: dict[str, float], strength: float, *series: Series, fatal: bool = False
 ) -> Evidence:
-    """Evidence from some series, each as far as it was looked at."""
+    """Evidence from parts of series, each as far as it was judged."""
     tags = tuple(each.tag for each in series)
     since = int(min(each.steps[0] for each in series))
     return Evidence(text, values, tags, since, strength, fatal)
@@ -55,10 +54,10 @@ class Finding:
     """A condition that was found.
 
     Attributes:
-        evidence: of when it was worst, of the times it was found.
+        evidence: from when it was worst.
         proposals: for the settings that the run has now.
-        first: the step at which it was found, of those that were examined.
-        worst: the step that the evidence is of.
+        first: the step at which it was first found.
+        worst: the step of the evidence.
         last: the last step at which it was found.
         now: whether it is still there: found in one of the last two rounds, or hidden by what is
             fatal.
@@ -79,18 +78,18 @@ class Condition(ABC):
 
     @abstractmethod
     def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
-        """What speaks for it; None where nothing does, or too little is known."""
+        """The evidence for it; None if there is none, or too little is known."""
 
     @abstractmethod
     def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:
-        """What may help, the most likely first."""
+        """What may help, the most promising first."""
 
 
 CONDITIONS = Registry[Condition]("condition")
 
 
 def examine(history: RunHistory, config: RunConfig) -> list[Finding]:
-    """Every condition that a run shows as it stands; a fatal one stands alone."""
+    """The conditions that a run shows now; a fatal one hides the others."""
     found = []
     for part in CONDITIONS:
         condition = part.factory()
@@ -104,9 +103,9 @@ def examine(history: RunHistory, config: RunConfig) -> list[Finding]:
 
 
 class Rounds:
-    """When a run is examined: the same while it trains and when it is over.
+    """When a run is examined: at the same steps while it trains and afterwards.
 
-    Every `EVERY` lines of losses and every look at pictures; of long runs, when there are 2 % more.
+    Every `EVERY` lines of losses and every health probe; in long runs, when there are 2 % more.
     """
 
     def __init__(self) -> None:
@@ -114,7 +113,7 @@ class Rounds:
         self._probes = 0
 
     def due(self, history: RunHistory) -> bool:
-        """Whether it is time, after one more line."""
+        """Whether it is time for an examination, after one more line."""
         losses, probes = history.losses - self._losses, history.probes - self._probes
         enough = losses >= max(EVERY, self._losses / trends.POINTS)
         if not enough and probes < max(1, self._probes / trends.POINTS):
@@ -124,10 +123,10 @@ class Rounds:
 
 
 def follow(lines: Sequence[Mapping[str, Any]], config: RunConfig) -> list[Finding]:
-    """Every condition that a run has shown along its way, as one would see who had watched.
+    """Every condition that a run has shown along its way, as the live doctor would have found it.
 
     Args:
-        lines: see `RunHistory`.
+        lines: of the log; see `RunHistory`.
     """
     lines = trends.comparable(lines)
     history, rounds = RunHistory(), Rounds()

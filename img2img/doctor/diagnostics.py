@@ -1,7 +1,7 @@
-"""What some translated pictures show of a generator's health, as numbers.
+"""Diagnostics: numbers that show the health of a generator in a few translations.
 
-Images are float [N, C, H, W] in [-1, 1]. A sign is left out where it cannot be told: the variety of
-one picture, the likeness to an input of one colour.
+Images are float [N, C, H, W] in [-1, 1]. A diagnostic is left out if the images do not tell it, as
+the diversity of a single picture or the correlation with an input of one colour.
 """
 
 import math
@@ -12,20 +12,20 @@ from torch import Tensor
 
 from img2img.metrics.checkerboard import checkerboard_energy
 
-# Pictures are compared at this size: what differs in them, not where an edge falls.
+# Pictures are compared at this size, where the exact place of an edge does not matter.
 SIDE = 16
-# From here on a pixel counts as driven to the end of its range: 2.5 grey levels of 255.
+# Values this close to an end count as saturated: 2.5 grey levels of 255.
 END = 0.98
 # Half the range of pixels, in grey levels.
 LEVELS = 127.5
-# Distances below this are those of pictures that are alike: a grey level.
+# Pictures with smaller distances count as alike: a grey level.
 ALIKE = 1 / LEVELS
 
 
 def diagnostics_of(
     inputs: Tensor, outputs: Tensor, targets: Tensor, aligned: bool
 ) -> dict[str, float]:
-    """The signs of some translations.
+    """The diagnostics of some translations.
 
     Args:
         inputs: what was translated.
@@ -34,16 +34,17 @@ def diagnostics_of(
         aligned: whether each target is what its input should have become.
 
     Returns:
-        diversity: mean distance between two outputs, over that of two inputs or of two targets,
-            whichever is less; 0 where all come out alike.
-        change: mean distance between input and output, over that between input and target; 0 where
+        diversity: mean distance between two outputs, over that of two inputs or two targets,
+            whichever is less; 0 if all outputs are alike.
+        change: mean distance between input and output, over that between input and target; 0 if
             the input is copied.
-        likeness: mean correlation of the brightness of output and input, -1 to 1;
-            `likeness_wanted`, that of the target. Without `aligned` there is `likeness_guessed`,
-            that of the mean target and the mean input, instead.
-        ends: share of the outputs' values that are black or full; `ends_wanted`, of the targets'.
-        grid: strength of the grid that up-sampling leaves, in grey levels of 255; `grid_wanted`,
-            what the targets have at the same frequencies.
+        correlation: mean correlation of the brightness of output and input, -1 to 1;
+            `correlation_target`, that of the target and the input. Without `aligned` there is
+            `correlation_expected` instead, that of the mean target and the mean input.
+        saturation: share of the outputs' values that are at an end of the range;
+            `saturation_target`, of the targets'.
+        grid: strength of the grid that up-sampling leaves, in grey levels of 255; `grid_target`,
+            that of the targets at the same frequencies.
     """
     found: dict[str, float | None] = {
         "diversity": _ratio(_variety(outputs), min(_variety(inputs), _variety(targets))),

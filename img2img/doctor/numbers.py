@@ -1,4 +1,4 @@
-"""Losses and gradients that get out of hand, or do not move."""
+"""Losses and gradients that grow without bound, vanish or do not change."""
 
 import math
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ class NonFinite(Condition):
     """Losses or gradients are infinite or not a number.
 
     Args:
-        most: share of the last steps skipped from which on nothing else means anything.
+        most: if a larger share of the last steps was skipped, nothing else means anything.
     """
 
     def __init__(self, *, most: float = 0.5) -> None:
@@ -29,12 +29,12 @@ class NonFinite(Condition):
 
     def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
         if history.diverged is not None:
-            text = f"it ended the run: {history.diverged}"
+            text = f"the run ended: {history.diverged}"
             return Evidence(text, {}, (), history.step, np.inf, fatal=True)
         skipped = history["steps/skipped"]
         if not len(skipped):
             return None
-        # A step that was skipped long ago is no more.
+        # What was skipped long ago is no fault now.
         recent = skipped.since(int((1 - trends.RECENT) * history.step))
         if not len(recent):
             return None
@@ -42,7 +42,7 @@ class NonFinite(Condition):
         count = recent.values[-1] - (before.values[-1] if len(before) else 0)
         if count <= 0:
             return None
-        # From the line before, which has none of it where no step had been skipped.
+        # Since the line before, which has no such number if no step had been skipped.
         known = [skipped, *(history[tag] for tag in history.tags("G/"))]
         earlier = [each.steps[each.steps < recent.steps[0]] for each in known]
         steps = history.step - max((int(each[-1]) for each in earlier if len(each)), default=0)
@@ -60,13 +60,14 @@ class NonFinite(Condition):
 
 @CONDITIONS.register("diverging")
 class Diverging(Condition):
-    """Losses run away: the networks no longer learn from each other.
+    """Losses grow without bound: the networks no longer learn from each other.
 
     Args:
-        times: how much larger an adversarial loss has become than at the start and by chance.
-        wild: how much larger than by chance it never is in a training that learns.
-        chance: the same for the critic's loss, where it is usually below that by chance.
-        worse: how much larger a distance to targets, or there and back, than it has been.
+        times: an adversarial loss this many times as large as at the start and by chance is a
+            fault,
+        wild: as is one this many times as large as by chance, however it began,
+        chance: a critic's loss this many times as large as by chance,
+        worse: and a reconstruction loss this many times as large as it was at its best.
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class Diverging(Condition):
             now, first = abs(trends.latest(series).median), float(series.values[0])
             if even and now > self.wild * even:
                 return judged(
-                    f"{tag} is {now:.3g}, and {even:.3g} by chance",
+                    f"{tag} is {now:.3g} (chance: {even:.3g})",
                     {"now": now, "even": even},
                     now,
                     trends.latest(series),
@@ -107,7 +108,7 @@ class Diverging(Condition):
                 )
             if tag.startswith("D/") and even and now > self.chance * even:
                 return judged(
-                    f"{tag} is {now:.3g}, worse than by chance, {even:.3g}",
+                    f"{tag} is {now:.3g}, worse than chance ({even:.3g})",
                     {"now": now, "even": even},
                     now,
                     trends.latest(series),
@@ -117,19 +118,19 @@ class Diverging(Condition):
 
     def _distances(self, history: RunHistory, config: RunConfig) -> Evidence | None:
         if config.data.grow.halvings:
-            return None  # what is larger is harder
+            return None  # larger images are harder
         for tag in history.tags("G/"):
             series = history[tag]
-            # An identity is best where nothing is translated yet.
+            # The identity loss is lowest before anything is translated.
             judged_by = trends.is_reconstruction(tag) and "/identity" not in tag
             if not judged_by or len(series) < 2 * trends.MIN_LINES:
                 continue
-            # One value says little where a line is of one image: low ones on both sides.
+            # One value says little if a line is of one image: low quantiles are compared.
             best = float(np.quantile(trends.smooth(trends.binned(series), 5), 0.1))
             now = float(np.quantile(trends.latest(series).values, 0.25))
             if now > self.worse * best and now > 1e-3:
                 return judged(
-                    f"{tag} is {now:.3g}, and has been {best:.3g}",
+                    f"{tag} is {now:.3g}, and was as low as {best:.3g}",
                     {"now": now, "best": best},
                     now / max(best, 1e-9),
                     trends.latest(series),
@@ -148,7 +149,7 @@ class ExplodingGradients(Condition):
     """Gradients grow by orders of magnitude.
 
     Args:
-        times: how much longer they have become than they were.
+        times: the growth of their norm that is a fault.
     """
 
     def __init__(self, *, times: float = 100.0) -> None:
@@ -177,11 +178,11 @@ class ExplodingGradients(Condition):
 
 @CONDITIONS.register("vanishing-gradient")
 class VanishingGradient(Condition):
-    """The generator gets next to no gradient any more.
+    """The generator's gradient has almost vanished.
 
     Args:
-        share: of what the gradient was at most in the first half of the run, but for the very
-            first lines, down from which on.
+        share: of the largest norm in the first half of the run, without the very first lines;
+            lower is a fault.
     """
 
     def __init__(self, *, share: float = 0.01) -> None:
@@ -213,12 +214,11 @@ class VanishingGradient(Condition):
 
 @CONDITIONS.register("nothing-learned")
 class NothingLearned(Condition):
-    """No loss moves, and translations stay as they are.
+    """No loss changes, and translations stay the same.
 
     Args:
-        change: the largest change since the start, as a share of it.
-        chance: how much losses may differ from line to line, as a share, from which on there is no
-            telling without two looks at translations.
+        change: it is a fault if no loss has changed more since the start, as a share of it.
+        chance: losses with more noise than this share need two health probes to tell.
     """
 
     def __init__(self, *, change: float = 0.01, chance: float = 0.2) -> None:
@@ -237,7 +237,7 @@ class NothingLearned(Condition):
         same = history["diagnostics/train_l1"]  # of the same images each time
         if len(same) < 2:
             if config.doctor.every != 0 and history.probes:
-                return None  # there will be another
+                return None  # there will be another probe
             if max(trends.noise(s) / max(abs(_first(s)), 1e-9) for s in known) > self.chance:
                 return None
         elif abs(same.values[-1] - same.values[0]) > self.change * same.values[0]:
@@ -248,13 +248,13 @@ class NothingLearned(Condition):
 
     @staticmethod
     def _moved(series: Series) -> float:
-        # What differs from line to line is chance: they are of different images.
+        # Lines are of different images: what differs from one to the next is noise.
         smoothed, chance = trends.smooth(series, 5), 3 * trends.noise(series)
         moves = [
             (float(np.abs(smoothed - first).max()) - chance) / max(abs(first), 1e-9)
             for first in (float(series.values[0]), _first(series))
         ]
-        # Between means of so many lines there is less of it.
+        # Means over so many lines have less noise.
         now = trends.recent(series)
         first = float(series.values[: len(now)].mean())
         change = abs(now.mean - first) - chance * math.sqrt(2 / len(now))
@@ -267,12 +267,11 @@ class NothingLearned(Condition):
 
 @CONDITIONS.register("no-better-than-input")
 class NoBetterThanInput(Condition):
-    """Held-out translations are no nearer to their targets than the untouched inputs.
+    """Held-out translations are no closer to their targets than the untouched inputs.
 
     Args:
         share: of the length of the run that has to be over.
-        times: that it was so when held-out images were measured, one after the other; fewer where
-            they were not measured as often.
+        times: evaluations in a row that must show it; fewer if there were not as many.
     """
 
     def __init__(self, *, share: float = 0.25, times: int = 2) -> None:
@@ -293,7 +292,7 @@ class NoBetterThanInput(Condition):
                 return None
             now = float(last.values[-1])
             return judged(
-                f"held-out {measure} is {now:.3g}; of the untouched inputs it is {base:.3g}",
+                f"held-out {measure} is {now:.3g}; the untouched inputs have {base:.3g}",
                 {"now": now, "baseline": base},
                 sign * (now - base) / max(abs(base), 1e-9),
                 last,
@@ -302,13 +301,13 @@ class NoBetterThanInput(Condition):
         return None
 
     def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:
-        yield proposals.heavier(config, "reconstruction", 10, "targets weigh more")
+        yield proposals.heavier(config, "reconstruction", 10, "gives targets more weight")
         yield proposals.from_scratch(config)
         yield proposals.faster(config)
 
 
 def _first(series: Series) -> float:
-    """How a series began, but for single values."""
+    """How a series began: the median of its first values."""
     values: NDArray[np.float64] = series.values[:5]
     return float(np.median(values))
 

@@ -1,4 +1,4 @@
-"""What translated pictures show of a generator's health."""
+"""Conditions that translations show."""
 
 from abc import abstractmethod
 from collections.abc import Iterable
@@ -11,16 +11,14 @@ from img2img.runs.history import RunHistory
 
 
 class OfPictures(Condition):
-    """A condition that pictures show: at each of the last looks.
-
-    Args:
-        looks: so many in a row, and one before them, which is early.
-    """
+    """A condition that translations show in each of the last health probes."""
 
     name: str
+    """Of the diagnostic."""
     sense: int
-    """1 where a high sign is bad, -1 where a low one is."""
-    looks: int = 3
+    """1 if a high value is bad, -1 if a low one is."""
+    probes: int = 3
+    """How many in a row must show it."""
 
     def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
         endings = history.suffixes(f"diagnostics/{self.name}")
@@ -28,32 +26,32 @@ class OfPictures(Condition):
         return max(found, key=lambda evidence: evidence.strength, default=None)
 
     def _look(self, history: RunHistory, ending: str) -> Evidence | None:
-        """Of one direction, the worst of which is told."""
-        series = history[f"diagnostics/{self.name}{ending}"].last(self.looks)
-        # A sign that cannot be told any more says nothing of now.
-        if len(series) < self.looks or series.steps[-1] < history.last_probe:
+        """The evidence in one direction; the worse direction is told."""
+        series = history[f"diagnostics/{self.name}{ending}"].last(self.probes)
+        # A diagnostic that the last probe does not have says nothing of the present.
+        if len(series) < self.probes or series.steps[-1] < history.last_probe:
             return None
-        wanted = history[f"diagnostics/{self.name}_target{ending}"].last(len(series))
-        guessed = history[f"diagnostics/{self.name}_expected{ending}"].last(len(series))
-        if len(guessed) == len(series):  # as without pairs
-            wanted = guessed
-        others = wanted.values if len(wanted) == len(series) else [None] * len(series)
+        target = history[f"diagnostics/{self.name}_target{ending}"].last(len(series))
+        expected = history[f"diagnostics/{self.name}_expected{ending}"].last(len(series))
+        if len(expected) == len(series):  # where there are no pairs
+            target = expected
+        others = target.values if len(target) == len(series) else [None] * len(series)
         if all(self.bad(*both) for both in zip(series.values, others, strict=True)):
             now, other = float(series.values[-1]), others[-1]
-            values = {self.name: now} | ({} if other is None else {"wanted": float(other)})
+            values = {self.name: now} | ({} if other is None else {"target": float(other)})
             strength = self.sense * (now - (other or 0))
             text = (f"{ending[1:]}: " if ending else "") + self.say(now, other)
-            if wanted is guessed:
+            if target is expected:
                 text += " (estimated from mean pictures)"
             return judged(text, values, strength, series)
         return None
 
     @abstractmethod
-    def bad(self, value: float, wanted: float | None) -> bool:
-        """Whether the sign at one look speaks for the condition."""
+    def bad(self, value: float, target: float | None) -> bool:
+        """Whether the value in one probe shows the condition."""
 
     @abstractmethod
-    def say(self, value: float, wanted: float | None) -> str:
+    def say(self, value: float, target: float | None) -> str:
         """The evidence in words."""
 
 
@@ -62,8 +60,8 @@ class ModeCollapse(OfPictures):
     """Whatever the input, the output is nearly the same picture.
 
     Args:
-        diversity: of outputs over that of inputs and targets, down from which on.
-        growth: how much more it has become over the looks where a generator is only beginning.
+        diversity: of outputs over that of inputs and targets; lower is a fault,
+        growth: unless it has grown by this factor over these probes, as when a run begins.
     """
 
     name = "diversity"
@@ -77,19 +75,19 @@ class ModeCollapse(OfPictures):
         found = super()._look(history, ending)
         if found is None:
             return None
-        values = history[found.tags[0]].last(self.looks).values
+        values = history[found.tags[0]].last(self.probes).values
         return found if values[-1] <= self.growth * values[0] else None
 
-    def bad(self, value: float, wanted: float | None) -> bool:
+    def bad(self, value: float, target: float | None) -> bool:
         return value < self.diversity
 
-    def say(self, value: float, wanted: float | None) -> str:
-        return f"translations differ {100 * value:.1f} % as much as inputs and targets do"
+    def say(self, value: float, target: float | None) -> str:
+        return f"translations vary {100 * value:.1f} % as much as inputs and targets do"
 
     def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:
         why = "outputs must fit their own targets"
         yield proposals.heavier(config, "reconstruction", 10, why)
-        why = "inputs must be found again in outputs"
+        why = "inputs must be recoverable from outputs"
         yield proposals.heavier(config, "cycle", 2, why)
         yield proposals.diffaugment(config)
         yield proposals.r1(config)
@@ -97,10 +95,10 @@ class ModeCollapse(OfPictures):
 
 @CONDITIONS.register("copies-input")
 class CopiesInput(OfPictures):
-    """The generator gives back its input.
+    """The generator returns its input.
 
     Args:
-        change: distance of output and input over that of target and input, down from which on.
+        change: distance of output and input over that of target and input; lower is a fault.
     """
 
     name = "change"
@@ -109,16 +107,16 @@ class CopiesInput(OfPictures):
     def __init__(self, *, change: float = 0.05) -> None:
         self.change = change
 
-    def bad(self, value: float, wanted: float | None) -> bool:
+    def bad(self, value: float, target: float | None) -> bool:
         return value < self.change
 
-    def say(self, value: float, wanted: float | None) -> str:
-        return f"outputs differ from inputs by {100 * value:.1f} % of what targets do"
+    def say(self, value: float, target: float | None) -> str:
+        return f"outputs differ from inputs {100 * value:.1f} % as much as targets do"
 
     def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:
         yield proposals.from_scratch(config)
         yield proposals.heavier(config, "identity", 0.2, "frees the generator to change its input")
-        yield proposals.heavier(config, "reconstruction", 10, "targets weigh more")
+        yield proposals.heavier(config, "reconstruction", 10, "gives targets more weight")
         yield proposals.faster_critic(config)
 
 
@@ -127,27 +125,27 @@ class ColourInversion(OfPictures):
     """Bright becomes dark and dark becomes bright.
 
     Args:
-        likeness: correlation of brightness of output and input, down from which on.
-        wanted: how much higher that of targets must be, where they are known.
+        correlation: of the brightness of output and input; lower is a fault,
+        margin: where that of target and input is known, only if it is higher by this much.
     """
 
     name = "correlation"
     sense = -1
 
-    def __init__(self, *, likeness: float = -0.5, wanted: float = 0.5) -> None:
-        self.likeness = likeness
-        self.wanted = wanted
+    def __init__(self, *, correlation: float = -0.5, margin: float = 0.5) -> None:
+        self.correlation = correlation
+        self.margin = margin
 
-    def bad(self, value: float, wanted: float | None) -> bool:
-        return value < self.likeness and (wanted is None or wanted > value + self.wanted)
+    def bad(self, value: float, target: float | None) -> bool:
+        return value < self.correlation and (target is None or target > value + self.margin)
 
-    def say(self, value: float, wanted: float | None) -> str:
-        known = "" if wanted is None else f", that of target and input {wanted:.2f}"
-        return f"the correlation of brightness of output and input is {value:.2f}{known}"
+    def say(self, value: float, target: float | None) -> str:
+        known = "" if target is None else f", of target and input at {target:.2f}"
+        return f"brightness of output and input correlates at {value:.2f}{known}"
 
     def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:
         yield proposals.heavier(config, "identity", 2, "ties the colours of output and input")
-        yield proposals.heavier(config, "reconstruction", 10, "targets weigh more")
+        yield proposals.heavier(config, "reconstruction", 10, "gives targets more weight")
         yield proposals.slower(config, times=2)
 
 
@@ -156,8 +154,8 @@ class Saturation(OfPictures):
     """Outputs are driven to black, white and pure colours.
 
     Args:
-        more: share of values at an end of the range, beyond that of targets;
-        rest: where that is less, as a share of the targets' values that are at none.
+        more: share of values at an end of the range that is a fault, above that of targets;
+        rest: or, if that is less, this share of the targets' values that are at no end.
     """
 
     name = "saturation"
@@ -167,27 +165,27 @@ class Saturation(OfPictures):
         self.more = more
         self.rest = rest
 
-    def bad(self, value: float, wanted: float | None) -> bool:
-        known = wanted or 0.0
+    def bad(self, value: float, target: float | None) -> bool:
+        known = target or 0.0
         return value - known > min(self.more, self.rest * (1 - known))
 
-    def say(self, value: float, wanted: float | None) -> str:
-        known = "" if wanted is None else f", {100 * wanted:.0f} % of the targets'"
+    def say(self, value: float, target: float | None) -> str:
+        known = "" if target is None else f", {100 * target:.0f} % of the targets'"
         return f"{100 * value:.0f} % of the outputs' values are at an end of the range{known}"
 
     def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:
         yield proposals.slower(config)
         yield proposals.clipped(config)
-        yield proposals.heavier(config, "reconstruction", 10, "targets weigh more")
+        yield proposals.heavier(config, "reconstruction", 10, "gives targets more weight")
 
 
 @CONDITIONS.register("checkerboard")
 class Checkerboard(OfPictures):
-    """Outputs have the grid that up-sampling leaves.
+    """Outputs show the grid that up-sampling leaves.
 
     Args:
-        times: how much stronger than targets have at its frequencies.
-        levels: and by how many grey levels of 255.
+        times: how much stronger than the targets' power at its frequencies is a fault,
+        levels: if it is also stronger by so many grey levels of 255.
     """
 
     name = "grid"
@@ -197,12 +195,12 @@ class Checkerboard(OfPictures):
         self.times = times
         self.levels = levels
 
-    def bad(self, value: float, wanted: float | None) -> bool:
-        known = wanted or 0.0
+    def bad(self, value: float, target: float | None) -> bool:
+        known = target or 0.0
         return value > self.times * known and value > known + self.levels
 
-    def say(self, value: float, wanted: float | None) -> str:
-        known = "" if wanted is None else f", against {wanted:.1f} in targets"
+    def say(self, value: float, target: float | None) -> str:
+        known = "" if target is None else f", against {target:.1f} in targets"
         return f"a grid of {value:.1f} grey levels{known}"
 
     def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:
@@ -212,30 +210,30 @@ class Checkerboard(OfPictures):
 
 @CONDITIONS.register("overfitting")
 class Overfitting(Condition):
-    """Held-out pictures get no better while those trained on are far ahead.
+    """Held-out images no longer improve, while training images come out far better.
 
     Args:
-        gap: the distance of held-out pictures over that of trained ones, from which on.
-        better: what the held-out distance has come down to, as a share of its best before.
-        looks: so many in a row.
+        gap: held-out L1 over training L1; higher is a fault,
+        better: unless the held-out L1 has improved on its best by this factor.
+        probes: how many in a row must show it.
     """
 
-    def __init__(self, *, gap: float = 2.0, better: float = 0.98, looks: int = 3) -> None:
+    def __init__(self, *, gap: float = 2.0, better: float = 0.98, probes: int = 3) -> None:
         self.gap = gap
         self.better = better
-        self.looks = looks
+        self.probes = probes
 
     def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
         held_out, trained = history["diagnostics/held_out_l1"], history["diagnostics/train_l1"]
-        if len(held_out) <= self.looks or len(trained) != len(held_out):
+        if len(held_out) <= self.probes or len(trained) != len(held_out):
             return None
-        now, seen = held_out.last(self.looks), trained.last(self.looks)
-        best = float(held_out.values[: -self.looks].min())
+        now, seen = held_out.last(self.probes), trained.last(self.probes)
+        best = float(held_out.values[: -self.probes].min())
         if now.values.min() < self.better * best or now.mean < self.gap * seen.mean:
             return None
         return judged(
-            f"the distance of held-out pictures is {now.mean:.3g}, and has been {best:.3g}; that of"
-            f" training images is {seen.mean:.3g}",
+            f"held-out L1 is {now.mean:.3g}, and was as low as {best:.3g}; training L1 is"
+            f" {seen.mean:.3g}",
             {"held_out": now.mean, "best": best, "trained": seen.mean},
             now.mean / max(seen.mean, 1e-9),
             now,

@@ -1,4 +1,4 @@
-"""A picture of what the doctor looked at, with the evidence marked."""
+"""A plot of the series that the doctor reads, with the evidence marked."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ from img2img.runs.history import RunHistory
 from img2img.runtime.files import atomic_write
 
 COLUMNS = 3
-# What is always drawn, as far as it is known, by the start of the tags.
+# What is always drawn if it was logged, by the start of the tags.
 USUAL = (
     "D/accuracy",
     "D/adv",
@@ -24,7 +24,7 @@ USUAL = (
 
 
 def draw(history: RunHistory, findings: Sequence[Finding], path: Path) -> Path | None:
-    """Draw the series that tell most and, in red, those that speak for what was found.
+    """Draw the most telling series and, in red, the evidence for what was found.
 
     Returns:
         Where; None of a run that has logged nothing.
@@ -34,7 +34,7 @@ def draw(history: RunHistory, findings: Sequence[Finding], path: Path) -> Path |
     """
     from matplotlib.figure import Figure
 
-    usual = [tag for start in USUAL for tag in history.tags(start) if "wanted" not in tag]
+    usual = [tag for start in USUAL for tag in history.tags(start) if "_target" not in tag]
     marked = [tag for finding in findings for tag in finding.evidence.tags]
     tags = [tag for tag in dict.fromkeys([*marked, *usual]) if tag in history]
     if not tags:

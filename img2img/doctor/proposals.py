@@ -1,6 +1,6 @@
-"""Changes of a configuration that may mend a training, each by key, with values from the run's own.
+"""Changes of a configuration that may cure a training, with values derived from the run's own.
 
-Each function gives one change or, where the run has it already or its parts do not take it, none.
+Each function returns one change, or None where the run has it already or its parts do not take it.
 """
 
 import json
@@ -22,7 +22,7 @@ class Proposal:
 
     Attributes:
         settings: values by dotted key.
-        why: what it is to do.
+        why: what it does.
     """
 
     settings: Mapping[str, Any]
@@ -59,34 +59,36 @@ def slower(config: RunConfig, times: int = 10) -> Proposal:
     settings = {
         f"optimizer.{key}": _short(min(rate / times, RATE)) for key, rate in rates.items() if rate
     }
-    return Proposal(settings, "shorter steps")
+    return Proposal(settings, "smaller steps")
 
 
 def faster(config: RunConfig) -> Proposal | None:
     """Ten times the rate, 2e-4 at least and 2e-3 at most."""
     now = config.optimizer.lr
     rate = min(max(RATE, 10 * now), 10 * RATE)
-    return Proposal({"optimizer.lr": _short(rate)}, "longer steps") if rate > now else None
+    return Proposal({"optimizer.lr": _short(rate)}, "larger steps") if rate > now else None
 
 
 def clipped(config: RunConfig) -> Proposal:
-    """Gradients no longer than 1, or than a tenth of the length so far."""
+    """Gradient norms of at most 1, or a tenth of the present limit."""
     clip = config.optimizer.clip
-    return Proposal({"optimizer.clip": _short(clip / 10) if clip else 1.0}, "no step is very long")
+    return Proposal(
+        {"optimizer.clip": _short(clip / 10) if clip else 1.0}, "limits the size of a step"
+    )
 
 
 def skipping(config: RunConfig) -> Proposal | None:
     """`on_nonfinite: skip`."""
     if config.on_nonfinite == "skip":
         return None
-    return Proposal({"on_nonfinite": "skip"}, "a bad step is left out instead of ending the run")
+    return Proposal({"on_nonfinite": "skip"}, "skips a bad step instead of ending the run")
 
 
 def exact(config: RunConfig) -> Proposal | None:
     """float32."""
     if config.precision == "fp32":
         return None
-    return Proposal({"precision": "fp32"}, "numbers of more digits and a wider range")
+    return Proposal({"precision": "fp32"}, "more precision and a wider range")
 
 
 def r1(config: RunConfig) -> Proposal | None:
@@ -105,7 +107,7 @@ def r1(config: RunConfig) -> Proposal | None:
     arguments = DISCRIMINATORS.arguments(config.discriminator, "discriminator", "in_channels")
     if arguments.get("norm") == "batch":
         settings["discriminator.norm"] = "instance"
-    return Proposal(settings, "the critic is kept smooth around real images")
+    return Proposal(settings, "keeps the critic smooth around real images")
 
 
 def diffaugment(config: RunConfig) -> Proposal | None:
@@ -114,7 +116,7 @@ def diffaugment(config: RunConfig) -> Proposal | None:
     if any(each["name"] == "diffaugment" for each in known):
         return None
     settings = {"critic.augment": [*known, {"name": "diffaugment"}]}
-    return Proposal(settings, "the critic cannot learn the training images by heart")
+    return Proposal(settings, "keeps the critic from memorising the training images")
 
 
 def more_augmentation(config: RunConfig) -> Proposal | None:
@@ -137,35 +139,35 @@ def narrower_generator(config: RunConfig) -> Proposal | None:
     arguments = _generator_arguments(config)
     if arguments.get("ngf", 0) < 16:
         return None
-    return Proposal({"generator.ngf": arguments["ngf"] // 2}, "fewer weights to learn by heart")
+    return Proposal({"generator.ngf": arguments["ngf"] // 2}, "fewer weights to memorise with")
 
 
 def average(config: RunConfig) -> Proposal | None:
     """An average of the weights (Karras et al. 2018)."""
     if config.ema.half_life is not None:
         return None
-    return Proposal({"ema.half_life": 1000.0}, "the model is an average, which swings less")
+    return Proposal({"ema.half_life": 1000.0}, "the average of the weights swings less")
 
 
 def bilinear(config: RunConfig) -> Proposal | None:
     """Resizing and a convolution in place of a transposed one (Odena et al. 2016)."""
     if _generator_arguments(config).get("upsample") in (None, "bilinear"):
         return None
-    return Proposal({"generator.upsample": "bilinear"}, "leaves no grid")
+    return Proposal({"generator.upsample": "bilinear"}, "up-samples without a grid")
 
 
 def least_squares(config: RunConfig) -> Proposal | None:
     """Least squares (Mao et al. 2017)."""
     if config.objective.name == "lsgan":
         return None
-    return Proposal({"objective.name": "lsgan"}, "pulls however sure the critic is")
+    return Proposal({"objective.name": "lsgan"}, "has a gradient however sure the critic is")
 
 
 def patience(config: RunConfig) -> Proposal | None:
     """Early stopping."""
     if config.metrics.best is None or config.metrics.patience is not None:
         return None
-    return Proposal({"metrics.patience": 5}, "ends when held-out pictures get no better")
+    return Proposal({"metrics.patience": 5}, "stops when held-out images no longer improve")
 
 
 def heavier(config: RunConfig, section: str, times: float, why: str) -> Proposal | None:
@@ -191,14 +193,14 @@ def from_scratch(config: RunConfig) -> Proposal | None:
     """No weights to start from."""
     if config.init_from is None:
         return None
-    return Proposal({"init_from": None}, "what it starts from may be what holds it")
+    return Proposal({"init_from": None}, "the initial weights may be the cause")
 
 
 def unclipped(config: RunConfig) -> Proposal | None:
     """No clipping."""
     if config.optimizer.clip is None:
         return None
-    return Proposal({"optimizer.clip": None}, "gradients keep their length")
+    return Proposal({"optimizer.clip": None}, "leaves gradients as they are")
 
 
 def _generator_arguments(config: RunConfig) -> dict[str, Any]:

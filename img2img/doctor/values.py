@@ -1,4 +1,4 @@
-"""Whether the values that networks are given are spread as far as they could be."""
+"""Conditions of the values that networks are given."""
 
 from collections.abc import Iterator
 
@@ -13,10 +13,10 @@ from img2img.runs.log import TARGETS, VAL
 class NarrowTargets(Condition):
     """Targets use a small part of the range of values, which makes distances look small.
 
-    So are 12 bits in files of 16, of which all that the type has is taken for the range.
+    As do 12 bits in 16-bit files whose range is taken to be all of the type's.
 
     Args:
-        share: of the range that 99 % of the held-out targets' values span, down from which on.
+        share: of the range that 99 % of the held-out targets' values span; less is a fault.
     """
 
     def __init__(self, *, share: float = 0.125) -> None:

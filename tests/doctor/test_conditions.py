@@ -185,7 +185,7 @@ def test_no_better_than_the_untouched_input() -> None:
         assert names(measured({40: 0.2, 60: 0.09}), config) == []
         assert names(measured({40: 0.09, 60: 0.11}), config) == []
     (found,) = examine(RunHistory(measured({60: 0.11})), config)
-    assert found.evidence.text == "held-out l1 is 0.11; of the untouched inputs it is 0.1"
+    assert found.evidence.text == "held-out l1 is 0.11; the untouched inputs have 0.1"
     assert set(found.proposals[0].settings) == {"losses.reconstruction"}
     early = load_config("pix2pix", None, {"schedule.steps": 10_000})
     assert names(measured({60: 0.2}), early) == []
@@ -553,7 +553,7 @@ def test_the_command(tmp_path: Path, tiny_run: Path, img2img: Command) -> None:
     outcome = img2img("doctor", run)
     assert outcome.status == 0
     assert "mode-collapse, first seen at step 600\n" in outcome.out
-    assert "translations differ 1.0 % as much as inputs and targets do" in outcome.out
+    assert "translations vary 1.0 % as much as inputs and targets do" in outcome.out
     assert "--set 'losses.reconstruction=[{" in outcome.out
     assert (run / "doctor.png").read_bytes().startswith(b"\x89PNG")
     told = json.loads(img2img("doctor", run, "--json").out)
@@ -579,7 +579,7 @@ def test_the_command(tmp_path: Path, tiny_run: Path, img2img: Command) -> None:
     (run / "doctor.png").rmdir()
 
     write(log(count=1))
-    assert "1 line of losses and 0 looks" in img2img("doctor", run).out
+    assert "1 line of losses and 0 health probes" in img2img("doctor", run).out
     write(log(count=9))
     assert "too little to judge by" in img2img("doctor", run).out
     with metrics.open("a") as file:

@@ -58,9 +58,9 @@ class Part(Generic[T]):
         return owner(self.factory.__module__)
 
     @property
-    def rgb_only(self) -> str:
+    def needs_rgb(self) -> str:
         """Why it needs RGB images, as its class says by this name; empty: it does not."""
-        return getattr(self.factory, "rgb_only", "")
+        return getattr(self.factory, "needs_rgb", "")
 
     @cached_property
     def parameters(self) -> dict[str, inspect.Parameter]:
@@ -187,10 +187,10 @@ class Registry(Generic[T]):
         part = self.find(section, path)
         arguments = self.arguments(section, path, *supplied)
         if not rgb:  # the class first: to build the part may need a download
-            self._refuse(part.rgb_only, section, path)
+            self._refuse(part.needs_rgb, section, path)
         built = part.factory(**arguments, **supplied)
         if not rgb:
-            self._refuse(getattr(built, "rgb_only", ""), section, path)
+            self._refuse(getattr(built, "needs_rgb", ""), section, path)
         return built
 
     def _refuse(self, reason: str, section: Component, path: str) -> None:

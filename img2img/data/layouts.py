@@ -40,7 +40,7 @@ _SPLIT_OF = {name: split for split, names in _CALLED.items() for name in names}
 _SPLIT = re.compile(rf"({'|'.join(_SPLIT_OF)})(?:[ _-]?([ab]))?")
 # How many folders that hold nothing but one more are opened to find a data set.
 _DEEP = 3
-_IF_BOTH = "if each image is a pair, A on the left, --side-by-side"
+_IF_BOTH = "if each image is a pair, A on the left, `data.layout=side_by_side`"
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def find_splits_of_two(A: Path, B: Path, root: Path | None = None) -> dict[str, 
     if real_A == real_B:
         raise DataError(
             f"{A} and {B} are the same folder, but each domain needs its own; if each"
-            f" image is a pair, side by side, use --data {A}"
+            f" image is a pair, side by side, use `data.root={A}`"
         )
     if real_A in real_B.parents or real_B in real_A.parents:
         raise DataError(
@@ -204,7 +204,7 @@ def _refuse_one_deeper(root: Path) -> None:
             within = {split: _subfolders(inside[split]) for split in SPLITS if split in inside}
             if within or _of_two_folders(path, inside, within, to_train=False):
                 raise DataError(
-                    f"{root}: the data set lies deeper in this folder: give --data {path}"
+                    f"{root}: the data set lies deeper in this folder: give `data.root={path}`"
                 )
         if len(below) != 1:
             return
@@ -222,15 +222,15 @@ def _refuse_several_folders(folder: Path, side_by_side: bool) -> None:
         one, other = inside
         raise DataError(
             f"{folder}: holds {one.name}/ and {other.name}/: name them A and B, or give them as"
-            f" --data-a {one} --data-b {other}{way_on}"
+            f" `data.root_a={one}` `data.root_b={other}`{way_on}"
         )
     if not (side_by_side and look_like_pairs(images)):
         one, other = _most_alike(inside)
         names = some_names([f"{each.name}/" for each in inside])
         raise DataError(
             f"{folder}: holds several folders of images, {names}: give the two that"
-            f" belong together, such as --data-a {one} --data-b {other} (A is the input,"
-            f" B the target){way_on}"
+            f" belong together, such as `data.root_a={one}` `data.root_b={other}` (A is the"
+            f" input, B the target){way_on}"
         )
 
 
@@ -240,7 +240,7 @@ def _most_alike(folders: Sequence[Path]) -> tuple[Path, Path]:
 
     def alike(both: tuple[Path, Path]) -> tuple[int, int]:
         A, B = (names[folder] for folder in both)
-        found = keys(A, B, best_match(A, B))
+        found = keys(A, B, best_match(A, B) or "exact")
         return found.partners, -found.overlooked
 
     return max(combinations(names, 2), key=alike)
@@ -255,7 +255,7 @@ def _refuse_single_pictures(folder: Path) -> None:
         raise DataError(
             f"{folder}: {these} like {'single pictures' if many else 'a single picture'}, not like"
             " pairs side by side: left and right half do not show the same thing; give two"
-            f" folders, --data-a DIR --data-b DIR, or, {_IF_BOTH}"
+            f" folders, `data.root_a` and `data.root_b`, or, {_IF_BOTH}"
         )
 
 

@@ -6,7 +6,7 @@ without the suffix of the file.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import get_args
@@ -74,9 +74,17 @@ def keys(A: Sequence[str], B: Sequence[str], match: Match) -> Keys:
     return Keys(same | one, same | other, sum(map(_length, affixes)))
 
 
-def best_match(A: Sequence[str], B: Sequence[str]) -> Match:
-    """The way to match that sees past the least, of those by which most names find a partner."""
-    return max(MATCHES, key=lambda match: keys(A, B, match).partners)
+def best_match(
+    A: Sequence[str], B: Sequence[str], least: Callable[[Match], int] = lambda _: 0
+) -> Match | None:
+    """The way to match by which most names find a partner; of several, the strictest.
+
+    Args:
+        least: how many names have to find one for a way to match to be taken.
+    """
+    partners = {match: keys(A, B, match).partners for match in MATCHES}
+    enough = [match for match in MATCHES if partners[match] >= least(match)]
+    return max(enough, key=lambda match: partners[match], default=None)
 
 
 def _itself(name: str) -> str:

@@ -40,7 +40,7 @@ class PairedData(DataSet):
                     " takes these"
                 )
         else:
-            raise ConfigError("data.root: give a folder of pairs, with --data DIR")
+            raise ConfigError("data.root: give a folder of pairs, as `data.root`")
         found = find_pairs(splits["train"], data)
         train = [pair for pair in found.pairs if pair not in leave_out]
         where = splits["train"].where

@@ -7,7 +7,7 @@ from typing import Literal
 
 from img2img.config import DataConfig, Match, PairingConfig
 from img2img.data.layouts import Folders, images_by_name
-from img2img.data.names import MATCHES, keys
+from img2img.data.names import best_match, keys
 from img2img.data.pair_list import listed_pairs
 from img2img.data.problems import Problem
 from img2img.data.sources import ImageSource, Pair
@@ -30,7 +30,7 @@ class Proposal:
 
     def __str__(self) -> str:
         like = ", ".join(f"{A.name} + {B.name}" for A, B in self.examples)
-        return f"--match {self.match} finds {self.found} pairs, such as {like}"
+        return f"`data.match={self.match}` finds {self.found} pairs, such as {like}"
 
 
 @dataclass(frozen=True)
@@ -127,16 +127,19 @@ def _matched(
 def _proposal(
     in_A: Mapping[str, list[Path]], in_B: Mapping[str, list[Path]], folders: Folders, count: int
 ) -> Proposal | None:
-    """The way to match that sees past the least, of those by which most find a partner."""
-    best: Proposal | None = None
-    # A few names are alike by chance.
-    count = max(count, (min(len(in_A), len(in_B)) - 1) // 2)
-    for match in MATCHES:
-        found, _ = _matched(in_A, in_B, folders, match)
-        if match == "number":  # every folder that is numbered has a first and a second
-            count = max(count, (max(len(in_A), len(in_B)) - 1) // 2)
-        if len(found) > max(count, best.found if best else 0):
-            # What shows the difference; and the last, where 1 and 10 would be confused.
-            new = [both for name, both in found.items() if name not in in_B]
-            best = Proposal(match, len(found), [*new[:2], *new[2:][-1:]])
-    return best
+    """A way to match names that finds more than `count` pairs, and more than chance would."""
+    names = [[name for name, files in side.items() if len(files) == 1] for side in (in_A, in_B)]
+
+    def least(match: Match) -> int:
+        # A few names are alike by chance, and every folder that is numbered has a first and a
+        # second.
+        fewer, more = sorted((len(in_A), len(in_B)))
+        return max(count, ((more if match == "number" else fewer) - 1) // 2) + 1
+
+    match = best_match(names[0], names[1], least)
+    if match is None:
+        return None
+    found, _ = _matched(in_A, in_B, folders, match)
+    # What shows the difference; and the last, where 1 and 10 would be confused.
+    new = [both for name, both in found.items() if name not in in_B]
+    return Proposal(match, len(found), [*new[:2], *new[2:][-1:]])

@@ -18,13 +18,13 @@ EXPLANATIONS: dict[Kind, str] = {
 }
 # The ways on where the two images of pairs differ in shape.
 UNEQUAL = (
-    "--unequal fit crops the target to its input's shape, pad adds white"
-    " borders, stretch distorts it"
+    "`data.unequal=fit` crops the target to its input's shape, `pad` adds white borders, `stretch`"
+    " distorts it"
 )
 # The same where nothing has a partner, and no way to match names finds one.
 NO_PAIRS = (
-    "if the two folders are not pairs, train with `img2img train cyclegan`; if"
-    " they are pairs with unrelated names, list them with --pairs FILE.csv"
+    "if the two folders are not pairs, train cyclegan, which needs none; if they are pairs with"
+    " unrelated names, list them in a table, `data.pairs=FILE.csv`"
 )
 
 
@@ -68,9 +68,9 @@ def refusal(
     elif not any_pairs:
         lines.append(NO_PAIRS)
     lines.append(
-        "fix or remove them, or leave them out by --skip-bad (data.skip_bad: true);"
-        " `img2img data check` says more about each"
+        "fix or remove them, or leave them out by `data.skip_bad=true`; a check of the data"
+        " says more about each"
         if any_pairs
-        else "`img2img data check` says more about each"
+        else "a check of the data says more about each"
     )
     return DataError("\n".join(lines))

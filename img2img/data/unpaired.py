@@ -45,7 +45,8 @@ class UnpairedData(DataSet):
             splits = find_splits(data.root, side_by_side=False)
         else:
             raise ConfigError(
-                "data.root: give two folders of images, with --data DIR or --data-a and --data-b"
+                "data.root: give two folders of images: one that holds both, as `data.root`, or"
+                " `data.root_a` and `data.root_b`"
             )
         if not data.holdout_aligned:
             _refuse_pairing(data)

@@ -180,7 +180,7 @@ def value_notices(domains: Mapping[str, Domain], values: Mapping[str, Values]) -
         if 0 < high - low < SMALL * span:
             yield (
                 f"{side} uses little of its range: nearly all values are {low}..{high}, scaled by"
-                f" {domain.extent}; --set '{key}={_advice(domain, known)}' spreads"
+                f" {domain.extent}; `{key}={_advice(domain, known)}` spreads"
                 " them"
             )
         for counts, what in ((known.trained, "to train on"), (known.held_out, "held out")):

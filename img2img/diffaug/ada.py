@@ -64,7 +64,7 @@ class AdaptiveAugmentation(Augmentation):
         self.most = most
         self.color = color
         if color:
-            self.rgb_only = "set its `color` to false"
+            self.needs_rgb = "set its `color` to false"
         self.register_buffer("p", torch.zeros(()))
         # Since the last change of p: the sum of the judged images' r, and counts.
         self.register_buffer("signs", torch.zeros(()))

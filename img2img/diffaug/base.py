@@ -16,13 +16,13 @@ class Augmentation(nn.Module, ABC):
     critic's gradient.
 
     Real and fake images have any number of channels. One that only works on RGB images says why in
-    `rgb_only`.
+    `needs_rgb`.
 
     Draws come from torch's default generator for the images' device. What changes from update to
     update is in buffers, which are saved with the critic.
     """
 
-    rgb_only: str = ""
+    needs_rgb: str = ""
 
     @abstractmethod
     def forward(self, seen: Tensor) -> Tensor:

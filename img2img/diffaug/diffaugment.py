@@ -37,7 +37,7 @@ class DiffAugment(Augmentation):
         super().__init__()
         self.policy = policy
         if "color" in policy:
-            self.rgb_only = "leave `color` out of its `policy`"
+            self.needs_rgb = "leave `color` out of its `policy`"
 
     def forward(self, seen: Tensor) -> Tensor:
         changed = seen

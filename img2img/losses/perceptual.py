@@ -21,7 +21,7 @@ class Perceptual(Reconstruction):
             torch keeps them, else downloaded.
     """
 
-    rgb_only = "its network was trained on photographs"
+    needs_rgb = "its network was trained on photographs"
 
     def __init__(
         self,

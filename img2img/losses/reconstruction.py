@@ -18,10 +18,10 @@ _SSIM_WINDOW = 11
 class Reconstruction(ABC):
     """A distance between images, with the weight that it has in the generator's loss.
 
-    One that only works on RGB images says why in `rgb_only`.
+    One that only works on RGB images says why in `needs_rgb`.
     """
 
-    rgb_only: str = ""
+    needs_rgb: str = ""
 
     def __init__(self, *, weight: NonNegative = 1.0) -> None:
         self.weight = weight

@@ -146,7 +146,7 @@ class Discriminator(nn.Module, ABC):
 
     min_size: int = 1
     """The smallest height or width that the network can judge, in pixels."""
-    rgb_only: str = ""
+    needs_rgb: str = ""
     """Why it can judge RGB images only; empty: it takes any channels."""
     mixes_images: bool = True
     """Whether the verdict on an image depends on the others in the batch."""

@@ -43,7 +43,7 @@ class ProjectedDiscriminator(Discriminator):
 
     min_size = 1
     mixes_images = False
-    rgb_only = "its network was trained on photographs"
+    needs_rgb = "its network was trained on photographs"
 
     def __init__(
         self,

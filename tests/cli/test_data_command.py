@@ -175,8 +175,8 @@ def test_two_folders_that_are_no_pairs(studio: Path, img2img: Command, train: Co
         Path("paintings").mkdir(exist_ok=True)
         Image.fromarray(noise(16, 16)).save(f"paintings/{name}.png")
     folders = ("--data-a", "new", "--data-b", "paintings")
-    assert "img2img train cyclegan" in img2img("data", "check", *folders).out
-    assert "img2img train cyclegan" in train(studio / "run", *folders).err
+    assert "train cyclegan, which needs none" in img2img("data", "check", *folders).out
+    assert "train cyclegan, which needs none" in train(studio / "run", *folders).err
 
 
 def test_measuring_what_only_a_person_sees_as_pairs(

@@ -46,27 +46,27 @@ def drawings(tmp_path: Path) -> Callable[[str, str], None]:
 
 def test_single_pictures(tmp_path: Path, drawings: Callable[[str, str], None]) -> None:
     drawings("single", "{}.png")
-    refused(tmp_path / "single", "10 images look like single", "--data-a", "--side-by-side")
+    refused(tmp_path / "single", "10 images look like single", "`data.root_a`", "`data.layout=side_by_side`")
     drawings("split/train", "{}.png")
-    refused(tmp_path / "split", "split/train: its 10 images look like single", "--side-by-side")
+    refused(tmp_path / "split", "split/train: its 10 images look like single", "`data.layout=side_by_side`")
     assert len(found(tmp_path / "single", layout="side_by_side").train) == 9
 
 
 def test_folders_of_pictures(tmp_path: Path, drawings: Callable[[str, str], None]) -> None:
     drawings("parent/sketches", "Animal {} sketch.png")
     drawings("parent/finished", "animal_{:03}-final.png")
-    refused(tmp_path / "parent", "finished/ and sketches/", "--data-a", "--data-b")
+    refused(tmp_path / "parent", "finished/ and sketches/", "`data.root_a=", "`data.root_b=")
     drawings("parent/new", "new {}.png")
     # Of the three, the two whose names are pairs in the plainest way.
-    line = f"--data-a {tmp_path}/parent/finished --data-b {tmp_path}/parent/sketches"
-    refused(tmp_path / "parent", "finished/, new/, sketches/ (3)", line, "--side-by-side")
+    line = f"`data.root_a={tmp_path}/parent/finished` `data.root_b={tmp_path}/parent/sketches`"
+    refused(tmp_path / "parent", "finished/, new/, sketches/ (3)", line, "`data.layout=side_by_side`")
     refused(tmp_path / "parent", "finished/, new/, sketches/ (3)", line, kind=UnpairedData)
 
 
 def test_folders_within_train(tmp_path: Path, make_image: MakeImage) -> None:
     make_image("train/images/1.png")
     make_image("train/masks/1.png")
-    line = f"--data-a {tmp_path}/train/images --data-b {tmp_path}/train/masks"
+    line = f"`data.root_a={tmp_path}/train/images` `data.root_b={tmp_path}/train/masks`"
     refused(tmp_path, "train: holds images/ and masks/", line)
 
 
@@ -79,7 +79,7 @@ def test_an_archive_in_a_folder_of_its_own(
         make_image(f"data/mine/{name}/1.png")
     (tmp_path / "data/__MACOSX/mine").mkdir(parents=True)
     deep = "data/mine/x" if names[0].startswith("x/") else "data/mine"
-    refused(tmp_path / "data", f"give --data {tmp_path}/{deep}", kind=kind)
+    refused(tmp_path / "data", f"give `data.root={tmp_path}/{deep}`", kind=kind)
 
 
 def test_what_is_no_folder(tmp_path: Path, make_image: MakeImage) -> None:

@@ -149,7 +149,7 @@ class TestBadFolders:
         assert "only0.png" in text
         assert "(13)" in text
         assert "only11.png" not in text
-        assert "--skip-bad" in text
+        assert "data.skip_bad=true" in text
 
     def test_unused_splits_may_be_bad(self, tmp_path: Path, make_image: MakeImage) -> None:
         for name in ("train/A/1", "train/B/1", "val/A/2", "val/B/2", "test/A/3", "test/B/4"):

@@ -147,7 +147,7 @@ class TestBadFolders:
         assert "\n" not in str(caught.value)
 
     def test_no_folder_is_given(self) -> None:
-        with pytest.raises(ConfigError, match=r"^data\.root: .*--data-a"):
+        with pytest.raises(ConfigError, match=r"^data\.root: .*`data\.root_a`"):
             UnpairedData.find(DataConfig(), 0)
 
     @pytest.mark.parametrize("domain", ["A", "B"])
@@ -177,7 +177,7 @@ class TestBadFolders:
     def test_two_folders_of_other_names(self, tmp_path: Path, make_image: MakeImage) -> None:
         make_image("set/horse/1.png")
         make_image("set/zebra/1.png")
-        with pytest.raises(DataError, match=r"--data-a \S*horse --data-b \S*zebra"):
+        with pytest.raises(DataError, match=r"`data\.root_a=\S*horse` `data\.root_b=\S*zebra`"):
             found(tmp_path / "set")
 
     @pytest.mark.parametrize(
@@ -594,7 +594,7 @@ class TestAligned:
         self, folders: Path, tmp_path: Path, make_image: MakeImage
     ) -> None:
         make_image("pairs/1.png", (8, 20))  # noise, of which only a person knows that it is a pair
-        with pytest.raises(DataError, match="--side-by-side"):
+        with pytest.raises(DataError, match="data.layout=side_by_side"):
             found(folders, holdout=str(tmp_path / "pairs"), holdout_aligned=True)
         data = found(
             folders, holdout=str(tmp_path / "pairs"), holdout_aligned=True, layout="side_by_side"
@@ -632,7 +632,7 @@ class TestBadFiles:
         ]
         text = str(refusal(report.problems))
         assert "a2.png" in text
-        assert "--skip-bad" in text
+        assert "data.skip_bad=true" in text
         # Sizes by domain, of what is good.
         assert report.survey.sizes["A"] == {(20 + n, 30): 1 for n in range(7) if n != 2}
         assert report.survey.sizes["B"] == {(40, 22): 1}

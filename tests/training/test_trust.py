@@ -479,7 +479,7 @@ class TestSpoiltFile:
         spoilt = pairs_folder / "B" / "3.png"
         whole = spoilt.read_bytes()
         run = tmp_path / "run"
-        with pytest.raises(DataError, match=r"B/3\.png.*is saved.*--skip-bad") as caught:
+        with pytest.raises(DataError, match=r"B/3\.png.*is saved.*`data.skip_bad`") as caught:
             train_in_python(small_config(pairs_folder), run, observers=[Spoil(spoilt, 8)])
         assert "\n" not in str(caught.value)
         step = load_state(newest(run))["step"]

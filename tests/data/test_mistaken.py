@@ -16,6 +16,9 @@ from img2img.errors import ConfigError, DataError
 MakeImage = Callable[..., Path]
 
 
+BY_SIDE = "`data.layout=side_by_side`"
+
+
 def found(root: Path, kind: Any = PairedData, **data: object) -> PairedData:
     data_set: PairedData = kind.find(DataConfig.model_validate({"root": root, **data}), 0)
     return data_set
@@ -46,9 +49,9 @@ def drawings(tmp_path: Path) -> Callable[[str, str], None]:
 
 def test_single_pictures(tmp_path: Path, drawings: Callable[[str, str], None]) -> None:
     drawings("single", "{}.png")
-    refused(tmp_path / "single", "10 images look like single", "`data.root_a`", "`data.layout=side_by_side`")
+    refused(tmp_path / "single", "10 images look like single", "`data.root_a`", BY_SIDE)
     drawings("split/train", "{}.png")
-    refused(tmp_path / "split", "split/train: its 10 images look like single", "`data.layout=side_by_side`")
+    refused(tmp_path / "split", "split/train: its 10 images look like single", BY_SIDE)
     assert len(found(tmp_path / "single", layout="side_by_side").train) == 9
 
 
@@ -59,7 +62,7 @@ def test_folders_of_pictures(tmp_path: Path, drawings: Callable[[str, str], None
     drawings("parent/new", "new {}.png")
     # Of the three, the two whose names are pairs in the plainest way.
     line = f"`data.root_a={tmp_path}/parent/finished` `data.root_b={tmp_path}/parent/sketches`"
-    refused(tmp_path / "parent", "finished/, new/, sketches/ (3)", line, "`data.layout=side_by_side`")
+    refused(tmp_path / "parent", "finished/, new/, sketches/ (3)", line, BY_SIDE)
     refused(tmp_path / "parent", "finished/, new/, sketches/ (3)", line, kind=UnpairedData)
 
 
@@ -99,8 +102,8 @@ def test_what_is_no_folder(tmp_path: Path, make_image: MakeImage) -> None:
 
 def test_folders_without_images(tmp_path: Path, make_image: MakeImage) -> None:
     for name, words in (
-        ("x.zip", "but archives: x.zip (1); unpack"),
-        ("x.MP4", "but videos: x.MP4 (1); extract its frames first"),
+        ("x.zip", "but archives: x.zip; unpack"),
+        ("x.MP4", "but videos: x.MP4; extract its frames first"),
         ("x.psd", "in a format that is read, but .psd (1)"),
         ("x.txt", "no image here; images are looked for as"),
         ("", "no image here: the folder is empty; images are looked for as"),
@@ -115,7 +118,7 @@ def test_folders_without_images(tmp_path: Path, make_image: MakeImage) -> None:
     refused(tmp_path / "run", "a run folder, which holds no images to train on")
     (tmp_path / "data").mkdir()
     (tmp_path / "run").rename(tmp_path / "data/run")
-    refused(tmp_path / "data", f"no image here but what img2img made: {tmp_path}/data/run (1)")
+    refused(tmp_path / "data", f"no image here but what img2img made: {tmp_path}/data/run")
 
 
 def test_one_folder_twice_or_in_the_other(tmp_path: Path, make_image: MakeImage) -> None:

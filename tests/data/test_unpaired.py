@@ -594,7 +594,7 @@ class TestAligned:
         self, folders: Path, tmp_path: Path, make_image: MakeImage
     ) -> None:
         make_image("pairs/1.png", (8, 20))  # noise, of which only a person knows that it is a pair
-        with pytest.raises(DataError, match="data.layout=side_by_side"):
+        with pytest.raises(DataError, match=r"data\.layout=side_by_side"):
             found(folders, holdout=str(tmp_path / "pairs"), holdout_aligned=True)
         data = found(
             folders, holdout=str(tmp_path / "pairs"), holdout_aligned=True, layout="side_by_side"

@@ -160,7 +160,7 @@ def test_choices_that_would_do_nothing(studio: Path, img2img: Command) -> None:
         (("data", "check", *FOLDERS, "--unpaired", "--match", "case"), "data.match: these images"),
         (("data", "check", *FOLDERS, "--side-by-side"), "side_by_side is for one folder"),
         (("data", "check", *FOLDERS, "--match", "case", "--pairs", "x.csv"), "set only one"),
-        (("evaluate", "new", "new", "--side-by-side"), "--side-by-side: is for a data set (--data)"),
+        (("evaluate", "new", "new", "--side-by-side"), "--side-by-side is for a data set (--data)"),
     ):
         outcome = img2img(*line)
         assert outcome.status == 2

@@ -64,6 +64,11 @@ class DataSet(ABC):
         """All there is to decode, by the domains that an item shows: `A`, `B` or `AB`."""
 
     @property
+    def domains(self) -> Mapping[str, Domain]:
+        """The domains, `A` or `B`, that no files show: what is generated, such as noise."""
+        return {}
+
+    @property
     @abstractmethod
     def counts(self) -> str:
         """How much there is to train on, in words."""

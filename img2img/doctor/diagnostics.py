@@ -28,7 +28,8 @@ def diagnostics_of(
     """The diagnostics of some translations.
 
     Args:
-        inputs: what was translated.
+        inputs: what was translated. Of another shape than the outputs, such as noise, it is not
+            compared with them.
         outputs: the translations.
         targets: images of the domain that they should be in.
         aligned: whether each target is what its input should have become.
@@ -46,18 +47,28 @@ def diagnostics_of(
         grid: strength of the grid that up-sampling leaves, in grey levels of 255; `grid_target`,
             that of the targets at the same frequencies.
     """
+    comparable = inputs.shape == outputs.shape
+    variety = min(_variety(each) for each in ((inputs, targets) if comparable else (targets,)))
     found: dict[str, float | None] = {
-        "diversity": _ratio(_variety(outputs), min(_variety(inputs), _variety(targets))),
-        "change": _ratio(_distance(inputs, outputs), _distance(inputs, targets)),
-        "correlation": _correlation(inputs, outputs),
-        "correlation_target": _correlation(inputs, targets) if aligned else None,
-        "correlation_expected": None if aligned else _correlation(_mean(inputs), _mean(targets)),
+        "diversity": _ratio(_variety(outputs), variety),
+        **(_against_inputs(inputs, outputs, targets, aligned) if comparable else {}),
         "saturation": _at_ends(outputs),
         "saturation_target": _at_ends(targets),
         "grid": _grid(outputs),
         "grid_target": _grid(targets),
     }
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _against_inputs(
+    inputs: Tensor, outputs: Tensor, targets: Tensor, aligned: bool
+) -> dict[str, float | None]:
+    return {
+        "change": _ratio(_distance(inputs, outputs), _distance(inputs, targets)),
+        "correlation": _correlation(inputs, outputs),
+        "correlation_target": _correlation(inputs, targets) if aligned else None,
+        "correlation_expected": None if aligned else _correlation(_mean(inputs), _mean(targets)),
+    }
 
 
 def _variety(images: Tensor) -> float:

@@ -17,6 +17,7 @@ Name = Annotated[str, Field(min_length=1, max_length=100)]
 
 RGB = ("R", "G", "B")
 MOST_CHANNELS = 64
+MOST_NOISE = 1024
 
 
 def channel_names(count: int) -> tuple[str, ...]:
@@ -34,10 +35,12 @@ class Domain(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     channels: tuple[Name, ...] = Field(
-        default=RGB, description="names of the channels, in order, 1 to 64"
+        default=RGB, description="names of the channels, in order, 1 to 64; 1024 of noise"
     )
-    kind: Literal["image", "labels"] = Field(
-        default="image", description="measured values, or one channel per class, one-hot"
+    kind: Literal["image", "labels", "noise"] = Field(
+        default="image",
+        description="measured values; or one channel per class, one-hot; or numbers that are drawn,"
+        " for which there are no files and the fields below mean nothing",
     )
     dtype: Depth = Field(description="type of the values in the files")
     low: tuple[int, ...] = Field(
@@ -64,14 +67,15 @@ class Domain(BaseModel):
         ends = {"low": 0, "high": int(np.iinfo(given["dtype"]).max)} | dict(given)
         for key in "low", "high":
             if isinstance(ends[key], int):
-                ends[key] = (ends[key],) * min(count, MOST_CHANNELS)
+                ends[key] = (ends[key],) * min(count, MOST_NOISE)
         return ends
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         most = np.iinfo(self.dtype).max
-        if not 1 <= len(self.channels) <= MOST_CHANNELS:
-            raise ValueError(f"{len(self.channels)} channels, where 1 to {MOST_CHANNELS} are read")
+        limit = MOST_NOISE if self.kind == "noise" else MOST_CHANNELS
+        if not 1 <= len(self.channels) <= limit:
+            raise ValueError(f"{len(self.channels)} channels, where 1 to {limit} are read")
         if len(set(self.channels)) < len(self.channels):
             raise ValueError("two channels have the same name")
         if not len(self.channels) == len(self.low) == len(self.high):
@@ -90,6 +94,11 @@ class Domain(BaseModel):
         """All values of the type, for channels of these names or of this number."""
         names = channel_names(channels) if isinstance(channels, int) else tuple(channels)
         return cls.model_validate({"dtype": dtype, "channels": names})
+
+    @classmethod
+    def noise(cls, channels: Sequence[str]) -> Self:
+        """Random numbers as the input, by their names."""
+        return cls.model_validate({"kind": "noise", "dtype": "uint8", "channels": tuple(channels)})
 
     @property
     def is_rgb(self) -> bool:

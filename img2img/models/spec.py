@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from img2img.config import Component, Direction
 from img2img.errors import Img2ImgError, ModelFileError, shortened
-from img2img.images.domain import MOST_CHANNELS, Domain, Name, channel_names
+from img2img.images.domain import MOST_NOISE, Domain, Name, channel_names
 from img2img.networks import DISCRIMINATORS, GENERATORS, Generator
 from img2img.networks.norms import (
     ImageStatistics,
@@ -81,8 +81,8 @@ class ModelSpec(BaseModel):
             if key not in spec:
                 continue
             count = spec.pop(key)
-            if not isinstance(count, int) or not 0 < count <= MOST_CHANNELS:
-                raise ValueError(f"{key} is not from 1 to {MOST_CHANNELS}")
+            if not isinstance(count, int) or not 0 < count <= MOST_NOISE:
+                raise ValueError(f"{key} is not from 1 to {MOST_NOISE}")
             domain = spec.get(side)
             if domain is None:
                 spec[side] = Domain.of_type("uint8", count)

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
@@ -49,6 +49,9 @@ class Generator(nn.Module, ABC):
     """The smallest height or width that the network can take, in pixels."""
     style_dim: int = 0
     """Length of the style vector that it takes; 0: it takes none."""
+    norm_statistics: Literal["image", "running"] = "image"
+    """Where its normalisation takes mean and variance from once it is trained: each image, or the
+    averages of BatchNorm."""
 
     @classmethod
     def resolve(cls, arguments: Mapping[str, Any], crop_size: tuple[int, int]) -> dict[str, Any]:

@@ -321,6 +321,7 @@ def describe(
             direction=direction,
             size_multiple=generator.size_multiple,
             min_size=generator.min_size,
+            norm_statistics=generator.norm_statistics,
             exact_tiling=generator.local,
             style_dim=generator.style_dim,
             crop_size=crop_size,

@@ -67,7 +67,7 @@ def prepare_data(
     """
     found, survey = _usable(kind, data, seed, observer, processes)
     load_size, crop_size = resolve_sizes(data, survey.smallest)
-    domains = resolve_domains(data, survey.values)
+    domains = {**resolve_domains(data, survey.values), **found.domains}
     found = found.seen_as(domains)
     scales = {d: training_scale(data, sizes, load_size) for d, sizes in survey.sizes.items()}
     for notice in (

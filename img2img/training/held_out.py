@@ -128,7 +128,7 @@ class HeldOut:
 
         for judge in self._judges.values():
             judge.begin()
-        for batch, images in self._images(generators):
+        for batch, images in self._images(generators, self._method.images):
             for direction, (output, target) in self._method.translations.items():
                 source = (batch.A if direction == "AtoB" else batch.B).to(self._device)
                 if direction in counts and not self.spans:
@@ -159,7 +159,7 @@ class HeldOut:
         """The first images, a row each, a column for each name; None without held-out images."""
         cells: list[list[Tensor]] = []
         titles: list[str] = []
-        for _, images in self._images(generators):
+        for _, images in self._images(generators, self._method.samples):
             titles = list(images)
             cells += [list(row) for row in zip(*images.values(), strict=True)]
             if len(cells) >= rows:
@@ -170,11 +170,13 @@ class HeldOut:
 
     @torch.no_grad()
     def _images(
-        self, generators: Mapping[str, nn.Module]
+        self,
+        generators: Mapping[str, nn.Module],
+        shown: Callable[[Mapping[str, nn.Module], Batch], dict[str, Tensor]],
     ) -> Iterator[tuple[Batch, dict[str, Tensor]]]:
         with set_for_inference(generators, self._specs):
             for batch in self._batches():
-                yield batch, self._method.images(generators, batch.to(self._device))
+                yield batch, shown(generators, batch.to(self._device))
 
 
 def _span(counts: Tensor) -> Tensor:

@@ -96,7 +96,7 @@ def _train(
     kind = method_class(config)
     inputs = "AB" if len(kind.translations) > 1 else config.data.direction[0]
     settings = data_as_begun(config.data, directory) if resume else config.data
-    data = prepare_data(kind.data, settings, config.seed, inputs, observer, processes)
+    data = prepare_data(kind.data_class(config), settings, config.seed, inputs, observer, processes)
     check_measures(config, data.found, data.crop_size)
     config = resolve(config, data.load_size, data.crop_size, data.domains)
 

@@ -405,7 +405,7 @@ class Stepper:
 
 def _unfit(batch: Batch, error: Exception) -> ConfigError:
     """What a failed trial step says about the configuration."""
-    count, _, height, width = batch.A.shape
+    count, _, height, width = batch.B.shape
     if is_out_of_memory(error):
         return ConfigError(
             f"not enough memory for batches of {count} crops of {height} x {width}: make "

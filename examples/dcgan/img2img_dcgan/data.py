@@ -65,7 +65,7 @@ class NoiseToImages(DataSet):
         named = {file.relative_to(data.root).as_posix(): ImageSource(file) for file in files}
         train, held = divide(named, data, seed)
         return cls(
-            layout=f"{data.root} ({len(held)} held out, chosen by the seed)",
+            layout=str(data.root),
             held_out=[Pair(str(number), image, image) for number, image in enumerate(held)],
             aligned=False,
             problems=[],

@@ -81,9 +81,7 @@ class DCGANDiscriminator(Discriminator):
         n_layers: layers that halve the image; 4 take 64 pixels down to 4.
     """
 
-    def __init__(
-        self, *, in_channels: int, ndf: Positive = 128, n_layers: Positive = 4
-    ) -> None:
+    def __init__(self, *, in_channels: int, ndf: Positive = 128, n_layers: Positive = 4) -> None:
         super().__init__()
         self.min_size = FIRST << n_layers
         widths = [ndf << layer for layer in range(n_layers)]

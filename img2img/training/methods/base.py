@@ -35,7 +35,7 @@ class Method(nn.Module, ABC):
     """
 
     data: ClassVar[type[DataSet]]
-    """What it is trained on."""
+    """What it is trained on; see `data_class`."""
     translations: ClassVar[Mapping[str, tuple[str, str]]] = {}
     """By direction, the names in `images` of a translation and of the domain it should be in."""
     cycles: ClassVar[Mapping[str, tuple[str, str]]] = {}
@@ -84,11 +84,24 @@ class Method(nn.Module, ABC):
 
     @abstractmethod
     def images(self, networks: Mapping[str, nn.Module], batch: Batch) -> dict[str, Tensor]:
-        """Named images of a held-out batch, NCHW in [-1, 1], the columns of a sample sheet.
+        """Named images of a held-out batch, NCHW in [-1, 1].
 
         Args:
             networks: those that are not critics, by name; they may be averages of its own.
         """
+
+    def samples(self, networks: Mapping[str, nn.Module], batch: Batch) -> dict[str, Tensor]:
+        """The columns of a sample sheet, of a held-out batch; as `images`, unless others are shown.
+
+        Args:
+            networks: those that are not critics, by name; they may be averages of its own.
+        """
+        return self.images(networks, batch)
+
+    @classmethod
+    def data_class(cls, config: RunConfig) -> type[DataSet]:
+        """What it is trained on: `data`, unless that depends on the method's settings."""
+        return cls.data
 
     @classmethod
     def distances(cls, config: RunConfig, name: str) -> dict[str, Reconstruction]:

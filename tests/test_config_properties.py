@@ -124,9 +124,10 @@ def test_a_saved_configuration_is_read_back_as_it_was(values: dict[str, Any]) ->
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("source", ["file", "flags", "assigned"])
 def test_an_old_name_of_a_key(source: str) -> None:
-    given = {"file": {}, "flags": {}, "assigned": {}} | {source: {"checkpointing": True}}
+    sources: dict[str, dict[str, Any]] = {"file": {}, "flags": {}, "assigned": {}}
+    sources[source] = {"checkpointing": True}
     with pytest.warns(UserWarning, match="checkpointing is called activation_checkpointing now"):
-        found = load(**given)  # type: ignore[arg-type]
+        found = load(**sources)
     assert found.activation_checkpointing
 
 

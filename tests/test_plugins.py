@@ -1,0 +1,249 @@
+"""Plug-ins: packages that bring parts, methods and configurations, and what becomes of broken ones."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from img2img.archives.safetensors import opened_safetensors
+from tests.runs import assert_same, newest
+
+ROOT = Path(__file__).parents[1]
+EXAMPLE = ROOT / "examples" / "dcgan"
+TINY = [
+    *("--set", "generator.ngf=2", "--set", "discriminator.ndf=2", "--set", "data.workers=0"),
+    *("--device", "cpu", "--precision", "fp32"),
+]
+GENERATOR = """
+from torch import nn
+from img2img.networks import GENERATORS, Generator
+
+@GENERATORS.register("{name}")
+class Flat(Generator):
+    '''1x1 convolutions.'''
+    size_multiple = 1
+    min_size = 1
+    def __init__(self, *, in_channels: int, out_channels: int, width: int = 16) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(in_channels, out_channels, 1), nn.Tanh())
+    def forward(self, x, style=None):
+        return self.layers(x)
+"""
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A folder of installed packages."""
+
+    folder: Path
+
+    def add(self, name: str, source: str, **configs: str) -> None:
+        """Install a plug-in, as pip would."""
+        module = name.replace("-", "_")
+        package, info = self.folder / module, self.folder / f"{module}-0.3.dist-info"
+        for made in (package, package / "configs", info):
+            made.mkdir(parents=True)
+        (package / "__init__.py").write_text(source)
+        for stem, text in configs.items():
+            (package / "configs" / f"{stem}.yaml").write_text(text)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.3\n")
+        (info / "entry_points.txt").write_text(f"[img2img.plugins]\nmine = {module}\n")
+
+    def run(
+        self, *command: object, status: int = 0, **variables: str
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run a module of Python with the packages."""
+        path = os.pathsep.join([str(ROOT), str(self.folder)])
+        done = subprocess.run(
+            [sys.executable, "-m", *map(str, command)],
+            env=os.environ | {"PYTHONPATH": path, "COLUMNS": "200"} | variables,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == status, done.stderr
+        return done
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Installed:
+    return Installed(tmp_path / "packages")
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
+    random = np.random.default_rng(0)
+    for side in "AB":
+        (tmp_path / "pairs" / side).mkdir(parents=True)
+        for name in range(4):
+            pixels = random.integers(0, 256, (16, 16, 3), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "pairs" / side / f"{name}.png")
+    return tmp_path / "pairs"
+
+
+def train(method: str, data: Path, run: Path, *more: object) -> list[object]:
+    options = ["--data", data, "--output", run, "--max-steps", 1, *TINY, *more]
+    return ["img2img", "train", method, *options]
+
+
+def test_parts_are_listed_without_being_imported(installed: Installed) -> None:
+    installed.add("img2img-flat", "raise SystemExit('imported')" + GENERATOR.format(name="flat"))
+    found = json.loads(installed.run("img2img", "list", "generators", "--json").stdout)
+    assert found["flat"] == {
+        "summary": "1x1 convolutions.",
+        "arguments": {"width": 16},
+        "from": "img2img-flat 0.3",
+    }
+    assert found["unet"]["from"].startswith("img2img-gan ")
+    table = installed.run("img2img", "list", "generators").stdout
+    assert re.search(r"flat +1x1 convolutions\. +width=16 +img2img-flat 0\.3", table)
+
+
+def test_a_model_of_a_plugin_that_is_gone(
+    installed: Installed, pairs: Path, tmp_path: Path
+) -> None:
+    installed.add("img2img-flat", GENERATOR.format(name="flat"))
+    run = tmp_path / "run"
+    flat = ["--set", "generator={name: flat, width: 2}", "--set", "discriminator.n_layers=1"]
+    command = [each for each in train("pix2pix", pairs, run, *flat) if each != "generator.ngf=2"]
+    command.remove("--set")
+    installed.run(*command)
+    assert "flat" in installed.run("img2img", "info", run).stdout
+    without = Installed(tmp_path / "nothing").run("img2img", "info", run, status=2)
+    assert "no generator is called 'flat'" in without.stderr
+    assert len(without.stderr.splitlines()) == 1
+
+
+def test_a_plugin_that_cannot_be_imported(
+    installed: Installed, pairs: Path, tmp_path: Path
+) -> None:
+    """One line says so; what does not need it goes on, what does says why it is not there."""
+    installed.add("img2img-flat", "import no_such_thing\n" + GENERATOR.format(name="flat"))
+    reason = "img2img-flat 0.3 cannot be loaded: ModuleNotFoundError: No module named 'no_such_thi"
+    small = ["--set", "generator.num_downs=3", "--set", "discriminator.n_layers=1"]
+    done = installed.run(*train("pix2pix", pairs, tmp_path / "run", *small))
+    assert (done.stdout + done.stderr).count(reason) == 1
+    assert (tmp_path / "run" / "model.safetensors").is_file()
+    command = train("pix2pix", pairs, tmp_path / "other", "--set", "generator.name=flat")
+    error = installed.run(*command, status=2).stderr.splitlines()[-1]
+    assert error.startswith("error: generator.name: no generator is called 'flat'")
+    assert reason in error
+    assert "flat" in installed.run("img2img", "list", "generators").stdout
+
+
+def test_two_parts_of_one_name(installed: Installed, pairs: Path, tmp_path: Path) -> None:
+    installed.add("img2img-flat", GENERATOR.format(name="unet"))
+    for command in (
+        ["img2img", "list", "generators"],
+        train("pix2pix", pairs, tmp_path / "run"),
+    ):
+        error = installed.run(*command, status=2).stderr
+        assert "img2img-gan 0.1.0 and img2img-flat 0.3 both bring" in error
+        assert "'unet'" in error
+    # What does not use that name works.
+    installed.run("img2img", "list", "discriminators")
+
+
+def test_two_recipes_of_one_name(installed: Installed, pairs: Path, tmp_path: Path) -> None:
+    installed.add("img2img-flat", "", pix2pix="method: pix2pix")
+    error = installed.run(*train("pix2pix", pairs, tmp_path / "run"), status=2).stderr
+    assert "pix2pix.yaml: img2img-gan 0.1.0 and img2img-flat 0.3 both bring" in error
+
+
+# -- the example ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def dcgan(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """The example, built and installed by pip without a network."""
+    folder = tmp_path_factory.mktemp("dcgan")
+    options = ["--no-deps", "--no-build-isolation", "--no-index", "--quiet", "--target"]
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", *options, str(folder), str(EXAMPLE)], check=True
+    )
+    return Installed(folder)
+
+
+@pytest.fixture
+def animals(tmp_path: Path) -> Path:
+    random = np.random.default_rng(0)
+    for kind in ("cat", "dog"):
+        (tmp_path / "animals" / kind).mkdir(parents=True)
+        for name in range(4):
+            pixels = random.integers(0, 256, (20, 16, 3), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "animals" / kind / f"{name}.png")
+    return tmp_path / "animals"
+
+
+SMALL = [
+    *("--set", "data.load_size=16", "--set", "data.crop_size=16", "--set", "data.batch_size=2"),
+    *("--set", "discriminator.n_layers=2", "--set", "ema.half_life=10"),
+]
+
+
+def test_the_example_is_found(dcgan: Installed) -> None:
+    methods = json.loads(dcgan.run("img2img", "list", "methods", "--json").stdout)
+    assert methods["dcgan"]["from"] == "img2img-dcgan 0.1"
+    assert methods["dcgan"]["arguments"] == {"settings.conditional": False}
+
+    def offered(line: str) -> str:
+        words = {"COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
+        done = dcgan.run("img2img", _IMG2IMG_COMPLETE="complete_bash", **words)
+        return done.stdout
+
+    assert "dcgan" in offered("img2img train dc")
+    assert "dcgan-small.yaml" in offered("img2img train dcgan --config dcgan-")
+
+
+def test_a_setting_that_it_does_not_have(dcgan: Installed, animals: Path, tmp_path: Path) -> None:
+    wrong = ["--set", "settings.condtional=true"]
+    error = dcgan.run(*train("dcgan", animals, tmp_path / "run", *wrong), status=2).stderr
+    assert "settings.condtional: unknown key (did you mean 'conditional'?)" in error
+    wrong = ["--set", "settings.conditional=maybe"]
+    error = dcgan.run(*train("dcgan", animals, tmp_path / "run", *wrong), status=2).stderr
+    assert "settings.conditional: Input should be a valid boolean" in error
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+def test_the_example_trains_resumes_and_samples(
+    conditional: bool, dcgan: Installed, animals: Path, tmp_path: Path
+) -> None:
+    more = [*SMALL, "--set", f"settings.conditional={str(conditional).lower()}"]
+    more += ["--set", "optimizer.accumulate=2", "--set", "samples.every=2"]
+    whole, halves = tmp_path / "whole", tmp_path / "halves"
+    dcgan.run(*train("dcgan", animals, whole, *more, "--max-steps", 4))
+    dcgan.run(*train("dcgan", animals, halves, *more, "--max-steps", 4, "--stop-after", 0), status=75)
+    dcgan.run("img2img", "train", "--resume", halves)
+    assert_same(state(halves), state(whole))
+
+    dcgan.run("img2img_dcgan", "sample", whole, "--count", 5, "--output", tmp_path / "a.png")
+    dcgan.run("img2img_dcgan", "sample", whole, "--count", 5, "--output", tmp_path / "b.png")
+    a, b = (np.asarray(Image.open(tmp_path / name)) for name in ("a.png", "b.png"))
+    assert a.shape == (2 * 16, 3 * 16, 3)
+    assert np.array_equal(a, b)
+    assert len({a[:16, x : x + 16].tobytes() for x in (0, 16, 32)}) == 3
+    if conditional:
+        of_dogs = ["sample", whole, "--count", 1, "--label", "dog", "--output", tmp_path / "c.png"]
+        dcgan.run("img2img_dcgan", *of_dogs)
+        assert not np.array_equal(np.asarray(Image.open(tmp_path / "c.png")), a[:16, :16])
+        of_cows = ["sample", whole, "--label", "cow", "--output", tmp_path / "d.png"]
+        assert "'cow'" in dcgan.run("img2img_dcgan", *of_cows, status=2).stderr
+
+
+def test_its_model_does_not_translate(dcgan: Installed, animals: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    dcgan.run(*train("dcgan", animals, run, *SMALL))
+    for options in ([], ["--sample", "1"]):
+        del options
+    command = ["translate", "--model", run, "--input", animals, "--output", tmp_path / "results"]
+    error = dcgan.run("img2img", *command, status=2).stderr
+    assert "noise" in error
+    assert len(error.splitlines()) == 1

@@ -129,7 +129,8 @@ class Display(Observer):
         self._print(f"model: {summary.output / 'model.safetensors'}")
         run = shlex.quote(str(summary.output))
         self._print(f"look at it: img2img report {run}")
-        self._print(f"use it: img2img translate --model {run} --input FOLDER --output RESULTS")
+        if self._facts is None or self._facts.translates:
+            self._print(f"use it: img2img translate --model {run} --input FOLDER --output RESULTS")
 
     def closed(self) -> None:
         if self._bar is not None:

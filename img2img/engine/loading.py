@@ -27,6 +27,8 @@ def choose_generator(path: Path, direction: Direction | None) -> tuple[ModelFile
         raise ConfigError(f"direction: {path} translates {' and '.join(found)}, not {chosen}")
     name = found[chosen]
     spec = model.specs[name]
+    if spec.input.kind == "noise":
+        raise ModelFileError(f"{path}: makes images from noise; it translates none")
     if (spec.in_channels, spec.out_channels) != (3, 3):
         raise ModelFileError(
             f"{path}: translates {spec.in_channels} channels to {spec.out_channels};"

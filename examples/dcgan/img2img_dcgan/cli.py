@@ -9,7 +9,7 @@ import torch
 import typer
 
 from img2img.errors import ConfigError, Img2ImgError, nearest
-from img2img.images import Pixels, to_pixels, write_image
+from img2img.images import Picture, Pixels, to_pixels, write_picture
 from img2img.models.checkpoint import load_model
 from img2img_dcgan.data import NOISE
 
@@ -36,7 +36,7 @@ def sample(
 ) -> None:
     """Write a grid of generated images."""
     try:
-        write_image(output, grid(generate(model, count, label, seed)))
+        write_picture(output, Picture(grid(generate(model, count, label, seed))))
     except Img2ImgError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None

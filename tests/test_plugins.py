@@ -1,4 +1,4 @@
-"""Plug-ins: packages that bring parts, methods and configurations, and what becomes of broken ones."""
+"""Plug-ins: packages that bring parts, methods and configurations; and broken ones."""
 
 import json
 import os

@@ -52,6 +52,8 @@ class RunFacts:
     """Settings that differ from those that a resumed run was started with."""
     values: str = ""
     """What the values in the files of both domains are, in words to be shown."""
+    translates: bool = True
+    """Whether the model's input is images; not of one that makes images from noise."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Of this program, of torch and of Python."""
 

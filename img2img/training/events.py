@@ -7,55 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from img2img.images import Picture
-<<<<<<< HEAD
 from img2img.runs.facts import RunFacts
 from img2img.runs.log import BASELINE, DIAGNOSTICS, DIVERGED, TARGETS, VAL
-=======
-from img2img.runs.log import Change
-
-
-@dataclass(frozen=True)
-class RunFacts:
-    """What is known before the first step."""
-
-    output: Path
-    method: str
-    device: str
-    precision: str
-    images: str
-    """What was found to train on and to hold out, and where, in words."""
-    batches: str
-    """How many images a step takes, and how, in words."""
-    load_size: tuple[int, int] | None
-    """(height, width) in pixels, as `crop_size`; None where images are left as they are."""
-    crop_size: tuple[int, int]
-    parameters: Mapping[str, int]
-    """By network name."""
-    step: int
-    """Where the run starts: 0, or the step it is resumed at."""
-    total_steps: int | None
-    """None when the length is in minutes and not yet measured."""
-    minutes: float | None
-    seconds: float
-    """Spent training before, by a run that is resumed."""
-    step_seconds: float
-    """How long one step took in a trial."""
-    memory_bytes: int | None
-    """Peak memory of a trial step and what the optimizers will add; None if unknown here."""
-    disk_bytes: int
-    """What models and states will take at the most."""
-    free_disk_bytes: int
-    held_out: Sequence[str] = ()
-    """The files that are held out; see `training.data_of`."""
-    left_out: Sequence[str] = ()
-    """Those that cannot be used (`data.skip_bad`)."""
-    changes: Sequence[Change] = ()
-    """Settings that differ from those that a resumed run was started with."""
-    values: str = ""
-    """What the values in the files of both domains are, in words."""
-    translates: bool = True
-    """Whether the model is one of images to images, and not of noise to images."""
->>>>>>> 220b214 (Plug-ins tested from outside; no hint to translate with a model of noise)
 
 
 @dataclass(frozen=True)

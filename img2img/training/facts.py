@@ -61,6 +61,7 @@ def facts_of(
         left_out=data.left_out,
         changes=changes,
         values=data.values,
+        translates=all(domain.kind != "noise" for domain in data.domains.values()),
         versions={"img2img": __version__, "torch": torch.__version__, "python": python_version()},
     )
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ _NOISE = 77
 
 @dataclass(frozen=True)
 class NoiseToImages(DataSet):
-    """Images to learn from as `B`; `A` is noise, and behind it a one-hot class where there are any.
+    """Images to learn from as `B`, and noise as `A`.
 
     Attributes:
         root: the folder of the images.
@@ -34,24 +34,16 @@ class NoiseToImages(DataSet):
         classes: the names of the folders in `root`, each a class; none without labels.
     """
 
+    conditional: ClassVar[bool] = False
+    """Whether the folder in `root` that an image is in is its class, one-hot behind the noise."""
+
     root: Path
     images: list[ImageSource]
     classes: tuple[str, ...]
 
     @classmethod
-    def find(
-        cls,
-        data: DataConfig,
-        seed: int,
-        leave_out: Collection[Item] = frozenset(),
-        *,
-        conditional: bool = False,
-    ) -> Self:
-        """See `DataSet.find`.
-
-        Args:
-            conditional: whether the folder that an image is in is its class.
-        """
+    def find(cls, data: DataConfig, seed: int, leave_out: Collection[Item] = frozenset()) -> Self:
+        """See `DataSet.find`."""
         if data.root is None:
             raise ConfigError("data.root: the folder of images is missing")
         if data.holdout in ("val", "test"):
@@ -60,7 +52,7 @@ class NoiseToImages(DataSet):
         if not files:
             raise DataError(f"{data.root}: there are no images in it")
         classes = tuple(sorted({_class_of(file, data.root) for file in files}))
-        if conditional and (len(classes) < 2 or "" in classes):
+        if cls.conditional and (len(classes) < 2 or "" in classes):
             raise DataError(f"{data.root}: settings.conditional needs one folder for each class")
         named = {file.relative_to(data.root).as_posix(): ImageSource(file) for file in files}
         train, held = divide(named, data, seed)
@@ -73,7 +65,7 @@ class NoiseToImages(DataSet):
             unlisted=0,
             root=data.root,
             images=train,
-            classes=classes if conditional else (),
+            classes=classes if cls.conditional else (),
         )
 
     @property
@@ -135,6 +127,12 @@ class NoiseToImages(DataSet):
             labels[self.classes.index(_class_of(image.path, self.root))] = 1
         values = np.concatenate([random.standard_normal(NOISE), labels])
         return torch.from_numpy(values.astype(np.float32))[:, None, None]
+
+
+class NoiseAndClassToImages(NoiseToImages):
+    """The same with classes."""
+
+    conditional = True
 
 
 class NoiseSamples:

@@ -7,13 +7,12 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from img2img.config import DataConfig, RunConfig, Section, check_settings
+from img2img.config import RunConfig, Section, check_settings
 from img2img.data.samples import Batch, Direction
-from img2img.data.sources import Item
 from img2img.errors import ConfigError
 from img2img.networks import GENERATORS, Generator
 from img2img.training.methods import METHODS, Critic, Fakes, Loss, Method
-from img2img_dcgan.data import NOISE, NoiseToImages
+from img2img_dcgan.data import NOISE, NoiseAndClassToImages, NoiseToImages
 from img2img_dcgan.networks import DCGANGenerator
 
 COLUMNS = 8
@@ -45,11 +44,9 @@ class DCGAN(Method):
         super().__init__({"D": {"D": critic}, "G": {"G": generator}})
 
     @classmethod
-    def find_data(
-        cls, config: RunConfig, data: DataConfig, leave_out: Collection[Item] = frozenset()
-    ) -> NoiseToImages:
+    def data_class(cls, config: RunConfig) -> type[NoiseToImages]:
         conditional = check_settings(DCGANSettings, config).conditional
-        return NoiseToImages.find(data, config.seed, leave_out, conditional=conditional)
+        return NoiseAndClassToImages if conditional else NoiseToImages
 
     @classmethod
     def from_config(cls, config: RunConfig, channels: tuple[int, int]) -> Self:

@@ -194,9 +194,12 @@ def test_the_example_is_found(dcgan: Installed) -> None:
     assert methods["dcgan"]["arguments"] == {"settings.conditional": False}
 
     def offered(line: str) -> str:
-        words = {"COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
-        done = dcgan.run("img2img", _IMG2IMG_COMPLETE="complete_bash", **words)
-        return done.stdout
+        return dcgan.run(
+            "img2img",
+            _IMG2IMG_COMPLETE="complete_bash",
+            COMP_WORDS=line,
+            COMP_CWORD=str(line.count(" ")),
+        ).stdout
 
     assert "dcgan" in offered("img2img train dc")
     assert "dcgan-small.yaml" in offered("img2img train dcgan --config dcgan-")

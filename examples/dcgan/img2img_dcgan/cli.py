@@ -70,9 +70,8 @@ def generate(model: Path, count: int, label: str | None = None, seed: int = 0) -
     for image in range(count if classes else 0):
         labels[image, image % len(classes) if label is None else classes.index(label)] = 1
     inputs = torch.cat([noise, labels], 1)
-    return [
-        to_pixels(image) for batch in inputs.split(_AT_ONCE) for image in generator(batch).cpu()
-    ]
+    batches = (generator(inputs[i : i + _AT_ONCE]) for i in range(0, count, _AT_ONCE))
+    return [to_pixels(image) for batch in batches for image in batch]
 
 
 def grid(images: list[Pixels]) -> Pixels:

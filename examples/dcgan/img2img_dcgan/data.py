@@ -92,7 +92,7 @@ class NoiseToImages(DataSet):
         image = self.images[index]
         return replace(self, images=[image], held_out=[Pair(str(index), image, image)])
 
-    def seen_as(self, domains: Mapping[str, Domain]) -> Self:
+    def seen_as(self, domains: Mapping[str, Domain | None]) -> Self:
         images = [image.seen_as(domains["B"]) for image in self.images]
         held_out = [
             replace(pair, A=pair.A.seen_as(domains["B"]), B=pair.B.seen_as(domains["B"]))

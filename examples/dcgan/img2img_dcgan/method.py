@@ -7,8 +7,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from img2img.config import RunConfig, Section, check_settings
-from img2img.data.samples import Batch, Direction
+from img2img.config import Direction, RunConfig, Section, check_settings
+from img2img.data.samples import Batch
 from img2img.errors import ConfigError
 from img2img.networks import GENERATORS, Generator
 from img2img.training.methods import METHODS, Critic, Fakes, Loss, Method

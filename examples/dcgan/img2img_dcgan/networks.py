@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
@@ -34,7 +34,7 @@ class DCGANGenerator(Generator):
 
     size_multiple = 1
     min_size = 1
-    norm_statistics: ClassVar = "running"
+    norm_statistics = "running"
 
     def __init__(
         self,

@@ -83,14 +83,6 @@ def test_a_renamed_file_makes_way_for_one_that_keeps_its_name(make_image: MakeIm
     }
 
 
-def test_no_two_results_have_one_name(make_image: MakeImage) -> None:
-    names = ["a.gif", "a.gif.png", "a.png", "a.ppm", "a.jpg", "a.jpg.png", "sub/a.gif"]
-    make(make_image, *(f"in/{name}" for name in names))
-    for image_format in (None, "png", "jpg"):
-        targets = [*planned("in", "out", image_format).values()]
-        assert len({*targets}) == len(names)
-
-
 @pytest.mark.parametrize("name", ["jpg", ".jpg", "JPG"])
 def test_format(make_image: MakeImage, name: str) -> None:
     make(make_image, "in/a.png", "in/b.JPG")

@@ -117,8 +117,10 @@ def clip(tmp_path: Path) -> Path:
     return make_clip(tmp_path / "a.mp4", times=range(40), sounds=sounds)
 
 
-@pytest.mark.parametrize("times", [range(30), UNEVEN, [0], [7]])
-@pytest.mark.parametrize("target", ["b.mp4", "b.mkv"])
+@pytest.mark.parametrize(
+    ("times", "target"),
+    [(range(30), "b.mp4"), (UNEVEN, "b.mp4"), (UNEVEN, "b.mkv"), ([0], "b.mp4"), ([7], "b.mkv")],
+)
 def test_every_frame_at_its_time(tmp_path: Path, times: list[int], target: str) -> None:
     source = make_clip(tmp_path / "a.mp4", times=times, sounds=[Sound("flac")])
     told: list[tuple[int, int | None]] = []
@@ -140,7 +142,7 @@ def test_webm(tmp_path: Path) -> None:
     same_packets(packets(made.target, "audio"), packets(source, "audio"))
 
 
-@pytest.mark.parametrize("target", ["b.mp4", "b.m4v", "b.mov", "b.mkv"])
+@pytest.mark.parametrize("target", ["b.m4v", "b.mkv"])
 def test_hevc(tmp_path: Path, target: str) -> None:
     source = make_clip(tmp_path / "a.mp4", times=range(9))
     made = run(source, tmp_path / target, encoding=Encoding("hevc", preset="ultrafast"))

@@ -1,4 +1,4 @@
-"""Frames in their order through a translator, stabilised if that is wanted."""
+"""Frames in their order through a translator, and stabilised."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -16,6 +16,7 @@ from img2img.runtime.pipeline import ahead
 from img2img.translate.options import Stabilize
 from img2img.translate.stabilizer import FLOW_SIDE, Stabilizer, Strength
 from img2img.video import Frame
+from img2img.video.convert import FrameTransform
 from img2img.video.flow import Motion, Tracker
 from img2img.video.journal import State
 
@@ -25,8 +26,8 @@ K = TypeVar("K")
 SMOOTHED: dict[Strength, float] = {"light": 8, "strong": 16}
 
 
-class FrameTranslator:
-    """The frames of one video through a translator: an `img2img.video.convert.FrameTransform`.
+class FrameTranslator(FrameTransform):
+    """The frames of one video through a translator.
 
     Dropout, which would flicker, is off.
 

@@ -1,4 +1,4 @@
-"""Images made a video."""
+"""A video made from images."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +12,7 @@ from img2img.errors import DataError, VideoError
 from img2img.images import Domain, Picture, Pixels, of_depth, read_picture
 from img2img.runtime.pipeline import ahead
 from img2img.video.codecs import Encoding
-from img2img.video.convert import Converted, OnProgress, convert
+from img2img.video.convert import Converted, FrameTransform, OnProgress, convert
 from img2img.video.footage import Film, Stills
 from img2img.video.journal import State
 from img2img.video.reading import Frame
@@ -31,16 +31,16 @@ def assemble(
     progress: OnProgress | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Converted:
-    """Make a video of images, in their order.
+    """Make a video from images, in the given order.
 
     Args:
-        images: all of one size; of 16 bits where the first is.
-        target: the file to write; it is replaced when the new one is whole.
-        rate: images a second.
-        encoding: of as many bits as the codec has, if not said otherwise, where images have 16.
-        values: those of the images that are black and white; None: all that their type has.
+        images: all of one size; with 16 bits per channel if the first has them.
+        target: the file to write; it is replaced when the new one is complete.
+        rate: images per second.
+        encoding: for images of 16 bits, by default with as many bits as the codec has.
+        values: the values of the images that are black and white; None: the ends of their type.
         progress: called with (images done, images).
-        say: told of what is lost.
+        say: called with a line on what is lost.
 
     Raises:
         ConfigError: the encoding or the container are not to be had.
@@ -52,28 +52,12 @@ def assemble(
     return convert(
         replace(Stills.of_files(images, rate), seen=_seen(values)),
         target,
-        _Same(),
+        FrameTransform(),
         encoding=encoding or Encoding(),
         settings=f"images {values}",
         progress=progress,
         say=say,
     )
-
-
-class _Same:
-    """Frames as they are."""
-
-    def __call__(self, frames: Iterator[Frame], /) -> Iterator[Frame]:
-        return frames
-
-    def size(self, size: tuple[int, int], /) -> tuple[int, int]:
-        return size
-
-    def state(self) -> State:
-        return {}
-
-    def restore(self, state: State, /) -> None:
-        """Nothing to go on from."""
 
 
 def assemble_like(
@@ -87,17 +71,17 @@ def assemble_like(
     progress: OnProgress | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Converted:
-    """Make a video of images that takes the place of another: with its times, sound and the rest.
+    """Make a video from images that takes the place of another, with its times, sound and the rest.
 
     Args:
-        images: as many as the other one has frames there, all of one size.
-        model: the other video, such as the one that the images were made of.
-        values: as `assemble` has it.
+        images: as many as the other one has frames in `span`, all of one size.
+        model: the other video, such as the one that the images were made from.
+        values: as in `assemble`.
         span: the frames of it that there are images of.
 
     Raises:
-        VideoError: there are more frames than images; and what `convert` raises. Images that are
-            left over are told of.
+        VideoError: there are more frames than images (left-over images are reported by `say`); and
+            what `convert` raises.
     """
     if not images:
         raise DataError("no images to make a video of")
@@ -124,8 +108,8 @@ def _seen(values: Domain | None) -> Callable[[Picture], Picture]:
     return values.seen if values else lambda picture: picture
 
 
-class _Images:
-    """Puts images in the place of frames."""
+class _Images(FrameTransform):
+    """Replaces frames by images."""
 
     def __init__(self, images: Sequence[Path], seen: Callable[[Picture], Picture]) -> None:
         self._images, self._seen, self._done = images, seen, 0
@@ -153,7 +137,7 @@ class _Images:
 def _pixels(
     images: Sequence[Path], size: tuple[int, int], seen: Callable[[Picture], Picture]
 ) -> Iterator[Pixels]:
-    """What images hold, all of one size, each of its own depth."""
+    """The pixels of images, all of one size, each of its own depth."""
     for path, picture in ahead(lambda p: (p, read_picture(p)), images, workers=_READERS):
         if picture.size != size:
             height, width = picture.size

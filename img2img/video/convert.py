@@ -25,7 +25,6 @@ from fractions import Fraction
 from itertools import chain, repeat
 from pathlib import Path
 from types import FrameType
-from typing import Protocol
 
 import av
 
@@ -60,23 +59,26 @@ OnProgress = Callable[[int, int | None], None]
 """Called with how much is done, and how much there is; None: unknown."""
 
 
-class FrameTransform(Protocol):
-    """What is done to the frames."""
+class FrameTransform:
+    """What is done to the frames of a video; this one leaves them as they are."""
 
     def __call__(self, frames: Iterator[Frame], /) -> Iterator[Frame]:
         """As many frames with the same times, in the same order, all of one size.
 
-        Called once a segment. It may read ahead within it.
+        Called once for each segment. It may read ahead within it.
         """
+        return frames
 
     def size(self, size: tuple[int, int], /) -> tuple[int, int]:
-        """Height and width of what it makes of frames of a size."""
+        """Height and width of the results of frames of a size."""
+        return size
 
     def state(self) -> State:
-        """What it remembers after the last frame given out; empty: nothing."""
+        """All that the next frames depend on, after the last one given out; empty: nothing."""
+        return {}
 
     def restore(self, state: State, /) -> None:
-        """Go on from what `state` has returned."""
+        """Continue from what `state` has returned."""
 
 
 class Notes:

@@ -26,7 +26,7 @@ from img2img.errors import (
     VideoError,
 )
 from img2img.video import Encoding, Frame, Span, frames, probe
-from img2img.video.convert import Converted, convert
+from img2img.video.convert import Converted, FrameTransform, convert
 from img2img.video.footage import Film
 from img2img.video.journal import State, work_folder
 from tests.video.clips import Sound, frame_times, make_clip, packets, pixels, same_packets
@@ -38,7 +38,7 @@ FAST = Encoding(preset="ultrafast")
 UNEVEN = [0, 1, 4, 9, 10, 11, 20, 31, 33, 40, 41]
 
 
-class Trail:
+class Trail(FrameTransform):
     """Each frame with a trace of those before it; reads two frames ahead.
 
     Args:
@@ -64,9 +64,6 @@ class Trail:
         self._last = (self._last // 2 + frame.pixels // 2).astype(frame.pixels.dtype)
         return replace(frame, pixels=self._last)
 
-    def size(self, size: tuple[int, int], /) -> tuple[int, int]:
-        return size
-
     def state(self) -> State:
         return {"last": self._last}
 
@@ -74,7 +71,7 @@ class Trail:
         self._last = state["last"]
 
 
-class Same:
+class Same(FrameTransform):
     """The frames as they are; remembers nothing."""
 
     def __init__(self, at: Callable[[int], None] = lambda _: None) -> None:
@@ -85,12 +82,6 @@ class Same:
         for frame in there:
             self._at(next(self._numbers))
             yield frame
-
-    def size(self, size: tuple[int, int], /) -> tuple[int, int]:
-        return size
-
-    def state(self) -> State:
-        return {}
 
     def restore(self, state: State, /) -> None:
         raise AssertionError("nothing was remembered")

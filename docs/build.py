@@ -11,7 +11,8 @@ from img2img.config import Component, RunConfig
 from img2img.diffaug import AUGMENTATIONS
 from img2img.losses import OBJECTIVES, RECONSTRUCTIONS, REGULARIZERS
 from img2img.networks import DISCRIMINATORS, GENERATORS
-from img2img.registry import Registry
+from img2img.plugins import OWN
+from img2img.registry import Part, Registry
 from img2img.training import METHODS
 from img2img.training.optimizers import OPTIMIZERS
 from img2img.training.schedule import SCHEDULES
@@ -21,35 +22,37 @@ TARGET = Path(__file__).with_name("configuration.md")
 HEAD = """# Configuration
 
 A run is described by one tree of keys. They are the same in YAML, in `--set key.sub=value` and in
-Python. Of these sources the later wins:
+Python. Each source overrides those before it:
 
 1. the method's recipe, `configs/pix2pix.yaml`, which is what was published;
-2. `--config FILE`, a YAML with any part of the tree;
-3. flags, such as `--max-steps`;
+2. `--config FILE`, a YAML file with any part of the tree;
+3. options, such as `--max-steps`;
 4. `--set`.
 
 A component (generator, discriminator, objective, a loss, the optimizer, the schedule) is its `name`
 and the arguments of that part, listed below. Changing the name drops the arguments of the old part.
-The run folder's `config.yaml` holds the result, every `auto` decided; it is a valid `--config`.
+The run folder's `config.yaml` holds the result, with every `auto` decided; `--config` takes it.
 
-`auto` means: for `device`, CUDA, else MPS, else the CPU; for `precision`, bfloat16 or float16 where
-the hardware is faster with it; for `data.crop_size`, 256 for images of 256 pixels and up, else the
-largest power of two that fits, and for `data.load_size` 286/256 of that; for `data.A.range` and
-`data.B.range`, what [data.md](data.md#depth-of-values) says; for `data.holdout`, the `val` folder,
-else `test`, else 5 % drawn by the seed; for `generator.num_downs`, the most that the crop (the
-first, if it is to grow) allows, at most 8.
+`auto` means:
+
+- `device`: CUDA, else MPS, else the CPU
+- `precision`: bfloat16 or float16 where the hardware is faster with it
+- `data.crop_size`: 256 for images of 256 pixels and up, else the largest power of two that fits;
+  `data.load_size` is 286/256 of it
+- `data.A.range`, `data.B.range`: see [data.md](data.md#depth-of-values)
+- `data.holdout`: the `val` folder, else `test`, else 5 % drawn by the seed
+- `generator.num_downs`: as many as the crop allows (the first, if crops grow), at most 8
 
 `data.augment.geometry` and `.color` list transforms of Albumentations, each with its `name` and
-arguments; `img2img list transforms` names them all.
+arguments; `img2img list transforms` shows them all.
 
 ## Keys
 
-| key | default | what it is |
+| key | default | meaning |
 | --- | --- | --- |
 """
 
 CATALOGUES: dict[str, Registry[Any]] = {
-    "Methods": METHODS,
     "Generators": GENERATORS,
     "Discriminators": DISCRIMINATORS,
     "Objectives": OBJECTIVES,
@@ -64,12 +67,23 @@ CATALOGUES: dict[str, Registry[Any]] = {
 def text() -> str:
     """The whole page."""
     lines = [f"| `{key}` | {default} | {meaning} |" for key, default, meaning in keys(RunConfig)]
-    page = HEAD + "\n".join(lines) + "\n"
+    page = HEAD + "\n".join(lines) + "\n" + methods()
     for title, registry in CATALOGUES.items():
         page += f"\n## {title}\n\n| name | what it is | arguments |\n| --- | --- | --- |\n"
-        for part in registry:
+        for part in _own(registry):
             arguments = ", ".join(f"`{k}` = {v}" for k, v in part.defaults().items())
             page += f"| `{part.name}` | {part.summary} | {arguments} |\n"
+    return page
+
+
+def methods() -> str:
+    """The methods, with the keys of `losses` and `settings` that each takes."""
+    page = "\n## Methods\n\n| name | what it is | its own keys |\n| --- | --- | --- |\n"
+    for part in _own(METHODS):
+        method: Any = part.factory
+        own = [f"`losses.{name}`: {meaning}" for name, meaning in method.losses.items()]
+        own += [f"`{key}` = {d}: {text}" for key, d, text in keys(method.settings, "settings.")]
+        page += f"| `{part.name}` | {part.summary} | {'<br>'.join(own)} |\n"
     return page
 
 
@@ -81,7 +95,13 @@ def keys(section: type[BaseModel], path: str = "") -> Iterator[tuple[str, str, s
         if nested and isinstance(kind, type):
             yield from keys(kind, f"{path}{name}.")
         else:
-            yield f"{path}{name}", _default(field.default), field.description or ""
+            default = "the name after `train`" if name == "method" else _default(field.default)
+            yield f"{path}{name}", default, field.description or ""
+
+
+def _own(registry: Registry[Any]) -> Iterator[Part[Any]]:
+    """The parts of img2img itself, whatever plug-ins are installed."""
+    return (part for part in registry if part.origin == OWN)
 
 
 def _default(value: Any) -> str:
@@ -90,7 +110,7 @@ def _default(value: Any) -> str:
     if isinstance(value, list):
         shown = (c if isinstance(c, str) else f"{c.name} {c.arguments}" for c in value)
         return ", ".join(shown) or "none"
-    return "none" if value is None else f"`{value}`"
+    return "none" if value is None or value == {} else f"`{value}`"
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def list_parts(
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("name", no_wrap=True)
     table.add_column("what it is")
-    table.add_column("settings" if what == "methods" else "arguments")
+    table.add_column("settings" if what == "methods" else "arguments", overflow="fold")
     if foreign:
         table.add_column("from")
     for entry in found:

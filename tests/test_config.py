@@ -425,6 +425,30 @@ def test_a_preset_that_was_not_laid_out() -> None:
         check_parts(check(tree))
 
 
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        (
+            "losses.recon=[]",
+            "losses.recon: pix2pix has no such losses (did you mean 'reconstruction'?); it takes"
+            " losses.reconstruction",
+        ),
+        ("losses.cycle=[{name: l1}]", "losses.cycle: pix2pix has no such losses"),
+        ("losses.reconstruction=[{name: l3}]", "losses.reconstruction.0.name: no reconstruction"),
+        ("settings.depth=3", "settings.depth: unknown key; this method has none"),
+    ],
+)
+def test_keys_that_the_method_does_not_take(assignment: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_parts(config(assignment))
+    assert str(caught.value).startswith(message)
+
+
+def test_lists_of_other_methods_in_configurations_of_version_0_1() -> None:
+    """They were written into all of them, empty."""
+    check_parts(config("losses.cycle=[]", "losses.identity=[]"))
+
+
 def test_a_name_near_a_preset() -> None:
     with pytest.raises(ConfigError, match=r"did you mean 'wgan-gp'.* r3gan, wgan-gp"):
         check_parts(config("objective.name=wgangp"))

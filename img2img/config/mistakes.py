@@ -34,7 +34,8 @@ def explain(
             known = section.model_fields
             reason = f"unknown key{hint or nearest(word, known)}"
             if where:  # few keys, and in no table of all
-                reason += f"; {where} takes: {', '.join(known)}" if known else "; there is none"
+                takes = f"there are: {', '.join(known)}" if known else "this method has none"
+                reason += f"; {takes}"
         elif detail["type"] == "missing":
             reason = "missing"
         else:

@@ -1,11 +1,11 @@
 """Adversarial objectives: what the critic and the generator each minimise, given the logits.
 
-Logits are float [N, ...], positive for real; every loss is float [N], the mean over an image's
-own logits.
+Logits are float [N, 1, h, w], positive for real; every loss is float [N], the mean over an image's
+own logits, of places that hold data (see `losses.places`).
 """
 
 from abc import ABC, abstractmethod
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -15,11 +15,27 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from img2img.config import presets
 from img2img.errors import ConfigError
+from img2img.losses.places import mean_per_image, valid_in_both
 from img2img.registry import Registry
 
 # From a half on, a critic would have to call the real images fake.
 Smoothing = Annotated[float, Field(ge=0, lt=0.5)]
 Bound = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Valid(NamedTuple):
+    """Where real and fake images hold data, as `losses.places` has it; None: everywhere."""
+
+    real: Tensor | None = None
+    fake: Tensor | None = None
+
+    @property
+    def both(self) -> Tensor | None:
+        """Where both do."""
+        return valid_in_both(self.real, self.fake)
+
+
+ALL = Valid()
 
 
 class Objective(ABC):
@@ -29,11 +45,11 @@ class Objective(ABC):
     """Whether `g_loss` wants the real logits, which cost one more forward of the critic."""
 
     @abstractmethod
-    def d_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    def d_loss(self, real_logits: Tensor, fake_logits: Tensor, valid: Valid = ALL) -> Tensor:
         """What the critic minimises, [N]."""
 
     @abstractmethod
-    def g_loss(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
+    def g_loss(self, real_logits: Tensor | None, fake_logits: Tensor, valid: Valid = ALL) -> Tensor:
         """What the generator minimises, [N]. `real_logits` is None unless `needs_real_for_g`."""
 
     def check(self, discriminator: nn.Module) -> None:  # noqa: B027
@@ -48,10 +64,6 @@ class Objective(ABC):
 
 
 OBJECTIVES = Registry[Objective]("objective", presets)
-
-
-def _per_image(loss: Tensor) -> Tensor:
-    return loss.flatten(1).mean(1)
 
 
 @OBJECTIVES.register("vanilla")
@@ -69,13 +81,14 @@ class Vanilla(Objective):
     def __init__(self, *, smoothing: Smoothing = 0.0) -> None:
         self.smoothing = smoothing
 
-    def d_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    def d_loss(self, real_logits: Tensor, fake_logits: Tensor, valid: Valid = ALL) -> Tensor:
         # (1 - s) softplus(-x) + s softplus(x), as softplus(x) is softplus(-x) + x.
         real = F.softplus(-real_logits) + self.smoothing * real_logits
-        return (_per_image(real) + _per_image(F.softplus(fake_logits))) / 2
+        fake = F.softplus(fake_logits)
+        return (mean_per_image(real, valid.real) + mean_per_image(fake, valid.fake)) / 2
 
-    def g_loss(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
-        return _per_image(F.softplus(-fake_logits))
+    def g_loss(self, real_logits: Tensor | None, fake_logits: Tensor, valid: Valid = ALL) -> Tensor:
+        return mean_per_image(F.softplus(-fake_logits), valid.fake)
 
 
 @OBJECTIVES.register("minimax")
@@ -88,8 +101,8 @@ class Minimax(Vanilla):
         smoothing: as in `vanilla`.
     """
 
-    def g_loss(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
-        return -_per_image(F.softplus(fake_logits))
+    def g_loss(self, real_logits: Tensor | None, fake_logits: Tensor, valid: Valid = ALL) -> Tensor:
+        return -mean_per_image(F.softplus(fake_logits), valid.fake)
 
 
 @OBJECTIVES.register("lsgan")
@@ -106,12 +119,13 @@ class LSGAN(Objective):
     def __init__(self, *, smoothing: Smoothing = 0.0) -> None:
         self.target = 1 - smoothing
 
-    def d_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    def d_loss(self, real_logits: Tensor, fake_logits: Tensor, valid: Valid = ALL) -> Tensor:
         real = (real_logits - self.target).square()
-        return (_per_image(real) + _per_image(fake_logits.square())) / 2
+        fake = fake_logits.square()
+        return (mean_per_image(real, valid.real) + mean_per_image(fake, valid.fake)) / 2
 
-    def g_loss(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
-        return _per_image((fake_logits - 1).square())
+    def g_loss(self, real_logits: Tensor | None, fake_logits: Tensor, valid: Valid = ALL) -> Tensor:
+        return mean_per_image((fake_logits - 1).square(), valid.fake)
 
 
 @OBJECTIVES.register("hinge")
@@ -121,11 +135,12 @@ class Hinge(Objective):
     D: max(0, 1 - real) + max(0, 1 + fake).  G: -fake.
     """
 
-    def d_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        return _per_image(F.relu(1 - real_logits)) + _per_image(F.relu(1 + fake_logits))
+    def d_loss(self, real_logits: Tensor, fake_logits: Tensor, valid: Valid = ALL) -> Tensor:
+        real, fake = F.relu(1 - real_logits), F.relu(1 + fake_logits)
+        return mean_per_image(real, valid.real) + mean_per_image(fake, valid.fake)
 
-    def g_loss(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
-        return -_per_image(fake_logits)
+    def g_loss(self, real_logits: Tensor | None, fake_logits: Tensor, valid: Valid = ALL) -> Tensor:
+        return -mean_per_image(fake_logits, valid.fake)
 
 
 @OBJECTIVES.register("wgan")
@@ -142,11 +157,11 @@ class WGAN(Objective):
     def __init__(self, *, clip: Bound | None = 0.01) -> None:
         self.clip = clip
 
-    def d_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        return _per_image(fake_logits) - _per_image(real_logits)
+    def d_loss(self, real_logits: Tensor, fake_logits: Tensor, valid: Valid = ALL) -> Tensor:
+        return mean_per_image(fake_logits, valid.fake) - mean_per_image(real_logits, valid.real)
 
-    def g_loss(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
-        return -_per_image(fake_logits)
+    def g_loss(self, real_logits: Tensor | None, fake_logits: Tensor, valid: Valid = ALL) -> Tensor:
+        return -mean_per_image(fake_logits, valid.fake)
 
     def check(self, discriminator: nn.Module) -> None:
         if self.clip is not None and any(map(is_parametrized, discriminator.modules())):
@@ -174,9 +189,11 @@ class RpGAN(Objective):
 
     needs_real_for_g = True
 
-    def d_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        return _per_image(F.softplus(fake_logits - real_logits))
+    def d_loss(self, real_logits: Tensor, fake_logits: Tensor, valid: Valid = ALL) -> Tensor:
+        losses = F.softplus(fake_logits - real_logits)
+        return mean_per_image(losses, valid.both)
 
-    def g_loss(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
+    def g_loss(self, real_logits: Tensor | None, fake_logits: Tensor, valid: Valid = ALL) -> Tensor:
         assert real_logits is not None
-        return _per_image(F.softplus(real_logits - fake_logits))
+        losses = F.softplus(real_logits - fake_logits)
+        return mean_per_image(losses, valid.both)

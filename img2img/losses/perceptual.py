@@ -5,6 +5,7 @@ from pathlib import Path
 from torch import Tensor
 
 from img2img.features import PerceptualDistance, PyramidName, supply_of_part
+from img2img.losses.places import of_valid, without_invalid
 from img2img.losses.reconstruction import RECONSTRUCTIONS, Reconstruction
 from img2img.registry import NonNegative
 
@@ -12,6 +13,8 @@ from img2img.registry import NonNegative
 @RECONSTRUCTIONS.register("perceptual")
 class Perceptual(Reconstruction):
     """Distance of a frozen network's features, in float32 (Zhang et al. 2018, equation 1).
+
+    Places without data are made equal in both images.
 
     Args:
         network: `alexnet` and `vgg16` are LPIPS, with its learned weights; those of
@@ -33,5 +36,6 @@ class Perceptual(Reconstruction):
         super().__init__(weight=weight)
         self._distance = PerceptualDistance(network, supply_of_part(weights))
 
-    def __call__(self, output: Tensor, target: Tensor) -> Tensor:
-        return self._distance(output, target)
+    def __call__(self, output: Tensor, target: Tensor, valid: Tensor | None = None) -> Tensor:
+        images = (without_invalid(image, valid) for image in (output, target))
+        return of_valid(self._distance(*images), valid)

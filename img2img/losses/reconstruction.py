@@ -8,6 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 from img2img.errors import ConfigError
+from img2img.losses.places import mean_per_image, of_valid, without_invalid
 from img2img.registry import NonNegative, Registry
 from img2img.runtime.devices import at_least_float32
 
@@ -27,8 +28,12 @@ class Reconstruction(ABC):
         self.weight = weight
 
     @abstractmethod
-    def __call__(self, output: Tensor, target: Tensor) -> Tensor:
-        """The distance of float [N, C, H, W] in [-1, 1], as float [N], not yet weighted."""
+    def __call__(self, output: Tensor, target: Tensor, valid: Tensor | None = None) -> Tensor:
+        """The distance of float [N, C, H, W] in [-1, 1], as float [N], not yet weighted.
+
+        Args:
+            valid: [N, 1, H, W], 1 where both hold data: of these places it is; None: of all.
+        """
 
 
 RECONSTRUCTIONS = Registry[Reconstruction]("reconstruction loss")
@@ -38,8 +43,8 @@ RECONSTRUCTIONS = Registry[Reconstruction]("reconstruction loss")
 class L1(Reconstruction):
     """Mean absolute difference (Isola et al. 2017, equation 3)."""
 
-    def __call__(self, output: Tensor, target: Tensor) -> Tensor:
-        return (output - target).abs().flatten(1).mean(1)
+    def __call__(self, output: Tensor, target: Tensor, valid: Tensor | None = None) -> Tensor:
+        return mean_per_image((output - target).abs(), valid)
 
 
 @RECONSTRUCTIONS.register("charbonnier")
@@ -61,8 +66,8 @@ class Charbonnier(Reconstruction):
         super().__init__(weight=weight)
         self.eps = eps
 
-    def __call__(self, output: Tensor, target: Tensor) -> Tensor:
-        return ((output - target).square() + self.eps**2).sqrt().flatten(1).mean(1)
+    def __call__(self, output: Tensor, target: Tensor, valid: Tensor | None = None) -> Tensor:
+        return mean_per_image(((output - target).square() + self.eps**2).sqrt(), valid)
 
 
 @RECONSTRUCTIONS.register("ssim")
@@ -70,10 +75,11 @@ class SSIM(Reconstruction):
     """1 - structural similarity, each colour by itself (Wang et al. 2004, equation 13).
 
     Through a Gaussian window of 11 pixels and deviation 1.5. From 0, equal, to 2; in float32, areas
-    that are even to a quarter of a grey level are up to 0.003 off.
+    that are even to a quarter of a grey level are up to 0.003 off. Places without data are made
+    equal in both images.
     """
 
-    def __call__(self, output: Tensor, target: Tensor) -> Tensor:
+    def __call__(self, output: Tensor, target: Tensor, valid: Tensor | None = None) -> Tensor:
         """As in every reconstruction loss.
 
         Raises:
@@ -90,6 +96,7 @@ class SSIM(Reconstruction):
             )
         # Variances are small differences of squares, which few bits cannot hold.
         with torch.autocast(output.device.type, enabled=False):
-            unit = ((at_least_float32(image) + 1) / 2 for image in (output, target))
+            images = (without_invalid(image, valid) for image in (output, target))
+            unit = ((at_least_float32(image) + 1) / 2 for image in images)
             distance: Tensor = 1 - similarity(*unit, data_range=1.0, reduction="none")
-        return distance
+        return of_valid(distance, valid)

@@ -16,6 +16,7 @@ from img2img.config import RunConfig, load_config
 from img2img.doctor import CONDITIONS, Rounds, RunHistory, examine, follow
 from img2img.doctor.balance import Levels
 from img2img.losses import OBJECTIVES, Objective
+from img2img.losses.adversarial import ALL, Valid
 from img2img.training.build import check_parts
 from tests.conftest import Command
 
@@ -217,10 +218,12 @@ def test_logs_of_earlier_versions(config: RunConfig) -> None:
 
 def test_an_objective_whose_losses_have_no_floor(monkeypatch: pytest.MonkeyPatch) -> None:
     class Straight(Objective):
-        def d_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        def d_loss(self, real_logits: Tensor, fake_logits: Tensor, valid: Valid = ALL) -> Tensor:
             return (fake_logits - real_logits).flatten(1).mean(1)
 
-        def g_loss(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
+        def g_loss(
+            self, real_logits: Tensor | None, fake_logits: Tensor, valid: Valid = ALL
+        ) -> Tensor:
             return -fake_logits.flatten(1).mean(1)
 
     monkeypatch.setattr(OBJECTIVES, "_own", dict(OBJECTIVES._parts))

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from img2img.doctor import Finding, follow
 from img2img.errors import TrainingDiverged
 from img2img.losses import OBJECTIVES, Objective
+from img2img.losses.adversarial import ALL, Valid
 from img2img.networks import DISCRIMINATORS, GENERATORS, Discriminator, Generator
 from img2img.networks.base import DiscriminatorOutput
 from img2img.runs.reading import read_run
@@ -63,12 +64,12 @@ class Poisoned(Objective):
     def __init__(self) -> None:
         self.losses = 0
 
-    def d_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    def d_loss(self, real_logits: Tensor, fake_logits: Tensor, valid: Valid = ALL) -> Tensor:
         self.losses += 1
         poison = float("nan") if self.losses in range(16, 20) else 1.0
         return poison * ((real_logits - 1).square() + fake_logits.square()).flatten(1).mean(1)
 
-    def g_loss(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
+    def g_loss(self, real_logits: Tensor | None, fake_logits: Tensor, valid: Valid = ALL) -> Tensor:
         return (fake_logits - 1).square().flatten(1).mean(1)
 
 

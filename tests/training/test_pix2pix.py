@@ -23,7 +23,7 @@ from img2img.data.paired import PairedData, PairedSamples
 from img2img.data.samples import Batch
 from img2img.errors import ConfigError
 from img2img.losses import Objective
-from img2img.losses.adversarial import Vanilla
+from img2img.losses.adversarial import ALL, Valid, Vanilla
 from img2img.losses.reconstruction import L1
 from img2img.networks import Discriminator, DiscriminatorOutput, Generator
 from img2img.networks.patchgan import PatchDiscriminator
@@ -397,10 +397,10 @@ class Relativistic(Objective):
     def __init__(self) -> None:
         self.real_for_g: list[Tensor | None] = []
 
-    def d_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    def d_loss(self, real_logits: Tensor, fake_logits: Tensor, valid: Valid = ALL) -> Tensor:
         return F.softplus(fake_logits - real_logits).flatten(1).mean(1)
 
-    def g_loss(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
+    def g_loss(self, real_logits: Tensor | None, fake_logits: Tensor, valid: Valid = ALL) -> Tensor:
         self.real_for_g.append(real_logits)
         assert real_logits is not None
         return F.softplus(real_logits - fake_logits).flatten(1).mean(1)
@@ -413,9 +413,9 @@ class Recording(Vanilla):
         super().__init__()
         self.real_for_g: list[Tensor | None] = []
 
-    def g_loss(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
+    def g_loss(self, real_logits: Tensor | None, fake_logits: Tensor, valid: Valid = ALL) -> Tensor:
         self.real_for_g.append(real_logits)
-        return super().g_loss(real_logits, fake_logits)
+        return super().g_loss(real_logits, fake_logits, valid)
 
 
 def test_one_forward_of_g_and_three_of_d(tmp_path: Path) -> None:

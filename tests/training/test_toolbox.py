@@ -14,7 +14,7 @@ from img2img.data.samples import Batch
 from img2img.diffaug import AUGMENTATIONS
 from img2img.errors import ConfigError
 from img2img.losses import OBJECTIVES, REGULARIZERS, Objective
-from img2img.losses.adversarial import LSGAN
+from img2img.losses.adversarial import ALL, LSGAN, Valid
 from img2img.losses.regularizers import R1
 from img2img.networks import Discriminator, DiscriminatorOutput
 from img2img.runs.log import read_log
@@ -164,10 +164,10 @@ class Linear(Discriminator):
 class Raw(Objective):
     """The generator's loss is minus the logit."""
 
-    def d_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    def d_loss(self, real_logits: Tensor, fake_logits: Tensor, valid: Valid = ALL) -> Tensor:
         return (fake_logits - real_logits).flatten(1).mean(1)
 
-    def g_loss(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
+    def g_loss(self, real_logits: Tensor | None, fake_logits: Tensor, valid: Valid = ALL) -> Tensor:
         return -fake_logits.flatten(1).mean(1)
 
 
@@ -401,7 +401,9 @@ def test_what_was_updated_is_not_rolled_back(monkeypatch: pytest.MonkeyPatch) ->
     """A number that is not finite in the generator's loss alone, after the critic's update."""
     settings = ("on_nonfinite=skip", "n_critic=2", "objective.name=lsgan", "generator.norm=batch")
     made = stepper(configuration("pix2pix", *settings))
-    monkeypatch.setattr(LSGAN, "g_loss", lambda self, real, fake: fake.flatten(1).mean(1) / 0)
+    monkeypatch.setattr(
+        LSGAN, "g_loss", lambda self, real, fake, valid: fake.flatten(1).mean(1) / 0
+    )
     critic = made.method.critics["D"]
     before, of_g = weights(made), made.method.generators["G"].state_dict()
     of_g = {key: value.clone() for key, value in of_g.items()}

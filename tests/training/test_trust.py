@@ -23,7 +23,7 @@ from img2img.config import load_config
 from img2img.data.paired import PairedData
 from img2img.errors import DataError
 from img2img.losses import OBJECTIVES
-from img2img.losses.adversarial import LSGAN
+from img2img.losses.adversarial import ALL, LSGAN, Valid
 from img2img.models.checkpoint import load_model, load_state, save_state
 from img2img.training.events import Observer, Progress
 from img2img.training.run import train as train_in_python
@@ -298,8 +298,8 @@ class Poisoned(LSGAN):
     gradient_only: ClassVar[bool] = False
     calls: ClassVar[int] = 0
 
-    def g_loss(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
-        loss = super().g_loss(real_logits, fake_logits)
+    def g_loss(self, real_logits: Tensor | None, fake_logits: Tensor, valid: Valid = ALL) -> Tensor:
+        loss = super().g_loss(real_logits, fake_logits, valid)
         if not torch.is_grad_enabled():
             return loss
         type(self).calls += 1

@@ -104,9 +104,13 @@ class Method(nn.Module, ABC):
         return cls.data
 
     @classmethod
-    def distances(cls, config: RunConfig, name: str) -> dict[str, Reconstruction]:
-        """The distances of one of the lists in `losses`, by name."""
-        return RECONSTRUCTIONS.build_all(config.losses.get(name, []), f"losses.{name}")
+    def distances(cls, config: RunConfig, name: str, rgb: bool = True) -> dict[str, Reconstruction]:
+        """The distances of one of the lists in `losses`, by name.
+
+        Args:
+            rgb: whether they are of RGB images.
+        """
+        return RECONSTRUCTIONS.build_all(config.losses.get(name, []), f"losses.{name}", rgb=rgb)
 
     @property
     def generators(self) -> dict[str, Generator]:
@@ -148,6 +152,11 @@ class Method(nn.Module, ABC):
         critics = tuple(f"networks.{name}." for name in self.critics)
         networks = tuple(f"{critic}discriminator." for critic in critics)
         return [key for key in keys if key.startswith(critics) and not key.startswith(networks)]
+
+
+def are_rgb(*channels: int) -> bool:
+    """Whether images of all these numbers of channels are taken for RGB."""
+    return all(count == 3 for count in channels)
 
 
 METHODS = Registry[Method]("method")

@@ -11,7 +11,10 @@ from torch import Tensor, nn
 
 from img2img.config import RunConfig, TopKConfig
 from img2img.diffaug import AUGMENTATIONS, Augmentation
+from img2img.errors import ConfigError
 from img2img.losses import OBJECTIVES, REGULARIZERS, Objective, Regularizer, refuse_batch_norm
+from img2img.losses.adversarial import ALL, Valid
+from img2img.losses.places import mean_per_image, shares, without_invalid
 from img2img.networks import DISCRIMINATORS, Discriminator
 from img2img.runtime.devices import at_least_float32
 from img2img.training.methods.image_pool import ImagePool
@@ -94,18 +97,21 @@ class Critic(nn.Module):
         self._precise = (discriminator,)  # in a tuple, so that it is not a part of this one
 
     @classmethod
-    def from_config(cls, config: RunConfig, in_channels: int) -> Self:
+    def from_config(cls, config: RunConfig, in_channels: int, rgb: bool = True) -> Self:
         """Build one as a configuration describes it.
 
         Args:
             in_channels: of what it judges: an image, and the condition beside it if there is one.
+            rgb: whether these are RGB images.
         """
         return cls(
-            DISCRIMINATORS.build(config.discriminator, "discriminator", in_channels=in_channels),
+            DISCRIMINATORS.build(
+                config.discriminator, "discriminator", rgb=rgb, in_channels=in_channels
+            ),
             OBJECTIVES.build(config.objective, "objective"),
             config.image_pool,
             regularizers=REGULARIZERS.build_all(config.regularizers, "regularizers"),
-            augmentations=AUGMENTATIONS.build_all(config.critic.augment, "critic.augment"),
+            augmentations=AUGMENTATIONS.build_all(config.critic.augment, "critic.augment", rgb=rgb),
             top_k=config.critic.top_k,
             feature_matching=config.critic.feature_matching,
         )
@@ -128,30 +134,39 @@ class Critic(nn.Module):
         fake: Tensor,
         condition: Tensor | None = None,
         *,
+        valid: Valid = ALL,
         real_first: bool = False,
     ) -> Loss:
         """The critic's own loss: `adv`, and its penalties by name.
 
         Args:
             real: [N, C, H, W]; `fake` likewise, already detached from its generator.
+            valid: where the two hold data. The discriminator sees 0 elsewhere, and verdicts count
+                as far as they are of places with data. Of pairs, where both do.
             real_first: whether the discriminator sees them before the fakes, which BatchNorm's
                 running averages depend on; Pix2Pix and CycleGAN as published differ in it.
 
         Returns:
             Float32 scalars. The scores carry no gradient: the mean logit of `real` and of `fake`,
             and `accuracy`, the share of places at which the real image's logit is the higher.
+
+        Raises:
+            ConfigError: there are augmentations, and not all places hold data.
         """
+        self._check_valid(valid)
         images = len(real) * self.processes
         self.clock.images += images
+        real, fake = without_invalid(real, valid.real), without_invalid(fake, valid.fake)
         seen_real, seen_fake = _seen(real, condition), _seen(fake, condition)
         if self.pool is not None:
-            seen_fake = self.pool.query(seen_fake)
+            seen_fake, valid = self._from_pool(self.pool, seen_fake, valid)
             fake = seen_fake if condition is None else fake
         real_logits, fake_logits = self._both_logits(
             self.augmentations(seen_real), self.augmentations(seen_fake), real_first
         )
         losses = [
-            self.objective.d_loss(r, f) for r, f in zip(real_logits, fake_logits, strict=True)
+            self.objective.d_loss(r, f, valid)
+            for r, f in zip(real_logits, fake_logits, strict=True)
         ]
         terms = {"adv": Term(_mean(losses))}
         for name, penalty in self.regularizers.items():
@@ -162,19 +177,33 @@ class Critic(nn.Module):
         for augmentation in self._augmentations():
             augmentation.observe(real_logits, fake_logits, images)
         right = [(r > f).float() for r, f in zip(real_logits, fake_logits, strict=True)]
-        scores = {"real": _mean(real_logits), "fake": _mean(fake_logits), "accuracy": _mean(right)}
+        scores = {
+            "real": _mean(real_logits, valid.real),
+            "fake": _mean(fake_logits, valid.fake),
+            "accuracy": _mean(right, valid.both),
+        }
         return Loss(terms, scores)
 
     def g_loss(
-        self, real: Tensor, fake: Tensor, condition: Tensor | None = None
+        self,
+        real: Tensor,
+        fake: Tensor,
+        condition: Tensor | None = None,
+        *,
+        valid: Valid = ALL,
     ) -> dict[str, Term]:
         """What the generator of `fake` [N, C, H, W] minimises: `adv`, and `features` if asked for.
 
         The discriminator's own weights take no part in the gradient.
 
+        Args:
+            valid: as in `d_loss`.
+
         Returns:
             Float32 scalars by name.
         """
+        self._check_valid(valid)
+        real, fake = without_invalid(real, valid.real), without_invalid(fake, valid.fake)
         with _frozen(self.discriminator):
             if not (self.objective.needs_real_for_g or self.feature_matching):
                 seen = self.augmentations(_seen(fake, condition))
@@ -192,14 +221,15 @@ class Critic(nn.Module):
                     logits, real_features = self._look(seen_real)
                 real_logits = [*logits]
             losses = [
-                self.objective.g_loss(r, f) for r, f in zip(real_logits, fake_logits, strict=True)
+                self.objective.g_loss(r, f, valid)
+                for r, f in zip(real_logits, fake_logits, strict=True)
             ]
-        terms = {"adv": Term(self._of_the_best(losses, fake_logits))}
+        terms = {"adv": Term(self._of_the_best(losses, fake_logits, valid.fake))}
         if self.feature_matching:
             by_place = condition is not None
             distance = FEATURES * _mean(
                 [
-                    _feature_distance(f, r, by_place)
+                    _feature_distance(f, r, by_place, valid)
                     for f, r in zip(fake_features, real_features, strict=True)
                 ]
             )
@@ -217,6 +247,19 @@ class Critic(nn.Module):
         for augmentation in self._augmentations():
             augmentation.after_update()
         self.objective.after_update(self.discriminator)
+
+    def _check_valid(self, valid: Valid) -> None:
+        if len(self.augmentations) and any(each is not None for each in valid):
+            raise ConfigError(
+                "critic.augment: images with places that hold no data cannot be augmented"
+            )
+
+    def _from_pool(self, pool: ImagePool, seen_fake: Tensor, valid: Valid) -> tuple[Tensor, Valid]:
+        """What the pool gives for new fakes, and where that holds data."""
+        if valid.fake is None:
+            return pool.query(seen_fake), valid
+        both = pool.query(torch.cat([seen_fake, valid.fake], 1))
+        return both[:, :-1], valid._replace(fake=both[:, -1:])
 
     def _augmentations(self) -> list[Augmentation]:
         return [cast(Augmentation, part) for part in self.augmentations]
@@ -243,11 +286,13 @@ class Critic(nn.Module):
         (discriminator,) = self._precise
         return _float32(discriminator(self.augmentations(_seen(image, condition))).logits)
 
-    def _of_the_best(self, losses: Sequence[Tensor], fake_logits: Sequence[Tensor]) -> Tensor:
+    def _of_the_best(
+        self, losses: Sequence[Tensor], fake_logits: Sequence[Tensor], valid: Tensor | None
+    ) -> Tensor:
         """The mean of losses [N] over scales, and over the images that a generator learns from."""
         if self.top_k is None:
             return _mean(losses)
-        ratings = torch.stack([logits.flatten(1).mean(1) for logits in fake_logits]).mean(0)
+        ratings = torch.stack([mean_per_image(each, valid) for each in fake_logits]).mean(0)
         done = min(1.0, int(self.clock.images) / self.top_k.images)
         share = 1 - done * (1 - self.top_k.share)
         best = ratings.topk(math.ceil(share * len(ratings))).indices
@@ -259,16 +304,25 @@ def _seen(image: Tensor, condition: Tensor | None) -> Tensor:
     return image if condition is None else torch.cat([condition, image], 1)
 
 
-def _feature_distance(fake: Tensor, real: Tensor, by_place: bool) -> Tensor:
+def _feature_distance(fake: Tensor, real: Tensor, by_place: bool, valid: Valid) -> Tensor:
     """The mean absolute difference of two maps [N, C, h, w], or of their means [C]."""
     fake, real = at_least_float32(fake), at_least_float32(real)
-    if not by_place:
-        fake, real = fake.mean((0, 2, 3)), real.mean((0, 2, 3))
-    return (fake - real).abs().mean()
+    if by_place:
+        return _mean([(fake - real).abs()], valid.both)
+    return (_channel_means(fake, valid.fake) - _channel_means(real, valid.real)).abs().mean()
 
 
-def _mean(per_scale: Sequence[Tensor]) -> Tensor:
-    return torch.stack([value.mean() for value in per_scale]).mean()
+def _channel_means(values: Tensor, valid: Tensor | None) -> Tensor:
+    if valid is None:
+        return values.mean((0, 2, 3))
+    weights = shares(valid, values)
+    return (values * weights).sum((0, 2, 3)) / weights.sum().clamp(min=1e-8)
+
+
+def _mean(per_scale: Sequence[Tensor], valid: Tensor | None = None) -> Tensor:
+    """The mean over scales of their means over all places, or over those with data."""
+    means = [v.mean() if valid is None else mean_per_image(v, valid).mean() for v in per_scale]
+    return torch.stack(means).mean()
 
 
 def _detached(tensors: Sequence[Tensor]) -> list[Tensor]:

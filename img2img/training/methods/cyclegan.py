@@ -8,10 +8,12 @@ from torch import Tensor, nn
 from img2img.config import Direction, RunConfig
 from img2img.data.samples import Batch
 from img2img.data.unpaired import UnpairedData
+from img2img.errors import ConfigError
 from img2img.losses import Reconstruction
+from img2img.losses.adversarial import Valid
 from img2img.networks import GENERATORS, Generator
 from img2img.networks.norms import keeps_averages
-from img2img.training.methods.base import METHODS, Fakes, Method
+from img2img.training.methods.base import METHODS, Fakes, Method, are_rgb
 from img2img.training.methods.critic import Critic
 from img2img.training.methods.loss import Loss, Term
 
@@ -56,14 +58,20 @@ class CycleGAN(Method):
             GENERATORS.build(config.generator, "generator", in_channels=given, out_channels=made)
             for given, made in (channels, channels[::-1])
         ]
-        critics = [Critic.from_config(config, of_domain) for of_domain in channels]
+        of_A, of_B = channels
+        if of_A != of_B and config.losses.get("identity"):
+            raise ConfigError(
+                f"losses.identity: needs domains of equally many channels, not {of_A} and {of_B}:"
+                " set it to []"
+            )
+        critics = [Critic.from_config(config, own, are_rgb(own)) for own in channels]
         return cls(
             generators[0],
             generators[1],
             critics[0],
             critics[1],
-            cls.distances(config, "cycle"),
-            cls.distances(config, "identity"),
+            cls.distances(config, "cycle", are_rgb(*channels)),
+            cls.distances(config, "identity", are_rgb(*channels)),
         )
 
     def generate(self, batch: Batch, groups: Collection[str]) -> Fakes:
@@ -84,25 +92,28 @@ class CycleGAN(Method):
     def _g_loss(self, batch: Batch, fakes: Fakes) -> Loss:
         A, B = batch.A, batch.B
         G_AB, G_BA = self.networks["G_AB"], self.networks["G_BA"]
+        in_A, in_B = batch.valid_A, batch.valid_B
         terms: dict[str, Term] = {}
-        for domain, real in (("A", A), ("B", B)):
-            own = self.critics[f"D_{domain}"].g_loss(real, fakes[domain])
+        for domain, real, valid in (("A", A, Valid(in_A, in_B)), ("B", B, Valid(in_B, in_A))):
+            own = self.critics[f"D_{domain}"].g_loss(real, fakes[domain], valid=valid)
             terms |= {f"{name}_{domain}": term for name, term in own.items()}
         if self.cycle:
             back_A = fakes.get("A there and back")
             back_A = G_BA(fakes["B"]) if back_A is None else back_A
-            terms |= _distances("cycle_A", self.cycle, back_A, A)
-            terms |= _distances("cycle_B", self.cycle, G_AB(fakes["A"]), B)
+            terms |= _distances("cycle_A", self.cycle, back_A, A, in_A)
+            terms |= _distances("cycle_B", self.cycle, G_AB(fakes["A"]), B, in_B)
         if self.identity:
-            terms |= _distances("identity_A", self.identity, G_BA(A), A)
-            terms |= _distances("identity_B", self.identity, G_AB(B), B)
+            terms |= _distances("identity_A", self.identity, G_BA(A), A, in_A)
+            terms |= _distances("identity_B", self.identity, G_AB(B), B, in_B)
         return Loss(terms)
 
     def _d_loss(self, batch: Batch, fakes: Fakes) -> Loss:
         terms: dict[str, Term] = {}
         scores: dict[str, Tensor] = {}
-        for domain, real in (("A", batch.A), ("B", batch.B)):
-            own = self.critics[f"D_{domain}"].d_loss(real, fakes[domain], real_first=True)
+        A, B, in_A, in_B = batch.A, batch.B, batch.valid_A, batch.valid_B
+        for domain, real, valid in (("A", A, Valid(in_A, in_B)), ("B", B, Valid(in_B, in_A))):
+            critic = self.critics[f"D_{domain}"]
+            own = critic.d_loss(real, fakes[domain], valid=valid, real_first=True)
             terms |= {f"{name}_{domain}": term for name, term in own.terms.items()}
             scores |= {f"{name}_{domain}": score for name, score in own.scores.items()}
         return Loss(terms, scores)
@@ -124,12 +135,16 @@ class CycleGAN(Method):
 
 
 def _distances(
-    what: str, losses: Mapping[str, Reconstruction], output: Tensor, target: Tensor
+    what: str,
+    losses: Mapping[str, Reconstruction],
+    output: Tensor,
+    target: Tensor,
+    valid: Tensor | None,
 ) -> dict[str, Term]:
     """A term for each distance. Only where there are several do their names tell them apart."""
     return {
         f"{what}_{name}" if len(losses) > 1 else what: Term(
-            distance(output, target).mean(), distance.weight
+            distance(output, target, valid).mean(), distance.weight
         )
         for name, distance in losses.items()
     }

@@ -9,8 +9,10 @@ from img2img.config import Direction, RunConfig
 from img2img.data.paired import PairedData
 from img2img.data.samples import Batch
 from img2img.losses import Reconstruction
+from img2img.losses.adversarial import Valid
+from img2img.losses.places import valid_in_both
 from img2img.networks import GENERATORS, Generator
-from img2img.training.methods.base import METHODS, Fakes, Method
+from img2img.training.methods.base import METHODS, Fakes, Method, are_rgb
 from img2img.training.methods.critic import Critic
 from img2img.training.methods.loss import Loss, Term
 
@@ -44,19 +46,22 @@ class Pix2Pix(Method):
         generator = GENERATORS.build(
             config.generator, "generator", in_channels=of_A, out_channels=of_B
         )
-        reconstruction = cls.distances(config, "reconstruction")
-        return cls(generator, Critic.from_config(config, of_A + of_B), reconstruction)
+        reconstruction = cls.distances(config, "reconstruction", are_rgb(of_B))
+        critic = Critic.from_config(config, of_A + of_B, are_rgb(of_A, of_B))
+        return cls(generator, critic, reconstruction)
 
     def generate(self, batch: Batch, groups: Collection[str]) -> Fakes:
         return {"B": self.networks["G"](batch.A)}
 
     def loss(self, group: str, batch: Batch, fakes: Fakes) -> Loss:
         critic, fake = self.critics["D"], fakes["B"]
+        both = valid_in_both(batch.valid_A, batch.valid_B)
+        valid = Valid(both, both)
         if group == "D":
-            return critic.d_loss(batch.B, fake, batch.A)
-        terms = critic.g_loss(batch.B, fake, batch.A)
+            return critic.d_loss(batch.B, fake, batch.A, valid=valid)
+        terms = critic.g_loss(batch.B, fake, batch.A, valid=valid)
         for name, distance in self.reconstruction.items():
-            terms[name] = Term(distance(fake, batch.B).mean(), distance.weight)
+            terms[name] = Term(distance(fake, batch.B, both).mean(), distance.weight)
         return Loss(terms)
 
     def direction(self, generator: str, data: Direction) -> Direction:

@@ -1,0 +1,42 @@
+"""Means over the places of images that hold data.
+
+`valid` is float [N, 1, H, W]: 1 where an image holds data, 0 elsewhere; None: everywhere.
+"""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def mean_per_image(values: Tensor, valid: Tensor | None = None) -> Tensor:
+    """The means of [N, ...], each image's by itself, [N]; of an image without data 0.
+
+    Args:
+        valid: of any size: a value counts as far as the pixels at its place hold data.
+    """
+    if valid is None:
+        return values.flatten(1).mean(1)
+    weights = shares(valid, values).expand_as(values).flatten(1)
+    return (values.flatten(1) * weights).sum(1) / weights.sum(1).clamp(min=1e-8)
+
+
+def shares(valid: Tensor, values: Tensor) -> Tensor:
+    """Of the pixels at each place of `values` [N, C, h, w], the share that holds data."""
+    size = values.shape[-2:]
+    return valid if valid.shape[-2:] == size else F.adaptive_avg_pool2d(valid, size)
+
+
+def without_invalid(image: Tensor, valid: Tensor | None) -> Tensor:
+    """The image with 0, mid-grey, where it holds no data."""
+    return image if valid is None else image * shares(valid, image)
+
+
+def of_valid(distance: Tensor, valid: Tensor | None) -> Tensor:
+    """The mean over places with data, [N], from one over all that is 0 in the others."""
+    return distance if valid is None else distance / valid.mean((1, 2, 3)).clamp(min=1e-8)
+
+
+def valid_in_both(one: Tensor | None, other: Tensor | None) -> Tensor | None:
+    """Where two images of the same thing hold data, in the size of the second."""
+    if one is None or other is None:
+        return one if other is None else other
+    return F.interpolate(one, other.shape[-2:], mode="nearest") * other

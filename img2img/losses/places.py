@@ -21,8 +21,9 @@ def mean_per_image(values: Tensor, valid: Tensor | None = None) -> Tensor:
 
 def shares(valid: Tensor, values: Tensor) -> Tensor:
     """Of the pixels at each place of `values` [N, C, h, w], the share that holds data."""
-    size = values.shape[-2:]
-    return valid if valid.shape[-2:] == size else F.adaptive_avg_pool2d(valid, size)
+    height, width = values.shape[-2:]
+    same = valid.shape[-2:] == (height, width)
+    return valid if same else F.adaptive_avg_pool2d(valid, (height, width))
 
 
 def without_invalid(image: Tensor, valid: Tensor | None) -> Tensor:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 class Ema:
@@ -34,11 +35,11 @@ class Ema:
         if self.half_life is None:
             return
         half_life = max(min(self.half_life, self.WARM_UP * images), 1e-8)
-        share = 1 - 0.5 ** (batch_size / half_life)
+        average = get_ema_multi_avg_fn(0.5 ** (batch_size / half_life))
         for name, network in self.networks.items():
             mine = self.average[name]
-            for average, weights in zip(mine.parameters(), network.parameters(), strict=True):
-                average.lerp_(weights, share)
+            if averages := [*mine.parameters()]:
+                average(averages, [*network.parameters()], None)
             for kept, buffer in zip(mine.buffers(), network.buffers(), strict=True):
                 kept.copy_(buffer)
 

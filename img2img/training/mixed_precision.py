@@ -18,12 +18,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import ParametrizationList
 
-from img2img.networks import Discriminator, DiscriminatorOutput, Generator
+from img2img.networks import DiscriminatorOutput
 from img2img.networks.narrow import widen_narrow_maps
 from img2img.networks.products import use_products
 from img2img.networks.spectral import compute_in, iterate, normalized_weights
 from img2img.runtime.devices import DTYPES, PrecisionName
 from img2img.training.methods.base import Method
+from img2img.training.methods.critic import Critic
 
 
 class MixedPrecision:
@@ -143,9 +144,10 @@ def _working_copy(method: Method, dtype: torch.dtype) -> Method:
         if not _is_shared(module):
             for weight in module.parameters(recurse=False):
                 weight.data = weight.data.to(dtype)
-        if isinstance(module, Generator | Discriminator):
-            module.register_forward_pre_hook(partial(_cast_inputs, dtype))
-            module.register_forward_hook(_cast_output)
+    for network in working.networks.values():
+        module = network.discriminator if isinstance(network, Critic) else network
+        module.register_forward_pre_hook(partial(_cast_inputs, dtype), with_kwargs=True)
+        module.register_forward_hook(_cast_output)
     compute_in(working.networks, dtype)
     use_products(working.networks)
     widen_narrow_maps(working.networks)
@@ -168,8 +170,13 @@ def _use_channels_last(method: Method) -> None:
             network.to(memory_format=torch.channels_last)
 
 
-def _cast_inputs(dtype: torch.dtype, _: nn.Module, inputs: tuple[Tensor, ...]) -> Any:
-    return tuple(tensor.to(dtype) for tensor in inputs)
+def _cast_inputs(
+    dtype: torch.dtype, _: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]
+) -> Any:
+    def cast(value: Any) -> Any:
+        return value.to(dtype) if isinstance(value, Tensor) else value
+
+    return tuple(cast(each) for each in inputs), {name: cast(x) for name, x in named.items()}
 
 
 def _cast_output(_: nn.Module, __: Any, output: Any) -> Any:

@@ -5,14 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from img2img.config import load_config
+from img2img.config import Component, load_config
 from img2img.data.samples import Batch
 from img2img.errors import ConfigError
 from img2img.images import Domain
 from img2img.losses import OBJECTIVES, RECONSTRUCTIONS
 from img2img.losses.adversarial import Valid
 from img2img.models.checkpoint import load_state, save_state
-from img2img.registry import Component
 from img2img.runtime.processes import ALONE
 from img2img.training.build import build_method, resolve
 from img2img.training.ema import Ema
@@ -158,13 +157,9 @@ def test_an_objective_is_of_the_places_with_data(name: str) -> None:
     objective = OBJECTIVES.build(Component(name=name), "objective")
     real, fake = (torch.tensor(x).reshape(1, 1, 2, 2) for x in ([1.0, -2, 7, 8], [0.5, 3, 9, -9]))
     valid = Valid(HALF, HALF)
-    there = [logits[..., :1, :] for logits in (real, fake)]
-    assert objective.d_loss(real, fake, valid).item() == pytest.approx(
-        objective.d_loss(*there).item()
-    )
-    assert objective.g_loss(real, fake, valid).item() == pytest.approx(
-        objective.g_loss(*there).item()
-    )
+    alone = real[..., :1, :], fake[..., :1, :]
+    for loss in (objective.d_loss, objective.g_loss):
+        assert loss(real, fake, valid).item() == pytest.approx(loss(*alone).item())
 
 
 def test_scores_features_and_the_pool_know_where_there_is_data() -> None:

@@ -35,7 +35,8 @@ class Ema:
         if self.half_life is None:
             return
         half_life = max(min(self.half_life, self.WARM_UP * images), 1e-8)
-        average = get_ema_multi_avg_fn(0.5 ** (batch_size / half_life))
+        decay = 0.5 ** (batch_size / half_life)
+        average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
         for name, network in self.networks.items():
             mine = self.average[name]
             if averages := [*mine.parameters()]:

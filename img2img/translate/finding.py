@@ -1,4 +1,4 @@
-"""Which files a path or a pattern means."""
+"""The files that a path or a glob pattern stands for."""
 
 import glob
 import os
@@ -18,18 +18,25 @@ _UNREADABLE = UNREADABLE_SUFFIXES | UNREADABLE_VIDEOS
 
 @dataclass(frozen=True)
 class Found:
-    """What a path or pattern means."""
+    """What a path or pattern stands for."""
 
     files: list[Path]
     root: Path
     """Where the tree of the files starts."""
     refused: dict[Path, str] = field(default_factory=dict)
+    """Folders that cannot be searched, and why."""
     passed_over: Counter[str] = field(default_factory=Counter)
+    """How many files are of a kind that is not read, by suffix."""
     own: list[Path] = field(default_factory=list)
+    """Results of img2img among the files, which are left out."""
 
 
 def find(source: str) -> Found:
-    """Search; whether a file can be opened is not asked, that is seen when it is read."""
+    """Search, without opening any file.
+
+    Raises:
+        DataError: there is nothing of that name, or no images and videos in it.
+    """
     path = Path(source)
     refused: dict[Path, str] = {}
     own: list[Path] = []
@@ -64,7 +71,7 @@ def _expanded(
     refuse: Callable[[Path, OSError], None],
     on_own: Callable[[Path], None],
 ) -> Iterator[Path]:
-    """The files that a glob means. Below `**` no link to a folder above is followed."""
+    """The files that match a pattern. Below `**`, links to a folder above are not followed."""
     head = pattern[: pattern.index("**")] if "**" in pattern else pattern
     tail = pattern[len(head) :]
     for start in map(Path, glob.iglob(str(Path(*head)))):  # noqa: PTH207

@@ -63,7 +63,7 @@ from img2img.translate.tasks import Tasks
 
 # Threads that read, and as many that write.
 THREADS = min(8, os.cpu_count() or 1)
-# What makes all further writing pointless; anything else is the matter of one file.
+# After these errors all further writing would fail; others concern one file.
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 
 OnFiles = Callable[[int, int], None]
@@ -84,11 +84,11 @@ def translate_folder(
     say: Callable[[str], None] = lambda _: None,
     **choices: Any,
 ) -> Report:
-    """Translate file after file. One that fails is noted and does not stop the others.
+    """Translate files. One that fails is reported and does not stop the others.
 
-    A manifest in the output folder remembers what was made of which file, how, for a later call
-    with `skip_existing`, and for any later call which files may be replaced. Videos that were
-    interrupted are gone on with.
+    A manifest in the output folder records the result of each file and its settings. It tells later
+    calls which files need no work (`skip_existing`) and which may be replaced. Interrupted videos
+    are resumed.
 
     Args:
         source: a file, a folder, or a glob such as `scans/**/*.tif`.
@@ -103,12 +103,12 @@ def translate_folder(
     Raises:
         ConfigError: an option is out of range; or a codec, quality, preset, pixel format and
             container do not go together.
-        DataError: nothing there, no images or videos, or the results would overwrite the input or
-            a file of somebody else's; an option would do nothing for what is there; or inputs have
-            been replaced by earlier results, and `skip_existing` is not given.
+        DataError: there are no images or videos; the results would replace the input or a file
+            that img2img did not make; an option would have no effect; or inputs have been replaced
+            by earlier results, and `skip_existing` is not given.
         StorageError: nothing can be written to the output folder.
-        TranslationStopped: the disk is full, or Ctrl-C; what is written is whole, and `report` of
-            the error says what that is.
+        TranslationStopped: the disk is full, or Ctrl-C; the results so far are complete, and the
+            error's `report` lists them.
     """
     begun = time.monotonic()
     options = replace(options, **choices)
@@ -134,7 +134,7 @@ def translate_folder(
 
 
 def _stopped(cause: Img2ImgError, done: int, total: int, report: Report) -> TranslationStopped:
-    """What to raise where work ended early: of a single video, how far that is."""
+    """The error for work that ended early; for a single video, it says how far that is."""
     if isinstance(cause, TranslationStopped):
         if cause.video and total == 1:
             cause.report = report
@@ -153,7 +153,7 @@ class _Loaded:
 
 
 class _Work:
-    """The chain from files to files, and what has come out of it."""
+    """The chain from files to files, and what became of them."""
 
     def __init__(
         self,
@@ -170,7 +170,7 @@ class _Work:
         self._outcome, self._files = Outcome(), 0
 
     def do(self, jobs: Sequence[Job]) -> Outcome:
-        """Translate, first the images and then the videos; all that is done until it ends."""
+        """Translate, first the images and then the videos, until all is done or work must stop."""
         self._files = len(jobs)
         images = [job for job in jobs if not job.is_video]
         if remark := shallow(self._translator.spec.output, [job.target for job in images]):
@@ -230,7 +230,7 @@ class _Work:
             self._outcome.fail(job, error)
 
     def _do_images(self, jobs: Sequence[Job]) -> None:
-        """Small ones in one chain; a large one alone, with nothing else on its way."""
+        """Small images share a chain; a large one has memory and chain to itself."""
         numbers = count(1)
 
         def run(item: tuple[Job, Extent | None]) -> int:
@@ -375,7 +375,7 @@ class _Work:
 
 
 def _weigh(job: Job) -> tuple[Job, Extent | None]:
-    """What the file's header says; None where that fails, which reading will explain."""
+    """The extent in the file's header; None if it cannot be read: reading gives the error."""
     try:
         state_of(job)
         return job, measure(job.source)

@@ -1,8 +1,8 @@
-"""What is known of the results in a folder: which file they were made of, and how.
+"""The record of the results in a folder: which input they were made from, and how.
 
-A hidden file of JSON lines, one for each input that was translated, appended to when its results
-are written. Several processes have a file each. It says which work need not be done again, so a
-line that is lost or torn, as by `kill -9`, costs one translation and nothing else.
+It is a hidden file of JSON lines, one for each translated input, appended once its results are
+written. Each of several processes has its own file. The record only saves work: a line that is lost
+or torn, by `kill -9` for example, costs one translation and nothing else.
 """
 
 import json
@@ -25,7 +25,7 @@ FileState = tuple[int, int]
 
 @dataclass(frozen=True)
 class Entry:
-    """One input and what was made of it. Names are relative, with slashes."""
+    """One input and its results. Names are relative, with slashes."""
 
     source: str
     """The input, as seen from the root of the inputs."""
@@ -46,14 +46,14 @@ def file_state(path: Path) -> FileState:
 
 
 class Manifest:
-    """Appends to the manifest of a folder, which is made. Safe to use from several threads.
+    """Appends to the manifest of a folder, which is created. Safe to use from several threads.
 
-    The first process begins those that are damaged anew, with what is left of them; what the lines
-    stood for that are gone is translated again.
+    The first process rewrites damaged manifests with their intact lines; files whose lines are lost
+    are translated again.
 
     Args:
         rank: number of this process, where several write to the folder.
-        say: told which were damaged.
+        say: called with a line on each that was damaged.
 
     Raises:
         StorageError: the folder cannot be made or written to.
@@ -73,7 +73,7 @@ class Manifest:
             folder.mkdir(parents=True, exist_ok=True)
             with self._path.open("ab+") as file:
                 if file.tell() and not _ends_a_line(self._path):
-                    file.write(b"\n")  # what was torn stays by itself
+                    file.write(b"\n")  # the torn line stays a line of its own
         except OSError as error:
             raise StorageError(f"cannot write to {folder}: {error.strerror or error}") from error
         for path in () if rank else _manifests(folder):
@@ -99,13 +99,13 @@ class Manifest:
 
 
 class Made:
-    """All that the manifests of a folder say was made, when they were read."""
+    """What the manifests of a folder contain, when they were read."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.by_source: dict[str, list[Entry]] = {}
         self.any = False
-        """Whether there is a line, be it damaged: the folder is one of results."""
+        """Whether there is any line, even a damaged one: the folder holds results."""
         self._states: set[tuple[str, FileState]] = set()
         for path in _manifests(folder):
             for entry in map(_parsed, json_lines(path)):
@@ -116,12 +116,12 @@ class Made:
 
     @property
     def results(self) -> set[str]:
-        """The files that were made, but those that stand where their input was."""
+        """The results, except those that have replaced their input."""
         made = {name for entries in self.by_source.values() for e in entries for name in e.made}
         return made - self.by_source.keys()
 
     def stands(self, name: str) -> bool:
-        """Whether the file of that name is a result, and as it was made."""
+        """Whether the file of that name is an unchanged result."""
         with suppress(OSError):
             state = file_state(self._folder / name)
             entries = self.by_source.get(name, [])
@@ -132,7 +132,7 @@ class Made:
         return False
 
     def stands_as_made(self, name: str) -> bool:
-        """Whether the file of that name is a result, of whatever input, and has not changed."""
+        """Whether the file of that name is an unchanged result, of any input."""
         with suppress(OSError):
             return (name, file_state(self._folder / name)) in self._states
         return False
@@ -140,7 +140,7 @@ class Made:
     def find(
         self, source: str, state: FileState | None, settings: str, wanted: Sequence[str]
     ) -> Entry | None:
-        """The entry of an input whose wanted results were made so, and are as they were.
+        """The entry of an input whose wanted results have these settings and are unchanged.
 
         Args:
             state: the input's now; None if it does not matter, as where its result replaced it.
@@ -173,7 +173,7 @@ def _line(entry: Entry) -> str:
 
 
 def _parsed(fields: Any) -> Entry | None:
-    """The entry of a line; None if it is torn or something else."""
+    """The entry of a line; None if it is damaged."""
     try:
         (size, time), (height, width) = fields["state"], fields["size"]
         made = {name: (size, time) for name, (size, time) in fields["made"].items()}

@@ -1,4 +1,4 @@
-"""How results are called: suffixes that can be written, and names that file systems take."""
+"""Names of results: suffixes that can be written, and names that file systems accept."""
 
 import os
 import unicodedata
@@ -11,7 +11,7 @@ from img2img.images import WRITABLE_SUFFIXES
 from img2img.video import is_video
 from img2img.video.containers import CONTAINERS
 
-# Of a file's name, with every usual file system.
+# The most bytes that a file name may have in all common file systems.
 _LONGEST_NAME = 255
 
 
@@ -21,16 +21,16 @@ def targets_of(
     output: Path,
     is_free: Callable[[Path, Path], bool] = lambda file, target: True,
 ) -> dict[Path, Path]:
-    """Names of results that keep the tree under `root`, with no two of one name.
+    """Paths of results, all different, that keep the tree under `root`.
 
     Args:
         suffixes: of the results, by file.
-        is_free: whether the result of a file may be written to a place.
+        is_free: called with a file and a path: whether its result may be written there.
     """
     alike = without_case if ignores_case(output) else str
     targets: dict[Path, Path] = {}
     taken: set[str] = set()
-    # Who keeps his name has the first right to it.
+    # Files that keep their name come first.
     for file in sorted(suffixes, key=lambda file: file.suffix != suffixes[file]):
         folder = (output / file.relative_to(root)).parent
         target = next(
@@ -44,7 +44,7 @@ def targets_of(
 
 
 def names(file: Path, suffix: str) -> Iterator[str]:
-    """Names for a result of that suffix, the best first."""
+    """Possible names for the result of a file, the best first."""
     yield _fitting(file.stem, suffix)
     yield _fitting(file.name, suffix)
     number = 2
@@ -61,12 +61,12 @@ def _fitting(stem: str, end: str) -> str:
 
 
 def without_case(name: str) -> str:
-    """What names have in common that differ only by case, or in how their accents are coded."""
+    """A name normalised so that case and the encoding of accents make no difference."""
     return unicodedata.normalize("NFC", name.casefold())
 
 
 def ignores_case(folder: Path) -> bool:
-    """Whether the file system takes names that differ only by case for one."""
+    """Whether names that differ only by case are the same file there."""
     start = real(folder)
     for path in (start, *start.parents):
         swapped = path.with_name(path.name.swapcase()) if path.name else path
@@ -76,23 +76,23 @@ def ignores_case(folder: Path) -> bool:
 
 
 def leads_out_of(folder: Path) -> Callable[[Path], bool]:
-    """A function that tells whether writing a file would, through a link, leave the folder."""
+    """A function that says whether a path leads out of the folder, through a link."""
     once = cache(real)
     return lambda target: not once(target.parent).is_relative_to(once(folder))
 
 
 def real(path: Path) -> Path:
-    """Without links; other than `Path.resolve`, not upset by one that leads to itself."""
+    """The path without links; unlike `Path.resolve`, it accepts a link that leads to itself."""
     return Path(os.path.realpath(path))
 
 
 def place(path: Path) -> Path:
-    """Where a file itself is, be it a link or not: what is replaced when it is written."""
+    """The directory entry of a file or link, which is what writing the file replaces."""
     return real(path.parent) / path.name
 
 
 def suffix_of(file: Path, image: str | None, video: str | None) -> str:
-    """Of a file's result: what is wished for, its own, or what takes everything."""
+    """Suffix of a file's result: the wanted one, else its own, else PNG or MP4."""
     if is_video(file):
         own = file.suffix if file.suffix.lower() in CONTAINERS else ".mp4"
         return own if video is None else video
@@ -101,7 +101,11 @@ def suffix_of(file: Path, image: str | None, video: str | None) -> str:
 
 
 def _known(name: str | None, what: str, suffixes: Collection[str]) -> str | None:
-    """The suffix that a format's name means, if files of that kind are written."""
+    """The suffix for the name of a format.
+
+    Raises:
+        DataError: such files are not written.
+    """
     if name is None:
         return None
     suffix = f".{name.lower().lstrip('.')}"

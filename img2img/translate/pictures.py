@@ -35,7 +35,7 @@ def side_by_side(left: Image, right: Image) -> Image:
 
 
 def shallow(output: Domain, targets: Iterable[Path]) -> str | None:
-    """What there is to say where results in numbers of their own go into files of 8 bits."""
+    """A remark if results with a value range of their own go into 8-bit files, else None."""
     suffixes = {path.suffix.lower() for path in targets} - {*DEEP_SUFFIXES}
     if output.whole or output.dtype == "uint8" or not suffixes:
         return None

@@ -80,9 +80,9 @@ class Plan:
     """Those whose input is the result of an earlier call, which has replaced it."""
 
     def apart(self, name: str) -> Path:
-        """A folder beside the results that has none of them in it, called `name` if possible.
+        """A folder without results in it, called `name` if possible, else with a number.
 
-        One that is there already is another's, unless it has the mark `OURS`.
+        An existing folder is only used if it has the mark `OURS`.
         """
         taken = {job.target.relative_to(self.folder).parts[0].casefold() for job in self.jobs}
         number = 1
@@ -96,28 +96,26 @@ class Plan:
 def plan(source: str, output: Path, options: FolderOptions = DEFAULTS) -> Plan:
     """Decide which files are translated and what each result is called.
 
-    A folder is searched through, and its tree and names are kept under `output`. A single file may
-    have a file name as its `output`. Files of a kind that cannot be written become PNG, or MP4;
-    where that gives two the same name, the one that is renamed keeps its old suffix within the new
-    name.
-    Results of an earlier call, where `output` is inside the folder or the folder itself, are not
-    taken for input.
+    A folder is searched with its subfolders, and its tree and names are kept under `output`. For a
+    single file, `output` may be a file name. Files of a kind that cannot be written become PNG or
+    MP4; if that gives two files the same name, the renamed one keeps its old suffix within the new
+    name. If `output` is the input folder or inside it, results of an earlier call are not inputs.
 
-    Pictures are taken for the frames of a sequence, one a folder, where an option asks for it that
-    only frames have; an `output` that is called as a video or an animation, and becomes one; or a
-    `container`, where there are no videos.
+    The pictures of a folder are the frames of a sequence if an option needs frames in order, if
+    `output` has the name of a video or an animation (which they then become), or if `container` is
+    given and there are no videos.
 
     Args:
         source: a file, a folder, or a glob such as `scans/**/*.tif`.
         output: a folder, or the name of the one result.
-        options: with `overwrite`, results may replace their inputs, where `output` is the folder of
-            the input, and a file that was given a name replace what is no result of an earlier
-            call. One of another format than its input stands beside it. Nothing else is replaced
-            but results of earlier calls.
+        options: with `overwrite`, results may replace their inputs, if `output` is the input
+            folder, and a named result may replace a file that is not a result of an earlier call.
+            A result in another format is written beside its input. Apart from that, only results
+            of earlier calls are replaced.
 
     Raises:
-        DataError: nothing there, no images, or the results would overwrite the input, or a file of
-            somebody else's; or pictures are no sequence where one is asked for.
+        DataError: there is nothing, or no images; the results would replace the input or a file
+            that img2img did not make; or pictures that should be a sequence are not one.
     """
     found = find(source)
     made = Made(output) if real(found.root) == real(output) else None
@@ -141,10 +139,10 @@ def plan(source: str, output: Path, options: FolderOptions = DEFAULTS) -> Plan:
 def _inputs(
     found: Found, source: str, output: Path, made: Made | None
 ) -> tuple[list[Path], list[Path]]:
-    """The files to translate, and what img2img has made elsewhere and is left out.
+    """The files to translate, and those that are left out as img2img made them.
 
     Args:
-        made: what is known of results, where these are among the inputs.
+        made: the record of results, if these are among the inputs.
     """
     files, real_output = found.files, real(output)
     if made:
@@ -231,8 +229,7 @@ def _in_folder(
     """Jobs whose results keep the tree under `root`.
 
     Args:
-        made: what may be replaced, besides a file by its own result, where not all may; None where
-            the results are not among the inputs.
+        made: the record of results, if these are among the inputs: only they may be replaced.
     """
     if output.is_file():
         raise DataError(f"{output} is a file, but the results of {source} need a folder")
@@ -276,7 +273,7 @@ def _in_folder(
 def _as_videos(files: Sequence[Path], root: Path, output: Path, container: str) -> list[Job]:
     """Jobs that make a video of each animation, and of each folder of numbered pictures."""
     scenes = sequences(files, "`container`")
-    # By a path that gives the result its name, what there is to do but for the target.
+    # Each job but its target, by the path that names its result.
     found: dict[Path, tuple[Path, str, Kind, tuple[Path, ...]]] = {}
     for scene in dict.fromkeys(scenes.values()):
         folder = scene[0].parent
@@ -292,10 +289,10 @@ def _as_videos(files: Sequence[Path], root: Path, output: Path, container: str) 
 
 
 def _kind(file: Path, options: FolderOptions) -> Kind:
-    """Of a file that stays what it is and is no part of a sequence."""
+    """Kind of a file that is not part of a sequence and is not converted."""
     if is_video(file):
         return Kind.VIDEO_TO_FRAMES if options.frames else Kind.VIDEO
-    # Whether a picture is animated is only looked for where that matters.
+    # Looking whether a picture is animated costs time, and only matters here.
     return Kind.ANIMATION if options.over_time and is_animated(file) else Kind.PICTURE
 
 
@@ -309,13 +306,12 @@ def _check_inputs_stay(jobs: Sequence[Job], output: Path, options: FolderOptions
 
 
 def _check_others_stay(folder: Path, jobs: Sequence[Job], known: Made, *, named: bool) -> None:
-    """See that no file is replaced that this program has not made.
+    """Make sure that only files that this program has made are replaced.
 
-    A folder with results of earlier calls is this program's own, also if its list of them is
-    damaged.
+    In a folder with results of earlier calls, all may be, even if the record is damaged.
 
     Raises:
-        DataError: one would be.
+        DataError: another file would be replaced.
     """
     if known.any and not named:
         return

@@ -88,7 +88,7 @@ class Outcome:
         return whole
 
     def fail(self, job: Job, error: Exception) -> None:
-        """Note why nothing is made of a file, which itself is named by whoever reports this."""
+        """Note why a job has no result. The report names the file, so the reason does not."""
         reason = str(error)
         if isinstance(error, Img2ImgError) and error.path == job.source:
             reason = error.reason
@@ -97,7 +97,7 @@ class Outcome:
         self.failed[job] = reason
 
     def report(self, tasks: Tasks, translator: Translator, seconds: float) -> Report:
-        """All that there is to say."""
+        """The report of all of them."""
         planned, videos = tasks.planned, self.videos
         targets = {job: videos[job].target if job in videos else job.target for job in planned.jobs}
         images = (entry.size for job, entry in self.made.items() if not job.is_video)

@@ -1,4 +1,4 @@
-"""The results of files: where they are, and what is noted of them for later calls."""
+"""The results of files: where they are, and what is recorded of them for later calls."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ from img2img.translate.options import FolderOptions
 from img2img.translate.plan import Job, Plan
 from img2img.video.containers import MATROSKA
 
-# What is being written may be another command's: seconds after which it no longer is.
+# Temporary files older than so many seconds are not another command's work in progress.
 LEFT = 3600.0
 
 
@@ -83,9 +83,9 @@ class Results:
         return found
 
     def note(self, job: Job, state: FileState, size: tuple[int, int], *paths: Path) -> Entry:
-        """Note what has been made of an input, or, without paths, that it is about to be replaced.
+        """Record the results of an input; without paths, that it is about to be replaced.
 
-        That is noted before, so that what ends in between is not translated once more.
+        Recording this first makes sure that an interrupted call does not translate a result again.
 
         Raises:
             StorageError: the disk refused.
@@ -97,10 +97,10 @@ class Results:
         return entry
 
     def elsewhere(self, job: Job, path: Path) -> Path:
-        """The name for a video's result that cannot have the container planned.
+        """The name of a video's result whose container had to be changed.
 
         Args:
-            path: the name it might have, which is another's or a file of somebody's own.
+            path: the planned name with the new suffix, which may be taken.
         """
         taken = {other.target for other in self.planned.jobs}
         entries = Made(self.planned.folder).by_source.get(job.name, [])
@@ -112,19 +112,19 @@ class Results:
         )
 
     def compared(self, job: Job) -> tuple[Path, Path]:
-        """Of the result's format; and where that has no room for twice the width, PNG."""
+        """Where the comparison goes: in the result's format, or, if that is too narrow, as PNG."""
         assert self.compare
         path = self.compare / job.target.relative_to(self.planned.folder)
         return path, path.with_name(f"{path.name}.png")
 
     def thumbnails(self, job: Job) -> tuple[Path, Path]:
-        """Of input and result; their names are the same in every call."""
+        """Where the thumbnails of input and result go; their names are the same in every call."""
         assert self.gallery
         name = hashlib.blake2b(os.fsencode(job.name), digest_size=10).hexdigest()
         return self.gallery / f"{name}-before.jpg", self.gallery / f"{name}-after.jpg"
 
     def card(self, job: Job, entry: Entry) -> Card | None:
-        """What the gallery shows of a file; None if its result, made without, cannot be undone."""
+        """What the gallery shows of a file; None if there are no thumbnails of it."""
         before, after = self.thumbnails(job)
         if self._name(before) not in entry.made:
             return None
@@ -143,7 +143,7 @@ class Results:
             remove_leftovers(folder, older=LEFT)
 
     def _outputs(self, job: Job) -> list[list[Path]]:
-        """All that is made of a file, in each of the ways that there are."""
+        """All files that a job writes, for each name that the last of them may get."""
         if job.is_video:
             others = islice(names(job.target, MATROSKA), 3)
             return [[job.target], *([job.target.with_name(name)] for name in others)]
@@ -155,7 +155,7 @@ class Results:
 
 
 def state_of(job: Job) -> FileState:
-    """What an input is recognised by; of a sequence, all files of it together.
+    """Size and time that an input is recognised by; those of a sequence are combined.
 
     Raises:
         ImageError: it is not a regular file: to open a pipe would wait for ever.

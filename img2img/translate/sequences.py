@@ -27,10 +27,10 @@ def sequence(files: Sequence[Path], why: str) -> list[Path]:
 
     Args:
         files: pictures of one folder.
-        why: what asks for a sequence, for errors.
+        why: the option that needs a sequence, for errors.
 
     Raises:
-        DataError: they are none, and what of them is not.
+        DataError: they are not a sequence; it names the file that does not fit.
     """
     folder = files[0].parent
     wanted = f"{why} needs a sequence: numbered pictures with the same name and size in one folder"

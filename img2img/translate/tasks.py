@@ -24,7 +24,7 @@ class Tasks:
     planned: Plan
     results: Results
     before: Mapping[Job, Entry]
-    """What an earlier call has done, and is left as it is."""
+    """Jobs that an earlier call has done, and whose results are kept."""
     refused: Mapping[Path, str]
     """Files that are not translated, and why."""
     todo: Sequence[Job]
@@ -41,7 +41,7 @@ class Tasks:
         processes: Processes,
         say: Callable[[str], None],
     ) -> "Tasks":
-        """Look what is there; all processes do, so that all see the same mistake.
+        """Plan the call. All processes do it, so that all raise the same errors.
 
         Args:
             model: differs where the results of two models could.

@@ -13,14 +13,14 @@ from img2img.video.colour import Colour
 from img2img.video.encoders import ALIASES, ENCODERS, MP4_LIKE, Encoder
 from img2img.video.probing import VideoInfo, chroma_of
 
-# Codecs that are made for editing or archives: to leave them for one of players is a loss.
+# Codecs for editing or archives: replacing one by a codec for playback is a loss.
 _EDITED = {
     *("prores", "dnxhd", "ffv1", "qtrle", "png", "utvideo", "huffyuv", "ffvhuff", "rawvideo"),
     *("v210", "v410", "cfhd", "jpeg2000", "magicyuv", "r210", "mjpeg"),
 }
-# Those of players.
+# Codecs for playback.
 _OF_PLAYERS = {"h264", "hevc", "av1", "vp9"}
-# What phones, browsers and QuickTime play of the codecs that all of them know.
+# The pixel formats that phones, browsers and QuickTime play, of the codecs that all support.
 _PLAYED = {"h264": {"yuv420p"}, "hevc": {"yuv420p", "yuv420p10le"}}
 
 
@@ -47,7 +47,7 @@ class Encoding:
     pixel_format: str | None = None
 
 
-# The formats that the tags of a stream describe: no grey, no RGB, no range of its own.
+# Pixel formats that the tags of a stream describe: not grey, RGB or those with their own range.
 _YUV = re.compile(r"yuva?4(20|22|44)p(\d+le)?")
 # Containers that themselves say the shape of a pixel.
 _SHAPED = frozenset(MP4_LIKE)
@@ -65,7 +65,7 @@ def _default_codec(encoding: Encoding, suffix: str, info: VideoInfo) -> str:
         return "vp9"
     if suffix == _MXF:
         return "dnxhr"
-    # Quality, preset and pixel format are of the usual codec, where somebody gives them.
+    # A quality, preset or pixel format is meant for the usual codec.
     usual = encoding != Encoding() or not info.alpha
     return "h264" if usual else _WITH_ALPHA.get(suffix, "h264")
 
@@ -232,10 +232,10 @@ def _pixel_format(
 
 
 def _cost(name: str, info: VideoInfo, wanted: str) -> tuple[int, ...]:
-    """What a pixel format would lose of a video, the worst first, and then what it has in vain.
+    """What a pixel format would lose of a video, the worst first, and then what it wastes.
 
     Args:
-        wanted: how colours should be sampled.
+        wanted: the chroma sampling to keep.
     """
     form = VideoFormat(name)
     alpha, depth = any(part.is_alpha for part in form.components), depth_of(name)
@@ -282,7 +282,7 @@ def losses(
         encoding: with its defaults, as `check_encoding` returns it.
         info: of the video.
         size: height and width of the frames as they are encoded.
-        chosen: whether somebody has named the pixel format, and knows who plays it.
+        chosen: whether the user has chosen the pixel format, and needs no remark on it.
     """
     codec, form = encoding.codec or "", encoding.pixel_format or ""
     depth, chroma = depth_of(form), chroma_of(form)

@@ -1,4 +1,4 @@
-"""Which containers of video are written, and what of a source each of them takes."""
+"""The containers that are written, and which tracks of a source each of them can hold."""
 
 import io
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from img2img.video.codecs import Encoding, says_shape
 from img2img.video.journal import work_folder
 from img2img.video.probing import VideoInfo, open_video
 
-# What can be written, by suffix, and the form that text subtitles have there.
+# What can be written, by suffix, and the format of text subtitles in it.
 CONTAINERS = {
     ".mp4": "mov_text",
     ".m4v": "mov_text",
@@ -25,7 +25,7 @@ CONTAINERS = {
     ".webm": "webvtt",
     ".mxf": "",
 }
-# FFmpeg's names of them. By its suffix, an M4V would be an iPod's.
+# FFmpeg's names of them. Chosen by its suffix, an M4V would be one for iPods.
 FORMATS = {
     ".mp4": "mp4",
     ".m4v": "mp4",
@@ -34,8 +34,7 @@ FORMATS = {
     ".webm": "webm",
     ".mxf": "mxf",
 }
-# What sound is encoded as that cannot be copied, by suffix: without loss, except in WebM, which has
-# no such codec.
+# The codec of sound that cannot be copied, by suffix: lossless, except in WebM, which has none.
 _SOUND = {
     ".mp4": "flac",
     ".m4v": "flac",
@@ -47,11 +46,11 @@ _SOUND = {
 DEFAULT = Encoding()
 _OPUS_RATE = 48000  # the highest of the few that it has
 _BIT_RATE = 192_000  # of codecs that are not without loss
-# What so many channels are, if a file does not say.
+# The layout of so many channels, if a file does not say.
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 8: "7.1"}
-# The one that takes nearly everything.
+# The container that can hold nearly everything.
 MATROSKA = ".mkv"
-# Those that have a place for a cover among their tags.
+# Containers that hold a cover among their tags.
 _WITH_COVER = {".mp4", ".m4v", ".mov"}
 
 
@@ -60,12 +59,12 @@ class Muxing:
     """Which file is written, and what becomes of the source's tracks beside the pictures.
 
     Attributes:
-        target: the file to write: what was asked for, or its namesake in Matroska.
+        target: the file to write: the wanted one, or one of its name in Matroska.
         source: the file with the sound; None: there is none.
         copied: indices of the source's streams whose packets are copied.
-        converted: of its text subtitles, to be written in the container's own form.
-        recoded: of its sound, to be encoded anew.
-        notes: a line on everything that will not be as it was.
+        converted: indices of its text subtitles to be converted to the container's format.
+        recoded: indices of its sound to be encoded again.
+        notes: a line on everything that will differ from the source.
     """
 
     target: Path
@@ -84,21 +83,21 @@ def check_container(
 ) -> Muxing:
     """Decide, before any work, what goes into the file `target` and how.
 
-    Sound and subtitles are never given up for the container's sake: text subtitles take its form,
-    and if it has no place for something else, the file becomes Matroska; or, where that would not
-    help, sound is encoded anew. What FFmpeg does not know either is left out.
+    Sound and subtitles are never dropped because of the container: text subtitles are converted to
+    its format, and if it cannot hold something else, the file becomes Matroska; if that cannot
+    either, sound is encoded again. What FFmpeg does not know is left out.
 
     Args:
         info: of the source.
-        target: the file as it is wished for.
-        elsewhere: called with its namesake in Matroska if the file becomes that; returns the file
-            to write. None: the namesake, if it is not there, or there is work on it to go on with.
-        encoding: how the pictures are; where it leaves open the codec, and that of the container
-            cannot say that pixels are not square, the file becomes Matroska as well.
+        target: the wanted file.
+        elsewhere: if the file becomes Matroska, called with its name with that suffix; returns the
+            file to write. None: that name, if there is no such file, or unfinished work on it.
+        encoding: of the pictures. If it does not name a codec, and the container's default cannot
+            record that pixels are not square, the file becomes Matroska, too.
 
     Raises:
-        ConfigError: no container of that suffix is written, it would take the source's place, or
-            its namesake is there already.
+        ConfigError: no container of that suffix is written, it would replace the source, or the
+            file with the other suffix exists already.
         VideoError: the source cannot be read.
     """
     if target.suffix.lower() not in CONTAINERS:
@@ -177,7 +176,7 @@ def _muxing(
 
 
 def _takes(suffix: str, info: VideoInfo, stream: Stream) -> bool:
-    """Whether a container takes a stream. Its muxer knows, and says so at the header or the end."""
+    """Whether a container can hold a stream, which its muxer decides at the header or the end."""
     try:
         form = FORMATS[suffix]
         with open_video(info.path) as source, av.open(io.BytesIO(), "w", form) as container:
@@ -194,7 +193,7 @@ def _takes(suffix: str, info: VideoInfo, stream: Stream) -> bool:
 
 
 def _encodes(suffix: str, stream: AudioStream) -> bool:
-    """Whether sound can be encoded anew for a container: not of a codec or channels unknown."""
+    """Whether sound can be encoded again for a container: its codec and channels are known."""
     try:
         with av.open(io.BytesIO(), "w", FORMATS[suffix]) as container:
             add_sound(container, stream, suffix).codec_context.open()
@@ -204,12 +203,12 @@ def _encodes(suffix: str, stream: AudioStream) -> bool:
 
 
 def add_sound(output: OutputContainer, stream: AudioStream, suffix: str) -> AudioStream:
-    """A stream of sound in a codec that the container takes."""
+    """Add a stream of sound in a codec that the container can hold."""
     name = _SOUND[suffix]
     rate = _OPUS_RATE if name == "libopus" else stream.rate
     added = cast(AudioStream, output.add_stream(name, rate=rate))
     added.bit_rate = _BIT_RATE
-    # Its own layout may be a number of channels and nothing more.
+    # Its own layout may be no more than a number of channels.
     plain = stream.layout.name.endswith("channels") and stream.channels in _LAYOUTS
     added.layout = _LAYOUTS[stream.channels] if plain else stream.layout.name
     bytes_wanted = min(stream.format.bytes, 4)
@@ -219,13 +218,13 @@ def add_sound(output: OutputContainer, stream: AudioStream, suffix: str) -> Audi
 
 
 def codec_name(stream: Stream) -> str | None:
-    """FFmpeg's name of the codec of a track; None where it does not know it."""
+    """FFmpeg's name of a track's codec; None if it does not know it."""
     name: str | None = getattr(stream, "name", None)
     return name
 
 
 def is_cover(stream: Stream) -> bool:
-    """Whether a track of video is a picture of the whole file, and no moving ones."""
+    """Whether a video track is the cover of the file."""
     return bool(stream.disposition & Disposition.attached_pic)
 
 
@@ -236,7 +235,7 @@ def _is_text(stream: Stream) -> bool:
 
 
 def _is_written_anew(stream: Stream, container: InputContainer) -> bool:
-    """Whether a track is MP4's form of chapters or of a time code, which are read as such."""
+    """Whether a track holds chapters or a time code, as in MP4, which are read separately."""
     return stream.type == "data" and (
         "timecode" in stream.metadata
         or (codec_name(stream) == "bin_data" and bool(container.chapters()))

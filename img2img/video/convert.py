@@ -1,12 +1,11 @@
 """A video through a transform: read, changed, encoded in closed segments, joined.
 
-What takes hours must survive a crash. So the video is encoded as segments; each is noted in a
-journal when it is whole, and the same call goes on behind the last one. A segment ends after some
-time of work, or sooner after some seconds of film: what a crash costs is work. Each is encoded by
-itself, and what the encoder is given does not depend on where they end: the result has the frames
-and times of a call that was never interrupted. What the encoder makes of a frame depends on it a
-little, as each segment begins with a key frame; and on some processors x264 decides otherwise each
-time that it runs, in all presets but the fastest.
+Hours of work must survive a crash. So the video is encoded in segments; a journal records each
+complete one, and the same call resumes after the last. A segment ends after some time of work, or
+some seconds of video: what a crash costs is work. Segments are encoded independently, and the
+encoder's input does not depend on where they end: the result has the frames and times of an
+uninterrupted call. The encoded bits differ slightly, as each segment begins with a key frame; and
+on some processors x264 decides differently on each run, in all presets but the fastest.
 
 A frame's way: `reading.frames` (decoded, RGB, upright) -> the transform -> `encoding.SegmentWriter`
 -> `joining.join`. Reading and encoding each run in a thread of their own, a bounded number of
@@ -49,14 +48,14 @@ from img2img.video.span import WHOLE, Span
 # Samples of the frames decoded ahead, and of those that wait for the encoder: 200 MB of 8-bit RGB
 # each. At least two frames, at most 16.
 _SAMPLES_AHEAD = 200 * 10**6
-# How long a segment is at most: seconds of film, the distance of key frames that x264 keeps by
-# itself at 25 frames a second; and seconds of work, of which a crash costs the last.
+# The longest segment: in seconds of video, x264's own distance of key frames at 25 frames a second;
+# and in seconds of work, which is what a crash costs.
 FILM, WORK = 10.0, 30.0
-# The ways in which a system says that there is no room.
+# What the system reports if there is no space left.
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 OnProgress = Callable[[int, int | None], None]
-"""Called with how much is done, and how much there is; None: unknown."""
+"""Called with the frames or images done, and their total; None: unknown."""
 
 
 class FrameTransform:
@@ -102,7 +101,7 @@ class Converted:
         target: the file that was written.
         size: height and width of a frame, upright.
         frames: how many it has.
-        concealed: how many of them stand for one that could not be decoded.
+        concealed: how many of them replace one that could not be decoded.
         resumed: how many an earlier call had made.
         seconds: that this call took.
         notes: a line on everything that is not as in the source.
@@ -137,28 +136,28 @@ def convert(
     the file was made: this is another file.
 
     Args:
-        target: the file to write, or its namesake `.mkv` where its container has no place for the
-            sound or the subtitles. The target is replaced when the new one is whole; an existing
-            namesake is not.
-        transform: made anew for each call; its state is restored.
-        settings: what decides what the transform does, as text. Work that was begun with others is
-            not gone on with.
+        target: the file to write; or, if its container cannot hold the sound or the subtitles, the
+            file of the same name with the suffix `.mkv`. The target is replaced when the new file
+            is complete; an existing file of the other name is not.
+        transform: a new one for each call; its state is restored.
+        settings: what the results of the transform depend on, as text. Work that was begun with
+            other settings is not resumed.
         span: which frames to convert.
-        segment_seconds: the most seconds of the video that a segment has,
-        work_seconds: and the most seconds of work: that is lost at most when the process dies, and
-            what is between the transform's beginning and the encoder's end.
-        elsewhere: what to write in place of the namesake, as `check_container` has it.
+        segment_seconds: maximum length of a segment, in seconds of the video.
+        work_seconds: maximum time spent on a segment, which is what a crash costs, beside the
+            frames that were on their way.
+        elsewhere: as in `check_container`.
         progress: called with (frames done, frames), those of an earlier call included.
-        say: called at once with a line on what is not as one might expect.
+        say: called with a line on anything unexpected, as soon as it is known.
 
     Raises:
-        ConfigError: the encoding or the container are not to be had, or the namesake is there.
-        DataError: another process makes the same file, or what is kept of it cannot be used.
+        ConfigError: the encoding or the container is not available, or the file with the other
+            suffix exists.
+        DataError: another process is making the same file, or its saved state cannot be used.
         VideoError: the source cannot be read, or has no frames there.
         StorageError: nothing can be written beside the target.
-        TranslationInterrupted: Ctrl-C. What is done is kept, as it is if the process is killed, and
-            the same call goes on.
-        TranslationStopped: SIGTERM, or the disk is full; the same call goes on.
+        TranslationInterrupted: Ctrl-C. As after a crash, the same call resumes the work.
+        TranslationStopped: SIGTERM, or the disk is full; the same call resumes the work.
     """
     begun = time.monotonic()
     info = source.info
@@ -217,10 +216,10 @@ def convert(
 
 
 class _Part:
-    """The frames of a segment: as many as are asked for until it has gone on for long enough.
+    """The frames of one segment, until it is long enough.
 
     Attributes:
-        following: the first frame behind it, when all have been taken; None: there is none.
+        following: when all have been taken, the first frame after them; None: there is none.
     """
 
     def __init__(
@@ -242,7 +241,7 @@ class _Part:
 
 
 class _Segments:
-    """Makes closed segments of frames, and notes them in a journal."""
+    """Encodes frames as closed segments, and records them in a journal."""
 
     def __init__(
         self,
@@ -263,11 +262,11 @@ class _Segments:
         film_seconds: float,
         seconds: float,
     ) -> None:
-        """Make segments of the frames that the journal has not got yet.
+        """Make segments of the frames that the journal does not have yet.
 
         Args:
-            film_seconds: the most that a segment has, in seconds of the video.
-            seconds: after which a segment that is being made ends.
+            film_seconds: maximum length of a segment, in seconds of the video.
+            seconds: maximum time spent on a segment.
         """
         info = self._info
         if state := self._journal.state():

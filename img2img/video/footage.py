@@ -1,4 +1,4 @@
-"""Where frames come from: a video, or pictures that stand for one."""
+"""Where frames come from: a video, or pictures that are treated as one."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,23 +22,23 @@ from img2img.video.span import WHOLE, Span
 _COLOUR = Colour(range=1, primaries=1, transfer=1, matrix=1)
 _READERS = 2
 _MILLISECOND = Fraction(1, 1000)
-# What browsers show a frame for of which a GIF says 0 or 10 ms.
+# How long browsers show a frame whose GIF says 0 or 10 ms.
 _DEFAULT_DURATION = 100
 
 
 class Footage(Protocol):
-    """Frames at their times, which may be asked for again from any of them on."""
+    """Frames with their times, which can be read from any frame on."""
 
     @property
     def info(self) -> VideoInfo:
-        """What is known of it before it is read."""
+        """What is known before the frames are read."""
 
     @property
     def files(self) -> Sequence[Path]:
         """The files that it is recognised by."""
 
     def frames(self, span: Span = WHOLE, *, after: int | None = None) -> Iterator[Frame]:
-        """As `img2img.video.reading.frames` has it."""
+        """As `img2img.video.reading.frames`."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,12 @@ class Stills:
     """Pictures of one size, one after the other.
 
     Args:
-        name: what errors call them.
-        files: that they are read from.
-        pictures: how many there are; what reads each.
-        durations: for how long each is shown, in `time_base`.
-        time_base: in seconds.
-        seen: gives a picture with the values that are black and white in it.
+        name: their name in errors.
+        files: the files that they are read from.
+        pictures: a function for each, which reads it.
+        durations: how long each is shown, in `time_base`.
+        time_base: the unit of times, in seconds.
+        seen: gives a picture its black and white values.
     """
 
     name: Path
@@ -82,7 +82,7 @@ class Stills:
 
     @classmethod
     def of_files(cls, files: Sequence[Path], rate: Fraction) -> "Stills":
-        """Numbered pictures, so many a second."""
+        """Numbered pictures, at so many per second."""
         if not files:
             raise DataError("no images to make a video of")
         pictures = [lambda path=path: read_picture(path) for path in files]
@@ -131,7 +131,7 @@ class Stills:
             sizes = [f"{width} x {height}" for height, width in (picture.size, self.info.size)]
             name = self.files[number] if len(self.files) > 1 else f"{self.name}, {number + 1}"
             raise DataError(f"{name}: {sizes[0]}, but all must be {sizes[1]}")
-        # An opaque one among others of which the first is not.
+        # An opaque picture after a first one that is not.
         alpha = picture.alpha
         if alpha is None and self.info.alpha:
             alpha = np.full(picture.size, 255, np.uint8)
@@ -150,7 +150,7 @@ class Stills:
 def with_sizes(
     frames: Iterator[Frame], info: VideoInfo, note: Callable[[str], None]
 ) -> Iterator[Frame]:
-    """The frames, with a note on each size that is not the video's."""
+    """The frames; and a note on each size that differs from the video's."""
     seen: set[tuple[int, int]] = set()
     for frame in frames:
         if frame.fitted and frame.fitted not in seen:

@@ -1,8 +1,8 @@
-"""Joining closed segments to one file, with the sound and all else that the source holds.
+"""Joining closed segments to one file, with the sound and everything else of the source.
 
-Packets are copied, of the pictures from the segments and of everything else from the source. Only
-text subtitles change their form, where a container asks for it, and sound of a codec that belongs
-to another container and that Matroska has no place for either.
+Packets are copied: those of the pictures from the segments, all others from the source. Only text
+subtitles are converted, if the container requires it, and sound whose codec neither the container
+nor Matroska can hold.
 """
 
 import heapq
@@ -41,10 +41,10 @@ from img2img.video.span import WHOLE, Span
 if TYPE_CHECKING:
     from av.container.core import Chapter  # which is in the stubs alone
 
-# What a muxer writes of itself, and what it wrote of the packets that there were.
+# Metadata that a muxer writes by itself, and statistics of the packets of the source.
 _OWN_KEYS = {
     *("major_brand", "minor_version", "compatible_brands", "encoder", "duration", "vendor_id"),
-    # When the file was made, and this one is another.
+    # The result is a new file.
     "creation_time",
     *("bps", "number_of_frames", "number_of_bytes", "software"),
 }
@@ -63,17 +63,17 @@ def join(
 ) -> tuple[str, ...]:
     """Write the segments' pictures, one after another, and what goes with them, as `muxing.target`.
 
-    The target appears when it is whole. Memory does not grow with its length.
+    The target appears when it is complete. Memory does not grow with its length.
 
     Args:
         segments: made by `SegmentWriter`, with one encoding, in order; not empty. They are on the
             target's disk.
         info: what they were made with.
         muxing: of `check_container`; or `Muxing(target)`, for pictures alone.
-        span: what part of the source the segments show. Sound outside of it is left out, at the
-            borders of packets. What does not begin with the source is moved to where the source
-            begins, all streams alike.
-        last_duration: for how long the last frame is shown, in `info.time_base`; 0: as long as
+        span: the part of the source that the segments show. Sound outside of it is left out, at
+            the borders of packets. A later part is moved to where the source begins, in all
+            streams.
+        last_duration: how long the last frame is shown, in `info.time_base`; 0: as long as
             frames are on average.
 
     Returns:
@@ -93,14 +93,14 @@ def join(
     notes: list[str] = []
     with ExitStack() as stack:
         source = stack.enter_context(open_video(muxing.source)) if muxing.source else None
-        # Among the segments: what a process leaves that is killed goes when they go.
+        # Among the segments: what a killed process leaves is removed together with them.
         with atomic_write(muxing.target, segments[0].parent) as temporary:
             try:
                 with av.open(
                     f"file:{temporary}",
                     "w",
                     format=FORMATS[muxing.target.suffix.lower()],
-                    # Containers that do not know it pass over it.
+                    # Containers that do not know it ignore it.
                     container_options={"movflags": _flags(muxing, source)},
                 ) as output:
                     pictures = joined_stream(output, segments[0], info)
@@ -114,8 +114,8 @@ def join(
                         _name(pictures, source.streams[info.stream])
                         fed = _add_others(output, source, muxing)
                         queues.append(_of_source(source, fed, muxing, part, info.timeline, notes))
-                    output.start_encoding()  # from here on, streams have their units of time
-                    # What belongs together in time lies together in the file.
+                    output.start_encoding()  # from here on, streams have their time bases
+                    # Packets are interleaved by time.
                     for _, stream, packet in heapq.merge(*queues, key=itemgetter(0)):
                         packet.stream = stream
                         output.mux_one(packet)
@@ -132,7 +132,7 @@ class _Part:
     """The part of a source that is written.
 
     Attributes:
-        after, before: time of its first and behind its last moment in seconds; None: no bound.
+        after, before: its first time, and the first after it, in seconds; None: no bound.
         shift: how many seconds earlier everything is shown.
     """
 
@@ -160,7 +160,7 @@ class _Part:
         return float((due or 0) * packet.time_base), stream, packet
 
     def chapters(self, chapters: "Iterable[Chapter]") -> "Iterator[Chapter]":
-        """Those that are in this part, or of which a piece is."""
+        """The chapters in this part, cut at its ends."""
         for chapter in chapters:
             base = chapter["time_base"] or Fraction(1)
             start, end = chapter["start"] * base, chapter["end"] * base
@@ -176,10 +176,10 @@ class _Part:
 def _add_others(
     output: OutputContainer, source: InputContainer, muxing: Muxing
 ) -> dict[int, Stream]:
-    """Add the source's other streams, in its order, as players choose the first of a kind.
+    """Add the source's other streams in its order, as players choose the first of a kind.
 
     Returns:
-        By index in the source, the stream that packets go to.
+        By index in the source, the stream for its packets.
     """
     fed: dict[int, Stream] = {}
     for stream in source.streams:
@@ -201,7 +201,7 @@ def _add_others(
 
 
 def _add_text(output: OutputContainer, stream: Stream, muxing: Muxing) -> Stream:
-    """A stream of text subtitles in the container's own form, for `_in_its_form`."""
+    """A stream of text subtitles in the container's own format, for `_in_its_form`."""
     added = output.add_stream(CONTAINERS[muxing.target.suffix.lower()])
     decoder, encoder = (cast(SubtitleCodecContext, of.codec_context) for of in (stream, added))
     decoder.open(strict=False)
@@ -211,7 +211,7 @@ def _add_text(output: OutputContainer, stream: Stream, muxing: Muxing) -> Stream
 
 
 def _attach_cover(output: OutputContainer, stream: Stream, muxing: Muxing) -> None:
-    """Put a cover where Matroska has such a picture: among the attachments."""
+    """Add a cover as Matroska has it: as an attachment."""
     kind = (codec_name(stream) or "").replace("mjpeg", "jpeg")
     with open_video(cast(Path, muxing.source)) as container:
         packets = container.demux(container.streams[stream.index])
@@ -221,9 +221,9 @@ def _attach_cover(output: OutputContainer, stream: Stream, muxing: Muxing) -> No
 
 
 def _name(stream: Stream, like: Stream) -> None:
-    """Give a stream the language, the title and the role of another."""
+    """Give a stream the language, title and role of another."""
     metadata = _kept(like.metadata)
-    if "name" in metadata:  # what MP4's reader calls so is a title to its writer
+    if "name" in metadata:  # the title, as the reader of MP4 calls it
         metadata.setdefault("title", metadata.pop("name"))
     stream.metadata.update(metadata)
     stream.disposition = like.disposition
@@ -264,7 +264,7 @@ def _of_source(
 
 
 def _as_planned(packet: "Packet[Any]", stream: Stream, muxing: Muxing) -> "list[Packet[Any]]":
-    """What is written for a packet of the source; an empty one ends its track."""
+    """The packets to write for one of the source; an empty one ends its track."""
     index = packet.stream.index
     if index in muxing.recoded:
         return _encoded(packet, cast(AudioStream, stream))
@@ -274,15 +274,18 @@ def _as_planned(packet: "Packet[Any]", stream: Stream, muxing: Muxing) -> "list[
 
 
 def _is_gap(packet: "Packet[Any]") -> bool:
-    """Whether it only says that there is no text for a while, which the muxer says by itself."""
+    """Whether it only marks a time without text, which the muxer does by itself."""
     return codec_name(packet.stream) == "mov_text" and packet.size == 2
 
 
 def _made_to_rise(packet: "Packet[Any]", last: int | None, stream: Stream, muxing: Muxing) -> bool:
-    """Move a packet that is not after the last one, which most containers refuse; whether it was.
+    """Move a packet that is not later than the last one, which most containers refuse.
 
-    A damaged recording must not fail when all the work is done. Several lines of text may begin at
-    once, and in Matroska do.
+    A damaged recording must not fail when all the work is done. In Matroska several lines of text
+    may begin at once.
+
+    Returns:
+        Whether it had to be moved.
     """
     if packet.dts is None:
         packet.dts = packet.pts
@@ -303,7 +306,7 @@ def _made_to_rise(packet: "Packet[Any]", last: int | None, stream: Stream, muxin
 
 
 def _in_its_form(packet: "Packet[Any]", stream: Stream) -> "list[Packet[Any]]":
-    """A text subtitle as a stream's codec writes it; none if it only says that there is no text."""
+    """A text subtitle in the format of a stream; none if it has no text."""
     text = packet.stream.codec_context.decode2(packet)
     if text is None:
         return []
@@ -314,24 +317,24 @@ def _in_its_form(packet: "Packet[Any]", stream: Stream) -> "list[Packet[Any]]":
 
 
 def _encoded(packet: "Packet[Any]", stream: AudioStream) -> "list[Packet[Any]]":
-    """The packets of a stream that a packet of sound gives, decoded and encoded."""
+    """The packets of a stream for a packet of sound, which is decoded and encoded again."""
     try:
         decoded = packet.stream.codec_context.decode(packet)
     except av.FFmpegError:
-        decoded = []  # what follows has times of its own
+        decoded = []  # later packets have their own times
     made = [sound for frame in decoded for sound in stream.encode(frame)]
     return made if packet.size else made + stream.encode(None)
 
 
 def _flags(muxing: Muxing, source: InputContainer | None) -> str:
-    """What MP4's writer is told: to put the index first; to keep what Apple's cameras say."""
+    """Flags for the MP4 muxer: the index first; and Apple's metadata kept."""
     apple = source is not None and any(key.startswith("com.apple.") for key in source.metadata)
     kept = apple and muxing.target.suffix.lower() == ".mov"
     return "+faststart+use_metadata_tags" if kept else "+faststart"
 
 
 def _changes(path: Path, source: InputContainer | None, begin: Fraction) -> Iterator[str]:
-    """What is not as it should be in a file that has been written; `begin` in seconds."""
+    """A line on everything that was lost in a file that has been written; `begin` in seconds."""
     with open_video(path) as written:
         pictures = written.streams.video[0]
         late = (pictures.start_time or 0) * (pictures.time_base or Fraction(0)) - begin
@@ -347,7 +350,7 @@ def _changes(path: Path, source: InputContainer | None, begin: Fraction) -> Iter
 
 
 def _exactly(seconds: float) -> Fraction:
-    """What somebody meant who wrote 0.2, which a float is a little above."""
+    """The decimal number that was meant: a float of 0.2 is slightly more."""
     return Fraction(seconds).limit_denominator(10**6)
 
 

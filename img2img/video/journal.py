@@ -1,8 +1,8 @@
-"""What has been done of a long conversion, kept beside the result until that is whole.
+"""The finished part of a long conversion, kept beside the result until that is complete.
 
 A hidden folder holds closed segments and a journal: a line of JSON on what is converted and how,
-and then one for each segment, written when the segment is on the disk. A process that dies at any
-moment leaves at worst a file that no line speaks of, or half a line; neither counts.
+then one for each segment, written when the segment is on disk. A process that dies leaves at worst
+a file without a line, or half a line; both are ignored.
 """
 
 import hashlib
@@ -28,16 +28,16 @@ State = dict[str, npt.NDArray[Any]]
 _FORMAT = 1
 _NAME, _LOCK = "journal.jsonl", ".lock"
 _OURS = re.compile(r"journal\.jsonl|\.lock|\d{6}\.(nut|npz)|\.img2img-part-.*", re.ASCII)
-# States are as large as frames, and only the newest is needed; one more, should it be damaged.
+# States are as large as frames. Only the newest is needed, and one more in case it is damaged.
 _STATES_KEPT = 2
-# What is read of an input to know it again: its beginning and its end; of several files, parts.
+# How much is read of an input to recognise it: at its beginning and end; of several files, less.
 _PROBE_BYTES, _LEAST_PROBED = 1 << 20, 1 << 12
-# Of a file's name, with every usual file system.
+# The most bytes that a file name may have in all common file systems.
 _LONGEST_NAME = 255
 
 
 class Shot(NamedTuple):
-    """What is noted of a frame: as `Frame` has it."""
+    """What the journal needs of a `Frame`."""
 
     pts: int
     duration: int
@@ -52,10 +52,10 @@ class Segment:
         file: its name in the folder.
         size, checksum: in bytes, and SHA-256.
         first, last: times of its first and last frame.
-        duration: for how long the last one is shown; 0: unknown.
+        duration: how long the last one is shown; 0: unknown.
         frames: how many it has.
-        concealed: how many of them stand for one that could not be decoded.
-        state: file name of what the transform remembered at its end; None: nothing.
+        concealed: how many of them replace one that could not be decoded.
+        state: name of the file with the state of the transform at its end; None: it has none.
         state_checksum: SHA-256 of that file.
     """
 
@@ -72,10 +72,10 @@ class Segment:
 
     @classmethod
     def of_line(cls, number: int, line: str) -> "Segment":
-        """What a line of the journal says of its segment.
+        """The segment that a line of the journal describes.
 
         Raises:
-            ValueError, TypeError: it is none that `add` has written.
+            ValueError, TypeError: `add` did not write the line.
         """
         segment = cls(**parse_json(line))
         numbers = (
@@ -91,7 +91,7 @@ class Segment:
 
 
 def work_folder(target: Path) -> Path:
-    """Where the work on a file is kept."""
+    """The folder for the work on a file."""
     name = f".{target.name}.img2img"
     if len(os.fsencode(name)) > _LONGEST_NAME:
         told_apart = hashlib.blake2b(os.fsencode(target.name), digest_size=8).hexdigest()
@@ -106,8 +106,8 @@ class Journal:
 
     Args:
         target: the file that they will be joined to; the folder is beside it.
-        sources: the files of what is converted.
-        settings: everything else that decides what the segments are like, as text.
+        sources: the files that are converted.
+        settings: everything else that the segments depend on, as text.
     """
 
     def __init__(self, target: Path, sources: Sequence[Path], settings: str) -> None:
@@ -119,16 +119,16 @@ class Journal:
 
     @contextmanager
     def opened(self, say: Callable[[str], None]) -> Iterator[None]:
-        """Have the folder to oneself while this context lasts, with what can be used of it.
+        """Lock the folder while this context lasts, and read what can be used of it.
 
-        A folder without any segment vanishes at the end.
+        At the end, a folder without segments is removed.
 
         Args:
-            say: hears it when earlier work cannot be used, and why.
+            say: called with the reason if earlier work cannot be used.
 
         Raises:
-            DataError: something else is in the folder's place, or another process is at work.
-            StorageError: it cannot be made or written to.
+            DataError: something else has the folder's name, or another process is at work.
+            StorageError: it cannot be created or written to.
         """
         self._check_place()
         busy = DataError.of(
@@ -161,7 +161,7 @@ class Journal:
         return self.folder / _segment(len(self.segments))
 
     def add(self, path: Path, shots: Sequence[Shot], state: State) -> None:
-        """Note a segment that is closed and on the disk, its frames, and the state at its end.
+        """Record a segment that is closed and on disk, its frames, and the state at its end.
 
         Raises:
             StorageError: the disk refuses it.
@@ -192,11 +192,11 @@ class Journal:
                 (self.folder / old.state).unlink(missing_ok=True)
 
     def state(self) -> State:
-        """What the transform remembered at the end of the last segment; empty: nothing."""
+        """The state of the transform at the end of the last segment; empty: none."""
         return self._load_state(self.segments[-1]) if self.segments else {}
 
     def remove(self) -> None:
-        """Remove everything; the journal first, so that none speaks of what is gone."""
+        """Remove everything; the journal first, so that it never lists missing files."""
         self.segments = []
         self._path.unlink(missing_ok=True)
         self._remove_others(set())
@@ -214,7 +214,7 @@ class Journal:
             )
 
     def _read(self, say: Callable[[str], None]) -> None:
-        """Take over the segments up to the first that cannot be used, and forget the others."""
+        """Keep the segments before the first that cannot be used, and drop the others."""
         header, segments = self._lines()
         if header is not None and header != self._header:
             same = header.get("input") == self._header["input"]
@@ -235,7 +235,7 @@ class Journal:
         self._remove_others(kept | {segment.state or "" for segment in self.segments})
 
     def _lines(self) -> tuple[dict[str, Any] | None, list[Segment]]:
-        """Header and segments, as far as the file makes sense."""
+        """Header and segments, as far as the file is intact."""
         header, segments = None, []
         with suppress(OSError, ValueError, TypeError):
             header, *lines = self._path.read_text(encoding="utf-8").splitlines()
@@ -245,7 +245,7 @@ class Journal:
         return header if isinstance(header, dict) else None, segments
 
     def _whole(self, segments: list[Segment]) -> Iterator[Segment]:
-        """Segments up to the first that is not as it was written."""
+        """The segments before the first that has changed."""
         for segment in segments:
             path = self.folder / segment.file
             try:
@@ -258,7 +258,7 @@ class Journal:
     def _has_state(self, segment: Segment) -> bool:
         if segment.state is None:
             return True
-        # What NumPy raises at a file that is none of its own, or holds objects.
+        # What NumPy raises for a file in another format, or with objects.
         with suppress(OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error):
             path = self.folder / segment.state
             return _checksum(path) == segment.state_checksum and bool(self._load_state(segment))
@@ -292,7 +292,7 @@ def _state(number: int) -> str:
 
 
 def _identity(paths: Sequence[Path]) -> dict[str, Any]:
-    """What files are known by again: sizes, times, and a hash of their beginnings and ends."""
+    """What files are recognised by: sizes, times, and a hash of their beginnings and ends."""
     size, latest, digest = 0, 0, hashlib.sha256()
     share = max(_LEAST_PROBED, _PROBE_BYTES // len(paths))
     for path in paths:

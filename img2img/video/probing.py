@@ -1,4 +1,4 @@
-"""What a video file holds, without reading it to its end."""
+"""What a video file contains, without reading it to its end."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,29 +26,29 @@ VIDEO_SUFFIXES = frozenset(
     | {".m2v", ".mpv", ".m2t", ".tod", ".mod", ".divx", ".qt", ".dv", ".y4m", ".ivf", ".lrv"}
     | {".h264", ".h265", ".hevc", ".264", ".265", ".insv", ".mjpg", ".mjpeg", ".rm", ".rmvb"}
 )
-# Videos too, but of kinds that are not read: so that a person hears of what is passed over.
+# Kinds of videos that are not read; they are counted, so that skipping them is reported.
 UNREADABLE_VIDEOS = frozenset(
     {".r3d", ".braw", ".ari", ".arx", ".crm", ".swf", ".wtv", ".dvr-ms", ".bik", ".bk2", ".smk"}
     | {".amv", ".nsv", ".m3u8", ".mpd", ".rsv", ".evo", ".xesc"}
 )
 
-# The kinds of files that are read, as FFmpeg calls them. Others are not opened, whatever a file is
-# named: play lists name files of their own, which may be anywhere.
+# The kinds of files that are read, as FFmpeg calls them. Others are not opened, whatever their
+# name: playlists refer to other files, which may be anywhere.
 _KINDS = (
     "mov,matroska,avi,mpeg,mpegvideo,mpegts,asf,flv,ogg,mxf,nut,h264,hevc,gif,dv,yuv4mpegpipe,ivf,"
     "rm,mjpeg,m4v,vc1"
 )
-# What HDR says of the display that it was made for, and of its light.
+# Side data of HDR: the mastering display and its brightness.
 _MASTERING = ("MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL")
-# Decoders of them that know it.
+# Decoders that support opacity.
 _WITH_OPACITY = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
-# Of a file without a frame in its first packets nothing can be said.
+# A file without a frame in its first packets is refused.
 _PACKETS_TRIED = 1000
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a file says of its video, and what its first frame shows.
+    """What a file declares about its video, and what its first frame shows.
 
     Attributes:
         path: the file.
@@ -60,17 +60,17 @@ class VideoInfo:
         time_base: the unit of all times, in seconds.
         rate: frames a second, on average; None where unknown.
         start: time of the first frame, in `time_base`.
-        duration: seconds, as far as the file says.
-        frames: how many, as far as the file says, else by duration and rate.
+        duration: in seconds, if the file declares it.
+        frames: how many, as declared, or else by duration and rate.
         depth: bits a channel, 8 to 16.
         pixel_format: FFmpeg's name of it.
         codec: FFmpeg's name of it; empty: none, of pictures.
         colour: its tags.
         alpha: whether frames have opacity.
-        interlaced: whether the rows of a frame are of two moments.
-        timeline: how its times are to be understood.
-        cut_off: whether it is shorter than it says.
-        mastered: whether it says what display it was made for, as HDR does, or how bright it gets.
+        interlaced: whether a frame consists of two fields.
+        timeline: how its times are to be read.
+        cut_off: whether it is shorter than it declares.
+        mastered: whether it has HDR metadata of the mastering display or the brightness.
         sound: whether the file has any.
     """
 
@@ -98,7 +98,7 @@ class VideoInfo:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """A line on everything in which the file is not what it says."""
+        """A line on everything in which the file differs from what it declares."""
         parts = len(self.timeline.offsets)
         lines = {
             "the file is truncated, and so is the result": self.cut_off,
@@ -120,7 +120,7 @@ class VideoInfo:
 
     @property
     def of_pictures(self) -> bool:
-        """Whether it is no video, but pictures one after the other."""
+        """Whether it stands for pictures, and is not a video."""
         return not self.codec
 
     @property
@@ -142,7 +142,7 @@ def chroma_of(pixel_format: str) -> str:
 
 
 def decoder_of(stream: VideoStream) -> VideoCodecContext:
-    """What decodes a stream; of VP8 and VP9 with opacity not FFmpeg's own, which passes it by."""
+    """The decoder of a stream; for VP8 and VP9 with opacity not FFmpeg's own, which ignores it."""
     name = _WITH_OPACITY.get(stream.codec_context.codec.canonical_name)
     if name and says_alpha(stream):
         return cast(VideoCodecContext, av.CodecContext.create(name, "r"))
@@ -160,9 +160,9 @@ def is_video(path: Path) -> bool:
 
 
 def probe(path: Path) -> VideoInfo:
-    """What is in a video file. Its first frame is made RGB, which shows that it can be.
+    """What is in a video file. Its first frame is converted to RGB, to see that it can be.
 
-    Of several videos in a file it is the first that is not the cover of an album.
+    Of several videos in a file, the first that is not a cover is taken.
 
     Raises:
         VideoError: the file cannot be read, holds no video or no frame that can be decoded (it is

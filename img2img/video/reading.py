@@ -19,23 +19,23 @@ from img2img.video.orientation import upright
 from img2img.video.probing import VideoInfo, decoder_of, open_video, video_stream
 from img2img.video.span import WHOLE, Span, ticks_of
 
-# A frame that has not come so many packets after its own does not come: H.264 reorders 16 at most.
+# A frame that is missing so many packets after its own is lost: H.264 reorders at most 16.
 _LONGEST_DELAY = 20
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """A frame as it is shown.
+    """A frame, as a player shows it.
 
     Attributes:
         pixels: RGB, (H, W, 3), upright: uint8 of a video of 8 bits, uint16 over its whole range
             of one of more.
         pts: when it is shown, in `VideoInfo.time_base`.
-        duration: for how long, likewise; 0 is unknown.
-        concealed: the frame of this time could not be decoded; these are the last good one's.
+        duration: how long it is shown, in `VideoInfo.time_base`; 0: unknown.
+        concealed: the frame could not be decoded; the pixels are those of the last good one.
         alpha: opacity, (H, W), of the same type; None where the video has none.
-        fitted: height and width that it has in the file, where that is not the video's; it is
-            resized to fit in, with black beside it where its shape is another.
+        fitted: its height and width in the file, if they differ from the video's: it is resized to
+            fit, with black bars if its aspect ratio differs.
     """
 
     pixels: Pixels
@@ -64,23 +64,22 @@ def frames(
 ) -> Iterator[Frame]:
     """The frames of a video, in the order they are shown, each later than the one before.
 
-    A packet is one frame at one time. Where the decoder gives nothing for a time, or says that what
-    it gives is damaged, the last good frame stands in, `concealed`; what only follows a damaged
-    frame is taken as the decoder gives it. A gap between times is no lost frame (the rate may
-    vary), nor is what a file that was cut off does not have any more, nor what comes before the
-    first frame that can be decoded. A frame without a time gets the next by the rate, and one whose
-    time is not later than the last one's is moved to the next unit of time.
+    A packet is one frame at one time. If the decoder gives nothing for a time, or marks its result
+    as damaged, the last good frame replaces it, `concealed`; frames that only follow a damaged one
+    are taken as they are decoded. A gap between times is not a lost frame (the rate may vary), and
+    neither is the missing end of a truncated file, nor what comes before the first frame that can
+    be decoded. A frame without a time gets the next time by the rate, and one whose time is not
+    later than that of the last is moved to the next unit of time.
 
     Args:
         info: of `probe`.
-        span: which of them.
-        after: a time in `time_base`. Frames up to it are not given, but count for `span.every`:
-            what comes is what a call without it would have given from there on. What comes before
-            the last key frame is not decoded; in a damaged file that may show in pixels that the
-            decoder has patched by what it had decoded before.
+        span: which frames.
+        after: a time in `time_base`. Frames up to it are left out, but count for `span.every`: the
+            others are those of a call without it. Decoding begins at the last key frame; in a
+            damaged file, pixels that the decoder patches from earlier frames may then differ.
 
     Raises:
-        VideoError: the file cannot be read any more, or its colours cannot be converted.
+        VideoError: reading fails, or its colours cannot be converted.
     """
     first = info.start + ticks_of(span.start or 0, info.time_base)
     last = None if span.end is None else info.start + ticks_of(span.end, info.time_base)
@@ -120,10 +119,9 @@ class _Key:
 
 
 def _key_before(info: VideoInfo, after: int, first: int) -> _Key | None:
-    """The last key frame up to a time, if decoding from it gives what decoding from the start does.
+    """The last key frame up to a time, if decoding from it is equivalent to decoding it all.
 
-    It does not in a file whose packets lack times or have one twice, and where the key frame itself
-    is damaged.
+    It is not if packets have no times, or two the same, or if the key frame is damaged.
 
     Args:
         info: of the file.
@@ -159,12 +157,12 @@ def _key_before(info: VideoInfo, after: int, first: int) -> _Key | None:
 
 
 def _decoded(info: VideoInfo, key: _Key | None) -> Iterator[_Shot]:
-    """The frames from a key frame on, or from the start, as decoded or stood in for."""
+    """The frames from a key frame on, or from the start, decoded or concealed."""
     good: VideoFrame | None = None
     pts = info.start - info.step if key is None else key.pts - 1
     for own, frame in _in_order(info, key):
         if (frame is None or frame.is_corrupt) and good is not None:
-            # A frame that is not there has no place of its own beside one that is.
+            # A missing frame is not inserted where another has its time.
             if frame is not None or own > pts:
                 pts = max(own, pts + 1)
                 yield _Shot(good, pts, 0 if frame is None else frame.duration, True)
@@ -175,15 +173,15 @@ def _decoded(info: VideoInfo, key: _Key | None) -> Iterator[_Shot]:
 
 
 def _in_order(info: VideoInfo, key: _Key | None) -> Iterator[tuple[int, VideoFrame | None]]:
-    """Times and what the decoder gives for them, from a key frame on; None for nothing."""
+    """Times and the decoded frames, from a key frame on; None: the decoder gave nothing."""
     awaited: dict[int, int] = {}  # times of packets whose frames have not come; their numbers
     ready: list[tuple[int, int, VideoFrame | None]] = []  # a heap by time
     order = itertools.count()
     last = info.start - info.step
     with open_video(info.path) as container:
         stream = video_stream(container, info.stream)
-        # Frames decoded in parallel would hand the errors of one out with another's packet, and at
-        # the end of the file lose what comes after an error.
+        # Decoding frames in parallel would report the errors of one with another's packet, and lose
+        # what comes after an error at the end of the file.
         decoder = decoder_of(stream)
         decoder.thread_type = "SLICE"
         for number, packet in enumerate(_packets(container, stream, info)):
@@ -212,7 +210,7 @@ def _in_order(info: VideoInfo, key: _Key | None) -> Iterator[tuple[int, VideoFra
 def _packets(
     container: InputContainer, stream: VideoStream, info: VideoInfo
 ) -> "Iterator[Packet[Any]]":
-    """The packets of a stream, as far as the file has them, and an empty one that ends decoding."""
+    """The packets of a stream, as far as they can be read, and an empty one that ends decoding."""
     mender = Mender(info.timeline)
     try:
         for packet in container.demux(stream):
@@ -225,7 +223,7 @@ def _packets(
 
 
 def _gives_frame(packet: "Packet[Any]", stream: VideoStream) -> bool:
-    """Whether a frame is shown of it: not of one cut away by an edit list, or for reference."""
+    """Whether it shows a frame: not if an edit list removes it, or if it is for reference only."""
     if packet.size == 0 or packet.is_discard:
         return False
     # The fifth bit of VP8's frame header. Later codecs pack such frames with one that is shown.

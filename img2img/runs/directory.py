@@ -1,4 +1,4 @@
-"""The run folder: what a run leaves on the disk and is resumed from."""
+"""The files of a run folder: where they are, and saving those from which a run is resumed."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ from img2img.models.checkpoint import MODEL_NAME, save_model, save_state
 from img2img.models.spec import ModelSpec
 from img2img.runtime.files import atomic_write, locked, remove_leftovers, write_text
 
-# A full state is several times a model: only the newest are kept.
+# A full state is several times as large as a model: only the newest are kept.
 STATES_KEPT = 2
 
 
@@ -44,11 +44,11 @@ class RunDirectory:
 
     @contextmanager
     def opened(self, resume: bool) -> Iterator[None]:
-        """Have the folder to oneself while this context lasts.
+        """Lock the folder while this context lasts.
 
         Raises:
-            ConfigError: the folder is a file, or has something in it and is not to be resumed, or
-                another run is using it.
+            ConfigError: the folder is a file, or not empty and not to be resumed, or in use by
+                another run.
             StorageError: it cannot be made or written to.
         """
         if self.folder.exists() and not self.folder.is_dir():
@@ -71,7 +71,7 @@ class RunDirectory:
                     remove_leftovers(folder)
                 yield
         finally:
-            with suppress(OSError):  # of a folder with something in it
+            with suppress(OSError):  # a folder that is not empty
                 for path in made:
                     path.rmdir()
 
@@ -125,20 +125,20 @@ class RunDirectory:
         return path
 
     def states(self) -> list[Path]:
-        """What a run may go on from, the newest first."""
+        """The states that a run can be resumed from, the newest first."""
         return self._files("state")[::-1]
 
     def skip(self, path: Path) -> None:
-        """Keep a state that cannot be gone on from, also when the run comes to its step again."""
+        """Keep a state that cannot be read, also when the run reaches its step again."""
         self._skipped.add(path)
 
     def _files(self, kind: str) -> list[Path]:
         return sorted(self.checkpoints.glob(f"{kind}-{'[0-9]' * 8}.safetensors"))
 
     def _prune(self, kind: str, keep: int, step: int) -> None:
-        """Leave so many files of the steps up to this one; later ones are not this session's.
+        """Keep so many files of the steps up to this one; later ones are not of this session.
 
-        What is no file, such as a folder of that name, stays.
+        Anything but a file, such as a folder of that name, stays.
         """
         done = [path for path in self._files(kind) if int(path.stem.partition("-")[2]) <= step]
         for path in done[:-keep]:
@@ -147,6 +147,6 @@ class RunDirectory:
 
 
 def _unused(path: Path) -> Path:
-    """The path, or with a number before its name one at which nothing is."""
+    """The path, or if it is taken, one with a number before its name."""
     names = chain([path], (path.with_name(f"{number}-{path.name}") for number in count(2)))
     return next(each for each in names if not os.path.lexists(each))

@@ -1,4 +1,4 @@
-"""What a run folder tells of a run: finished, stopped, or still going on."""
+"""Reading a run folder: of a run that is finished, stopped or still training."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ from img2img.metrics.measure import MEASURES, measure_of
 from img2img.runs.directory import RunDirectory
 from img2img.runs.facts import SavedFacts, read_facts
 from img2img.runs.history import RunHistory
-from img2img.runs.log import is_number, read_log
+from img2img.runs.log import VAL, is_number, read_log
 
 
 @dataclass(frozen=True)
 class Record:
-    """A run as its folder shows it.
+    """What a run folder holds.
 
     Attributes:
         config_text: `config.yaml` as it stands.
-        lines: of `metrics.jsonl`, each with step, images and epoch; others are left out.
+        lines: those of `metrics.jsonl` that have a step, images and an epoch.
         sheets: the sample sheets by step, in order.
     """
 
@@ -38,7 +38,7 @@ class Record:
 
     @property
     def planned_steps(self) -> int | None:
-        """How many the run is to have; None where that is not known yet."""
+        """The length of the run; None if it is not known yet."""
         schedule = self.config.schedule
         if not self.lines:
             return schedule.steps
@@ -49,11 +49,12 @@ class Record:
     def stopped_early(self) -> bool:
         """Whether there were `metrics.patience` evaluations without improvement."""
         best, patience = self.config.metrics.best, self.config.metrics.patience
-        values = [line[f"val/{best}"] for line in self.lines if f"val/{best}" in line]
-        if best is None or patience is None or not values:
+        values = self.history[f"{VAL}{best}"].values
+        if patience is None or not len(values):
             return False
-        top = max if (known := MEASURES.get(measure_of(best))) and known.higher_is_better else min
-        return len(values) - 1 - values.index(top(values)) >= patience
+        known = MEASURES.get(measure_of(str(best)))
+        place = values.argmax() if known and known.higher_is_better else values.argmin()
+        return bool(len(values) - 1 - place >= patience)
 
     @cached_property
     def history(self) -> RunHistory:

@@ -1,4 +1,4 @@
-"""A look at what the generators make of a few pictures, for signs that something is wrong."""
+"""The health probe: diagnostics of a few translations, taken again and again."""
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -17,32 +17,32 @@ from img2img.models.spec import ModelSpec
 from img2img.training.held_out import set_for_inference
 from img2img.training.methods.base import Method
 
-# Pictures of each kind, held out and trained on.
-PICTURES = 8
-# A picture that is looked at costs about a sixth of one trained on: so many of those for each keep
-# the looks under 1 % of the time. Signs are counted on the CPU also where steps are made elsewhere.
+# Images of each kind, held out and trained on.
+IMAGES = 8
+# An image that is probed costs about a sixth of one trained on: training on so many for each keeps
+# the probes under 1 % of the time. Diagnostics are computed on the CPU, wherever steps are made.
 TRAINED_FOR_EACH = {"cpu": 25}
 TRAINED_ELSEWHERE = 100
-# Steps between two looks, at least.
-LEAST_STEPS = 50
+# Steps between two probes, at least.
+MIN_STEPS = 50
 
 
 def steps_between(images_a_step: int, device: str) -> int:
-    """How often to look where `doctor.every` is `auto`, on a type of device."""
-    trained = 2 * PICTURES * TRAINED_FOR_EACH.get(device, TRAINED_ELSEWHERE)
-    return max(LEAST_STEPS, trained // images_a_step)
+    """Steps between two probes where `doctor.every` is `auto`, on a type of device."""
+    trained = 2 * IMAGES * TRAINED_FOR_EACH.get(device, TRAINED_ELSEWHERE)
+    return max(MIN_STEPS, trained // images_a_step)
 
 
 class HealthProbe:
-    """The same pictures, translated again and again as inference would.
+    """Translates the same images each time, as inference does, and takes their diagnostics.
 
-    The first held-out and some training pictures, without augmentation, stay in memory from the
-    first look on.
+    The first held-out and some training images, not augmented, are kept in memory from the first
+    probe on.
 
     Args:
         method: says which images a batch leads to.
         specs: how each generator is set up for inference.
-        every: steps between two looks.
+        every: steps between two probes.
     """
 
     def __init__(
@@ -65,21 +65,21 @@ class HealthProbe:
 
     @cached_property
     def _held_out(self) -> list[Batch]:
-        return list(islice(self._found.held_out_batches(self._data, self._transform), PICTURES))
+        return list(islice(self._found.held_out_batches(self._data, self._transform), IMAGES))
 
     @cached_property
     def _trained(self) -> list[Batch]:
         count = len(self._found)
-        alone = (self._found.only(index) for index in range(0, count, -(-count // PICTURES)))
+        alone = (self._found.only(index) for index in range(0, count, -(-count // IMAGES)))
         each = (one.held_out_batches(self._data, self._transform) for one in alone)
         return list(chain.from_iterable(each))
 
     def diagnostics(self, generators: Mapping[str, nn.Module]) -> dict[str, float]:
-        """The signs by name (see `diagnostics_of`), of held-out pictures if there are several.
+        """Diagnostics by name (see `diagnostics_of`), of held-out images if there are several.
 
-        Of a method that translates both ways they end in `_AtoB` and `_BtoA`. `held_out` and
-        `trained` are mean L1 distances, pixels in [0, 1], of pictures of that kind from their
-        targets, or of a method with cycles, from themselves there and back.
+        With a two-way method they end in `_AtoB` and `_BtoA`. `held_out_l1` and `train_l1` are mean
+        L1 distances, pixels in [0, 1], of images of that kind to their targets, or with cycles, to
+        themselves after translation there and back.
 
         Raises:
             ImageError: a file does not decode.
@@ -88,7 +88,7 @@ class HealthProbe:
         held_out = self._images(generators, self._held_out) if self._held_out else None
         batches, images = self._trained, trained
         aligned = self._aligned
-        # Of one there is no telling whether all come out alike.
+        # A single image does not show whether all come out alike.
         if held_out is not None and len(self._held_out) > 1:
             batches, images = self._held_out, held_out
         elif self._method.cycles:

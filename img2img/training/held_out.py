@@ -1,4 +1,4 @@
-"""Judging generators on held-out images: measures, and sheets of samples."""
+"""Evaluating generators on held-out images: measures, and sheets of samples."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,12 +17,12 @@ from img2img.models.spec import ModelSpec, prepare_for_inference
 from img2img.networks.norms import use_statistics
 from img2img.training.methods.base import Method
 
-# In which the values of targets are counted.
+# Of the histogram of the targets' values.
 _BINS = 1024
 
 
 def measure_names(method: type[Method], aligned: bool) -> list[str]:
-    """What `HeldOut.measures` can give where there are held-out images.
+    """What `HeldOut.measures` can return if there are held-out images.
 
     Args:
         aligned: whether held-out images have known targets.
@@ -33,12 +33,12 @@ def measure_names(method: type[Method], aligned: bool) -> list[str]:
     return [*names, "cycle"] if method.cycles else names
 
 
-class SetJudge:
-    """Takes measures of sets: of the translations of one direction against its domain.
+class SetEvaluator:
+    """Takes measures of sets: of the translations in one direction, against their domain.
 
     Args:
         names: of the measures.
-        network: what sees the images.
+        network: extracts the features.
     """
 
     def __init__(self, names: Sequence[str], network: FeatureNetwork) -> None:
@@ -48,14 +48,14 @@ class SetJudge:
         self.begin()
 
     def begin(self) -> None:
-        """Nothing was shown yet; real images are known from the second time on."""
+        """Start an evaluation; features of real images are kept from the first one."""
         self._measures = SetMeasures(self._network, self._real)
         self._shown: set[tuple[str, str]] = set()
 
     def take(self, files: Sequence[tuple[str, str]], output: Tensor, target: Tensor) -> None:
-        """Translations and real images, NCHW in [-1, 1], with the files they are of.
+        """Add translations and real images, NCHW in [-1, 1], with the names of their files.
 
-        Each counts once: of unpaired domains, images of the smaller one come again and again.
+        Each counts once: of unpaired domains, images of the smaller one are repeated.
         """
         for index, (source, real) in enumerate(files):
             if ("source", source) not in self._shown:
@@ -71,16 +71,16 @@ class SetJudge:
 
 
 class HeldOut:
-    """Runs generators over held-out batches as inference would, and leaves them as they were.
+    """Runs generators on held-out batches as inference does, and leaves them unchanged.
 
     Args:
         method: says which images a batch leads to.
         specs: how each generator is set up for inference.
-        batches: gives the batches, on the CPU, the same each time; may give none.
+        batches: yields the batches, on the CPU, the same each time; may yield none.
         aligned: whether the images of a batch show the same thing, so that translations have a
             target.
         pairs: the measures of translations against targets, where there are targets.
-        sets: the names of measures of sets, and what sees the images for these; None for none.
+        sets: the names of measures of sets, and the network for their features.
     """
 
     def __init__(
@@ -97,22 +97,22 @@ class HeldOut:
         self._specs = specs
         self._batches = batches
         self._pairs = ({"l1": l1} if pairs is None else pairs) if aligned else {}
-        self._judges = {name: SetJudge(*sets) for name in method.translations} if sets else {}
+        self._sets = {name: SetEvaluator(*sets) for name in method.translations} if sets else {}
         self.baseline: dict[str, float] = {}
-        """What measures of pairs give for the untouched inputs, by the names that `measures` has.
+        """Measures of pairs for the untouched inputs, by the names that `measures` has.
 
-        Known from the first time on that those are taken."""
+        Known after the first evaluation."""
         self.spans: dict[str, float] = {}
-        """What 99 % of the targets' values span, in [0, 1]; named by direction as measures are.
+        """The part of the range, in [0, 1], that 99 % of the targets' values span, by direction.
 
-        To be read beside `l1`: of dark targets a small distance may be all that there is to see."""
+        To be read beside `l1`: for dark targets, a small distance may be all that can be seen."""
         self._device = next(method.parameters()).device
 
     def measures(self, generators: Mapping[str, nn.Module]) -> dict[str, float]:
         """The mean of each measure over all images, and measures of sets; see `measure_names`.
 
-        Of a method that translates both ways, `l1` is the mean of `l1_AtoB` and `l1_BtoA`, and so
-        on. `cycle` is the mean L1 distance between images and their way there and back.
+        With a two-way method, `l1` is the mean of `l1_AtoB` and `l1_BtoA`, and so on. `cycle` is
+        the mean L1 distance between images and themselves after translation there and back.
         """
         values: dict[str, list[Tensor]] = {}
         untouched: dict[str, list[Tensor]] = {}
@@ -126,8 +126,8 @@ class HeldOut:
             if several:
                 to.setdefault(f"{name}_{direction}", []).append(value)
 
-        for judge in self._judges.values():
-            judge.begin()
+        for each in self._sets.values():
+            each.begin()
         for batch, images in self._images(generators, self._method.images):
             for direction, (output, target) in self._method.translations.items():
                 source = (batch.A if direction == "AtoB" else batch.B).to(self._device)
@@ -135,17 +135,17 @@ class HeldOut:
                     counts[direction] += torch.histc(images[target].float().cpu(), _BINS, -1, 1)
                 for name, measure in self._pairs.items():
                     add(name, direction, measure(images[output], images[target]))
-                    # They are the same each time; and there is none of other channels.
+                    # It is the same each time; inputs with other channels have none.
                     if not self.baseline and source.shape == images[target].shape:
                         add(name, direction, measure(source, images[target]), untouched)
-                if direction in self._judges:
+                if direction in self._sets:
                     ways = batch.path_A, batch.path_B
                     files = list(zip(*(ways if direction == "AtoB" else ways[::-1]), strict=True))
-                    self._judges[direction].take(files, images[output], images[target])
+                    self._sets[direction].take(files, images[output], images[target])
             for output, target in self._method.cycles.values():
                 values.setdefault("cycle", []).append(l1(images[output], images[target]))
-        for direction, judge in self._judges.items():
-            for name, value in judge.values().items():
+        for direction, each in self._sets.items():
+            for name, value in each.values().items():
                 add(name, direction, torch.tensor([value]))
         self.baseline = self.baseline or _means(untouched)
         if not self.spans:
@@ -156,7 +156,7 @@ class HeldOut:
         return _means(values)
 
     def sheet(self, generators: Mapping[str, nn.Module], rows: int) -> Picture | None:
-        """The first images, a row each, a column for each name; None without held-out images."""
+        """One row per image, one column per name; None if there are no held-out images."""
         cells: list[list[Tensor]] = []
         titles: list[str] = []
         for _, images in self._images(generators, self._method.samples):
@@ -180,7 +180,7 @@ class HeldOut:
 
 
 def _span(counts: Tensor) -> Tensor:
-    """From the 0.5th to the 99.5th percentile of what was counted in bins, of all bins' width."""
+    """From the 0.5th to the 99.5th percentile of a histogram, as a share of all its bins."""
     shares = counts.double().cumsum(0) / counts.double().sum()
     return ((shares >= 0.005) & (shares < 0.995)).sum() / len(counts)
 
@@ -193,7 +193,7 @@ def _means(values: Mapping[str, Sequence[Tensor]]) -> dict[str, float]:
 def set_for_inference(
     generators: Mapping[str, nn.Module], specs: Mapping[str, ModelSpec]
 ) -> Iterator[None]:
-    """Have generators as inference sets them up in this block, and as training does after it."""
+    """Set generators up for inference in this block, and for training after it."""
     for name, spec in specs.items():
         prepare_for_inference(generators[name], spec)
     try:

@@ -1,4 +1,4 @@
-"""How many steps a run has, and where along them the learning rate is."""
+"""The length of a run in steps, and the learning rate along it."""
 
 import math
 from collections.abc import Sequence
@@ -7,24 +7,24 @@ from img2img.config import ScheduleConfig
 from img2img.training.schedule import SCHEDULES, Schedule
 from img2img.training.throughput import Throughput
 
-# A length in minutes is turned into steps once so many are made, and this share of it is spent; of
-# it in steps, if later ones take longer.
+# A length in minutes is converted to steps after so many steps and this share of the length: of its
+# minutes, or of its steps if later ones take longer.
 CALIBRATION_SHARE = 0.05
 CALIBRATION_STEPS = 20
-# The first steps are slower than those after them.
+# The first steps are slower.
 WARM_UP_STEPS = 5
 
 
 def steps_in_time(
     minutes: float, seconds: float, steps: int, ticks: Sequence[float], longer: float = 0.0
 ) -> int | None:
-    """How many steps fit into `minutes` altogether; None while it is too early to say.
+    """How many steps fit into `minutes` in total; None while it is too early to tell.
 
     Args:
         seconds: spent so far.
         steps: made so far.
-        ticks: when the last steps of this session ended, in seconds from any start.
-        longer: seconds that a step takes beyond those so far, in the mean over the whole length.
+        ticks: when the last steps of this session ended, in seconds.
+        longer: how many seconds longer than so far a step takes, on average over the whole length.
     """
     if len(ticks) <= CALIBRATION_STEPS and seconds < 60 * minutes:
         return None
@@ -34,12 +34,12 @@ def steps_in_time(
     if seconds * mean / pace < CALIBRATION_SHARE * 60 * minutes:
         return None
     left = max(0.0, 60 * minutes - seconds)
-    # The mean is that of all steps, so those already made count as well.
+    # The mean is over all steps, including those already made.
     return max(steps, int((steps * pace + left) / mean))
 
 
 class Length:
-    """A run's length in steps, and the learning rate's course over it.
+    """A run's length in steps, and the learning rate along it.
 
     Args:
         images_per_epoch: positions in an epoch.
@@ -53,16 +53,16 @@ class Length:
         self._config = schedule
         self._images_per_step = images_per_step
         self.steps: int | None
-        """Generator updates in all; None for a length in minutes that is not yet measured."""
+        """Total generator updates; None for a length in minutes that is not yet measured."""
         self._images: float
         """The length in images; infinite while it is not known."""
         self._schedule: Schedule
         self.continue_at(0, 0)
 
     def continue_at(self, step: int, images: int) -> None:
-        """Go on from a step at which so many images have been seen.
+        """Continue from a step at which so many images have been seen.
 
-        A length in epochs is one in images: with other batches than before, steps change.
+        A length in epochs is one in images: with another batch size, the number of steps changes.
         """
         rest = self._config
         per_step = self._images_per_step
@@ -76,7 +76,7 @@ class Length:
         """Set the length, at a step at which so many images have been seen."""
         self.steps = steps
         config = self._config
-        # In minutes, and not yet measured: that is at the very start.
+        # A length in minutes is not yet measured at the very start.
         left = math.inf if steps is None else (steps - step) * self._images_per_step
         self._images = images + left
         published = (config.steps, config.total_epochs, config.minutes) == (None, None, None)
@@ -90,10 +90,10 @@ class Length:
         )
 
     def measured(self, throughput: Throughput, step: int, longer: float) -> int | None:
-        """The steps that a length in minutes comes to; None while it is too early to say.
+        """The steps that a length in minutes amounts to; None while it is too early to tell.
 
         Args:
-            longer: seconds that a step takes beyond those so far, in the mean over the length.
+            longer: how many seconds longer than so far a step takes, on average over the length.
         """
         minutes = self._config.minutes
         assert minutes is not None
@@ -104,7 +104,7 @@ class Length:
         return images / self._images
 
     def rate(self, images: int) -> float:
-        """What to multiply the learning rate by when `images` have been seen."""
-        # Full after `warmup` images, and not quite 0 before the first.
+        """The factor on the learning rate when `images` have been seen."""
+        # It is 1 after `warmup` images, and just above 0 before the first.
         risen = min(1.0, (images + 1) / (self._config.warmup + 1))
         return risen * self._schedule.factor(images)

@@ -1,7 +1,7 @@
 """Progressive resolution: training on small images first (after Karras et al. 2018).
 
-arXiv 1710.10196, section 2, adds layers as images grow. Here the networks are whole from the start,
-and only the batches grow: loaders, held-out measures and the model stay as they are.
+arXiv 1710.10196, section 2, adds layers as images grow. Here the networks are complete from the
+start and only the batches grow; loaders, held-out measures and the model do not change.
 """
 
 from collections.abc import Mapping
@@ -61,10 +61,10 @@ def reduced(batch: Batch, halvings: int) -> Batch:
 
 
 def mean_seconds(step_seconds: Mapping[int, float], grow: GrowConfig) -> float:
-    """How long a step takes in the mean over the whole length.
+    """Mean seconds per step over the whole length.
 
     Args:
-        step_seconds: how long it takes, by how often crops are halved.
+        step_seconds: seconds per step, by how often crops are halved.
     """
     each = grow.until / max(grow.halvings, 1)
     growing = sum(each * step_seconds[halvings] for halvings in range(1, grow.halvings + 1))

@@ -27,7 +27,7 @@ class Schedule(ABC):
 
     @abstractmethod
     def factor(self, images: int) -> float:
-        """What to multiply the rate by, between 0 and 1, when `images` have been seen."""
+        """The factor on the rate, between 0 and 1, when `images` have been seen."""
 
 
 SCHEDULES = Registry[Schedule]("schedule")

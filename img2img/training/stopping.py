@@ -1,4 +1,4 @@
-"""Asking a run to end before its length: Ctrl-C, another signal, or a time limit."""
+"""Stopping a run before its end: by Ctrl-C, another signal, or a time limit."""
 
 import signal
 import threading
@@ -12,7 +12,7 @@ from typing import Any
 from img2img.errors import TrainingInterrupted, TrainingStopped
 from img2img.runtime.signals import STOPPING
 
-# The second of these acts at once; of the others the second comes unasked, as the first did.
+# The second of these acts at once; schedulers repeat the others of their own accord.
 _BY_HAND = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -20,7 +20,7 @@ class StopRequest:
     """Set from outside, read by the loop between two steps.
 
     Args:
-        minutes: ask for the stop by itself after so many minutes; None: never.
+        minutes: stop by itself after so many minutes; None: never.
     """
 
     def __init__(self, minutes: float | None = None) -> None:
@@ -44,10 +44,10 @@ class StopRequest:
 
 @contextmanager
 def stop_on_signals(stop: StopRequest) -> Iterator[None]:
-    """Turn Ctrl-C and what `STOPPING` names into requests.
+    """Turn Ctrl-C and the signals in `STOPPING` into requests to stop.
 
-    A second Ctrl-C or SIGTERM acts at once, as it usually does. What a run was started to ignore,
-    as `nohup` has it ignore SIGHUP, stays ignored.
+    A second Ctrl-C or SIGTERM acts at once, as usual. A signal that the process was started to
+    ignore, such as SIGHUP under `nohup`, stays ignored.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -64,7 +64,7 @@ def stop_on_signals(stop: StopRequest) -> Iterator[None]:
             signal.signal(caught, before[caught])
 
     for caught in (signal.SIGINT, *STOPPING):
-        # A shell has what it runs in the background ignore Ctrl-C, but no kill -INT by hand.
+        # A shell makes background jobs ignore Ctrl-C, but `kill -INT` by hand must still work.
         if caught in _BY_HAND or signal.getsignal(caught) == signal.SIG_DFL:
             before[caught] = signal.signal(caught, handle)
     try:

@@ -86,7 +86,9 @@ class Trainer:
         self._meter = LossMeter(processes)
         self._throughput = Throughput()
         self._tracker = BestTracker(config.metrics)
-        self._review = Review(config, held_out, probe, self._tracker, directory, observer)
+        self._review = Review(
+            held_out, probe, self._tracker, directory, observer, config.samples.count
+        )
         self._batches_per_step = config.n_critic * config.optimizer.accumulate
         self._images_per_step = processes.count * self._batches_per_step * config.data.batch_size
         self._length = Length(config.schedule, images_per_epoch, self._images_per_step)

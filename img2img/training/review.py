@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 from torch import nn
 
-from img2img.config import RunConfig
 from img2img.errors import ImageError
 from img2img.models.spec import ModelSpec
 from img2img.runs.directory import RunDirectory
@@ -22,20 +21,21 @@ class Review:
         probe: looks for faults in a few translations; None: no probes.
         tracker: knows the best so far.
         directory: where the best model is saved.
+        rows: images in a sample sheet.
     """
 
     def __init__(
         self,
-        config: RunConfig,
         held_out: HeldOut,
         probe: HealthProbe | None,
         tracker: BestTracker,
         directory: RunDirectory,
         observer: Observer,
+        rows: int,
     ) -> None:
         self.held_out = held_out
         self.probe = probe
-        self._samples = config.samples.count
+        self._rows = rows
         self._tracker = tracker
         self._directory = directory
         self._observer = observer
@@ -70,7 +70,7 @@ class Review:
     def sample(self, generators: Mapping[str, nn.Module], progress: Progress) -> None:
         """Draw a sheet of translations."""
         try:
-            sheet = self.held_out.sheet(generators, self._samples)
+            sheet = self.held_out.sheet(generators, self._rows)
         except ImageError as error:
             self._observer.noticed(f"no samples were drawn: {error}")
             return

@@ -56,6 +56,18 @@ class DataError(Img2ImgError):
     """A folder of images cannot be used as it is."""
 
 
+class DataProblems(DataError):
+    """Files or pairs of a data set cannot be used.
+
+    Attributes:
+        problems: a sentence on each.
+    """
+
+    def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.problems = problems
+
+
 class ImageError(Img2ImgError):
     """A file cannot be read as an image, or cannot be written."""
 

@@ -58,7 +58,7 @@ class TestFolder:
         monkeypatch.chdir(tmp_path)
         refused(img2img("train", "pix2pix"), "--data")
         refused(img2img("data", "check"), "--data")
-        refused(img2img("train", "pix2pix", "--data-a", "A"), "root_b")
+        refused(img2img("train", "pix2pix", "--data-a", "A"), "--data-b is missing")
 
     def test_domains_without_images(self, tmp_path: Path, train: Command) -> None:
         (tmp_path / "pairs" / "A").mkdir(parents=True)
@@ -198,7 +198,7 @@ class TestConfiguration:
             ("data.holdout=test", ["data.holdout: ", "test"]),
             ("nothing", ["nothing", "key=value"]),
             ("=3", ["key=value"]),
-            ("data.root=[", ["--set data.root"]),
+            ("data.root=[", ["data.root: not YAML"]),
         ],
     )
     def test_key_what_was_expected_and_what_is_near(

@@ -195,7 +195,7 @@ class TestNumbers:
         ("seed=-1", "seed: Input should be greater than or equal to 0 (given: -1)"),
         ("generator=unet", "generator: write it as {name: unet}"),
         ("data=5", "data: Input should be a valid dictionary"),
-        ("data.root_a=x", "data: unpaired folders are set together: `data.root_b` is missing"),
+        ("data.root_a=x", "data: two folders are needed: `data.root_b` is missing"),
         ("schedule.epochs=-1", "schedule.epochs: Input should be greater than or equal to 0"),
         ("ema.half_life=0", "ema.half_life: Input should be greater than 0"),
         ("losses.reconstruction.0=5", "losses.reconstruction.0: "),

@@ -33,7 +33,7 @@ from img2img.cli.statuses import WRONG, status_of
 from img2img.cli.train import train
 from img2img.cli.translate import translate
 from img2img.cli.video import video_app
-from img2img.errors import Img2ImgError, ProcessLost, Stopped
+from img2img.errors import DataProblems, Img2ImgError, ProcessLost, Stopped
 
 # Seconds in which a process that has lost another may end by itself.
 GRACE = 30.0
@@ -76,7 +76,9 @@ def _end_within(seconds: float, status: int) -> None:
 
 
 def _way_on(command: str | None, error: Img2ImgError) -> str:
-    """The command that goes on with a run that has stopped, or was to be begun anew."""
+    """What may be done now: the command that says more, or that resumes the run."""
+    if isinstance(error, DataProblems):
+        return "; `img2img data check` says more about each"
     if not error.resumable or error.path is None or command not in _RESUME:
         return ""
     return f"; resume with: img2img {_RESUME[command]} {shlex.quote(str(error.path))}"

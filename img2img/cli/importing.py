@@ -1,6 +1,5 @@
 """`img2img import`."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,6 +8,7 @@ import typer
 from img2img.cli.models import plausible
 from img2img.cli.options import AsJson
 from img2img.cli.output import console, print_json, printable, say_note
+from img2img.cli.wording import in_options
 from img2img.errors import ConfigError
 
 
@@ -69,7 +69,7 @@ def import_(
     value_range: Annotated[
         Literal["-1,1", "0,1"], typer.Option(help="Values of black and white in training.")
     ] = "-1,1",
-    last: Annotated[
+    output_function: Annotated[
         Literal["tanh", "sigmoid"],
         typer.Option("--output-function", help="Activation of the last layer."),
     ] = "tanh",
@@ -88,9 +88,9 @@ def import_(
     `export` and `train --init-from` also take such checkpoints directly, with default settings.
     """
     from img2img.models.checkpoint import write_model
-    from img2img.models.compat.collection import Wishes, import_files
+    from img2img.models.compat.collection import ImportOptions, import_files
 
-    wishes = Wishes(
+    options = ImportOptions(
         direction=direction,
         statistics=statistics,
         dropout=dropout,
@@ -99,7 +99,7 @@ def import_(
         upsample=upsample,
         norm=norm,
         value_range=value_range,
-        output=last,
+        output=output_function,
         part=part,
     )
     target = output or Path(f"{files[0].resolve().stem}.safetensors")
@@ -107,7 +107,7 @@ def import_(
         raise ConfigError(f"{target} exists already; choose another file with --output")
     if target.exists() and any(_holds(file, target) for file in files):
         raise ConfigError(f"--output {target}: one of the inputs; choose another file")
-    imported = import_files(files, wishes)
+    imported = import_files(files, options)
     model = imported.model
     write_model(target, model)
     for note in imported.notes:
@@ -135,7 +135,9 @@ def import_(
         line = printable(f"{name}: {spec.architecture}, {settings}")
         console.print(line, markup=False, soft_wrap=True)
     if imported.assumed:
-        assumed = _as_options(imported.assumed)
+        names = {"output": "output_function"}
+        shown = (f"`{names.get(key, key)}={value}`" for key, value in imported.assumed.items())
+        assumed = in_options(", ".join(shown))
         console.print(
             f"assumed, as it cannot be inferred from the weights: {assumed}", soft_wrap=True
         )
@@ -147,15 +149,3 @@ def _holds(given: Path, target: Path) -> bool:
     if given.is_dir():
         return any(target.samefile(file) for file in given.iterdir())
     return given.exists() and target.samefile(given)
-
-
-def _as_options(assumed: Mapping[str, str]) -> str:
-    """What was assumed, as the options that would say something else."""
-    names = {"output": "output-function"}
-    words = []
-    for wish, value in assumed.items():
-        option = names.get(wish, wish.replace("_", "-"))
-        words.append(
-            {"True": f"--{option}", "False": f"--no-{option}"}.get(value, f"--{option} {value}")
-        )
-    return ", ".join(words)

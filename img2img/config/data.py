@@ -186,7 +186,7 @@ class DataConfig(PairingConfig):
     def _one_source(self) -> Self:
         if (self.root_a is None) != (self.root_b is None):
             lacking = "root_a" if self.root_a is None else "root_b"
-            raise ValueError(f"unpaired folders are set together: `data.{lacking}` is missing")
+            raise ValueError(f"two folders are needed: `data.{lacking}` is missing")
         if self.root is not None and self.root_a is not None:
             raise ValueError("set either `data.root`, or `data.root_a` and `data.root_b`")
         apart = self.root_a is not None and not isinstance(self.holdout, Path)

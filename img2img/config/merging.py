@@ -69,7 +69,7 @@ def _own_keys(path: str) -> set[str]:
 
 
 def _merge_items(path: str, items: list[Any], over: Mapping[Any, Any]) -> list[Any]:
-    """Lay entries addressed by their number, as `--set losses.reconstruction.0.weight=10` does."""
+    """Lay entries addressed by their number, as in `losses.reconstruction.0.weight=10`."""
     numbered = {str(index): item for index, item in enumerate(items)}
     changes = {str(index): value for index, value in over.items()}
     beyond = [index for index in changes if index not in numbered]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from img2img.data.sources import Item
-from img2img.errors import DataError, some_names
+from img2img.errors import DataProblems, some_names
 
 Kind = Literal["unmatched", "ambiguous", "unreadable", "size"]
 
@@ -48,7 +48,7 @@ class Problem:
 
 def refusal(
     problems: Sequence[Problem], proposal: object = None, *, any_pairs: bool = True
-) -> DataError:
+) -> DataProblems:
     """The error that ends a run on data with problems: a line a kind, and the ways on.
 
     Args:
@@ -67,10 +67,6 @@ def refusal(
         lines.append(f"names that nearly match: {proposal}")
     elif not any_pairs:
         lines.append(NO_PAIRS)
-    lines.append(
-        "fix or remove them, or leave them out by `data.skip_bad=true`; a check of the data"
-        " says more about each"
-        if any_pairs
-        else "a check of the data says more about each"
-    )
-    return DataError("\n".join(lines))
+    if any_pairs:
+        lines.append("fix or remove them, or leave them out by `data.skip_bad=true`")
+    return DataProblems("\n".join(lines), [problem.message for problem in problems])

@@ -22,7 +22,7 @@ from img2img.errors import LoadingFailed
 LOOK = 1.0
 # Seconds in which it may end by itself.
 PATIENCE = 5.0
-NO_ROOM = "shared memory is full; give it more (of Docker: --shm-size), or set data.workers to 0"
+NO_ROOM = "shared memory is full; give it more (Docker's shm-size), or set data.workers to 0"
 
 
 def supervised(

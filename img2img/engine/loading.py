@@ -70,7 +70,7 @@ def load_for_inference(
 
 
 def _tested_with_dropout(spec: ModelSpec) -> bool:
-    """Whether the reference's test script leaves dropout on, as it does unless with `--eval`.
+    """Whether the reference's test script leaves dropout on: its evaluation mode does not.
 
     Weights alone do not show whether they were trained with dropout; `import` is told.
     """

@@ -81,5 +81,5 @@ class Budget:
             raise ImageError(
                 f"{width} x {height} pixels{more} need about {needed / 1e9:.2g} GB of"
                 f" memory, but only {self.total / 1e9:.2g} GB may be used: raise"
-                " --max-memory, or reduce the picture"
+                " `max_memory`, or reduce the picture"
             )

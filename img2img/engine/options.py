@@ -73,8 +73,8 @@ class TranslatorOptions:
     reference_exact: bool = False
     """Compute as the test script of the reference implementation does: float32, colours rounded
     down, and dropout on if the model was trained with it (of an imported model: if `import` was
-    told so), so that no two results are alike. With running statistics as with its `--eval`, where
-    dropout is off. For `Translator.load`."""
+    told so), so that no two results are alike. With running statistics as in its evaluation mode,
+    where dropout is off. For `Translator.load`."""
     progress: OnPart | None = field(default=None, compare=False)
     """Called with (parts done, parts) while a picture is translated in parts."""
     say: Callable[[str], None] | None = field(default=None, compare=False)

@@ -84,7 +84,7 @@ def scale_summary(ways: Mapping[AppliedScale, int], scale: Scale, spec: ModelSpe
     own = "its own size" if native == 1 else "their own size"
     parts = [f"{native} at {own}"] if native else []
     parts += [f"{trained} resized {training_size(spec)} and back"] if trained else []
-    chosen = " (--scale native: all at their own size)" if scale == "auto" and trained else ""
+    chosen = " (`scale=native`: all at their own size)" if scale == "auto" and trained else ""
     return f"scale {scale}: {', '.join(parts)}{chosen}"
 
 

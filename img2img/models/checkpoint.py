@@ -66,7 +66,7 @@ def load_model(path: Path) -> ModelFile:
     """Read a model file, or the one in a run folder. Nothing in it is executed.
 
     A file or folder of checkpoints of pytorch-CycleGAN-and-pix2pix and its relatives is read, too,
-    with what it does not tell taken as `compat.collection.Wishes` says.
+    with what it does not tell taken as `compat.collection.ImportOptions` says.
 
     Raises:
         ModelFileError: there is none, it is damaged, or it is something else.

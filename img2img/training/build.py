@@ -354,8 +354,8 @@ def size_notices(
         if not 1 / SCALE_WORTH_SAYING <= scale <= SCALE_WORTH_SAYING:
             yield (
                 f"images are resized to {100 * scale:.0f} % of their size for training, and"
-                " `translate` resizes larger pictures in the same way, and the results back"
-                " (--scale); data.resize=none trains on crops at full size"
+                " translation resizes larger images in the same way, and the results back;"
+                " `data.resize=none` trains on crops at full size"
             )
 
 

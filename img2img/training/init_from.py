@@ -90,12 +90,11 @@ def _take(
         if key in own and own[key].shape == tensor.shape
     }
     settings = {"name": spec.architecture, **spec.arguments}
-    likewise = " ".join(
-        f"--set {section}.{key}={'null' if value is None else value}"
-        for key, value in settings.items()
+    matching = " ".join(
+        f"`{section}.{key}={'null' if value is None else value}`" for key, value in settings.items()
     )
     if not taken:
-        raise ConfigError(f"init_from: no layer of {path} fits {name}; it wants {likewise}")
+        raise ConfigError(f"init_from: no layer of {path} fits {name}; it needs {matching}")
     load_plain(network, taken)
     count = f"{len(taken)} of {len(own)} layers"
     numbers = sum(tensor.numel() for tensor in own.values())
@@ -105,4 +104,4 @@ def _take(
         return count
     little = f", only {100 * share:.0f} % of its weights" if share < 0.5 else ""
     names = some_names(others, most=4)
-    return f"{count}{little}; these do not match: {names}; all would with {likewise}"
+    return f"{count}{little}; these do not match: {names}; all would with {matching}"

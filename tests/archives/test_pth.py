@@ -93,7 +93,7 @@ KINDS = {
     "plain pickle": "not of weights alone; nothing in it was run",
     "whole module": "torch.nn.modules.conv.Conv2d",
     "zip bomb": "would unpack to",
-    "tensors of nothing": "more numbers than are stored",
+    "tensors of nothing": "more numbers than the file stores",
     "more than stored": "damaged",
     "cut off": "damaged",
     "legacy, cut off": "damaged",

@@ -1,4 +1,4 @@
-"""Files of other programs as a model of ours: one network a file, or several in one."""
+"""Checkpoints of other programs as a model of ours: one network per file, or several in one."""
 
 import re
 from collections.abc import Sequence
@@ -52,13 +52,13 @@ CROP = 256
 
 
 @dataclass(frozen=True)
-class Wishes(Assumptions):
-    """What a person says of files that cannot tell it; None: what is most usual."""
+class ImportOptions(Assumptions):
+    """Settings that cannot be inferred from the files; None: the usual value."""
 
     direction: Direction | None = None
     """Of a single generator."""
     statistics: Literal["image", "running"] = "image"
-    """`image`: as the published code tests; `running`: as it does with `--eval`."""
+    """`image`: as the published code tests; `running`: as it does in evaluation mode."""
     dropout: bool = False
     """Whether dropout stays on, as in the published code's tests of Pix2Pix."""
     crop_size: int = CROP
@@ -67,7 +67,7 @@ class Wishes(Assumptions):
 
     @property
     def of_weights(self) -> list[str]:
-        """Those that say what weights do not tell."""
+        """Those that were set and describe the network."""
         told = {"direction", "part"}
         return [
             field.name
@@ -82,7 +82,7 @@ class Imported:
 
     model: ModelFile
     assumed: dict[str, str]
-    """What the files do not tell, by the name of the wish, and what was taken."""
+    """What cannot be inferred from the files, by the name of the setting, and the value assumed."""
     notes: list[str] = field(default_factory=list)
 
 
@@ -131,7 +131,7 @@ def reference_files(folder: Path) -> list[Path]:
     return epochs[max(generators)] if generators else []
 
 
-def import_files(paths: Sequence[Path], wishes: Wishes | None = None) -> Imported:
+def import_files(paths: Sequence[Path], options: ImportOptions | None = None) -> Imported:
     """Make one model of files that another program has written.
 
     Args:
@@ -142,7 +142,7 @@ def import_files(paths: Sequence[Path], wishes: Wishes | None = None) -> Importe
     Raises:
         ModelFileError: a file is damaged, or of no known layout; or there is no generator.
     """
-    wishes = wishes or Wishes()
+    options = options or ImportOptions()
     notes: list[str] = []
     found: list[_Found] = []
     for path in dict.fromkeys(paths):
@@ -151,13 +151,13 @@ def import_files(paths: Sequence[Path], wishes: Wishes | None = None) -> Importe
             raise ModelFileError(f"{path}: a folder without checkpoints like latest_net_G.pth")
         for file in files:
             try:
-                found += _networks_of(file, wishes, notes)
+                found += _networks_of(file, options, notes)
             except ModelFileError as error:
                 # One can do without a discriminator that nobody has asked for.
                 if not path.is_dir() or _is_generators(file):
                     raise
                 notes.append(f"left out: {error}")
-    named = _named(found, wishes)
+    named = _named(found, options)
     specs: dict[str, ModelSpec] = {}
     discriminators: dict[str, DiscriminatorSpec] = {}
     assumed: dict[str, str] = {}
@@ -165,10 +165,10 @@ def import_files(paths: Sequence[Path], wishes: Wishes | None = None) -> Importe
         network = each.network
         try:
             if each.spec is not None:
-                way = {"direction": wishes.direction or each.spec.direction}
+                way = {"direction": options.direction or each.spec.direction}
                 specs[name] = each.spec.model_copy(update=way)
             elif network.kind == "generator":
-                specs[name] = _spec(name, network, wishes)
+                specs[name] = _spec(name, network, options)
                 assumed |= _assumed(name, specs[name], network)
             else:
                 discriminators[name] = DiscriminatorSpec(
@@ -200,19 +200,19 @@ def _is_generators(path: Path) -> bool:
     return role is None or role["kind"].startswith("g")
 
 
-def _networks_of(path: Path, wishes: Wishes, notes: list[str]) -> list[_Found]:
+def _networks_of(path: Path, options: ImportOptions, notes: list[str]) -> list[_Found]:
     content = _read(path)
     told = read_beside(path)
     if told is not None:
         notes.append(f"{path}: described by {beside(path).name} beside it")
-        return [_Found(path, "", _described(path, content, told.network, wishes), told.network)]
-    search = Search(wishes)
+        return [_Found(path, "", _described(path, content, told.network, options), told.network)]
+    search = Search(options)
     search.tree(content.tree, ())
     generator = any(network.kind == "generator" for _, network in search.found)
     for where, error in [*search.damaged, *([] if search.found else search.doubtful)]:
         line = f"{path}: {_dotted(where)}{error}"
         # One can do without a discriminator.
-        if not ".".join(where).startswith(wishes.part or "") or (
+        if not ".".join(where).startswith(options.part or "") or (
             generator and error.kind == "discriminator"
         ):
             notes.append(f"left out: {line}")
@@ -224,7 +224,7 @@ def _networks_of(path: Path, wishes: Wishes, notes: list[str]) -> list[_Found]:
         if content.left_out:
             left_out = _named_few(content.left_out)
             reason += (
-                f"; {left_out} could only be built by running code from the file, and none was run"
+                f"; {left_out} could only be rebuilt by running code from the file; none was run"
             )
         raise ModelFileError(f"{path}: no network that is known: {reason}")
     if content.left_out:
@@ -236,32 +236,36 @@ def _networks_of(path: Path, wishes: Wishes, notes: list[str]) -> list[_Found]:
     for where, network in search.found:
         if sum(tensor.nbytes for tensor in network.tensors.values()) > _REPEATED * size:
             raise ModelFileError(
-                f"{path}: {_dotted(where)}holds tensors of more numbers than are stored"
+                f"{path}: {_dotted(where)}its tensors claim more numbers than the file stores"
             )
     wanted = [
         (where, network)
         for where, network in search.found
-        if ".".join(where).startswith(wishes.part or "")
+        if ".".join(where).startswith(options.part or "")
     ]
     if not wanted:
         names = some_names([".".join(where) for where, _ in search.found])
-        raise ModelFileError(f"{path}: no network is called {wishes.part}; there are: {names}")
+        raise ModelFileError(
+            f"{path}: no network's name begins with {options.part}; there are: {names}"
+        )
     return [_Found(path, ".".join(where), network) for where, network in wanted]
 
 
-def _described(path: Path, content: Content, spec: ModelSpec, wishes: Wishes) -> Network:
+def _described(path: Path, content: Content, spec: ModelSpec, options: ImportOptions) -> Network:
     """The network in a file that another file describes."""
     name = beside(path).name
-    if wishes.of_weights:
+    if options.of_weights:
         raise ConfigError(
-            f"{wishes.of_weights[0]}: {name} beside {path} says what it is; remove that"
-            " file to say otherwise"
+            f"`{options.of_weights[0]}` is set by {name} beside {path}; remove that file to choose"
+            " yourself",
+            key=options.of_weights[0],
         )
     try:
         return described(spec, content.tree)
     except Unfitting as error:
         raise ModelFileError(
-            f"{path}: {error}, as {name} beside it says; if these are other weights, remove that"
+            f"{path}: {error}, according to {name} beside it; if these are other weights, remove"
+            " that file"
         ) from None
 
 
@@ -284,7 +288,7 @@ def _dotted(where: Where) -> str:
     return f"{'.'.join(where)}: " if where else ""
 
 
-def _named(found: Sequence[_Found], wishes: Wishes) -> dict[str, _Found]:
+def _named(found: Sequence[_Found], options: ImportOptions) -> dict[str, _Found]:
     """The networks by our names for them."""
     # Who calls the way from A to B `A`, calls what judges its results likewise.
     by_result = not any(each.role and len(each.role) > 1 for each in found)
@@ -293,7 +297,7 @@ def _named(found: Sequence[_Found], wishes: Wishes) -> dict[str, _Found]:
     for each in found:
         side = each.role[0].translate(_SIDES) if each.role else None
         if each.network.kind == "generator":
-            if len(generators) == 1 and wishes.direction:
+            if len(generators) == 1 and options.direction:
                 side = None
             name = {None: "G", "a": "G_AB", "b": "G_BA"}[side]
         else:
@@ -304,18 +308,20 @@ def _named(found: Sequence[_Found], wishes: Wishes) -> dict[str, _Found]:
             named[name] = each
         elif each.averaged == other.averaged:
             raise ModelFileError(
-                f"{other} and {each}: both may be {name}; choose with --part"
+                f"{other} and {each}: both may be {name}; choose with `part`"
                 if other.path == each.path
                 else f"{other} and {each}: both may be {name}"
             )
     if "G" in named and len(generators) > 1 and {"G_AB", "G_BA"} & named.keys():
-        raise ModelFileError(f"{named['G']}: its name does not tell which way it translates")
-    if wishes.direction and len({"G", "G_AB", "G_BA"} & named.keys()) > 1:
-        raise ModelFileError("--direction is for a single generator; these are told by their names")
+        raise ModelFileError(f"{named['G']}: its name does not say its direction")
+    if options.direction and len({"G", "G_AB", "G_BA"} & named.keys()) > 1:
+        raise ModelFileError(
+            "`direction` is for a single generator; the names of these say their directions"
+        )
     return named
 
 
-def _spec(name: str, network: Network, wishes: Wishes) -> ModelSpec:
+def _spec(name: str, network: Network, options: ImportOptions) -> ModelSpec:
     section = Component.model_validate({**network.arguments, "name": network.architecture})
     with torch.device("meta"):
         generator = GENERATORS.build(
@@ -325,17 +331,17 @@ def _spec(name: str, network: Network, wishes: Wishes) -> ModelSpec:
             out_channels=network.out_channels,
         )
     multiple = generator.size_multiple
-    crop = max(-(-wishes.crop_size // multiple) * multiple, generator.min_size)
+    crop = max(-(-options.crop_size // multiple) * multiple, generator.min_size)
     return ModelSpec(
         architecture=network.architecture,
         arguments=network.arguments,
         input=Domain.of_type("uint8", network.in_channels),
         output=Domain.of_type("uint8", network.out_channels),
-        direction=_DIRECTIONS.get(name) or wishes.direction or "AtoB",
+        direction=_DIRECTIONS.get(name) or options.direction or "AtoB",
         size_multiple=multiple,
         min_size=generator.min_size,
-        norm_statistics=wishes.statistics,
-        dropout=wishes.dropout,
+        norm_statistics=options.statistics,
+        dropout=options.dropout,
         exact_tiling=generator.local,
         crop_size=(crop, crop),
         scale=1.0,

@@ -1,8 +1,8 @@
-"""The networks of pytorch-CycleGAN-and-pix2pix and its relatives, told by their weights.
+"""The networks of pytorch-CycleGAN-and-pix2pix and its forks, inferred from their weights.
 
-A state_dict says nothing of its architecture but by names and shapes. Networks as published have
-the same names here. Of the others, resizing and the padding behind it are layers of their own
-there, which shifts the numbers, and blur kernels are stored (in CUT, arXiv 2007.15651).
+The names and shapes in a state_dict are all that describes the architecture. The published
+networks have the same names here. In forks, resizing and the padding after it are layers of their
+own, which shifts the numbers, and blur kernels are stored (in CUT, arXiv 2007.15651).
 """
 
 import re
@@ -46,7 +46,7 @@ _SHOWN = 4
 
 @dataclass(frozen=True)
 class Assumptions:
-    """What weights cannot tell of their network, with what is most usual."""
+    """What cannot be inferred from a network's weights, with the usual values."""
 
     padding: Literal["reflect", "replicate"] = "reflect"
     """Of layers that pad."""
@@ -74,7 +74,7 @@ class Network:
     tensors: dict[str, Tensor]
     """By our names."""
     assumed: dict[str, str]
-    """The fields of `Assumptions` that the weights left open, and what they were taken for."""
+    """The fields of `Assumptions` that could not be inferred, and their values."""
 
 
 class Unfitting(ModelFileError):
@@ -90,10 +90,10 @@ class Unfitting(ModelFileError):
 
 
 def recognize(state: State, assumptions: Assumptions) -> Network | None:
-    """The network that these weights are of; None where they are of no known kind.
+    """The network that has these weights; None if its kind is not known.
 
     Raises:
-        Unfitting: they are nearly those of a known kind.
+        Unfitting: they nearly fit a known kind.
     """
     for guess in (_unet, _resnet, _patch, _pixel):
         guessed = guess(state, assumptions)
@@ -103,10 +103,10 @@ def recognize(state: State, assumptions: Assumptions) -> Network | None:
 
 
 def described(spec: ModelSpec, state: State) -> Network:
-    """The generator that a description says these weights are of.
+    """The generator of a description, with these weights.
 
     Raises:
-        Unfitting: they are not.
+        Unfitting: they do not fit it.
     """
     channels = spec.in_channels, spec.out_channels
     guess = _Guess("generator", spec.architecture, spec.arguments, *channels, False, {})
@@ -119,10 +119,10 @@ def closest(state: State) -> str:
     alike = {name: len(keys & set(state)) / len(keys | set(state)) for name, keys in known.items()}
     best = max(alike, key=lambda name: alike[name])
     if not alike[best]:
-        return f"{_few([*state])} are in no layout known, which are {', '.join(known)}"
+        return f"{_few([*state])} are in none of the known layouts: {', '.join(known)}"
     strange = [key for key in state if key not in known[best]]
     if not strange:
-        return f"{_few(sorted(known[best] - set(state)))} are missing of {best}"
+        return f"{_few(sorted(known[best] - set(state)))} are missing for {best}"
     return f"{_few(strange)} are not in {best}, the closest of {', '.join(known)}"
 
 
@@ -299,7 +299,7 @@ def _generator(
     assumed: dict[str, str],
     assumptions: Assumptions,
 ) -> _Guess:
-    """A generator, with what no weights tell."""
+    """A generator, with what can never be inferred."""
     untold = {"value_range": assumptions.value_range, "output": assumptions.output}
     arguments, assumed = arguments | untold, assumed | untold
     return _Guess("generator", architecture, arguments, in_channels, out_channels, biased, assumed)
@@ -387,7 +387,7 @@ def _fitted(guess: _Guess, state: State) -> Network:
             tensors[key] = left.pop(name)
             if tensors[key].shape != tensor.shape:
                 given_shape, wanted = list(tensors[key].shape), list(tensor.shape)
-                raise unfitting(f"{name} is {given_shape}, where {wanted} is wanted")
+                raise unfitting(f"{name} has shape {given_shape} instead of {wanted}")
         elif key.endswith("num_batches_tracked"):  # which old files do not have
             tensors[key] = torch.zeros((), dtype=torch.long)
         elif not guess.biased and key not in kept and _is_convolutions_bias(key, own):
@@ -396,7 +396,7 @@ def _fitted(guess: _Guess, state: State) -> Network:
         else:
             missing.append(name)
     if left or missing:
-        found = [f"{_few([*left])} are not of it"] if left else []
+        found = [f"{_few([*left])} are not part of it"] if left else []
         found += [f"{_few(missing)} are missing"] if missing else []
         raise unfitting(" and ".join(found))
     section = Component.model_validate({**guess.arguments, "name": guess.architecture})

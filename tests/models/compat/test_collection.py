@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from img2img.errors import ModelFileError
 from img2img.models.checkpoint import load_model, write_model
-from img2img.models.compat.collection import Wishes, import_files
+from img2img.models.compat.collection import ImportOptions, import_files
 from tests.models.compat.published import Patch, Pixel, Resnet, Unet, instance, trained
 
 State = dict[str, Tensor]
@@ -165,25 +165,27 @@ class TestCycleGan:
     def test_one_way_alone(self, tmp_path: Path) -> None:
         path = saved(tmp_path / "latest_net_G_B.pth", Resnet().state_dict())
         assert import_files([path]).model.specs["G_BA"].direction == "BtoA"
-        asked = import_files([path], Wishes(direction="AtoB")).model
+        asked = import_files([path], ImportOptions(direction="AtoB")).model
         assert asked.specs["G"].direction == "AtoB"
 
     def test_direction_is_for_one(self, tmp_path: Path) -> None:
         self.files(tmp_path / "set", "latest")
         with pytest.raises(ModelFileError, match="single generator"):
-            import_files([tmp_path / "set"], Wishes(direction="AtoB"))
+            import_files([tmp_path / "set"], ImportOptions(direction="AtoB"))
 
 
 def test_several_alike_want_a_choice(tmp_path: Path) -> None:
     one, other = trained(Resnet(), 1), trained(Resnet(), 2)
     content = {"first": one.state_dict(), "second": other.state_dict()}
     path = saved(tmp_path / "two.pth", content)
-    with pytest.raises(ModelFileError, match=r"first and .*second.*--part"):
+    with pytest.raises(ModelFileError, match=r"first and .*second.*`part`"):
         import_files([path])
-    model = import_files([path], Wishes(part="second")).model
+    model = import_files([path], ImportOptions(part="second")).model
     assert torch.equal(weights(model.tensors["G"]), weights(other.state_dict()))
-    with pytest.raises(ModelFileError, match="no network is called third; there are: first, sec"):
-        import_files([path], Wishes(part="third"))
+    with pytest.raises(
+        ModelFileError, match="no network's name begins with third; there are: first, sec"
+    ):
+        import_files([path], ImportOptions(part="third"))
 
 
 def test_what_is_left_out_is_told(tmp_path: Path) -> None:
@@ -209,11 +211,11 @@ def test_what_is_left_out_is_told(tmp_path: Path) -> None:
         (Pixel().state_dict(), ["discriminator", "no generator"]),
         (
             Resnet().state_dict() | {"model.4.weight": torch.zeros(12, 5, 3, 3)},
-            ["model.4.weight is [12, 5, 3, 3], where [12, 6, 3, 3] is wanted"],
+            ["model.4.weight has shape [12, 5, 3, 3] instead of [12, 6, 3, 3]"],
         ),
         (
             Unet().state_dict() | {"model.model.1.model.9.weight": torch.zeros(2)},
-            ["model.model.1.model.9.weight", "not of it"],
+            ["model.model.1.model.9.weight", "not part of it"],
         ),
         (
             {k: v for k, v in Unet().state_dict().items() if "1.model.2" not in k},
@@ -242,7 +244,7 @@ def test_a_discriminator_that_does_not_fit_is_left_out(tmp_path: Path) -> None:
     path = saved(tmp_path / "y.pth", {"good": Resnet().state_dict(), "bad": broken})
     with pytest.raises(ModelFileError, match="bad: like resnet"):
         import_files([path])
-    assert import_files([path], Wishes(part="good")).model.specs.keys() == {"G"}
+    assert import_files([path], ImportOptions(part="good")).model.specs.keys() == {"G"}
 
 
 @pytest.mark.parametrize("names", [("A_to_B", "B_to_A"), ("X2Y", "Y2X"), ("XtoY", "YtoX")])

@@ -11,7 +11,7 @@ from torch import nn
 
 from img2img.config import Component
 from img2img.models.checkpoint import load_model, write_model
-from img2img.models.compat.collection import Imported, Wishes, import_files
+from img2img.models.compat.collection import Imported, ImportOptions, import_files
 from img2img.models.compat.junyanz import reference_state
 from img2img.networks import DISCRIMINATORS
 from tests.models.compat.published import (
@@ -50,16 +50,16 @@ UNETS: list[dict[str, Any]] = [
 CASES = [(Resnet, case) for case in RESNETS] + [(Unet, case) for case in UNETS]
 
 
-def imported(network: nn.Module, folder: Path, wishes: Wishes | None = None) -> Imported:
+def imported(network: nn.Module, folder: Path, options: ImportOptions | None = None) -> Imported:
     path = folder / "latest_net_G.pth"
     torch.save(network.state_dict(), path)
-    return import_files([path], wishes)
+    return import_files([path], options)
 
 
-def wishes_for(case: dict[str, Any]) -> Wishes:
+def options_for(case: dict[str, Any]) -> ImportOptions:
     """What a person would have to say, since it has no weights."""
     up = case.get("up", "")
-    return Wishes(
+    return ImportOptions(
         upsample="nearest" if "nearest" in up else "bilinear",
         padding="replicate" if "replicate" in f"{up} {case.get('pad')}" else "reflect",
     )
@@ -72,7 +72,7 @@ def test_same_output(
 ) -> None:
     network = trained(kind(**arguments_of(case)))
     averages = statistics == "running"
-    found = imported(network, tmp_path, replace(wishes_for(case), statistics=statistics))
+    found = imported(network, tmp_path, replace(options_for(case), statistics=statistics))
     spec, generator = found.model.specs["G"], found.model.generator("G")
     if averages and case.get("norm") == "old instance":
         pytest.skip("the present implementation drops those averages")
@@ -92,7 +92,7 @@ def test_same_output(
 def test_there_and_back(tmp_path: Path, kind: type[nn.Module], case: dict[str, Any]) -> None:
     """Import, our file, and the other layout once more: bit for bit, under the same names."""
     network = trained(kind(**arguments_of(case)))
-    write_model(tmp_path / "m.safetensors", imported(network, tmp_path, wishes_for(case)).model)
+    write_model(tmp_path / "m.safetensors", imported(network, tmp_path, options_for(case)).model)
     back = reference_state(load_model(tmp_path / "m.safetensors").generator("G"))
     there = network.state_dict()
     dropped = {key for key in there if case.get("norm") == "old instance" and "running" in key}
@@ -142,8 +142,8 @@ def with_biases(network: nn.Module) -> nn.Module:
 )
 def test_biases_in_front_of_batch_norm(tmp_path: Path, network: nn.Module, evaluated: bool) -> None:
     network = trained(with_biases(trained(network)), 3)
-    wishes = Wishes(statistics="running" if evaluated else "image")
-    generator = imported(network, tmp_path, wishes).model.generator("G").double()
+    options = ImportOptions(statistics="running" if evaluated else "image")
+    generator = imported(network, tmp_path, options).model.generator("G").double()
     x = 2 * torch.rand(1, 3, 32, 64, dtype=torch.float64) - 1
     wanted = in_tests(network.double(), evaluated=evaluated)(x)
     torch.testing.assert_close(generator(x), wanted, atol=1e-5, rtol=0)
@@ -158,8 +158,8 @@ def test_norms_without_weights_are_a_choice(tmp_path: Path) -> None:
             for index, layer in enumerate(chain):
                 if isinstance(layer, nn.Identity):
                     chain[index] = instance(1)
-    wishes = Wishes(norm="instance")
-    generator = imported(network, tmp_path, wishes).model.generator("G")
+    options = ImportOptions(norm="instance")
+    generator = imported(network, tmp_path, options).model.generator("G")
     x = 2 * torch.rand(1, 3, 32, 64) - 1
     torch.testing.assert_close(generator(x), in_tests(network)(x), atol=2e-5, rtol=0)
 
@@ -185,16 +185,16 @@ class Unit(nn.Module):
 @pytest.mark.parametrize("kind", [Resnet, Unet])
 def test_numbers_from_nought_to_one(tmp_path: Path, kind: type[nn.Module]) -> None:
     network = trained(kind())
-    wishes = Wishes(value_range="0,1")
-    generator = imported(network, tmp_path, wishes).model.generator("G")
+    options = ImportOptions(value_range="0,1")
+    generator = imported(network, tmp_path, options).model.generator("G")
     x = 2 * torch.rand(1, 3, 64, 64) - 1
     torch.testing.assert_close(generator(x), in_tests(Unit(network))(x), atol=2e-5, rtol=0)
 
 
 def test_sigmoid(tmp_path: Path) -> None:
     network = trained(Resnet(last=nn.Sigmoid()))
-    wishes = Wishes(value_range="0,1", output="sigmoid")
-    generator = imported(network, tmp_path, wishes).model.generator("G")
+    options = ImportOptions(value_range="0,1", output="sigmoid")
+    generator = imported(network, tmp_path, options).model.generator("G")
     x = 2 * torch.rand(1, 3, 64, 64) - 1
     torch.testing.assert_close(generator(x), in_tests(Unit(network))(x), atol=2e-5, rtol=0)
 

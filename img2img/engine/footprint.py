@@ -26,35 +26,42 @@ _WITH_COPIES = 1.4
 # What the strips in the making may take, beside the maps that are stored.
 _MOST_FOR_STRIPS = 3 * 2**27
 _NARROW = 64
-# Bytes of a pixel while tiles are blended: three copies of three numbers in float32.
-_BLENDED = 36
+# Bytes of a pixel and channel while tiles are blended: three copies in float32.
+_BLENDED = 12
 # Side of a picture that stands for small ones.
 _SMALL = 256
 
 
-def footprint(generator: Generator, height: int, width: int, batch: int = 1) -> int:
+def footprint(
+    generator: Generator, height: int, width: int, batch: int = 1, *, channels: int = 3
+) -> int:
     """Bytes that input and activations of a forward take at their peak; nothing is computed.
 
     Weights are not in it, nor what convolutions allocate inside, for a layout of their own.
+
+    Args:
+        channels: of the input, here and below.
     """
     on_meta = _without_data(generator)
-    return _peak(on_meta, lambda: on_meta(_input(on_meta, batch, height, width)))
+    return _peak(on_meta, lambda: on_meta(_input(on_meta, batch, channels, height, width)))
 
 
-def strips_footprint(generator: Generator, height: int, width: int, rows: int) -> int:
+def strips_footprint(
+    generator: Generator, height: int, width: int, rows: int, *, channels: int = 3
+) -> int:
     """The same for `translate_in_strips`, with strips of so many rows; to a tenth."""
     on_meta = _without_data(generator)
     # It grows evenly with width and height: small pictures say it, in less time.
-    low, high = (_strips_peak(on_meta, number * rows, rows) for number in (4, 8))
+    low, high = (_strips_peak(on_meta, channels, number * rows, rows) for number in (4, 8))
     a_row = (high - low) / (4 * rows)
     return int((high + (height - 8 * rows) * a_row) * width / _NARROW)
 
 
-def _strips_peak(on_meta: Generator, height: int, rows: int) -> int:
+def _strips_peak(on_meta: Generator, channels: int, height: int, rows: int) -> int:
     """What strips of a picture `_NARROW` pixels wide take at their peak."""
 
     def read(start: int, stop: int) -> Tensor:
-        return _input(on_meta, 1, stop - start, _NARROW)
+        return _input(on_meta, 1, channels, stop - start, _NARROW)
 
     def write(start: int, strip: Tensor) -> None:
         pass
@@ -71,6 +78,7 @@ def rows_that_fit(
     free: int | None = None,
     most: int | None = None,
     whole: int | None = None,
+    channels: int = 3,
 ) -> int | None:
     """Rows of the strips in which a picture fits into memory; None: it does so whole.
 
@@ -85,14 +93,14 @@ def rows_that_fit(
     """
     free = _free(device, free, most)
     allowed = int(_OURS * free)
-    whole = footprint(generator, height, width) if whole is None else whole
+    whole = footprint(generator, height, width, channels=channels) if whole is None else whole
     if _goes_whole(whole, free):
         return None
     # A strip takes what a picture of its height would. A multiple, so that small maps divide, too.
     multiple = generator.size_multiple
     at_once = min(_MOST_FOR_STRIPS, free // 4) * height // whole
     rows = max(at_once // multiple, 1) * multiple
-    needed = strips_footprint(generator, height, width, rows)
+    needed = strips_footprint(generator, height, width, rows, channels=channels)
     if needed > allowed:
         raise ImageError(
             f"not enough memory for {width} x {height} pixels: {needed / 1e9:.1f} GB are needed"
@@ -110,6 +118,8 @@ def tile_that_fits(
     free: int | None = None,
     most: int | None = None,
     whole: int | None = None,
+    channels: int = 3,
+    out_channels: int = 3,
 ) -> int | None:
     """Side of the tiles in which a picture fits into memory; None: it does so whole.
 
@@ -119,20 +129,21 @@ def tile_that_fits(
         whole: the picture's footprint, where it is known.
     """
     free = _free(device, free, most)
-    whole = footprint(generator, height, width) if whole is None else whole
+    whole = footprint(generator, height, width, channels=channels) if whole is None else whole
     if _goes_whole(whole, free):
         return None
     # A tile's maps, and beside them the row of tiles that is being blended, at full width.
-    a_pixel, a_row = _WITH_COPIES * whole / (height * width), _BLENDED * width
+    a_pixel, a_row = _WITH_COPIES * whole / (height * width), _BLENDED * out_channels * width
     allowed = min(_OURS * free, _MOST_WHOLE)
     return int((sqrt(a_row**2 + 4 * a_pixel * allowed) - a_row) / (2 * a_pixel))
 
 
-def batch_pixels(generator: Generator, most: int) -> int:
+def batch_pixels(generator: Generator, most: int, *, channels: int = 3) -> int:
     """Pixels of the small pictures that may run together in so many bytes."""
     multiple = generator.size_multiple
     side = -(-max(_SMALL, generator.min_size) // multiple) * multiple
-    return int(most * side**2 / (_WITH_COPIES * footprint(generator, side, side)))
+    one = footprint(generator, side, side, channels=channels)
+    return int(most * side**2 / (_WITH_COPIES * one))
 
 
 def _free(device: torch.device, free: int | None, most: int | None) -> int:
@@ -161,14 +172,14 @@ class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         result = func(*args, **(kwargs or {}))
         known = {
-            leaf.untyped_storage()._cdata
+            leaf.untyped_storage()
             for leaf in tree_leaves((args, kwargs))
             if isinstance(leaf, Tensor)
         }
         for leaf in tree_leaves(result):
             if isinstance(leaf, Tensor):
                 storage = leaf.untyped_storage()
-                if storage not in self.seen and storage._cdata not in known:
+                if storage not in self.seen and storage not in known:
                     self.seen.add(storage)
                     self._count(storage.nbytes())
                     weakref.finalize(storage, self._count, -storage.nbytes())
@@ -191,6 +202,6 @@ def _without_data(generator: Generator) -> Generator:
     return copy.deepcopy(generator).to("meta")
 
 
-def _input(generator: Generator, batch: int, height: int, width: int) -> Tensor:
+def _input(generator: Generator, batch: int, channels: int, height: int, width: int) -> Tensor:
     weight = next(generator.parameters())
-    return torch.empty(batch, 3, height, width, dtype=weight.dtype, device="meta")
+    return torch.empty(batch, channels, height, width, dtype=weight.dtype, device="meta")

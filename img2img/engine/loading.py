@@ -14,10 +14,10 @@ from img2img.networks import Generator
 
 
 def choose_generator(path: Path, direction: Direction | None) -> tuple[ModelFile, str]:
-    """Open a model file or run folder, and find its image generator for that direction by name.
+    """Open a model file or run folder, and find its generator for that direction by name.
 
     Raises:
-        ModelFileError: there is no model, or it is not one of RGB images.
+        ModelFileError: there is no model, or it does not translate images.
         ConfigError: the model does not translate in that direction.
     """
     model = load_model(path)
@@ -26,14 +26,8 @@ def choose_generator(path: Path, direction: Direction | None) -> tuple[ModelFile
     if chosen not in found:
         raise ConfigError(f"direction: {path} translates {' and '.join(found)}, not {chosen}")
     name = found[chosen]
-    spec = model.specs[name]
-    if spec.input.kind == "noise":
+    if model.specs[name].input.kind == "noise":
         raise ModelFileError(f"{path}: makes images from noise; it translates none")
-    if (spec.in_channels, spec.out_channels) != (3, 3):
-        raise ModelFileError(
-            f"{path}: translates {spec.in_channels} channels to {spec.out_channels};"
-            " pictures have 3"
-        )
     return model, name
 
 

@@ -38,6 +38,7 @@ class Splitter:
 
     Args:
         tile, norm: the options `tile` and `tile_norm` of `TranslatorOptions`.
+        channels: of a picture, and of its result.
         multiple: of which the sizes of pictures are multiples, as padded.
         truncate: round colours down.
         budget: the main memory that may be taken; a GPU's is taken as it is.
@@ -50,6 +51,7 @@ class Splitter:
         tile: Tile = "auto",
         norm: TileNorm = "whole",
         *,
+        channels: tuple[int, int] = (3, 3),
         multiple: int = 1,
         truncate: bool = False,
         budget: Budget = Budget(),  # noqa: B008, it is frozen
@@ -57,6 +59,7 @@ class Splitter:
         progress: OnPart | None = None,
     ) -> None:
         self._tile, self._norm = tile, norm
+        self._channels, self._out_channels = channels
         self._multiple, self._truncate = multiple, truncate
         self.budget = budget
         self._footprints: dict[tuple[int, tuple[int, int]], int] = {}
@@ -77,7 +80,9 @@ class Splitter:
             return sys.maxsize
         network = runner.network(deep)
         if id(network) not in self._batches:
-            self._batches[id(network)] = batch_pixels(network, self.budget.total // 2)
+            self._batches[id(network)] = batch_pixels(
+                network, self.budget.total // 2, channels=self._channels
+            )
         return self._batches[id(network)]
 
     def side(self, runner: Runner, pixels: Pixels) -> int | None:
@@ -98,12 +103,23 @@ class Splitter:
             return _fitting(self._tile, network) if self.must_split(size) else None
         key = id(network), size
         if key not in self._footprints:
-            self._footprints[key] = footprint(network, height, width)
+            self._footprints[key] = footprint(network, height, width, channels=self._channels)
         whole = self._footprints[key]
         most = self.budget.for_network(pixels) if runner.device.type == "cpu" else None
         if self._in_strips(runner, network):
-            return rows_that_fit(network, height, width, runner.device, most=most, whole=whole)
-        side = tile_that_fits(network, height, width, runner.device, most=most, whole=whole)
+            return rows_that_fit(
+                *(network, height, width, runner.device),
+                most=most,
+                whole=whole,
+                channels=self._channels,
+            )
+        side = tile_that_fits(
+            *(network, height, width, runner.device),
+            most=most,
+            whole=whole,
+            channels=self._channels,
+            out_channels=self._out_channels,
+        )
         return None if side is None else _fitting(side, network)
 
     def translate(self, runner: Runner, pixels: Pixels, side: int) -> Pixels:

@@ -1,11 +1,11 @@
 """Pictures too large for memory, translated exactly: in strips, stage by stage.
 
-A strip is some rows of a map at full width. It is computed from the input rows that it depends on,
-so that each pixel comes out as it would of the whole map. Where a normalisation wants statistics,
-those of all strips are merged before any strip is normalised.
+A strip is some rows of a map at full width. It is computed from the input rows in its receptive
+field, so that each pixel is the one of the whole map. Where a normalisation uses the statistics of
+the map, those of all strips are merged before any strip is normalised.
 
-Only maps of the smallest size are stored; larger ones are computed again from them, or from the
-picture, whenever they are needed. Of a ResNet that is an eighth more work.
+Only maps of the smallest size are stored; larger ones are recomputed from them, or from the
+picture, whenever they are needed. For a ResNet that is an eighth more work.
 """
 
 from collections import deque
@@ -32,31 +32,36 @@ def translate_in_strips(
     truncate: bool = False,
     progress: OnPart | None = None,
 ) -> Pixels:
-    """Translate a picture without holding maps of its size; the result is that of the whole.
+    """Translate a picture without holding maps of its size.
 
-    Computed where the generator is and in its numbers, with float32 differing from the untiled
-    result by rounding only.
+    Computed on the generator's device, in its precision. In float32 the result is identical to the
+    unsplit one up to rounding.
 
     Args:
         generator: set up for inference, with `stages`.
-        pixels: (height, width, 3), uint8 or uint16, of a size that the generator takes.
+        pixels: (height, width, C_in), uint8 or uint16, of a size that the generator takes.
         rows: height of a strip where maps are largest, at least 1; few cost time, many memory.
         truncate: round colours down.
         progress: called with (strips done, strips).
 
     Returns:
-        Pixels of the same shape and dtype.
+        Pixels (height, width, C_out) of the same dtype.
     """
     device = next(generator.parameters()).device
-    result = np.empty_like(pixels)
+    result: Pixels = np.empty(0, pixels.dtype)
 
     def read(start: int, stop: int) -> Tensor:
         return to_tensor(pixels[start:stop]).unsqueeze(0).to(device)
 
     def write(start: int, strip: Tensor) -> None:
-        result[start : start + strip.shape[2]] = to_pixels(
-            strip[0], pixels.dtype, truncate=truncate
-        )
+        nonlocal result
+        if start == 0:
+            _, channels, _, width = strip.shape
+            result = np.empty(
+                (len(pixels) * width // pixels.shape[1], width, channels), pixels.dtype
+            )
+        rows = to_pixels(strip[0], pixels.dtype, truncate=truncate)
+        result[start : start + len(rows)] = rows
 
     run_in_strips(generator, read, write, height=len(pixels), rows=rows, progress=progress)
     return result

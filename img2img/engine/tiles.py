@@ -1,7 +1,7 @@
 """Pictures too large for memory, approximately: overlapping tiles, each translated by itself.
 
-For networks of which a pixel depends on the whole picture, such as a U-Net. What a tile does not
-show cannot influence it, so the result is not that of the whole; blending hides the seams only.
+For networks whose receptive field is the whole picture, such as a U-Net. Pixels outside a tile do
+not influence it, so the result differs from the unsplit one; blending only hides the seams.
 """
 
 import math
@@ -32,15 +32,15 @@ def translate_in_tiles(
     picture, tile and overlap are multiples of a number, so are the places of the tiles.
 
     Args:
-        run: from [1, 3, h, w] in [-1, 1] to the same, float32, given on the CPU.
-        pixels: (height, width, 3), uint8 or uint16, of a size that `run` takes.
+        run: from [1, C_in, h, w] to [1, C_out, h, w] in [-1, 1], float32, given on the CPU.
+        pixels: (height, width, C_in), uint8 or uint16, of a size that `run` takes.
         tile: height and width of a tile, in pixels; a smaller picture has smaller tiles.
         overlap: pixels that neighbouring tiles share at least.
         truncate: round colours down.
         progress: called with (tiles done, tiles).
 
     Returns:
-        Pixels of the same shape and dtype.
+        Pixels (height, width, C_out) of the same dtype.
 
     Raises:
         ConfigError: the overlap is negative, or no smaller than a tile.
@@ -49,20 +49,25 @@ def translate_in_tiles(
         raise ConfigError(f"overlap: {overlap} pixels do not fit into tiles of {tile}")
     (tops, down), (lefts, across) = (_axis(size, tile, overlap) for size in pixels.shape[:2])
     height, width = down.shape[1], across.shape[1]
-    result = np.empty_like(pixels)
-    band = torch.zeros(3, height, pixels.shape[1])
+    result: Pixels | None = None
+    band = torch.zeros(0)
     for row, top in enumerate(tops):
         for column, left in enumerate(lefts):
             x = to_tensor(pixels[top : top + height, left : left + width])
-            y = run(x.unsqueeze(0))[0].to(band)
+            y = run(x.unsqueeze(0))[0].float()
+            if result is None:
+                band = torch.zeros(len(y), height, pixels.shape[1])
+                result = np.empty((*pixels.shape[:2], len(y)), pixels.dtype)
             y *= down[row].unsqueeze(1) * across[column]
             band[:, :, left : left + width] += y
             if progress:
                 progress(row * len(lefts) + column + 1, len(tops) * len(lefts))
         # What no later tile reaches is done.
+        assert result is not None
         done = (tops[row + 1] if row + 1 < len(tops) else len(pixels)) - top
         result[top : top + done] = to_pixels(band[:, :done], pixels.dtype, truncate=truncate)
         band = torch.cat([band[:, done:], torch.zeros_like(band[:, :done])], dim=1)
+    assert result is not None
     return result
 
 

@@ -11,7 +11,7 @@ from img2img.images import Pixels, from_levels, to_levels
 
 
 class Transfer:
-    """The way between pixels in main memory and tensors on one device.
+    """Copies pixels from main memory to tensors on one device, and back.
 
     To and from a GPU, pixels travel in page-locked memory while it computes: as 8 or 16 bits, which
     only there become floats.
@@ -26,7 +26,7 @@ class Transfer:
         self._copies = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
 
     def send(self, pixels: Sequence[Pixels]) -> Tensor:
-        """(H, W, 3) of one size and type to float32 [N, 3, H, W] in [-1, 1], in channels_last.
+        """(H, W, C) of one size and type to float32 [N, C, H, W] in [-1, 1], in channels_last.
 
         Args:
             pixels: uint8 or uint16; or float32, in [-1, 1] already.
@@ -41,7 +41,7 @@ class Transfer:
         return from_levels(levels.to(self._device))
 
     def fetch(self, y: Tensor, dtype: DTypeLike) -> Callable[[], list[Pixels]]:
-        """Float [N, 3, H, W] in [-1, 1] to (H, W, 3) of that type.
+        """Float [N, C, H, W] in [-1, 1] to (H, W, C) of that type.
 
         What is returned waits until they are there.
         """

@@ -21,7 +21,7 @@ from img2img.engine.sizing import AppliedScale, Scale, Size, Sizing, pad_to_fit
 from img2img.engine.splitting import Splitter
 from img2img.engine.transfer import Transfer
 from img2img.engine.values import Values
-from img2img.errors import ConfigError, ImageError, Img2ImgError
+from img2img.errors import ConfigError, ImageError, Img2ImgError, ModelFileError
 from img2img.images import (
     MAX_PIXELS,
     ImageLike,
@@ -98,6 +98,7 @@ class Translator:
         splitter = Splitter(
             options.tile,
             options.tile_norm,
+            channels=(spec.in_channels, spec.out_channels),
             multiple=spec.size_multiple,
             truncate=options.truncate,
             budget=self.budget,
@@ -191,6 +192,19 @@ class Translator:
         resized = f"{from_w} x {from_h} are translated at {width} x {height}, as in training"
         return f"scale {self.scale}: {resized}"
 
+    def require_rgb(self) -> None:
+        """Refuse to translate files, which have three channels here, with another kind of model.
+
+        Raises:
+            ModelFileError: the model takes or gives another number of channels.
+        """
+        if (self.spec.in_channels, self.spec.out_channels) != (3, 3):
+            raise ModelFileError(
+                f"the model translates {self.spec.in_channels} channels to"
+                f" {self.spec.out_channels}, which files are not read and written with; give"
+                " arrays or tensors to `Translator.translate`"
+            )
+
     def expect(self, pictures: int) -> None:
         """Say how many pictures are to come, so that a long job can be prepared for."""
         for runner in self._runners:
@@ -200,13 +214,14 @@ class Translator:
         """Translate one image.
 
         Args:
-            image: a `Picture`, a Pillow image, an array or a tensor, as `img2img.as_picture` has
-                it.
+            image: a `Picture`, a Pillow image, an array or a tensor, with the channels that the
+                model takes; see `img2img.as_picture`.
 
         Returns:
-            The same kind of image, of the same size, bit depth, alpha and metadata. (Grey becomes
-            RGB.) Where the model was trained on targets with a range of their own, such as 12 bits
-            in 16, or of another depth than the inputs, it has those numbers, and their bit depth.
+            The same kind of image, of the same size, bit depth, alpha and metadata, with the
+            channels of the model's output. Where the model was trained on targets with a range of
+            their own, such as 12 bits in 16, or of another depth than the inputs, it has those
+            numbers, and their bit depth.
 
         Raises:
             ImageError: it is no image, or there is not enough memory for one of this size.
@@ -216,7 +231,8 @@ class Translator:
     def translate_batch(self, images: Sequence[AnyImage]) -> list[AnyImage]:
         """Translate several images, of any kinds and sizes, each as if it were alone."""
         results: list[Any] = []
-        for image, result in self._batching.each((image, as_picture(image)) for image in images):
+        pictures = ((image, as_picture(image, self.spec.in_channels)) for image in images)
+        for image, result in self._batching.each(pictures):
             if isinstance(result, Img2ImgError):
                 raise result
             results.append(like(result, image))
@@ -275,6 +291,11 @@ class Translator:
     def _prepare(self, picture: Picture) -> Pixels:
         """What the network is given of a picture."""
         height, width = size = self.network_size(picture.size)
+        channels = picture.pixels.shape[2]
+        if channels != self.spec.in_channels:
+            raise ImageError(
+                f"it has {channels} channels, but the model takes {self.spec.in_channels}"
+            )
         if height * width > MAX_PIXELS:
             raise ImageError(f"at {width} x {height} it would be larger than {MAX_PIXELS}")
         try:

@@ -20,6 +20,7 @@ from img2img.errors import (
     DataError,
     ExportFailed,
     Img2ImgError,
+    ModelFileError,
     nearest_path,
     shortened,
 )
@@ -117,6 +118,11 @@ def export_model(
     path = Path(model)
     file, name = choose_generator(path, direction)
     spec, generator = file.specs[name], file.generator(name)
+    if (spec.in_channels, spec.out_channels) != (3, 3):
+        raise ModelFileError(
+            f"{path}: translates {spec.in_channels} channels to {spec.out_channels}; models of RGB"
+            " images are exported"
+        )
     ranges = [each for each in (spec.input, spec.output) if not each.whole]
     if pixels and ranges:
         told = " and ".join(dict.fromkeys(map(str, ranges)))

@@ -16,7 +16,7 @@ from img2img.images.pillow import from_pillow, to_pillow
 ImageLike = Picture | Image.Image | npt.NDArray[Any] | Tensor
 
 
-def as_picture(image: ImageLike) -> Picture:
+def as_picture(image: ImageLike, channels: int = 3) -> Picture:
     """A picture of any image.
 
     Args:
@@ -25,16 +25,18 @@ def as_picture(image: ImageLike) -> Picture:
             width) or (height, width, 1) for grey, (height, width, 3) for RGB, (height, width, 4)
             for RGB and alpha; or a floating-point tensor [3, height, width] in [-1, 1], which gives
             float32 pixels in [-1, 1].
+        channels: of the picture. With other than 3, an array (height, width, channels), or of one
+            channel (height, width), or a tensor [channels, height, width].
 
     Raises:
         ImageError: it is none of these, or empty.
     """
     if isinstance(image, Picture):
         return image
-    if isinstance(image, Image.Image):
-        return from_pillow(image)
     if isinstance(image, Tensor):
-        return _of_tensor(image)
+        return _of_tensor(image, channels)
+    if isinstance(image, Image.Image) and channels == 3:
+        return from_pillow(image)
     if not isinstance(image, np.ndarray) or image.dtype not in (np.uint8, np.uint16):
         dtype = f" of {image.dtype}" if isinstance(image, np.ndarray) else ""
         raise ImageError(
@@ -42,6 +44,13 @@ def as_picture(image: ImageLike) -> Picture:
             " uint16, or a tensor"
         )
     array = image[..., None] if image.ndim == 2 else image
+    if channels != 3:
+        if array.ndim != 3 or array.shape[2] != channels or array.size == 0:
+            raise ImageError(
+                f"array of shape {image.shape}: give (height, width, {channels}), as the model"
+                f" takes {channels} channels"
+            )
+        return Picture(array)
     if array.ndim != 3 or array.shape[2] not in {1, 3, 4} or array.size == 0:
         raise ImageError(
             f"array of shape {image.shape}: give (height, width) or (height, width, 1) for grey,"
@@ -62,6 +71,11 @@ def like(picture: Picture, given: ImageLike) -> ImageLike:
     if isinstance(given, Picture):
         return picture
     if isinstance(given, Image.Image):
+        if picture.pixels.shape[2] != 3:
+            raise ImageError(
+                f"a result of {picture.pixels.shape[2]} channels is no Pillow image: give an array"
+                " or a tensor"
+            )
         return to_pillow(picture)
     if isinstance(given, Tensor):
         return torch.from_numpy(picture.pixels).movedim(2, 0).contiguous().to(given)
@@ -70,11 +84,11 @@ def like(picture: Picture, given: ImageLike) -> ImageLike:
     return np.dstack([picture.pixels, picture.alpha])
 
 
-def _of_tensor(image: Tensor) -> Picture:
+def _of_tensor(image: Tensor, channels: int) -> Picture:
     shape = list(image.shape)
-    if not image.is_floating_point() or len(shape) != 3 or shape[0] != 3 or 0 in shape:
+    if not image.is_floating_point() or len(shape) != 3 or shape[0] != channels or 0 in shape:
         raise ImageError(
             f"tensor of {image.dtype} and shape {shape}: give floating-point numbers in [-1, 1] of"
-            " shape [3, height, width]"
+            f" shape [{channels}, height, width]"
         )
     return Picture(image.detach().movedim(0, 2).float().cpu().contiguous().numpy())

@@ -17,6 +17,9 @@ def resized(pixels: Pixels, size: tuple[int, int]) -> Pixels:
     if pixels.shape[:2] == size:
         return pixels
     height, width = size
+    if pixels.dtype == np.uint8 and pixels.ndim == 3 and pixels.shape[2] != 3:
+        # Pillow would take other numbers of channels for transparency, or for nothing it knows.
+        return np.dstack([resized(plane, size) for plane in np.moveaxis(pixels, 2, 0)])
     if pixels.dtype == np.uint8:
         return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC))
     planes = np.atleast_3d(pixels)

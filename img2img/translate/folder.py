@@ -106,6 +106,7 @@ def translate_folder(
         DataError: there are no images or videos; the results would replace the input or a file
             that img2img did not make; an option would have no effect; or inputs have been replaced
             by earlier results, and `skip_existing` is not given.
+        ModelFileError: the model does not translate RGB to RGB.
         StorageError: nothing can be written to the output folder.
         TranslationStopped: the disk is full, or Ctrl-C; the results so far are complete, and the
             error's `report` lists them.
@@ -115,6 +116,7 @@ def translate_folder(
     for name, given in (("source", source), ("output", output)):
         if not str(given):
             raise DataError(f"`{name}` is empty")
+    translator.require_rgb()
     tasks = Tasks.of(str(source), Path(output), options, translator.identity, processes, say)
     images = sum(not job.is_video for job in tasks.todo)
     translator.expect(-(-images // processes.count))

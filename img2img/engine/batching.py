@@ -19,6 +19,7 @@ from img2img.images import Picture, Pixels
 from img2img.runtime.devices import is_out_of_memory
 
 K = TypeVar("K")
+T = TypeVar("T")
 
 # A batch holds as many images as make up this many pixels, unless a number is given, and at most
 # so many: beyond, a network gains nothing.
@@ -133,7 +134,7 @@ class Batching:
         """
         source, queue = iter(items), _Queue[K]()
         exhausted = False
-        with ThreadPoolExecutor(1) as preparing, ThreadPoolExecutor(1) as restoring:
+        with ThreadPoolExecutor(1) as restoring, ThreadPoolExecutor(1) as preparing:
             try:
                 # One step at a time, the last that is possible: results leave as soon as they can.
                 while True:
@@ -147,7 +148,7 @@ class Batching:
                         item = next(source, None)
                         exhausted = item is None
                         if item is not None:
-                            future = preparing.submit(self._prepare, item[1])
+                            future = self._started(preparing, item[1], self._prepare, item[1])
                             queue.preparing.append((*item, future))
                             del item, future
                     elif queue.preparing:
@@ -188,7 +189,23 @@ class Batching:
         assert result is not None
         if isinstance(result, Img2ImgError):
             return result
-        return pool.submit(self._restore, image.picture, result)
+        return self._started(pool, image.picture, self._restore, image.picture, result)
+
+    def _started(
+        self, pool: ThreadPoolExecutor, picture: Picture, work: Callable[..., T], *arguments: object
+    ) -> Future[T]:
+        """Work begun in a thread; on a large picture, which is alone, done at once.
+
+        The C library keeps much of what a thread has freed for that thread.
+        """
+        if picture.pixels.nbytes <= self._splitter.budget.ahead:
+            return pool.submit(work, *arguments)
+        done: Future[T] = Future()
+        try:
+            done.set_result(work(*arguments))
+        except Img2ImgError as error:
+            done.set_exception(error)
+        return done
 
     def _batch_of(self, image: _Image[K]) -> int:
         """How many images like this one to run together."""

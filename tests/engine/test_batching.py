@@ -1,6 +1,7 @@
 """Batches, order, memory that runs out, several devices."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from img2img import Picture
 from img2img.engine import batching as module
 from img2img.engine.batching import Batching
 from img2img.engine.splitting import Splitter
@@ -43,8 +45,8 @@ def engine(*runners: Negative, splitter: Splitter | None = None, **options: Any)
     return Batching(
         runners,  # type: ignore[arg-type]
         splitter or Splitter("off", say=print),
-        prepare=lambda pixels: pixels,  # type: ignore[arg-type, return-value]
-        restore=lambda _, pixels: pixels,  # type: ignore[arg-type, return-value]
+        prepare=lambda picture: picture.pixels,
+        restore=lambda picture, pixels: replace(picture, pixels=pixels),
         **options,
     )
 
@@ -54,15 +56,15 @@ def images(*sides: int, dtype: type = np.uint8) -> list[tuple[int, Any]]:
     random = np.random.default_rng(0)
     top = np.iinfo(dtype).max
     noise = [random.integers(0, top + 1, (side, side, 3), dtype=dtype) for side in sides]
-    return list(enumerate(noise))
+    return list(enumerate(map(Picture, noise)))
 
 
 def check(given: list[tuple[int, Any]], got: list[tuple[int, Any]]) -> None:
     """Every image came out as its negative, in order."""
     assert [key for key, _ in got] == [key for key, _ in given]
     for (_, image), (_, result) in zip(given, got, strict=True):
-        assert result.dtype == image.dtype
-        assert np.array_equal(result, np.iinfo(image.dtype).max - image)
+        assert result.pixels.dtype == image.pixels.dtype
+        assert np.array_equal(result.pixels, np.iinfo(image.pixels.dtype).max - image.pixels)
 
 
 def test_sizes_are_batched_apart_and_come_back_in_order() -> None:

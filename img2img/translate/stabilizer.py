@@ -1,4 +1,4 @@
-"""Translated video frames that flicker less."""
+"""Reducing the flicker of translated video frames."""
 
 from collections.abc import Mapping
 from typing import Literal, get_args
@@ -13,26 +13,27 @@ from img2img.video.flow import Floats, Motion, enlarged, warp
 
 Strength = Literal["light", "strong"]
 
-# How much of a frame comes from the one before, where all agrees. docs/video.md has what they do.
+# The share of the previous frame where both agree. docs/video.md has their effect.
 _SHARES: dict[Strength, float] = {"light": 0.4, "strong": 0.75}
-# The most pixels to a side of what the motion is to be found in: at 1280 x 720 all of it takes
-# three times as long, and takes off a fifth more.
+# Maximum side of the frames for optical flow: at 1280 x 720 the full size takes three times as
+# long, and reduces flicker by a fifth more.
 FLOW_SIDE = 512
-# Of 255: input pixels that differ by so much are not of one thing, whatever the flow says.
+# Of 255: input pixels that differ by so much do not match, whatever the flow says.
 _DIFFERENT = 64
-# Pixels over which the border between what is to be trusted and what not is spread.
+# Width in pixels of the transition between reliable and unreliable flow.
 _SPREAD = 5
-# Fine detail is what a mean over so many pixels to a side takes away. Its power is compared over so
-# many to a side, plus a grey level squared, and its amplitude raised at most so far.
+# Fine detail is what a mean over a square of the first size removes. Its power is compared over a
+# square of the second size, plus one grey level squared; its amplitude is raised by at most the
+# third number.
 _FINE, _AROUND, _GAIN = 3, 15, 1.5
 
 
 class Stabilizer:
-    """Blends each translated frame with the one before, moved along the optical flow of the input.
+    """Blends each translated frame with the previous one, moved along the input's optical flow.
 
-    Where the flow is not to be trusted (`Motion.reliable`), or the input itself has changed, a
-    frame stays as it is; and so does the first one of a scene. A mean of two frames
-    is duller than each of them, so fine detail is given back the power that it has in the frame.
+    Where the flow is not reliable (`Motion.reliable`) or the input itself has changed, a frame is
+    left unchanged, and so is the first one of a scene. The mean of two frames is duller than each
+    of them, so fine detail is restored to the power it has in the frame.
 
     Args:
         strength: `light` or `strong`.
@@ -46,17 +47,16 @@ class Stabilizer:
             allowed = ", ".join(get_args(Strength))
             raise ConfigError(f"stabilize: {strength!r} is none of {allowed}")
         self._share = _SHARES[strength]
-        # The last blend. It is not rounded, and its detail is not raised: errors would add up, and
-        # a pattern would be raised again and again.
+        # The last blend, neither rounded nor with its detail raised: errors would add up, and a
+        # pattern would be amplified again and again.
         self._before: Floats | None = None
 
     def stabilize(self, made: Pixels, motion: Motion | None) -> Pixels:
         """The next frame, stabilised.
 
         Args:
-            made: what was made of the input's frame, uint8 or uint16 [H, W, 3], of any size.
-            motion: of the input from this frame to the one before; None: there is none before it
-                that it could go on from.
+            made: the translated frame, uint8 or uint16 [H, W, 3], of any size.
+            motion: of the input from this frame to the previous one; None: it begins a scene.
 
         Returns:
             The type and size of `made`.
@@ -66,7 +66,7 @@ class Stabilizer:
         before, blend, shown = self._before, frame, frame
         if motion is not None and before is not None and before.shape == frame.shape:
             trust = _trust(motion, frame.shape[:2])
-            # Linear interpolation, frame after frame, would blur.
+            # Repeated linear interpolation would blur.
             moved = warp(before, enlarged(motion.flow, frame.shape[:2]), cv2.INTER_CUBIC)
             blend = frame + self._share * trust * (moved - frame)
             shown = blend + trust * _lost_detail(blend, frame, most / 255)
@@ -78,14 +78,14 @@ class Stabilizer:
         return {} if self._before is None else {"blend": self._before}
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
-        """Go on where `state` was taken: what follows is the same to the bit."""
+        """Continue from `state`: what follows is identical, bit for bit."""
         self._before = state["blend"].astype(np.float32) if state else None
 
 
 def _trust(motion: Motion, size: tuple[int, int]) -> Floats:
-    """How far the frame before can stand for this one, from 0 to 1, [H, W, 1] of this size."""
+    """How far the previous frame may replace this one, from 0 to 1, [H, W, 1] of this size."""
     alike = (1 - motion.difference / _DIFFERENT).clip(0, 1) * motion.reliable
-    # The border is spread inwards: what is not to be trusted stays so.
+    # The transition extends inwards: unreliable pixels stay so.
     trust = np.minimum(alike, cv2.blur(alike, (_SPREAD, _SPREAD)))
     height, width = size
     resized: Floats = cv2.resize(trust, (width, height))
@@ -93,7 +93,7 @@ def _trust(motion: Motion, size: tuple[int, int]) -> Floats:
 
 
 def _lost_detail(blend: Floats, frame: Floats, level: float) -> Floats:
-    """What to add to a blend [H, W, 3] to have its fine detail as strong as that of the frame.
+    """What to add to a blend [H, W, 3] to make its fine detail as strong as that of the frame.
 
     Args:
         level: what a grey level of 255 is.

@@ -1,4 +1,4 @@
-"""The colours of video frames: what a stream says of them, and YUV <-> RGB by it."""
+"""The colours of video frames: the tags of a stream, and YUV <-> RGB by them."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from img2img.images import Pixels
 _RGB, _BT709, _UNSPECIFIED, _RESERVED, _BT601 = 0, 1, 2, 3, 6
 _LIMITED, _FULL = 1, 2
 
-# By default swscale interpolates chroma at half its resolution and rounds in a hurry.
+# By default swscale interpolates chroma at half its resolution and rounds coarsely.
 _ACCURATE = (
     Interpolation.BICUBIC
     | Interpolation.ACCURATE_RND
@@ -23,19 +23,19 @@ _ACCURATE = (
 )
 
 _PLANES_WITH_ALPHA = 4
-# White of 16 bits as swscale makes it of YUV and takes it for YUV: 255 * 256, not 65535.
+# White in 16 bits, as swscale converts it from and to YUV: 255 * 256, not 65535.
 _WHITE = 65280
 
 
 @dataclass(frozen=True)
 class Colour:
-    """The four tags as a stream has them: the numbers of ITU-T H.273.
+    """The four colour tags of a stream: numbers of ITU-T H.273.
 
     Attributes:
         range: 1 limited, 2 full, 0 unspecified.
-        primaries: 2 is unspecified, for these three.
-        transfer: the curve between light and values, which nothing here undoes.
-        matrix: of YUV and RGB; 0 is RGB itself.
+        primaries: 2 is unspecified, as in the following two.
+        transfer: the curve between light and values, which is left as it is.
+        matrix: between YUV and RGB; 0: it is RGB.
     """
 
     range: int
@@ -44,7 +44,7 @@ class Colour:
     matrix: int
 
     def resolved(self, size: tuple[int, int]) -> "Colour":
-        """The tags with the range and the matrix that players take where a stream has none.
+        """The tags, with the range and matrix that players assume if a stream has none.
 
         Args:
             size: height and width. From 720 rows or 1280 columns it is BT.709, below it BT.601.
@@ -57,12 +57,12 @@ class Colour:
     def held_by(
         self, matrices: Collection[int], size: tuple[int, int], *, limited: bool
     ) -> "Colour":
-        """The tags nearest to these that a codec has which knows only some matrices.
+        """The nearest tags that a codec with only some of the matrices can record.
 
         Args:
-            matrices: that it knows; none: all.
+            matrices: those of the codec; empty: all.
             size: height and width.
-            limited: whether it has no range but that.
+            limited: whether it only has limited range.
         """
         there = self.resolved(size)
         held = replace(self, range=_LIMITED) if limited and there.range != _LIMITED else self
@@ -73,7 +73,7 @@ class Colour:
         return held
 
     def of_yuv(self, size: tuple[int, int]) -> "Colour":
-        """The tags of the same colours in YUV: those of RGB itself cannot stay."""
+        """The tags of the same colours in YUV; those of RGB have to change."""
         return self if self.matrix != _RGB else self.resolved(size)
 
 
@@ -91,7 +91,7 @@ class Converter:
         self._reformatter = VideoReformatter()
 
     def to_rgb(self, frame: VideoFrame, depth: int) -> Pixels:
-        """The pixels, (H, W, 3): uint8 at a depth of 8 bits, uint16 over its whole range above.
+        """The pixels, (H, W, 3): uint8 at a depth of 8 bits, above it uint16 over its full range.
 
         A frame of another size than the stream's, as broadcasts may have, is fitted into it, with
         black beside it where its shape is another.
@@ -114,7 +114,7 @@ class Converter:
             self._height,
             self._width,
         ):
-            # Not by swscale, for which what is opaque in 10 bits is not so in 16.
+            # Not with swscale, which does not map opaque in 10 bits to opaque in 16.
             levels = 2 ** frame.format.components[-1].bits - 1
             plane = _plane(frame).astype(np.uint32)
             opacity: Pixels = (plane * top + levels // 2) // levels
@@ -150,7 +150,7 @@ class Converter:
         return pixels
 
     def fitted(self, size: tuple[int, int]) -> tuple[int, int]:
-        """The largest size of the shape of a frame that fits into the stream's."""
+        """The largest size with the aspect ratio of a frame that fits into the stream's."""
         factor = min(self._height / size[0], self._width / size[1])
         return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
 
@@ -179,7 +179,7 @@ class Converter:
 
 
 def _plane(frame: VideoFrame) -> Pixels:
-    """The opacity of a frame of planes, (H, W), to be read or written."""
+    """The opacity plane of a planar frame, (H, W), to read or write."""
     deep = frame.format.components[-1].bits > 8
     plane = np.asarray(memoryview(frame.planes[_PLANES_WITH_ALPHA - 1]))
     rows: Pixels = plane.view(np.uint16 if deep else np.uint8).reshape(frame.height, -1)[

@@ -1,7 +1,7 @@
-"""Files that are not what they say: cut off at the end, or of parts whose times begin anew.
+"""Files that are truncated, or joined from parts whose times start again.
 
-Recordings are joined by putting one behind the other, and streams are cut by a lost connection.
-Both are read as what they show.
+Recordings are joined with `cat`, and streams end with a lost connection. Both are read as far as
+they go, one part after another.
 """
 
 from collections import defaultdict
@@ -15,8 +15,8 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-# FFmpeg's flag of formats whose times may begin anew within a file: transport streams and their
-# like; and the limits that its own tool has: seconds that times fall, or rise at once.
+# FFmpeg's flag for formats whose times may start again within a file, such as transport streams;
+# and the limits of its own tool: by how many seconds times fall, or rise, at such a place.
 _MAY_JUMP = 512
 _BACK, _FORTH = Fraction(1, 10), Fraction(10)
 _BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp", b"moof", b"sidx"}
@@ -25,12 +25,12 @@ _EBML, _SEGMENT, _RIFF = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", b"RIFF"
 
 @dataclass(frozen=True)
 class Timeline:
-    """The times of a file, as they are to be understood.
+    """How the times of a file are to be read.
 
     Attributes:
-        offsets: seconds to add to the times of each part of the file; empty: all are as they are.
-        frames: how many packets its video has; None where it was not looked through.
-        seconds: from its first to behind its last frame, by the times as understood.
+        offsets: seconds to add to the times of each part of the file; empty: it has one part.
+        frames: how many packets its video has; None: they were not counted.
+        seconds: duration of the video by these times.
     """
 
     offsets: tuple[Fraction, ...] = ()
@@ -39,7 +39,7 @@ class Timeline:
 
     @classmethod
     def of(cls, container: InputContainer, stream: VideoStream, step: Fraction) -> "Timeline":
-        """Look a file through, if it is of a kind whose times may jump.
+        """Read through a file, if it is of a kind whose times may jump.
 
         Args:
             step: from one frame to the next, in seconds.
@@ -60,7 +60,7 @@ class Timeline:
                     offsets.append(offsets[-1] + last + step - time)
                 first, last = time if first is None else first, time
         except av.FFmpegError:
-            pass  # reading meets it again, and says so
+            pass  # reading the frames raises it again
         if first is None or last is None:
             return cls()
         seconds = last + offsets[-1] + step - first
@@ -69,20 +69,20 @@ class Timeline:
 
 @dataclass
 class Mender:
-    """Moves the packets of a file, in their order, to where they belong."""
+    """Corrects the times of a file's packets, in their order."""
 
     timeline: Timeline
     _part: defaultdict[int, int] = field(default_factory=lambda: defaultdict(int))
     _last: dict[int, Fraction] = field(default_factory=dict)
 
     def mend(self, packet: "Packet[Any]") -> None:
-        """Change the packet's times. Each stream comes to the next part by itself."""
+        """Correct the packet's times. Each stream reaches the next part by itself."""
         offsets, time = self.timeline.offsets, _time(packet)
         if not offsets or time is None or not packet.time_base:
             return
         stream = packet.stream
         last = self._last.get(stream.index)
-        # Of text, nothing may come for long.
+        # Text may pause for a long time.
         if last is not None and _jumps(last, time, forth=stream.type in {"video", "audio"}):
             self._part[stream.index] += 1
         self._last[stream.index] = time
@@ -103,7 +103,7 @@ def _jumps(last: Fraction, time: Fraction, *, forth: bool) -> bool:
 
 
 def is_cut_off(path: Path) -> bool:
-    """Whether a file is shorter than it says: MP4 and MOV, Matroska and WebM, AVI say it."""
+    """Whether a file is shorter than it declares, as MP4, MOV, Matroska, WebM and AVI do."""
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(64)
@@ -127,7 +127,7 @@ def is_cut_off(path: Path) -> bool:
 
 
 def _ebml_end(head: bytes) -> int:
-    """Where the segment ends whose beginning is in these bytes; 0: it does not say."""
+    """Where the Matroska segment that begins in these bytes ends; 0: unknown."""
     length, at = _ebml_size(head, 4)
     at += length
     if head[at : at + 4] != _SEGMENT:
@@ -137,7 +137,7 @@ def _ebml_end(head: bytes) -> int:
 
 
 def _ebml_size(data: bytes, at: int) -> tuple[int, int]:
-    """A number as EBML writes sizes, 0 for an unknown one; and where it ends."""
+    """A size in the encoding of EBML, 0 if unknown; and where it ends."""
     if at >= len(data) or not data[at]:
         return 0, at + 1
     width = 9 - data[at].bit_length()

@@ -1,8 +1,8 @@
-"""The table of encoders: what each takes, and which files hold its packets."""
+"""The table of encoders: what each supports, and which files can hold its packets."""
 
 from dataclasses import dataclass
 
-# Other names that codecs go by: FFmpeg's encoders, and the older standard that DNxHR goes on from.
+# Other names of codecs: FFmpeg's encoders, and the older standard that DNxHR continues.
 ALIASES = {
     "prores_ks": "prores",
     "dnxhd": "dnxhr",
@@ -15,24 +15,26 @@ ALIASES = {
 
 @dataclass(frozen=True)
 class Encoder:
-    """What an encoder takes.
+    """What an encoder supports.
 
     Attributes:
-        name: FFmpeg's.
-        containers: suffixes of the files that hold its packets.
+        name: FFmpeg's name of it.
+        containers: suffixes of the files that can hold its packets.
         segments: container of its segments, as FFmpeg calls it.
-        shape: whether its packets say the shape of a pixel. If not, it is MP4 and MOV that do;
-            PyAV cannot have Matroska do so.
-        crf: the default and the largest; None where the codec has no such thing.
-        presets: what it takes; the default.
-        profiles: by pixel format, the presets that it has there, the best first; if any, they are
-            what is passed on as `profile`, behind `prefix`.
+        shape: whether its packets record the aspect ratio of pixels. If not, MP4 and MOV do; with
+            PyAV, Matroska cannot.
+        crf: the default and the maximum; None: it has no constant rate factor.
+        presets: the names of its presets.
+        preset: the default one.
+        profiles: by pixel format, the presets for it, the best first. They are passed on as
+            `profile`, after `prefix`.
         alpha: its pixel formats with opacity.
-        options: what it always gets.
-        even: whether it takes 4:2:0 of even sides only.
-        matrices: of colour that its packets know, as numbers of ITU-T H.273; none: all.
-        limited: whether colours have limited range in it, always.
-        least: height and width that a frame has at least.
+        options: options that it always gets.
+        even: whether 4:2:0 requires even sizes.
+        matrices: the colour matrices that its packets can record, as numbers of ITU-T H.273;
+            empty: all.
+        limited: whether it only has limited range.
+        least: minimum height and width of a frame.
     """
 
     name: str

@@ -1,9 +1,9 @@
 """Frames encoded as closed segments, which are joined without encoding again.
 
-A segment is a file of whole groups of pictures that starts with a key frame. It is in the NUT
-container, the one that keeps every time base, wherever that takes the codec. MOV counts from the
-first frame, whose time is noted beside; Matroska, which counts milliseconds, is told that the unit
-of the video is one. `joined_packets` gives the packets of all segments for one stream.
+A segment is a file of complete groups of pictures that starts with a key frame. If NUT, which keeps
+every time base, can hold the codec, that is its container. MOV counts from the first frame, so the
+time of that is stored as metadata; Matroska counts milliseconds, and the time base of the video is
+declared to be one. `joined_packets` gives the packets of all segments for one stream.
 """
 
 import os
@@ -27,29 +27,29 @@ from img2img.video.orientation import as_coded
 from img2img.video.probing import VideoInfo, open_video, says_alpha
 from img2img.video.reading import Frame
 
-# What an encoder is told of a video that does not say.
+# The rate given to an encoder if the video does not declare one.
 _RATE = Fraction(25)
 
-# Else all times are moved so that the first decoding time is not below zero. An edit list of MOV's
+# Otherwise all times are moved so that the first decoding time is not negative. An edit list of MOV
 # would round them.
 _AS_GIVEN = {"avoid_negative_ts": "disabled", "use_editlist": "0"}
 _MATROSKA, _MOV = "matroska", "mov"
 _MILLISECOND = Fraction(1, 1000)
-# Where the time of a MOV's first frame is noted.
+# The metadata that holds the time of a MOV's first frame.
 _FIRST = "comment"
 
 
 class SegmentWriter:
-    """One closed segment: whole groups of pictures from a key frame on, playable alone.
+    """One closed segment: complete groups of pictures from a key frame on, playable alone.
 
     Args:
         path: the file, of any suffix.
         info: of the video whose frames these are: time base, colour, rotation, pixel aspect.
         size: height and width of the frames given, upright.
-        encoding: how; the same for all segments that are to be joined.
+        encoding: the same for all segments that are to be joined.
 
     Raises:
-        ConfigError: the encoding is none, as `check_encoding` says.
+        ConfigError: the encoding is not valid, as in `check_encoding`.
         StorageError: the file cannot be written.
     """
 
@@ -69,12 +69,12 @@ class SegmentWriter:
         self._path, self._info = path, info
         self._format = chosen.pixel_format or ""
         self._alpha = has_alpha(chosen)
-        # VP9's opacity goes beside its packets, for which NUT has no place.
+        # VP9 stores opacity beside its packets, which NUT cannot hold.
         kind = _MATROSKA if encoder.name == "libvpx-vp9" and self._alpha else encoder.segments
         self._unit = _MILLISECOND if kind == _MATROSKA else info.time_base
         self._first_noted = kind != _MOV
         self._origin = _origin(info)
-        # Of its own size: a player that finds no tags goes by the size of what it plays.
+        # By its own size: without tags, a player decides by the size of what it plays.
         colour = held_colour(chosen.codec or "", info, (height, width))
         self._converter = Converter(colour, (height, width))
         with self._writing():
@@ -111,7 +111,7 @@ class SegmentWriter:
         self._mux(coded)
 
     def close(self) -> None:
-        """Write what the encoder still holds, and see the file onto the disk.
+        """Write what the encoder still holds, and flush the file to disk.
 
         Raises:
             StorageError: the disk is full.
@@ -145,13 +145,13 @@ class SegmentWriter:
 
 
 def joined_stream(container: OutputContainer, segment: Path, info: VideoInfo) -> VideoStream:
-    """A stream for `joined_packets` in a file that is not begun, with all that `info` says of it.
+    """Add a stream for `joined_packets` to a new file, with the properties in `info`.
 
     A segment itself does not hold the display matrix, and with some codecs neither the colours nor
     the shape of a pixel.
 
     Args:
-        container: the file.
+        container: the file, before its header is written.
         segment: any of them: they are encoded alike.
         info: of the video.
 
@@ -190,15 +190,15 @@ def joined_packets(
 ) -> "Iterator[Packet[VideoStream]]":
     """The packets of segments one after the other, for one stream.
 
-    Their `pts` are those of the frames written, in `info.time_base`, and each lasts until the next.
-    Their `dts` are made anew, as each segment's own begin before its first frame and so within the
-    segment before it: that of the n-th packet is the n-th of all times in order, as many frames ago
+    Their `pts` are those of the written frames, in `info.time_base`, and each lasts until the next.
+    Their `dts` are new, as those of a segment begin before its first frame and so within the
+    previous segment: the n-th packet gets the n-th of all times in order, shifted by as many frames
     as the codec reorders.
 
     Args:
         segments: in order, at least one.
         info: of the video that they were written for.
-        last: how long the last frame is shown, in `time_base`; 0 is as long as on average.
+        last: how long the last frame is shown, in `time_base`; 0: as long as the average.
 
     Raises:
         VideoError: a segment cannot be read.
@@ -231,12 +231,12 @@ def _packets(segment: Path, info: VideoInfo) -> "Iterator[Packet[VideoStream]]":
                 continue
             if packet.pts is None:
                 raise VideoError(f"{segment}: a packet without a time")
-            # NUT and MOV divide the unit where it is too coarse for them.
+            # NUT and MOV divide a unit that is too coarse for them.
             packet.pts = int(packet.pts * packet.time_base / unit) + first
             packet.time_base = info.time_base
             yield packet
 
 
 def _origin(info: VideoInfo) -> int:
-    """What is taken off all times in a segment, as NUT holds none below zero."""
+    """What is subtracted from all times in a segment, as NUT cannot hold negative ones."""
     return min(info.start, 0)

@@ -1,4 +1,4 @@
-"""Turning frames upright as their display matrix says, and back."""
+"""Turning frames upright by their display matrix, and back."""
 
 from collections.abc import Sequence
 
@@ -12,8 +12,8 @@ def upright(pixels: Pixels, matrix: Sequence[int] | None) -> Pixels:
 
     Args:
         pixels: as coded, (H, W, 3).
-        matrix: the display matrix: x' = m0 x + m3 y, y' = m1 x + m4 y. One that does not turn by
-            quarters, or mirror, is left to the player.
+        matrix: the display matrix: x' = m0 x + m3 y, y' = m1 x + m4 y. One that does more than
+            mirror and turn by quarters is left to the player.
     """
     if matrix is None or not _is_by_quarters(matrix):
         return pixels
@@ -24,7 +24,7 @@ def upright(pixels: Pixels, matrix: Sequence[int] | None) -> Pixels:
 
 
 def as_coded(pixels: Pixels, matrix: Sequence[int] | None) -> Pixels:
-    """What `upright` makes these pixels of."""
+    """The inverse of `upright`."""
     if matrix is None or not _is_by_quarters(matrix):
         return pixels
     a, b, _, c, d = matrix[:5]

@@ -1,24 +1,25 @@
 """What a run's model makes of the images that it was not trained on."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
 from typing import Literal
 
 from img2img.config import Direction
-from img2img.data.dataset import DataSet
-from img2img.data.sources import CountProgress, ImageSource, Item, Pair
+from img2img.data.sources import CountProgress, ImageSource
 from img2img.engine.sizing import Scale
 from img2img.engine.translator import Translator
 from img2img.errors import Img2ImgError
 from img2img.evaluation.results import (
     ResultFolder,
     TimedTranslations,
+    at_size_of,
     evenly_spaced,
     l1_of_pictures,
     scale_text,
 )
+from img2img.evaluation.test_sets import TestSet
 from img2img.images import Picture
 from img2img.models.checkpoint import load_model
 
@@ -31,25 +32,23 @@ class Example:
     """One held-out image, and its translation.
 
     Attributes:
-        item: the input, and its target where there is one.
-        result: the translation.
+        target: None if there is none.
         error: see `HeldOutResults.measure`; None where nothing can be measured.
         baseline: the error of the untouched input; None without a target.
     """
 
     name: str
-    item: Item
-    direction: Direction
+    input: ImageSource
+    target: ImageSource | None
     result: ImageSource
     error: float | None
     baseline: float | None
 
     def pictures(self) -> Iterator[tuple[str, Picture]]:
         """The input, the target if there is one, and the result, each with its name."""
-        picture, target = _read(self.item, self.direction)
-        yield "input", picture
-        if target is not None:
-            yield "target", target
+        yield "input", self.input.read()
+        if self.target is not None:
+            yield "target", self.target.read()
         yield "result", self.result.read()
 
 
@@ -98,7 +97,7 @@ class HeldOutResults:
 
 def translate_held_out(
     run: Path,
-    found: DataSet,
+    test_set: TestSet,
     *,
     scale: Scale = "auto",
     device: str = "auto",
@@ -106,6 +105,9 @@ def translate_held_out(
     say: Callable[[str], None] | None = None,
 ) -> Iterator[HeldOutResults]:
     """Translate held-out images as `evaluate_model` does, in float32, in each direction there is.
+
+    Args:
+        test_set: the held-out images of the run.
 
     Raises:
         ModelFileError: the run has no model yet, or not one that can be rebuilt.
@@ -120,24 +122,34 @@ def translate_held_out(
     for spec in specs:
         there = translators[spec.direction]
         back = translators.get("BtoA" if spec.direction == "AtoB" else "AtoB")
-        seen = found.seen_as(spec.domains)
-        items = _named(seen.held_out, spec.direction, aligned=found.aligned)
-        chosen = evenly_spaced(items, MOST)
+        inputs, real = test_set.seen_as(spec.domains).sources(spec.direction)
+        targets = real if test_set.paired else [None] * len(inputs)
+        chosen = evenly_spaced([*zip(inputs, inputs.values(), targets, strict=True)], MOST)
         folder = ResultFolder()
         results = TimedTranslations(there, folder.path, spec.domains[spec.direction[-1]])
         examples: list[Example] = []
         failed: dict[str, str] = {}
-        for done, (name, item) in enumerate(chosen):
+        for done, (name, source, target) in enumerate(chosen):
             if progress:
                 progress(done, len(chosen))
             try:
-                examples.append(_example(name, item, results, back))
-            except Img2ImgError as error:
-                failed[name] = str(error)
+                picture = source.read()
+                result = results.add(picture)
+                error = baseline = None
+                if target is not None:
+                    wanted = at_size_of(result, target.read(), name, test_set.pairing)
+                    error = l1_of_pictures(result, wanted)
+                    baseline = l1_of_pictures(picture, wanted)
+                elif back is not None:
+                    error = l1_of_pictures(back.translate(result), picture)
+            except Img2ImgError as problem:
+                failed[name] = str(problem)
+                continue
+            examples.append(Example(name, source, target, results.files[-1], error, baseline))
         yield HeldOutResults(
             spec.direction,
-            "l1" if found.aligned else "cycle",
-            len(items),
+            "l1" if test_set.paired else "cycle",
+            len(inputs),
             sorted(examples, key=lambda example: example.error or 0.0),
             failed,
             median(results.seconds) if results.seconds else None,
@@ -145,39 +157,3 @@ def translate_held_out(
             scale_text(results.scales),
             folder,
         )
-
-
-def _example(name: str, item: Item, results: TimedTranslations, back: Translator | None) -> Example:
-    direction = results.translator.spec.direction
-    picture, target = _read(item, direction)
-    result = results.add(picture)
-    error = baseline = None
-    if target is not None:
-        error, baseline = l1_of_pictures(result, target), l1_of_pictures(picture, target)
-    elif back is not None:
-        error = l1_of_pictures(back.translate(result), picture)
-    return Example(name, item, direction, results.files[-1], error, baseline)
-
-
-def _named(pairs: Sequence[Pair], direction: Direction, *, aligned: bool) -> list[tuple[str, Item]]:
-    """What there is to translate in one direction, with its name: pairs, or inputs alone.
-
-    Args:
-        aligned: whether a pair's images show the same thing; else an image may be in several pairs.
-    """
-    if aligned:
-        return [(pair.name, pair) for pair in pairs]
-    sources = dict.fromkeys(pair.A if direction == "AtoB" else pair.B for pair in pairs)
-    return [(source.path.name, source) for source in sources]
-
-
-def _read(item: Item, direction: Direction) -> tuple[Picture, Picture | None]:
-    """The input, and the target if there is one.
-
-    Raises:
-        ImageError: a file does not decode, or the two differ in size.
-    """
-    if not isinstance(item, Pair):
-        return item.read(), None
-    A, B = item.read()
-    return (A, B) if direction == "AtoB" else (B, A)

@@ -8,12 +8,11 @@ from typing import Any, NamedTuple, Unpack
 import torch
 from torch import Tensor
 
-from img2img.data.problems import UNEQUAL
-from img2img.data.sizes import brought_to
 from img2img.data.sources import ImageSource
-from img2img.errors import ConfigError, ImageError
+from img2img.errors import ConfigError
 from img2img.evaluation.cache import KeptFeatures
 from img2img.evaluation.options import EvaluationOptions, notifier, pairing_of, weights_of
+from img2img.evaluation.results import at_size_of
 from img2img.features import FeatureNetwork, MissingFeatures, Supply, feature_network
 from img2img.images import Picture, to_tensor
 from img2img.metrics.accumulators import PairMeasures, SetMeasures
@@ -129,7 +128,7 @@ def evaluate(
             # that takes the results needs, where a network makes them.
             torch.set_num_threads(1)
         real = images.real[index].read()
-        target = _tensor(_resized(images.names[index], real, result, options), device)
+        target = _tensor(at_size_of(result, real, images.names[index], pairing_of(options)), device)
         baseline: Mapping[str, float | None] = {}
         if images.inputs:
             untouched = _tensor(images.inputs[index].read(), device)
@@ -234,15 +233,3 @@ def _network(
             reason = str(error)
     missing.update(dict.fromkeys(of_sets, reason))
     return None
-
-
-def _resized(name: str, real: Picture, result: Picture, options: EvaluationOptions) -> Picture:
-    """The real image at its result's size."""
-    resized = brought_to(real, result.size, pairing_of(options).unequal)
-    if resized is None:
-        sizes = [f"{width} x {height}" for height, width in (result.size, real.size)]
-        raise ImageError(
-            f"{name}: {sizes[0]} pixels, but the real image has {sizes[1]}, a different"
-            f" shape; {UNEQUAL}; or compare the folders as sets (`measures=fid,kid`)"
-        )
-    return resized

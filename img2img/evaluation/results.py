@@ -10,6 +10,9 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import TypeVar
 
+from img2img.config import PairingConfig
+from img2img.data.problems import UNEQUAL
+from img2img.data.sizes import brought_to
 from img2img.data.sources import ImageSource
 from img2img.engine.sizing import AppliedScale
 from img2img.engine.translator import Translator
@@ -61,6 +64,22 @@ class TimedTranslations:
         self.seconds.append(seconds)
         self.scales[self.translator.applied_scale(picture.size)] += 1
         return result
+
+
+def at_size_of(result: Picture, real: Picture, name: str, pairing: PairingConfig) -> Picture:
+    """The real image of a pair at the size of its result.
+
+    Raises:
+        ImageError: their shapes differ, and `pairing.unequal` does not say what to do then.
+    """
+    resized = brought_to(real, result.size, pairing.unequal)
+    if resized is None:
+        sizes = [f"{width} x {height}" for height, width in (result.size, real.size)]
+        raise ImageError(
+            f"{name}: {sizes[0]} pixels, but the real image has {sizes[1]}, a different"
+            f" shape; {UNEQUAL}; or compare the folders as sets (`measures=fid,kid`)"
+        )
+    return resized
 
 
 def l1_of_pictures(one: Picture, other: Picture) -> float:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from img2img.config import Direction, Match, PairingConfig
+from img2img.data.dataset import DataSet
 from img2img.data.layouts import Folders, find_splits, find_splits_of_two, images_by_name
 from img2img.data.partners import find_pairs
 from img2img.data.sources import ImageSource
@@ -70,6 +71,11 @@ def held_out_of(run: Path) -> TestSet:
     found = find_as_trained(kind, config, read_facts(directory.facts_path))
     if not found.held_out:
         raise DataError(f"{run}: has no held-out images; give a data set (`data`)")
+    return held_out_set(run, found, config.data)
+
+
+def held_out_set(run: Path, found: DataSet, pairing: PairingConfig) -> TestSet:
+    """The held-out images of a run's data, which need not be there."""
     where = f"{len(found.held_out)} held out by {run}: {found.layout}"
     if found.aligned:
         A = {pair.name: pair.A for pair in found.held_out}
@@ -77,7 +83,7 @@ def held_out_of(run: Path) -> TestSet:
     else:
         A = _named([pair.A for pair in found.held_out])
         B = _named([pair.B for pair in found.held_out])
-    return TestSet(A, B, found.aligned, str(run), where, False, config.data)
+    return TestSet(A, B, found.aligned, str(run), where, False, pairing)
 
 
 def _held_out_of_all(models: Sequence[Path]) -> TestSet:

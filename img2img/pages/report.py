@@ -14,6 +14,7 @@ from img2img.engine.sizing import Scale
 from img2img.errors import Img2ImgError, ModelFileError
 from img2img.evaluation.held_out import Example, HeldOutResults, translate_held_out
 from img2img.evaluation.results import evenly_spaced
+from img2img.evaluation.test_sets import held_out_set
 from img2img.html import embedded, render
 from img2img.images import read_picture
 from img2img.pages.curves import charts, read_curves
@@ -66,9 +67,10 @@ def write_report(
     held_out: list[HeldOutResults] = []
     if found is not None and found.held_out and examples:
         try:
+            test_set = held_out_set(run, found, record.config.data)
             held_out = list(
                 translate_held_out(
-                    run, found, scale=scale, device=device, progress=progress, say=say
+                    run, test_set, scale=scale, device=device, progress=progress, say=say
                 )
             )
         except ModelFileError as error:

@@ -164,7 +164,7 @@ def test_a_way_to_match_names_is_proposed_only_where_it_helps(
         make_image(f"result/{number}_fake.png", seed=number)
         make_image(f"real/{number}_real.png", seed=number)
     folders = tmp_path / "result", tmp_path / "real"
-    with pytest.raises(DataError, match="suffix. finds 10 pairs"):
+    with pytest.raises(DataError, match="suffix` finds 10 pairs"):
         evaluate_folders(*folders, measures=["l1"])
     matched = evaluate_folders(
         *folders, measures=["l1"], pairing=PairingConfig(match="suffix"), **said([])

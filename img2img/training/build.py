@@ -223,7 +223,10 @@ def build_method(
     if config.activation_checkpointing:
         for generator in method.generators.values():
             recompute_activations(generator)
-    return method.to(torch.device(config.device))
+    method.to(torch.device(config.device))
+    for critic in method.critics.values():
+        critic.clock.cpu()
+    return method
 
 
 def check_measures(config: RunConfig, found: DataSet, crop_size: HeightWidth) -> None:

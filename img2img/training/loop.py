@@ -35,6 +35,7 @@ from img2img.training.review import Review
 from img2img.training.step import Stepper
 from img2img.training.stopping import StopRequest
 from img2img.training.throughput import Throughput
+from img2img.training.trial import try_step
 
 
 class Trainer:
@@ -139,15 +140,17 @@ class Trainer:
                 self._asked = self._stop.asked()
 
     def trial(self, batch: Batch) -> tuple[float, int | None]:
-        """Make a step that changes nothing; see `Stepper.trial`.
+        """Make a step that changes nothing; see `try_step`.
 
         Where crops grow it is tried at every size: the seconds are the mean over the length, the
         memory is the largest size's.
         """
         grow = self.config.data.grow
         for halvings in range(grow.halvings, 0, -1):
-            self._step_seconds[halvings], _ = self._stepper.trial(reduced(batch, halvings))
-        self._step_seconds[0], memory = self._stepper.trial(batch)
+            self._step_seconds[halvings], _ = try_step(
+                self._stepper, self.config, reduced(batch, halvings)
+            )
+        self._step_seconds[0], memory = try_step(self._stepper, self.config, batch)
         return mean_seconds(self._step_seconds, grow), memory
 
     def state(self) -> dict[str, Any]:

@@ -27,6 +27,7 @@ class Adam(torch.optim.Adam):
     ) -> None:
         super().__init__(params, lr=lr, betas=betas, eps=eps, fused=_can_fuse(params))
 
+    # Private to torch; a test fails when it moves.
     def _init_group(self, group: dict[str, Any], *lists: list[Tensor]) -> bool:
         has_complex: bool = super()._init_group(group, *lists)  # type: ignore[no-untyped-call]
         params, grads, exp_avgs, exp_avg_sqs, *_ = lists

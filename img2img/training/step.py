@@ -1,7 +1,6 @@
 """A training step: the losses of a method's groups, their gradients, and the updates."""
 
 import math
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -14,8 +13,8 @@ from torch.utils.checkpoint import checkpoint
 
 from img2img.config import RunConfig
 from img2img.data.samples import Batch
-from img2img.errors import ConfigError, TrainingDiverged, some_names
-from img2img.runtime.devices import is_out_of_memory, peak_memory, resolve_precision, synchronize
+from img2img.errors import ConfigError, TrainingDiverged
+from img2img.runtime.devices import is_out_of_memory, resolve_precision
 from img2img.runtime.processes import Processes
 from img2img.training.events import Observer
 from img2img.training.methods.base import Fakes, Method
@@ -24,9 +23,6 @@ from img2img.training.optimizers import OPTIMIZERS, restore
 
 # Where steps are skipped for numbers that are not finite: so many in a row end the run.
 MOST_SKIPPED = 20
-
-# Before the names of what is in a saved state of the method.
-NETWORKS = "networks."
 
 Snapshot = dict[str, tuple[list[Tensor], list[Tensor]]]
 """By network: its buffers, and the images in its pool if it is a critic."""
@@ -120,7 +116,7 @@ class Stepper:
                 parameters["lr"] = self._base_rate(group) * rate
         torch.manual_seed(_mixed(self._config.seed, step - 1, self._processes.rank))
         skips = self._config.on_nonfinite == "skip"
-        snapshot = self._snapshot(self.method.groups) if skips else None
+        snapshot = self.snapshot(self.method.groups) if skips else None
         told: list[list[dict[str, Tensor]]] = []
         each = self._config.optimizer.accumulate
         try:
@@ -152,14 +148,14 @@ class Stepper:
             if norm is not None and (watch or self._config.optimizer.clip is not None):
                 values = [known | {f"{group}/gradient": norm} for known in values]
             if snapshot is not None and self._skips(step, group, values, norm):
-                self._rollback(snapshot)
+                self.rollback(snapshot)
                 return None
             self._precision.step(self._optimizers[group])
             for critic in self._critics[group]:
                 critic.after_update()
             self._precision.follow_update(group)
             if snapshot is not None:  # what is updated stays so, with all that goes with it
-                snapshot |= self._snapshot([group])
+                snapshot |= self.snapshot([group])
         self._precision.end_step()
         return values
 
@@ -216,41 +212,42 @@ class Stepper:
         )
         return made
 
-    def trial(self, batch: Batch) -> tuple[float, int | None]:
-        """Compute a step that changes nothing, to see that it fits and how long it takes.
-
-        Of its rounds it tries one of each kind, twice: with the generators' update and without, and
-        of both, where there are lazy penalties, one with them and one without.
-
-        Returns:
-            Seconds by the second times, for all the rounds and batches of a step in the mean; and
-            bytes of memory at the peak, with what the optimizers will add (None on a device that
-            does not tell).
+    def compute(self, groups: Sequence[str], batch: Batch) -> None:
+        """Compute the gradients of groups on a batch, without an update.
 
         Raises:
             ConfigError: the networks cannot take such a batch, or the memory does not.
         """
-        snapshot = self._snapshot(self.method.groups)
-        seconds = 0.0
-        for times, groups, updates in self._kinds_of_rounds():
-            taken = 0.0
-            for _ in range(2):
-                for critic in self.method.critics.values():
-                    critic.clock.updates.fill_(updates)
-                began = time.perf_counter()
-                current = self._round(groups, [batch])
-                try:
-                    for group in groups:
-                        self._backward(group, current)
-                except (RuntimeError, ValueError) as error:
-                    raise _unfit(batch, error) from error
-                synchronize(self.device)
-                taken = time.perf_counter() - began
-            seconds += times * taken
-        memory = peak_memory(self.device)
-        self._rollback(snapshot)
-        weights = sum(p.numel() * p.element_size() for p in self.method.parameters())
-        return seconds * self._config.optimizer.accumulate, memory and memory + 2 * weights
+        current = self._round(groups, [batch])
+        try:
+            for group in groups:
+                self._backward(group, current)
+        except (RuntimeError, ValueError) as error:
+            raise _unfit(batch, error) from error
+
+    def snapshot(self, groups: Iterable[str]) -> Snapshot:
+        """Copies of what computing losses changes in the networks of some groups."""
+        pools = self.method.pools
+        return {
+            name: (
+                [buffer.clone() for buffer in self.method.networks[name].buffers()],
+                list(pools[name].images) if name in pools else [],
+            )
+            for group in groups
+            for name in self.method.groups[group]
+        }
+
+    def rollback(self, snapshot: Snapshot) -> None:
+        """Forget the gradients, and put back what a snapshot has."""
+        self._precision.abandon_step()
+        for optimizer in self._optimizers.values():
+            optimizer.zero_grad(set_to_none=True)
+        pools = self.method.pools
+        for name, (buffers, images) in snapshot.items():
+            for buffer, kept in zip(self.method.networks[name].buffers(), buffers, strict=True):
+                buffer.copy_(kept)
+            if name in pools:
+                pools[name].images = list(images)
 
     def check_weights(self, step: int) -> None:
         """See that the weights are fit to be saved; losses would tell of it a step later only.
@@ -268,7 +265,7 @@ class Stepper:
             name: [image.cpu() for image in pool.images] for name, pool in self.method.pools.items()
         }
         return {
-            "method": self.method.networks.state_dict(prefix=NETWORKS),
+            "method": self.method.saved(),
             "pools": self._processes.to_first(pools),
             "optimizers": {name: o.state_dict() for name, o in self._optimizers.items()},
             "precision": self._precision.state_dict(),
@@ -278,29 +275,11 @@ class Stepper:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a state, by as many processes as it was taken in, or others.
 
-        What critics remember beside their networks may be missing, and begins anew then: the state
-        is an older version's, or augmentations are other ones.
-
         Raises:
             ConfigError: it is of networks that the configuration no longer describes.
         """
-        networks = self.method.networks
-        saved, own = state["method"], networks.state_dict(prefix=NETWORKS)
-        anew = [key for key in self.method.critic_state(own) if key not in saved]
-        dropped = [key for key in self.method.critic_state(saved) if key not in own]
-        if anew or dropped:
-            what = ("not in the saved state, begun anew", anew), ("dropped from it", dropped)
-            notice = [f"{text}: {some_names(keys)}" for text, keys in what if keys]
-            self._observer.noticed("; ".join(notice))
-        kept = {key: value for key, value in saved.items() if key not in dropped}
-        try:
-            kept |= {key: own[key] for key in anew}
-            networks.load_state_dict({k.removeprefix(NETWORKS): v for k, v in kept.items()})
-        except RuntimeError as error:
-            first = " ".join(str(error).split("\n")[1:2]).strip()
-            raise ConfigError(
-                f"the saved state is of other networks than configured: {first}"
-            ) from None
+        if notice := self.method.load_saved(state["method"]):
+            self._observer.noticed(notice)
         for name, pool in self.method.pools.items():
             images = [pools.get(name, []) for pools in state["pools"]]
             pool.restore(images, self._processes.rank, self._processes.count, self.device)
@@ -308,27 +287,6 @@ class Stepper:
             restore(optimizer, state["optimizers"][name])
         self._precision.load_state_dict(state["precision"])
         self.skipped, self._skipped_in_a_row = state["skipped"]
-
-    def _kinds_of_rounds(self) -> list[tuple[float, list[str], int]]:
-        """The kinds of rounds that a step has.
-
-        Returns:
-            How many of a kind there are in the mean over steps, the groups that it updates, and how
-            many updates critics have had.
-        """
-        penalties = [p for c in self.method.critics.values() for p in c.regularizers.values()]
-        lazy = [1 / penalty.every for penalty in penalties if penalty.every > 1]
-        # All penalties are due at first, the lazy ones not after one update.
-        due = sum(lazy) / len(lazy) if lazy else 1.0
-        kinds = [
-            (rounds * share, groups, updates)
-            for rounds, groups in (
-                (1, list(self.method.groups)),
-                (self._config.n_critic - 1, self._critic_groups),
-            )
-            for share, updates in ((due, 0), (1 - due, 1))
-        ]
-        return [kind for kind in kinds if kind[0]]
 
     def _reduce(self, group: str, watch: bool) -> Tensor | None:
         """Average a group's gradients, and what critics saw, over processes; clip the gradients.
@@ -373,30 +331,6 @@ class Stepper:
         if self.skipped.bit_count() == 1:  # 1, 2, 4, 8 ...: no flood
             self._observer.noticed(f"{bad}: skipped, {self.skipped} so far")
         return True
-
-    def _snapshot(self, groups: Iterable[str]) -> Snapshot:
-        """Copies of what computing losses changes in the networks of some groups."""
-        pools = self.method.pools
-        return {
-            name: (
-                [buffer.clone() for buffer in self.method.networks[name].buffers()],
-                list(pools[name].images) if name in pools else [],
-            )
-            for group in groups
-            for name in self.method.groups[group]
-        }
-
-    def _rollback(self, snapshot: Snapshot) -> None:
-        """Forget the gradients, and put back what a snapshot has."""
-        self._precision.abandon_step()
-        for optimizer in self._optimizers.values():
-            optimizer.zero_grad(set_to_none=True)
-        pools = self.method.pools
-        for name, (buffers, images) in snapshot.items():
-            for buffer, kept in zip(self.method.networks[name].buffers(), buffers, strict=True):
-                buffer.copy_(kept)
-            if name in pools:
-                pools[name].images = list(images)
 
     def _base_rate(self, group: str) -> float:
         rates = self._config.optimizer

@@ -18,6 +18,7 @@ from img2img.training.methods.base import Fakes, Method
 from img2img.training.methods.critic import Critic
 from img2img.training.methods.loss import Loss, Term
 from img2img.training.step import Stepper
+from img2img.training.trial import try_step
 from tests.training.test_toolbox import METHODS, configuration, images, stepper, weights
 
 
@@ -168,5 +169,5 @@ def test_a_method_of_three_groups(precision: str, accumulate: int) -> None:
     assert not any("teacher" in key for key in state["method"])
     assert {int(s["step"]) for s in state["optimizers"]["critics"]["state"].values()} == {2}
     made.load_state_dict(state)
-    assert made.trial(images())[0] > 0
+    assert try_step(made, config, images())[0] > 0
     assert all(torch.equal(after[key], value) for key, value in made.method.state_dict().items())

@@ -1,9 +1,11 @@
 """Optimizers after a resume."""
 
+import sys
 from pathlib import Path
 
+import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from img2img.models.checkpoint import load_state, save_state
 from img2img.training.optimizers import Adam, restore
@@ -61,3 +63,21 @@ def test_memory_layout_changes_no_update() -> None:
         assert moments.stride() == weights.weight.stride()
         results.append([weights.weight, weights.bias, moments])
     torch.testing.assert_close(results[1], results[0], rtol=0, atol=0)
+
+
+def test_kernels_are_given_tensors_in_order_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a function that is private to torch: without it, they copy weights at each step."""
+    module = sys.modules[torch.optim.Adam.__module__]
+    kernel = module.adam
+    given: list[Tensor] = []
+
+    def watched(*lists: list[Tensor], **settings: object) -> None:
+        given.extend(tensor for tensors in lists for tensor in tensors)
+        kernel(*lists, **settings)
+
+    monkeypatch.setattr(module, "adam", watched)
+    weights = layer()
+    assert not weights.weight.is_contiguous()
+    update(weights, Adam(params=list(weights.parameters()), lr=0.1), seed=1)
+    assert sum(tensor.dim() == 4 for tensor in given) == 4
+    assert all(tensor.is_contiguous() for tensor in given)

@@ -23,6 +23,7 @@ from img2img.training.build import build_method, check_parts, resolve
 from img2img.training.events import Observer
 from img2img.training.methods.critic import Critic
 from img2img.training.step import Stepper
+from img2img.training.trial import try_step
 from tests.conftest import Command
 
 SMALL = [
@@ -342,9 +343,10 @@ def test_wgan_clips_weights_after_each_update(precision: str) -> None:
 
 
 def test_a_trial_changes_nothing() -> None:
-    made = stepper(configuration("pix2pix", "n_critic=2", "critic.augment=[{name: ada}]"))
+    config = configuration("pix2pix", "n_critic=2", "critic.augment=[{name: ada}]")
+    made = stepper(config)
     before = {k: v.clone() for k, v in made.method.state_dict().items()}
-    made.trial(images())
+    try_step(made, config, images())
     after = made.method.state_dict()
     assert all(torch.equal(before[key], after[key]) for key in before)
 
@@ -467,7 +469,8 @@ def test_a_trial_tries_each_kind_of_round(monkeypatch: pytest.MonkeyPatch) -> No
         watch.now += 8
         return penalised(self, judge, real, fake)
 
-    made = stepper(configuration("pix2pix", "n_critic=100", "regularizers=[{name: r1, every: 4}]"))
+    config = configuration("pix2pix", "n_critic=100", "regularizers=[{name: r1, every: 4}]")
+    made = stepper(config)
     generate = made.method.generate
     rounds: list[str] = []
 
@@ -479,7 +482,7 @@ def test_a_trial_tries_each_kind_of_round(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("time.perf_counter", watch)
     monkeypatch.setattr(R1, "__call__", costly)
     monkeypatch.setattr(made.method, "generate", watched)
-    seconds, _ = made.trial(images())
+    seconds, _ = try_step(made, config, images())
     assert seconds == pytest.approx(3 + 99 * 1 + 100 * 8 / 4)
     assert rounds == ["D+G"] * 4 + ["D"] * 4
 

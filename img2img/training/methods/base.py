@@ -9,12 +9,16 @@ from torch import Tensor, nn
 from img2img.config import Direction, RunConfig, Section
 from img2img.data.dataset import DataSet
 from img2img.data.samples import Batch
+from img2img.errors import ConfigError, some_names
 from img2img.losses import RECONSTRUCTIONS, Reconstruction
 from img2img.networks import Generator
 from img2img.registry import Registry
 from img2img.training.methods.critic import Critic
 from img2img.training.methods.image_pool import ImagePool
 from img2img.training.methods.loss import Loss
+
+# Before the names of what is in a saved state.
+NETWORKS = "networks."
 
 Fakes = dict[str, Tensor]
 """What the losses of a batch share, by name."""
@@ -147,9 +151,40 @@ class Method(nn.Module, ABC):
         """The buffers of a group."""
         return [b for name in self.groups[group] for b in self.networks[name].buffers()]
 
-    def critic_state(self, keys: Iterable[str]) -> list[str]:
-        """Which keys of a `state_dict` are of what critics remember beside their networks."""
-        critics = tuple(f"networks.{name}." for name in self.critics)
+    def saved(self) -> dict[str, Tensor]:
+        """What a saved training state has of it: all networks but teachers."""
+        return self.networks.state_dict(prefix=NETWORKS)
+
+    def load_saved(self, saved: Mapping[str, Tensor]) -> str:
+        """Take back what `saved` gave.
+
+        What critics remember beside their networks may be missing, and begins anew then: the state
+        is an older version's, or augmentations are other ones.
+
+        Returns:
+            What begins anew or is dropped, in words; empty if nothing.
+
+        Raises:
+            ConfigError: it is of networks that the configuration no longer describes.
+        """
+        own = self.saved()
+        anew = [key for key in self._of_critics(own) if key not in saved]
+        dropped = [key for key in self._of_critics(saved) if key not in own]
+        kept = {key: value for key, value in saved.items() if key not in dropped}
+        kept |= {key: own[key] for key in anew}
+        try:
+            self.networks.load_state_dict({k.removeprefix(NETWORKS): v for k, v in kept.items()})
+        except RuntimeError as error:
+            first = " ".join(str(error).split("\n")[1:2]).strip()
+            raise ConfigError(
+                f"the saved state is of other networks than configured: {first}"
+            ) from None
+        what = ("not in the saved state, begun anew", anew), ("dropped from it", dropped)
+        return "; ".join(f"{text}: {some_names(keys)}" for text, keys in what if keys)
+
+    def _of_critics(self, keys: Iterable[str]) -> list[str]:
+        """The keys of what critics remember beside their networks."""
+        critics = tuple(f"{NETWORKS}{name}." for name in self.critics)
         networks = tuple(f"{critic}discriminator." for critic in critics)
         return [key for key in keys if key.startswith(critics) and not key.startswith(networks)]
 

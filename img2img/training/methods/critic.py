@@ -2,9 +2,9 @@
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Self, cast
+from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,7 @@ FEATURES = 4.0
 
 
 class Clock(nn.Module):
-    """How far a critic has come. Its numbers stay on the CPU: reading one makes no GPU wait."""
+    """How far a critic has come. It is kept on the CPU, where reading a number waits for no GPU."""
 
     updates: Tensor
     """int64: updates it has had."""
@@ -36,9 +36,6 @@ class Clock(nn.Module):
         super().__init__()
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
         self.register_buffer("images", torch.zeros((), dtype=torch.int64))
-
-    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
-        return self
 
 
 class Critic(nn.Module):

@@ -56,7 +56,7 @@ class RunDirectory:
         there = self.folder.iterdir() if self.folder.is_dir() else ()
         if not resume and any(path != self._lock_path for path in there):
             raise ConfigError(
-                f"{self.folder} is not empty: choose another `output`, or resume its run",
+                f"{self.folder} is not empty: choose another `output`",
                 path=self.folder,
                 resumable=True,
             )

@@ -179,6 +179,9 @@ def _about_spare(
         ]
         rest = [word for word in words if word not in spare]
         return f"each option needs its name: {ctx.command_path} {shlex.join([*named, *rest])}"
+    if any(p.name == "assignments" for p in command.params) and all(map(_is_assignment, spare)):
+        meant = " ".join(f"--set {shlex.quote(word)}" for word in spare)
+        return f"unexpected argument: {shlex.join(spare[:3])} (did you mean {meant}?)"
     before = words[: [*words].index(spare[0])]
     if len(before) > 1 and before[-2].startswith("-") and not before[-1].startswith("-"):
         option, files = before[-2], [before[-1], *spare]
@@ -193,6 +196,10 @@ def _about_spare(
     meant = " ".join(f"{p.opts[0]} {shlex.quote(value)}" for p, value in meant_by)
     where = f" (did you mean {meant}?)" if meant else ""
     return f"unexpected argument: {shlex.join(spare[:3])}{where}; see {ctx.command_path} -h"
+
+
+def _is_assignment(word: str) -> bool:
+    return re.match(r"[A-Za-z_]\w*(\.\w+)*=", word) is not None
 
 
 def _pattern(files: Sequence[str]) -> str:

@@ -6,6 +6,8 @@ from typing import TypeVar
 
 import typer
 
+from img2img.errors import ModelFileError, nearest_path
+
 Models = TypeVar("Models", Path, list[Path], None)
 
 
@@ -20,5 +22,7 @@ def plausible(context: typer.Context, given: Models) -> Models:
     if not context.resilient_parsing:  # which completes a command line, and runs nothing
         several: Iterable[Path] = given if isinstance(given, list) else [given] if given else []
         for path in several:
+            if not path.exists():
+                raise ModelFileError(f"{path}: no such file or folder{nearest_path(path)}")
             refuse_impossible(path)
     return given

@@ -17,6 +17,10 @@ MOST_BYTES, MOST_VALUES, DEEPEST, LONGEST = 2**20, 50_000, 50, 3_500
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML file as a dictionary."""
+    if path.is_dir():
+        inside = path / "config.yaml"
+        hint = f" (did you mean {str(inside)!r}?)" if inside.is_file() else ""
+        raise ConfigError(f"cannot read {path}: a folder, not a YAML file{hint}", path=path)
     try:
         with path.open("rb") as file:
             data = file.read(MOST_BYTES + 1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from img2img.errors import DataError, some_names
-from img2img.images import OURS, WRITABLE_SUFFIXES
+from img2img.images import OURS, WRITABLE_SUFFIXES, is_run
 from img2img.translate.finding import Found, find
 from img2img.translate.kinds import IMAGES, Kind
 from img2img.translate.manifest import Made
@@ -118,6 +118,12 @@ def plan(source: str, output: Path, options: FolderOptions = DEFAULTS) -> Plan:
             that img2img did not make; or pictures that should be a sequence are not one.
     """
     found = find(source)
+    if Path(source).is_dir() and is_run(found.root):
+        raise DataError(
+            f"{source}: a run folder, which holds no images to translate; its samples are in"
+            f" {found.root / 'samples'}",
+            path=found.root,
+        )
     made = Made(output) if real(found.root) == real(output) else None
     files, own = _inputs(found, source, output, made)
     one = _one_result(source, files, output, options)

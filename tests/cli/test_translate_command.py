@@ -391,3 +391,13 @@ def test_direction_that_the_model_has_not(translate: Translate, make_image: Make
     outcome = translate("a.png", "out", "--direction", "BtoA")
     assert outcome.status == 2
     assert "AtoB, not BtoA" in outcome.err
+
+
+def test_a_run_folder_is_no_folder_of_images(
+    img2img: Command, tiny_run: Path, tmp_path: Path
+) -> None:
+    line = ("translate", "-m", tiny_run, "-i", tiny_run, "-o", tmp_path / "out")
+    outcome = img2img(*line)
+    assert outcome.status == 2
+    assert f"{tiny_run}: a run folder, which holds no images to translate" in outcome.err
+    assert not (tmp_path / "out").exists()

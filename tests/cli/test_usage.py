@@ -24,6 +24,12 @@ ANSWERS = [
     ("train pix2pics", "there is no method 'pix2pics' (did you mean 'pix2pix'?)"),
     ("train IN", "METHOD is missing: img2img train pix2pix --data IN for pairs of images"),
     ("train pix2pix pairs", "unexpected argument: pairs (did you mean --data pairs?)"),
+    (
+        "train pix2pix discriminator.ndf=8",
+        "unexpected argument: discriminator.ndf=8 (did you mean --set discriminator.ndf=8?)",
+    ),
+    ("train pix2pix --config IN", "cannot read IN: a folder, not a YAML file"),
+    ("bench INN", "INN: no such file or folder (did you mean 'IN'?)"),
     ("data check a b", "unexpected argument: a b (did you mean --data-a a --data-b b?)"),
     (
         "train pix2pix --resume runs/x",

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from img2img.cli import completion
+from img2img.cli.models import require
 from img2img.cli.options import AsJson, Device, Direction, Model
 from img2img.cli.output import console, error_console, print_json, say_note
 from img2img.cli.wording import in_options
@@ -47,6 +48,7 @@ def bench(
     a batch, and how far its result is from float32, in grey levels of 255, on average and at the
     99th percentile. Pass your choice to `translate` as --backend and --precision.
     """
+    require(model)
     from dataclasses import asdict
 
     from rich.table import Table

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from img2img.cli.models import require
 from img2img.cli.options import AsJson, Direction, Model
 from img2img.cli.output import (
     console,
@@ -89,6 +90,7 @@ def export(
     first: if its results differ from PyTorch's, no file is written and the exit status is 1.
     `img2img translate` runs exported ONNX and OpenVINO models.
     """
+    require(model)
     from dataclasses import asdict
 
     from img2img.export import FORMATS, export_model, export_reference

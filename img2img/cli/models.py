@@ -22,7 +22,15 @@ def plausible(context: typer.Context, given: Models) -> Models:
     if not context.resilient_parsing:  # which completes a command line, and runs nothing
         several: Iterable[Path] = given if isinstance(given, list) else [given] if given else []
         for path in several:
-            if not path.exists():
-                raise ModelFileError(f"{path}: no such file or folder{nearest_path(path)}")
             refuse_impossible(path)
     return given
+
+
+def require(model: Path) -> None:
+    """Refuse a model that is not there, before torch is loaded.
+
+    Raises:
+        ModelFileError: it is not.
+    """
+    if not model.exists():
+        raise ModelFileError(f"{model}: no such file or folder{nearest_path(model)}")

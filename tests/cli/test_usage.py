@@ -62,7 +62,7 @@ ANSWERS = [
         "data.augment.geometry: Input should be a valid list; write it as [{name: HorizontalFlip}]",
     ),
     ("train pix2pix --set lr=1", "lr: unknown key (did you mean 'optimizer.lr'?)"),
-    ("translate", "--model: missing: Run folder"),
+    ("translate", "--model: missing: A run folder, a model file"),
     (
         "translate RUN IN OUT",
         "each option needs its name: img2img translate --model RUN --input IN --output OUT",

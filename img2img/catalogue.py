@@ -1,8 +1,7 @@
-"""The catalogues as their sources say: names, summaries, arguments and defaults of parts.
+"""Names, summaries, arguments and defaults of all parts, read from their source code.
 
-What `img2img list` and the completion of a shell show must not wait for torch, so nothing is
-imported here: the source of a part is its one description. The parts of plug-ins and those of
-Albumentations are read in the same way.
+`img2img list` and shell completion must not wait for torch, so nothing is imported here. The parts
+of plug-ins and of Albumentations are read in the same way.
 """
 
 import ast
@@ -29,7 +28,7 @@ CATALOGUES = {
     "backends": ("img2img.engine.backends", "BACKENDS"),
     "conditions": ("img2img.doctor", "CONDITIONS"),
 }
-# Albumentations' parts are the classes below this one, but for those that are bases themselves.
+# Albumentations' transforms are the subclasses of this one, except for those that are bases.
 _TRANSFORM = "BasicTransform"
 _BASES = {_TRANSFORM, "DualTransform", "ImageOnlyTransform", "Transform3D"}
 
@@ -159,7 +158,7 @@ def _summary(part: ast.ClassDef) -> str:
 
 
 def _arguments(module: _Module, name: str) -> dict[str, Any]:
-    """What the nearest `__init__` of a class and those it is derived from takes."""
+    """The arguments of a class's `__init__`, or of the nearest one that it inherits."""
     if name not in module.classes:
         home = module.imports.get(name, "")
         known = "img2img", "albumentations", *(plugin.module for plugin in plugins())
@@ -185,7 +184,7 @@ def _arguments(module: _Module, name: str) -> dict[str, Any]:
 
 
 def _value(module: _Module, expression: ast.expr) -> Any:
-    """What an expression is, where it is written out or a constant's name; else its text."""
+    """The value of an expression if it is a literal or the name of a constant; else its text."""
     if isinstance(expression, ast.Name) and expression.id in module.constants:
         return _value(module, module.constants[expression.id])
     try:

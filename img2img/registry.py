@@ -64,7 +64,7 @@ class Part(Generic[T]):
 
     @cached_property
     def parameters(self) -> dict[str, inspect.Parameter]:
-        """Every keyword the factory takes, those that only the program supplies among them."""
+        """Every keyword of the factory, including those that only the program supplies."""
         signature = inspect.signature(self.factory)
         return {name: p for name, p in signature.parameters.items() if p.kind is not p.VAR_KEYWORD}
 
@@ -86,7 +86,7 @@ class Registry(Generic[T]):
     """The parts of one kind, looked up by name.
 
     Args:
-        others: names that are understood elsewhere, for the message about one that is not.
+        others: gives names that are resolved elsewhere, such as presets; for error messages.
     """
 
     def __init__(self, kind: str, others: Callable[[], Iterable[str]] = tuple) -> None:
@@ -153,7 +153,7 @@ class Registry(Generic[T]):
         )
 
     def arguments(self, section: Component, path: str, *supplied: str) -> dict[str, Any]:
-        """Every argument that `section` leads to: its own, checked, over presets and defaults.
+        """All arguments of the part that `section` names: the given ones, checked, and defaults.
 
         Args:
             supplied: names of arguments that the program passes itself.
@@ -163,7 +163,7 @@ class Registry(Generic[T]):
         """
         part = self.find(section, path)
         settable = {name: value for name, value in part.defaults().items() if name not in supplied}
-        # An optimizer's section has keys of its own beside its arguments.
+        # The section of an optimizer has keys that are not arguments.
         known = [*(key for key in type(section).model_fields if key != "name"), *settable]
         given = {}
         for key, value in section.arguments.items():

@@ -9,7 +9,7 @@ from img2img.runtime.files import NO_ADDRESS, is_address
 
 
 class Section(BaseModel):
-    """A group of keys. Unknown keys are errors, values cannot be changed after the check."""
+    """A group of keys. Unknown keys are errors, and values cannot be changed after the check."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 

@@ -1,4 +1,4 @@
-"""Configurations as files: YAML of one's own, the shipped recipes and presets."""
+"""Configurations as files: a person's own YAML, the shipped recipes and presets."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +10,9 @@ from img2img import plugins
 from img2img.errors import ConfigError, brief, nearest
 from img2img.runtime.resources import bundled
 
-# Far above what anybody writes: of a file, of its values with aliases counted as all that they
-# stand for, of lists in lists, of one text or number (which Python would refuse to print).
-MOST_BYTES, MOST_VALUES, DEEPEST, LONGEST = 2**20, 50_000, 50, 3_500
+# Limits far above what anybody writes: bytes of a file, values with aliases expanded, levels of
+# nesting, and characters of one text or number (Python refuses to print longer numbers).
+MAX_BYTES, MAX_VALUES, MAX_DEPTH, MAX_LENGTH = 2**20, 50_000, 50, 3_500
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -23,8 +23,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"cannot read {path}: a folder, not a YAML file{hint}", path=path)
     try:
         with path.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
-        if len(data) > MOST_BYTES:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
             raise ConfigError(f"cannot read {path}: larger than 1 MB, which no configuration is")
         text = data.decode("utf-8")
     except OSError as error:
@@ -42,7 +42,7 @@ def parse(text: str, source: str) -> Any:
     try:
         _refuse_bombs(text, source)
         return yaml.safe_load(text)
-    except ValueError as error:  # of a date or number that there is not
+    except ValueError as error:  # an impossible date or number
         raise ConfigError(f"{source}: not YAML: {error}") from None
     except yaml.YAMLError as error:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
@@ -52,17 +52,17 @@ def parse(text: str, source: str) -> Any:
 
 
 def _refuse_bombs(text: str, source: str) -> None:
-    """Refuse a text of a few lines that stands for millions of values, or has no end."""
+    """Refuse a short text whose aliases expand to millions of values, or contain themselves."""
     sizes: dict[str, int] = {}
     begun: list[tuple[str | None, list[int]]] = []
     for count, event in enumerate(yaml.parse(text, Loader=yaml.SafeLoader)):
-        if count > MOST_VALUES:  # each takes its time, without an alias, too
-            raise ConfigError(f"{source}: more than {MOST_VALUES:,} values")
+        if count > MAX_VALUES:  # slow to parse even without aliases
+            raise ConfigError(f"{source}: more than {MAX_VALUES:,} values")
         anchor, size = getattr(event, "anchor", None), 1
         if isinstance(event, yaml.CollectionStartEvent):
             begun.append((anchor, [1]))
-            if len(begun) > DEEPEST:
-                raise ConfigError(f"{source}: nested more than {DEEPEST} levels deep")
+            if len(begun) > MAX_DEPTH:
+                raise ConfigError(f"{source}: nested more than {MAX_DEPTH} levels deep")
             continue
         if isinstance(event, yaml.CollectionEndEvent):
             anchor, parts = begun.pop()
@@ -73,11 +73,11 @@ def _refuse_bombs(text: str, source: str) -> None:
             size, anchor = sizes.get(str(anchor), 1), None
         elif not isinstance(event, yaml.ScalarEvent):
             continue
-        elif len(event.value) > LONGEST:
-            raise ConfigError(f"{source}: a text or number of more than {LONGEST} characters")
-        if size > MOST_VALUES:
+        elif len(event.value) > MAX_LENGTH:
+            raise ConfigError(f"{source}: a text or number of more than {MAX_LENGTH} characters")
+        if size > MAX_VALUES:
             raise ConfigError(
-                f"{source}: more than {MOST_VALUES:,} values, with its aliases expanded"
+                f"{source}: more than {MAX_VALUES:,} values, with its aliases expanded"
             )
         if anchor:
             sizes[anchor] = size
@@ -113,7 +113,7 @@ def recipe(method: str) -> dict[str, Any]:
 
 
 def found(path: Path) -> Path:
-    """A configuration's file: the one at the path, or the shipped one of that name."""
+    """The file of a configuration: the path itself, or the shipped file of that name."""
     if path.exists():
         return path
     names = sorted({each.name for each, _ in shipped()})
@@ -154,16 +154,17 @@ def read_for(method: str, path: Path) -> dict[str, Any]:
 
 
 def _where_it_is(value: Any) -> Any:
-    """The folder that a shipped configuration names, which ships too, from wherever it is used."""
+    """A shipped configuration's data folder, which ships with it, as a path that works anywhere."""
     if not isinstance(value, str) or not value.startswith("datasets/") or Path(value).exists():
         return value
     return str(bundled(value)) if bundled(value).exists() else value
 
 
 def presets() -> dict[str, dict[str, Any]]:
-    """By name, what an objective of that name stands for: some keys of the tree, its own too.
+    """By objective name, the keys that it stands for.
 
-    `discriminators` is no key of the tree: by the discriminator's name, what it is to be like.
+    A preset also has `discriminators`: by name of the discriminator, the arguments that suit the
+    objective.
     """
     files = sorted(bundled("configs/presets").glob("*.yaml"))
     return {path.stem: read_yaml(path) for path in files}

@@ -31,7 +31,7 @@ def load_config(
 
     Args:
         method: `pix2pix`, ...; its recipe is the first source.
-        file: YAML with any part of the tree; a shipped one may be named by its name alone.
+        file: YAML with any part of the tree; a shipped one by its name alone.
         flags: dotted keys to values.
         assignments: texts `key.sub=value`, the value read as YAML.
         saved: the `config.yaml` of a run to resume; where it exists, it is the first source.
@@ -55,16 +55,16 @@ def load_config(
     chosen = [] if file is None else [read_for(method, found(file))]
     sources = [renewed(source, _note) for source in (*chosen, given, assigned)]
     preset = _preset(sources)
-    likenesses = preset.pop("discriminators", {})
+    suited = preset.pop("discriminators", {})
     for source in _with_preset(preset, sources):
         lay(tree, source)
-    if likenesses and _name(tree, "discriminator"):
-        _make_like(tree["discriminator"], likenesses, [resumed, *sources])
+    if suited and _name(tree, "discriminator"):
+        _adapt_discriminator(tree["discriminator"], suited, [resumed, *sources])
     return check(tree)
 
 
 def _preset(sources: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What the objective stands for that the last source with one names; empty if nothing."""
+    """The preset that the last source with an objective names; empty if it is none."""
     names = [name for source in sources if (name := _name(source, "objective"))]
     return presets().get(names[-1], {}) if names else {}
 
@@ -72,7 +72,7 @@ def _preset(sources: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def _with_preset(
     preset: Mapping[str, Any], sources: Sequence[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """The sources with a preset just before the one that names it, which may say otherwise."""
+    """The sources with the preset inserted before the one that names it, which overrides it."""
     if not preset:
         return [*sources]
     index = max(i for i, source in enumerate(sources) if _name(source, "objective"))
@@ -83,28 +83,27 @@ def _with_preset(
     return [*sources[:index], {**preset, "objective": objective}, named, *sources[index + 1 :]]
 
 
-def _make_like(
-    judge: dict[str, Any],
-    likenesses: Mapping[str, Mapping[str, Any]],
+def _adapt_discriminator(
+    discriminator: dict[str, Any],
+    arguments: Mapping[str, Mapping[str, Any]],
     sources: Sequence[Mapping[str, Any]],
 ) -> None:
-    """Have a discriminator be as a preset wants it, but for what a person has chosen.
+    """Give a discriminator the arguments of a preset, unless a person has chosen a normalisation.
 
-    That is a normalisation other than BatchNorm; and BatchNorm, too, where it is set as late as
-    the objective.
+    BatchNorm counts as chosen only if it is set in the source that names the objective, or later.
     """
-    chosen: dict[str, Any] = {"discriminator": {"name": judge["name"]}}
+    chosen: dict[str, Any] = {"discriminator": {"name": discriminator["name"]}}
     for source in sources:
         if _name(source, "objective") and chosen["discriminator"].get("norm") == "batch":
             del chosen["discriminator"]["norm"]
         if isinstance(source.get("discriminator"), Mapping):
             lay(chosen, {"discriminator": source["discriminator"]})
     if "norm" not in chosen["discriminator"]:
-        judge |= likenesses.get(judge["name"], {})
+        discriminator |= arguments.get(discriminator["name"], {})
 
 
 def _name(source: Mapping[str, Any], component: str) -> str:
-    """The name that a source gives a component; empty if it gives none."""
+    """A component's name in a source; empty if it is not there."""
     section = source.get(component)
     return str(section.get("name", "")) if isinstance(section, Mapping) else ""
 

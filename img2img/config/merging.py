@@ -1,14 +1,14 @@
-"""Trees of keys laid over each other, before they are checked."""
+"""Merging trees of keys, before they are checked."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from img2img.config.base import Component
-from img2img.config.files import DEEPEST
+from img2img.config.files import MAX_DEPTH
 from img2img.config.sections import RunConfig
 from img2img.errors import ConfigError, shortened
 
-# Groups of keys of which one excludes the others, and keys that follow from these.
+# By section, groups of keys that exclude each other, and keys that are derived from them.
 ALTERNATIVES: dict[str, list[tuple[str, ...]]] = {
     "data": [("root",), ("root_a", "root_b")],
     "schedule": [("steps",), ("total_epochs",), ("minutes",)],
@@ -19,15 +19,15 @@ DERIVED: dict[str, set[str]] = {"schedule": {"measured_steps"}}
 def nested(key: str, value: Any) -> dict[str, Any]:
     """`a.b.c` and a value as the tree `{a: {b: {c: value}}}`."""
     parts = key.strip().split(".")
-    if len(parts) > DEEPEST:
-        raise ConfigError(f"{shortened(key, 100)}: no key has so many parts")
+    if len(parts) > MAX_DEPTH:
+        raise ConfigError(f"{shortened(key, 100)}: no key is nested so deeply")
     for part in reversed(parts):
         value = {part: value}
     return dict(value)
 
 
 def lay(tree: dict[str, Any], over: Mapping[str, Any]) -> None:
-    """Lay a source onto those before it. Of alternatives, the one it gives replaces the others."""
+    """Merge a source over earlier ones; of alternatives, the one it gives replaces the others."""
     for section, alternatives in ALTERNATIVES.items():
         given, before = over.get(section), tree.get(section)
         if not isinstance(given, Mapping) or not isinstance(before, dict):
@@ -42,9 +42,9 @@ def lay(tree: dict[str, Any], over: Mapping[str, Any]) -> None:
 
 
 def merge(tree: dict[str, Any], over: Mapping[str, Any], path: str = "") -> None:
-    """Lay `over` onto `tree`. A component that changes its name starts without arguments.
+    """Merge `over` into `tree`. A component that changes its name loses its arguments.
 
-    What is not its part's stays, such as the length that a schedule's section has beside its name.
+    Keys of the section itself stay, such as the length in the section `schedule`.
     """
     for key, value in over.items():
         old = tree.get(key)
@@ -69,7 +69,7 @@ def _own_keys(path: str) -> set[str]:
 
 
 def _merge_items(path: str, items: list[Any], over: Mapping[Any, Any]) -> list[Any]:
-    """Lay entries addressed by their number, as in `losses.reconstruction.0.weight=10`."""
+    """Change entries of a list by number, as in `losses.reconstruction.0.weight=10`."""
     numbered = {str(index): item for index, item in enumerate(items)}
     changes = {str(index): value for index, value in over.items()}
     beyond = [index for index in changes if index not in numbered]

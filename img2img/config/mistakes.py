@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, said by its keys."""
+"""Errors of a configuration, explained by key."""
 
 from collections.abc import Iterator, Mapping
 from types import UnionType
@@ -9,8 +9,8 @@ from pydantic import BaseModel, ValidationError
 from img2img.config.sections import RunConfig
 from img2img.errors import brief, nearest, shortened
 
-# Mistakes that one message tells of.
-MOST_TOLD = 20
+# Errors listed in one message.
+MAX_LISTED = 20
 
 
 def explain(
@@ -25,7 +25,7 @@ def explain(
     """
     reasons: dict[str, list[str]] = {}
     found = error.errors(include_url=False)
-    for detail in found[:MOST_TOLD]:
+    for detail in found[:MAX_LISTED]:
         path, section = _locate(detail["loc"], root)
         if detail["type"] == "extra_forbidden":
             word = path.rpartition(".")[2]
@@ -33,7 +33,7 @@ def explain(
             hint = f" (did you mean {elsewhere[0]!r}?)" if elsewhere else ""
             known = section.model_fields
             reason = f"unknown key{hint or nearest(word, known)}"
-            if where:  # few keys, and in no table of all
+            if where:  # a method's own keys are few
                 takes = f"there are: {', '.join(known)}" if known else "this method has none"
                 reason += f"; {takes}"
         elif detail["type"] == "missing":
@@ -49,18 +49,18 @@ def explain(
         path = ".".join(filter(None, [where, path])) or "configuration"
         reasons.setdefault(path, []).append(reason)
     lines = [f"{path}: {'; or '.join(dict.fromkeys(r))}" for path, r in reasons.items()]
-    if len(found) > MOST_TOLD:
-        lines.append(f"... and {len(found) - MOST_TOLD} more")
+    if len(found) > MAX_LISTED:
+        lines.append(f"... and {len(found) - MAX_LISTED} more")
     return "\n".join(lines)
 
 
 def keys_called(word: str, tree: Mapping[str, Any]) -> list[str]:
-    """The dotted keys, of a tree and of all, that end in a word."""
+    """The dotted keys that end in a word, of the configuration and of a tree."""
     return [key for key in (*_known(RunConfig), *_dotted(tree)) if key.endswith(f".{word}")]
 
 
 def _known(section: type[BaseModel], path: str = "") -> Iterator[str]:
-    """The dotted keys that there are."""
+    """All dotted keys of a section."""
     for name, field in section.model_fields.items():
         yield f"{path}{name}"
         kind: Any = field.annotation
@@ -79,7 +79,7 @@ def _dotted(tree: Mapping[str, Any]) -> Iterator[str]:
 def _locate(location: tuple[int | str, ...], root: type[BaseModel]) -> tuple[str, type[BaseModel]]:
     """The dotted key of an error, and the section it is in.
 
-    Pydantic's locations go on into the branches of a union; a person knows only the keys.
+    Pydantic's locations also name branches of unions, which are left out.
     """
     section: type[BaseModel] = root
     kind: Any = root

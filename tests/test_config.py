@@ -76,7 +76,8 @@ class TestPublishedDefaults:
 
     def test_generator_is_unet_256_at_the_published_crop(self) -> None:
         with torch.device("meta"):
-            method = Pix2Pix.from_config(config(), (3, 3))
+            rgb = Domain(dtype="uint8")
+            method = Pix2Pix.from_config(config(), (rgb, rgb))
         assert sum(p.numel() for p in method.generators["G"].parameters()) == 54_413_955
 
 

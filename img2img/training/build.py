@@ -102,7 +102,7 @@ def check_parts(config: RunConfig) -> None:
         )
     REGULARIZERS.build_all(config.regularizers, "regularizers")
     # Whether objective and penalties go with a discriminator shows when it is there.
-    Critic.from_config(config, 3)
+    Critic.from_config(config, Domain(dtype="uint8"))
     OPTIMIZERS.arguments(config.optimizer, "optimizer", "params", "lr")
     SCHEDULES.arguments(config.schedule, "schedule")
 
@@ -196,8 +196,9 @@ def build_method(
     """
     domains, rgb = domains or {}, Domain(dtype="uint8")
     # A batch is read in the direction of the data.
-    channels = [len(domains.get(side, rgb).channels) for side in config.data.direction.split("to")]
-    method = method_class(config).from_config(config, (channels[0], channels[-1]))
+    given, wanted = config.data.direction.split("to")
+    in_order = domains.get(given, rgb), domains.get(wanted, rgb)
+    method = method_class(config).from_config(config, in_order)
     # What suits the smallest crops suits those that they double to.
     size = smallest_size(crop_size, config.data.grow)
     grows = config.data.grow.halvings > 0

@@ -18,6 +18,8 @@ from img2img.training.methods.base import Method
 from img2img.training.methods.loss import Loss
 from img2img.training.stopping import StopRequest
 
+RGB = Domain(dtype="uint8")
+
 
 class Log(Observer):
     """Keeps what is told of each step."""

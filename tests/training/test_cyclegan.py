@@ -33,7 +33,7 @@ from img2img.training.methods.critic import Critic
 from img2img.training.methods.cyclegan import CycleGAN
 from img2img.training.observers import LossPlot
 from tests.runs import assert_same, flat, lines, newest, untimed
-from tests.training.recipe import batch, published, trained, updates
+from tests.training.recipe import RGB, batch, published, trained, updates
 
 Command = Callable[..., Any]
 MakeImage = Callable[..., Path]
@@ -679,7 +679,7 @@ def test_no_identity_is_not_computed() -> None:
     counts = []
     for identity in ([{"name": "l1", "weight": 5}], []):
         lists = {"cycle": [{"name": "l1", "weight": 10}], "identity": identity}
-        method = CycleGAN.from_config(tiny_config(losses=lists), (3, 3))
+        method = CycleGAN.from_config(tiny_config(losses=lists), (RGB, RGB))
         seen = [seen_by(generator) for generator in method.generators.values()]
         losses = dict(updates(method, tiny_batch()))
         tags = TAGS["G"] if identity else TAGS["G"][:4]
@@ -691,7 +691,7 @@ def test_no_identity_is_not_computed() -> None:
 @pytest.mark.parametrize("kind", ["cycle", "identity"])
 def test_two_losses_in_a_list_both_count(kind: str) -> None:
     losses = {kind: [{"name": "l1", "weight": 10}, {"name": "l1", "weight": 3}]}
-    method = CycleGAN.from_config(tiny_config(losses=losses), (3, 3))
+    method = CycleGAN.from_config(tiny_config(losses=losses), (RGB, RGB))
     loss = dict(updates(method, tiny_batch()))["G"]
     for domain in "AB":
         own = {n: t for n, t in loss.terms.items() if n.startswith(f"{kind}_{domain}")}
@@ -861,7 +861,7 @@ def test_configuration_is_the_published_one() -> None:
 
 
 def test_from_config_is_what_the_configuration_says() -> None:
-    method = CycleGAN.from_config(configuration(), (3, 3))
+    method = CycleGAN.from_config(configuration(), (RGB, RGB))
     assert method.data is UnpairedData
     count = {name: sum(p.numel() for p in n.parameters()) for name, n in parts_of(method).items()}
     assert count == {

@@ -16,7 +16,7 @@ from img2img.training.build import build_held_out, method_class
 from img2img.training.held_out import HeldOut
 from img2img.training.loop import Trainer
 from tests.conftest import Command, MakeImage
-from tests.training.recipe import batch, published, specs
+from tests.training.recipe import RGB, batch, published, specs
 
 Values = list[float]
 
@@ -68,7 +68,7 @@ def test_best_is_the_lowest_or_the_highest(
 def test_what_needs_rgb_is_refused_by_name(tiny_pairs: Path) -> None:
     metrics = {"best": "kid", "measures": ["psnr"]}
     config = published("pix2pix", data={"root": tiny_pairs, "holdout": 0.5}, metrics=metrics)
-    method = method_class(config).from_config(config, (3, 3))
+    method = method_class(config).from_config(config, (RGB, RGB))
     found = method.data.find(config.data, 0)
     transform = Transform(config.data, (32, 32), (32, 32))
     stack = Domain.of_type("uint8", 5)
@@ -124,7 +124,7 @@ def test_several_measures_at_once(train: Command, tiny_pairs: Path, tmp_path: Pa
 def test_what_dark_targets_span(tmp_path: Path) -> None:
     """12 bits taken for 16: all that is in them is in a sixteenth of [-1, 1]."""
     config = published("pix2pix")
-    method = method_class(config).from_config(config, (3, 3))
+    method = method_class(config).from_config(config, (RGB, RGB))
     ramp = torch.linspace(0, 4095 / 65535, 256 * 256).view(1, 1, 256, 256) * 2 - 1
     dark = batch(ramp, ramp).A.repeat(1, 3, 1, 1)
     judge = HeldOut(method, specs(method), lambda: iter([batch(dark, dark)]), True)

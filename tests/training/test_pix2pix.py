@@ -31,7 +31,7 @@ from img2img.networks.unet import UNetGenerator
 from img2img.training.build import build_method, describe, resolve
 from img2img.training.methods.critic import Critic
 from img2img.training.methods.pix2pix import Pix2Pix
-from tests.training.recipe import Log, batch, published, trained, trainer_for, updates
+from tests.training.recipe import RGB, Log, batch, published, trained, trainer_for, updates
 
 
 def configuration(**changes: Any) -> RunConfig:
@@ -505,7 +505,7 @@ def tiny_config(**changes: Any) -> RunConfig:
 
 
 def test_from_config_is_what_the_configuration_says() -> None:
-    method = Pix2Pix.from_config(configuration(), (3, 3))
+    method = Pix2Pix.from_config(configuration(), (RGB, RGB))
     count = {name: sum(p.numel() for p in n.parameters()) for name, n in method.generators.items()}
     assert count == {"G": 54_413_955}
     assert sum(p.numel() for p in method.critics["D"].parameters()) == 2_768_705
@@ -516,13 +516,13 @@ def test_from_config_is_what_the_configuration_says() -> None:
 def test_terms_of_the_same_name_all_count() -> None:
     """Two entries with one name are two terms (or an error): none may be dropped in silence."""
     losses = {"reconstruction": [{"name": "l1", "weight": 10}, {"name": "l1", "weight": 3}]}
-    method = Pix2Pix.from_config(tiny_config(losses=losses), (3, 3))
+    method = Pix2Pix.from_config(tiny_config(losses=losses), (RGB, RGB))
     weight = sum(loss.weight for loss in method.reconstruction.values())
     assert weight == 13
 
 
 def test_no_reconstruction_is_the_cgan_alone() -> None:
-    method = Pix2Pix.from_config(tiny_config(losses={"reconstruction": []}), (3, 3))
+    method = Pix2Pix.from_config(tiny_config(losses={"reconstruction": []}), (RGB, RGB))
     losses = dict(updates(method, batch(*torch.rand(2, 1, 3, 8, 8))))
     assert list(losses["G"].terms) == ["adv"]
 

@@ -15,7 +15,7 @@ from img2img.training.loop import Trainer
 from img2img.training.methods.base import Fakes
 from img2img.training.methods.pix2pix import Pix2Pix
 from img2img.training.resolution import halvings_at, mean_seconds, reduced
-from tests.training.recipe import Log, published, trainer_for
+from tests.training.recipe import RGB, Log, published, trainer_for
 
 SIDE = 16
 
@@ -63,7 +63,7 @@ def config(grow: dict[str, Any], **changes: Any) -> RunConfig:
 def prepared(settings: RunConfig, folder: Path) -> tuple[Recording, Trainer]:
     """On an endless set whose epochs are of four images."""
     torch.manual_seed(0)
-    method = Recording.from_config(settings, (3, 3))
+    method = Recording.from_config(settings, (RGB, RGB))
     trainer = trainer_for(
         method,
         settings,

@@ -10,6 +10,7 @@ from img2img.config import Direction, RunConfig, Section
 from img2img.data.dataset import DataSet
 from img2img.data.samples import Batch
 from img2img.errors import ConfigError, some_names
+from img2img.images import Domain
 from img2img.losses import RECONSTRUCTIONS, Reconstruction
 from img2img.networks import Generator
 from img2img.registry import Registry
@@ -63,11 +64,14 @@ class Method(nn.Module, ABC):
 
     @classmethod
     @abstractmethod
-    def from_config(cls, config: RunConfig, channels: tuple[int, int]) -> Self:
+    def from_config(cls, config: RunConfig, domains: tuple[Domain, Domain]) -> Self:
         """Build the networks and losses that a resolved configuration names.
 
         Args:
-            channels: of `A` and of `B` of a batch.
+            domains: what the images of `A` and of `B` of a batch are.
+
+        Raises:
+            ConfigError: a part or an argument is unknown, or does not go with such images.
         """
 
     @abstractmethod
@@ -108,12 +112,13 @@ class Method(nn.Module, ABC):
         return cls.data
 
     @classmethod
-    def distances(cls, config: RunConfig, name: str, rgb: bool = True) -> dict[str, Reconstruction]:
+    def distances(cls, config: RunConfig, name: str, *domains: Domain) -> dict[str, Reconstruction]:
         """The distances of one of the lists in `losses`, by name.
 
         Args:
-            rgb: whether they are of RGB images.
+            domains: what the images are that they compare.
         """
+        rgb = all(domain.is_rgb for domain in domains)
         return RECONSTRUCTIONS.build_all(config.losses.get(name, []), f"losses.{name}", rgb=rgb)
 
     @property

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from img2img.config import RunConfig, TopKConfig
 from img2img.diffaug import AUGMENTATIONS, Augmentation
 from img2img.errors import ConfigError
+from img2img.images import Domain
 from img2img.losses import OBJECTIVES, REGULARIZERS, Objective, Regularizer, refuse_batch_norm
 from img2img.losses.adversarial import ALL, Valid
 from img2img.losses.places import mean_per_image, shares, without_invalid
@@ -94,16 +95,19 @@ class Critic(nn.Module):
         self._precise = (discriminator,)  # in a tuple, so that it is not a part of this one
 
     @classmethod
-    def from_config(cls, config: RunConfig, in_channels: int, rgb: bool = True) -> Self:
+    def from_config(cls, config: RunConfig, *domains: Domain) -> Self:
         """Build one as a configuration describes it.
 
         Args:
-            in_channels: of what it judges: an image, and the condition beside it if there is one.
-            rgb: whether these are RGB images.
+            domains: what it judges: an image, and beside it the condition if there is one.
         """
+        rgb = all(domain.is_rgb for domain in domains)
         return cls(
             DISCRIMINATORS.build(
-                config.discriminator, "discriminator", rgb=rgb, in_channels=in_channels
+                config.discriminator,
+                "discriminator",
+                rgb=rgb,
+                in_channels=sum(len(domain.channels) for domain in domains),
             ),
             OBJECTIVES.build(config.objective, "objective"),
             config.image_pool,

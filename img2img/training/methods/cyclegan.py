@@ -9,6 +9,7 @@ from img2img.config import Direction, RunConfig
 from img2img.data.samples import Batch
 from img2img.data.unpaired import UnpairedData
 from img2img.errors import ConfigError
+from img2img.images import Domain
 from img2img.losses import Reconstruction
 from img2img.losses.adversarial import Valid
 from img2img.networks import GENERATORS, Generator
@@ -53,25 +54,24 @@ class CycleGAN(Method):
         self.identity = identity
 
     @classmethod
-    def from_config(cls, config: RunConfig, channels: tuple[int, int]) -> Self:
+    def from_config(cls, config: RunConfig, domains: tuple[Domain, Domain]) -> Self:
         generators = [
-            GENERATORS.build(config.generator, "generator", in_channels=given, out_channels=made)
-            for given, made in (channels, channels[::-1])
-        ]
-        of_A, of_B = channels
-        if of_A != of_B and config.losses.get("identity"):
-            raise ConfigError(
-                f"losses.identity: needs domains of equally many channels, not {of_A} and {of_B}:"
-                " set it to []"
+            GENERATORS.build(
+                config.generator,
+                "generator",
+                in_channels=len(given.channels),
+                out_channels=len(made.channels),
             )
-        critics = [Critic.from_config(config, own, are_rgb(own)) for own in channels]
+            for given, made in (domains, domains[::-1])
+        ]
+        critics = [Critic.from_config(config, domain) for domain in domains]
         return cls(
             generators[0],
             generators[1],
             critics[0],
             critics[1],
-            cls.distances(config, "cycle", are_rgb(*channels)),
-            cls.distances(config, "identity", are_rgb(*channels)),
+            cls.distances(config, "cycle", *domains),
+            cls.distances(config, "identity", *domains),
         )
 
     def generate(self, batch: Batch, groups: Collection[str]) -> Fakes:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from img2img.config import Direction, RunConfig
 from img2img.data.paired import PairedData
 from img2img.data.samples import Batch
+from img2img.images import Domain
 from img2img.losses import Reconstruction
 from img2img.losses.adversarial import Valid
 from img2img.losses.places import valid_in_both
@@ -41,14 +42,16 @@ class Pix2Pix(Method):
         self.reconstruction = reconstruction
 
     @classmethod
-    def from_config(cls, config: RunConfig, channels: tuple[int, int]) -> Self:
-        of_A, of_B = channels
+    def from_config(cls, config: RunConfig, domains: tuple[Domain, Domain]) -> Self:
+        A, B = domains
         generator = GENERATORS.build(
-            config.generator, "generator", in_channels=of_A, out_channels=of_B
+            config.generator,
+            "generator",
+            in_channels=len(A.channels),
+            out_channels=len(B.channels),
         )
-        reconstruction = cls.distances(config, "reconstruction", are_rgb(of_B))
-        critic = Critic.from_config(config, of_A + of_B, are_rgb(of_A, of_B))
-        return cls(generator, critic, reconstruction)
+        reconstruction = cls.distances(config, "reconstruction", B)
+        return cls(generator, Critic.from_config(config, A, B), reconstruction)
 
     def generate(self, batch: Batch, groups: Collection[str]) -> Fakes:
         return {"B": self.networks["G"](batch.A)}

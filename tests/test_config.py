@@ -10,6 +10,7 @@ import yaml
 from img2img.config import RunConfig, check, dump, load_config, presets
 from img2img.data.sizes import resolve_sizes
 from img2img.errors import ConfigError
+from img2img.images import Domain
 from img2img.losses import OBJECTIVES, RECONSTRUCTIONS
 from img2img.networks import DISCRIMINATORS, GENERATORS
 from img2img.training.build import check_parts

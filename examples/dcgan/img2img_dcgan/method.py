@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from img2img.config import Direction, RunConfig, Section, check_settings
 from img2img.data.samples import Batch
 from img2img.errors import ConfigError
+from img2img.images import Domain
 from img2img.networks import GENERATORS, Generator
 from img2img.training.methods import METHODS, Critic, Fakes, Loss, Method
 from img2img_dcgan.data import NOISE, NoiseAndClassToImages, NoiseToImages
@@ -49,16 +50,21 @@ class DCGAN(Method):
         return NoiseAndClassToImages if conditional else NoiseToImages
 
     @classmethod
-    def from_config(cls, config: RunConfig, channels: tuple[int, int]) -> Self:
-        noise, image = channels
+    def from_config(cls, config: RunConfig, domains: tuple[Domain, Domain]) -> Self:
+        noise, image = domains
         generator = GENERATORS.build(
-            config.generator, "generator", in_channels=noise, out_channels=image
+            config.generator,
+            "generator",
+            in_channels=len(noise.channels),
+            out_channels=len(image.channels),
         )
         crop = config.data.crop_size
         if isinstance(generator, DCGANGenerator) and crop != (generator.size, generator.size):
             size = f"{generator.size} x {generator.size}"
             raise ConfigError(f"data.crop_size: the generator makes images of {size}")
-        return cls(generator, Critic.from_config(config, noise - NOISE + image))
+        classes = noise.channels[NOISE:]
+        judged = (Domain.noise(classes), image) if classes else (image,)
+        return cls(generator, Critic.from_config(config, *judged))
 
     def generate(self, batch: Batch, groups: Collection[str]) -> Fakes:
         return {"B": self.networks["G"](batch.A)}

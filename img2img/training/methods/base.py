@@ -194,9 +194,4 @@ class Method(nn.Module, ABC):
         return [key for key in keys if key.startswith(critics) and not key.startswith(networks)]
 
 
-def are_rgb(*channels: int) -> bool:
-    """Whether images of all these numbers of channels are taken for RGB."""
-    return all(count == 3 for count in channels)
-
-
 METHODS = Registry[Method]("method")

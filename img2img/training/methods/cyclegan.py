@@ -14,7 +14,7 @@ from img2img.losses import Reconstruction
 from img2img.losses.adversarial import Valid
 from img2img.networks import GENERATORS, Generator
 from img2img.networks.norms import keeps_averages
-from img2img.training.methods.base import METHODS, Fakes, Method, are_rgb
+from img2img.training.methods.base import METHODS, Fakes, Method
 from img2img.training.methods.critic import Critic
 from img2img.training.methods.loss import Loss, Term
 
@@ -64,6 +64,12 @@ class CycleGAN(Method):
             )
             for given, made in (domains, domains[::-1])
         ]
+        of_A, of_B = (len(domain.channels) for domain in domains)
+        if of_A != of_B and config.losses.get("identity"):
+            raise ConfigError(
+                "losses.identity: an image goes through the generator of its own domain, so both"
+                f" need as many channels; A has {of_A} and B {of_B}"
+            )
         critics = [Critic.from_config(config, domain) for domain in domains]
         return cls(
             generators[0],

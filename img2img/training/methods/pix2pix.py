@@ -13,7 +13,7 @@ from img2img.losses import Reconstruction
 from img2img.losses.adversarial import Valid
 from img2img.losses.places import valid_in_both
 from img2img.networks import GENERATORS, Generator
-from img2img.training.methods.base import METHODS, Fakes, Method, are_rgb
+from img2img.training.methods.base import METHODS, Fakes, Method
 from img2img.training.methods.critic import Critic
 from img2img.training.methods.loss import Loss, Term
 

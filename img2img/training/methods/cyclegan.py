@@ -64,13 +64,13 @@ class CycleGAN(Method):
             )
             for given, made in (domains, domains[::-1])
         ]
+        critics = [Critic.from_config(config, domain) for domain in domains]
         of_A, of_B = (len(domain.channels) for domain in domains)
         if of_A != of_B and config.losses.get("identity"):
             raise ConfigError(
                 "losses.identity: an image goes through the generator of its own domain, so both"
                 f" need as many channels; A has {of_A} and B {of_B}"
             )
-        critics = [Critic.from_config(config, domain) for domain in domains]
         return cls(
             generators[0],
             generators[1],

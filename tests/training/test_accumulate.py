@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from img2img.data.samples import Batch
+from img2img.images import Domain
 from img2img.losses.adversarial import LSGAN
 from img2img.networks.patchgan import PatchDiscriminator
 from img2img.runtime.processes import ALONE
@@ -113,7 +114,7 @@ class ThreeGroups(Method):
         )
 
     @classmethod
-    def from_config(cls, config: Any, channels: tuple[int, int]) -> Any:
+    def from_config(cls, config: Any, domains: tuple[Domain, Domain]) -> Any:
         raise NotImplementedError
 
     def generate(self, batch: Batch, groups: Collection[str]) -> Fakes:

@@ -23,7 +23,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "img2img/features"
 
 
-class KeptFeatures:
+class FeatureCache:
     """A network's features of some images, by the content of their files and of its weights."""
 
     def __init__(self, network: FeatureNetwork, images: Sequence[ImageSource]) -> None:

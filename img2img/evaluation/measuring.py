@@ -10,7 +10,7 @@ from torch import Tensor
 
 from img2img.data.sources import ImageSource
 from img2img.errors import ConfigError
-from img2img.evaluation.cache import KeptFeatures
+from img2img.evaluation.cache import FeatureCache
 from img2img.evaluation.options import EvaluationOptions, notifier, pairing_of, weights_of
 from img2img.evaluation.results import at_size_of
 from img2img.features import FeatureNetwork, MissingFeatures, Supply, feature_network
@@ -115,8 +115,8 @@ def evaluate(
     supply = Supply(weights_of(options), bool(options.get("measures")), notifier(options))
     pairs = PairMeasures(of_pairs if paired else [], supply, device)
     network = _network(images, of_sets, options, device, missing)
-    kept = KeptFeatures(network, images.real) if network and options.get("cache", True) else None
-    sets = SetMeasures(network, kept.load() if kept else None) if network else None
+    cache = FeatureCache(network, images.real) if network and options.get("cache", True) else None
+    sets = SetMeasures(network, cache.load() if cache else None) if network else None
     _refuse_missing(options, pairs.missing | missing)
     apart = [] if paired or sets is None or sets.known else images.real
     total = len(images.names) + len(apart)
@@ -164,8 +164,8 @@ def evaluate(
         notifier(options)(f"in {resized} pairs the real image is changed to its result's size")
     figures = pairs.figures(seed)
     if sets:
-        if kept and not sets.known:
-            kept.save(sets.real_features())
+        if cache and not sets.known:
+            cache.save(sets.real_features())
         figures |= sets.figures(of_sets, seed)
     return Evaluation(figures, tuple(images.names), pairs.missing | missing)
 

@@ -1,4 +1,4 @@
-"""Which of the compared models is best, in words."""
+"""A sentence or two on which of the compared models is best."""
 
 from img2img.evaluation.comparison import Compared, Comparison, primary_measure
 from img2img.metrics.measure import short_number

@@ -41,7 +41,7 @@ class FeatureNetwork:
 
     Attributes:
         name: as `WEIGHTS` has it.
-        resize: how images come to its size, in words.
+        resize: how images are resized for it, for people.
         dimensions: how many features there are.
     """
 

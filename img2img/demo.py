@@ -1,4 +1,4 @@
-"""The demonstration: train on the bundled pairs, translate a continent never seen, and judge it."""
+"""The demonstration: train on the bundled pairs, translate an unseen continent, and measure it."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ Row = tuple[Image, Image, Image]  # input, translated, target
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What the demonstration measured on the held-out pairs, and what it took."""
+    """What was measured on the held-out pairs, and the cost of training."""
 
     l1_input: float
     """Mean absolute difference of input and target; pixels in [0, 1], as below."""

@@ -1,6 +1,6 @@
-"""What PyTorch's own files say of their tensors, which is read first and within bounds.
+"""How PyTorch's own files describe their tensors: read first, and within limits.
 
-Nothing here needs torch: what cannot be a file of weights is refused before that is loaded.
+Nothing here needs torch: files that cannot hold weights are refused before it is loaded.
 """
 
 import io
@@ -88,12 +88,12 @@ def read_description(path: Path) -> Weights:
 
 @contextmanager
 def refusing(path: Path) -> Iterator[None]:
-    """One error for all that may be wrong with a file."""
+    """Turn whatever is wrong with a file into one kind of error."""
     try:
         yield
     except Strange as error:
         raise ModelFileError(f"{path}: {error}") from None
-    # What a file that is damaged on purpose makes the reader raise is not to be foretold.
+    # A file that was damaged on purpose can make the reader raise anything.
     except Exception as error:
         reason = shortened(" ".join(str(error).split()) or type(error).__name__, 200)
         raise ModelFileError(f"{path}: damaged, or not a file of weights: {reason}") from None
@@ -133,8 +133,8 @@ def _archive(file: IO[bytes]) -> tuple[object, Places]:
     unpacked = sum(entry.file_size for entry in entries.values())
     if unpacked > size or any(entry.compress_type for entry in entries.values()):
         raise Strange(
-            f"its {size / 2**20:.1f} MB would unpack to {unpacked / 2**20:.0f} MB, which no file of"
-            " weights does: torch.save does not compress"
+            f"its {size / 2**20:.1f} MB would unpack to {unpacked / 2**20:.0f} MB, but files of"
+            " weights are not compressed"
         )
     roots = [name.removesuffix("data.pkl") for name in entries if name.endswith("data.pkl")]
     if any(name.partition("/")[2].startswith("code/") for name in entries):
@@ -201,5 +201,5 @@ def _legacy(file: IO[bytes]) -> tuple[object, Places]:
 def number_bytes(storage: Storage) -> int:
     """Bytes of each number that a storage holds."""
     if storage.kind not in NUMBER_BYTES:
-        raise Strange(f"holds a {storage.kind}, which are no plain numbers")
+        raise Strange(f"holds a {storage.kind}, which does not hold plain numbers")
     return NUMBER_BYTES[storage.kind]

@@ -1,4 +1,4 @@
-"""What speaks against a file of weights at first sight, in no time and without torch."""
+"""Refusing files that cannot hold weights, at once and without torch."""
 
 from pathlib import Path
 

@@ -1,8 +1,8 @@
-"""What a pickle describes, told without building any of it.
+"""What a pickle describes, without building any of it.
 
-A pickle is a program that names functions to call. This reads the program and calls none of them:
-what comes out is plain dictionaries, lists, numbers and texts, arrays as where their numbers are
-stored, and everything else by its name alone. Time and memory are bounded, whatever it claims.
+A pickle is a program that names functions to call. This reads the program and calls none of them.
+It gives plain dictionaries, lists, numbers and strings, arrays as the places where their numbers
+are stored, and the names of everything else. Time and memory are bounded, whatever the file claims.
 """
 
 import builtins
@@ -28,7 +28,7 @@ _DICTIONARIES = {"collections.OrderedDict", "collections.defaultdict", "builtins
 
 
 class Strange(ValueError):
-    """A pickle that no weights are in, or one that asks for too much."""
+    """A pickle that holds no weights, or asks for too much."""
 
 
 class Name(NamedTuple):
@@ -64,7 +64,7 @@ class Array(NamedTuple):
 
 
 class Bounded:
-    """A file to be read from as far as a bound, whatever lengths are asked for."""
+    """A file of which no more than a limit is read, whatever lengths are asked for."""
 
     def __init__(self, file: IO[bytes], most: int = MOST_BYTES) -> None:
         self._file, self._left = file, most
@@ -298,7 +298,7 @@ def _array(storage: Any, offset: Any, shape: Any, strides: Any) -> object:
 
 
 def _check_harmless(name: str, arguments: Any) -> None:
-    """Refuse what of Python's own library does something; what of others does, is not known."""
+    """Refuse functions of Python's standard library that do something; others are only named."""
     module, _, what = name.partition(".")
     if module == "builtins":
         harmless = isinstance(getattr(builtins, what, None), type) and what != "bytearray"

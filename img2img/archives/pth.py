@@ -1,4 +1,4 @@
-"""PyTorch's own files, of which nothing is run: their tensors, and all else by name.
+"""The tensors of PyTorch's own files; all else in them is only named, and nothing is run.
 
 What a file says of its tensors is read first, by `archives.described`; their numbers stay where
 they are, in the file, until someone looks at them.

@@ -1,4 +1,4 @@
-"""The safetensors format, which only needs bounds."""
+"""The safetensors format, read within limits."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -50,7 +50,7 @@ class Commands(Group):
         except Img2ImgError as error:
             if ctx.params.get("debug"):
                 raise
-            with lasting_output():  # the exit status is told in any case
+            with lasting_output():  # whoever reads it may be gone; the exit status counts
                 message = f"{error}{_way_on(ctx.invoked_subcommand, error)}"
                 if not isinstance(error, Stopped):
                     say_error(message)

@@ -127,7 +127,7 @@ def check(
             shown = ", ".join(f"{size} ({n})" for size, n in list(counts.items())[:8])
             _say("sizes", f"{domain}: {shown}")
         formats = report.survey.formats.most_common()
-        _say("formats", ", ".join(f"{f} ({n})" for f, n in formats) or "none that can be read")
+        _say("formats", ", ".join(f"{f} ({n})" for f, n in formats) or "no readable file")
         if formats:
             _say("values", value_facts(domains, report.survey.values))
         for notice in (

@@ -99,15 +99,15 @@ class Display(Observer):
             self._print(f"step {progress.step}{total}  {self._pace(progress)}{smoothed}")
 
     def _show_measures(self, progress: Progress, measures: Measures) -> None:
-        told = []
+        shown = []
         for name, value in measures.values.items():
             if measure_of(name) != name and not self._verbose:
                 continue
             of_span = _of_span(value, measures.spans.get("span")) if name == "l1" else ""
             baseline = measures.baseline.get(name)
-            told.append(_compared(name, value, of_span, self._measures.get(name), baseline))
+            shown.append(_compared(name, value, of_span, self._measures.get(name), baseline))
             self._measures[name] = value
-        self._held_out = ", ".join(told)
+        self._held_out = ", ".join(shown)
         self._print(f"step {progress.step}  held out: {self._held_out}")
         self._refresh()
 

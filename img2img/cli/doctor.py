@@ -81,7 +81,7 @@ def _tell(finding: "Finding", step: int) -> None:
     at = f" (at step {finding.worst}, the worst)" if finding.worst < step else ""
     _say(f"  {finding.evidence.text}{at}")
     if not finding.now:
-        _say("    it has passed: nothing is proposed")
+        _say("    over by now: nothing to change")
     else:
         for each in finding.proposals:
             _say(f"    {_flags(each)}    # {each.why}")

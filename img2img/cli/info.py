@@ -30,8 +30,9 @@ def info(
     if is_exported(model):
         description, _ = open_exported(model)
         origin, specs = f"img2img {description.version}", {description.generator: description.spec}
-        told = description.model_dump(mode="json", include={*MEANINGS}, exclude_none=True)
-        extras[description.generator] = told
+        extras[description.generator] = description.model_dump(
+            mode="json", include={*MEANINGS}, exclude_none=True
+        )
     else:
         file = load_model(model)
         origin, specs = file.origin, file.specs

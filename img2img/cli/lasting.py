@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 
 class _Lasting:
-    """A stream of text that falls silent, for good, once it can no longer be written."""
+    """A stream of text that is silent for good once writing to it has failed."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -39,7 +39,7 @@ class _Lasting:
 
 @contextmanager
 def lasting_output() -> Iterator[None]:
-    """Have the work in this block go on where nobody can be told of it any more."""
+    """Let the work in this block continue when nobody reads its output any more."""
     streams = sys.stdout, sys.stderr
     lasting = [_Lasting(stream) if stream else None for stream in streams]  # None: started without
     sys.stdout, sys.stderr = lasting

@@ -22,7 +22,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
 def resolve_device(name: str) -> torch.device:
-    """`auto` as the best that this machine has, anything else checked for being there.
+    """The best device of this machine for `auto`; any other name, if there is such a device.
 
     Raises:
         ConfigError: there is no such device, or not here.
@@ -34,7 +34,9 @@ def resolve_device(name: str) -> torch.device:
             return torch.device("mps")
         return torch.device("cpu")
     if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", name):
-        raise ConfigError(f"device: {name!r} is none of auto, cpu, mps, cuda, cuda:1 ...")
+        raise ConfigError(
+            f"device: no such device: {name!r}; use auto, cpu, mps, cuda, cuda:1 ...", key="device"
+        )
     device = torch.device(name)
     there = {
         "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
@@ -55,7 +57,7 @@ def named_devices(names: str) -> list[str]:
     if names != "all":
         return [name.strip() for name in names.split(",")]
     if not torch.cuda.is_available():
-        raise ConfigError("devices: all, but there is no GPU; name them, such as cpu")
+        raise ConfigError("devices: `all` stands for all GPUs, and there are none; use cpu")
     return [f"cuda:{index}" for index in range(torch.cuda.device_count())]
 
 
@@ -76,7 +78,7 @@ def resolve_precision(
             return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
         return "bf16" if device.type == "cpu" and _cpu_multiplies_bfloat16() else "fp32"
     if (name == "fp16" and device.type != "cuda") or (name == "bf16" and device.type == "mps"):
-        raise ConfigError(f"precision: {name} is not for {device.type}; use auto or fp32")
+        raise ConfigError(f"precision: {name} does not work on {device.type}; use auto or fp32")
     return name
 
 
@@ -87,13 +89,13 @@ def at_least_float32(x: Tensor) -> Tensor:
 
 def _cpu_multiplies_bfloat16() -> bool:
     """Whether matrix products in bfloat16 are faster than in float32: with AMX they are."""
-    # Older releases of torch cannot tell; they compute in float32.
+    # Older releases of torch do not say; they compute in float32.
     capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(capabilities.get("amx_bf16"))
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether something failed for want of memory, on any device."""
+    """Whether an error means that memory ran out, on any device."""
     if isinstance(error, MemoryError):
         return True
     words = ["out of memory", "not enough memory", "allocate memory", "ALLOC_FAILED", "bad_alloc"]
@@ -103,7 +105,7 @@ def is_out_of_memory(error: Exception) -> bool:
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait until the device has done what it was told, so that times are true."""
+    """Wait until the device has finished its work, so that measured times are right."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":
@@ -123,7 +125,7 @@ def peak_memory(device: torch.device) -> int | None:
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that can be allocated now without pushing anything out: the GPU's, or the system's."""
+    """Bytes that can be allocated now without swapping: of the GPU, or of the system."""
     if device.type == "cuda":
         # What torch holds in reserve is not in use either.
         held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)

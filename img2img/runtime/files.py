@@ -42,7 +42,9 @@ def atomic_write(path: Path, folder: Path | None = None) -> Iterator[Path]:
     own: Path | None = None
     try:
         if path.exists() and not path.is_file():
-            raise StorageError(f"cannot write {path}: it is there, and no regular file")
+            raise StorageError(
+                f"cannot write {path}: it exists and is not a regular file", path=path
+            )
         path.parent.mkdir(parents=True, exist_ok=True)
         own = Path(tempfile.mkdtemp(dir=folder or path.parent, prefix=PART))
         temporary = own / path.name  # image writers choose their format by the suffix
@@ -62,10 +64,10 @@ def atomic_write(path: Path, folder: Path | None = None) -> Iterator[Path]:
 
 @contextmanager
 def locked(path: Path, busy: Img2ImgError) -> Iterator[None]:
-    """Have what a lock file stands for to oneself; the file vanishes at the end.
+    """Hold a lock file; it is removed at the end.
 
     Raises:
-        Img2ImgError: `busy`, if another process has it.
+        Img2ImgError: `busy`, if another process holds it.
         StorageError: the file cannot be made.
     """
     lock = FileLock(path)
@@ -109,8 +111,8 @@ def parse_json(text: str | bytes) -> Any:
     """The value of a JSON text.
 
     Raises:
-        ValueError: it is none, or of a kind that Python does not take: nested too deeply, a number
-            of thousands of digits.
+        ValueError: it is not JSON, or beyond what Python reads: nested too deeply, or a number of
+            thousands of digits.
     """
     try:
         return json.loads(text)

@@ -1,4 +1,4 @@
-"""How what is not installed is added to this installation, wherever it came from."""
+"""The commands that install missing packages into this Python."""
 
 import re
 import shlex

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from img2img.errors import ConfigError, ProcessLost
 
-# What only the first process does, such as measuring, must not seem a failure to the others.
+# The others wait while the first process does something alone, such as measuring.
 TIMEOUT = timedelta(hours=2)
 # Numbers to a message, about: few messages, and little copied at once.
 BLOCK = 1 << 23
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Processes:
-    """Which process this is, and what all of them do together.
+    """Which of the processes this is, and the communication between them.
 
     Every method but the properties must be called by all of them, in the same order. Each raises
     ProcessLost where one of them has ended, or does not come for `TIMEOUT`.
@@ -145,7 +145,7 @@ def _reaching_all() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # of which the backends' errors are
-        raise ProcessLost("another of the processes has ended, or cannot be reached") from error
+        raise ProcessLost("another process has ended, or cannot be reached") from error
 
 
 def _variable(name: str, default: int | None = None) -> int:

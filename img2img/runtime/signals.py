@@ -1,4 +1,4 @@
-"""Signals by which a system asks a program to end."""
+"""Signals that ask a program to end."""
 
 import signal
 

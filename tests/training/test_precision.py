@@ -47,7 +47,7 @@ class TestResolve:
         ("name", "device"), [("fp16", "cpu"), ("fp16", "mps"), ("bf16", "mps")]
     )
     def test_refused(self, name: str, device: str) -> None:
-        with pytest.raises(ConfigError, match=f"^precision: {name} is not for {device}"):
+        with pytest.raises(ConfigError, match=f"^precision: {name} does not work on {device}"):
             resolve_precision(name, torch.device(device))  # type: ignore[arg-type]
 
     @pytest.mark.parametrize(("has_bf16", "chosen"), [(True, "bf16"), (False, "fp16")])

@@ -279,7 +279,7 @@ def test_one_is_killed(folders: Path, tmp_path: Path, lost: int) -> None:
     other.join(60)
     assert other.exitcode == 75
     err = (tmp_path / f"{1 - lost}.err").read_text()
-    assert err.startswith("note: stopped: another of the processes has ended")
+    assert err.startswith("note: stopped: another process has ended")
     assert f"with: img2img train --resume {run}\n" in err
     assert err.count("\n") == 1
 

@@ -1,4 +1,4 @@
-"""What the weights of a generator cannot say, in a small JSON file of their name beside them."""
+"""A generator's settings that its weights do not show, in a small JSON file beside them."""
 
 from pathlib import Path
 from typing import Literal

@@ -68,17 +68,17 @@ class ImportOptions(Assumptions):
     @property
     def of_weights(self) -> list[str]:
         """Those that were set and describe the network."""
-        told = {"direction", "part"}
+        others = {"direction", "part"}
         return [
             field.name
             for field in fields(self)
-            if field.name not in told and getattr(self, field.name) != field.default
+            if field.name not in others and getattr(self, field.name) != field.default
         ]
 
 
 @dataclass(frozen=True)
 class Imported:
-    """A model, and what a person should know of it."""
+    """A model, and what a person should know about it."""
 
     model: ModelFile
     assumed: dict[str, str]
@@ -148,7 +148,7 @@ def import_files(paths: Sequence[Path], options: ImportOptions | None = None) ->
     for path in dict.fromkeys(paths):
         files = reference_files(path) if path.is_dir() else [path]
         if not files:
-            raise ModelFileError(f"{path}: a folder without checkpoints like latest_net_G.pth")
+            raise ModelFileError(f"{path}: no checkpoints like latest_net_G.pth in this folder")
         for file in files:
             try:
                 found += _networks_of(file, options, notes)
@@ -182,7 +182,7 @@ def import_files(paths: Sequence[Path], options: ImportOptions | None = None) ->
             raise ModelFileError(f"{each}: {shortened(reason)}") from None
     if not specs:
         names = ", ".join(map(str, paths))
-        raise ModelFileError(f"{names}: a discriminator, but no generator")
+        raise ModelFileError(f"{names}: only discriminators, no generator")
     # Copied out of the files, which may be replaced while the model is in use.
     tensors = {
         name: {key: tensor.clone() for key, tensor in each.network.tensors.items()}
@@ -202,10 +202,11 @@ def _is_generators(path: Path) -> bool:
 
 def _networks_of(path: Path, options: ImportOptions, notes: list[str]) -> list[_Found]:
     content = _read(path)
-    told = read_beside(path)
-    if told is not None:
+    description = read_beside(path)
+    if description is not None:
         notes.append(f"{path}: described by {beside(path).name} beside it")
-        return [_Found(path, "", _described(path, content, told.network, options), told.network)]
+        spec = description.network
+        return [_Found(path, "", _described(path, content, spec, options), spec)]
     search = Search(options)
     search.tree(content.tree, ())
     generator = any(network.kind == "generator" for _, network in search.found)
@@ -290,7 +291,7 @@ def _dotted(where: Where) -> str:
 
 def _named(found: Sequence[_Found], options: ImportOptions) -> dict[str, _Found]:
     """The networks by our names for them."""
-    # Who calls the way from A to B `A`, calls what judges its results likewise.
+    # Where the generator from A to B is called `A`, so is the discriminator of its results.
     by_result = not any(each.role and len(each.role) > 1 for each in found)
     generators = [each for each in found if each.network.kind == "generator"]
     named: dict[str, _Found] = {}

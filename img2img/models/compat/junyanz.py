@@ -300,8 +300,8 @@ def _generator(
     assumptions: Assumptions,
 ) -> _Guess:
     """A generator, with what can never be inferred."""
-    untold = {"value_range": assumptions.value_range, "output": assumptions.output}
-    arguments, assumed = arguments | untold, assumed | untold
+    never_inferred = {"value_range": assumptions.value_range, "output": assumptions.output}
+    arguments, assumed = arguments | never_inferred, assumed | never_inferred
     return _Guess("generator", architecture, arguments, in_channels, out_channels, biased, assumed)
 
 
@@ -312,7 +312,9 @@ def _resizing(assumptions: Assumptions, pad_up: str) -> str:
 
 def _assumed(arguments: Mapping[str, Any], *, padding: bool, **left_open: bool) -> dict[str, str]:
     """What was taken for granted of the arguments."""
-    taken = {name: str(arguments[name]) for name, untold in left_open.items() if untold}
+    taken = {
+        name: str(arguments[name]) for name, never_inferred in left_open.items() if never_inferred
+    }
     pads = {str(arguments.get("pad")), str(arguments["pad_up"])} & {"reflect", "replicate"}
     return taken | ({"padding": pads.pop()} if padding else {})
 

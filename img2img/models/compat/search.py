@@ -1,4 +1,4 @@
-"""Networks in dictionaries of weights, wherever in them they are."""
+"""Finding networks in nested dictionaries of weights."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

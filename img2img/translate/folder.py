@@ -79,8 +79,8 @@ def translate_folder(
     options: FolderOptions = DEFAULTS,
     *,
     processes: Processes = ALONE,
-    progress: OnFiles = lambda done, total: None,
-    video_progress: OnFrames = lambda name, done, total: None,
+    progress: OnFiles | None = None,
+    video_progress: OnFrames | None = None,
     say: Callable[[str], None] = lambda _: None,
     **choices: Any,
 ) -> Report:
@@ -162,8 +162,8 @@ class _Work:
         translator: Translator,
         results: Results,
         options: FolderOptions,
-        progress: OnFiles,
-        video_progress: OnFrames,
+        progress: OnFiles | None,
+        video_progress: OnFrames | None,
         say: Callable[[str], None],
     ) -> None:
         self._translator, self._results, self._options = translator, results, options
@@ -200,7 +200,7 @@ class _Work:
         # One that was named by a person has no other name.
         elsewhere = None if results.planned.named else partial(results.elsewhere, job)
         told: dict[str, Any] = {
-            "progress": partial(self._video_progress, job.name),
+            "progress": partial(self._video_progress, job.name) if self._video_progress else None,
             "say": lambda line: self._say(f"{job.name}: {line}"),
         }
         try:
@@ -265,7 +265,8 @@ class _Work:
                 self._moved()
 
     def _moved(self) -> None:
-        self._progress(len(self._outcome.made) + len(self._outcome.failed), self._files)
+        if self._progress:
+            self._progress(len(self._outcome.made) + len(self._outcome.failed), self._files)
 
     def _is_large(self, extent: Extent | None) -> bool:
         return extent is not None and extent.held > self._most

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from img2img.config import RunConfig as RunConfig
     from img2img.config import load_config as load_config
+    from img2img.engine.options import TranslatorOptions as TranslatorOptions
     from img2img.engine.translator import Translator as Translator
     from img2img.errors import Img2ImgError as Img2ImgError
     from img2img.evaluation.comparison import compare_models as compare_models
@@ -41,6 +42,7 @@ _HOMES = {
     "Picture": "img2img.images",
     "RunConfig": "img2img.config",
     "Translator": "img2img.engine.translator",
+    "TranslatorOptions": "img2img.engine.options",
     "compare_models": "img2img.evaluation.comparison",
     "evaluate_folders": "img2img.evaluation.folders",
     "evaluate_model": "img2img.evaluation.models",

@@ -277,6 +277,7 @@ def translate(
     their timing, sound, subtitles and colours; if one is interrupted, the same command resumes it.
     Under `torchrun` or `accelerate launch`, the processes share the files.
     """
+    from img2img.engine.options import TranslatorOptions
     from img2img.engine.sizing import scale_summary
     from img2img.engine.translator import Translator
     from img2img.runtime.devices import keep_freed_memory, named_devices, resolve_device
@@ -294,8 +295,7 @@ def translate(
     ):
         if devices and processes.count > 1:
             raise ConfigError("--devices: each of several processes has a device of its own")
-        translator = Translator.load(
-            model,
+        translator_options = TranslatorOptions(
             device=chosen,
             direction=direction,
             precision=precision,
@@ -331,6 +331,7 @@ def translate(
             stabilize=stabilize,
             frames=frames,
         )
+        translator = Translator.load(model, translator_options)
         try:
             report = translate_folder(
                 translator,

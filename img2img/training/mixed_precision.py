@@ -57,6 +57,10 @@ class MixedPrecision:
             ]
             for group in method.groups
         }
+        for copies in self._copies.values():
+            for master, working in copies:
+                if working.requires_grad:
+                    working.register_post_accumulate_grad_hook(partial(_hand_over, master))
         self._normalized = {
             group: [w for name in names for w in normalized_weights(method.networks[name])]
             for group, names in method.groups.items()
@@ -74,18 +78,9 @@ class MixedPrecision:
         """Whether gradients are of a scaled loss, so that now and then they overflow."""
         return self._scaler.is_enabled()
 
-    def backward(self, group: str, loss: Tensor, share: float = 1.0) -> None:
-        """Add `share` times the gradients of a group's loss to those of its float32 networks."""
+    def backward(self, loss: Tensor, share: float = 1.0) -> None:
+        """Add `share` times the gradients of a loss to those of the float32 networks."""
         torch.autograd.backward(self._scaler.scale(loss if share == 1 else share * loss))
-        for master, working in self._copies[group]:
-            if working.grad is None:
-                continue
-            if master.grad is None:
-                # In the master's own memory layout: fused optimizers walk both side by side.
-                master.grad = torch.empty_like(master).copy_(working.grad)
-            else:
-                master.grad += working.grad
-            working.grad = None
 
     def unscale(self, optimizer: torch.optim.Optimizer) -> None:
         """Make a group's gradients those of the loss itself, where losses are scaled."""
@@ -157,6 +152,17 @@ def _working_copy(method: Method, dtype: torch.dtype) -> Method:
 def _is_shared(module: nn.Module) -> bool:
     norms = nn.BatchNorm2d | nn.InstanceNorm2d | nn.GroupNorm | nn.LayerNorm
     return isinstance(module, norms | ParametrizationList)
+
+
+def _hand_over(master: Tensor, working: Tensor) -> None:
+    """Add the gradient of a working copy to that of its float32 weight."""
+    assert working.grad is not None
+    if master.grad is None:
+        # In the master's own memory layout: fused optimizers walk both side by side.
+        master.grad = torch.empty_like(master).copy_(working.grad)
+    else:
+        master.grad += working.grad
+    working.grad = None
 
 
 def _use_channels_last(method: Method) -> None:

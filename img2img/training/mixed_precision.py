@@ -60,7 +60,8 @@ class MixedPrecision:
         for copies in self._copies.values():
             for master, working in copies:
                 if working.requires_grad:
-                    working.register_post_accumulate_grad_hook(partial(_hand_over, master))
+                    hand_over = partial(_hand_over, master)
+                    working.register_post_accumulate_grad_hook(hand_over)  # type: ignore[no-untyped-call]
         self._normalized = {
             group: [w for name in names for w in normalized_weights(method.networks[name])]
             for group, names in method.groups.items()

@@ -57,7 +57,7 @@ class DataReport:
     Attributes:
         passed_over: how many pictures there are of kinds that are not read, by suffix.
         left_out: run folders and results of translations among the data.
-        proposed: what would be found with `found.proposal`, of which the survey then is.
+        proposed: the pairs that `found.proposal` would find; the survey is then of these.
     """
 
     found: DataSet

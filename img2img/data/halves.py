@@ -34,10 +34,10 @@ _Edges = npt.NDArray[np.float64]
 def look_like_pairs(files: Sequence[Path]) -> bool:
     """Whether the two halves of most images show the same thing.
 
-    So does a folder of which no image can be read, of which others say what is wrong.
+    So does a folder in which no image can be read: what is wrong with it is said elsewhere.
 
     Args:
-        files: images, of which some are looked at.
+        files: images; a few of them are looked at.
     """
     step = max(1, len(files) // LOOKED_AT)
     return _look_like_pairs(tuple((file, file.stat().st_mtime_ns) for file in files[::step]))

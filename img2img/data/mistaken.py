@@ -1,4 +1,4 @@
-"""What a path is that was given for a folder of images and is none: one line, and what is right."""
+"""A path that is not a folder of images: what it is instead, and what to give."""
 
 from collections import Counter
 from collections.abc import Iterable

@@ -101,7 +101,7 @@ def _rows(table: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _located(cell: str, bases: Sequence[Path], images: Mapping[str, Path], row: str) -> Path | None:
-    """The file that a cell names; None where it is none of the images, but of another split."""
+    """The file that a cell names; None where that image belongs to another split."""
     tried = [base / cell for base in bases]
     for path in tried:
         if _place(path) in images:

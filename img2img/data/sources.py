@@ -10,7 +10,7 @@ from img2img.data.sizes import brought_to
 from img2img.errors import ImageError
 from img2img.images import Domain, Picture, read_picture
 
-# Told how many are done, and of how many.
+# Called with the number of items done and the number of all items.
 CountProgress = Callable[[int, int], None]
 
 

@@ -28,8 +28,8 @@ class Values:
     """What the files of one domain hold.
 
     Attributes:
-        files: how many are of which type.
-        trained: how often each value occurs in those to train on, by type.
+        files: number of files by type.
+        trained: by type, how often each value occurs in the training images.
         held_out: the same of those that are held out.
     """
 

@@ -39,7 +39,7 @@ class Augmentation(nn.Module, ABC):
 
         Args:
             real_logits: its verdicts on changed real images, [N, 1, h, w] for each scale.
-            fake_logits: likewise on changed fakes.
+            fake_logits: the same of changed fake images.
             images: how many real images were judged, by all processes together.
         """
 

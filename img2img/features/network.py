@@ -116,7 +116,7 @@ def feature_network(name: str, supply: Supply, device: torch.device) -> FeatureN
 
     Raises:
         MissingFeatures: it is not to be had.
-        ConfigError: there is none of that name.
+        ConfigError: there is no network of that name.
         ModelFileError: its file is not what it should be.
     """
     if name != "auto":

@@ -29,7 +29,7 @@ def as_picture(image: ImageLike, channels: int = 3) -> Picture:
             channel (height, width), or a tensor [channels, height, width].
 
     Raises:
-        ImageError: it is none of these, or empty.
+        ImageError: it is something else, or empty.
     """
     if isinstance(image, Picture):
         return image

@@ -30,7 +30,7 @@ class Picture:
         icc: the file's RGB colour profile, untouched.
         exif: the file's EXIF block, of the upright picture: its orientation and size, without
             thumbnails and descriptions of how samples were stored.
-        xmp: the file's XMP packet, likewise.
+        xmp: the file's XMP packet, without the same descriptions.
         dpi: pixels an inch, across and down.
         text: the text chunks of a PNG by keyword.
     """

@@ -241,7 +241,7 @@ def _take_tensors(tree: Any, path: str, tensors: dict[str, Tensor]) -> Any:
 
 
 def _put_tensors(tree: Any, tensors: Mapping[str, Tensor], used: set[str]) -> Any:
-    """The inverse of `_take_tensors`; tuples have become lists. `used` is told the names."""
+    """The inverse of `_take_tensors`; tuples have become lists. Names of tensors go into `used`."""
     if isinstance(tree, dict):
         if "tensor" in tree:
             used.add(tree["tensor"])

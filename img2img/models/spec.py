@@ -22,7 +22,7 @@ from img2img.registry import Registry
 
 # What stands as its method in the description of a model that was not trained here.
 ANOTHER_PROGRAM = "another program"
-# A model that was trained on images enlarged or reduced by more than this is told apart.
+# Training images that were enlarged or reduced by more than this are worth a notice.
 SCALE_WORTH_SAYING = 1.25
 
 

@@ -34,13 +34,13 @@ class Stage:
 
 
 class _AllFound(Exception):
-    """Ends a forward pass of which all that is wanted has been seen."""
+    """Ends a forward pass once all wanted activations were seen."""
 
 
 class Generator(nn.Module, ABC):
     """A network from image to image: float NCHW in [-1, 1] to float NCHW in [-1, 1].
 
-    It knows nothing of labels: what is to be chosen among several results is told by the style.
+    It knows nothing of labels: where several results are possible, the style chooses one.
     """
 
     size_multiple: int

@@ -168,16 +168,16 @@ class Translator:
         return f"{checksum:08x} {' '.join(map(str, settings))}"
 
     def result_size(self, size: Size) -> Size:
-        """Height and width of what becomes of a picture of a size."""
+        """Height and width of the result for a picture of this size."""
         return self._sizing.result_size(size)
 
     @property
     def scale(self) -> Scale:
-        """As it was asked for; `applied_scale` says what is done with a picture."""
+        """The option; `applied_scale` says what is done with a picture."""
         return self._sizing.scale
 
     def applied_scale(self, size: Size) -> AppliedScale:
-        """Whether a picture of this height and width is resized as training images were."""
+        """Whether a picture of this size is resized as training images were, or keeps its size."""
         return self._sizing.applied_scale(size, self.spec)
 
     def network_size(self, size: Size) -> Size:
@@ -206,7 +206,7 @@ class Translator:
             )
 
     def expect(self, pictures: int) -> None:
-        """Say how many pictures are to come, so that a long job can be prepared for."""
+        """Announce how many pictures will come, so that a long job can be prepared for."""
         for runner in self._runners:
             runner.expect(pictures // len(self._runners))
 
@@ -229,7 +229,7 @@ class Translator:
         return self.translate_batch([image])[0]
 
     def translate_batch(self, images: Sequence[AnyImage]) -> list[AnyImage]:
-        """Translate several images, of any kinds and sizes, each as if it were alone."""
+        """Translate several images of any kinds and sizes; none influences another."""
         results: list[Any] = []
         pictures = ((image, as_picture(image, self.spec.in_channels)) for image in images)
         for image, result in self._batching.each(pictures):
@@ -259,7 +259,7 @@ class Translator:
         self.remark()
 
     def remark(self) -> None:
-        """Say what a person should know of the values of pictures since the last time."""
+        """Report pictures, since the last call, whose values do not suit the model."""
         for remark in self.values.remarks():
             self._say(remark)
 

@@ -24,7 +24,7 @@ _DARK = 2**14
 
 @dataclass
 class Values:
-    """What the values of pictures are to one model.
+    """What the values of pictures mean to one model.
 
     A picture of the type that the model was trained on has the range of the training images; of
     another type, all values that its type has. Results are of the type and in the range of the
@@ -32,8 +32,7 @@ class Values:
     of its picture.
 
     Args:
-        input: of the model's spec.
-        output: likewise.
+        input, output: domains of the model's spec.
     """
 
     input: Domain
@@ -45,14 +44,14 @@ class Values:
 
     @classmethod
     def of(cls, spec: ModelSpec) -> "Values":
-        """Those of a model."""
+        """For a model."""
         return cls(spec.input, spec.output)
 
     def _begin(self) -> None:
         self._outside = self._clipped = self._pixels = self._dark = 0
 
     def with_range(self, picture: Picture) -> Picture:
-        """The picture with the values that are black and white in it."""
+        """The picture with the range of values that the model takes for black to white."""
         return self.input.seen(picture)
 
     def full_range(self, picture: Picture) -> Picture:
@@ -67,7 +66,7 @@ class Values:
         return replace(picture, pixels=pixels, alpha=alpha, values=values)
 
     def network_pixels(self, picture: Picture) -> Pixels:
-        """What of a picture goes on to the network, black and white at the ends of its type."""
+        """The pixels that the network is given, black and white at the ends of their type."""
         pixels = self.full_range(picture).composited()
         # So that a result in other numbers has more than 256 of them.
         return of_depth(pixels, np.uint16) if self.needs_16_bits(pixels) else pixels
@@ -77,7 +76,7 @@ class Values:
         return self._own and pixels.dtype == np.uint8
 
     def restored(self, picture: Picture, pixels: Pixels) -> Picture:
-        """A picture with what the network has made of it, of that size or another.
+        """The picture with the network's result, of its size or another.
 
         Args:
             pixels: black and white at the ends of their type.
@@ -105,7 +104,7 @@ class Values:
         return replace(made, alpha=None if alpha is None else of_depth(alpha, made.pixels.dtype))
 
     def remarks(self) -> Iterator[str]:
-        """What a person should know of the pictures since the last time."""
+        """Sentences on pictures, since the last call, whose values do not suit the model."""
         if self._clipped:
             share = 100 * self._outside / self._pixels
             yield (

@@ -209,6 +209,9 @@ def test_a_setting_that_it_does_not_have(dcgan: Installed, animals: Path, tmp_pa
     wrong = ["--set", "settings.condtional=true"]
     error = dcgan.run(*train("dcgan", animals, tmp_path / "run", *wrong), status=2).stderr
     assert "settings.condtional: unknown key (did you mean 'conditional'?)" in error
+    wrong = ["--set", "data.load_size=20", "--set", "data.crop_size=20"]
+    error = dcgan.run(*train("dcgan", animals, tmp_path / "run", *wrong), status=2).stderr
+    assert "generator.size: 20 is not one of 8, 16, 32" in error
     wrong = ["--set", "settings.conditional=maybe"]
     error = dcgan.run(*train("dcgan", animals, tmp_path / "run", *wrong), status=2).stderr
     assert "settings.conditional: Input should be a valid boolean" in error

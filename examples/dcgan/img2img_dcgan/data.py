@@ -46,8 +46,8 @@ class NoiseToImages(DataSet):
         """See `DataSet.find`."""
         if data.root is None:
             raise ConfigError("data.root: the folder of images is missing")
-        if data.holdout in ("val", "test"):
-            raise ConfigError("data.holdout: a share such as 0.05, or none, for a plain folder")
+        if data.holdout in ("val", "test") or isinstance(data.holdout, Path):
+            raise ConfigError("data.holdout: from a plain folder a share such as 0.05, or none")
         files = [file for file in list_images(data.root) if ImageSource(file) not in leave_out]
         if not files:
             raise DataError(f"{data.root}: there are no images in it")

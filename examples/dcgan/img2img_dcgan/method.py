@@ -51,6 +51,8 @@ class DCGAN(Method):
 
     @classmethod
     def from_config(cls, config: RunConfig, domains: tuple[Domain, Domain]) -> Self:
+        if config.data.direction != "AtoB":
+            raise ConfigError("data.direction: images are made from noise, not the other way")
         noise, image = domains
         generator = GENERATORS.build(
             config.generator,

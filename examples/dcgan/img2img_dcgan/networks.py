@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
+from img2img.errors import ConfigError
 from img2img.networks import (
     DISCRIMINATORS,
     GENERATORS,
@@ -46,10 +47,10 @@ class DCGANGenerator(Generator):
     ) -> None:
         super().__init__()
         if size == "auto":
-            raise ValueError("size: auto is decided when a training starts")
+            raise ConfigError("generator.size: auto is decided when a training starts")
         doublings = size.bit_length() - FIRST.bit_length()
         if doublings < 1 or size != FIRST << doublings:
-            raise ValueError(f"size: {size} is not one of 8, 16, 32, ...")
+            raise ConfigError(f"generator.size: {size} is not one of 8, 16, 32, ...")
         self.size = size
         widths = [ngf << layer for layer in reversed(range(doublings))]
         layers: list[nn.Module] = [nn.ConvTranspose2d(in_channels, widths[0], FIRST, bias=False)]

@@ -3,8 +3,8 @@
     python tests/benchmarks/memory.py [METHOD] [KEY=VALUE ...]
 
 For crops of several sizes, each in a process of its own because peaks cannot be reset: the most
-memory that two training steps took beyond what was taken before them, and the time of the second
-step for each batch; with `optimizer.accumulate` 1, with 8, and with `activation_checkpointing`. By
+memory that two training steps took beyond what was taken before them, how the peak of the process
+compares with the first case's, and the time of the second step for each batch; with `optimizer.accumulate` 1, with 8, and with `activation_checkpointing`. By
 default of the published recipe of `pix2pix`, a U-Net; that of `cyclegan` is a ResNet.
 """
 
@@ -45,7 +45,8 @@ def child(method_name: str, size: int, assignments: list[str]) -> None:
         began = time.perf_counter()
         stepper.make(step, batches, 1.0)
         seconds = (time.perf_counter() - began) / len(batches)
-    print(json.dumps([(peak_memory(device) or 0) - before, seconds]))
+    peak = peak_memory(device) or 0
+    print(json.dumps([peak - before, peak, seconds]))
 
 
 def random_batch(count: int, size: int) -> Batch:
@@ -53,11 +54,11 @@ def random_batch(count: int, size: int) -> Batch:
     return Batch(A, B, [""] * count, [""] * count)
 
 
-def measure(method: str, size: int, assignments: list[str]) -> tuple[float, float]:
+def measure(method: str, size: int, assignments: list[str]) -> tuple[float, float, float]:
     line = [sys.executable, __file__, "--child", method, str(size), *assignments]
     done = subprocess.run(line, capture_output=True, text=True, check=True)
-    peak, seconds = json.loads(done.stdout)
-    return peak, seconds
+    step, process, seconds = json.loads(done.stdout)
+    return step, process, seconds
 
 
 def main() -> None:
@@ -65,14 +66,14 @@ def main() -> None:
         return child(sys.argv[2], int(sys.argv[3]), sys.argv[4:])
     method = next((word for word in sys.argv[1:] if "=" not in word), "pix2pix")
     assignments = [word for word in sys.argv[1:] if "=" in word]
-    print(f"{method}: crop, and for each case its memory, and memory and time over the first's")
+    print(f"{method}: crop; of each case a step's memory, the process's and time over the first's")
     for size in SIZES:
         figures = [measure(method, size, [*assignments, *case]) for case in CASES]
         first = figures[0]
         cells = [
-            f"{' '.join(case) or 'plain'} {peak / 1e6:.0f} MB"
-            f" ({peak / first[0]:.2f}, {seconds / first[1]:.2f})"
-            for case, (peak, seconds) in zip(CASES, figures, strict=True)
+            f"{' '.join(case) or 'plain'} {step / 1e6:.0f} MB"
+            f" ({process / first[1]:.2f}, {seconds / first[2]:.2f})"
+            for case, (step, process, seconds) in zip(CASES, figures, strict=True)
         ]
         print(f"{size:5}  {'  '.join(cells)}", flush=True)
     return None

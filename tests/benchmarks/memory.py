@@ -4,8 +4,9 @@
 
 For crops of several sizes, each in a process of its own because peaks cannot be reset: the most
 memory that two training steps took beyond what was taken before them, how the peak of the process
-compares with the first case's, and the time of the second step for each batch; with `optimizer.accumulate` 1, with 8, and with `activation_checkpointing`. By
-default of the published recipe of `pix2pix`, a U-Net; that of `cyclegan` is a ResNet.
+compares with the first case's, and the time of the second step for each batch; with
+`optimizer.accumulate` 1, with 8, and with `activation_checkpointing`. By default of the published
+recipe of `pix2pix`, a U-Net; that of `cyclegan` is a ResNet.
 """
 
 import json

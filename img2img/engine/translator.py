@@ -196,13 +196,14 @@ class Translator:
         """Refuse to translate files, which have three channels here, with another kind of model.
 
         Raises:
-            ModelFileError: the model takes or gives another number of channels.
+            ModelFileError: the model takes or gives something other than RGB images.
         """
-        if (self.spec.in_channels, self.spec.out_channels) != (3, 3):
+        domains = self.spec.input, self.spec.output
+        if any(not domain.is_rgb or domain.nodata is not None for domain in domains):
             raise ModelFileError(
                 f"the model translates {self.spec.in_channels} channels to"
-                f" {self.spec.out_channels}, which files are not read and written with; give"
-                " arrays or tensors to `Translator.translate`"
+                f" {self.spec.out_channels}, but files are read and written as RGB, without"
+                " `nodata`; give arrays or tensors to `Translator.translate`"
             )
 
     def expect(self, pictures: int) -> None:

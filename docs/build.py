@@ -22,29 +22,48 @@ TARGET = Path(__file__).with_name("configuration.md")
 HEAD = """# Configuration
 
 A run is described by one tree of keys. They are the same in YAML, in `--set key.sub=value` and in
-Python. Each source overrides those before it:
+Python.
 
-1. the method's recipe, `configs/pix2pix.yaml`, which is what was published;
-2. `--config FILE`, a YAML file with any part of the tree;
+## Where settings come from
+
+Each source overrides those before it:
+
+1. the recipe of the method, such as `configs/pix2pix.yaml`: the published settings;
+2. `--config FILE`: a YAML file with any part of the tree, of your own or one that is shipped;
 3. options, such as `--max-steps`;
 4. `--set`.
 
-A component (generator, discriminator, objective, a loss, the optimizer, the schedule) is its `name`
-and the arguments of that part, listed below. Changing the name drops the arguments of the old part.
-The run folder's `config.yaml` holds the result, with every `auto` decided; `--config` takes it.
+```console
+$ img2img train pix2pix --data datasets/icons --config pix2pix-modern.yaml --output runs/set --max-steps 20 --set optimizer.lr_d=1e-4
+```
 
-`auto` means:
+The run folder's `config.yaml` holds the result, with a value for every `auto`. It can be used with `--config`
+again.
+
+## Components
+
+A component (generator, discriminator, objective, a loss, the optimizer, the schedule) is a section with
+a `name` and the arguments of that part, listed below. Changing the name drops the arguments of the old
+part.
+
+```yaml
+discriminator: {name: multiscale, n_scales: 3}
+regularizers: [{name: r1, weight: 1}]
+```
+
+## What auto means
 
 - `device`: CUDA, else MPS, else the CPU
-- `precision`: bfloat16 or float16 where the hardware is faster with it
+- `precision`: bfloat16 or float16 if the hardware is faster with it, else float32
 - `data.crop_size`: 256 for images of 256 pixels and up, else the largest power of two that fits;
   `data.load_size` is 286/256 of it
-- `data.A.range`, `data.B.range`: see [data.md](data.md#depth-of-values)
+- `data.A.range`, `data.B.range`: see [Depth of values](data.md#depth-of-values)
 - `data.holdout`: the `val` folder, else `test`, else 5 % drawn by the seed
-- `generator.num_downs`: as many as the crop allows (the first, if crops grow), at most 8
+- `generator.num_downs`: as many as the crop size allows (the first one, if crops grow), at most 8
+- `metrics.every`, `doctor.every`: see [Keys](#keys)
 
-`data.augment.geometry` and `.color` list transforms of Albumentations, each with its `name` and
-arguments; `img2img list transforms` shows them all.
+`data.augment.geometry` and `data.augment.color` are lists of Albumentations transforms, each with its
+`name` and arguments; `img2img list transforms` shows all of them.
 
 ## Keys
 

@@ -55,6 +55,8 @@ def test_commands_run(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     prepare(tiny_run, commands(page))
+    if "--model latest_net_G.pth" in page.read_text(encoding="utf-8"):
+        write_checkpoints(tiny_run, img2img)
     for line in commands(page):
         words = list(shortened(shlex.split(line, comments=True)))
         expected = (0, 1) if line.startswith(FINDS) else (0,)
@@ -107,6 +109,15 @@ def prepare(run: Path, lines: list[str]) -> None:
         shutil.copytree(run, name)
     if "--output translated" not in text:
         shutil.copytree("datasets/icons/test/B", "translated")
+
+
+def write_checkpoints(run: Path, img2img: Command) -> None:
+    """Write checkpoints as another program does: of one generator, and of two in a folder."""
+    folder = Path("checkpoints", "horse2zebra")
+    assert img2img("export", run, "--format", "reference", "--output", folder).status == 0
+    generator = (folder / "latest_net_G.pth").rename("latest_net_G.pth")
+    for name in ("A", "B"):
+        shutil.copy(generator, folder / f"latest_net_G_{name}.pth")
 
 
 def save(pixels: np.ndarray, path: Path) -> None:

@@ -69,7 +69,7 @@ class ScheduleConfig(Component):
         default=0, ge=0, description="images over which the learning rate rises from 0 at the start"
     )
     measured_steps: int | None = Field(
-        default=None, gt=0, description="`minutes` in steps, once measured; set by the program"
+        default=None, gt=0, description="`minutes` converted to steps; set by the program"
     )
 
     @model_validator(mode="after")
@@ -117,11 +117,11 @@ class MetricsConfig(Section):
         " every 1000, or less often so that they take under 5 % of the time",
     )
     best: str | None = Field(
-        default="l1", description="the measure that selects the best model; null: none is kept"
+        default="l1", description="the measure that selects best.safetensors; null: it is not kept"
     )
     measures: list[str] = Field(
         default=["l1"],
-        description="further measures, where the held-out images allow them (docs/evaluate.md)",
+        description="further measures to take, if the held-out images allow them (docs/evaluate.md)",
     )
     patience: int | None = Field(
         default=None,
@@ -145,8 +145,8 @@ class DoctorConfig(Section):
     warn: bool = Field(default=True, description="warn during training, one line per problem")
     every: Annotated[int, Field(ge=0)] | Literal["auto"] = Field(
         default="auto",
-        description="steps between checks of some translations; 0 disables them; auto: as often as"
-        " takes under 1 % of the time",
+        description="steps between health probes, which translate a few images; 0 disables them; auto:"
+        " so often that they take under 1 % of the time",
     )
 
 
@@ -175,7 +175,7 @@ class RunConfig(Section):
     discriminator: Component = Field(description="see Discriminators")
     objective: Component = Field(description="see Objectives")
     image_pool: int = Field(
-        default=0, ge=0, description="size of the pool of earlier fakes of each critic; 0: no pool"
+        default=0, ge=0, description="size of each critic's pool of earlier fakes; 0: no pool"
     )
     regularizers: list[Component] = Field(
         default=[], description="gradient penalties of the critics (see Regularizers)"
@@ -189,14 +189,15 @@ class RunConfig(Section):
     critic: CriticConfig = CriticConfig()
     losses: dict[str, list[Component]] = Field(
         default={},
-        description="the lists of losses that the method takes, besides the adversarial one (see"
-        " Methods), each a list of Reconstruction losses",
+        description="the method's losses besides the adversarial one (see Methods); each is a list of"
+        " Reconstruction losses",
     )
     settings: dict[str, Any] = Field(
         default={}, description="the method's own settings (see Methods)"
     )
     init_from: LocalPath | None = Field(
-        default=None, description="fine-tuning: model file or run whose generators to start from"
+        default=None,
+        description="fine-tuning: model file or run whose generator weights to start from",
     )
     activation_checkpointing: bool = Field(
         default=False, description="save memory: recompute activations in the backward pass"

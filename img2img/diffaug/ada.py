@@ -18,7 +18,7 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 
 @AUGMENTATIONS.register("ada")
 class AdaptiveAugmentation(Augmentation):
-    """Moves, turns and recolours the more the critic overfits (ADA, Karras et al. 2020).
+    """Moves, turns and recolours images, the more the critic overfits (ADA, Karras et al. 2020).
 
     The transforms are those of "pixel blitting", "general geometric" and "color" (appendix B), each
     made or left out by a draw of its own. As each is left out often enough, the generator

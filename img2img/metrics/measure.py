@@ -64,7 +64,7 @@ MEASURES: dict[str, Measure] = {
     "density": _of_sets(True, "results where real images are dense (Naeem et al. 2020)"),
     "coverage": _of_sets(True, "real images that have a result near (Naeem et al. 2020)"),
     "diversity": _of_sets(True, "distance between results, relative to that of real images"),
-    "cycle": Measure("cycle", False, "L1 of an image to its way there and back"),
+    "cycle": Measure("cycle", False, "L1 of an image to itself after translation there and back"),
 }
 
 

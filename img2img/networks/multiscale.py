@@ -15,7 +15,7 @@ from img2img.registry import Positive
 
 @DISCRIMINATORS.register("multiscale")
 class MultiscaleDiscriminator(Discriminator):
-    """PatchGANs that judge the image at full size, at half of it, and so on (section 3.2).
+    """PatchGANs that see the image at full size, at half of it, and so on (section 3.2).
 
     Args:
         n_scales: discriminators; each sees the image at half the size of the one before. The paper

@@ -94,7 +94,7 @@ class PatchDiscriminator(Discriminator):
 
 @DISCRIMINATORS.register("pixel")
 class PixelDiscriminator(Discriminator):
-    """1x1 PatchGAN: every pixel by itself, which judges colour only.
+    """1x1 PatchGAN: sees single pixels, so colour only.
 
     Args:
         ndf: channels of the first convolution.

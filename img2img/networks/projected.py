@@ -19,7 +19,7 @@ LEVELS = 4
 
 @DISCRIMINATORS.register("projected")
 class ProjectedDiscriminator(Discriminator):
-    """Small judges of a frozen network's features (Sauer et al. 2021, arXiv 2111.01007).
+    """Small discriminators on a frozen network's features (Sauer et al. 2021, arXiv 2111.01007).
 
     The features are mixed by random convolutions that are not trained, over channels (1x1) and,
     from coarse to fine, over scales (3x3 and bilinear enlargement; section 3.2). Of a condition and

@@ -66,7 +66,7 @@ class ResnetBlock(nn.Module):
 @GENERATORS.register("resnet_6blocks", n_blocks=6)
 @GENERATORS.register("resnet")
 class ResnetGenerator(InParts, Generator):
-    """ResNet with halvings, n residual blocks and as many doublings, the generator of CycleGAN.
+    """ResNet: halvings, residual blocks, as many doublings; the generator of CycleGAN.
 
     Args:
         ngf: channels at full size; they double with each halving.

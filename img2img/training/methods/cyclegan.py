@@ -21,7 +21,7 @@ from img2img.training.methods.loss import Loss, Term
 
 @METHODS.register("cyclegan")
 class CycleGAN(Method):
-    """Unpaired translation both ways: what goes there and back should come home (Zhu et al. 2017).
+    """Unpaired translation in both directions, with cycle consistency (Zhu et al. 2017).
 
     Args:
         G_AB: translates domain A to domain B; `G_BA` the other way.
@@ -36,8 +36,8 @@ class CycleGAN(Method):
     translations: ClassVar = {"AtoB": ("A to B", "B"), "BtoA": ("B to A", "A")}
     cycles: ClassVar = {"A": ("A to B to A", "A"), "B": ("B to A to B", "B")}
     losses: ClassVar = {
-        "cycle": "distances between an image and its way there and back",
-        "identity": "distances that an image of the output's domain may move",
+        "cycle": "distance between an image and itself after translation there and back",
+        "identity": "distance between an image of the output's domain and its translation",
     }
 
     def __init__(

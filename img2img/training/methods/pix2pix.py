@@ -32,7 +32,7 @@ class Pix2Pix(Method):
     data = PairedData
     translations: ClassVar = {"AtoB": ("translated", "target")}
     losses: ClassVar = {
-        "reconstruction": "distances between the translated image and its target",
+        "reconstruction": "distance between the translated image and its target",
     }
 
     def __init__(

@@ -34,17 +34,17 @@ Each source overrides those before it:
 4. `--set`.
 
 ```console
-$ img2img train pix2pix --data datasets/icons --config pix2pix-modern.yaml --output runs/set --max-steps 20 --set optimizer.lr_d=1e-4
+$ img2img train pix2pix --data datasets/icons --config pix2pix-modern.yaml \\
+    --output runs/set --max-steps 20 --set optimizer.lr_d=1e-4
 ```
 
-The run folder's `config.yaml` holds the result, with a value for every `auto`. It can be used with `--config`
-again.
+The run folder's `config.yaml` holds the result, with a value for every `auto`. `--config` takes it.
 
 ## Components
 
-A component (generator, discriminator, objective, a loss, the optimizer, the schedule) is a section with
-a `name` and the arguments of that part, listed below. Changing the name drops the arguments of the old
-part.
+A component (generator, discriminator, objective, a loss, the optimizer, the schedule) is a section
+with a `name` and the arguments of that part, listed below. Changing the name drops the arguments of
+the old part.
 
 ```yaml
 discriminator: {name: multiscale, n_scales: 3}
@@ -62,8 +62,8 @@ regularizers: [{name: r1, weight: 1}]
 - `generator.num_downs`: as many as the crop size allows (the first one, if crops grow), at most 8
 - `metrics.every`, `doctor.every`: see [Keys](#keys)
 
-`data.augment.geometry` and `data.augment.color` are lists of Albumentations transforms, each with its
-`name` and arguments; `img2img list transforms` shows all of them.
+`data.augment.geometry` and `data.augment.color` are lists of Albumentations transforms, each with
+its `name` and arguments; `img2img list transforms` shows all of them.
 
 ## Keys
 

@@ -121,7 +121,7 @@ class MetricsConfig(Section):
     )
     measures: list[str] = Field(
         default=["l1"],
-        description="further measures to take, if the held-out images allow them (docs/evaluate.md)",
+        description="further measures, if the held-out images allow them (docs/evaluate.md)",
     )
     patience: int | None = Field(
         default=None,
@@ -145,8 +145,8 @@ class DoctorConfig(Section):
     warn: bool = Field(default=True, description="warn during training, one line per problem")
     every: Annotated[int, Field(ge=0)] | Literal["auto"] = Field(
         default="auto",
-        description="steps between health probes, which translate a few images; 0 disables them; auto:"
-        " so often that they take under 1 % of the time",
+        description="steps between health probes, which translate a few images; 0 disables them;"
+        " auto: so often that they take under 1 % of the time",
     )
 
 
@@ -189,8 +189,8 @@ class RunConfig(Section):
     critic: CriticConfig = CriticConfig()
     losses: dict[str, list[Component]] = Field(
         default={},
-        description="the method's losses besides the adversarial one (see Methods); each is a list of"
-        " Reconstruction losses",
+        description="the method's losses besides the adversarial one (see Methods); each is a list"
+        " of Reconstruction losses",
     )
     settings: dict[str, Any] = Field(
         default={}, description="the method's own settings (see Methods)"

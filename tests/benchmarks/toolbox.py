@@ -1,4 +1,4 @@
-"""What each part of the toolbox is worth on small sets, at equal wall-clock: docs/toolbox-results.md.
+"""What each part of the toolbox is worth on small sets, at equal time: docs/toolbox-results.md.
 
     python tests/benchmarks/toolbox.py pace FOLDER
     python tests/benchmarks/toolbox.py screen FOLDER [--set icons] [--seconds 40] [VARIANT ...]

@@ -34,14 +34,17 @@ _DISCRIMINATORS = TypeAdapter(dict[str, DiscriminatorSpec])
 
 
 def save_model(
-    path: Path, specs: Mapping[str, ModelSpec], generators: Mapping[str, nn.Module]
+    path: Path, specs: Mapping[str, ModelSpec], networks: Mapping[str, nn.Module]
 ) -> None:
     """Write generators and their specs as one model file.
+
+    Args:
+        networks: by name; those without a spec are no generators, and are left out.
 
     Raises:
         StorageError: the disk refused; what stood at `path` before is intact.
     """
-    tensors = {name: plain_state(generator) for name, generator in generators.items()}
+    tensors = {name: plain_state(networks[name]) for name in specs}
     write_model(path, ModelFile(dict(specs), tensors, ""))
 
 

@@ -191,14 +191,21 @@ def _means(values: Mapping[str, Sequence[Tensor]]) -> dict[str, float]:
 
 @contextmanager
 def set_for_inference(
-    generators: Mapping[str, nn.Module], specs: Mapping[str, ModelSpec]
+    networks: Mapping[str, nn.Module], specs: Mapping[str, ModelSpec]
 ) -> Iterator[None]:
-    """Set generators up for inference in this block, and for training after it."""
-    for name, spec in specs.items():
-        prepare_for_inference(generators[name], spec)
+    """Set networks up for inference in this block, and for training after it.
+
+    Args:
+        networks: generators, and others without a spec.
+    """
+    for name, network in networks.items():
+        if name in specs:
+            prepare_for_inference(network, specs[name])
+        else:
+            network.eval()
     try:
         yield
     finally:
-        for generator in generators.values():
-            use_statistics(generator, None)
-            generator.train()
+        for network in networks.values():
+            use_statistics(network, None)
+            network.train()

@@ -14,7 +14,11 @@ from torch.utils.checkpoint import checkpoint
 from img2img.config import RunConfig
 from img2img.data.samples import Batch
 from img2img.errors import ConfigError, TrainingDiverged
-from img2img.runtime.devices import is_out_of_memory, resolve_precision
+from img2img.runtime.devices import (
+    give_back_freed_memory,
+    is_out_of_memory,
+    resolve_precision,
+)
 from img2img.runtime.processes import Processes
 from img2img.training.events import Observer
 from img2img.training.methods.base import Fakes, Method
@@ -183,6 +187,10 @@ class Stepper:
                 others = [g for g in current.groups if g not in self._critic_groups]
                 current.fakes[index] = _detached(fakes) if group == others[-1] else None
             values.append({f"{group}/{n}": value.detach() for n, value in loss.values().items()})
+            if self.device.type == "cpu" and index == 0 and len(current.batches) > 1:
+                # The gradients now lie scattered where activations were, and those of the next
+                # batch do not fit between them.
+                give_back_freed_memory()
         return values
 
     def _generate(self, batch: Batch, current: Round) -> Fakes:

@@ -2,7 +2,8 @@
 
 import copy
 from collections.abc import Collection, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -11,14 +12,19 @@ from torch import Tensor, nn
 from img2img.data.samples import Batch
 from img2img.images import Domain
 from img2img.losses.adversarial import LSGAN
+from img2img.models.checkpoint import load_model
 from img2img.networks.patchgan import PatchDiscriminator
+from img2img.runs.directory import RunDirectory
 from img2img.runtime.processes import ALONE
-from img2img.training.build import build_method, resolve
+from img2img.training.build import build_method, describe, resolve
 from img2img.training.events import Observer
+from img2img.training.held_out import HeldOut
+from img2img.training.loop import Trainer
 from img2img.training.methods.base import Fakes, Method
 from img2img.training.methods.critic import Critic
 from img2img.training.methods.loss import Loss, Term
 from img2img.training.step import Stepper
+from img2img.training.stopping import StopRequest
 from img2img.training.trial import try_step
 from tests.training.test_toolbox import METHODS, configuration, images, stepper, weights
 
@@ -102,6 +108,8 @@ def test_no_graph_waits_for_another_batch(method: str, monkeypatch: pytest.Monke
 class ThreeGroups(Method):
     """A mapping of colours in a group of its own, between the critics and the generator."""
 
+    translations: ClassVar = {"AtoB": ("translated", "target")}
+
     def __init__(self, base: Method) -> None:
         critic = Critic(PatchDiscriminator(in_channels=3, ndf=4, n_layers=1, norm="none"), LSGAN())
         super().__init__(
@@ -135,7 +143,8 @@ class ThreeGroups(Method):
         return data
 
     def images(self, networks: Mapping[str, nn.Module], batch: Batch) -> dict[str, Tensor]:
-        return {}
+        assert not any(network.training for network in networks.values())
+        return {"translated": networks["maker"](networks["F"](batch.A)), "target": batch.B}
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -172,3 +181,34 @@ def test_a_method_of_three_groups(precision: str, accumulate: int) -> None:
     made.load_state_dict(state)
     assert try_step(made, config, images())[0] > 0
     assert all(torch.equal(after[key], value) for key, value in made.method.state_dict().items())
+
+
+@pytest.mark.parametrize("half_life", [None, 10])
+def test_only_generators_are_in_the_model_file(tmp_path: Path, half_life: int | None) -> None:
+    """Neither the model nor the best one has the network of the third group."""
+    config = configuration("pix2pix", "precision=fp32", "metrics.every=1", "checkpoint.every=1")
+    config = config.model_copy(
+        update={"ema": config.ema.model_copy(update={"half_life": half_life})}
+    )
+    config = resolve(config, (16, 16), (16, 16))
+    torch.manual_seed(0)
+    method = ThreeGroups(build_method(config, (16, 16)))
+    specs = describe(config, method, (16, 16), {"A": 1.0, "B": 1.0})
+    trainer = Trainer(
+        method,
+        specs,
+        config,
+        batches=lambda start: (images(seed=seed) for seed in range(start, 2)),
+        images_per_epoch=2,
+        held_out=HeldOut(method, specs, lambda: iter([images(seed=9)]), aligned=True),
+        directory=RunDirectory(tmp_path),
+        observer=Observer(),
+        stop=StopRequest(),
+    )
+    trainer.fit()
+    assert set(specs) == {"maker"}
+    for name in ("model", "best"):
+        model = load_model(tmp_path / f"{name}.safetensors")
+        assert set(model.tensors) == {"maker"}
+        assert model.generator("maker")(images().A).shape == (2, 3, 16, 16)
+    trainer.load_state(trainer.state(), tmp_path)

@@ -1,14 +1,28 @@
 # make demo      install into .venv, train on the bundled pairs, translate a continent never seen
 # make test      all checks but the slow ones
 # make test-all  the slow ones, too
+# make test-lowest   the core at the lowest versions of all dependencies (tests/lowest.txt), in
+#                    .venv-lowest: with a Python that these have wheels for, 3.11 or 3.12
+# make test-newest PYTHON=python3.14   the core with another Python, in .venv-newest
 # make docs      write docs/configuration.md anew from the code, and build the site in site/
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 # A file's tests share what is costly to make.
 PARALLEL := -n auto --dist loadfile
+# What meets most of the other packages' interfaces, in a few minutes.
+CORE := tests/test_config.py tests/test_registry.py tests/test_catalogue.py tests/test_old_runs.py \
+	tests/losses tests/networks tests/images tests/archives tests/models/test_checkpoint.py \
+	tests/data/test_loader.py tests/data/test_paired.py tests/data/test_augment.py \
+	tests/training/test_pix2pix.py tests/training/test_ema.py tests/training/test_optimizers.py \
+	tests/training/test_precision.py tests/training/test_accumulate.py \
+	tests/engine/test_translator.py tests/engine/test_runner.py tests/engine/test_private_parts.py \
+	tests/metrics tests/video/test_video_encoding.py tests/test_export.py \
+	tests/cli/test_options.py tests/cli/test_train_command.py tests/cli/test_translate_command.py
+EXTRAS := metrics,onnx,openvino
+TESTING := pytest pytest-xdist hypothesis tifffile
 
-.PHONY: demo test test-all test-gpu lint docs clean
+.PHONY: demo test test-all test-lowest test-newest test-gpu lint docs clean
 
 demo: $(INSTALLED)
 	$(BIN)/img2img demo
@@ -18,6 +32,12 @@ test: lint
 
 test-all: lint
 	$(BIN)/python -m pytest $(PARALLEL) -m "slow or not slow"
+
+test-lowest: .venv-lowest/installed
+	.venv-lowest/bin/python -m pytest $(PARALLEL) $(CORE)
+
+test-newest: .venv-newest/installed
+	.venv-newest/bin/python -m pytest $(PARALLEL) $(CORE)
 
 test-gpu: $(INSTALLED)
 	$(BIN)/python -m pytest -m gpu
@@ -33,10 +53,20 @@ docs: $(INSTALLED)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:
-	rm -rf .venv runs/demo site
+	rm -rf .venv .venv-lowest .venv-newest runs/demo site
 
 $(INSTALLED): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("img2img needs Python 3.11 or newer: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --disable-pip-version-check -e '.[dev]'
 	@touch $(INSTALLED)
+
+.venv-lowest/installed: pyproject.toml tests/lowest.txt
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/pip install --disable-pip-version-check -c tests/lowest.txt -e '.[$(EXTRAS)]' $(TESTING)
+	@touch $@
+
+.venv-newest/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-newest
+	.venv-newest/bin/pip install --disable-pip-version-check -e '.[$(EXTRAS)]' $(TESTING)
+	@touch $@

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from img2img import plugins
 from img2img.models.checkpoint import load_state
 from tests.runs import assert_same, flat, newest
 
@@ -35,6 +36,15 @@ class Flat(Generator):
         self.layers = nn.Sequential(nn.Conv2d(in_channels, out_channels, 1), nn.Tanh())
     def forward(self, x, style=None):
         return self.layers(x)
+"""
+REGISTERS_TWICE = """
+from img2img.registry import Registry
+
+tools = Registry("tool")
+for _ in range(2):
+    @tools.register("saw")
+    class Saw:
+        '''Cuts.'''
 """
 
 
@@ -136,6 +146,35 @@ def test_a_plugin_that_cannot_be_imported(
     assert error.startswith("error: generator.name: no generator is called 'flat'")
     assert reason in error
     assert "flat" in installed.run("img2img", "list", "generators").stdout
+
+
+@pytest.mark.parametrize(
+    ("number", "source", "reason"),
+    [
+        (0, "def", "SyntaxError: invalid syntax"),
+        (1, "raise ValueError('one line\\nand another')", "ValueError: one line and another"),
+        (2, "from img2img.networks import NOTHING", "ImportError: cannot import name 'NOTHING'"),
+        (3, REGISTERS_TWICE, "ValueError: "),
+        (4, None, "ModuleNotFoundError: No module named 'broken_4'"),
+    ],
+)
+def test_whatever_is_wrong_with_a_plugin_is_one_line_and_said_once(
+    number: int, source: str | None, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"broken_{number}"
+    monkeypatch.syspath_prepend(tmp_path)
+    if source is not None:
+        (tmp_path / f"{name}.py").write_text(source)
+    plugin = plugins.Plugin(name, "img2img-broken 1.0")
+    monkeypatch.setattr(plugins, "plugins", lambda: (plugin,))
+    monkeypatch.setattr(plugins, "_begun", set())
+    monkeypatch.setattr(plugins, "_failures", [])
+    with pytest.warns(UserWarning, match=r"^img2img-broken 1\.0 cannot be loaded: ") as warned:
+        assert plugins.load_plugins() == plugins.load_plugins()
+    assert len(warned) == 1
+    (said,) = plugins.load_plugins()
+    assert said.startswith(f"img2img-broken 1.0 cannot be loaded: {reason}")
+    assert "\n" not in said
 
 
 def test_two_parts_of_one_name(installed: Installed, pairs: Path, tmp_path: Path) -> None:

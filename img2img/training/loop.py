@@ -137,6 +137,7 @@ class Trainer:
                 if not step:  # the batches have an end
                     break
                 self._train_on(step)
+                self._stop.stepped = True
                 self._asked = self._stop.asked()
 
     def trial(self, batch: Batch) -> tuple[float, int | None]:

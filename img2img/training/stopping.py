@@ -20,19 +20,25 @@ class StopRequest:
     """Set from outside, read by the loop between two steps.
 
     Args:
-        minutes: stop by itself after so many minutes; None: never.
+        minutes: stop by itself after so many minutes, but not before a step is made; None: never.
+
+    Attributes:
+        stepped: whether a step was made. Until then there is nothing to save: a run that is resumed
+            again and again would wait for its first images each time, and never get anywhere.
     """
 
     def __init__(self, minutes: float | None = None) -> None:
         self._deadline = None if minutes is None else time.monotonic() + 60 * minutes
         self._error: type[TrainingStopped] | None = None
         self._reason = "another process"  # unless this one is asked
+        self.stepped = False
 
     def ask(self, reason: str, error: type[TrainingStopped] = TrainingStopped) -> None:
         self._error, self._reason = error, reason
 
     def asked(self) -> bool:
-        if self._deadline is not None and time.monotonic() >= self._deadline:
+        late = self._deadline is not None and time.monotonic() >= self._deadline
+        if late and self.stepped:
             self.ask("`stop_after`")
         return self._error is not None
 

@@ -478,6 +478,18 @@ class TestSignals:
             signal.signal(signal.SIGINT, found)
         assert isinstance(stop.error("", Path("run")), TrainingInterrupted)
 
+    def test_a_time_limit_waits_for_the_first_step(self) -> None:
+        """However long its images take to come: else a run that is resumed again never goes on."""
+        from img2img.training.stopping import StopRequest
+
+        stop = StopRequest(0)
+        assert not stop.asked()
+        stop.stepped = True
+        assert stop.asked()
+        asked = StopRequest(0)
+        asked.ask("Ctrl-C")
+        assert asked.asked()
+
 
 def test_library_trains_without_the_command_line(tmp_path: Path, tiny_pairs: Path) -> None:
     config = package.load_config(

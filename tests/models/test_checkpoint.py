@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from img2img.config import Component
 from img2img.errors import ModelFileError
 from img2img.images import Domain
+from img2img.images.domain import MOST_NOISE
 from img2img.models.checkpoint import load_model, load_state, save_model, save_state
 from img2img.models.spec import ModelSpec, build_generator, prepare_for_inference
 from img2img.networks import GENERATORS, Generator
@@ -135,8 +136,8 @@ def test_weights_that_do_not_fit_the_spec(changes: dict[str, Any], reason: str) 
 @pytest.mark.parametrize(
     ("written", "reason"),
     [
-        ({"in_channels": 65}, "in_channels is not from 1 to 64"),
-        ({"in_channels": "3"}, "in_channels is not from 1 to 64"),
+        ({"in_channels": MOST_NOISE + 1}, "in_channels is not from 1 to"),
+        ({"in_channels": "3"}, "in_channels is not from 1 to"),
         ({"in_channels": 1}, "in_channels is 1, but input has 3"),
         ({"input": {"dtype": "uint8", "channels": []}}, "input has 0"),
         ({"labels": [""]}, "labels"),

@@ -2,14 +2,18 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import Annotated
 
 import pytest
+from pydantic import Field
 
-from img2img.config import DataConfig, RunConfig, check, load_config
+from img2img.config import DataConfig, RunConfig, Section, check, load_config
 from img2img.data.check import Survey
 from img2img.errors import ConfigError
-from img2img.training.build import resolve, size_notices, training_scale
+from img2img.training.build import check_parts, resolve, size_notices, training_scale
 from img2img.training.changes import changes_on_resume
+from img2img.training.methods import METHODS
+from img2img.training.methods.pix2pix import Pix2Pix
 
 
 @pytest.mark.parametrize(
@@ -107,3 +111,55 @@ def test_files_of_weights_are_found_from_other_folders(
     assert seen.arguments == {"weights": str(tmp_path.parent / "w"), "weight": 2}
     monkeypatch.chdir("/")
     assert resolve(found, (286, 286), (256, 256)) == found
+
+
+class Blend(Section):
+    share: Annotated[float, Field(ge=0, le=1)] = 0.5
+    layers: tuple[str, ...] = ()
+
+
+class Blended(Pix2Pix):
+    """Pix2Pix with settings of its own."""
+
+    settings = Blend
+
+
+@pytest.fixture
+def blended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(METHODS, "_own", dict(METHODS._parts))
+    METHODS.register("blended")(Blended)
+
+
+def with_settings(method: str, settings: dict[str, object]) -> RunConfig:
+    tree = load_config("pix2pix").model_dump()
+    return check(tree | {"device": "cpu", "method": method, "settings": settings})
+
+
+@pytest.mark.usefixtures("blended")
+@pytest.mark.parametrize(
+    ("method", "settings", "message"),
+    [
+        ("pix2pix", {"share": 0.5}, r"settings\.share: "),
+        ("blended", {"shade": 0.5}, r"settings\.shade: .*'?share"),
+        ("blended", {"share": 2}, r"settings\.share: .*less than or equal to 1"),
+        ("blended", {"layers": 3}, r"settings\.layers: "),
+    ],
+)
+def test_a_methods_own_settings_are_checked(
+    method: str, settings: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"^{message}"):
+        check_parts(with_settings(method, settings))
+
+
+@pytest.mark.usefixtures("blended")
+def test_a_methods_own_settings_are_saved_whole_and_compared_on_resume() -> None:
+    config = resolve(with_settings("blended", {"share": "0.25"}), (286, 286), (256, 256))
+    assert config.settings == {"share": 0.25, "layers": []}
+    saved = config.model_dump(mode="json")
+    assert changes_on_resume(saved, config) == []
+    # A setting that is newer than the run has had its default.
+    del saved["settings"]["layers"]
+    saved["settings"]["share"] = 0.75
+    (change,) = changes_on_resume(saved, config)
+    assert (change.key, change.before, change.after) == ("settings.share", 0.75, 0.25)

@@ -49,7 +49,7 @@ def look():
         "filters of warnings": [*warnings.filters],
         "levels": {n: logging.getLogger(n).level for n in ("", "PIL", "torch", "torch.onnx")},
         "handlers": {n: [*logging.getLogger(n).handlers] for n in ("", "PIL", "torch")},
-        "OpenCV's log": cv2.utils.logging.getLogLevel(),
+        "OpenCV's log": getattr(cv2.utils, "logging", cv2).getLogLevel(),
         "hidden modules": [name for name, module in sys.modules.items() if module is None],
         "signals": {each: signal.getsignal(each) for each in signal.valid_signals()},
         "digits": sys.get_int_max_str_digits(),

@@ -100,7 +100,7 @@ def quietly() -> Iterator[None]:
 
 
 def _silence_opencv(level: int) -> None:
-    cv2.utils.logging.setLogLevel(level)
+    _OPENCV_LOG.setLogLevel(level)
 
 
 class _TiffHandlers:
@@ -134,5 +134,6 @@ def _limit_pixels(most: int | None) -> None:
 
 _handlers = _TiffHandlers()
 _TIFF = Held(_handlers.read, _handlers.write, None)
-_OPENCV = Held(cv2.utils.logging.getLogLevel, _silence_opencv, cv2.utils.logging.LOG_LEVEL_SILENT)
+_OPENCV_LOG = getattr(cv2.utils, "logging", cv2)  # OpenCV 4 has them at the top
+_OPENCV = Held(_OPENCV_LOG.getLogLevel, _silence_opencv, 0)
 _LIMIT = Held(lambda: Image.MAX_IMAGE_PIXELS, _limit_pixels, MAX_PIXELS)

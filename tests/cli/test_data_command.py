@@ -225,5 +225,5 @@ def test_where_nothing_can_be_read_no_line_is_empty(tmp_path: Path, img2img: Com
         (tmp_path / name).write_text("no picture")
     outcome = img2img("data", "check", "--data", tmp_path)
     assert outcome.status == 1
-    assert "none that can be read" in outcome.out
+    assert "no readable file" in outcome.out
     assert all(len(line.split(maxsplit=1)) == 2 for line in outcome.out.splitlines())

@@ -568,7 +568,7 @@ def test_the_command(tmp_path: Path, tiny_run: Path, img2img: Command) -> None:
     write(log({"diagnostics/diversity": lambda t: 0.01 if t < 0.7 else 0.5}))
     outcome = img2img("doctor", run)
     assert "first seen at step 600, last at " in outcome.out
-    assert "nothing is proposed" in outcome.out
+    assert "nothing to change" in outcome.out
     assert "--set" not in outcome.out
     assert json.loads(img2img("doctor", run, "--json").out)["findings"][0]["proposals"] == []
 

@@ -53,9 +53,9 @@ def test_what_is_no_size(wanted: str) -> None:
 def test_what_does_not_fit_is_named() -> None:
     large = Extent((22000, 22000), 22000**2, 3 * 22000**2)
     Budget(9 * 10**9).check(large)
-    with pytest.raises(ImageError, match=r"22000 x 22000 .* 8\.7 GB .* 4 GB .*--max-memory"):
+    with pytest.raises(ImageError, match=r"22000 x 22000 .* 8\.7 GB .* 4 GB .*`max_memory`"):
         Budget(4 * 10**9).check(large)
-    with pytest.raises(ImageError, match="--max-memory"):
+    with pytest.raises(ImageError, match="max_memory"):
         Budget(9 * 10**9).check(large, compared=True)
 
 

@@ -23,7 +23,7 @@ from img2img.cli.app import app
 from img2img.errors import ConfigError
 from img2img.models.checkpoint import load_state
 from img2img.runtime.processes import joined
-from img2img.training import run as training
+from img2img.training import data as training
 from img2img.training.methods.image_pool import ImagePool
 
 forking = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

@@ -149,7 +149,7 @@ def test_a_description_of_other_weights(tmp_path: Path, img2img: Command) -> Non
     beside.write_text(json.dumps(content))
     outcome = img2img("info", there)
     assert outcome.status == 2
-    assert "latest_net_G.json beside it says" in outcome.err
+    assert "according to latest_net_G.json beside it" in outcome.err
     content["network"]["direction"] = "sideways"
     beside.write_text(json.dumps(content))
     assert "direction" in img2img("info", there).err

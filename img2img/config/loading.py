@@ -22,10 +22,10 @@ S = TypeVar("S", bound=Section)
 
 def load_config(
     method: str,
-    file: Path | None = None,
+    file: Path | str | None = None,
     flags: Mapping[str, Any] | None = None,
     assignments: Iterable[str] = (),
-    saved: Path | None = None,
+    saved: Path | str | None = None,
 ) -> RunConfig:
     """The configuration of a run, merged from its four sources and checked.
 
@@ -40,8 +40,8 @@ def load_config(
         ConfigError: a file, key or value does not fit; the message starts with the key.
     """
     tree, resumed = recipe(method), {}
-    if saved is not None and saved.is_file():
-        tree = renewed(read_for(method, saved))
+    if saved is not None and Path(saved).is_file():
+        tree = renewed(read_for(method, Path(saved)))
         resumed = deepcopy(tree)
     given: dict[str, Any] = {}
     for key, value in (flags or {}).items():
@@ -52,7 +52,7 @@ def load_config(
         if not equals or not key.strip():
             raise ConfigError(f"{assignment}: write it as key=value, e.g. generator.ngf=32")
         merge(assigned, nested(key, parse(text, key)))
-    chosen = [] if file is None else [read_for(method, found(file))]
+    chosen = [] if file is None else [read_for(method, found(Path(file)))]
     sources = [renewed(source, _note) for source in (*chosen, given, assigned)]
     preset = _preset(sources)
     suited = preset.pop("discriminators", {})

@@ -28,6 +28,11 @@ def choose_generator(path: Path, direction: Direction | None) -> tuple[ModelFile
     name = found[chosen]
     if model.specs[name].input.kind == "noise":
         raise ModelFileError(f"{path}: makes images from noise; it translates none")
+    if length := model.specs[name].style_dim:
+        raise ModelFileError(
+            f"{path}: its generator takes a style of {length} numbers, which translating does not"
+            " give"
+        )
     return model, name
 
 

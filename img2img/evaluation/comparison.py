@@ -130,7 +130,7 @@ class Comparison:
 
 
 def compare_models(
-    models: Sequence[Path],
+    models: Sequence[Path | str],
     data: TestData | None = None,
     *,
     direction: Direction | None = None,
@@ -159,7 +159,8 @@ def compare_models(
         ImageError: a file does not decode, or the two of a pair differ in size.
         ModelFileError: there is no model.
     """
-    if len(models) < 2:
+    paths = [Path(model) for model in models]
+    if len(paths) < 2:
         raise ConfigError("compare: give two models or more")
     say = options["say"] = _once(notifier(options))
     progress = options.pop("progress", None)
@@ -167,10 +168,10 @@ def compare_models(
     device = options.get("device", "auto")
     translators = [
         Translator.load(path, direction=direction, device=device, scale=scale, say=say)
-        for path in models
+        for path in paths
     ]
-    way = _common_direction(models, translators)
-    test_set = test_set_of(data, models, wanted, options, lone_refused=False)
+    way = _common_direction(paths, translators)
+    test_set = test_set_of(data, paths, wanted, options, lone_refused=False)
     options["pairing"] = test_set.pairing
     # Figures of several models compare only where all are of values in one range.
     given, made = _narrowest(translators, "input"), _narrowest(translators, "output")
@@ -180,7 +181,7 @@ def compare_models(
     results = [TimedTranslations(each, folder.sub_folder(), made) for each in translators]
     _translate([*sources.values()], results, progress)
     compared: list[Compared] = []
-    for name, path, each in zip(_short_names(models), models, results, strict=True):
+    for name, path, each in zip(_short_names(paths), paths, results, strict=True):
         # The figures of the untouched inputs are the same for all models.
         untouched = [*inputs.values()] if test_set.paired and not compared else None
         pictures = (result.read() for result in each.files)

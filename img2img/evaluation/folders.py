@@ -15,7 +15,11 @@ from img2img.evaluation.test_sets import by_name
 
 
 def evaluate_folders(
-    result: Path, real: Path, *, inputs: Path | None = None, **options: Unpack[EvaluationOptions]
+    result: Path | str,
+    real: Path | str,
+    *,
+    inputs: Path | str | None = None,
+    **options: Unpack[EvaluationOptions],
 ) -> Evaluation:
     """Measure a folder of images against a folder of real images.
 
@@ -31,6 +35,7 @@ def evaluate_folders(
         ImageError: a file does not decode, or the two of a pair differ in size.
         ConfigError: no such measure, network or device.
     """
+    result, real, inputs = Path(result), Path(real), Path(inputs) if inputs else None
     for folder in (result, real, *([inputs] if inputs else [])):
         if not folder.is_dir():
             raise DataError(no_folder(folder))

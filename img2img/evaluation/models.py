@@ -19,7 +19,7 @@ from img2img.metrics.measure import mean_figure
 
 
 def evaluate_model(
-    model: Path,
+    model: Path | str,
     data: TestData | None = None,
     *,
     direction: Direction | None = None,
@@ -47,7 +47,7 @@ def evaluate_model(
         ModelFileError: there is no model.
         ConfigError: no such measure, network, device or direction; or, without `data`, no run.
     """
-    say = notifier(options)
+    say, model = notifier(options), Path(model)
     device = options.get("device", "auto")
 
     def load(way: Direction | None) -> Translator:

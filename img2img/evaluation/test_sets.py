@@ -20,7 +20,7 @@ from img2img.runs.facts import read_facts
 from img2img.training.build import method_class
 
 # A data set in any known layout, or two folders, of A and of B.
-TestData = Path | tuple[Path, Path]
+TestData = Path | str | tuple[Path | str, Path | str]
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def test_set_of(
     """
     if data is None:
         return _held_out_of_all(models)
-    roots = data if isinstance(data, tuple) else (data,)
+    roots = [Path(root) for root in (data if isinstance(data, tuple) else (data,))]
     runs = [run for model in models if (run := _run_of(model)) is not None]
     about = [run for run in runs if any(_is_about(run, root) for root in roots)]
     if about and options.get("pairing") is None:
@@ -134,9 +134,9 @@ def test_set_of(
     pairing = pairing_of(options)
     declared = pairing.layout == "side_by_side"
     if isinstance(data, tuple):
-        splits = find_splits_of_two(*data)
+        splits = find_splits_of_two(*roots)
     else:
-        splits = find_splits(data, declared=declared, to_train=False)
+        splits = find_splits(roots[0], declared=declared, to_train=False)
     called = " + ".join(map(str, roots))
     split = next(name for name in ("test", "val", "train") if name in splits)
     folders = splits[split]

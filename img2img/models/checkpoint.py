@@ -34,7 +34,7 @@ _DISCRIMINATORS = TypeAdapter(dict[str, DiscriminatorSpec])
 
 
 def save_model(
-    path: Path, specs: Mapping[str, ModelSpec], networks: Mapping[str, nn.Module]
+    path: Path | str, specs: Mapping[str, ModelSpec], networks: Mapping[str, nn.Module]
 ) -> None:
     """Write generators and their specs as one model file.
 
@@ -45,7 +45,7 @@ def save_model(
         StorageError: the disk refused; what stood at `path` before is intact.
     """
     tensors = {name: plain_state(networks[name]) for name in specs}
-    write_model(path, ModelFile(dict(specs), tensors, ""))
+    write_model(Path(path), ModelFile(dict(specs), tensors, ""))
 
 
 def write_model(path: Path, model: ModelFile) -> None:
@@ -65,7 +65,7 @@ def write_model(path: Path, model: ModelFile) -> None:
     _write(path, "model", tensors, header)
 
 
-def load_model(path: Path) -> ModelFile:
+def load_model(path: Path | str) -> ModelFile:
     """Read a model file, or the one in a run folder. Nothing in it is executed.
 
     A file or folder of checkpoints of pytorch-CycleGAN-and-pix2pix and its relatives is read, too,
@@ -74,6 +74,7 @@ def load_model(path: Path) -> ModelFile:
     Raises:
         ModelFileError: there is none, it is damaged, or it is something else.
     """
+    path = Path(path)
     file = path / MODEL_NAME if path.is_dir() else path
     if not file.is_file():
         if path.is_dir() and reference_files(path):

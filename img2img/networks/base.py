@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 
 from img2img.networks.norms import NormLayer
 from img2img.registry import Registry
+from img2img.runtime.devices import at_least_float32
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +54,8 @@ class Generator(nn.Module, ABC):
     norm_statistics: Literal["image", "running"] = "image"
     """Where its normalisation takes mean and variance from once it is trained: each image, or the
     averages of BatchNorm."""
+    compute_dtype: torch.dtype | None = None
+    """What its convolutions compute in, if that is not what it is given."""
 
     @classmethod
     def resolve(cls, arguments: Mapping[str, Any], crop_size: tuple[int, int]) -> dict[str, Any]:
@@ -71,10 +75,11 @@ class Generator(nn.Module, ABC):
     ) -> list[Tensor]:
         """The activations of some layers in a forward pass of `x`, in the order of `layers`.
 
-        Nothing is computed beyond the last of them.
+        Nothing is computed beyond the last of them. They are in float32 at least.
 
         Args:
-            layers: names of modules, as `named_modules` has them; or indices of `stages`.
+            layers: names of modules, as `named_modules` has them; or indices of `stages`, which
+                not every generator has.
             style: see `forward`.
 
         Raises:
@@ -106,20 +111,23 @@ class Generator(nn.Module, ABC):
                 hook.remove()
         if missing := [str(layer) for layer in layers if layer not in found]:
             raise ValueError(f"{', '.join(missing)} are not used in a forward pass")
-        return [found[str(layer)] for layer in layers]
+        return [at_least_float32(found[str(layer)]) for layer in layers]
 
     def _outputs_of_stages(self, x: Tensor, wanted: Sequence[int]) -> list[Tensor]:
         stages = self.stages()
         if unknown := [str(index) for index in wanted if not 0 <= index < len(stages)]:
-            raise ValueError(
-                f"no stages of {type(self).__name__}, which has {len(stages)}: {', '.join(unknown)}"
+            known = (
+                f"stages 0 to {len(stages) - 1} only" if stages else "no stages, only named layers"
             )
+            raise ValueError(f"{type(self).__name__} has {known}: not {', '.join(unknown)}")
+        if self.compute_dtype is not None:
+            x = x.to(self.compute_dtype)
         outputs: list[Tensor] = []
         for stage in stages[: max(wanted, default=-1) + 1]:
             y = stage.op(outputs[-1] if outputs else x)
             y = stage.then(stage.norm(y) if stage.norm else y)
             outputs.append(y + outputs[-stage.shortcut] if stage.shortcut else y)
-        return [outputs[index] for index in wanted]
+        return [at_least_float32(outputs[index]) for index in wanted]
 
     def stages(self) -> list[Stage]:
         """The steps that `forward` is a chain of, so that a picture can go through in strips.

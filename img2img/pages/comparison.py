@@ -17,7 +17,7 @@ _NONE = "–"
 _Cell = tuple[str, bool]
 
 
-def write_comparison(comparison: Comparison, path: Path) -> None:
+def write_comparison(comparison: Comparison, path: Path | str) -> None:
     """Write the page, one file with all that it shows.
 
     Raises:
@@ -44,7 +44,7 @@ def write_comparison(comparison: Comparison, path: Path) -> None:
         first=len(images[0].pictures) - len(models) if images else 0,
         measure=primary_measure(models),
     )
-    write_text(path, page)
+    write_text(Path(path), page)
 
 
 def _measures(comparison: Comparison, has_baseline: bool) -> list[tuple[str, list[_Cell]]]:

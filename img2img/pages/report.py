@@ -36,8 +36,8 @@ _SHEET_SIDE = 1100
 
 
 def write_report(
-    run: Path,
-    output: Path | None = None,
+    run: Path | str,
+    output: Path | str | None = None,
     *,
     examples: int = 8,
     scale: Scale = "auto",
@@ -61,6 +61,7 @@ def write_report(
         ConfigError: it is no run folder, or no such device.
         StorageError: the disk refused.
     """
+    run = Path(run)
     record = read_run(run)
     curves = read_curves(record.lines)
     found, missing = _data(record, progress)
@@ -101,7 +102,7 @@ def write_report(
         version=__version__,
         scale=scale,
     )
-    path = output or run / "report.html"
+    path = Path(output) if output else run / "report.html"
     write_text(path, page)
     return path
 

@@ -213,6 +213,11 @@ def build_method(
                 f" of {multiple} from {least} up; {halve}change the crop, or choose another"
                 " generator"
             )
+        if generator.style_dim and not method.gives_style:
+            raise ConfigError(
+                f"generator: {config.generator.name!r} takes a style of {generator.style_dim}"
+                f" numbers, and {config.method} gives none"
+            )
     for critic in method.critics.values():
         least = critic.discriminator.min_size
         if min(size) < least:

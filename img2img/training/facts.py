@@ -36,7 +36,7 @@ def facts_of(
     step_seconds, memory = trial
     weights = {
         name: 4 * sum(p.numel() for p in network.parameters())
-        for name, network in [*trainer.method.generators.items(), *trainer.method.critics.items()]
+        for name, network in [*trainer.method.averaged.items(), *trainer.method.critics.items()]
     }
     return RunFacts(
         output=folder,

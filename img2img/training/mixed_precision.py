@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import ParametrizationList
 
-from img2img.networks import DiscriminatorOutput
+from img2img.networks import DiscriminatorOutput, Generator
 from img2img.networks.narrow import widen_narrow_maps
 from img2img.networks.products import use_products
 from img2img.networks.spectral import compute_in, iterate, normalized_weights
@@ -47,6 +47,10 @@ class MixedPrecision:
             _use_channels_last(method)
         self.method = _working_copy(method, self.dtype) if low and not self._autocast else method
         """The method to take losses from."""
+        self._trained = {
+            group: [weight for weight in self.method.parameters_of(group) if weight.requires_grad]
+            for group in method.groups
+        }
         self._copies = {
             group: [
                 (master, working)
@@ -79,9 +83,13 @@ class MixedPrecision:
         """Whether gradients are of a scaled loss, so that now and then they overflow."""
         return self._scaler.is_enabled()
 
-    def backward(self, loss: Tensor, share: float = 1.0) -> None:
-        """Add `share` times the gradients of a loss to those of the float32 networks."""
-        torch.autograd.backward(self._scaler.scale(loss if share == 1 else share * loss))
+    def backward(self, group: str, loss: Tensor, share: float = 1.0) -> None:
+        """Add `share` times the gradients of a group's loss to those of its float32 networks.
+
+        Networks of other groups that have a part in the loss get none.
+        """
+        scaled = self._scaler.scale(loss if share == 1 else share * loss)
+        torch.autograd.backward(scaled, inputs=self._trained[group])
 
     def unscale(self, optimizer: torch.optim.Optimizer) -> None:
         """Make a group's gradients those of the loss itself, where losses are scaled."""
@@ -144,6 +152,8 @@ def _working_copy(method: Method, dtype: torch.dtype) -> Method:
         module = network.discriminator if isinstance(network, Critic) else network
         module.register_forward_pre_hook(partial(_cast_inputs, dtype), with_kwargs=True)
         module.register_forward_hook(_cast_output)
+        if isinstance(module, Generator):
+            module.compute_dtype = dtype
     compute_in(working.networks, dtype)
     use_products(working.networks)
     widen_narrow_maps(working.networks)
@@ -180,14 +190,21 @@ def _use_channels_last(method: Method) -> None:
 def _cast_inputs(
     dtype: torch.dtype, _: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]
 ) -> Any:
-    def cast(value: Any) -> Any:
-        return value.to(dtype) if isinstance(value, Tensor) else value
-
-    return tuple(cast(each) for each in inputs), {name: cast(x) for name, x in named.items()}
+    return _cast(inputs, dtype), _cast(named, dtype)
 
 
 def _cast_output(_: nn.Module, __: Any, output: Any) -> Any:
-    if isinstance(output, DiscriminatorOutput):
-        logits, features = ([x.float() for x in each] for each in (output.logits, output.features))
-        return DiscriminatorOutput(logits, features)
-    return output.float()
+    return _cast(output, torch.float32)
+
+
+def _cast(value: Any, dtype: torch.dtype) -> Any:
+    """A value with its floating-point tensors in another type, also those in lists and the like."""
+    if isinstance(value, Tensor):
+        return value.to(dtype) if value.is_floating_point() else value
+    if isinstance(value, DiscriminatorOutput):
+        return DiscriminatorOutput(_cast(value.logits, dtype), _cast(value.features, dtype))
+    if type(value) in (list, tuple):
+        return type(value)(_cast(each, dtype) for each in value)
+    if type(value) is dict:
+        return {name: _cast(each, dtype) for name, each in value.items()}
+    return value

@@ -40,7 +40,7 @@ from img2img.training.stopping import StopRequest, stop_on_signals
 
 def train(
     config: RunConfig,
-    output: Path,
+    output: Path | str,
     *,
     resume: bool = False,
     stop_after: float | None = None,
@@ -63,7 +63,7 @@ def train(
         StorageError: the disk refused; what was saved before is intact.
         TrainingStopped: by Ctrl-C, SIGTERM or `stop_after`; the state is saved.
     """
-    directory = RunDirectory(output, config.checkpoint.keep)
+    directory = RunDirectory(Path(output), config.checkpoint.keep)
     stop = StopRequest(stop_after)
     observer = Observers()
     with ExitStack() as stack:

@@ -182,7 +182,7 @@ class Stepper:
                     fakes = self._generate(batch, current)
                     current.fakes[index] = fakes
                 loss = method.loss(group, batch, _detached(fakes) if of_critics else fakes)
-            self._precision.backward(loss.total(), 1 / len(current.batches))
+            self._precision.backward(group, loss.total(), 1 / len(current.batches))
             if not of_critics:  # the graph is used up; another group would need one of its own
                 others = [g for g in current.groups if g not in self._critic_groups]
                 current.fakes[index] = _detached(fakes) if group == others[-1] else None

@@ -172,7 +172,7 @@ def train(trained: Pix2Pix, precision: Any, steps: int) -> list[float]:
     for _ in range(steps):
         for group, loss in updates(mixed.method, batch()):
             losses.append(loss.total().item())
-            mixed.backward(loss.total())
+            mixed.backward(group, loss.total())
             for weight in trained.parameters_of(group):
                 if weight.requires_grad:
                     assert weight.grad is not None
@@ -216,7 +216,7 @@ def test_one_iteration_an_update() -> None:
     optimizers = optimizers_of(trained)
     twins = {name: copy.deepcopy(network) for name, network in trained.networks.items()}
     for name, loss in updates(mixed.method, batch()):
-        mixed.backward(loss.total())
+        mixed.backward(name, loss.total())
         mixed.step(optimizers[name])
         mixed.follow_update(name)
         trained_weights = normalized_weights(trained.networks[name])

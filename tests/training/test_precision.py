@@ -114,8 +114,8 @@ def convolutions(network: nn.Module) -> list[nn.Conv2d | nn.ConvTranspose2d]:
 
 def gradients(method: Pix2Pix, mixed: MixedPrecision, batch: Batch) -> dict[str, Tensor]:
     """Of both groups, as they arrive in the float32 networks; nothing is updated."""
-    for _, loss in updates(mixed.method, batch):
-        mixed.backward(loss.total())
+    for group, loss in updates(mixed.method, batch):
+        mixed.backward(group, loss.total())
     found = {name: p.grad for name, p in method.named_parameters() if p.grad is not None}
     assert set(found) == {name for name, _ in method.named_parameters()}
     return found
@@ -195,7 +195,7 @@ def test_fused_updates_are_those_of_float32(method: Pix2Pix, batch: Batch) -> No
         twin = copy.deepcopy(method)
         mixed = MixedPrecision(twin, precision, CPU)
         for group, loss in updates(mixed.method, batch):
-            mixed.backward(loss.total())
+            mixed.backward(group, loss.total())
             for weight in twin.parameters_of(group):
                 assert weight.grad is not None
                 assert weight.grad.stride() == weight.stride()
@@ -210,7 +210,7 @@ def test_working_copies_follow_each_update(method: Pix2Pix, batch: Batch) -> Non
     mixed = bf16(method)
     before = {key: value.clone() for key, value in method.state_dict().items()}
     for group, loss in updates(mixed.method, batch):
-        mixed.backward(loss.total())
+        mixed.backward(group, loss.total())
         mixed.step(torch.optim.Adam(method.parameters_of(group), 0.01))
         mixed.follow_update(group)
         assert all(p.grad is None for p in method.parameters_of(group))

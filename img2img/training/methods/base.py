@@ -29,8 +29,8 @@ class Method(nn.Module, ABC):
     """Networks in named groups, and how a batch becomes the loss of each group.
 
     Each group has an optimizer of its own. A step makes one update of each, in their order; the
-    loss of a group is computed when the groups before it have been updated. A method knows nothing
-    of devices, precision, files or progress.
+    loss of a group is computed when the groups before it have been updated, and changes the weights
+    of that group alone. A method knows nothing of devices, precision, files or progress.
 
     Args:
         groups: by group, in the order of the updates, its networks by name. A group is of critics
@@ -45,6 +45,8 @@ class Method(nn.Module, ABC):
     """By direction, the names in `images` of a translation and of the domain it should be in."""
     cycles: ClassVar[Mapping[str, tuple[str, str]]] = {}
     """By domain, the names in `images` of the way there and back and of what it should give."""
+    gives_style: ClassVar[bool] = False
+    """Whether it gives its generators a style; else those that take one are refused."""
     losses: ClassVar[Mapping[str, str]] = {}
     """The lists of distances that it takes in a configuration's `losses`: name and purpose."""
     settings: ClassVar[type[Section]] = Section
@@ -76,7 +78,11 @@ class Method(nn.Module, ABC):
 
     @abstractmethod
     def generate(self, batch: Batch, groups: Collection[str]) -> Fakes:
-        """What the losses of these groups share, such as translations; made once a batch."""
+        """What the losses of these groups share, such as translations; made once a batch.
+
+        Behind a group that is not of critics it is made again for the next such group, whose loss
+        needs a graph of its own.
+        """
 
     @abstractmethod
     def loss(self, group: str, batch: Batch, fakes: Fakes) -> Loss:
@@ -133,7 +139,7 @@ class Method(nn.Module, ABC):
 
     @property
     def averaged(self) -> dict[str, nn.Module]:
-        """The networks that make images: all but critics."""
+        """The networks that `ema` averages: all but critics."""
         return {name: net for name, net in self.networks.items() if not isinstance(net, Critic)}
 
     @property

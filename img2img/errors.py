@@ -18,7 +18,8 @@ class Img2ImgError(Exception):
     Attributes:
         path: the file or folder that it is about.
         reason: the message, without the path that `of` has put before it.
-        key: the parameter or key of the configuration that it is about.
+        key: the key of the configuration that a value, name or argument in it does not fit; None
+            of several, and of other errors.
         resumable: whether the work was begun and can go on from where it is; of a training,
             `path` is then the run folder.
     """
@@ -50,6 +51,11 @@ class Img2ImgError(Exception):
 
 class ConfigError(Img2ImgError):
     """A key of the configuration is unknown, of the wrong type or out of range."""
+
+    @classmethod
+    def of_key(cls, key: str, reason: str) -> Self:
+        """An error whose message begins with the key that it is about."""
+        return cls(f"{key}: {reason}", key=key)
 
 
 class DataError(Img2ImgError):

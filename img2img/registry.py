@@ -134,22 +134,25 @@ class Registry(Generic[T]):
         parts = self._parts
         if section.name in self._rivals:
             both = parts[section.name].origin, self._rivals[section.name].origin
-            raise ConfigError(
-                f"{path}.name: {' and '.join(both)} both bring a {self.kind} {section.name!r};"
-                " uninstall one of them"
+            raise ConfigError.of_key(
+                f"{path}.name",
+                f"{' and '.join(both)} both bring a {self.kind} {section.name!r};"
+                " uninstall one of them",
             )
         if section.name in parts:
             return parts[section.name]
         if section.name in self._others():
-            raise ConfigError(
-                f"{path}.name: {brief(section.name)} stands for several settings, which are"
-                " laid out where a run is begun; here they must be given one by one"
+            raise ConfigError.of_key(
+                f"{path}.name",
+                f"{brief(section.name)} stands for several settings, which are"
+                " laid out where a run is begun; here they must be given one by one",
             )
         known = [*parts, *self._others()]
         broken = "".join(f"; {failure}" for failure in load_plugins())
-        raise UnknownPart(
-            f"{path}.name: no {self.kind} is called {brief(section.name)}"
-            f"{nearest(section.name, known)}; there are: {', '.join(known)}{broken}"
+        raise UnknownPart.of_key(
+            f"{path}.name",
+            f"no {self.kind} is called {brief(section.name)}"
+            f"{nearest(section.name, known)}; there are: {', '.join(known)}{broken}",
         )
 
     def arguments(self, section: Component, path: str, *supplied: str) -> dict[str, Any]:
@@ -168,9 +171,10 @@ class Registry(Generic[T]):
         given = {}
         for key, value in section.arguments.items():
             if key not in settable:
-                raise ConfigError(
-                    f"{path}.{shortened(key, 100)}: {self.kind} {section.name!r} has no such"
-                    f" setting{nearest(key, known)}; it takes: {', '.join(known) or 'none'}"
+                raise ConfigError.of_key(
+                    f"{path}.{shortened(key, 100)}",
+                    f"{self.kind} {section.name!r} has no such"
+                    f" setting{nearest(key, known)}; it takes: {', '.join(known) or 'none'}",
                 )
             given[key] = _checked(value, part.hints[key], f"{path}.{key}")
         return settable | given
@@ -195,9 +199,8 @@ class Registry(Generic[T]):
 
     def _refuse(self, reason: str, section: Component, path: str) -> None:
         if reason:
-            raise ConfigError(
-                f"{path}: {self.kind} {section.name!r} needs RGB images, and these are not:"
-                f" {reason}"
+            raise ConfigError.of_key(
+                path, f"{self.kind} {section.name!r} needs RGB images, and these are not: {reason}"
             )
 
     def build_all(
@@ -217,7 +220,8 @@ def _checked(value: Any, annotation: Any, path: str) -> Any:
         return TypeAdapter(annotation).validate_python(value)
     except ValidationError as error:
         reasons = dict.fromkeys(detail["msg"] for detail in error.errors())
-        raise ConfigError(f"{path}: {'; or '.join(reasons)} (given: {brief(value)})") from None
+        reason = f"{'; or '.join(reasons)} (given: {brief(value)})"
+        raise ConfigError.of_key(path, reason) from None
 
 
 def import_submodules(package: str, path: list[str]) -> None:

@@ -466,3 +466,23 @@ def test_the_data_that_a_shipped_configuration_names_ship_too(
     data = load_config(method, Path(path.name)).data
     for folder in (data.root, data.root_a, data.root_b, data.holdout):
         assert not isinstance(folder, Path) or folder.is_dir()
+
+
+@pytest.mark.parametrize(
+    ("assignments", "key"),
+    [
+        (["data.rot=x"], "data.rot"),
+        (["optimizer.lr=-1"], "optimizer.lr"),
+        (["data.rot=x", "optimizer.lr=-1"], None),
+        (["generator.ngff=8"], "generator.ngff"),
+        (["generator.ngf=0"], "generator.ngf"),
+        (["objective={name: hing}"], "objective.name"),
+        (["losses.reconstruction=[{name: l2}]"], "losses.reconstruction.0.name"),
+        (["settings.speed=3"], "settings.speed"),
+    ],
+)
+def test_an_error_has_its_key(assignments: list[str], key: str | None) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_parts(load_config("pix2pix", assignments=assignments))
+    assert caught.value.key == key
+    assert str(caught.value).startswith(f"{key}: " if key else "data.rot: ")

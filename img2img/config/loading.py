@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from img2img.config.base import Section
 from img2img.config.files import found, parse, presets, read_for, recipe
 from img2img.config.merging import lay, merge, nested
-from img2img.config.mistakes import explain
+from img2img.config.mistakes import explain, wrong_keys
 from img2img.config.renaming import renewed
 from img2img.config.sections import RunConfig
 from img2img.errors import ConfigError
@@ -136,7 +136,9 @@ def _checked(kind: type[S], tree: Mapping[str, Any], path: str = "") -> S:
     try:
         return kind.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError(explain(error, tree, kind, path)) from None
+        keys = wrong_keys(error, kind, path)
+        key = keys[0] if len(keys) == 1 else None
+        raise ConfigError(explain(error, tree, kind, path), key=key) from None
 
 
 def dump(config: RunConfig) -> str:

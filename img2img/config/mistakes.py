@@ -46,12 +46,21 @@ def explain(
             reason += f"; write it as [{shortened(part)}]"
         if isinstance(given, str | int | float | list) and detail["type"] != "extra_forbidden":
             reason += f" (given: {brief(given)})"
-        path = ".".join(filter(None, [where, path])) or "configuration"
-        reasons.setdefault(path, []).append(reason)
+        reasons.setdefault(_full(where, path), []).append(reason)
     lines = [f"{path}: {'; or '.join(dict.fromkeys(r))}" for path, r in reasons.items()]
     if len(found) > MAX_LISTED:
         lines.append(f"... and {len(found) - MAX_LISTED} more")
     return "\n".join(lines)
+
+
+def wrong_keys(error: ValidationError, root: type[BaseModel], where: str = "") -> list[str]:
+    """The keys that `explain` has a line on."""
+    paths = (_locate(detail["loc"], root)[0] for detail in error.errors(include_url=False))
+    return list(dict.fromkeys(_full(where, path) for path in paths))
+
+
+def _full(where: str, path: str) -> str:
+    return ".".join(filter(None, [where, path])) or "configuration"
 
 
 def keys_called(word: str, tree: Mapping[str, Any]) -> list[str]:

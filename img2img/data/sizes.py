@@ -1,5 +1,7 @@
 """How large images are resized and cropped, and how the two of a pair come to be of one size."""
 
+import math
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -103,3 +105,27 @@ def _resized(picture: Picture, size: HeightWidth) -> Picture:
 def _middle(pixels: Pixels, size: HeightWidth) -> Pixels:
     top, left = ((there - s) // 2 for s, there in zip(size, pixels.shape, strict=False))
     return pixels[top : top + size[0], left : left + size[1]]
+
+
+def training_scale(data: DataConfig, sizes: Counter[HeightWidth], load_size: HeightWidth) -> float:
+    """Pixels of a training image to a pixel of its file, the mean over all files."""
+    if data.resize == "none" or not sizes:
+        return 1.0
+    ratios = []
+    for (height, width), count in sizes.items():
+        if data.resize == "stretch":
+            ratio = math.sqrt(load_size[0] / height * load_size[1] / width)
+        else:
+            ratio = max(load_size[0] / height, load_size[1] / width)
+        ratios.append(ratio * count)
+    return sum(ratios) / sizes.total()
+
+
+def image_size(data: DataConfig, sizes: Counter[HeightWidth]) -> HeightWidth | None:
+    """The size of the files, of one with the median area.
+
+    None where images are not resized: then a model is as much at home on larger ones.
+    """
+    if data.resize == "none" or not sizes:
+        return None
+    return sorted(sizes.elements(), key=math.prod)[sizes.total() // 2]

@@ -67,7 +67,7 @@ def held_out_of(run: Path) -> TestSet:
     """
     directory = RunDirectory(run)
     config = directory.config()
-    kind = method_class(config).data_class(config)
+    kind = method_class(config.method).data_class(config)
     found = find_as_trained(kind, config, read_facts(directory.facts_path))
     if not found.held_out:
         raise DataError(f"{run}: has no held-out images; give a data set (`data`)")

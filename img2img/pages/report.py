@@ -110,7 +110,7 @@ def write_report(
 def _data(record: Record, progress: CountProgress | None) -> tuple[DataSet | None, str]:
     """The data of the run, or why it cannot be found."""
     try:
-        kind = method_class(record.config).data
+        kind = method_class(record.config.method).data
         return find_as_trained(kind, record.config, record.facts, progress), ""
     except Img2ImgError as error:
         return None, str(error)

@@ -1,37 +1,26 @@
 """From a configuration to networks, and to what their model file will say of them."""
 
-import math
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 
-from img2img.config import (
-    Component,
-    DataConfig,
-    RunConfig,
-    SideConfig,
-    check_settings,
-    nearest,
-)
-from img2img.data.augment import Transform, check_names
-from img2img.data.check import Survey
+from img2img.config import Component, MetricsConfig, RunConfig, SideConfig, check_settings, nearest
+from img2img.data.augment import check_names
 from img2img.data.dataset import DataSet
 from img2img.data.loader import resolve_workers
-from img2img.data.sizes import PUBLISHED_CROP, HeightWidth
-from img2img.diffaug import AUGMENTATIONS
+from img2img.data.samples import Batch
+from img2img.data.sizes import HeightWidth
 from img2img.errors import ConfigError
 from img2img.features import Supply, feature_network
 from img2img.images import Domain
-from img2img.losses import OBJECTIVES, RECONSTRUCTIONS, REGULARIZERS
+from img2img.losses import RECONSTRUCTIONS
 from img2img.metrics.measure import MEASURES, measure_of, unmet_need
 from img2img.metrics.paired import LEAST_SIDE, pair_measure
 from img2img.metrics.sets import LEAST as LEAST_IMAGES
 from img2img.metrics.sets import SETS
-from img2img.models.spec import SCALE_WORTH_SAYING, ModelSpec
+from img2img.models.spec import ModelSpec
 from img2img.networks import DISCRIMINATORS, GENERATORS, Generator
 from img2img.networks.blocks import recompute_activations
 from img2img.registry import Registry
@@ -48,10 +37,24 @@ from img2img.training.schedule import SCHEDULES
 ONCE_IN_EVERY_CONFIG = {"reconstruction", "cycle", "identity"}
 
 
-def method_class(config: RunConfig) -> type[Method]:
-    """The class of the method that a configuration names."""
-    part = METHODS.find(Component(name=config.method), "method")
-    return cast(type[Method], part.factory)
+def method_class(name: str) -> type[Method]:
+    """The class of a method.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    return cast(type[Method], METHODS.find(Component(name=name), "method").factory)
+
+
+def on_device(config: RunConfig) -> RunConfig:
+    """The configuration with its device and precision decided.
+
+    Raises:
+        ConfigError: they are not to be had.
+    """
+    device = resolve_device(config.device)
+    precision = resolve_precision(config.precision, device)
+    return config.model_copy(update={"device": str(device), "precision": precision})
 
 
 def check_parts(config: RunConfig) -> None:
@@ -60,8 +63,7 @@ def check_parts(config: RunConfig) -> None:
     Raises:
         ConfigError: a name is unknown, or an argument is or does not fit.
     """
-    method = method_class(config)
-    resolve_precision(config.precision, resolve_device(config.device))
+    method = method_class(config.method)
     known = measure_names(method, aligned=True)
     best, patience = config.metrics.best, config.metrics.patience
     if best is not None and best not in known:
@@ -83,7 +85,6 @@ def check_parts(config: RunConfig) -> None:
     check_names(config.data.augment)
     GENERATORS.arguments(config.generator, "generator", "in_channels", "out_channels")
     discriminator = DISCRIMINATORS.arguments(config.discriminator, "discriminator", "in_channels")
-    OBJECTIVES.arguments(config.objective, "objective")
     for name, parts in config.losses.items():
         if name not in method.losses and (parts or name not in ONCE_IN_EVERY_CONFIG):
             takes = " and ".join(f"losses.{each}" for each in method.losses) or "none"
@@ -93,14 +94,12 @@ def check_parts(config: RunConfig) -> None:
             )
         RECONSTRUCTIONS.build_all(parts, f"losses.{name}")
     check_settings(method.settings, config)
-    AUGMENTATIONS.build_all(config.critic.augment, "critic.augment")
     if config.critic.top_k is not None and config.data.batch_size == 1:
         raise ConfigError("critic.top_k: chooses among the images of a batch: data.batch_size is 1")
     if discriminator.get("minibatch_std") and config.data.batch_size == 1:
         raise ConfigError(
             "discriminator.minibatch_std: compares the images of a batch: data.batch_size is 1"
         )
-    REGULARIZERS.build_all(config.regularizers, "regularizers")
     # Whether objective and penalties go with a discriminator shows when it is there.
     Critic.from_config(config, Domain(dtype="uint8"))
     OPTIMIZERS.arguments(config.optimizer, "optimizer", "params", "lr")
@@ -116,12 +115,13 @@ def resolve(
     """The configuration with every `auto` decided and the paths of folders and files made absolute.
 
     Args:
+        config: with its device decided; see `on_device`.
         domains: what the values in the files of `A` and `B` mean; None: not known.
 
     Raises:
-        ConfigError: the device, precision or generator cannot be had as asked.
+        ConfigError: the generator cannot be had as asked.
     """
-    device = resolve_device(config.device)
+    device = torch.device(config.device).type
     here = {
         key: path.resolve()
         for key in ("root", "root_a", "root_b", "pairs", "holdout")
@@ -129,11 +129,10 @@ def resolve(
     }
     init_from = config.init_from.resolve() if config.init_from else None
     weights = config.metrics.weights.resolve() if config.metrics.weights else None
-    workers = resolve_workers(config.data, device.type)
     every = config.doctor.every
     if every == "auto":
         every = steps_between(
-            config.data.batch_size * config.optimizer.accumulate * config.n_critic, device.type
+            config.data.batch_size * config.optimizer.accumulate * config.n_critic, device
         )
     sizes = {"load_size": load_size, "crop_size": crop_size}
     ranges = {
@@ -141,10 +140,10 @@ def resolve(
         for side, domain in (domains or {}).items()
     }
     smallest = smallest_size(crop_size, config.data.grow)
-    part = GENERATORS.find(config.generator, "generator")
     arguments = GENERATORS.arguments(config.generator, "generator", "in_channels", "out_channels")
-    architecture = cast(type[Generator], part.factory)
-    method = method_class(config)
+    generator = GENERATORS.find(config.generator, "generator").factory
+    architecture = cast(type[Generator], generator)
+    method = method_class(config.method)
     losses = {
         name: [
             _located(part, RECONSTRUCTIONS, f"losses.{name}")
@@ -152,9 +151,9 @@ def resolve(
         ]
         for name in method.losses
     }
+    workers = resolve_workers(config.data, device)
     return config.model_copy(
         update={
-            "device": str(device),
             "init_from": init_from,
             "discriminator": _located(
                 config.discriminator, DISCRIMINATORS, "discriminator", "in_channels"
@@ -163,7 +162,6 @@ def resolve(
             "settings": check_settings(method.settings, config).model_dump(mode="json"),
             "metrics": config.metrics.model_copy(update={"weights": weights}),
             "doctor": config.doctor.model_copy(update={"every": every}),
-            "precision": resolve_precision(config.precision, device),
             "data": config.data.model_copy(update={**here, **sizes, **ranges, "workers": workers}),
             "generator": Component(
                 name=config.generator.name, **architecture.resolve(arguments, smallest)
@@ -198,7 +196,7 @@ def build_method(
     # A batch is read in the direction of the data.
     given, wanted = config.data.direction.split("to")
     in_order = domains.get(given, rgb), domains.get(wanted, rgb)
-    method = method_class(config).from_config(config, in_order)
+    method = method_class(config.method).from_config(config, in_order)
     # What suits the smallest crops suits those that they double to.
     size = smallest_size(crop_size, config.data.grow)
     grows = config.data.grow.halvings > 0
@@ -235,14 +233,15 @@ def build_method(
     return method
 
 
-def check_measures(config: RunConfig, found: DataSet, crop_size: HeightWidth) -> None:
+def check_measures(
+    metrics: MetricsConfig, method: type[Method], found: DataSet, crop_size: HeightWidth
+) -> None:
     """Refuse measures that cannot be had from these held-out images.
 
     Raises:
         ConfigError: they need targets, more images, or larger ones.
     """
-    best = config.metrics.best
-    for name in measures_taken(config, found) if found.held_out else ():
+    for name in measures_taken(metrics, found):
         least = LEAST_SIDE.get(name, 1)
         if min(crop_size) < least:
             raise ConfigError(
@@ -254,52 +253,49 @@ def check_measures(config: RunConfig, found: DataSet, crop_size: HeightWidth) ->
                 f"metrics: {name} needs {LEAST_IMAGES} held-out images and more, and there are"
                 f" {len(found.held_out)} (data.holdout)"
             )
-    if best is not None and found.held_out:
-        known = measure_names(method_class(config), found.aligned)
-        if best not in known:
-            raise ConfigError(
-                f"metrics.best: {best} needs held-out images of the same thing in both domains"
-                f" (data.holdout_aligned); without: {', '.join(known)} or null"
-            )
+    known = measure_names(method, found.aligned)
+    if metrics.best is not None and found.held_out and metrics.best not in known:
+        raise ConfigError(
+            f"metrics.best: {metrics.best} needs held-out images of the same thing in both domains"
+            f" (data.holdout_aligned); without: {', '.join(known)} or null"
+        )
 
 
-def measures_taken(config: RunConfig, found: DataSet) -> list[str]:
-    """The measures of pairs and sets that are taken of held-out images."""
-    wanted = {measure_of(name) for name in (config.metrics.best or "", *config.metrics.measures)}
-    kinds = {"pair", "set"} if found.aligned else {"set"}
+def measures_taken(metrics: MetricsConfig, found: DataSet) -> list[str]:
+    """The measures of pairs and sets that are taken of held-out images, if there are any."""
+    wanted = {measure_of(name) for name in (metrics.best or "", *metrics.measures)}
+    kinds = ({"pair", "set"} if found.aligned else {"set"}) if found.held_out else set[str]()
     return [name for name, m in MEASURES.items() if name in wanted and m.of in kinds]
 
 
 def build_held_out(
-    config: RunConfig,
+    metrics: MetricsConfig,
     method: Method,
     specs: Mapping[str, ModelSpec],
     found: DataSet,
-    transform: Transform,
+    batches: Callable[[], Iterator[Batch]],
     say: Callable[[str], None],
 ) -> HeldOut:
-    """What judges generators, as the configuration names the measures.
+    """What judges generators on held-out batches, as the configuration names the measures.
 
     Raises:
         MissingFeatures: a measure needs weights that are not here.
         ConfigError: a measure needs RGB images, and these are not.
     """
-    device = torch.device(config.device)
-    taken = measures_taken(config, found) if found.held_out else []
+    device = next(method.parameters()).device
+    taken = measures_taken(metrics, found)
     for name in taken:
         if reason := next(filter(None, (unmet_need(name, s.output) for s in specs.values())), None):
             raise ConfigError(f"metrics: {name} {reason}")
-    supply = Supply(config.metrics.weights, True, say, "`metrics.weights`")
+    supply = Supply(metrics.weights, True, say, "`metrics.weights`")
     of_sets = [name for name in taken if name in SETS]
     return HeldOut(
         method,
         specs,
-        partial(found.held_out_batches, config.data, transform),
+        batches,
         found.aligned,
         pairs={n: pair_measure(n, supply, device) for n in taken if n not in SETS},
-        sets=(of_sets, feature_network(config.metrics.features, supply, device))
-        if of_sets
-        else None,
+        sets=(of_sets, feature_network(metrics.features, supply, device)) if of_sets else None,
     )
 
 
@@ -314,8 +310,7 @@ def describe(
     """What a model file says of each generator of a method.
 
     Args:
-        scales: by domain; see `training_scale`.
-        image_sizes: by domain; see `image_size`.
+        scales, image_sizes: by domain; see `TrainingData`.
         domains: what the images of `A` and `B` are; None: 8-bit RGB.
     """
     domains, rgb = domains or {}, Domain(dtype="uint8")
@@ -341,52 +336,3 @@ def describe(
             images=0,
         )
     return specs
-
-
-def size_notices(
-    data: DataConfig, survey: Survey, crop_size: HeightWidth, scales: Mapping[str, float]
-) -> Iterator[str]:
-    """What a person should know of the sizes before training with them.
-
-    Args:
-        scales: by domain that is translated; see `training_scale`.
-    """
-    sizes = survey.all_sizes
-    usual = sorted(min(size) for size in sizes.elements())[sizes.total() // 2]
-    if data.crop_size == "auto" and min(crop_size) < min(PUBLISHED_CROP, usual // 2):
-        height, width = survey.smallest
-        yield (
-            f"crops are {crop_size[1]} x {crop_size[0]} because the smallest image has"
-            f" {width} x {height} pixels; leave it out, or set data.crop_size"
-        )
-    for scale in dict.fromkeys(scales.values()):
-        if not 1 / SCALE_WORTH_SAYING <= scale <= SCALE_WORTH_SAYING:
-            yield (
-                f"images are resized to {100 * scale:.0f} % of their size for training, and"
-                " translation resizes larger images in the same way, and the results back;"
-                " `data.resize=none` trains on crops at full size"
-            )
-
-
-def training_scale(data: DataConfig, sizes: Counter[HeightWidth], load_size: HeightWidth) -> float:
-    """Pixels of a training image to a pixel of its file, the mean over all files."""
-    if data.resize == "none" or not sizes:
-        return 1.0
-    ratios = []
-    for (height, width), count in sizes.items():
-        if data.resize == "stretch":
-            ratio = math.sqrt(load_size[0] / height * load_size[1] / width)
-        else:
-            ratio = max(load_size[0] / height, load_size[1] / width)
-        ratios.append(ratio * count)
-    return sum(ratios) / sizes.total()
-
-
-def image_size(data: DataConfig, sizes: Counter[HeightWidth]) -> HeightWidth | None:
-    """The size of the files, of one with the median area.
-
-    None where images are not resized: then a model is as much at home on larger ones.
-    """
-    if data.resize == "none" or not sizes:
-        return None
-    return sorted(sizes.elements(), key=math.prod)[sizes.total() // 2]

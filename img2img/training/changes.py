@@ -33,7 +33,7 @@ def changes_on_resume(saved: Mapping[str, Any], config: RunConfig) -> list[Chang
         "optimizer": OPTIMIZERS.find(config.optimizer, "optimizer").defaults(),
         "schedule": SCHEDULES.find(config.schedule, "schedule").defaults(),
         "losses": {name: [] for name in ONCE_IN_EVERY_CONFIG},
-        "settings": method_class(config).settings.model_construct().model_dump(mode="json"),
+        "settings": method_class(config.method).settings.model_construct().model_dump(mode="json"),
     }
     usual = _leaves(bare.model_dump(mode="json")) | _leaves(of_parts)
     keys = then.keys() | now.keys()

@@ -1,6 +1,6 @@
 """The data of a training: found, checked, and what its files are."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -9,15 +9,22 @@ from img2img.data.augment import Transform
 from img2img.data.check import Survey, check_found, remarks
 from img2img.data.dataset import DataSet
 from img2img.data.problems import refusal
-from img2img.data.sizes import HeightWidth, resolve_sizes
+from img2img.data.samples import Batch, Samples
+from img2img.data.sizes import (
+    PUBLISHED_CROP,
+    HeightWidth,
+    image_size,
+    resolve_sizes,
+    training_scale,
+)
+from img2img.data.sources import CountProgress
 from img2img.data.surveying import survey_together
 from img2img.data.values import resolve_domains, value_facts, value_notices
 from img2img.errors import DataError, some_names
 from img2img.images import Domain
+from img2img.models.spec import SCALE_WORTH_SAYING
 from img2img.runs.data import names_of, unusable
-from img2img.runtime.processes import Processes
-from img2img.training.build import image_size, size_notices, training_scale
-from img2img.training.events import Observer
+from img2img.training.session import Session
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,8 @@ class TrainingData:
         scales: by domain, pixels of a training image to a pixel of its file.
         image_sizes: by domain, the usual size of the files; None where they are not resized.
         values: the values in the files, in words to be shown.
+        settings: as the files are read and batches made.
+        transform: makes crops of the images.
     """
 
     found: DataSet
@@ -42,19 +51,26 @@ class TrainingData:
     scales: Mapping[str, float]
     image_sizes: Mapping[str, HeightWidth | None]
     values: str
+    settings: DataConfig
+    transform: Transform
 
-    def transform(self, data: DataConfig) -> Transform:
-        """What makes crops of the images."""
-        return Transform(data, self.load_size, self.crop_size)
+    def samples(self, seed: int, progress: CountProgress | None = None) -> Samples:
+        """Augmented samples for training, by position."""
+        return self.found.samples(self.settings, seed, self.transform, progress)
+
+    def held_out_batches(self) -> Iterator[Batch]:
+        """What is held out, one by one, not augmented."""
+        return self.found.held_out_batches(self.settings, self.transform)
+
+    def trained_batches(self, most: int) -> Iterator[Batch]:
+        """Some of what is trained on, one by one, not augmented."""
+        count = len(self.found)
+        for index in range(0, count, -(-count // most)):
+            yield from self.found.only(index).held_out_batches(self.settings, self.transform)
 
 
 def prepare_data(
-    kind: type[DataSet],
-    data: DataConfig,
-    seed: int,
-    inputs: str,
-    observer: Observer,
-    processes: Processes,
+    kind: type[DataSet], data: DataConfig, seed: int, inputs: str, session: Session
 ) -> TrainingData:
     """Find and decode all images, and settle sizes and domains.
 
@@ -65,17 +81,18 @@ def prepare_data(
     Raises:
         ConfigError, DataError: there are none, or some cannot be used (`data.skip_bad`).
     """
-    found, survey = _usable(kind, data, seed, observer, processes)
+    found, survey = _usable(kind, data, seed, session)
     load_size, crop_size = resolve_sizes(data, survey.smallest)
     domains = {**resolve_domains(data, survey.values), **found.domains}
     found = found.seen_as(domains)
     scales = {d: training_scale(data, sizes, load_size) for d, sizes in survey.sizes.items()}
+    image_sizes = {domain: image_size(data, sizes) for domain, sizes in survey.sizes.items()}
     for notice in (
         *found.notices(),
         *size_notices(data, survey, crop_size, {d: scales[d] for d in inputs}),
         *value_notices(domains, survey.values),
     ):
-        observer.noticed(notice)
+        session.observer.noticed(notice)
     return TrainingData(
         found,
         names_of(unusable(survey.problems)),
@@ -83,15 +100,18 @@ def prepare_data(
         load_size,
         crop_size,
         scales,
-        {domain: image_size(data, sizes) for domain, sizes in survey.sizes.items()},
+        image_sizes,
         value_facts(domains, survey.values),
+        data,
+        Transform(data, load_size, crop_size),
     )
 
 
 def _usable(
-    kind: type[DataSet], data: DataConfig, seed: int, observer: Observer, processes: Processes
+    kind: type[DataSet], data: DataConfig, seed: int, session: Session
 ) -> tuple[DataSet, Survey]:
     """The images that can be used; the others are refused, or left out with a notice."""
+    observer, processes = session.observer, session.processes
     found = kind.find(data, seed)
     decoded = survey_together(found, processes, partial(observer.preparing, "checking images"))
     report = processes.from_first(check_found(found, data, survey=decoded))
@@ -107,3 +127,28 @@ def _usable(
     if kept.empty:
         raise DataError(f"{found.layout}: nothing is left to train on")
     return kept, report.survey
+
+
+def size_notices(
+    data: DataConfig, survey: Survey, crop_size: HeightWidth, scales: Mapping[str, float]
+) -> Iterator[str]:
+    """What a person should know of the sizes before training with them.
+
+    Args:
+        scales: by domain that is translated; see `training_scale`.
+    """
+    sizes = survey.all_sizes
+    usual = sorted(min(size) for size in sizes.elements())[sizes.total() // 2]
+    if data.crop_size == "auto" and min(crop_size) < min(PUBLISHED_CROP, usual // 2):
+        height, width = survey.smallest
+        yield (
+            f"crops are {crop_size[1]} x {crop_size[0]} because the smallest image has"
+            f" {width} x {height} pixels; leave it out, or set data.crop_size"
+        )
+    for scale in dict.fromkeys(scales.values()):
+        if not 1 / SCALE_WORTH_SAYING <= scale <= SCALE_WORTH_SAYING:
+            yield (
+                f"images are resized to {100 * scale:.0f} % of their size for training, and"
+                " translation resizes larger images in the same way, and the results back;"
+                " `data.resize=none` trains on crops at full size"
+            )

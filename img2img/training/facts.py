@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Sequence
-from pathlib import Path
 from platform import python_version
 
 import torch
@@ -16,24 +15,23 @@ from img2img.runs.facts import RunFacts
 from img2img.runs.log import Change
 from img2img.training.data import TrainingData
 from img2img.training.loop import Trainer
+from img2img.training.session import Session
 
 
 def facts_of(
-    config: RunConfig,
-    folder: Path,
-    data: TrainingData,
     trainer: Trainer,
+    data: TrainingData,
     trial: tuple[float, int | None],
     changes: Sequence[Change],
-    processes: int,
+    session: Session,
 ) -> RunFacts:
     """The facts of a run that is about to start.
 
     Args:
         trial: seconds and peak memory of a step.
-        processes: how many train together.
     """
-    step_seconds, memory = trial
+    config, folder = trainer.config, session.directory.folder
+    processes, (step_seconds, memory) = session.processes.count, trial
     weights = {
         name: 4 * sum(p.numel() for p in network.parameters())
         for name, network in [*trainer.method.averaged.items(), *trainer.method.critics.items()]

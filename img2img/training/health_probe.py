@@ -2,18 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from itertools import chain, islice
+from itertools import islice
 
 import torch
 from torch import Tensor, nn
 
-from img2img.config import DataConfig
-from img2img.data.augment import Transform
-from img2img.data.dataset import DataSet
 from img2img.data.samples import Batch
 from img2img.doctor.diagnostics import diagnostics_of
 from img2img.metrics.paired import l1
 from img2img.models.spec import ModelSpec
+from img2img.training.data import TrainingData
 from img2img.training.held_out import set_for_inference
 from img2img.training.methods.base import Method
 
@@ -46,33 +44,21 @@ class HealthProbe:
     """
 
     def __init__(
-        self,
-        method: Method,
-        specs: Mapping[str, ModelSpec],
-        found: DataSet,
-        data: DataConfig,
-        transform: Transform,
-        every: int,
+        self, method: Method, specs: Mapping[str, ModelSpec], data: TrainingData, every: int
     ) -> None:
         self.every = every
         self._method = method
         self._specs = specs
-        self._aligned = found.aligned
-        self._device = next(method.parameters()).device
-        self._found = found
         self._data = data
-        self._transform = transform
+        self._device = next(method.parameters()).device
 
     @cached_property
     def _held_out(self) -> list[Batch]:
-        return list(islice(self._found.held_out_batches(self._data, self._transform), IMAGES))
+        return list(islice(self._data.held_out_batches(), IMAGES))
 
     @cached_property
     def _trained(self) -> list[Batch]:
-        count = len(self._found)
-        alone = (self._found.only(index) for index in range(0, count, -(-count // IMAGES)))
-        each = (one.held_out_batches(self._data, self._transform) for one in alone)
-        return list(chain.from_iterable(each))
+        return list(self._data.trained_batches(IMAGES))
 
     def diagnostics(self, generators: Mapping[str, nn.Module]) -> dict[str, float]:
         """Diagnostics by name (see `diagnostics_of`), of held-out images if there are several.
@@ -87,7 +73,7 @@ class HealthProbe:
         trained = self._images(generators, self._trained)
         held_out = self._images(generators, self._held_out) if self._held_out else None
         batches, images = self._trained, trained
-        aligned = self._aligned
+        aligned = self._data.found.aligned
         # A single image does not show whether all come out alike.
         if held_out is not None and len(self._held_out) > 1:
             batches, images = self._held_out, held_out

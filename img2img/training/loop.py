@@ -19,12 +19,10 @@ from img2img.errors import (
     TrainingStopped,
 )
 from img2img.models.spec import ModelSpec
-from img2img.runs.directory import RunDirectory
 from img2img.runtime.devices import synchronize
-from img2img.runtime.processes import ALONE, Processes
 from img2img.training.best import BestTracker
 from img2img.training.ema import Ema
-from img2img.training.events import Observation, Observer, Progress, Summary
+from img2img.training.events import Observation, Progress, Summary
 from img2img.training.health_probe import HealthProbe
 from img2img.training.held_out import HeldOut
 from img2img.training.length import Length
@@ -32,8 +30,8 @@ from img2img.training.loss_meter import LossMeter
 from img2img.training.methods.base import Method
 from img2img.training.resolution import halvings_at, mean_seconds, reduced
 from img2img.training.review import Review
+from img2img.training.session import Session
 from img2img.training.step import Stepper
-from img2img.training.stopping import StopRequest
 from img2img.training.throughput import Throughput
 from img2img.training.trial import try_step
 
@@ -51,10 +49,7 @@ class Trainer:
         batches: gives an iterator of this process's batches from a position on, on the CPU.
         images_per_epoch: positions in an epoch.
         held_out: judges generators on held-out images.
-        directory: where models and states go.
-        observer: told of everything.
-        stop: asked between steps.
-        processes: those that train together.
+        session: what is around it.
         probe: looks at what the generators make of some images, in one of the processes.
     """
 
@@ -63,33 +58,27 @@ class Trainer:
         method: Method,
         specs: Mapping[str, ModelSpec],
         config: RunConfig,
+        session: Session,
         *,
         batches: Callable[[int], Generator[Batch]],
         images_per_epoch: int,
         held_out: HeldOut,
-        directory: RunDirectory,
-        observer: Observer,
-        stop: StopRequest,
-        processes: Processes = ALONE,
         probe: HealthProbe | None = None,
     ) -> None:
         self.method = method
         self.config = config
         self.specs = specs
         self._batches = batches
-        self._directory = directory
-        self._observer = observer
-        self._stop = stop
-        self._processes = processes
+        self._directory, self._observer = session.directory, session.observer
+        self._stop = session.stop
+        self._processes = processes = session.processes
 
-        self._stepper = Stepper(method, config, processes, observer)
+        self._stepper = Stepper(method, config, processes, session.observer)
         self._ema = Ema(method.averaged, config.ema.half_life)
         self._meter = LossMeter(processes)
         self._throughput = Throughput()
         self._tracker = BestTracker(config.metrics)
-        self._review = Review(
-            held_out, probe, self._tracker, directory, observer, config.samples.count
-        )
+        self._review = Review(held_out, probe, self._tracker, session, config.samples.count)
         self._batches_per_step = config.n_critic * config.optimizer.accumulate
         self._images_per_step = processes.count * self._batches_per_step * config.data.batch_size
         self._length = Length(config.schedule, images_per_epoch, self._images_per_step)

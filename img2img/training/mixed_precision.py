@@ -22,7 +22,7 @@ from img2img.networks import DiscriminatorOutput, Generator
 from img2img.networks.narrow import widen_narrow_maps
 from img2img.networks.products import use_products
 from img2img.networks.spectral import compute_in, iterate, normalized_weights
-from img2img.runtime.devices import DTYPES, PrecisionName
+from img2img.runtime.devices import DTYPES
 from img2img.training.methods.base import Method
 from img2img.training.methods.critic import Critic
 
@@ -32,11 +32,11 @@ class MixedPrecision:
 
     Args:
         method: the float32 networks, already on the device; the optimizers change these.
-        precision: resolved for the device.
+        precision: `fp32`, `bf16` or `fp16`, as the device has it.
         device: where the networks are.
     """
 
-    def __init__(self, method: Method, precision: PrecisionName, device: torch.device) -> None:
+    def __init__(self, method: Method, precision: str, device: torch.device) -> None:
         self.dtype = DTYPES[precision]
         self.device = device
         low = precision != "fp32"

@@ -11,10 +11,9 @@ from img2img.runs.directory import RunDirectory
 from img2img.runs.facts import read_facts
 from img2img.runs.log import Change
 from img2img.runtime.devices import is_out_of_memory
-from img2img.runtime.processes import Processes
 from img2img.training.changes import changes_on_resume
-from img2img.training.events import Observer
 from img2img.training.loop import Trainer
+from img2img.training.session import Session
 
 
 def data_as_begun(data: DataConfig, directory: RunDirectory) -> DataConfig:
@@ -34,40 +33,35 @@ def data_as_begun(data: DataConfig, directory: RunDirectory) -> DataConfig:
     return data.model_copy(update=whole)
 
 
-def note_changes(directory: RunDirectory, config: RunConfig, observer: Observer) -> list[Change]:
+def note_changes(config: RunConfig, session: Session) -> list[Change]:
     """The settings that differ from those that the run was started with, each with a notice.
 
     Raises:
         ConfigError: the networks differ: the saved state does not fit others.
     """
-    changes = changes_on_resume(read_yaml(directory.config_path), config)
+    changes = changes_on_resume(read_yaml(session.directory.config_path), config)
     for change in changes:
-        observer.noticed(str(change))
+        session.observer.noticed(str(change))
     return changes
 
 
-def load_newest(
-    trainer: Trainer,
-    states: Sequence[Path],
-    directory: RunDirectory,
-    observer: Observer,
-    processes: Processes,
-) -> None:
+def load_newest(trainer: Trainer, states: Sequence[Path], session: Session) -> None:
     """Load the newest state that all processes can read, with a notice for each that they cannot.
 
     Raises:
         ModelFileError: there is none. A run that cannot be resumed is not begun anew.
     """
+    directory = session.directory
     for path in states:
         failure = ""
         try:
             _load(trainer, path)
         except ModelFileError as error:
             failure = str(error)
-        failures = [each for each in processes.gather(failure) if each]
+        failures = [each for each in session.processes.gather(failure) if each]
         if not failures:
             return
-        observer.noticed(f"skipped: {failures[0]}")
+        session.observer.noticed(f"skipped: {failures[0]}")
         directory.skip(path)
     raise ModelFileError(
         f"{directory.checkpoints}: every state is damaged, or of another version; start"

@@ -6,11 +6,11 @@ from torch import nn
 
 from img2img.errors import ImageError
 from img2img.models.spec import ModelSpec
-from img2img.runs.directory import RunDirectory
 from img2img.training.best import BestTracker
-from img2img.training.events import Measures, Observation, Observer, Progress
+from img2img.training.events import Measures, Observation, Progress
 from img2img.training.health_probe import HealthProbe
 from img2img.training.held_out import HeldOut
+from img2img.training.session import Session
 
 
 class Review:
@@ -20,7 +20,7 @@ class Review:
         held_out: measures generators on held-out images.
         probe: looks for faults in a few translations; None: no probes.
         tracker: knows the best so far.
-        directory: where the best model is saved.
+        session: where the best model is saved, and who is told.
         rows: images in a sample sheet.
     """
 
@@ -29,16 +29,14 @@ class Review:
         held_out: HeldOut,
         probe: HealthProbe | None,
         tracker: BestTracker,
-        directory: RunDirectory,
-        observer: Observer,
+        session: Session,
         rows: int,
     ) -> None:
         self.held_out = held_out
         self.probe = probe
         self._rows = rows
         self._tracker = tracker
-        self._directory = directory
-        self._observer = observer
+        self._directory, self._observer = session.directory, session.observer
 
     @property
     def measures(self) -> Measures:

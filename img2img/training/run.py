@@ -1,6 +1,6 @@
 """From a configuration to a trained model: everything is found, checked, built and run."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -8,14 +8,13 @@ from pathlib import Path
 import torch
 from torch.random import fork_rng
 
-from img2img.config import RunConfig
+from img2img.config import DataConfig, RunConfig
 from img2img.data.loader import batches, resolve_workers
 from img2img.data.samples import Batch, Samples
 from img2img.errors import ConfigError
 from img2img.networks.norms import BatchNorm2d, synchronize_batch_norm
 from img2img.runs.directory import RunDirectory
-from img2img.runtime.devices import resolve_device
-from img2img.runtime.processes import Processes, joined
+from img2img.runtime.processes import joined
 from img2img.training.build import (
     build_held_out,
     build_method,
@@ -23,6 +22,7 @@ from img2img.training.build import (
     check_parts,
     describe,
     method_class,
+    on_device,
     resolve,
 )
 from img2img.training.data import TrainingData, prepare_data
@@ -35,6 +35,7 @@ from img2img.training.loop import Trainer
 from img2img.training.methods.base import Method
 from img2img.training.observers import recorders
 from img2img.training.resuming import data_as_begun, load_newest, note_changes
+from img2img.training.session import Session
 from img2img.training.stopping import StopRequest, stop_on_signals
 
 
@@ -64,10 +65,10 @@ def train(
         TrainingStopped: by Ctrl-C, SIGTERM or `stop_after`; the state is saved.
     """
     directory = RunDirectory(Path(output), config.checkpoint.keep)
-    stop = StopRequest(stop_after)
-    observer = Observers()
+    stop, observer = StopRequest(stop_after), Observers()
+    config = on_device(config)
+    device = torch.device(config.device)
     with ExitStack() as stack:
-        device = resolve_device(config.device)
         # The caller's random numbers go on as if none had been drawn.
         stack.enter_context(fork_rng([device] if device.type == "cuda" else []))
         check_parts(config)
@@ -82,36 +83,28 @@ def train(
                 observer.add(each)
             if config.doctor.warn:
                 observer.add(LiveDoctor(config, directory.metrics_path, observer.noticed))
-        return _train(config, directory, resume, observer, stop, processes)
+        return _train(config, Session(directory, observer, stop, processes), resume)
 
 
-def _train(
-    config: RunConfig,
-    directory: RunDirectory,
-    resume: bool,
-    observer: Observer,
-    stop: StopRequest,
-    processes: Processes,
-) -> Summary:
-    kind = method_class(config)
+def _train(config: RunConfig, session: Session, resume: bool) -> Summary:
+    directory, observer, processes = session.directory, session.observer, session.processes
+    kind = method_class(config.method)
     inputs = "AB" if len(kind.translations) > 1 else config.data.direction[0]
     settings = data_as_begun(config.data, directory) if resume else config.data
-    data = prepare_data(kind.data_class(config), settings, config.seed, inputs, observer, processes)
-    check_measures(config, data.found, data.crop_size)
+    data = prepare_data(kind.data_class(config), settings, config.seed, inputs, session)
+    check_measures(config.metrics, kind, data.found, data.crop_size)
     config = resolve(config, data.load_size, data.crop_size, data.domains)
 
     states = processes.from_first(directory.states()) if resume else []
-    method = _new_method(config, data, observer, processes)
+    method = _new_method(config, data, session)
     if config.init_from is not None and not states:
         for notice in init_from(config.init_from, method, config.data.direction, data.domains):
             observer.noticed(notice)
-    progress = partial(observer.preparing, "reading images")
-    transform = data.transform(config.data)
-    samples = data.found.samples(config.data, config.seed, transform, progress)
-    trainer = _trainer(config, method, data, samples, directory, observer, stop, processes)
-    changes = note_changes(directory, config, observer) if states else []
+    samples = data.samples(config.seed, partial(observer.preparing, "reading images"))
+    trainer = _trainer(config, method, data, samples, session)
+    changes = note_changes(config, session) if states else []
     if states:
-        load_newest(trainer, states, directory, observer, processes)
+        load_newest(trainer, states, session)
     elif resume:
         observer.noticed(f"{directory.folder} has no state to resume: starting anew")
     if trainer.finished:
@@ -124,79 +117,62 @@ def _train(
     observer.preparing("trying a step", 1, 1)
     if processes.first:
         directory.save_config(config)
-    observer.started(
-        facts_of(config, directory.folder, data, trainer, trial, changes, processes.count)
-    )
-    with stop_on_signals(stop):
+    observer.started(facts_of(trainer, data, trial, changes, session))
+    with stop_on_signals(session.stop):
         return trainer.fit()
 
 
-def _new_method(
-    config: RunConfig, data: TrainingData, observer: Observer, processes: Processes
-) -> Method:
+def _new_method(config: RunConfig, data: TrainingData, session: Session) -> Method:
     """The networks, their weights by the seed."""
     torch.manual_seed(config.seed)
     method = build_method(config, data.crop_size, data.domains)
-    if processes.count > 1 and any(isinstance(m, BatchNorm2d) for m in method.modules()):
+    several = session.processes.count > 1
+    if several and any(isinstance(m, BatchNorm2d) for m in method.modules()):
         if config.device == "cuda":
             synchronize_batch_norm(method)
         else:
-            observer.noticed(
+            session.observer.noticed(
                 "each process has BatchNorm over its own images: only CUDA spans processes"
             )
     return method
 
 
 def _trainer(
-    config: RunConfig,
-    method: Method,
-    data: TrainingData,
-    samples: Samples,
-    directory: RunDirectory,
-    observer: Observer,
-    stop: StopRequest,
-    processes: Processes,
+    config: RunConfig, method: Method, data: TrainingData, samples: Samples, session: Session
 ) -> Trainer:
-    """The loop, with all that it needs around it."""
-    transform = data.transform(config.data)
+    """The loop, with all that it needs."""
     specs = describe(config, method, data.crop_size, data.scales, data.image_sizes, data.domains)
     every = config.doctor.every
     probe = None
-    if processes.first and isinstance(every, int) and every:
-        probe = HealthProbe(method, specs, data.found, config.data, transform, every)
+    if session.processes.first and isinstance(every, int) and every:
+        probe = HealthProbe(method, specs, data, every)
+    say, held_out = session.observer.noticed, data.held_out_batches
     return Trainer(
         method,
         specs,
         config,
-        batches=partial(_batches, samples, config, processes, stop.asked),
+        session,
+        batches=partial(_batches, samples, config.data, config.device, session),
         images_per_epoch=len(samples),
-        held_out=build_held_out(config, method, specs, data.found, transform, observer.noticed),
-        directory=directory,
-        observer=observer,
-        stop=stop,
-        processes=processes,
+        held_out=build_held_out(config.metrics, method, specs, data.found, held_out, say),
         probe=probe,
     )
 
 
 def _batches(
-    samples: Samples,
-    config: RunConfig,
-    processes: Processes,
-    stopping: Callable[[], bool],
-    start: int,
+    samples: Samples, data: DataConfig, device: str, session: Session, start: int
 ) -> Generator[Batch]:
-    device = torch.device(config.device)
+    kind = torch.device(device).type
     return batches(
         samples,
-        config.data.batch_size,
+        data.batch_size,
         start,
-        share=(processes.rank, processes.count),
-        skip_bad=config.data.skip_bad,
-        workers=resolve_workers(config.data, device.type),
-        timeout=config.data.timeout,
-        stopping=stopping,
-        pin_memory=device.type == "cuda",
+        share=(session.processes.rank, session.processes.count),
+        skip_bad=data.skip_bad,
+        workers=resolve_workers(data, kind),
+        timeout=data.timeout,
+        stopping=session.stop.asked,
+        pin_memory=kind == "cuda",
     )
 
 

@@ -14,11 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from img2img.config import RunConfig
 from img2img.data.samples import Batch
 from img2img.errors import ConfigError, TrainingDiverged
-from img2img.runtime.devices import (
-    give_back_freed_memory,
-    is_out_of_memory,
-    resolve_precision,
-)
+from img2img.runtime.devices import give_back_freed_memory, is_out_of_memory
 from img2img.runtime.processes import Processes
 from img2img.training.events import Observer
 from img2img.training.methods.base import Fakes, Method
@@ -84,8 +80,7 @@ class Stepper:
             )
             for group in method.groups
         }
-        precision = resolve_precision(config.precision, self.device)
-        self._precision = MixedPrecision(method, precision, self.device)
+        self._precision = MixedPrecision(method, config.precision, self.device)
 
     @property
     def learning_rate(self) -> float:

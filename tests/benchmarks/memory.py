@@ -23,7 +23,7 @@ from img2img.config import load_config
 from img2img.data.samples import Batch
 from img2img.runtime.devices import keep_freed_memory, peak_memory
 from img2img.runtime.processes import ALONE
-from img2img.training.build import build_method, resolve
+from img2img.training.build import build_method, on_device, resolve
 from img2img.training.events import Observer
 from img2img.training.step import Stepper
 
@@ -37,7 +37,7 @@ def child(method_name: str, size: int, assignments: list[str]) -> None:
     device = torch.device("cpu")
     config = load_config(method_name, None, {"device": "cpu", "data.crop_size": size}, assignments)
     crop = (size, size)
-    config = resolve(config, crop, crop)
+    config = resolve(on_device(config), crop, crop)
     stepper = Stepper(build_method(config, crop), config, ALONE, Observer())
     # Its first use imports a hundred megabytes of torch.
     checkpoint(torch.nn.Identity(), torch.zeros(1, requires_grad=True), use_reentrant=False)

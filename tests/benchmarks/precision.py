@@ -18,7 +18,7 @@ from img2img.data.samples import Batch
 from img2img.data.sizes import resolve_sizes
 from img2img.runtime.devices import PrecisionName
 from img2img.runtime.processes import ALONE
-from img2img.training.build import build_method, resolve
+from img2img.training.build import build_method, on_device, resolve
 from img2img.training.events import Observer
 from img2img.training.step import Stepper
 
@@ -32,7 +32,7 @@ class Contestant:
         fixed = {"device": "cpu", "precision": precision}
         config = load_config("pix2pix", file, fixed, assignments)
         load, crop = resolve_sizes(config.data, (256, 256))
-        config = resolve(config, load, crop)
+        config = resolve(on_device(config), load, crop)
         torch.manual_seed(0)
         method = build_method(config, crop)
         self.stepper = Stepper(method, config, ALONE, Observer())

@@ -42,7 +42,7 @@ from img2img.evaluation.models import evaluate_model
 from img2img.runtime.devices import synchronize
 from img2img.runtime.processes import ALONE
 from img2img.runtime.resources import bundled
-from img2img.training.build import build_method, resolve
+from img2img.training.build import build_method, on_device, resolve
 from img2img.training.events import Observation, Observer
 from img2img.training.resolution import halvings_at, reduced
 from img2img.training.run import train
@@ -299,7 +299,7 @@ def paces(place: Place, variants: Sequence[str]) -> dict[str, float]:
 def _stepping(place: Place, variant: str) -> Iterator[None]:
     size = place.size
     config = configuration(Work(place, variant, seed=0, steps=100, seconds=0))
-    config = resolve(config, (size, size), (size, size))
+    config = resolve(on_device(config), (size, size), (size, size))
     method = build_method(config, (size, size))
     stepper = Stepper(method, config, ALONE, Observer())
     count = config.data.batch_size

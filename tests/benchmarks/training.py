@@ -40,7 +40,7 @@ from img2img.networks.resnet import ResnetGenerator
 from img2img.networks.unet import UNetGenerator
 from img2img.runtime.devices import keep_freed_memory, peak_memory
 from img2img.runtime.processes import ALONE
-from img2img.training.build import build_method, method_class, resolve
+from img2img.training.build import build_method, method_class, on_device, resolve
 from img2img.training.events import Observer
 from img2img.training.step import Stepper
 
@@ -73,10 +73,10 @@ def ours(case: str, root: Path) -> Callable[[], object]:
     config = load_config(name, None, {"device": "cpu"}, [f"data.batch_size={size}"])
     config = config.model_copy(update={"data": config.data.model_copy(update={"root": root})})
     load, crop = resolve_sizes(config.data, (300, 300))
-    config = resolve(config, load, crop)
+    config = resolve(on_device(config), load, crop)
     method = build_method(config, crop)
     stepper, number = Stepper(method, config, ALONE, Observer()), count(1)
-    found = method_class(config).data.find(config.data, config.seed)
+    found = method_class(config.method).data.find(config.data, config.seed)
     samples = found.samples(config.data, config.seed, Transform(config.data, load, crop))
     feed = batches(samples, int(size), 0, workers=int(config.data.workers))
 

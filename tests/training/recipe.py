@@ -16,6 +16,7 @@ from img2img.training.held_out import HeldOut
 from img2img.training.loop import Trainer
 from img2img.training.methods.base import Method
 from img2img.training.methods.loss import Loss
+from img2img.training.session import Session
 from img2img.training.stopping import StopRequest
 
 RGB = Domain(dtype="uint8")
@@ -100,12 +101,10 @@ def trainer_for(
         method,
         specs(method),
         config,
+        Session(RunDirectory(folder), log, StopRequest()),
         batches=batches,
         images_per_epoch=images_per_epoch,
         held_out=HeldOut(method, specs(method), lambda: iter(held_out), True),
-        directory=RunDirectory(folder),
-        observer=log,
-        stop=StopRequest(),
     )
 
 

@@ -9,9 +9,11 @@ from pydantic import Field
 
 from img2img.config import DataConfig, RunConfig, Section, check, load_config
 from img2img.data.check import Survey
+from img2img.data.sizes import training_scale
 from img2img.errors import ConfigError
-from img2img.training.build import check_parts, resolve, size_notices, training_scale
+from img2img.training.build import check_parts, resolve
 from img2img.training.changes import changes_on_resume
+from img2img.training.data import size_notices
 from img2img.training.methods import METHODS
 from img2img.training.methods.pix2pix import Pix2Pix
 

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from img2img.config import load_config
-from img2img.data.augment import Transform
 from img2img.errors import ConfigError
 from img2img.images import Domain
 from img2img.models.checkpoint import load_model
@@ -68,13 +67,12 @@ def test_best_is_the_lowest_or_the_highest(
 def test_what_needs_rgb_is_refused_by_name(tiny_pairs: Path) -> None:
     metrics = {"best": "kid", "measures": ["psnr"]}
     config = published("pix2pix", data={"root": tiny_pairs, "holdout": 0.5}, metrics=metrics)
-    method = method_class(config).from_config(config, (RGB, RGB))
+    method = method_class(config.method).from_config(config, (RGB, RGB))
     found = method.data.find(config.data, 0)
-    transform = Transform(config.data, (32, 32), (32, 32))
     stack = Domain.of_type("uint8", 5)
     spec = {"G": specs(method)["G"].model_copy(update={"output": stack})}
     with pytest.raises(ConfigError, match="metrics: kid needs RGB images; these have 1 2 3 4 5"):
-        build_held_out(config, method, spec, found, transform, print)
+        build_held_out(config.metrics, method, spec, found, lambda: iter(()), print)
 
 
 def test_patience_ends_a_run_which_goes_on_with_more(
@@ -124,7 +122,7 @@ def test_several_measures_at_once(train: Command, tiny_pairs: Path, tmp_path: Pa
 def test_what_dark_targets_span(tmp_path: Path) -> None:
     """12 bits taken for 16: all that is in them is in a sixteenth of [-1, 1]."""
     config = published("pix2pix")
-    method = method_class(config).from_config(config, (RGB, RGB))
+    method = method_class(config.method).from_config(config, (RGB, RGB))
     ramp = torch.linspace(0, 4095 / 65535, 256 * 256).view(1, 1, 256, 256) * 2 - 1
     dark = batch(ramp, ramp).A.repeat(1, 3, 1, 1)
     judge = HeldOut(method, specs(method), lambda: iter([batch(dark, dark)]), True)

@@ -19,7 +19,7 @@ from img2img.losses.regularizers import R1
 from img2img.networks import Discriminator, DiscriminatorOutput
 from img2img.runs.log import read_log
 from img2img.runtime.processes import ALONE, Processes
-from img2img.training.build import build_method, check_parts, resolve
+from img2img.training.build import build_method, check_parts, on_device, resolve
 from img2img.training.events import Observer
 from img2img.training.methods.critic import Critic
 from img2img.training.step import Stepper
@@ -63,7 +63,7 @@ def stepper(
 ) -> Stepper:
     torch.manual_seed(0)
     check_parts(config)
-    config = resolve(config, (size, size), (size, size))
+    config = resolve(on_device(config), (size, size), (size, size))
     method = build_method(config, (size, size))
     return Stepper(method, config, processes, observer or Observer())
 

@@ -136,12 +136,12 @@ def _settings(module: _Module, method: ast.ClassDef) -> dict[str, Any]:
     return {f"settings.{key}": _field_default(home, value) for key, value in fields}
 
 
-def _assigned(part: ast.ClassDef) -> Iterator[tuple[str, ast.expr | None]]:
-    """The names that a class's body gives a value or a type, in order."""
+def _assigned(part: ast.ClassDef, *, typed: bool = False) -> Iterator[tuple[str, ast.expr | None]]:
+    """The names that a class's body gives a value or a type, or those with a type, in order."""
     for node in part.body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             yield node.target.id, node.value
-        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and not typed:
             yield node.targets[0].id, node.value
 
 
@@ -158,7 +158,7 @@ def _summary(part: ast.ClassDef) -> str:
 
 
 def _arguments(module: _Module, name: str) -> dict[str, Any]:
-    """The arguments of a class's `__init__`, or of the nearest one that it inherits."""
+    """The arguments of a dataclass, of a class's `__init__`, or of the nearest that it inherits."""
     if name not in module.classes:
         home = module.imports.get(name, "")
         known = "img2img", "albumentations", *(plugin.module for plugin in plugins())
@@ -166,6 +166,8 @@ def _arguments(module: _Module, name: str) -> dict[str, Any]:
             return {}
         return _arguments(_module(home), name)
     part = module.classes[name]
+    if any(_text(each).startswith("dataclass") for each in part.decorator_list):
+        return {key: _field_default(module, value) for key, value in _assigned(part, typed=True)}
     for function in part.body:
         if isinstance(function, ast.FunctionDef) and function.name == "__init__":
             spec = function.args

@@ -3,33 +3,17 @@
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from img2img.cli import completion
 from img2img.cli.models import plausible
-from img2img.cli.output import (
-    console,
-    counting,
-    error_console,
-    frame_rate,
-    parsed_size,
-    print_json,
-    printable,
-    say_note,
-    seconds,
-)
-from img2img.cli.wording import in_options
-from img2img.errors import ConfigError, TranslationStopped, some_names
+from img2img.cli.options import Device, Direction
+from img2img.cli.output import counting, frame_rate, parsed_size, print_json, say_note, seconds
+from img2img.cli.translated import say_report
+from img2img.errors import ConfigError, TranslationStopped
 
-if TYPE_CHECKING:
-    from img2img.translate.report import Report
-    from img2img.video.convert import Converted
-
-FAILURES_SHOWN = 20
 _VIDEO: dict[str, Any] = {"rich_help_panel": "Videos"}
 # Bytes of a block that is kept for the next picture. What a very large one needs goes back at once:
 # kept, it would be in the way of its other maps.
@@ -67,11 +51,8 @@ def translate(
             " a single result.",
         ),
     ],
-    direction: Annotated[
-        Literal["AtoB", "BtoA"] | None,
-        typer.Option(help="Translation direction of a two-way model."),
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    direction: Direction = None,
+    device: Device = "auto",
     devices: Annotated[
         str | None,
         typer.Option(
@@ -278,7 +259,6 @@ def translate(
     Under `torchrun` or `accelerate launch`, the processes share the files.
     """
     from img2img.engine.options import TranslatorOptions
-    from img2img.engine.sizing import scale_summary
     from img2img.engine.translator import Translator
     from img2img.runtime.devices import keep_freed_memory, named_devices, resolve_device
     from img2img.runtime.processes import joined
@@ -348,18 +328,7 @@ def translate(
                 print_json(stopped.report.to_json())
             raise
     if processes.first:
-        _say(report, as_json)
-        if report.ways and not as_json:
-            say_note(scale_summary(report.ways, report.scale, translator.spec))
-        if report.passed_over:
-            counts = report.passed_over.items()
-            kinds = ", ".join(f"{suffix} ({count})" for suffix, count in counts)
-            say_note(f"skipped, as these formats are not read: {kinds}")
-        if report.left_out:
-            names = some_names([str(path) for path in report.left_out], most=3)
-            say_note(
-                f"left out, as img2img made them: {names}; to translate one, name it as --input"
-            )
+        say_report(report, translator.spec, as_json)
     if report.failed:
         raise typer.Exit(1)
 
@@ -372,57 +341,3 @@ def _tile(text: str) -> Literal["auto", "off"] | int:
     if not re.fullmatch(r"[1-9]\d{0,5}", text):
         raise ConfigError(f"--tile: {text!r} is none of auto, off, or a number of pixels")
     return int(text)
-
-
-def _about(path: Path, made: "Converted") -> str:
-    """A line on a video."""
-    new = made.frames - made.resumed
-    line = f"{path}: {made.frames} frames to {made.target}"
-    if made.resumed:
-        line += f", {made.resumed} of them by an earlier call"
-    if made.concealed:
-        line += f"; {made.concealed} could not be decoded and show the frame before them"
-    return f"{line} ({new / made.seconds:.1f} frames/s)" if made.seconds else line
-
-
-def _say(report: "Report", as_json: bool) -> None:
-    """The report for a program, for a person at a terminal, or as lines of a log."""
-    speed = f"{report.images_per_second:.1f} images/s"
-    where = printable(str(report.output))
-    page = printable(str(report.gallery)) if report.gallery else None
-    if as_json:
-        print_json(report.to_json())
-    elif console.is_terminal:
-        table = Table(show_header=False)
-        table.add_column(style="bold")
-        table.add_row("translated", f"{len(report.written)} ({speed})")
-        if report.skipped:
-            table.add_row("skipped", f"{len(report.skipped)}, there already")
-        if report.failed:
-            table.add_row("failed", str(len(report.failed)), style="red")
-        table.add_row("results", Text(where))
-        if page:
-            table.add_row("gallery", Text(page))
-        console.print(table)
-    else:
-        line = f"{len(report.written)} translated to {where}"
-        if report.skipped:
-            line += f", {len(report.skipped)} were there already"
-        if report.failed:
-            line += f", {len(report.failed)} failed"
-        console.print(f"{line} ({speed})", markup=False, soft_wrap=True)
-        if page:
-            console.print(f"look at it: {page}", markup=False, soft_wrap=True)
-    if not as_json:
-        for path, made in report.videos.items():
-            console.print(printable(_about(path, made)), markup=False, soft_wrap=True)
-    _say_failed(report)
-
-
-def _say_failed(report: "Report") -> None:
-    for path, reason in [*report.failed.items()][:FAILURES_SHOWN]:
-        line = printable(f"failed: {path}: {in_options(reason)}")
-        error_console.print(line, markup=False, soft_wrap=True)
-    if len(report.failed) > FAILURES_SHOWN:
-        more = len(report.failed) - FAILURES_SHOWN
-        error_console.print(f"... and {more} more; --json lists all")

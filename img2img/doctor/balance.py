@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
@@ -53,6 +54,7 @@ def _levels(objective: str) -> Levels:
 
 
 @CONDITIONS.register("critic-too-strong")
+@dataclass(frozen=True, kw_only=True)
 class CriticTooStrong(Condition):
     """The critic recognises every translation, and the generator no longer improves.
 
@@ -68,18 +70,10 @@ class CriticTooStrong(Condition):
             of the run; that of held-out ones if there are any.
     """
 
-    def __init__(
-        self,
-        *,
-        accuracy: float = 0.99,
-        loss: float = 0.03,
-        growth: float = 4.0,
-        better: float = 0.98,
-    ) -> None:
-        self.accuracy = accuracy
-        self.loss = loss
-        self.growth = growth
-        self.better = better
+    accuracy: float = 0.99
+    loss: float = 0.03
+    growth: float = 4.0
+    better: float = 0.98
 
     def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
         levels = Levels.of(config)
@@ -140,6 +134,7 @@ class CriticTooStrong(Condition):
 
 
 @CONDITIONS.register("critic-too-weak")
+@dataclass(frozen=True, kw_only=True)
 class CriticTooWeak(Condition):
     """The critic cannot tell translations from real images, so it teaches nothing.
 
@@ -151,18 +146,10 @@ class CriticTooWeak(Condition):
             the critic is not weak.
     """
 
-    def __init__(
-        self,
-        *,
-        accuracy: float = 0.03,
-        loss: float = 0.03,
-        lines: int = 20,
-        most: float = 0.25,
-    ) -> None:
-        self.accuracy = accuracy
-        self.loss = loss
-        self.lines = lines
-        self.most = most
+    accuracy: float = 0.03
+    loss: float = 0.03
+    lines: int = 20
+    most: float = 0.25
 
     def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
         even = Levels.of(config).d
@@ -196,6 +183,7 @@ class CriticTooWeak(Condition):
 
 
 @CONDITIONS.register("oscillation")
+@dataclass(frozen=True, kw_only=True)
 class Oscillation(Condition):
     """Critic and generator keep overtaking each other.
 
@@ -207,13 +195,10 @@ class Oscillation(Condition):
         turns: so many swings in the last half of the run, quarter, and so on, are a fault.
     """
 
-    def __init__(
-        self, *, accuracy: float = 0.5, swing: float = 1.0, low: float = 0.15, turns: int = 5
-    ) -> None:
-        self.accuracy = accuracy
-        self.swing = swing
-        self.low = low
-        self.turns = turns
+    accuracy: float = 0.5
+    swing: float = 1.0
+    low: float = 0.15
+    turns: int = 5
 
     def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
         return self._swings(history) or self._extremes(history, Levels.of(config))

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from img2img.runs.log import BASELINE, VAL
 
 
 @CONDITIONS.register("non-finite")
+@dataclass(frozen=True, kw_only=True)
 class NonFinite(Condition):
     """Losses or gradients are infinite or not a number.
 
@@ -24,8 +26,7 @@ class NonFinite(Condition):
         most: if a larger share of the last steps was skipped, nothing else means anything.
     """
 
-    def __init__(self, *, most: float = 0.5) -> None:
-        self.most = most
+    most: float = 0.5
 
     def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
         if history.diverged is not None:
@@ -59,6 +60,7 @@ class NonFinite(Condition):
 
 
 @CONDITIONS.register("diverging")
+@dataclass(frozen=True, kw_only=True)
 class Diverging(Condition):
     """Losses grow without bound: the networks no longer learn from each other.
 
@@ -70,13 +72,10 @@ class Diverging(Condition):
         worse: and a reconstruction loss this many times as large as it was at its best.
     """
 
-    def __init__(
-        self, *, times: float = 20.0, wild: float = 100.0, chance: float = 2.0, worse: float = 2.0
-    ) -> None:
-        self.times = times
-        self.wild = wild
-        self.chance = chance
-        self.worse = worse
+    times: float = 20.0
+    wild: float = 100.0
+    chance: float = 2.0
+    worse: float = 2.0
 
     def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
         return self._adversarial(history, config) or self._distances(history, config)
@@ -145,6 +144,7 @@ class Diverging(Condition):
 
 
 @CONDITIONS.register("exploding-gradients")
+@dataclass(frozen=True, kw_only=True)
 class ExplodingGradients(Condition):
     """Gradients grow by orders of magnitude.
 
@@ -152,8 +152,7 @@ class ExplodingGradients(Condition):
         times: the growth of their norm that is a fault.
     """
 
-    def __init__(self, *, times: float = 100.0) -> None:
-        self.times = times
+    times: float = 100.0
 
     def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
         for tag in ("G/gradient", "D/gradient"):
@@ -177,6 +176,7 @@ class ExplodingGradients(Condition):
 
 
 @CONDITIONS.register("vanishing-gradient")
+@dataclass(frozen=True, kw_only=True)
 class VanishingGradient(Condition):
     """The generator's gradient has almost vanished.
 
@@ -185,8 +185,7 @@ class VanishingGradient(Condition):
             lower is a fault.
     """
 
-    def __init__(self, *, share: float = 0.01) -> None:
-        self.share = share
+    share: float = 0.01
 
     def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
         series = history["G/gradient"]
@@ -213,6 +212,7 @@ class VanishingGradient(Condition):
 
 
 @CONDITIONS.register("nothing-learned")
+@dataclass(frozen=True, kw_only=True)
 class NothingLearned(Condition):
     """No loss changes, and translations stay the same.
 
@@ -221,9 +221,8 @@ class NothingLearned(Condition):
         chance: losses with more noise than this share need two health probes to tell.
     """
 
-    def __init__(self, *, change: float = 0.01, chance: float = 0.2) -> None:
-        self.change = change
-        self.chance = chance
+    change: float = 0.01
+    chance: float = 0.2
 
     def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
         known = [history[tag] for side in "GD" for tag in history.tags(f"{side}/") if _is_loss(tag)]
@@ -266,6 +265,7 @@ class NothingLearned(Condition):
 
 
 @CONDITIONS.register("no-better-than-input")
+@dataclass(frozen=True, kw_only=True)
 class NoBetterThanInput(Condition):
     """Held-out translations are no closer to their targets than the untouched inputs.
 
@@ -274,9 +274,8 @@ class NoBetterThanInput(Condition):
         times: evaluations in a row that must show it; fewer if there were not as many.
     """
 
-    def __init__(self, *, share: float = 0.25, times: int = 2) -> None:
-        self.share = share
-        self.times = times
+    share: float = 0.25
+    times: int = 2
 
     def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
         if trends.share_done(history, config.schedule) < self.share:

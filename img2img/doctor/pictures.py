@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from img2img.config import RunConfig
 from img2img.doctor import proposals
@@ -56,6 +57,7 @@ class OfPictures(Condition):
 
 
 @CONDITIONS.register("mode-collapse")
+@dataclass(frozen=True, kw_only=True)
 class ModeCollapse(OfPictures):
     """Whatever the input, the output is nearly the same picture.
 
@@ -67,9 +69,8 @@ class ModeCollapse(OfPictures):
     name = "diversity"
     sense = -1
 
-    def __init__(self, *, diversity: float = 0.05, growth: float = 1.1) -> None:
-        self.diversity = diversity
-        self.growth = growth
+    diversity: float = 0.05
+    growth: float = 1.1
 
     def _look(self, history: RunHistory, ending: str) -> Evidence | None:
         found = super()._look(history, ending)
@@ -94,6 +95,7 @@ class ModeCollapse(OfPictures):
 
 
 @CONDITIONS.register("copies-input")
+@dataclass(frozen=True, kw_only=True)
 class CopiesInput(OfPictures):
     """The generator returns its input.
 
@@ -104,8 +106,7 @@ class CopiesInput(OfPictures):
     name = "change"
     sense = -1
 
-    def __init__(self, *, change: float = 0.05) -> None:
-        self.change = change
+    change: float = 0.05
 
     def bad(self, value: float, target: float | None) -> bool:
         return value < self.change
@@ -121,6 +122,7 @@ class CopiesInput(OfPictures):
 
 
 @CONDITIONS.register("colour-inversion")
+@dataclass(frozen=True, kw_only=True)
 class ColourInversion(OfPictures):
     """Bright becomes dark and dark becomes bright.
 
@@ -132,9 +134,8 @@ class ColourInversion(OfPictures):
     name = "correlation"
     sense = -1
 
-    def __init__(self, *, correlation: float = -0.5, margin: float = 0.5) -> None:
-        self.correlation = correlation
-        self.margin = margin
+    correlation: float = -0.5
+    margin: float = 0.5
 
     def bad(self, value: float, target: float | None) -> bool:
         return value < self.correlation and (target is None or target > value + self.margin)
@@ -150,6 +151,7 @@ class ColourInversion(OfPictures):
 
 
 @CONDITIONS.register("saturation")
+@dataclass(frozen=True, kw_only=True)
 class Saturation(OfPictures):
     """Outputs are driven to black, white and pure colours.
 
@@ -161,9 +163,8 @@ class Saturation(OfPictures):
     name = "saturation"
     sense = 1
 
-    def __init__(self, *, more: float = 0.3, rest: float = 0.6) -> None:
-        self.more = more
-        self.rest = rest
+    more: float = 0.3
+    rest: float = 0.6
 
     def bad(self, value: float, target: float | None) -> bool:
         known = target or 0.0
@@ -180,6 +181,7 @@ class Saturation(OfPictures):
 
 
 @CONDITIONS.register("checkerboard")
+@dataclass(frozen=True, kw_only=True)
 class Checkerboard(OfPictures):
     """Outputs show the grid that up-sampling leaves.
 
@@ -191,9 +193,8 @@ class Checkerboard(OfPictures):
     name = "grid"
     sense = 1
 
-    def __init__(self, *, times: float = 3.0, levels: float = 4.0) -> None:
-        self.times = times
-        self.levels = levels
+    times: float = 3.0
+    levels: float = 4.0
 
     def bad(self, value: float, target: float | None) -> bool:
         known = target or 0.0
@@ -209,6 +210,7 @@ class Checkerboard(OfPictures):
 
 
 @CONDITIONS.register("overfitting")
+@dataclass(frozen=True, kw_only=True)
 class Overfitting(Condition):
     """Held-out images no longer improve, while training images come out far better.
 
@@ -218,10 +220,9 @@ class Overfitting(Condition):
         probes: how many in a row must show it.
     """
 
-    def __init__(self, *, gap: float = 2.0, better: float = 0.98, probes: int = 3) -> None:
-        self.gap = gap
-        self.better = better
-        self.probes = probes
+    gap: float = 2.0
+    better: float = 0.98
+    probes: int = 3
 
     def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
         held_out, trained = history["diagnostics/held_out_l1"], history["diagnostics/train_l1"]

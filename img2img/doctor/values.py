@@ -1,6 +1,7 @@
 """Conditions of the values that networks are given."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from img2img.config import RunConfig
 from img2img.doctor.condition import CONDITIONS, Condition, Evidence, judged
@@ -10,6 +11,7 @@ from img2img.runs.log import TARGETS, VAL
 
 
 @CONDITIONS.register("narrow-targets")
+@dataclass(frozen=True, kw_only=True)
 class NarrowTargets(Condition):
     """Targets use a small part of the range of values, which makes distances look small.
 
@@ -19,8 +21,7 @@ class NarrowTargets(Condition):
         share: of the range that 99 % of the held-out targets' values span; less is a fault.
     """
 
-    def __init__(self, *, share: float = 0.125) -> None:
-        self.share = share
+    share: float = 0.125
 
     def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
         for ending in history.suffixes(f"{TARGETS}span"):

@@ -11,11 +11,11 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from img2img.engine.sizing import Size
 from img2img.engine.strips import run_in_strips
 from img2img.errors import ImageError
 from img2img.networks import Generator
 from img2img.networks.smoothing import unsmoothed
-from img2img.runtime.devices import free_memory
 
 # Of the free memory, what a translation may take; and the most that a picture may that goes whole,
 # which parts would hardly be slower for.
@@ -70,32 +70,23 @@ def _strips_peak(on_meta: Generator, channels: int, height: int, rows: int) -> i
 
 
 def rows_that_fit(
-    generator: Generator,
-    height: int,
-    width: int,
-    device: torch.device,
-    *,
-    free: int | None = None,
-    most: int | None = None,
-    whole: int | None = None,
-    channels: int = 3,
+    generator: Generator, size: Size, free: int, *, whole: int, channels: int = 3
 ) -> int | None:
     """Rows of the strips in which a picture fits into memory; None: it does so whole.
 
     Args:
         generator: one with `stages`.
-        free: bytes; None: what the device has.
-        most: bytes that may be taken, if that is less.
-        whole: the picture's footprint, where it is known.
+        size: height and width of the picture.
+        free: bytes that may be taken.
+        whole: the picture's footprint.
 
     Raises:
         ImageError: it fits in no way.
     """
-    free = _free(device, free, most)
-    allowed = int(_OURS * free)
-    whole = footprint(generator, height, width, channels=channels) if whole is None else whole
     if _goes_whole(whole, free):
         return None
+    height, width = size
+    allowed = int(_OURS * free)
     # A strip takes what a picture of its height would. A multiple, so that small maps divide, too.
     multiple = generator.size_multiple
     at_once = min(_MOST_FOR_STRIPS, free // 4) * height // whole
@@ -109,29 +100,16 @@ def rows_that_fit(
     return rows
 
 
-def tile_that_fits(
-    generator: Generator,
-    height: int,
-    width: int,
-    device: torch.device,
-    *,
-    free: int | None = None,
-    most: int | None = None,
-    whole: int | None = None,
-    channels: int = 3,
-    out_channels: int = 3,
-) -> int | None:
+def tile_that_fits(size: Size, free: int, *, whole: int, out_channels: int = 3) -> int | None:
     """Side of the tiles in which a picture fits into memory; None: it does so whole.
 
     Args:
-        free: bytes; None: what the device has.
-        most: bytes that may be taken, if that is less.
-        whole: the picture's footprint, where it is known.
+        size, free, whole: as in `rows_that_fit`.
+        out_channels: of the result.
     """
-    free = _free(device, free, most)
-    whole = footprint(generator, height, width, channels=channels) if whole is None else whole
     if _goes_whole(whole, free):
         return None
+    height, width = size
     # A tile's maps, and beside them the row of tiles that is being blended, at full width.
     a_pixel, a_row = _WITH_COPIES * whole / (height * width), _BLENDED * out_channels * width
     allowed = min(_OURS * free, _MOST_WHOLE)
@@ -144,11 +122,6 @@ def batch_pixels(generator: Generator, most: int, *, channels: int = 3) -> int:
     side = -(-max(_SMALL, generator.min_size) // multiple) * multiple
     one = footprint(generator, side, side, channels=channels)
     return int(most * side**2 / (_WITH_COPIES * one))
-
-
-def _free(device: torch.device, free: int | None, most: int | None) -> int:
-    free = free_memory(device) if free is None else free
-    return free if most is None else min(free, most)
 
 
 def _goes_whole(needed: int, free: int) -> bool:

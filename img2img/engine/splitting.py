@@ -5,12 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from img2img.engine.footprint import (
-    batch_pixels,
-    footprint,
-    rows_that_fit,
-    tile_that_fits,
-)
+from img2img.engine.footprint import batch_pixels, footprint, rows_that_fit, tile_that_fits
 from img2img.engine.memory import Budget
 from img2img.engine.options import OnPart, Tile, TileNorm
 from img2img.engine.runner import Runner
@@ -19,7 +14,7 @@ from img2img.engine.tiles import translate_in_tiles
 from img2img.errors import ImageError
 from img2img.images import Pixels, to_tensor
 from img2img.networks import Generator
-from img2img.runtime.devices import is_out_of_memory
+from img2img.runtime.devices import free_memory, is_out_of_memory
 
 # Pictures of fewer pixels are not asked about: they fit, or there is hardly any memory.
 ASKED_ABOUT = 2**20
@@ -92,7 +87,7 @@ class Splitter:
             ImageError: it fits into memory in no way.
         """
         (height, width), deep = pixels.shape[:2], pixels.dtype != np.uint8
-        size = height, width
+        size, device = (height, width), runner.device
         if self._tile == "off":
             return None
         asked = min(ASKED_ABOUT, self.most_pixels(runner, deep=deep))
@@ -104,22 +99,12 @@ class Splitter:
         key = id(network), size
         if key not in self._footprints:
             self._footprints[key] = footprint(network, height, width, channels=self._channels)
-        whole = self._footprints[key]
-        most = self.budget.for_network(pixels) if runner.device.type == "cpu" else None
+        whole, free = self._footprints[key], free_memory(device)
+        if device.type == "cpu":
+            free = min(free, self.budget.for_network(pixels))
         if self._in_strips(runner, network):
-            return rows_that_fit(
-                *(network, height, width, runner.device),
-                most=most,
-                whole=whole,
-                channels=self._channels,
-            )
-        side = tile_that_fits(
-            *(network, height, width, runner.device),
-            most=most,
-            whole=whole,
-            channels=self._channels,
-            out_channels=self._out_channels,
-        )
+            return rows_that_fit(network, size, free, whole=whole, channels=self._channels)
+        side = tile_that_fits(size, free, whole=whole, out_channels=self._out_channels)
         return None if side is None else _fitting(side, network)
 
     def translate(self, runner: Runner, pixels: Pixels, side: int) -> Pixels:

@@ -1,6 +1,6 @@
 """The events of a run, and the interface of those who observe them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -129,49 +129,34 @@ class Observer:
         """The session is over, however it ended."""
 
 
+def _to_each(event: str) -> Any:
+    def tell(self: "Observers", *arguments: Any) -> None:
+        for observer in self.observers:
+            getattr(observer, event)(*arguments)
+
+    return tell
+
+
 class Observers(Observer):
-    """Several observers as one: each gets every event, in order."""
+    """Several observers as one: each gets every event, in order.
 
-    def __init__(self, observers: Iterable[Observer] = ()) -> None:
-        self._observers = list(observers)
+    Attributes:
+        observers: who they are.
+    """
 
-    def add(self, observer: Observer) -> None:
-        """Have one more."""
-        self._observers.append(observer)
+    def __init__(self) -> None:
+        self.observers: list[Observer] = []
 
-    def preparing(self, what: str, done: int, total: int) -> None:
-        for observer in self._observers:
-            observer.preparing(what, done, total)
-
-    def started(self, facts: RunFacts) -> None:
-        for observer in self._observers:
-            observer.started(facts)
-
-    def stepped(self, progress: Progress) -> None:
-        for observer in self._observers:
-            observer.stepped(progress)
-
-    def observed(self, observation: Observation) -> None:
-        for observer in self._observers:
-            observer.observed(observation)
-
-    def sampled(self, progress: Progress, sheet: Picture) -> None:
-        for observer in self._observers:
-            observer.sampled(progress, sheet)
-
-    def saved(self, progress: Progress, path: Path) -> None:
-        for observer in self._observers:
-            observer.saved(progress, path)
-
-    def noticed(self, message: str) -> None:
-        for observer in self._observers:
-            observer.noticed(message)
-
-    def ended(self, summary: Summary) -> None:
-        for observer in self._observers:
-            observer.ended(summary)
+    preparing = _to_each("preparing")
+    started = _to_each("started")
+    stepped = _to_each("stepped")
+    observed = _to_each("observed")
+    sampled = _to_each("sampled")
+    saved = _to_each("saved")
+    noticed = _to_each("noticed")
+    ended = _to_each("ended")
 
     def closed(self) -> None:
         with ExitStack() as stack:  # all of them, even if one fails
-            for observer in reversed(self._observers):
+            for observer in reversed(self.observers):
                 stack.callback(observer.closed)

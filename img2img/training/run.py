@@ -79,10 +79,11 @@ def train(
             stack.enter_context(directory.opened(resume))
         stack.callback(observer.closed)
         if processes.first:
-            for each in (*observers, *recorders(directory, config.metrics)):
-                observer.add(each)
+            observer.observers += [*observers, *recorders(directory, config.metrics)]
             if config.doctor.warn:
-                observer.add(LiveDoctor(config, directory.metrics_path, observer.noticed))
+                observer.observers.append(
+                    LiveDoctor(config, directory.metrics_path, observer.noticed)
+                )
         return _train(config, Session(directory, observer, stop, processes), resume)
 
 

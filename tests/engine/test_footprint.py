@@ -89,12 +89,12 @@ def test_strips_need_less() -> None:
 def test_whole_in_strips_or_not_at_all() -> None:
     network = resnet()
     whole = footprint(network, 512, 512)
-    assert rows_that_fit(network, 512, 512, CPU, free=2 * whole) is None
-    rows = rows_that_fit(network, 512, 512, CPU, free=whole)
+    assert rows_that_fit(network, (512, 512), 2 * whole, whole=whole) is None
+    rows = rows_that_fit(network, (512, 512), whole, whole=whole)
     assert rows is not None
     assert strips_footprint(network, 512, 512, rows) < 0.9 * whole
     with pytest.raises(ImageError, match=r"512 x 256 pixels: .* GB"):
-        rows_that_fit(network, 256, 512, CPU, free=whole // 20)
+        rows_that_fit(network, (256, 512), whole // 20, whole=whole // 2)
 
 
 def test_the_generator_stays_where_it_is() -> None:

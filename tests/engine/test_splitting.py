@@ -9,6 +9,7 @@ import torch
 
 from img2img import Picture, Translator
 from img2img.engine import footprint as memory
+from img2img.engine import splitting
 from img2img.engine.backends.eager import Eager
 from img2img.engine.runner import Runner
 from img2img.engine.splitting import Splitter
@@ -69,7 +70,7 @@ class TestAuto:
     def side(
         self, generator: Generator, size: tuple[int, int], free: int, monkeypatch: Any
     ) -> int | None:
-        monkeypatch.setattr(memory, "free_memory", lambda _: free)
+        monkeypatch.setattr(splitting, "free_memory", lambda _: free)
         runner = Runner(generator, CPU, precision="fp32", backend="eager", say=print)
         return Splitter(say=print).side(runner, np.zeros((*size, 3), np.uint8))
 
@@ -97,7 +98,7 @@ class TestAuto:
     ) -> None:
         if not tiny_generator.local:
             pytest.skip("tiles of a U-Net are tried, as small as they get")
-        monkeypatch.setattr(memory, "free_memory", lambda _: 2**20)
+        monkeypatch.setattr(splitting, "free_memory", lambda _: 2**20)
         given = [(0, smooth(20, 20)), (1, smooth(1100, 1000)), (2, smooth(20, 20))]
         results = dict(translator(tiny_generator).translate_each(given))
         assert isinstance(results[1], ImageError)

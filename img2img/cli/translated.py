@@ -1,0 +1,88 @@
+"""What is said of files that were translated."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from img2img.cli.output import console, error_console, print_json, printable, say_note
+from img2img.cli.wording import in_options
+from img2img.errors import some_names
+
+if TYPE_CHECKING:
+    from img2img.models.spec import ModelSpec
+    from img2img.translate.report import Report
+    from img2img.video.convert import Converted
+
+FAILURES_SHOWN = 20
+
+
+def say_report(report: "Report", spec: "ModelSpec", as_json: bool) -> None:
+    """The report, for a program or for a person, and notes on what may surprise.
+
+    Args:
+        spec: of the model.
+    """
+    from img2img.engine.sizing import scale_summary
+
+    if as_json:
+        print_json(report.to_json())
+    else:
+        _say_results(report)
+    for path, reason in [*report.failed.items()][:FAILURES_SHOWN]:
+        line = printable(f"failed: {path}: {in_options(reason)}")
+        error_console.print(line, markup=False, soft_wrap=True)
+    if len(report.failed) > FAILURES_SHOWN:
+        more = len(report.failed) - FAILURES_SHOWN
+        error_console.print(f"... and {more} more; --json lists all")
+    if report.ways and not as_json:
+        say_note(scale_summary(report.ways, report.scale, spec))
+    if report.passed_over:
+        counts = report.passed_over.items()
+        kinds = ", ".join(f"{suffix} ({count})" for suffix, count in counts)
+        say_note(f"skipped, as these formats are not read: {kinds}")
+    if report.left_out:
+        names = some_names([str(path) for path in report.left_out], most=3)
+        say_note(f"left out, as img2img made them: {names}; to translate one, name it as --input")
+
+
+def _say_results(report: "Report") -> None:
+    """In a table at a terminal, else as lines of a log."""
+    speed = f"{report.images_per_second:.1f} images/s"
+    where = printable(str(report.output))
+    page = printable(str(report.gallery)) if report.gallery else None
+    if console.is_terminal:
+        table = Table(show_header=False)
+        table.add_column(style="bold")
+        table.add_row("translated", f"{len(report.written)} ({speed})")
+        if report.skipped:
+            table.add_row("skipped", f"{len(report.skipped)}, there already")
+        if report.failed:
+            table.add_row("failed", str(len(report.failed)), style="red")
+        table.add_row("results", Text(where))
+        if page:
+            table.add_row("gallery", Text(page))
+        console.print(table)
+    else:
+        line = f"{len(report.written)} translated to {where}"
+        if report.skipped:
+            line += f", {len(report.skipped)} were there already"
+        if report.failed:
+            line += f", {len(report.failed)} failed"
+        console.print(f"{line} ({speed})", markup=False, soft_wrap=True)
+        if page:
+            console.print(f"look at it: {page}", markup=False, soft_wrap=True)
+    for path, made in report.videos.items():
+        console.print(printable(_about(path, made)), markup=False, soft_wrap=True)
+
+
+def _about(path: Path, made: "Converted") -> str:
+    """A line on a video."""
+    new = made.frames - made.resumed
+    line = f"{path}: {made.frames} frames to {made.target}"
+    if made.resumed:
+        line += f", {made.resumed} of them by an earlier call"
+    if made.concealed:
+        line += f"; {made.concealed} could not be decoded and show the frame before them"
+    return f"{line} ({new / made.seconds:.1f} frames/s)" if made.seconds else line

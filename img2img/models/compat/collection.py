@@ -16,14 +16,9 @@ from img2img.archives.safetensors import opened_safetensors
 from img2img.config import Component, Direction
 from img2img.errors import ConfigError, ModelFileError, nearest_path, shortened, some_names
 from img2img.images.domain import Domain
+from img2img.models.compat.architectures import Assumptions
 from img2img.models.compat.beside import beside, read_beside
-from img2img.models.compat.junyanz import (
-    Assumptions,
-    Network,
-    Unfitting,
-    closest,
-    described,
-)
+from img2img.models.compat.junyanz import Network, Unfitting, closest, described
 from img2img.models.compat.search import Search, Where
 from img2img.models.spec import ANOTHER_PROGRAM, DiscriminatorSpec, ModelFile, ModelSpec
 from img2img.networks import GENERATORS

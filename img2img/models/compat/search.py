@@ -7,7 +7,8 @@ from typing import Any
 from torch import Tensor
 
 from img2img.archives.described import DEPTH
-from img2img.models.compat.junyanz import Assumptions, Network, State, Unfitting, recognize
+from img2img.models.compat.architectures import Assumptions, State
+from img2img.models.compat.junyanz import Network, Unfitting, recognize
 
 Where = tuple[str, ...]
 """The names of the dictionaries that one lies in, and the beginning of its own names."""

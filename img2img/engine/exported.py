@@ -7,14 +7,13 @@ other file is read but the weights that OpenVINO keeps beside its own.
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, cast
 
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor
 
 from img2img import __version__
-from img2img.config import Component
 from img2img.engine.backends.base import Backend, split_for
 from img2img.engine.backends.file import Run, RuntimeFile, one_line
 from img2img.engine.backends.onnx import OnnxFile
@@ -30,7 +29,7 @@ from img2img.errors import (
     shortened,
 )
 from img2img.models.spec import ModelSpec
-from img2img.networks import GENERATORS, Generator
+from img2img.networks import Generator, without_storage
 from img2img.runtime.devices import is_out_of_memory
 
 METADATA_KEY = "img2img"
@@ -211,11 +210,8 @@ class ExportedModel(Backend):
 
 def _layout(spec: ModelSpec) -> Generator:
     """The network of a description, without weights."""
-    section = Component.model_validate({**spec.arguments, "name": spec.architecture})
-    with torch.device("meta"):
-        return GENERATORS.build(
-            section, "generator", in_channels=spec.in_channels, out_channels=spec.out_channels
-        )
+    channels = spec.in_channels, spec.out_channels
+    return cast(Generator, without_storage(spec.architecture, spec.arguments, *channels))
 
 
 def _reason(error: Exception) -> str:

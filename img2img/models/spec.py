@@ -5,20 +5,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, computed_field, model_validator
 from torch import Tensor, nn
 
-from img2img.config import Component, Direction
+from img2img.config import Direction
 from img2img.errors import Img2ImgError, ModelFileError, shortened
 from img2img.images.domain import MOST_NOISE, Domain, Name, channel_names
-from img2img.networks import DISCRIMINATORS, GENERATORS, Generator
+from img2img.networks import Generator, without_storage
 from img2img.networks.norms import (
     ImageStatistics,
     RunningStatistics,
     use_statistics,
 )
-from img2img.registry import Registry
 
 # What stands as its method in the description of a model that was not trained here.
 ANOTHER_PROGRAM = "another program"
@@ -149,19 +147,13 @@ def rebuilt(spec: ModelSpec | DiscriminatorSpec, tensors: Mapping[str, Tensor]) 
     Raises:
         ModelFileError: no such architecture here, or weights that do not fit it.
     """
-    catalogue: Registry[Any] = GENERATORS
-    kind = "generator"
-    channels: dict[str, Any] = {"in_channels": spec.in_channels}
+    channels = {"in_channels": spec.in_channels}
     if isinstance(spec, ModelSpec):
         channels["out_channels"] = spec.out_channels
-    else:
-        catalogue, kind = DISCRIMINATORS, "discriminator"
-    section = Component.model_validate({**spec.arguments, "name": spec.architecture})
     try:
         # Without storage first: a file that asks for an absurd size costs nothing before its
         # tensors are compared with it.
-        with torch.device("meta"):
-            network: nn.Module = catalogue.build(section, kind, **channels)
+        network = without_storage(spec.architecture, spec.arguments, **channels)
         for name, own in network.state_dict().items():
             if name in tensors and tensors[name].shape != own.shape:
                 numbers = ", ".join(f"{key} {count}" for key, count in channels.items())

@@ -7,6 +7,7 @@ from img2img.networks.base import (
     DiscriminatorOutput,
     Generator,
     Stage,
+    without_storage,
 )
 from img2img.registry import import_submodules
 
@@ -19,4 +20,5 @@ __all__ = [
     "DiscriminatorOutput",
     "Generator",
     "Stage",
+    "without_storage",
 ]

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from img2img.config import Component
 from img2img.networks.norms import NormLayer
 from img2img.registry import Registry
 from img2img.runtime.devices import at_least_float32
@@ -169,3 +170,23 @@ class Discriminator(nn.Module, ABC):
 
 GENERATORS = Registry[Generator]("generator")
 DISCRIMINATORS = Registry[Discriminator]("discriminator")
+
+
+def without_storage(
+    architecture: str,
+    arguments: Mapping[str, Any],
+    in_channels: int,
+    out_channels: int | None = None,
+) -> "Generator | Discriminator":
+    """A generator, or without `out_channels` a discriminator, on the meta device.
+
+    Raises:
+        ConfigError: there is no such architecture, or an argument does not fit.
+    """
+    section = Component.model_validate({**arguments, "name": architecture})
+    with torch.device("meta"):
+        if out_channels is None:
+            return DISCRIMINATORS.build(section, "discriminator", in_channels=in_channels)
+        return GENERATORS.build(
+            section, "generator", in_channels=in_channels, out_channels=out_channels
+        )

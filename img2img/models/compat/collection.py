@@ -5,15 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
-import torch
 from pydantic import ValidationError
 
 from img2img.archives.described import looks_like_pth
 from img2img.archives.pth import Content, named_tensors, read_pth
 from img2img.archives.safetensors import opened_safetensors
-from img2img.config import Component, Direction
+from img2img.config import Direction
 from img2img.errors import ConfigError, ModelFileError, nearest_path, shortened, some_names
 from img2img.images.domain import Domain
 from img2img.models.compat.architectures import Assumptions
@@ -21,7 +20,7 @@ from img2img.models.compat.beside import beside, read_beside
 from img2img.models.compat.junyanz import Network, Unfitting, closest, described
 from img2img.models.compat.search import Search, Where
 from img2img.models.spec import ANOTHER_PROGRAM, DiscriminatorSpec, ModelFile, ModelSpec
-from img2img.networks import GENERATORS
+from img2img.networks import Generator, without_storage
 
 _SIDES = str.maketrans("xy", "ab")
 
@@ -318,14 +317,9 @@ def _named(found: Sequence[_Found], options: ImportOptions) -> dict[str, _Found]
 
 
 def _spec(name: str, network: Network, options: ImportOptions) -> ModelSpec:
-    section = Component.model_validate({**network.arguments, "name": network.architecture})
-    with torch.device("meta"):
-        generator = GENERATORS.build(
-            section,
-            "generator",
-            in_channels=network.in_channels,
-            out_channels=network.out_channels,
-        )
+    channels = network.in_channels, network.out_channels
+    built = without_storage(network.architecture, network.arguments, *channels)
+    generator = cast(Generator, built)
     multiple = generator.size_multiple
     crop = max(-(-options.crop_size // multiple) * multiple, generator.min_size)
     return ModelSpec(

@@ -13,7 +13,7 @@ from img2img.config import Component
 from img2img.errors import ConfigError, ModelFileError, shortened, some_names
 from img2img.models.compat.architectures import BLUR, Assumptions, Guess, Kind, State, guess
 from img2img.models.spec import ModelSpec
-from img2img.networks import DISCRIMINATORS, GENERATORS
+from img2img.networks import DISCRIMINATORS, GENERATORS, without_storage
 from img2img.networks.blocks import (
     BlurDown,
     ResizeConvolution,
@@ -234,13 +234,8 @@ def _built(
     kind: Kind, architecture: str, arguments: dict[str, Any], in_channels: int, out_channels: int
 ) -> nn.Module:
     """The network without storage."""
-    section = Component.model_validate({**arguments, "name": architecture})
-    supplied: dict[str, Any] = {"in_channels": in_channels}
-    if kind == "generator":
-        supplied["out_channels"] = out_channels
-    with torch.device("meta"):
-        network: nn.Module = CATALOGUES[kind].build(section, kind, **supplied)
-    return network
+    channels = (in_channels, out_channels) if kind == "generator" else (in_channels,)
+    return without_storage(architecture, arguments, *channels)
 
 
 def _few(names: list[str]) -> str:

@@ -23,6 +23,7 @@ from img2img.training.loop import Trainer
 from img2img.training.methods.base import Fakes, Method
 from img2img.training.methods.critic import Critic
 from img2img.training.methods.loss import Loss, Term
+from img2img.training.session import Session
 from img2img.training.step import Stepper
 from img2img.training.stopping import StopRequest
 from img2img.training.trial import try_step
@@ -201,9 +202,7 @@ def test_only_generators_are_in_the_model_file(tmp_path: Path, half_life: int | 
         batches=lambda start: (images(seed=seed) for seed in range(start, 2)),
         images_per_epoch=2,
         held_out=HeldOut(method, specs, lambda: iter([images(seed=9)]), aligned=True),
-        directory=RunDirectory(tmp_path),
-        observer=Observer(),
-        stop=StopRequest(),
+        session=Session(RunDirectory(tmp_path), Observer(), StopRequest()),
     )
     trainer.fit()
     assert set(specs) == {"maker"}

@@ -76,7 +76,7 @@ CATALOGUES: dict[str, Registry[Any]] = {
     "Discriminators": DISCRIMINATORS,
     "Objectives": OBJECTIVES,
     "Regularizers": REGULARIZERS,
-    "Augmentations of what critics see": AUGMENTATIONS,
+    "Augmentations of the critics' images": AUGMENTATIONS,
     "Reconstruction losses": RECONSTRUCTIONS,
     "Optimizers": OPTIMIZERS,
     "Schedules": SCHEDULES,

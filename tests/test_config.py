@@ -148,7 +148,8 @@ class TestPrecedence:
 
     def test_an_entry_that_is_not_there(self) -> None:
         with pytest.raises(
-            ConfigError, match=r"^losses\.reconstruction\.1: there are 1 entries, numbered from 0"
+            ConfigError,
+            match=r"^losses\.reconstruction\.1: the list has only 1 entries, numbered from 0",
         ):
             config("losses.reconstruction.1.weight=10")
 
@@ -253,7 +254,7 @@ class TestFiles:
         [
             ("- 1\n- 2", "expected keys and values, found list"),
             ("a: [1", "not YAML"),
-            ("method: cyclegan", "is for 'cyclegan', not for 'pix2pix'"),
+            ("method: cyclegan", "is a configuration of 'cyclegan', not of 'pix2pix'"),
         ],
     )
     def test_what_cannot_be_read(self, text: str, message: str, write: Any) -> None:
@@ -437,7 +438,7 @@ def test_a_preset_that_was_not_laid_out() -> None:
         ),
         ("losses.cycle=[{name: l1}]", "losses.cycle: pix2pix has no such losses"),
         ("losses.reconstruction=[{name: l3}]", "losses.reconstruction.0.name: no reconstruction"),
-        ("settings.depth=3", "settings.depth: unknown key; this method has none"),
+        ("settings.depth=3", "settings.depth: unknown key; this method has no keys here"),
     ],
 )
 def test_keys_that_the_method_does_not_take(assignment: str, message: str) -> None:

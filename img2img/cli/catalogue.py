@@ -65,7 +65,7 @@ def _entries(what: str) -> list[Entry]:
         return transforms()
     if what not in CATALOGUES:
         raise ConfigError(
-            f"there is no list {what!r}{nearest(what, WHAT)}; there are: {', '.join(WHAT)}"
+            f"there is no catalogue {what!r}{nearest(what, WHAT)}; there are: {', '.join(WHAT)}"
         )
     found = entries(what)
     for first, second in pairwise(found):
@@ -89,5 +89,5 @@ def _presets() -> list[Entry]:
     for name, tree in presets().items():
         tree.pop("discriminators")
         settings = yaml.safe_dump(tree, default_flow_style=True, sort_keys=False, width=1000)
-        found.append(Entry(name, f"{preset_summary(name)} Stands for {settings.strip()}.", {}))
+        found.append(Entry(name, f"{preset_summary(name)} Short for {settings.strip()}.", {}))
     return found

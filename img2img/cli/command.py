@@ -171,7 +171,7 @@ def _about_spare(
     """Words that stand where no option or argument takes them, and where they may belong."""
     options = [p for p in command.params if p.param_type_name == "option" and p.name not in given]
     if given.get("resume"):
-        return f"to go on with a run, name it alone: {ctx.command_path} --resume {spare[0]}"
+        return f"to resume a run, name only the run: {ctx.command_path} --resume {spare[0]}"
     required = [p for p in options if p.required]
     if len(required) >= len(spare):
         named = [

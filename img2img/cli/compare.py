@@ -109,7 +109,7 @@ def compare(
         before = [f"{f.baseline:.3g}" for f in figures if f and f.baseline is not None][:1]
         table.add_row(name, *(str(figure) if figure else "" for figure in figures), *before)
     table.add_row("scale", *(model.scale for model in found.models))
-    table.add_row("ms a picture", *(f"{1e3 * model.seconds:.1f}" for model in found.models))
+    table.add_row("ms per image", *(f"{1e3 * model.seconds:.1f}" for model in found.models))
     table.add_row("MB", *(f"{model.bytes / 1e6:.1f}" for model in found.models))
     console.print(table)
     console.print(printable(f"images: {found.where}"), markup=False, soft_wrap=True)

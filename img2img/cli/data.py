@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 FEW = 10
 
 Unpaired = Annotated[
-    bool, typer.Option("--unpaired", help="Two folders of images without pairs, as for cyclegan.")
+    bool,
+    typer.Option(
+        "--unpaired", help="Check two folders of images without pairs, as cyclegan uses them."
+    ),
 ]
 
 data_app = typer.Typer(cls=Group, help="Look at a data set before training on it.")
@@ -56,15 +59,15 @@ def check(
         Path | None,
         typer.Option(
             metavar="FILE.csv",
-            help="Write the pairs, proposed ones included, to a table that you can correct and"
-            " then train on with --pairs.",
+            help="Write the pairs, including proposed ones, to a table that you can correct and"
+            " then pass to training as --pairs.",
         ),
     ] = None,
     all_problems: Annotated[
         bool,
         typer.Option(
             "--all",
-            help=f"List every problem; default: three of each kind with more than {FEW}.",
+            help=f"List every problem; by default, of a kind with more than {FEW}, only three.",
         ),
     ] = False,
     as_json: AsJson = False,
@@ -120,7 +123,7 @@ def check(
         if report.proposed:
             also = f"{report.proposed.counts}, {len(report.proposed.held_out)} held out"
             _say("proposal", f"{found.proposal}")
-            _say("", f"with it: {also}")
+            _say("", f"with it, {also}")
         if sizes["A"] == sizes["B"]:  # as of pairs
             sizes = {"A and B": sizes["A"]}
         for domain, counts in sizes.items() if report.survey.formats else ():
@@ -233,7 +236,8 @@ def preview(
     for folder in filter(None, (run.data.root, run.data.root_a, run.data.root_b)):
         if output.resolve().is_relative_to(folder.resolve()):
             raise ConfigError(
-                f"--output {output}: inside the data set, where it would be trained on"
+                f"--output {output}: inside the data set, so it would become a training image;"
+                " choose another place"
             )
     with counting("looking at images") as progress:
         sheet = preview_data(kind, run.data, run.seed, rows, variants, progress)

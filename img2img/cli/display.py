@@ -69,11 +69,11 @@ class Display(Observer):
         hours = (facts.total_steps or 0) * facts.step_seconds / 3600
         if hours > OVERNIGHT and not facts.step:
             self.noticed(
-                f"about {hours:.0f} hours: --max-minutes {60 * OVERNIGHT:.0f} trains overnight and"
-                " still finishes its schedule"
+                f"this will take about {hours:.0f} hours; --max-minutes {60 * OVERNIGHT:.0f}"
+                " trains overnight, with the whole schedule squeezed into that time"
             )
         if facts.disk_bytes > facts.free_disk_bytes:
-            self.noticed("the disk may fill up before the end")
+            self.noticed("the disk may be full before the training ends")
 
     def stepped(self, progress: Progress) -> None:
         if self._console.is_terminal:
@@ -128,7 +128,7 @@ class Display(Observer):
             self._print(f"samples: {self._sample}")
         self._print(f"model: {summary.output / 'model.safetensors'}")
         run = shlex.quote(str(summary.output))
-        self._print(f"look at it: img2img report {run}")
+        self._print(f"see how it went: img2img report {run}")
         if self._facts is None or self._facts.translates:
             self._print(f"use it: img2img translate --model {run} --input FOLDER --output RESULTS")
 
@@ -206,7 +206,7 @@ def _compared(
 
 
 def _describe(facts: RunFacts) -> list[tuple[str, str]]:
-    resized = "as they are" if facts.load_size is None else f"resized to {_size(facts.load_size)}"
+    resized = "not resized" if facts.load_size is None else f"resized to {_size(facts.load_size)}"
     parameters = ", ".join(f"{name} {count:,}" for name, count in facts.parameters.items())
     memory = "" if facts.memory_bytes is None else f"about {_bytes(facts.memory_bytes)}"
     return [

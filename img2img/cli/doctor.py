@@ -62,11 +62,14 @@ def doctor(
     if findings:
         _say("")
     if not findings and history.losses >= MIN_LINES:
-        _say("No fault was found.")
+        _say("No problem was found.")
     if not findings and history.losses < MIN_LINES:
-        _say(f"That is too little to judge by: it takes {MIN_LINES} lines (metrics.log_every).")
+        _say(
+            f"That is too early to tell: at least {MIN_LINES} lines are needed (metrics.log_every"
+            " sets how often one is written)."
+        )
     elif history.probes == 0 and history.losses:
-        _say("There were no health probes (doctor.every), so translations were not judged.")
+        _say("No health probes were taken (see doctor.every), so translations were not checked.")
     picture = draw(history, findings, run / "doctor.png")
     if picture is not None:
         _say(f"wrote {picture}")
@@ -81,7 +84,7 @@ def _tell(finding: "Finding", step: int) -> None:
     at = f" (at step {finding.worst}, the worst)" if finding.worst < step else ""
     _say(f"  {finding.evidence.text}{at}")
     if not finding.now:
-        _say("    over by now: nothing to change")
+        _say("    no longer present: nothing to change")
     else:
         for each in finding.proposals:
             _say(f"    {_flags(each)}    # {each.why}")

@@ -72,8 +72,8 @@ def evaluate(
         Path | None,
         typer.Option(
             "--input",
-            help="With two folders: the folder of inputs, whose own figures are shown beside those"
-            " of the results.",
+            help="With two folders: the folder of inputs, which are measured too, for comparison"
+            " with the results.",
         ),
     ] = None,
     scale: ScaleIfGiven = None,
@@ -176,7 +176,7 @@ def _limit(text: str) -> tuple[str, float]:
     try:
         return name, float(value)
     except ValueError:
-        raise ConfigError(f"{text!r}: write it as NAME=VALUE, e.g. kid=0.05") from None
+        raise ConfigError(f"{text!r}: write it as NAME=VALUE, such as kid=0.05") from None
 
 
 def _past(
@@ -186,7 +186,7 @@ def _past(
     for name, limit in limits:
         figure = evaluation.figures.get(name)
         if figure is None:
-            yield f"failed: {name} was to be measured, and could not be"
+            yield f"failed: {name} could not be measured"
         # Whatever is no number is past every limit.
         elif not (figure.value <= limit if side == "above" else figure.value >= limit):
             yield f"failed: {name} is {figure.value:.4g}, {side} {limit:g}"
@@ -232,7 +232,7 @@ def _said(evaluation: "Evaluation") -> Iterator[str]:
     for scale in dict.fromkeys(figure.scale for figure in figures if figure.scale):
         yield f"scale: {scale}"
     if any(figure.baseline is not None for figure in figures):
-        yield "input: what the untouched inputs have"
+        yield "input: the same measure of the untouched inputs"
     if worse := [figure.name for figure in figures if figure.no_better]:
         yield f"no better than the untouched input: {', '.join(worse)}"
 

@@ -99,8 +99,8 @@ def export(
         others = (images, tolerance, size, batch, opset)
         if pixels or half or any(option is not None for option in others):
             raise ConfigError(
-                "--format reference writes the weights unchanged; of the other options it takes"
-                " only --output and --direction"
+                "--format reference writes the weights unchanged; the only other options it takes"
+                " are --output and --direction"
             )
         files, notes = export_reference(model, output, direction=direction)
         for note in notes:

@@ -16,7 +16,8 @@ def import_(
     files: Annotated[
         list[Path],
         typer.Argument(
-            help="Checkpoints such as latest_net_G.pth, or their folder; for a CycleGAN all.",
+            help="Checkpoints such as latest_net_G.pth, or their folder; for a CycleGAN, both"
+            " generators.",
             callback=plausible,
         ),
     ],
@@ -33,8 +34,8 @@ def import_(
     statistics: Annotated[
         Literal["image", "running"],
         typer.Option(
-            help="What BatchNorm normalises by: each image's own statistics, as the reference"
-            " does in tests, or running averages, as it does with --eval."
+            help="Statistics that BatchNorm uses: those of each image, as in the reference's test"
+            " script, or the running averages, as with its --eval."
         ),
     ] = "image",
     dropout: Annotated[
@@ -50,7 +51,7 @@ def import_(
     ] = 256,
     padding: Annotated[
         Literal["reflect", "replicate"],
-        typer.Option(help="Mode of padding layers, which have no weights to infer it from."),
+        typer.Option(help="Mode of the padding layers, which cannot be inferred from the weights."),
     ] = "reflect",
     upsample: Annotated[
         Literal["nearest", "bilinear"] | None,
@@ -129,7 +130,10 @@ def import_(
     for name, own in model.specs.items():
         if (own.in_channels, own.out_channels) != (3, 3):
             channels = f"{own.in_channels} channels to {own.out_channels}"
-            say_note(f"{name} translates {channels}; `translate` runs only models of 3 to 3")
+            say_note(
+                f"{name} translates {channels}; `translate` runs only models with 3 input and 3"
+                " output channels"
+            )
     for name, spec in (model.specs | model.discriminators).items():
         settings = ", ".join(f"{key} {value}" for key, value in spec.arguments.items())
         line = printable(f"{name}: {spec.architecture}, {settings}")

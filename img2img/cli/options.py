@@ -48,8 +48,8 @@ Match = Annotated[
     Literal["exact", "case", "suffix", "number"] | None,
     typer.Option(
         help="How file names are matched into pairs. exact, the default: equal names; case:"
-        " ignoring case, separators and leading zeros; suffix: also ignoring a common prefix or"
-        " suffix; number: the same number."
+        " ignoring case, separators and leading zeros; suffix: also ignoring a common prefix"
+        " or suffix; number: only the number in the name counts."
     ),
 ]
 Pairs = Annotated[

@@ -62,7 +62,9 @@ def parsed_size(option: str, text: str | None) -> tuple[int, int] | None:
     match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
     size = (int(match[2]), int(match[1])) if match else (0, 0)
     if not all(size):
-        raise ConfigError(f"--{option}: {text!r} is not a size like 640x480, width x height")
+        raise ConfigError(
+            f"--{option}: {text!r} is not a size; write width x height, such as 640x480"
+        )
     return size
 
 
@@ -112,11 +114,11 @@ def seconds(option: str, text: str | None) -> float | None:
     match = re.fullmatch(r"(?:(?:(\d{1,4}):)?(\d{1,4}):)?(\d{1,7}(?:\.\d{1,9})?)", text)
     if frames := re.fullmatch(r"(\d{1,4}:\d{1,2}:\d{1,2})[:;](\d{1,2})", text):
         raise ConfigError(
-            f"--{option}: {text!r} ends in frames, but needs a fraction of a second; at"
-            f" 25 frames a second that is {frames[1]}.{4 * int(frames[2]) % 100:02d}"
+            f"--{option}: {text!r} ends in a frame number, but a fraction of a second is needed;"
+            f" at 25 frames per second that is {frames[1]}.{4 * int(frames[2]) % 100:02d}"
         )
     if match is None:
-        raise ConfigError(f"--{option}: {text!r} is no time like 12.5, 1:30 or 1:02:03")
+        raise ConfigError(f"--{option}: {text!r} is not a time; write it as 12.5, 1:30 or 1:02:03")
     hours, minutes, rest = (float(part or 0) for part in match.groups())
     return 3600 * hours + 60 * minutes + rest
 
@@ -126,7 +128,9 @@ def frame_rate(text: str) -> Fraction:
     match = re.fullmatch(r"\d{1,6}(\.\d{1,6})?|\d{1,9}/[1-9]\d{0,8}", text)
     rate = Fraction(text) if match else Fraction(0)
     if not 0 < rate <= 1000:
-        raise ConfigError(f"--fps: {text!r} is not a frame rate like 25, 29.97 or 30000/1001")
+        raise ConfigError(
+            f"--fps: {text!r} is not a frame rate; write it as 25, 29.97 or 30000/1001"
+        )
     broadcast = Fraction(1000 * round(rate), 1001)
     return broadcast if "." in text and abs(rate - broadcast) < Fraction(1, 100) else rate
 

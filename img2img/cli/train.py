@@ -57,7 +57,7 @@ MaxMinutes = Annotated[
     typer.Option(
         min=0.01,
         help="Training length in minutes, including those before a --resume; the learning rate"
-        " schedule is fitted to it.",
+        " schedule is stretched or squeezed to fit.",
     ),
 ]
 StopAfter = Annotated[
@@ -66,7 +66,9 @@ StopAfter = Annotated[
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 Precision = Annotated[
     Literal["auto", "fp32", "bf16", "fp16"] | None,
-    typer.Option(help="Precision of the networks; auto: the fastest that this machine has."),
+    typer.Option(
+        help="Numeric precision of the networks. auto: the fastest that this machine supports."
+    ),
 ]
 Direction = Annotated[
     Literal["AtoB", "BtoA"] | None,
@@ -83,7 +85,9 @@ Workers = Annotated[
 Seed = Annotated[int | None, typer.Option(help="Random seed.")]
 SkipBad = Annotated[
     bool,
-    typer.Option("--skip-bad", help="Skip unmatched and broken files instead of refusing."),
+    typer.Option(
+        "--skip-bad", help="Skip unmatched and broken files instead of stopping with an error."
+    ),
 ]
 InitFrom = Annotated[
     Path | None,
@@ -147,7 +151,7 @@ def train(
 
     Example: img2img train --resume runs/mine
 
-    The run folder gets the model, model.safetensors, for `img2img translate`, and sample sheets,
+    The run folder holds the model, model.safetensors, for `img2img translate`, and sample sheets,
     curves and checkpoints. docs/configuration.md lists every key of the configuration.
     """
     from img2img.config import load_config
@@ -193,18 +197,20 @@ def _run(named: str | None, output: Path | None, resume: bool) -> tuple[str, Pat
             raise ConfigError(f"--resume {named} --output {output}: two run folders; give one")
         run = Path(named) if named else output
         if run is None:
-            raise ConfigError("--resume: name the run, like img2img train --resume runs/mine")
+            raise ConfigError(
+                "--resume: name the run folder, as in: img2img train --resume runs/mine"
+            )
         saved = run / "config.yaml"
         if not saved.is_file():
             raise _no_run(run)
         return str(read_yaml(saved).get("method")), run
     if named and (Path(named) / "config.yaml").is_file():
-        raise ConfigError(f"{named} is a run; go on with: img2img train --resume {named}")
+        raise ConfigError(f"{named} is a run folder; to resume it:  img2img train --resume {named}")
     if named is None or Path(named).is_dir():
         data = f" --data {named}" if named else ""
         raise ConfigError(
             f"METHOD is missing: img2img train pix2pix{data} for pairs of images, img2img train"
-            f" cyclegan{data} for two kinds of images without pairs"
+            f" cyclegan{data} for two sets of images without pairs"
         )
     return named, output or Path("runs") / named  # what it should be is said with the rest
 
@@ -215,8 +221,8 @@ def _no_run(run: Path) -> ConfigError:
     methods = recipes()
     near = nearest_path(run) or ("" if run.name in methods else nearest(run.name, methods))
     return ConfigError(
-        f"--resume {run}: not a run, as there is no {run / 'config.yaml'}{near}; a new one needs"
-        " METHOD and --output"
+        f"--resume {run}: not a run folder: there is no {run / 'config.yaml'}{near}; to start a"
+        " new run, give METHOD and --output"
     )
 
 

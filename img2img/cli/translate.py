@@ -47,8 +47,8 @@ def translate(
             "--output",
             "-o",
             metavar="PATH",
-            help="Folder for the results, with the tree and names of the input; or a file name for"
-            " a single result.",
+            help="Folder for the results, which get the subfolders and names of the inputs; or a"
+            " file name for a single result.",
         ),
     ],
     direction: Direction = None,
@@ -77,7 +77,7 @@ def translate(
     ] = "auto",
     batch: Annotated[
         int | None,
-        typer.Option(min=1, help="Images per batch; by default as many as suit their size."),
+        typer.Option(min=1, help="Images per batch; by default chosen from their size."),
     ] = None,
     scale: Annotated[
         Literal["auto", "native", "trained"],
@@ -89,7 +89,7 @@ def translate(
     ] = "auto",
     resize: Annotated[
         str | None,
-        typer.Option(metavar="WxH", help="Size of all results; by default that of each image."),
+        typer.Option(metavar="WxH", help="Size of all results; by default the size of each image."),
     ] = None,
     max_side: Annotated[
         int | None,
@@ -100,9 +100,9 @@ def translate(
     tile: Annotated[
         str,
         typer.Option(
-            help="Split images that are too large for memory: auto, off, or a tile size in pixels,"
-            " which splits all images that are larger. Exact for ResNets, approximate for"
-            " U-Nets."
+            help="Split images that are too large for memory: auto, off, or a tile size in"
+            " pixels, which splits every image larger than it. Exact for ResNets,"
+            " approximate for U-Nets."
         ),
     ] = "auto",
     tile_norm: Annotated[
@@ -132,16 +132,16 @@ def translate(
         bool,
         typer.Option(
             "--reference-exact",
-            help="Reproduce the reference implementation's test script: fp32, colours rounded down,"
-            " dropout on if the model was trained with it; with --statistics running, its"
-            " --eval mode.",
+            help="Reproduce the reference implementation's test script: fp32, colours rounded"
+            " down, dropout on if the model was trained with it. Add --statistics running"
+            " for its --eval mode.",
         ),
     ] = False,
     image_format: Annotated[
         str | None,
         typer.Option(
             "--format",
-            help="Format of the resulting images, such as png; by default that of each file.",
+            help="Format of the resulting images, such as png; by default the format of each file.",
         ),
     ] = None,
     quality: Annotated[
@@ -152,15 +152,16 @@ def translate(
         bool,
         typer.Option(
             "--skip-existing",
-            help="Skip files whose result, by this model and these settings, is up to date.",
+            help="Skip files that this model has already translated with these settings, unless"
+            " the file or its result has changed since.",
         ),
     ] = False,
     overwrite: Annotated[
         bool,
         typer.Option(
             "--overwrite",
-            help="Let results replace files that img2img has not made; and the inputs, if --output"
-            " is the input folder.",
+            help="Overwrite files that img2img did not write, and, if --output is the input"
+            " folder, the inputs.",
         ),
     ] = False,
     compare: Annotated[
@@ -216,8 +217,8 @@ def translate(
         int | None,
         typer.Option(
             min=0,
-            help="Constant rate factor: lower is better quality and a larger file; by default 18"
-            " for h264.",
+            help="Constant rate factor: a lower value gives better quality and a larger file. By"
+            " default 18 for h264.",
             **_VIDEO,
         ),
     ] = None,
@@ -239,7 +240,8 @@ def translate(
     container: Annotated[
         str | None,
         typer.Option(
-            help="Container: mp4, mov, mkv, webm or mxf; by default that of each file, or mp4.",
+            help="Container: mp4, mov, mkv, webm or mxf; by default the container of each file, or"
+            " mp4.",
             **_VIDEO,
         ),
     ] = None,
@@ -274,7 +276,10 @@ def translate(
         counting("translating", wanted=processes.first) as progress,
     ):
         if devices and processes.count > 1:
-            raise ConfigError("--devices: each of several processes has a device of its own")
+            raise ConfigError(
+                "--devices: only for a single process; under a launcher each process already has"
+                " its own device"
+            )
         translator_options = TranslatorOptions(
             device=chosen,
             direction=direction,
@@ -339,5 +344,5 @@ def _tile(text: str) -> Literal["auto", "off"] | int:
     if text == "off":
         return "off"
     if not re.fullmatch(r"[1-9]\d{0,5}", text):
-        raise ConfigError(f"--tile: {text!r} is none of auto, off, or a number of pixels")
+        raise ConfigError(f"--tile: {text!r} is not auto, off or a number of pixels")
     return int(text)

@@ -35,16 +35,16 @@ def say_report(report: "Report", spec: "ModelSpec", as_json: bool) -> None:
         error_console.print(line, markup=False, soft_wrap=True)
     if len(report.failed) > FAILURES_SHOWN:
         more = len(report.failed) - FAILURES_SHOWN
-        error_console.print(f"... and {more} more; --json lists all")
+        error_console.print(f"... and {more} more; --json lists them all")
     if report.ways and not as_json:
         say_note(scale_summary(report.ways, report.scale, spec))
     if report.passed_over:
         counts = report.passed_over.items()
         kinds = ", ".join(f"{suffix} ({count})" for suffix, count in counts)
-        say_note(f"skipped, as these formats are not read: {kinds}")
+        say_note(f"skipped, because these formats are not supported: {kinds}")
     if report.left_out:
         names = some_names([str(path) for path in report.left_out], most=3)
-        say_note(f"left out, as img2img made them: {names}; to translate one, name it as --input")
+        say_note(f"left out, because img2img made them: {names}; to translate one, pass it as --input")
 
 
 def _say_results(report: "Report") -> None:
@@ -57,7 +57,7 @@ def _say_results(report: "Report") -> None:
         table.add_column(style="bold")
         table.add_row("translated", f"{len(report.written)} ({speed})")
         if report.skipped:
-            table.add_row("skipped", f"{len(report.skipped)}, there already")
+            table.add_row("skipped", f"{len(report.skipped)}, already there")
         if report.failed:
             table.add_row("failed", str(len(report.failed)), style="red")
         table.add_row("results", Text(where))
@@ -67,12 +67,12 @@ def _say_results(report: "Report") -> None:
     else:
         line = f"{len(report.written)} translated to {where}"
         if report.skipped:
-            line += f", {len(report.skipped)} were there already"
+            line += f", {len(report.skipped)} already there"
         if report.failed:
             line += f", {len(report.failed)} failed"
         console.print(f"{line} ({speed})", markup=False, soft_wrap=True)
         if page:
-            console.print(f"look at it: {page}", markup=False, soft_wrap=True)
+            console.print(f"open it: {page}", markup=False, soft_wrap=True)
     for path, made in report.videos.items():
         console.print(printable(_about(path, made)), markup=False, soft_wrap=True)
 
@@ -82,7 +82,7 @@ def _about(path: Path, made: "Converted") -> str:
     new = made.frames - made.resumed
     line = f"{path}: {made.frames} frames to {made.target}"
     if made.resumed:
-        line += f", {made.resumed} of them by an earlier call"
+        line += f", {made.resumed} of them already done earlier"
     if made.concealed:
-        line += f"; {made.concealed} could not be decoded and show the frame before them"
+        line += f"; {made.concealed} could not be decoded and repeat the frame before them"
     return f"{line} ({new / made.seconds:.1f} frames/s)" if made.seconds else line

@@ -54,7 +54,7 @@ def assemble(
         str | None, typer.Option(metavar="TIME", help="With --like: end time of the images.")
     ] = None,
     every: Annotated[
-        int, typer.Option(min=1, help="With --like: the images stand for every n-th of its frames.")
+        int, typer.Option(min=1, help="With --like: the images are every n-th frame of that video.")
     ] = 1,
     value_range: Annotated[
         str | None,
@@ -100,7 +100,7 @@ def assemble(
     encoding = Encoding(codec, crf, preset, pixel_format)
     with counting("images") as progress:
         if like is not None and fps is not None:
-            raise ConfigError("--fps: with --like, the times are those of that video")
+            raise ConfigError("--fps: not with --like, which takes the frame times from that video")
         if like is not None:
             made = assemble_like(
                 images,
@@ -113,7 +113,7 @@ def assemble(
                 say=say_note,
             )
         elif start is not None or end is not None or every != 1:
-            raise ConfigError("--start, --end and --every: only with --like")
+            raise ConfigError("--start, --end and --every: can only be used with --like")
         else:
             made = assemble(
                 images,
@@ -142,12 +142,12 @@ def _values(folder: Path, images: Sequence[Path], wanted: str | None) -> "Domain
     numbers = re.fullmatch(r"(\d{1,6})\s*,\s*(\d{1,6})", text)
     ends = (int(numbers[1]), int(numbers[2])) if numbers else (0, 0)
     if text not in ("auto", "dtype") and ends[0] >= ends[1]:
-        raise ConfigError(f"--range: {text!r} is neither auto nor dtype nor a range like 0,4095")
+        raise ConfigError(f"--range: {text!r} is not auto, dtype or a range such as 0,4095")
     choice: Range = "auto" if text == "auto" else "dtype" if text == "dtype" else ends
     domain = domain_of([ImageSource(path) for path in images], choice, "--range")
     if not domain.whole:
-        instead = "" if wanted else "; --range dtype takes all that the type has"
-        say_note(f"values: {domain} are black and white{instead}")
+        instead = "" if wanted else "; --range dtype uses the full range of the type"
+        say_note(f"black and white are {domain}{instead}")
     return domain
 
 

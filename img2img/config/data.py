@@ -54,12 +54,16 @@ class AugmentConfig(Section):
 
     geometry: list[Component] = Field(
         default=[],
-        description="applied to both images of a pair alike, between resize and crop",
+        description="transforms applied in the same way to both images of a pair, between resize"
+        " and crop",
     )
-    color: list[Component] = Field(default=[], description="applied to the input image")
+    color: list[Component] = Field(
+        default=[], description="transforms applied to the input image (see color_on)"
+    )
     color_on: Literal["input", "both"] = Field(
         default="input",
-        description="input: `color` changes the input only; both: both images alike",
+        description="which images `color` changes. input: the input only; both: both images of a"
+        " pair, in the same way",
     )
 
 
@@ -76,8 +80,8 @@ class GrowConfig(Section):
         default=0.5,
         gt=0,
         lt=1,
-        description="share of the training after which crops have their full size; until then they"
-        " double at equal intervals",
+        description="share of the training after which crops have their full size; until then"
+        " they grow in equal intervals, doubling each time",
     )
 
 
@@ -86,9 +90,9 @@ class SideConfig(Section):
 
     range: Range = Field(
         default="auto",
-        description="the values in the files that become black and white. auto: 0 and 255, or in"
-        " 16-bit files the range in use; dtype: the whole range of the type; or [low, high], or"
-        " {percentiles: [0.1, 99.9]}",
+        description="the values in the files that count as black and white. auto: 0 and 255, or"
+        " for 16-bit files the range in use; dtype: the whole range of the type; or"
+        " [low, high], or {percentiles: [0.1, 99.9]}",
     )
 
 
@@ -134,10 +138,10 @@ class DataConfig(PairingConfig):
         default=None, description="folder of images, in one of the known layouts"
     )
     root_a: LocalPath | None = Field(
-        default=None, description="folder of domain A, instead of root"
+        default=None, description="folder of domain A; with root_b, instead of root"
     )
     root_b: LocalPath | None = Field(
-        default=None, description="folder of domain B, instead of root"
+        default=None, description="folder of domain B; with root_a, instead of root"
     )
     direction: Direction = Field(default="AtoB", description="which image of a pair is the input")
     load_size: Size = Field(
@@ -151,23 +155,27 @@ class DataConfig(PairingConfig):
     )
     batch_size: int = Field(default=1, gt=0, description="images per step, in each process")
     workers: Annotated[int, Field(ge=0)] | Literal["auto"] = Field(
-        default="auto", description="processes that load images; 0: the training process does it"
+        default="auto",
+        description="processes that load images; 0: load them in the training process",
     )
     timeout: float = Field(
         default=300,
         ge=0,
-        description="seconds without an image from the workers after which training stops; 0: wait"
+        description="stop training if the workers deliver no image for this many seconds; 0: wait"
         " forever",
     )
     cache: Literal["none", "memory"] = Field(
-        default="none", description="memory: keep decoded and resized images in memory"
+        default="none",
+        description="memory: keep decoded and resized images in memory; none: read each file"
+        " again every time",
     )
     holdout: (
         Literal["auto", "val", "test", "none"] | Annotated[float, Field(gt=0, lt=1)] | LocalPath
     ) = Field(
         default="auto",
-        description="images that are never trained on. val, test: that split; auto: val, else test,"
-        " else 5 % drawn by the seed; or a share such as 0.1, or a folder",
+        description="images to evaluate on, which are never trained on. val, test: that split;"
+        " auto: val, else test, else a random 5 %; or a share such as 0.1, or a"
+        " folder",
     )
     holdout_aligned: bool = Field(
         default=False,
@@ -175,7 +183,8 @@ class DataConfig(PairingConfig):
     )
     skip_bad: bool = Field(
         default=False,
-        description="leave out files without a partner, unreadable ones and pairs of unequal shape",
+        description="leave out files without a partner, unreadable files and pairs with"
+        " different aspect ratios",
     )
     A: SideConfig = SideConfig()
     B: SideConfig = SideConfig()
@@ -191,5 +200,5 @@ class DataConfig(PairingConfig):
             raise ValueError("set either `data.root`, or `data.root_a` and `data.root_b`")
         apart = self.root_a is not None and not isinstance(self.holdout, Path)
         if apart and self.layout == "side_by_side":
-            raise ValueError("layout side_by_side is for one folder, `data.root`")
+            raise ValueError("layout side_by_side needs one folder, `data.root`")
         return self

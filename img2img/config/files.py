@@ -25,7 +25,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
-            raise ConfigError(f"cannot read {path}: larger than 1 MB, which no configuration is")
+            raise ConfigError(
+                f"cannot read {path}: larger than 1 MB, which is too large for a configuration"
+            )
         text = data.decode("utf-8")
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None
@@ -121,8 +123,8 @@ def found(path: Path) -> Path:
         return _shipped_as(path.name)
     beside = [str(each) for each in path.parent.glob("*.y*ml")]
     raise ConfigError(
-        f"cannot read {path}: no such file{nearest(str(path), [*names, *beside])};"
-        f" shipped are: {', '.join(names)}"
+        f"cannot read {path}: no such file{nearest(str(path), [*names, *beside])}; the bundled"
+        f" ones are: {', '.join(names)}"
     )
 
 
@@ -147,7 +149,9 @@ def read_for(method: str, path: Path) -> dict[str, Any]:
     """A configuration's file, refused if it is for another method."""
     tree = read_yaml(path)
     if tree.get("method", method) != method:
-        raise ConfigError(f"method: {path} is for {brief(tree['method'])}, not for {method!r}")
+        raise ConfigError(
+            f"method: {path} is a configuration of {brief(tree['method'])}, not of {method!r}"
+        )
     if path.parent == bundled("configs"):
         tree["data"] = {key: _where_it_is(value) for key, value in tree.get("data", {}).items()}
     return tree

@@ -20,7 +20,7 @@ def nested(key: str, value: Any) -> dict[str, Any]:
     """`a.b.c` and a value as the tree `{a: {b: {c: value}}}`."""
     parts = key.strip().split(".")
     if len(parts) > MAX_DEPTH:
-        raise ConfigError(f"{shortened(key, 100)}: no key is nested so deeply")
+        raise ConfigError(f"{shortened(key, 100)}: nested more deeply than any key")
     for part in reversed(parts):
         value = {part: value}
     return dict(value)
@@ -74,7 +74,9 @@ def _merge_items(path: str, items: list[Any], over: Mapping[Any, Any]) -> list[A
     changes = {str(index): value for index, value in over.items()}
     beyond = [index for index in changes if index not in numbered]
     if beyond:
-        raise ConfigError(f"{path}.{beyond[0]}: there are {len(items)} entries, numbered from 0")
+        raise ConfigError(
+            f"{path}.{beyond[0]}: the list has only {len(items)} entries, numbered from 0"
+        )
     merge(numbered, changes, f"{path}.")
     return list(numbered.values())
 

@@ -34,7 +34,9 @@ def explain(
             known = section.model_fields
             reason = f"unknown key{hint or nearest(word, known)}"
             if where:  # a method's own keys are few
-                takes = f"there are: {', '.join(known)}" if known else "this method has none"
+                takes = (
+                    f"there are: {', '.join(known)}" if known else "this method has no keys here"
+                )
                 reason += f"; {takes}"
         elif detail["type"] == "missing":
             reason = "missing"

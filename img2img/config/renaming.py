@@ -35,8 +35,8 @@ def renewed(tree: Mapping[str, Any], say: Callable[[str], None] | None = None) -
         for name in sections:
             section = section.setdefault(name, {})
         if key in section:
-            raise ConfigError(f"{old}: the old name of {new}, which is given as well")
+            raise ConfigError(f"{old} is the old name of {new}: set only one of them")
         section[key] = value
         if say is not None:
-            say(f"{old} is called {new} now")
+            say(f"{old} is now called {new}")
     return new_tree

@@ -12,8 +12,12 @@ from img2img.config.data import DataConfig
 class TopKConfig(Section):
     """Training the generators only on the images of a batch that the critic scores highest."""
 
-    share: float = Field(default=0.5, gt=0, le=1, description="share of the batch at the end")
-    images: int = Field(default=50_000, gt=0, description="images over which it falls from 1")
+    share: float = Field(
+        default=0.5, gt=0, le=1, description="share of the batch that is used at the end"
+    )
+    images: int = Field(
+        default=50_000, gt=0, description="number of images over which the share falls from 1"
+    )
 
 
 class CriticConfig(Section):
@@ -21,7 +25,8 @@ class CriticConfig(Section):
 
     augment: list[Component] = Field(
         default=[],
-        description="augmentations of what critics see, real and fake (see Augmentations)",
+        description="augmentations applied to the real and fake images that the critics see (see"
+        " Augmentations)",
     )
     top_k: TopKConfig | None = Field(
         default=None,
@@ -60,10 +65,14 @@ class ScheduleConfig(Component):
     """
 
     name: str = Field(default="linear", description="see Schedules")
-    epochs: int = Field(default=100, ge=0, description="epochs at the full learning rate")
-    decay_epochs: int = Field(default=100, ge=0, description="epochs over which it falls to 0")
-    steps: int | None = Field(default=None, gt=0, description="length in generator updates")
-    total_epochs: int | None = Field(default=None, gt=0, description="length in epochs")
+    epochs: int = Field(
+        default=100, ge=0, description="epochs at the full learning rate, at the start"
+    )
+    decay_epochs: int = Field(
+        default=100, ge=0, description="epochs over which the learning rate falls to 0 after that"
+    )
+    steps: int | None = Field(default=None, gt=0, description="total length in generator updates")
+    total_epochs: int | None = Field(default=None, gt=0, description="total length in epochs")
     minutes: float | None = Field(default=None, gt=0, description="length in minutes")
     warmup: int = Field(
         default=0, ge=0, description="images over which the learning rate rises from 0 at the start"
@@ -82,7 +91,7 @@ class ScheduleConfig(Component):
         return self
 
     def planned_steps(self, images_per_epoch: int, images_per_step: int) -> int | None:
-        """Generator updates asked for; None for a length in minutes that is not measured yet."""
+        """The length in generator updates; None if it is given in minutes and not yet measured."""
         if self.minutes is not None:
             return self.measured_steps
         if self.steps is not None:
@@ -95,7 +104,10 @@ class EmaConfig(Section):
     """An exponential moving average of the generators' weights, which the model file then holds."""
 
     half_life: float | None = Field(
-        default=None, gt=0, description="half-life in images; null disables averaging"
+        default=None,
+        gt=0,
+        description="average the weights of the generators, with this half-life in images; null"
+        " disables averaging",
     )
 
 
@@ -113,8 +125,9 @@ class MetricsConfig(Section):
 
     every: Annotated[int, Field(ge=0)] | Literal["auto"] = Field(
         default="auto",
-        description="steps between evaluations; 0: only at the end; auto: at 100, 500 and then"
-        " every 1000, or less often so that they take under 5 % of the time",
+        description="steps between evaluations; 0: only at the end; auto: at steps 100 and 500"
+        " and then every 1000, or less often where they would take more than 5 % of"
+        " the time",
     )
     best: str | None = Field(
         default="l1", description="the measure that selects best.safetensors; null: it is not kept"
@@ -126,13 +139,15 @@ class MetricsConfig(Section):
     patience: int | None = Field(
         default=None,
         gt=0,
-        description="early stopping: evaluations without improvement of `best`; null disables it",
+        description="early stopping: how many evaluations in a row may pass without improvement of"
+        " `best`; null disables it",
     )
     features: Literal["auto", "inception", "efficientnet-lite0"] = Field(
         default="auto", description="feature network of FID, KID and the like"
     )
     weights: LocalPath | None = Field(
-        default=None, description="file of its weights, or a folder of such files"
+        default=None,
+        description="file with the weights of the feature network, or a folder of such files",
     )
     log_every: int = Field(default=20, gt=0, description="steps between log lines")
     tensorboard: bool = Field(default=True, description="write TensorBoard events")
@@ -142,7 +157,9 @@ class MetricsConfig(Section):
 class DoctorConfig(Section):
     """Watching the training for known problems; see docs/doctor.md."""
 
-    warn: bool = Field(default=True, description="warn during training, one line per problem")
+    warn: bool = Field(
+        default=True, description="print a one-line warning for each problem found during training"
+    )
     every: Annotated[int, Field(ge=0)] | Literal["auto"] = Field(
         default="auto",
         description="steps between health probes, which translate a few images; 0 disables them;"
@@ -165,10 +182,10 @@ class RunConfig(Section):
     """Everything a run depends on. Saved, resolved, as `config.yaml` in the run folder."""
 
     method: str = Field(description="see Methods")
-    seed: int = Field(default=0, ge=0, lt=2**32, description="seed of everything random")
+    seed: int = Field(default=0, ge=0, lt=2**32, description="random seed")
     device: str = Field(default="auto", description="auto, cpu, mps, cuda or cuda:1")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
-        default="auto", description="precision of the networks' arithmetic; weights stay float32"
+        default="auto", description="numeric precision of the networks; weights stay float32"
     )
     data: DataConfig = DataConfig()
     generator: Component = Field(description="see Generators")
@@ -184,7 +201,7 @@ class RunConfig(Section):
         default=1,
         gt=0,
         le=100,
-        description="updates of the critics per step, each on other images",
+        description="critic updates per step, each on new images",
     )
     critic: CriticConfig = CriticConfig()
     losses: dict[str, list[Component]] = Field(

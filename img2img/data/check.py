@@ -117,17 +117,17 @@ def remarks(report: DataReport, data: DataConfig) -> Iterator[str]:
     """What is not used, or not used as it is, a sentence each."""
     if report.passed_over:
         kinds = ", ".join(f"{suffix} ({count})" for suffix, count in report.passed_over.items())
-        yield f"skipped, as these formats are not read: {kinds}; convert them to PNG"
+        yield f"skipped, because these formats are not supported: {kinds}; convert them to PNG"
     if report.left_out:
         names = some_names([str(path) for path in report.left_out], 3)
-        yield f"left out, as img2img made them: {names}"
+        yield f"left out, because img2img made them: {names}"
     changed = report.survey.changed
     if changed["size"]:
         yield f"in {changed['size']} pairs the target is resized to its input's size"
     if changed["shape"]:
         yield (
-            f"in {changed['shape']} pairs the target has another shape than its input,"
-            f" and is changed to it by data.unequal={data.unequal}"
+            f"in {changed['shape']} pairs the aspect ratio of the target differs from its input's;"
+            f" it is adjusted by data.unequal={data.unequal}"
         )
 
 

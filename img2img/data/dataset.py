@@ -137,8 +137,8 @@ def held_out_split(
         case "val" | "test" as split:
             if split not in splits:
                 raise ConfigError(
-                    f"data.holdout: there is no {split!r} beside {splits['train'].where},"
-                    f" only {', '.join(splits)}; auto takes what is there"
+                    f"data.holdout: there is no {split!r} beside {splits['train'].where}, only"
+                    f" {', '.join(splits)}; auto takes one of these"
                 )
             return splits[split]
         case Path() as folder:
@@ -147,7 +147,7 @@ def held_out_split(
             trained = [path.resolve() for path in (splits["train"].A, splits["train"].B)]
             for path in (held.A.resolve(), held.B.resolve()):
                 if any(path == other or other in path.parents for other in trained):
-                    raise ConfigError(f"data.holdout: {path} is among what is trained on")
+                    raise ConfigError(f"data.holdout: {path} is one of the training folders")
             return held
         case _:
             return None

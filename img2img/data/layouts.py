@@ -146,13 +146,13 @@ def find_splits_of_two(A: Path, B: Path, root: Path | None = None) -> dict[str, 
     real_A, real_B = A.resolve(), B.resolve()
     if real_A == real_B:
         raise DataError(
-            f"{A} and {B} are the same folder, but each domain needs its own; if each"
-            f" image is a pair, side by side, use `data.root={A}`"
+            f"{A} and {B} are the same folder, but each domain needs its own. If each image is a"
+            f" pair, side by side, use `data.root={A}`"
         )
     if real_A in real_B.parents or real_B in real_A.parents:
         raise DataError(
-            f"{A} and {B}: one lies inside the other, so that they share images; move it"
-            " out, or name another folder"
+            f"{A} and {B}: one lies inside the other, so they share images; move it out, or choose"
+            " another folder"
         )
     in_A, in_B = _subfolders(A), _subfolders(B)
     if "train" in in_A and "train" in in_B:
@@ -187,8 +187,8 @@ def _refuse_side_by_side(root: Path, folders: Mapping[str, Path]) -> None:
     """What holds pairs is not to be taken for two domains."""
     if "train" in folders or any(file.parent == root for file in list_images(root)):
         raise DataError(
-            f"{root}: its images are not in two folders, one a domain; {_looked_for(False)}."
-            " Images that hold both domains side by side are for pix2pix"
+            f"{root}: its images are not in two folders, one for each domain;"
+            f" {_looked_for(False)}. Images that hold both domains side by side are for pix2pix"
         )
 
 
@@ -203,9 +203,7 @@ def _refuse_one_deeper(root: Path) -> None:
             inside = _subfolders(path)
             within = {split: _subfolders(inside[split]) for split in SPLITS if split in inside}
             if within or _of_two_folders(path, inside, within, to_train=False):
-                raise DataError(
-                    f"{root}: the data set lies deeper in this folder: give `data.root={path}`"
-                )
+                raise DataError(f"{root}: the data set is in a subfolder; use `data.root={path}`")
         if len(below) != 1:
             return
         folder = below[0]
@@ -228,9 +226,9 @@ def _refuse_several_folders(folder: Path, side_by_side: bool) -> None:
         one, other = _most_alike(inside)
         names = some_names([f"{each.name}/" for each in inside])
         raise DataError(
-            f"{folder}: holds several folders of images, {names}: give the two that"
-            f" belong together, such as `data.root_a={one}` `data.root_b={other}` (A is the"
-            f" input, B the target){way_on}"
+            f"{folder}: holds several folders of images, {names}: choose the two that belong"
+            f" together, such as `data.root_a={one}` `data.root_b={other}` (A is the input, B the"
+            f" target){way_on}"
         )
 
 
@@ -254,7 +252,7 @@ def _refuse_single_pictures(folder: Path) -> None:
         these = f"its {len(images)} images look" if many else "its one image looks"
         raise DataError(
             f"{folder}: {these} like {'single pictures' if many else 'a single picture'}, not like"
-            " pairs side by side: left and right half do not show the same thing; give two"
+            " pairs side by side: the left and right halves do not show the same thing. Give two"
             f" folders, `data.root_a` and `data.root_b`, or, {_IF_BOTH}"
         )
 
@@ -278,7 +276,7 @@ def _refuse_half_a_layout(
     held_out = {*SPLITS[1:], *(name for names in domains[2:] for name in names)} & {*folders}
     if to_train and held_out and "train" not in folders:
         raise DataError(
-            f"{root}: nothing to train on beside val or test; {_looked_for(side_by_side)}"
+            f"{root}: it has val or test, but nothing to train on; {_looked_for(side_by_side)}"
         )
 
 

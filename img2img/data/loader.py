@@ -150,7 +150,7 @@ class _Loaded:
             if "shared memory" in str(error):
                 return LoadingFailed(NO_ROOM)
             if is_out_of_memory(error):
-                return LoadingFailed(f"no memory left to load images: {_first_line(error)}")
+                return LoadingFailed(f"not enough memory to load images: {_first_line(error)}")
             raise
         return batch
 

@@ -16,18 +16,18 @@ def no_folder(path: Path) -> str:
     if not path.exists():
         return f"{path}: no such folder{nearest_path(path)}"
     if suffix in _ARCHIVES:
-        return f"{path}: not a folder but an archive; unpack it, and give the folder that comes out"
+        return f"{path}: an archive, not a folder; unpack it and use the unpacked folder"
     if suffix in _video_suffixes():
-        return f"{path}: not a folder but a video; {_take_frames(path)}"
+        return f"{path}: a video, not a folder; {_take_frames(path)}"
     if suffix in IMAGE_SUFFIXES:
-        return f"{path}: not a folder but a single picture; give the folder that it is in"
+        return f"{path}: a single picture, not a folder; give the folder that contains it"
     return f"{path}: not a folder"
 
 
 def no_images(folder: Path) -> str:
     """Of a folder in which no image is found."""
     if is_run(folder):
-        return f"{folder}: a run folder, which holds no images to train on"
+        return f"{folder}: a run folder, not a folder of images to train on"
     return f"{folder}: no image here{_instead(folder)}"
 
 
@@ -38,13 +38,13 @@ def _instead(folder: Path) -> str:
     unread = ", ".join(f"{kind} ({kinds[kind]})" for kind in kinds if kind in UNREADABLE_SUFFIXES)
     own = [str(path) for path in list_own(folder)]
     if archives := _of_kind(found, _ARCHIVES):
-        return f", but archives: {some_names(archives, 3)}; unpack what holds the images"
+        return f", only archives: {some_names(archives, 3)}; unpack the one with the images"
     if videos := _of_kind(found, _video_suffixes()):
-        return f", but videos: {some_names(videos, 3)}; {_take_frames(Path(videos[0]))}"
+        return f", only videos: {some_names(videos, 3)}; {_take_frames(Path(videos[0]))}"
     if unread:
-        return f" in a format that is read, but {unread}; convert them to PNG"
+        return f" in a supported format, only {unread}; convert them to PNG"
     if own:
-        return f" but what img2img made: {some_names(own, 3)}"
+        return f" except results of img2img: {some_names(own, 3)}"
     return "" if any(folder.iterdir()) else ": the folder is empty"
 
 

@@ -52,13 +52,13 @@ def listed_pairs(table: Path, folders: Folders) -> list[tuple[Path, Path]]:
         for path in (A, B):
             if path in rows_of:
                 raise DataError(
-                    f"{table}: row {number}: {path} is in row {rows_of[path]} already; a picture"
-                    " can be in one pair only"
+                    f"{table}: row {number}: {path} is already in row {rows_of[path]}; a picture"
+                    " can be in only one pair"
                 )
             rows_of[path] = number
         pairs.append((A, B))
     if not pairs:
-        raise DataError(f"{table}: no row names a file of {folders.A} and one of {folders.B}")
+        raise DataError(f"{table}: no row lists a file of {folders.A} and one of {folders.B}")
     return pairs
 
 
@@ -81,7 +81,7 @@ def _rows(table: Path) -> Iterator[tuple[int, list[str]]]:
     try:
         text = table.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or "not text in UTF-8"
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise DataError(f"data.pairs: {table}: {reason}") from None
     first = text.partition("\n")[0]
     separator = max(_SEPARATORS, key=first.count)

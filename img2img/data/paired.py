@@ -36,11 +36,11 @@ class PairedData(DataSet):
             splits = find_splits(data.root, declared=declared)
             if declared and not splits["train"].side_by_side:
                 raise ConfigError(
-                    f"data.layout: side_by_side, but {data.root} has {splits['train'].where}; auto"
-                    " takes these"
+                    f"data.layout: side_by_side, but {data.root} has {splits['train'].where}; use"
+                    " auto for these"
                 )
         else:
-            raise ConfigError("data.root: give a folder of pairs, as `data.root`")
+            raise ConfigError("data.root: missing; set it to a folder of pairs")
         found = find_pairs(splits["train"], data)
         train = [pair for pair in found.pairs if pair not in leave_out]
         where = splits["train"].where
@@ -54,7 +54,7 @@ class PairedData(DataSet):
             unlisted = found.unlisted + apart.unlisted
             return cls(layout, held_out, True, problems, proposal, unlisted, train)
         train, held_out = divide({pair.name: pair for pair in train}, data, seed)
-        chosen = f"{len(held_out)} of them, chosen by the seed"
+        chosen = f"{len(held_out)} of them, at random"
         layout = f"{where} ({'none held out' if data.holdout == 'none' else f'held out: {chosen}'})"
         return cls(layout, held_out, True, found.problems, found.proposal, found.unlisted, train)
 

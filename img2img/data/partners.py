@@ -68,8 +68,8 @@ def find_pairs(folders: Folders, pairing: PairingConfig) -> Partners:
     if folders.side_by_side:
         if pairing.pairs is not None:
             raise DataError(
-                f"data.pairs: {folders.A} holds both images of a pair in one file: there is nothing"
-                " to list"
+                f"data.pairs: {folders.A} has both images of a pair in one file, so no list of"
+                " pairs is needed"
             )
         root = folders.root or folders.A
         names = {file.relative_to(root).as_posix(): file for file in list_images(folders.A)}
@@ -113,7 +113,7 @@ def _matched(
             if len(its) > 1:
                 rest = " and ".join(str(file) for file in its)
                 problems.append(
-                    Problem("ambiguous", str(its[0]), f"{rest}: either could be the partner")
+                    Problem("ambiguous", str(its[0]), f"{rest}: each could be the partner")
                 )
             elif its and not (of_A and of_B):
                 problems.append(

@@ -11,10 +11,10 @@ Kind = Literal["unmatched", "ambiguous", "unreadable", "size"]
 
 EXPLANATIONS: dict[Kind, str] = {
     "unmatched": "without a partner in the other domain",
-    "ambiguous": "with the same name as another in their folder, so that either could be the"
+    "ambiguous": "with the same name as another in their folder, so it is not clear which is the"
     " partner",
     "unreadable": "that cannot be read",
-    "size": "whose two images differ in shape",
+    "size": "whose two images have different aspect ratios",
 }
 # The ways on where the two images of pairs differ in shape.
 UNEQUAL = (
@@ -23,8 +23,8 @@ UNEQUAL = (
 )
 # The same where nothing has a partner, and no way to match names finds one.
 NO_PAIRS = (
-    "if the two folders are not pairs, train cyclegan, which needs none; if they are pairs with"
-    " unrelated names, list them in a table, `data.pairs=FILE.csv`"
+    "if the two folders are not pairs, train cyclegan, which does not need pairs; if they are"
+    " pairs with unrelated names, list them in a table, `data.pairs=FILE.csv`"
 )
 
 
@@ -64,7 +64,7 @@ def refusal(
             more = f"; {UNEQUAL}" if kind == "size" else more
             lines.append(f"files {explanation}: {names}{more}")
     if proposal is not None:
-        lines.append(f"names that nearly match: {proposal}")
+        lines.append(f"some names nearly match: {proposal}")
     elif not any_pairs:
         lines.append(NO_PAIRS)
     if any_pairs:

@@ -51,7 +51,9 @@ class ImageSource:
             return whole
         width = whole.size[1]
         if width % 2:
-            raise ImageError(f"{self.path}: width {width} is odd: it cannot hold two images")
+            raise ImageError(
+                f"{self.path}: width {width} is odd, so it cannot be split into two images"
+            )
         start = 0 if self.half == "left" else width // 2
         return whole.columns(start, start + width // 2)
 

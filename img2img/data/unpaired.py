@@ -45,7 +45,7 @@ class UnpairedData(DataSet):
             splits = find_splits(data.root, side_by_side=False)
         else:
             raise ConfigError(
-                "data.root: give two folders of images: one that holds both, as `data.root`, or"
+                "data.root: missing; set it to a folder that contains both domains, or set"
                 " `data.root_a` and `data.root_b`"
             )
         if not data.holdout_aligned:
@@ -56,14 +56,14 @@ class UnpairedData(DataSet):
         if held is None:
             if data.holdout_aligned:
                 raise ConfigError(
-                    "data.holdout_aligned: what is held out of unpaired training images has no"
-                    " partners; name a folder of pairs by data.holdout"
+                    "data.holdout_aligned: images held out from unpaired training images have no"
+                    " partners; set data.holdout to a folder of pairs"
                 )
             train_A, held_A = divide(A, data, seed)
             train_B, held_B = divide(B, data, seed)
             if not (held_A and held_B):  # one without the other is of no use
                 train_A, held_A, train_B, held_B = [*A.values()], [], [*B.values()], []
-            chosen = f"{len(held_A)} of A and {len(held_B)} of B, chosen by the seed"
+            chosen = f"{len(held_A)} of A and {len(held_B)} of B, at random"
             word = f"held out: {chosen}" if held_A else "none held out"
             layout = f"{train.where} ({word})"
             return cls(layout, _beside(held_A, held_B), False, [], None, 0, train_A, train_B)
@@ -118,7 +118,7 @@ class UnpairedData(DataSet):
             domain = "A" if len(self.train_A) == fewer else "B"
             yield (
                 f"domain {domain} has {fewer} images against {more}: each is seen"
-                f" {round(more / fewer)} times an epoch, and its critic may learn them by heart"
+                f" {round(more / fewer)} times per epoch, so the critic may memorise them"
             )
 
     def samples(
@@ -147,7 +147,7 @@ def _refuse_pairing(data: DataConfig) -> None:
     for key in PairingConfig.model_fields:
         if getattr(data, key) != getattr(plain, key):
             raise ConfigError(
-                f"data.{key}: these images are not pairs; it is for pix2pix, and for"
+                f"data.{key}: these images are not pairs; it applies only to pix2pix and to"
                 " held-out pairs (data.holdout_aligned)"
             )
 

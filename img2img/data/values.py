@@ -113,7 +113,7 @@ def _domain(wanted: object, values: Values, key: str) -> Domain:
             most = whole.ends[1]
             if high > most:
                 raise ConfigError(
-                    f"{key}: {high} is more than files of {values.dtype} hold (0..{most})"
+                    f"{key}: {high} is beyond the range of {values.dtype} files (0..{most})"
                 )
             return Domain(dtype=values.dtype, low=low, high=high)
         case {"percentiles": (low, high)}:
@@ -180,14 +180,13 @@ def value_notices(domains: Mapping[str, Domain], values: Mapping[str, Values]) -
         if 0 < high - low < SMALL * span:
             yield (
                 f"{side} uses little of its range: nearly all values are {low}..{high}, scaled by"
-                f" {domain.extent}; `{key}={_advice(domain, known)}` spreads"
-                " them"
+                f" {domain.extent}; `{key}={_advice(domain, known)}` uses the full range"
             )
         for counts, what in ((known.trained, "to train on"), (known.held_out, "held out")):
             outside, total = _outside(counts.get(domain.dtype), domain)
             if outside:
                 yield (
-                    f"{side}: {100 * outside / total:.2g} % of the values {what} are outside of"
+                    f"{side}: {100 * outside / total:.2g} % of the values {what} are outside"
                     f" {domain.extent} and become black or white ({key})"
                 )
 

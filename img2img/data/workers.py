@@ -97,11 +97,12 @@ def _wait(
             if ended := [worker for worker in workers if worker.exitcode is not None]:
                 raise LoadingFailed(_why(ended[0].exitcode or 0)) from None
             if stopping():
-                raise LoadingFailed("asked to while images were waited for") from None
+                raise LoadingFailed("interrupted while waiting for images") from None
             if look == most:
                 raise LoadingFailed(
                     f"the processes that load images have not answered for {timeout:g} s; if the"
-                    " disk is that slow, raise data.timeout; data.workers=0 loads without them"
+                    " disk is that slow, raise data.timeout; data.workers=0 loads images without"
+                    " such processes"
                 ) from None
             continue
         if error is None:
@@ -123,13 +124,13 @@ def _why(status: int) -> str:
     """What the end of a worker means, and what may help."""
     name = signal.Signals(-status).name if status < 0 else ""
     what = (
-        f"a process that loads images was ended by {name}"
+        f"a process that loads images was killed by {name}"
         if name
         else (f"a process that loads images ended with {status}")
     )
     if name == "SIGBUS":
         return f"{what}: {NO_ROOM}"
-    cause = ", as the system does where memory is short" if name == "SIGKILL" else ""
+    cause = ", as the system does when memory runs out" if name == "SIGKILL" else ""
     return f"{what}{cause}; fewer data.workers (0: none) need less memory"
 
 

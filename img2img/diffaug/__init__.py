@@ -1,4 +1,4 @@
-"""Augmentations of what critics see; importing the package enters them all in their catalogue."""
+"""Augmentations of the critics' images; importing the package registers all of them."""
 
 from img2img.diffaug.base import AUGMENTATIONS, Augmentation
 from img2img.registry import import_submodules

@@ -11,7 +11,7 @@ from img2img.registry import NonNegative, Positive
 
 @AUGMENTATIONS.register("instance_noise")
 class InstanceNoise(Augmentation):
-    """Gaussian noise that falls to nothing (Sonderby et al. 2017; Arjovsky & Bottou 2017).
+    """Gaussian noise that decays to zero (Sonderby et al. 2017; Arjovsky & Bottou 2017).
 
     Real and fake images lie on thin sets that hardly meet, so that a critic can be perfect and
     tell the generator nothing; with noise they overlap. Every channel has noise of its own, the

@@ -136,7 +136,7 @@ class CriticTooStrong(Condition):
 @CONDITIONS.register("critic-too-weak")
 @dataclass(frozen=True, kw_only=True)
 class CriticTooWeak(Condition):
-    """The critic cannot tell translations from real images, so it teaches nothing.
+    """The critic cannot tell translations from real images, so the generator cannot learn from it.
 
     Args:
         accuracy: it is a fault if the share of places that it gets right is this close to one half,
@@ -169,7 +169,7 @@ class CriticTooWeak(Condition):
             if off <= self.accuracy and abs(value - even) <= self.loss * (even or 1):
                 return judged(
                     f"D/accuracy{ending} is {share:.3f} (0.5 is chance), and D/adv{ending}"
-                    f" {value:.3g} ({even:.3g} is chance), for {lines} lines of the log",
+                    f" {value:.3g} ({even:.3g} is chance), over {lines} lines of the log",
                     {"accuracy": share, "loss": value, "even": even},
                     -off,
                     accuracy.last(lines),

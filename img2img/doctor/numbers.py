@@ -62,7 +62,7 @@ class NonFinite(Condition):
 @CONDITIONS.register("diverging")
 @dataclass(frozen=True, kw_only=True)
 class Diverging(Condition):
-    """Losses grow without bound: the networks no longer learn from each other.
+    """Losses grow without bound.
 
     Args:
         times: an adversarial loss this many times as large as at the start and by chance is a
@@ -300,7 +300,7 @@ class NoBetterThanInput(Condition):
         return None
 
     def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:
-        yield proposals.heavier(config, "reconstruction", 10, "gives targets more weight")
+        yield proposals.heavier(config, "reconstruction", 10, "gives the targets more weight")
         yield proposals.from_scratch(config)
         yield proposals.faster(config)
 

@@ -117,7 +117,7 @@ class CopiesInput(OfPictures):
     def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:
         yield proposals.from_scratch(config)
         yield proposals.heavier(config, "identity", 0.2, "frees the generator to change its input")
-        yield proposals.heavier(config, "reconstruction", 10, "gives targets more weight")
+        yield proposals.heavier(config, "reconstruction", 10, "gives the targets more weight")
         yield proposals.faster_critic(config)
 
 
@@ -146,7 +146,7 @@ class ColourInversion(OfPictures):
 
     def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:
         yield proposals.heavier(config, "identity", 2, "ties the colours of output and input")
-        yield proposals.heavier(config, "reconstruction", 10, "gives targets more weight")
+        yield proposals.heavier(config, "reconstruction", 10, "gives the targets more weight")
         yield proposals.slower(config, times=2)
 
 
@@ -177,13 +177,13 @@ class Saturation(OfPictures):
     def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:
         yield proposals.slower(config)
         yield proposals.clipped(config)
-        yield proposals.heavier(config, "reconstruction", 10, "gives targets more weight")
+        yield proposals.heavier(config, "reconstruction", 10, "gives the targets more weight")
 
 
 @CONDITIONS.register("checkerboard")
 @dataclass(frozen=True, kw_only=True)
 class Checkerboard(OfPictures):
-    """Outputs show the grid that up-sampling leaves.
+    """Outputs show a grid left by upsampling.
 
     Args:
         times: how much stronger than the targets' power at its frequencies is a fault,

@@ -131,7 +131,9 @@ def more_augmentation(config: RunConfig) -> Proposal | None:
     if not added:
         return None
     before = [each.model_dump(mode="json") for each in known]
-    return Proposal({"data.augment.geometry": [*before, *added]}, "training images vary more")
+    return Proposal(
+        {"data.augment.geometry": [*before, *added]}, "makes the training images more varied"
+    )
 
 
 def narrower_generator(config: RunConfig) -> Proposal | None:
@@ -139,28 +141,32 @@ def narrower_generator(config: RunConfig) -> Proposal | None:
     arguments = _generator_arguments(config)
     if arguments.get("ngf", 0) < 16:
         return None
-    return Proposal({"generator.ngf": arguments["ngf"] // 2}, "fewer weights to memorise with")
+    return Proposal(
+        {"generator.ngf": arguments["ngf"] // 2}, "leaves fewer weights to memorise with"
+    )
 
 
 def average(config: RunConfig) -> Proposal | None:
     """An average of the weights (Karras et al. 2018)."""
     if config.ema.half_life is not None:
         return None
-    return Proposal({"ema.half_life": 1000.0}, "the average of the weights swings less")
+    return Proposal({"ema.half_life": 1000.0}, "the averaged weights fluctuate less")
 
 
 def bilinear(config: RunConfig) -> Proposal | None:
     """Resizing and a convolution in place of a transposed one (Odena et al. 2016)."""
     if _generator_arguments(config).get("upsample") in (None, "bilinear"):
         return None
-    return Proposal({"generator.upsample": "bilinear"}, "up-samples without a grid")
+    return Proposal({"generator.upsample": "bilinear"}, "upsamples without leaving a grid")
 
 
 def least_squares(config: RunConfig) -> Proposal | None:
     """Least squares (Mao et al. 2017)."""
     if config.objective.name == "lsgan":
         return None
-    return Proposal({"objective.name": "lsgan"}, "has a gradient however sure the critic is")
+    return Proposal(
+        {"objective.name": "lsgan"}, "its gradient does not vanish when the critic is confident"
+    )
 
 
 def patience(config: RunConfig) -> Proposal | None:
@@ -200,7 +206,7 @@ def unclipped(config: RunConfig) -> Proposal | None:
     """No clipping."""
     if config.optimizer.clip is None:
         return None
-    return Proposal({"optimizer.clip": None}, "leaves gradients as they are")
+    return Proposal({"optimizer.clip": None}, "stops clipping the gradients")
 
 
 def _generator_arguments(config: RunConfig) -> dict[str, Any]:

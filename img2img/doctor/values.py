@@ -43,5 +43,5 @@ class NarrowTargets(Condition):
         sides = "AB" if config.losses.get("cycle") else config.data.direction[-1]
         yield Proposal(
             {f"data.{side}.range": {"percentiles": [0.1, 99.9]} for side in sides},
-            "spreads the values in use over the whole range; for 16-bit files, auto does so",
+            "spreads the values in use over the whole range; auto does this for 16-bit files",
         )

@@ -130,7 +130,7 @@ class LSGAN(Objective):
 
 @OBJECTIVES.register("hinge")
 class Hinge(Objective):
-    """Margins of 1 that the critic need not exceed (Lim & Ye 2017; Miyato et al. 2018, 16 and 17).
+    """Hinge loss with a margin of 1 (Lim & Ye 2017; Miyato et al. 2018, equations 16 and 17).
 
     D: max(0, 1 - real) + max(0, 1 + fake).  G: -fake.
     """
@@ -181,7 +181,7 @@ class WGAN(Objective):
 
 @OBJECTIVES.register("rpgan")
 class RpGAN(Objective):
-    """Each real image against a fake one (Jolicoeur-Martineau 2018; Huang et al. 2024, equation 2).
+    """Relativistic: pairs real and fake (Jolicoeur-Martineau 2018; Huang et al. 2024, equation 2).
 
     D: softplus(fake - real).  G: softplus(real - fake). A pair are the logits at the same place of
     the images with the same index in the batch.

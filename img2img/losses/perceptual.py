@@ -12,7 +12,7 @@ from img2img.registry import NonNegative
 
 @RECONSTRUCTIONS.register("perceptual")
 class Perceptual(Reconstruction):
-    """Distance of a frozen network's features, in float32 (Zhang et al. 2018, equation 1).
+    """Distance between the features of a frozen network (Zhang et al. 2018, equation 1).
 
     Places without data are made equal in both images.
 

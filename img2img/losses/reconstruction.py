@@ -72,7 +72,7 @@ class Charbonnier(Reconstruction):
 
 @RECONSTRUCTIONS.register("ssim")
 class SSIM(Reconstruction):
-    """1 - structural similarity, each colour by itself (Wang et al. 2004, equation 13).
+    """1 - structural similarity, averaged over the channels (Wang et al. 2004, equation 13).
 
     Through a Gaussian window of 11 pixels and deviation 1.5. From 0, equal, to 2; in float32, areas
     that are even to a quarter of a grey level are up to 0.003 off. Places without data are made

@@ -35,7 +35,7 @@ def _judge(layers: nn.Sequential, x: Tensor) -> DiscriminatorOutput:
 
 @DISCRIMINATORS.register("patch")
 class PatchDiscriminator(Discriminator):
-    """PatchGAN: one logit a patch; three layers see 70x70 pixels.
+    """PatchGAN: one logit per patch; with three layers, patches of 70x70 pixels.
 
     Args:
         ndf: channels of the first convolution; they double up to 8 times that.

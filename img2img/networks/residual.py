@@ -55,7 +55,7 @@ def _drawn(layer: nn.Conv2d, slope: float, share: float = 1.0) -> nn.Conv2d:
 
 @DISCRIMINATORS.register("residual")
 class ResidualDiscriminator(Discriminator):
-    """Residual blocks without normalisation, as in R3GAN (section 4); one logit a patch.
+    """Residual blocks without normalisation, as in R3GAN (section 4); one logit per patch.
 
     Each stage halves by a blur and a 1x1 convolution, and goes through blocks; three stages see
     89x89 pixels. Weights are drawn as Fixup has it (Zhang et al. 2019, arXiv 1901.09321): the last

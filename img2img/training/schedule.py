@@ -35,7 +35,7 @@ SCHEDULES = Registry[Schedule]("schedule")
 
 @SCHEDULES.register("linear")
 class Linear(Schedule):
-    """Constant, then linear to zero: by epochs as published, or squeezed into a given length."""
+    """Constant, then linear to zero; by epochs as published, or squeezed into a given length."""
 
     def factor(self, images: int) -> float:
         if self.total_images is None:
@@ -49,7 +49,7 @@ class Linear(Schedule):
 
 @SCHEDULES.register("cosine")
 class Cosine(Schedule):
-    """Half a cosine, from the full rate to zero (Loshchilov & Hutter 2017, equation 5).
+    """Cosine decay from the full learning rate to zero (Loshchilov & Hutter 2017, equation 5).
 
     arXiv 1608.03983, without restarts: (1 + cos(pi * t)) / 2, where t is the share of the length
     that is done, after any image. Epochs of full rate and of decay count alike.
@@ -64,7 +64,7 @@ class Cosine(Schedule):
 
 @SCHEDULES.register("constant")
 class Constant(Schedule):
-    """The full rate to the end."""
+    """Constant learning rate."""
 
     def factor(self, images: int) -> float:
         return 1.0

@@ -115,7 +115,7 @@ def test_other_shapes_are_offered(studio: Path, img2img: Command, train: Command
     for number in range(12):
         Image.fromarray(noise(32, 32, number)).save(f"finished/animal_{number:02}-final.png")
     outcome = img2img("data", "check", *FOLDERS)
-    assert "size: 12 whose two images differ in shape, such as" in outcome.err
+    assert "size: 12 whose two images have different aspect ratios, such as" in outcome.err
     assert "--match suffix --unequal fit" in outcome.out
     for unequal in ("fit", "pad", "stretch"):
         line = (*FOLDERS, "--match", "suffix", "--unequal", unequal)
@@ -139,10 +139,10 @@ def test_what_is_left_out_is_said(studio: Path, img2img: Command, train: Command
     line = ("--data-a", "sketches", "--data-b", "finished", "--match", "suffix")
     train(studio / "sketches/runs/x", *line, "--max-steps", 1)
     outcome = img2img("data", "check", *line)
-    assert "left out, as img2img made them: sketches/runs/x" in outcome.out
+    assert "left out, because img2img made them: sketches/runs/x" in outcome.out
     given = ("--device", "cpu", "--input", "sketches", "--output", "out")
     outcome = img2img("translate", "--model", "sketches/runs/x", *given)
-    assert "left out, as img2img made them: sketches/runs/x" in outcome.err
+    assert "left out, because img2img made them: sketches/runs/x" in outcome.err
     assert len([*Path("out").rglob("*.png")]) == 12
 
 
@@ -158,7 +158,7 @@ def test_a_preview_is_not_put_among_the_data(studio: Path, img2img: Command) -> 
 def test_choices_that_would_do_nothing(studio: Path, img2img: Command) -> None:
     for line, words in (
         (("data", "check", *FOLDERS, "--unpaired", "--match", "case"), "data.match: these images"),
-        (("data", "check", *FOLDERS, "--side-by-side"), "side_by_side is for one folder"),
+        (("data", "check", *FOLDERS, "--side-by-side"), "side_by_side needs one folder"),
         (("data", "check", *FOLDERS, "--match", "case", "--pairs", "x.csv"), "set only one"),
         (("evaluate", "new", "new", "--side-by-side"), "--side-by-side is for a data set (--data)"),
     ):

@@ -156,8 +156,8 @@ class TestLength:
         shown.display.started(facts(total_steps=864_000))
         (note,) = [line for line in shown.lines if line.startswith("note:")]
         assert note == (
-            "note: about 24 hours: --max-minutes 480 trains overnight and still finishes its"
-            " schedule"
+            "note: this will take about 24 hours; --max-minutes 480 trains overnight, with the"
+            " whole schedule squeezed into that time"
         )
 
     @pytest.mark.parametrize("changed", [{"total_steps": 36_000}, {"total_steps": None}])
@@ -199,7 +199,7 @@ def test_the_end() -> None:
     assert shown.lines[before:] == [
         "4000 steps, 4000 images, 6:40",
         "model: runs/icons/model.safetensors",
-        "look at it: img2img report runs/icons",
+        "see how it went: img2img report runs/icons",
         "use it: img2img translate --model runs/icons --input FOLDER --output RESULTS",
     ]
 

@@ -329,10 +329,13 @@ class TestResume:
         ("words", "told"),
         [
             ("", "METHOD is missing: img2img train pix2pix"),
-            ("--resume", "--resume: name the run, like img2img train --resume runs/mine"),
-            ("--resume none", "--resume none: not a run, as there is no none/config.yaml; a new"),
+            ("--resume", "--resume: name the run folder, as in: img2img train --resume runs/mine"),
+            (
+                "--resume none",
+                "--resume none: not a run folder: there is no none/config.yaml; to start",
+            ),
             ("--resume pix2pics", "pix2pics/config.yaml (did you mean 'pix2pix'?)"),
-            ("$run", "$run is a run; go on with: img2img train --resume $run"),
+            ("$run", "$run is a run folder; to resume it: img2img train --resume $run"),
             ("--resume $run --output x", "--resume $run --output x: two run folders; give one"),
             ("--resume bad", "method: there is no method"),
         ],

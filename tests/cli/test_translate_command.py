@@ -202,7 +202,7 @@ def test_skip_existing(translate: Translate, make_image: MakeImage, tmp_path: Pa
     assert (tmp_path / "out" / "a.png").read_bytes() == made
     assert read_picture(tmp_path / "out" / "d.png").size == (5, 7)
     outcome = translate("in", "out", "--skip-existing")
-    assert summary(outcome) == "0 translated to out, 4 were there already"
+    assert summary(outcome) == "0 translated to out, 4 already there"
     others = json.loads(translate("in", "out", "--skip-existing", "--json", "--quality", 9).out)
     assert len(others["written"]) == 4
 
@@ -292,7 +292,7 @@ def test_overwrite(translate: Translate, make_image: MakeImage) -> None:
     after = path.read_bytes()
     assert after != before
     outcome = translate("in", "in", "--overwrite", "--skip-existing")
-    assert summary(outcome) == "0 translated to in, 1 were there already"
+    assert summary(outcome) == "0 translated to in, 1 already there"
     assert path.read_bytes() == after
 
 
@@ -317,7 +317,7 @@ def test_many_failures_are_counted(translate: Translate, tmp_path: Path) -> None
     assert summary(outcome) == "0 translated to out, 23 failed"
     *shown, last = outcome.err.splitlines()
     assert shown == [f"failed: in/{n}\\n.png: the file is empty" for n in range(20)]
-    assert last == "... and 3 more; --json lists all"
+    assert last == "... and 3 more; --json lists them all"
     assert len(json.loads(translate("in", "out", "--json").out)["failed"]) == 23
 
 
@@ -343,7 +343,7 @@ def test_kinds_that_are_not_read_are_noted(
     assert outcome.status == 0
     assert outcome.err.splitlines() == [
         "note: scale auto: 1 at its own size",
-        "note: skipped, as these formats are not read: .psd (1)",
+        "note: skipped, because these formats are not supported: .psd (1)",
     ]
 
 

@@ -15,7 +15,7 @@ Command = Callable[..., Any]
 ALL = dict(commands(typer.main.get_command(app)))
 
 ANSWERS = [
-    ("list generator", "there is no list 'generator' (did you mean 'generators'?)"),
+    ("list generator", "there is no catalogue 'generator' (did you mean 'generators'?)"),
     ("list", "img2img list: WHAT: missing: Which catalogue: methods, generators"),
     ("tranlate", "img2img: there is no 'tranlate' (did you mean 'translate'?); there are: train"),
     ("data chek", "img2img data: there is no 'chek' (did you mean 'check'?)"),
@@ -33,11 +33,11 @@ ANSWERS = [
     ("data check a b", "unexpected argument: a b (did you mean --data-a a --data-b b?)"),
     (
         "train pix2pix --resume runs/x",
-        "to go on with a run, name it alone: img2img train --resume runs/x",
+        "to resume a run, name only the run: img2img train --resume runs/x",
     ),
     (
         "train pix2pix --resume",
-        "--resume runs/pix2pix: not a run, as there is no runs/pix2pix/config.yaml",
+        "--resume runs/pix2pix: not a run folder: there is no runs/pix2pix/config.yaml",
     ),
     ("train --resume INN", "INN/config.yaml (did you mean 'IN'?)"),
     ("translate -m INN -i IN -o o", "INN: no such file or folder (did you mean 'IN'?)"),

@@ -82,21 +82,21 @@ def test_an_archive_in_a_folder_of_its_own(
         make_image(f"data/mine/{name}/1.png")
     (tmp_path / "data/__MACOSX/mine").mkdir(parents=True)
     deep = "data/mine/x" if names[0].startswith("x/") else "data/mine"
-    refused(tmp_path / "data", f"give `data.root={tmp_path}/{deep}`", kind=kind)
+    refused(tmp_path / "data", f"use `data.root={tmp_path}/{deep}`", kind=kind)
 
 
 def test_what_is_no_folder(tmp_path: Path, make_image: MakeImage) -> None:
     picture = make_image("a.png")
-    refused(picture, "not a folder but a single picture; give the folder")
+    refused(picture, "a single picture, not a folder; give the folder")
     for name, words in (
-        ("pairs.zip", "an archive; unpack it"),
-        ("pairs.tar.gz", "an archive; unpack it"),
-        ("clip.mp4", "a video; extract its frames first"),
+        ("pairs.zip", "an archive, not a folder; unpack it"),
+        ("pairs.tar.gz", "an archive, not a folder; unpack it"),
+        ("clip.mp4", "a video, not a folder; extract its frames first"),
         ("notes.txt", "notes.txt: not a folder; images are looked for as"),
     ):
         (tmp_path / name).touch()
         refused(tmp_path / name, words)
-    with pytest.raises(DataError, match=r"pairs\.zip: not a folder but an archive"):
+    with pytest.raises(DataError, match=r"pairs\.zip: an archive, not a folder"):
         PairedData.find(DataConfig(root_a=tmp_path / "pairs.zip", root_b=tmp_path), 0)
 
 
@@ -104,7 +104,7 @@ def test_folders_without_images(tmp_path: Path, make_image: MakeImage) -> None:
     for name, words in (
         ("x.zip", "but archives: x.zip; unpack"),
         ("x.MP4", "but videos: x.MP4; extract its frames first"),
-        ("x.psd", "in a format that is read, but .psd (1)"),
+        ("x.psd", "in a supported format, only .psd (1)"),
         ("x.txt", "no image here; images are looked for as"),
         ("", "no image here: the folder is empty; images are looked for as"),
     ):
@@ -115,10 +115,10 @@ def test_folders_without_images(tmp_path: Path, make_image: MakeImage) -> None:
         refused(folder, words)
     for name in ("config.yaml", "metrics.jsonl"):
         make_image("run/samples/1.png").parents[1].joinpath(name).touch()
-    refused(tmp_path / "run", "a run folder, which holds no images to train on")
+    refused(tmp_path / "run", "a run folder, not a folder of images to train on")
     (tmp_path / "data").mkdir()
     (tmp_path / "run").rename(tmp_path / "data/run")
-    refused(tmp_path / "data", f"no image here but what img2img made: {tmp_path}/data/run")
+    refused(tmp_path / "data", f"no image here except results of img2img: {tmp_path}/data/run")
 
 
 def test_one_folder_twice_or_in_the_other(tmp_path: Path, make_image: MakeImage) -> None:

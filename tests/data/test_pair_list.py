@@ -82,7 +82,7 @@ def test_a_table_of_several_splits(tmp_path: Path, make_image: MakeImage) -> Non
         ("x.png,A/y.png\n", ("row 1", "A/y.png is not in")),
         ("A,B\n", ("no row names a file",)),
         ("", ("no row names a file",)),
-        (b"\xff\xfe\x00", ("not text in UTF-8",)),
+        (b"\xff\xfe\x00", ("not UTF-8 text",)),
         (None, ("No such file",)),
     ],
 )
@@ -102,5 +102,5 @@ def test_a_table_that_is_wrong(
 def test_halves_are_not_listed(tmp_path: Path, make_both: MakeImage) -> None:
     make_both("1.png")
     (tmp_path / "pairs.csv").write_text("1.png,1.png")
-    with pytest.raises(DataError, match="nothing to list"):
+    with pytest.raises(DataError, match="no list of pairs is needed"):
         found(tmp_path)

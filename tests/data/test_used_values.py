@@ -154,7 +154,7 @@ class TestToldByDataCheck:
         assert (
             "A uses little of its range: nearly all values are 4..4091, scaled by 0..65535" in told
         )
-        assert "--set data.A.range=auto spreads them" in told
+        assert "--set data.A.range=auto uses the full range" in told
         assert "B uses little" not in told
 
     def test_an_outlier(self, img2img: Command, deep_pairs: MakeSet) -> None:
@@ -163,13 +163,13 @@ class TestToldByDataCheck:
         pixels[3, 3] = 60000  # a hot pixel
         write_picture(root / "A" / "0.png", Picture(pixels))
         told = img2img("data", "check", "--data", root).out
-        assert "--set 'data.A.range={percentiles: [0.1, 99.9]}' spreads them" in told
+        assert "--set 'data.A.range={percentiles: [0.1, 99.9]}' uses the full range" in told
 
     def test_what_is_clipped(self, img2img: Command, deep_pairs: MakeSet) -> None:
         command = ("data", "check", "--data", deep_pairs((0, 4095)))
         told = img2img(*command, "--set", "data.A.range=[0,2047]").out
-        assert "A: 50 % of the values to train on are outside of 0..2047" in told
-        assert "A: 50 % of the values held out are outside of 0..2047" in told
+        assert "A: 50 % of the values to train on are outside 0..2047" in told
+        assert "A: 50 % of the values held out are outside 0..2047" in told
 
     def test_two_depths_in_one_set(self, img2img: Command, deep_pairs: MakeSet) -> None:
         root = deep_pairs((0, 4095))

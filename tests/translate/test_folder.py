@@ -155,7 +155,7 @@ def test_hostile_files_among_good_ones(
     # Each line is a line, whatever the names hold; and so it is on the page.
     assert len(outcome.err.splitlines()) == 21
     assert "\x1b" not in outcome.err
-    assert outcome.err.splitlines()[-1] == f"... and {len(bad) - 20} more; --json lists all"
+    assert outcome.err.splitlines()[-1] == f"... and {len(bad) - 20} more; --json lists them all"
     page = Path("out/gallery/index.html").read_text(encoding="utf-8")
     assert page.count("<figure>") == 20
     assert "&lt;b&gt;&amp;.png" in page

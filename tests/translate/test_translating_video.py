@@ -475,8 +475,8 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("options", "white", "said"),
         [
-            ([], 4095, "values: uint16 0..4095 (12 bits) are black and white"),
-            (["--range", "0,8190"], 8190, "values: uint16 0..8190 are black and white"),
+            ([], 4095, "black and white are uint16 0..4095 (12 bits)"),
+            (["--range", "0,8190"], 8190, "black and white are uint16 0..8190"),
             (["--range", "dtype"], 65535, ""),
         ],
     )

@@ -20,7 +20,7 @@ MAX_SHAPES = 4
 
 @BACKENDS.register("compile")
 class Compiled(Backend):
-    """PyTorch compiled by torch.compile: some 10 to 60 seconds for each size of image, then faster.
+    """torch.compile: takes 10 to 60 seconds to compile for each image size, then runs faster.
 
     A CPU needs a C++ compiler, a GPU Triton and CUDA graphs. The first few sizes are compiled;
     others run eagerly.

@@ -608,7 +608,7 @@ class TestModelFile:
             ("pickle", "nothing in it was run"),
             ("torch", "nothing in it was run"),
             ("flipped", "damaged"),
-            ("other", "no generator: it holds no weights of a convolution"),
+            ("other", "not a generator: it has no convolution weights"),
             ("state", "a state file; a model file is needed"),
         ],
     )

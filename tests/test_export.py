@@ -580,7 +580,7 @@ class TestFixed:
             ({"batch": 0}, "batch: 0"),
             ({"opset": 10}, "opset: 10: there are 11 to"),
             ({"opset": 99}, "opset: 99"),
-            ({"opset": 17, "format": "torch"}, "opset: is for onnx, not for torch"),
+            ({"opset": 17, "format": "torch"}, "opset: only for onnx, not for torch"),
         ],
     )
     def test_what_cannot_be(self, tmp_path: Path, options: dict[str, Any], words: str) -> None:

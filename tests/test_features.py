@@ -117,7 +117,7 @@ def test_weights_that_would_run_code_are_refused(tmp_path: Path) -> None:
 def test_weights_of_something_else_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.pth"
     torch.save({"x": torch.zeros(1)}, path)
-    with pytest.raises(ModelFileError, match="not the weights of any of inception"):
+    with pytest.raises(ModelFileError, match="not the weights of any of these: inception"):
         feature_network("inception", supply(path), CPU)
 
 
@@ -196,5 +196,5 @@ def test_a_pyramid_computes_in_float32() -> None:
 
 def test_a_pyramid_refuses_images_that_it_would_leave_nothing_of() -> None:
     pyramid = FeaturePyramid("efficientnet-lite0", supply())
-    with pytest.raises(ConfigError, match="32 pixels and more a side; these have 40 x 31"):
+    with pytest.raises(ConfigError, match="at least 32 pixels per side; these have 40 x 31"):
         pyramid(torch.zeros(1, 3, 31, 40))

@@ -140,11 +140,11 @@ def _archive(file: IO[bytes]) -> tuple[object, Places]:
     if any(name.partition("/")[2].startswith("code/") for name in entries):
         raise Strange("a TorchScript program, not weights")
     if not roots:
-        raise Strange("an archive, but not of weights")
+        raise Strange("an archive that holds no weights")
     root = min(roots, key=len)
     order = entries.get(f"{root}byteorder")
     if order and _bytes_of(file, order) != sys.byteorder.encode():
-        raise Strange("written on a machine with another byte order")
+        raise Strange("written on a machine with a different byte order")
     description = entries[f"{root}data.pkl"]
     if description.file_size > MOST_BYTES:
         raise Strange("describing its weights takes too much memory")
@@ -180,7 +180,7 @@ def _legacy(file: IO[bytes]) -> tuple[object, Places]:
     if read_pickle(bounded).value != _MAGIC:
         raise Strange("a pickle, but not of weights alone; nothing in it was run")
     if read_pickle(bounded).value != _LEGACY_VERSION:
-        raise Strange("written by a version of PyTorch that is not known")
+        raise Strange("written by an unknown version of PyTorch")
     read_pickle(bounded)  # of the machine that wrote it
     described, storages = read_pickle(bounded)
     keys: Any = read_pickle(bounded).value
@@ -192,7 +192,7 @@ def _legacy(file: IO[bytes]) -> tuple[object, Places]:
         (count,) = struct.unpack("<q", file.read(_LENGTH))
         length = count * number_bytes(storages[key])
         if not 0 <= length <= size - position:
-            raise ValueError("it ends before its tensors do")
+            raise ValueError("truncated: it ends before its tensors do")
         places[key] = (position + _LENGTH, length)
         position += _LENGTH + length
     return described, places

@@ -26,7 +26,7 @@ def refuse_impossible(path: Path) -> None:
         return
     shapes = _shapes_of_pth(path) if looks_like_pth(path) else _shapes_of_safetensors(path)
     if shapes is not None and not any(len(shape) == _AXES for shape in shapes):
-        raise ModelFileError(f"{path}: no generator: it holds no weights of a convolution")
+        raise ModelFileError(f"{path}: not a generator: it has no convolution weights")
 
 
 def _shapes_of_pth(path: Path) -> list[tuple[int, ...]]:

@@ -128,13 +128,13 @@ class _Machine:
     def do(self, name: str, argument: Any) -> None:
         if name in _VALUES:
             big = isinstance(argument, int) and argument.bit_length() > _MOST_BITS
-            self.stack.append(Built("a number of many digits") if big else argument)
+            self.stack.append(Built("a number with too many digits") if big else argument)
         elif name in _FRESH:
             self.stack.append(_FRESH[name]())
         elif name in _STEPS:
             _STEPS[name](self, argument)
         else:
-            raise Strange(f"is no description of weights: {name}")
+            raise Strange(f"is not a description of weights: {name}")
 
     def pop(self) -> None:
         if self.marks and self.marks[-1] == len(self.stack):
@@ -213,10 +213,10 @@ class _Machine:
             return Built(f"a {_text(word)} of torch")
         name = kind.text.rpartition(".")[2]
         if not isinstance(count, int) or count < 0:
-            raise ValueError("a storage of no size")
+            raise ValueError("a storage without a size")
         storage = Storage(name, _text(key), count)
         if self.storages.setdefault(storage.key, storage).kind != name:
-            raise ValueError("a storage of two kinds")
+            raise ValueError("a storage of two different types")
         return storage
 
 
@@ -283,17 +283,17 @@ def _named(module: object, name: object) -> Name:
 
 def _text(value: object) -> str:
     if not isinstance(value, str) or len(value) > _MOST_NAME:
-        raise Strange("calls what has no proper name")
+        raise Strange("calls something without a valid name")
     return value
 
 
 def _array(storage: Any, offset: Any, shape: Any, strides: Any) -> object:
     if not isinstance(storage, Storage):
-        return Built("an array of what is no storage")
+        return Built("an array that refers to no storage")
     numbers = (offset, *shape, *strides)
     proper = all(type(number) is int and number >= 0 for number in numbers)
     if not proper or len(shape) != len(strides) or len(shape) > _MOST_AXES:
-        raise ValueError("an array of no shape")
+        raise ValueError("an array without a shape")
     return Array(storage, offset, tuple(shape), tuple(strides))
 
 
@@ -307,4 +307,4 @@ def _check_harmless(name: str, arguments: Any) -> None:
     else:
         harmless = module not in sys.stdlib_module_names or module in _DATA
     if not harmless:
-        raise Strange(f"holds {name}, which no weights need; nothing in it was run")
+        raise Strange(f"holds {name}, which weights never need; nothing in it was run")

@@ -49,7 +49,7 @@ def bench_apart(
             while True:
                 preparing = last is not None and last.preparing is None and not last.ended
                 if not ours.poll(wait if preparing else None):
-                    reason = f"not ready in {wait:g} s; a larger `wait` allows more"
+                    reason = f"not ready in {wait:g} s; raise `wait` to allow more"
                     break
                 message = ours.recv()
                 if isinstance(message, Img2ImgError):

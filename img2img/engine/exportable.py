@@ -64,7 +64,7 @@ class Exportable(nn.Module):
         super().__init__()
         if any(isinstance(layer, nn.Dropout) and layer.training for layer in generator.modules()):
             raise ConfigError(
-                "this model keeps dropout on, which other runtimes leave out; only PyTorch runs it"
+                "this model keeps dropout on, which other runtimes remove; only PyTorch can run it"
             )
         self.dtype, self.pixels = dtype, pixels
         self.generator = copy.deepcopy(generator).to(dtype)

@@ -81,8 +81,8 @@ def open_exported(path: Path) -> tuple[Description, RuntimeFile]:
         raise ModelFileError(f"{path}: no such file{nearest_path(path)}")
     if suffix not in RUNTIMES:
         raise ModelFileError(
-            f"{path}: to open a program of torch.export can run code that is in it, so it is not"
-            " done; take the model file, or export to ONNX"
+            f"{path}: opening a torch.export program can run code from the file, so it is refused;"
+            " use the model file, or export to ONNX"
         )
     runtime = RUNTIMES[suffix]
     if reason := runtime.missing():
@@ -90,7 +90,7 @@ def open_exported(path: Path) -> tuple[Description, RuntimeFile]:
     files = runtime.files(path)
     text = runtime.metadata(path, METADATA_KEY)
     if text is None:
-        raise ModelFileError(f"{path}: not exported by img2img, so what it takes is not known")
+        raise ModelFileError(f"{path}: not exported by img2img, so the input it expects is unknown")
     try:
         description = Description.model_validate_json(text)
         network = _layout(description.spec)
@@ -99,7 +99,9 @@ def open_exported(path: Path) -> tuple[Description, RuntimeFile]:
     check_size(files, network)
     file = runtime(path)
     if file.takes_uint8 != description.pixels:
-        raise ModelFileError(f"{path}: its description is not valid: its input is another")
+        raise ModelFileError(
+            f"{path}: its description is not valid: the input of the network does not match"
+        )
     return description, file
 
 
@@ -161,8 +163,8 @@ class ExportedModel(Backend):
         if self._fixed.size not in (None, (height, width)):
             expected = " x ".join(map(str, reversed(self._fixed.size or ())))
             raise ImageError(
-                f"the exported model takes pictures of {expected} pixels, not {width} x"
-                f" {height}: export it without `size` for other sizes"
+                f"the exported model takes pictures of {expected} pixels, not {width} x {height}:"
+                " to translate other sizes, export it without `size`"
             )
         images = self._levels(x) if self._pixels else x
         try:
@@ -174,11 +176,13 @@ class ExportedModel(Backend):
                 f"the exported model fails at {width} x {height} pixels: {_reason(error)}"
             ) from None
         if result.is_floating_point() and not result.isfinite().all():
-            raise ImageError("the exported model gives other than finite numbers")
+            raise ImageError("the exported model returns numbers that are not finite")
         channels = self.spec.out_channels
         shape = (height, width, channels) if self._pixels else (channels, height, width)
         if (result.shape, result.dtype) != ((len(x), *shape), images.dtype):
-            raise ImageError(f"the exported model gives no picture of {width} x {height} pixels")
+            raise ImageError(
+                f"the exported model does not return a picture of {width} x {height} pixels"
+            )
         return self._values(result) if self._pixels else result
 
     def _computed(self, images: Tensor) -> Tensor:
@@ -200,7 +204,10 @@ class ExportedModel(Backend):
         whole = levels.round()
         if not self._has_said and bool(((levels - whole).abs() > _WHOLE).any()):
             self._has_said = True
-            self._say("the exported model takes and gives 8 bits: pictures of more lose them")
+            self._say(
+                "the exported model takes and returns 8 bits per channel: pictures with more bits"
+                " lose them"
+            )
         return whole.clamp_(0, 255).to(torch.uint8).movedim(1, -1)
 
     def _values(self, levels: Tensor) -> Tensor:

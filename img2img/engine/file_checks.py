@@ -51,7 +51,7 @@ def openvino_metadata(path: Path, key: str) -> str | None:
         ModelFileError: it is none.
     """
     if path.stat().st_size > _MOST_XML:
-        raise ModelFileError(f"{path}: larger than the description of any network")
+        raise ModelFileError(f"{path}: too large for the description of a network")
     content = path.read_bytes()
     if b"<!DOCTYPE" in content or b"<!ENTITY" in content:  # which may stand for gigabytes
         raise ModelFileError(f"{path}: not a readable OpenVINO model: it defines entities")
@@ -118,13 +118,13 @@ def _fields(data: mmap.mmap, begin: int, end: int) -> Iterator[tuple[int, int, i
         elif kind == _BYTES:
             length, begin = _varint(data, begin)
             if begin + length > end:
-                raise ValueError("it is cut off")
+                raise ValueError("it is truncated")
             yield number, begin, begin + length
             begin += length
         else:
-            raise ValueError("it is no protobuf message")
+            raise ValueError("it is not a protobuf message")
         if not number:
-            raise ValueError("it is no protobuf message")
+            raise ValueError("it is not a protobuf message")
 
 
 def _varint(data: mmap.mmap, place: int) -> tuple[int, int]:
@@ -135,4 +135,4 @@ def _varint(data: mmap.mmap, place: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             return value, place
-    raise ValueError("it is no protobuf message")
+    raise ValueError("it is not a protobuf message")

@@ -27,7 +27,7 @@ def choose_generator(path: Path, direction: Direction | None) -> tuple[ModelFile
         raise ConfigError(f"direction: {path} translates {' and '.join(found)}, not {chosen}")
     name = found[chosen]
     if model.specs[name].input.kind == "noise":
-        raise ModelFileError(f"{path}: makes images from noise; it translates none")
+        raise ModelFileError(f"{path}: makes images from noise, so it cannot translate any")
     if length := model.specs[name].style_dim:
         raise ModelFileError(
             f"{path}: its generator takes a style of {length} numbers, which translating does not"
@@ -86,7 +86,7 @@ def _as_reference(options: TranslatorOptions) -> TranslatorOptions:
     allowed = {"precision": ("fp32", "auto"), "backend": ("eager", "auto"), "tile": ("auto",)}
     for option, choices in allowed.items():
         if (value := getattr(options, option)) not in choices:
-            raise ConfigError(f"{option}: {value} is not as the reference does it")
+            raise ConfigError(f"{option}: {value} differs from the reference implementation")
     scale = "native" if options.scale == "auto" else options.scale
     return replace(
         options, precision="fp32", backend="eager", truncate=True, tile="off", scale=scale
@@ -103,13 +103,15 @@ def _check_exported(path: Path, exported: ExportedModel, options: TranslatorOpti
     if options.direction not in (None, spec.direction):
         raise ConfigError(f"direction: {path} translates {spec.direction}, not {options.direction}")
     if options.statistics not in (None, spec.norm_statistics):
-        raise ConfigError(f"statistics: were fixed when {path} was exported")
+        raise ConfigError(f"statistics: fixed when {path} was exported")
     if options.reference_exact:
-        raise ConfigError("reference_exact: not with an exported model; give the model file")
+        raise ConfigError(
+            "reference_exact: not possible with an exported model; use the model file"
+        )
     possible = {"auto", "cpu"} if exported.half else {"auto", "cpu", "fp32"}
     chosen = [*options.devices, options.precision, options.backend]
     if impossible := [name for name in chosen if name not in possible]:
         raise ConfigError(
-            f"{impossible[0]}: an exported model runs on the CPU and as it was exported; for a"
-            " choice, give the model file"
+            f"{impossible[0]}: an exported model runs only on the CPU and with the settings it was"
+            " exported with; use the model file to change them"
         )

@@ -35,7 +35,9 @@ def memory_share(wanted: str | None) -> int:
     if wanted is not None:
         found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:(%)|([KMGT]?)I?B?)", wanted.strip().upper())
         if not found or float(found[1]) == 0 or (found[2] and float(found[1]) > 100):
-            raise ConfigError(f"max_memory: {wanted!r} is neither a size like 4GB nor 1% to 100%")
+            raise ConfigError(
+                f"max_memory: {wanted!r} is not a size, such as 4GB, or a share from 1% to 100%"
+            )
         if not found[2]:
             return int(float(found[1]) * _UNITS[found[3]])
         share = float(found[1]) / 100

@@ -124,4 +124,4 @@ def _lower(model: Any, opset: int) -> None:
         onnx.checker.check_model(model, full_check=True)
     except Exception as error:  # protobuf's, onnx's
         why = shortened(" ".join(str(error).split()), 150)
-        raise ConfigError(f"opset: {opset}: this model cannot be written so: {why}") from None
+        raise ConfigError(f"opset: {opset}: this model cannot be exported with it: {why}") from None

@@ -96,11 +96,11 @@ class TranslatorOptions:
         if resize and not (min(resize) > 0 and resize[0] * resize[1] <= MAX_PIXELS):
             raise ConfigError(f"resize: {resize[1]} x {resize[0]} pixels are not 1 to {MAX_PIXELS}")
         if not self.devices:
-            raise ConfigError("device: none is named")
+            raise ConfigError("device: the list is empty")
         if self.smooth is not None and (
             self.backend not in ("auto", "eager") or len(self.devices) > 1
         ):
-            raise ConfigError("smooth: frames run in eager PyTorch on one device")
+            raise ConfigError("smooth: only in eager PyTorch and on one device")
 
     @property
     def devices(self) -> Sequence[str]:
@@ -124,4 +124,4 @@ def _check_choice(name: str, value: object, allowed: Sequence[object]) -> None:
     """
     if value not in allowed:
         names = ", ".join(str(each) for each in allowed if each is not None)
-        raise ConfigError(f"{name}: {value!r} is none of {names}")
+        raise ConfigError(f"{name}: {value!r} is not one of {names}")

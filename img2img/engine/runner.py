@@ -197,7 +197,7 @@ class Runner:
         if not difference.small:
             self._say(
                 f"{self.backend} in {self.precision} differs from float32 by {difference}:"
-                " going on in float32"
+                " continuing in float32"
             )
             self._to_verify, self._may_change, self._any_backend = 0, False, False
             self.backend, self.precision, self._fast = "eager", "fp32", self.exact
@@ -218,7 +218,8 @@ class Runner:
         if name is None:
             return
         self._say(
-            f"preparing {name} for the {ahead / 60:.0f} minutes ahead (not with `backend=eager`)"
+            f"preparing {name} for the {ahead / 60:.0f} minutes of work ahead (`backend=eager`"
+            " avoids this)"
         )
         try:
             other = self._made(name, self.precision)
@@ -235,7 +236,7 @@ class Runner:
             self.backend, self._fast = name, other
         else:
             why = f"is {gain:.2f} times as fast" if verified else "gives other results"
-            self._say(f"{name} {why}: going on without")
+            self._say(f"{name} {why}: continuing without it")
 
     def _worth_preparing(self, ahead: float) -> str | None:
         """The backend that will pay in so many seconds of work, if it is here."""
@@ -248,13 +249,13 @@ class Runner:
             if missing is None:
                 return name
             if name == "compile":
-                self._say(f"a job as long as this would gain by compiling; {missing}")
+                self._say(f"a job of this length would be faster compiled; {missing}")
         return None
 
 
 def _going_on_without(backend: str, error: Exception) -> str:
     reason = str(error).strip().partition("\n")[0]
-    return f"{backend} failed, going on without: {reason}"
+    return f"{backend} failed, continuing without it: {reason}"
 
 
 def reduced(x: Tensor, generator: Generator) -> Tensor:

@@ -145,8 +145,10 @@ class Splitter:
     def _in_tiles(self, runner: Runner, pixels: Pixels, side: int, deep: bool) -> Pixels:
         if not self._has_said:
             self._has_said = True
-            why = "statistics of their own" if self._norm == "local" else "this kind of network"
-            self._say(f"large pictures are translated in tiles, which with {why} approximates")
+            why = "local statistics" if self._norm == "local" else "this kind of network"
+            self._say(
+                f"large pictures are translated in tiles; with {why}, the result is approximate"
+            )
         return translate_in_tiles(
             lambda x: runner.run(x.to(runner.device), deep=deep).cpu(),
             pixels,

@@ -277,7 +277,7 @@ class Translator:
             skip: backends to leave out.
         """
         if isinstance(self._model, ExportedModel):
-            raise ConfigError("bench: an exported model has one backend; give the model file")
+            raise ConfigError("bench: an exported model has only one backend; use the model file")
         device = self._runners[0].device
         pixels = self._prepare(picture)
         names = [name for name in ([backend] if backend else BACKENDS.names()) if name not in skip]

@@ -114,9 +114,9 @@ class Values:
             )
         if self._dark:
             yield (
-                f"{_pictures(self._dark)} 16-bit values below {_DARK} only, but the model"
-                " expects 0..65535 and sees them as dark; rescale them first, or train on"
-                " such files (data.A.range)"
+                f"{_pictures(self._dark)} 16-bit values below {_DARK} only, but the model expects"
+                " 0..65535 and sees them as dark; rescale them first, or train a model on such"
+                " files (data.A.range)"
             )
         self._begin()
 

@@ -161,7 +161,7 @@ def compare_models(
     """
     paths = [Path(model) for model in models]
     if len(paths) < 2:
-        raise ConfigError("compare: give two models or more")
+        raise ConfigError("compare: give two or more models")
     say = options["say"] = _once(notifier(options))
     progress = options.pop("progress", None)
     wanted = chosen(options.get("measures"), {"pair", "set"})

@@ -222,8 +222,8 @@ def _network(
     name = options.get("features", "auto")
     if min(counts) < LEAST_IMAGES:
         reason = (
-            f"needs {LEAST_IMAGES} images and more in each set; there are"
-            f" {counts[0]} and {counts[1]}"
+            f"needs {LEAST_IMAGES} or more images in each set; there are {counts[0]} and"
+            f" {counts[1]}"
         )
     else:
         supply = Supply(options.get("weights"), name != "auto", notifier(options))

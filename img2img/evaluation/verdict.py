@@ -13,7 +13,7 @@ def verdict(comparison: Comparison) -> str:
     models = comparison.models
     measure = primary_measure(models) or next(iter(models[0].figures), None)
     if measure is None or any(measure not in model.figures for model in models):
-        return "Nothing was measured that could tell one model from another."
+        return "Nothing was measured that compares the models."
     higher = models[0].figures[measure].higher_is_better
     ranked = sorted(models, key=lambda model: model.figures[measure].value, reverse=higher)
     best, second = ranked[:2]
@@ -24,7 +24,8 @@ def verdict(comparison: Comparison) -> str:
     figure = best.figures[measure]
     if figure.baseline is not None and figure.no_better:
         sentences.append(
-            f"None is better than the untouched input, which has {short_number(figure.baseline)}."
+            "No model is better than the untouched input, which has"
+            f" {short_number(figure.baseline)}."
         )
     return " ".join(sentences)
 

@@ -108,7 +108,7 @@ def export_model(
         raise ConfigError(f"format {format}: {reason}")
     if opset is not None:
         if part.opset is None:
-            raise ConfigError(f"opset: is for onnx, not for {format}")
+            raise ConfigError(f"opset: only for onnx, not for {format}")
         check_opset(opset)
         part.opset = opset
     if tolerance is None:
@@ -120,8 +120,8 @@ def export_model(
     spec, generator = file.specs[name], file.generator(name)
     if (spec.in_channels, spec.out_channels) != (3, 3):
         raise ModelFileError(
-            f"{path}: translates {spec.in_channels} channels to {spec.out_channels}; models of RGB"
-            " images are exported"
+            f"{path}: translates {spec.in_channels} channels to {spec.out_channels}; only models"
+            " of RGB images can be exported"
         )
     ranges = [each for each in (spec.input, spec.output) if not each.whole]
     if pixels and ranges:
@@ -148,7 +148,9 @@ def export_model(
             raise
         except Exception as error:  # whatever exporter or runtime cannot do
             why = shortened(" ".join(str(error).split()))
-            raise ExportFailed(f"{format}: this model cannot be exported so: {why}") from error
+            raise ExportFailed(
+                f"{format}: this model cannot be exported in this format: {why}"
+            ) from error
         means, tops = zip(*differences, strict=True)
         mean, largest = max(means), max(tops)
         if not mean <= tolerance:
@@ -183,7 +185,7 @@ def _target(default: Path, output: Path | str | None, suffix: str) -> Path:
     if target.is_dir():
         return target / default.name
     if target.suffix.lower() != suffix:
-        raise ConfigError(f"output: {target}: a name that ends in {suffix} is wanted")
+        raise ConfigError(f"output: {target}: the name must end in {suffix}")
     return target
 
 

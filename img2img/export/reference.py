@@ -70,10 +70,12 @@ def export_reference(
     folder = path.parent / f"{stem}-reference" if output is None else Path(output)
     single = folder.suffix == ".pth" and not folder.is_dir()
     if folder.suffix and not single and not folder.exists():
-        raise ConfigError(f"output: {folder}: a folder is wanted, or a file called .pth")
+        raise ConfigError(f"output: {folder}: give a folder, or a file name that ends in .pth")
     if single and len(chosen) > 1:
         names = ", ".join(chosen)
-        raise ConfigError(f"output: {folder}: one file, where {names} are written; give a folder")
+        raise ConfigError(
+            f"output: {folder}: a single file, but {names} are written; give a folder"
+        )
     written, notes = [], []
     for name in chosen:
         target = folder if single else folder / f"latest_net_{NAMES.get(name, name)}.pth"
@@ -130,7 +132,7 @@ def _write(target: Path, network: nn.Module) -> ModelSpec | None:
         temporary.write_bytes(buffer.getvalue())
         again = torch.load(temporary, weights_only=True)
         if not all(_same(again[key], tensor) for key, tensor in state.items()):
-            raise ExportFailed(f"{target}: not written: it could not be read again as it was")
+            raise ExportFailed(f"{target}: not written: reading it back gave something else")
         try:
             (spec,) = import_files([temporary]).model.specs.values()
         except ModelFileError:

@@ -126,8 +126,9 @@ def feature_network(name: str, supply: Supply, device: torch.device) -> FeatureN
     except MissingFeatures as missing:
         network = FeatureNetwork("efficientnet-lite0", supply, device)
         supply.say(
-            "features are efficientnet-lite0's: figures compare with each other, not with published"
-            f" ones, which are inception's ({missing}, or `features=inception` downloads it)"
+            "features come from efficientnet-lite0: the figures can be compared with each other,"
+            f" but not with published ones, which use inception ({missing}, or"
+            " `features=inception` downloads it)"
         )
         return network
 

@@ -54,7 +54,7 @@ class FeaturePyramid:
         """
         if min(images.shape[2:]) < MIN_SIDE:
             raise ConfigError(
-                f"{self.name} sees images of {MIN_SIDE} pixels and more a side; these have"
+                f"{self.name} needs images of at least {MIN_SIDE} pixels per side; these have"
                 f" {images.shape[3]} x {images.shape[2]} (data.crop_size)"
             )
         if images.device != self._device:

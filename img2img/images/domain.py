@@ -75,7 +75,7 @@ class Domain(BaseModel):
         most = np.iinfo(self.dtype).max
         limit = MOST_NOISE if self.kind == "noise" else MOST_CHANNELS
         if not 1 <= len(self.channels) <= limit:
-            raise ValueError(f"{len(self.channels)} channels, where 1 to {limit} are read")
+            raise ValueError(f"{len(self.channels)} channels, but 1 to {limit} are supported")
         if len(set(self.channels)) < len(self.channels):
             raise ValueError("two channels have the same name")
         if not len(self.channels) == len(self.low) == len(self.high):

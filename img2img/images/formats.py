@@ -25,8 +25,8 @@ def _heif() -> Any:
 
 HEIF = _heif()
 HAS_HEIF = HEIF is not None
-_HEIF = f"HEIC, which is read where pi-heif is installed: {install(['pi-heif'])}"
-_AVIF = f"AVIF, which is read where Pillow has it: {install(['-U', 'pillow'])}"
+_HEIF = f"HEIC, which needs pi-heif: {install(['pi-heif'])}"
+_AVIF = f"AVIF, which needs a newer Pillow: {install(['-U', 'pillow'])}"
 
 # Pillow knows more, among them some that start other programs.
 FORMATS = ["PNG", "JPEG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM"]
@@ -68,7 +68,7 @@ def other_kind(start: bytes) -> str | None:
     """What a file is that begins like this and is of a kind that is not read; None: unknown."""
     for at, magic, what in _OTHERS:
         if start[at:].startswith(magic):
-            return what if what in {_HEIF, _AVIF} else f"{what}, which is not read"
+            return what if what in {_HEIF, _AVIF} else f"{what}, which is not supported"
     return None
 
 

@@ -43,7 +43,8 @@ def read_picture(path: Path | str) -> Picture:
         _check_size(file.image.width * file.image.height, file.image)
         if len(file.pages) > 1:
             raise ImageError(
-                f"{len(file.pages)} pages, but one picture is needed: save each page as a file"
+                f"{len(file.pages)} pages, but a single picture is needed: save each page as its"
+                " own file"
             )
         return _decode(file)
 
@@ -146,12 +147,12 @@ def _opened(path: Path) -> Iterator[_File]:
     except ImageError as error:
         raise ImageError.of(path, error.reason) from None
     except Image.DecompressionBombError:
-        raise ImageError.of(path, f"more pixels than the {MAX_PIXELS} that are read") from None
+        raise ImageError.of(path, f"more than the {MAX_PIXELS} pixels that are supported") from None
     except (UnidentifiedImageError, SyntaxError):  # the second of a HEIC's decoder
-        what = other_kind(start) or "not an image, or not of a known format"
+        what = other_kind(start) or "not an image, or of an unknown format"
         raise ImageError.of(path, what) from None
     except MemoryError:
-        raise ImageError.of(path, "too large for the memory of this machine") from None
+        raise ImageError.of(path, "too large for this machine's memory") from None
     except Exception as error:  # decoders raise whatever the damage leads them to
         what = "not supported" if _UNSUPPORTED.search(str(error)) else "damaged or truncated"
         raise ImageError.of(path, f"{what} ({error})") from None
@@ -161,7 +162,7 @@ def _check_size(pixels: int, image: Image.Image, frames: int = 1) -> None:
     if pixels > MAX_PIXELS:
         several = f" of {frames} frames" if frames > 1 else ""
         size = f"{image.width} x {image.height}{several}"
-        raise ImageError(f"{size} pixels are more than the {MAX_PIXELS} that are read")
+        raise ImageError(f"{size} pixels are more than the {MAX_PIXELS} that are supported")
 
 
 def _decode(file: _File, page: int = 0) -> Picture:

@@ -48,7 +48,7 @@ _COMPRESSIONS = {
     52546: "JPEG XL",
 }
 _YCBCR, _OLD_JPEG = 6, 6
-_READ = "only grey and RGB of 8 or 16 bits are read, with alpha except for 16-bit grey"
+_READ = "only grey and RGB images with 8 or 16 bits are supported; alpha except in 16-bit grey"
 
 Tags = ImageFileDirectory_v2
 

@@ -166,8 +166,8 @@ class WGAN(Objective):
     def check(self, discriminator: nn.Module) -> None:
         if self.clip is not None and any(map(is_parametrized, discriminator.modules())):
             raise ConfigError(
-                "objective.clip: the weights of a critic with spectral normalisation, which bounds"
-                " its slope by itself, cannot be clipped: set it to null"
+                "objective.clip: a critic with spectral normalisation cannot have its weights"
+                " clipped, and does not need it: set it to null"
             )
 
     @torch.no_grad()

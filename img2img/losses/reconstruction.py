@@ -90,9 +90,9 @@ class SSIM(Reconstruction):
         height, width = output.shape[-2:]
         if min(height, width) < _SSIM_WINDOW:
             raise ConfigError(
-                f"data.crop_size: the loss ssim looks through a window of {_SSIM_WINDOW} pixels a"
-                f" side, which crops of {height} x {width} do not fill (data.grow makes the first"
-                " ones smaller)"
+                f"data.crop_size: the loss ssim uses windows of {_SSIM_WINDOW} pixels per side,"
+                f" larger than crops of {height} x {width} (data.grow makes the first crops"
+                " smaller)"
             )
         # Variances are small differences of squares, which few bits cannot hold.
         with torch.autocast(output.device.type, enabled=False):

@@ -69,8 +69,9 @@ def refuse_batch_norm(discriminator: nn.Module, name: str) -> None:
             weight.requires_grad for weight in layer.parameters()
         ):
             raise ConfigError(
-                f"regularizers: {name} does not go with BatchNorm, by which the slope at an image"
-                " is that of the whole batch: set discriminator.norm to instance or none"
+                f"regularizers: {name} cannot be combined with BatchNorm, which makes the gradient"
+                " of an image depend on the whole batch: set discriminator.norm to instance or"
+                " none"
             )
 
 

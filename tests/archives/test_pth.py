@@ -98,7 +98,7 @@ KINDS = {
     "cut off": "damaged",
     "legacy, cut off": "damaged",
     "other archive": "not of weights",
-    "memory": "builtins.bytearray, which no weights need",
+    "memory": "builtins.bytearray, which weights never need",
     "sparse tensor": "torch._utils._rebuild_sparse_tensor",
     "list": "holds a list",
     "empty": "not a readable safetensors file",

@@ -68,7 +68,7 @@ def test_a_measure_that_is_named_is_taken_or_refused(
         for measures in ("fid", "l1,kid"):
             outcome = img2img("evaluate", *given, "--measures", measures)
             assert (outcome.status, outcome.out) == (2, "")
-            assert "needs 10 images and more in each set; there are 6 and 6" in outcome.err
+            assert "needs 10 or more images in each set; there are 6 and 6" in outcome.err
     outcome = img2img("evaluate", *folders, "--measures", "l1,ms_ssim")
     assert (outcome.status, outcome.out) == (2, "")
     assert "ms_ssim: needs images of 176 pixels" in outcome.err

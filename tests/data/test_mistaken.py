@@ -102,8 +102,8 @@ def test_what_is_no_folder(tmp_path: Path, make_image: MakeImage) -> None:
 
 def test_folders_without_images(tmp_path: Path, make_image: MakeImage) -> None:
     for name, words in (
-        ("x.zip", "but archives: x.zip; unpack"),
-        ("x.MP4", "but videos: x.MP4; extract its frames first"),
+        ("x.zip", "only archives: x.zip; unpack"),
+        ("x.MP4", "only videos: x.MP4; extract its frames first"),
         ("x.psd", "in a supported format, only .psd (1)"),
         ("x.txt", "no image here; images are looked for as"),
         ("", "no image here: the folder is empty; images are looked for as"),

@@ -138,7 +138,7 @@ def test_names_that_are_no_pairs_are_sets(tmp_path: Path, make_image: MakeImage)
     notes: list[str] = []
     found = evaluate_folders(tmp_path / "x", tmp_path / "y", **said(notes))
     assert found.figures == {}
-    assert found.missing["kid"] == "needs 10 images and more in each set; there are 3 and 3"
+    assert found.missing["kid"] == "needs 10 or more images in each set; there are 3 and 3"
     assert notes == ["the names do not form pairs: the images are compared as sets"]
     with pytest.raises(DataError, match="6 of the files have no partner"):
         evaluate_folders(tmp_path / "x", tmp_path / "y", measures=["psnr"])

@@ -183,7 +183,7 @@ class TestPages:
         return tmp_path / "x.tif"
 
     def test_a_stack_is_not_one_picture(self, stack: Path) -> None:
-        with pytest.raises(ImageError, match="5 pages, but one picture"):
+        with pytest.raises(ImageError, match="5 pages, but a single picture"):
             read_picture(stack)
         image = read_image(stack)
         assert isinstance(image, Frames)
@@ -297,7 +297,7 @@ def test_heic_without_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 )
 def test_other_kinds_are_named(tmp_path: Path, start: bytes, name: str) -> None:
     (tmp_path / "x.png").write_bytes(start + b"\0" * 64)
-    with pytest.raises(ImageError, match=f"x.png: {name}, which is not read"):
+    with pytest.raises(ImageError, match=f"x.png: {name}, which is not supported"):
         read_picture(tmp_path / "x.png")
 
 

@@ -229,7 +229,7 @@ class TestOtherKinds:
             np.testing.assert_array_equal(read(tmp_path, data, name).pixels, RGB)
 
     def test_kinds_that_are_not_read(self, tmp_path: Path) -> None:
-        with pytest.raises(ImageError, match="PostScript, which is not read"):
+        with pytest.raises(ImageError, match="PostScript, which is not supported"):
             read(tmp_path, saved(Image.fromarray(RGB), "EPS"), "x.png")
 
 

@@ -90,7 +90,7 @@ def test_a_training_takes_it_and_saves_nothing_of_the_network(
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        (["--set", "data.crop_size=16"], "32 pixels and more a side"),
+        (["--set", "data.crop_size=16"], "at least 32 pixels per side"),
         (["--set", "losses.reconstruction.1.network=vgg19"], "losses.reconstruction.1.network"),
     ],
 )

@@ -142,7 +142,7 @@ def test_the_untouched_input(compared: Comparison, tiny_pairs: Path) -> None:
     worse = [
         replace(m, figures={"l1": replace(m.figures["l1"], baseline=0.01)}) for m in compared.models
     ]
-    assert "None is better than the untouched input, which has 0.01." in verdict(
+    assert "No model is better than the untouched input, which has 0.01." in verdict(
         replace(compared, models=worse)
     )
 
@@ -313,7 +313,7 @@ def test_json_alone(
 
 
 def test_wrong_use(tmp_path: Path, tiny_run: Path, tiny_pairs: Path, train: Command) -> None:
-    with pytest.raises(ConfigError, match="two models or more"):
+    with pytest.raises(ConfigError, match="two or more models"):
         compare_models([tiny_run], tiny_pairs)
     with pytest.raises(ConfigError, match="there is no 'l2'"):
         compare_models([tiny_run, tiny_run], tiny_pairs, measures=["l2"])

@@ -121,7 +121,7 @@ def test_other_shapes_are_offered(studio: Path, img2img: Command, train: Command
         line = (*FOLDERS, "--match", "suffix", "--unequal", unequal)
         checked = img2img("data", "check", *line)
         assert checked.status == 0
-        assert f"changed to it by data.unequal={unequal}" in checked.out
+        assert f"adjusted by data.unequal={unequal}" in checked.out
     trained = train(studio / "run", *line, "--max-steps", 1, "--set", "data.resize=none")
     assert trained.status == 0, trained.err
 
@@ -175,8 +175,8 @@ def test_two_folders_that_are_no_pairs(studio: Path, img2img: Command, train: Co
         Path("paintings").mkdir(exist_ok=True)
         Image.fromarray(noise(16, 16)).save(f"paintings/{name}.png")
     folders = ("--data-a", "new", "--data-b", "paintings")
-    assert "train cyclegan, which needs none" in img2img("data", "check", *folders).out
-    assert "train cyclegan, which needs none" in train(studio / "run", *folders).err
+    assert "train cyclegan, which does not need pairs" in img2img("data", "check", *folders).out
+    assert "train cyclegan, which does not need pairs" in train(studio / "run", *folders).err
 
 
 def test_measuring_what_only_a_person_sees_as_pairs(

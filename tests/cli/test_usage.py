@@ -83,8 +83,8 @@ ANSWERS = [
     ),
     (
         "video assemble IN --output o.mp4 --like v.mp4 --start 00:00:01:12",
-        "--start: '00:00:01:12' ends in frames, but needs a fraction of a second; at 25 frames"
-        " a second that is 00:00:01.48",
+        "--start: '00:00:01:12' ends in a frame number, but a fraction of a second is needed;"
+        " at 25 frames per second that is 00:00:01.48",
     ),
     ("report a b", "img2img report: unexpected argument: b; see img2img report -h"),
 ]

@@ -91,7 +91,9 @@ def test_8_bits_are_all_of_them(tiny_pairs: Path) -> None:
 
 
 def test_more_than_8_bits_hold(tiny_pairs: Path) -> None:
-    with pytest.raises(ConfigError, match=r"data\.A\.range: 4095 is more than files of uint8 hold"):
+    with pytest.raises(
+        ConfigError, match=r"data\.A\.range: 4095 is beyond the range of uint8 files"
+    ):
         found(tiny_pairs, A=[0, 4095])
 
 

@@ -576,7 +576,7 @@ def test_the_command(tmp_path: Path, tiny_run: Path, img2img: Command) -> None:
     (run / "doctor.png").mkdir()
     outcome = img2img("doctor", run)
     assert outcome.status == 2
-    assert "over by now" in outcome.out
+    assert "no longer present" in outcome.out
     assert "cannot write" in outcome.err
     assert json.loads(img2img("doctor", run, "--json").out)["findings"]
     (run / "doctor.png").rmdir()
@@ -584,7 +584,7 @@ def test_the_command(tmp_path: Path, tiny_run: Path, img2img: Command) -> None:
     write(log(count=1))
     assert "1 line of losses and 0 health probes" in img2img("doctor", run).out
     write(log(count=9))
-    assert "too little to judge by" in img2img("doctor", run).out
+    assert "too early to tell" in img2img("doctor", run).out
     with metrics.open("a") as file:
         file.write('{"step": 200, "ima')  # cut short by a crash
     assert img2img("doctor", run).status == 0

@@ -221,7 +221,7 @@ class TestBombs:
         body = b"IHDR" + struct.pack(">IIBBBBB", 100000, 100000, 8, 2, 0, 0, 0)
         chunk = struct.pack(">I", 13) + body + struct.pack(">I", zlib.crc32(body))
         (tmp_path / "x.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk + b"\0\0\0\x09IDAT")
-        with pytest.raises(ImageError, match="more pixels than"):
+        with pytest.raises(ImageError, match="more than"):
             read_image(tmp_path / "x.png")
 
 

@@ -69,7 +69,9 @@ def test_what_all_hold_out(
     with pytest.raises(DataError, match="hold out different images: give a data set"):
         compare_models([tiny_run, other_run], **options)
     lone = shutil.copy(tiny_run / "model.safetensors", tmp_path)
-    with pytest.raises(ConfigError, match="not in a run folder; give a data set"):
+    with pytest.raises(
+        ConfigError, match="not in a run folder, so it has no held-out images; give a data set"
+    ):
         compare_models([tiny_run, Path(lone)], **options)
     folders = tiny_pairs / "A", tiny_pairs / "B"
     assert len(compare_models([tiny_run, other_run], folders, **options).names) == 6
@@ -138,7 +140,7 @@ def test_the_untouched_input(compared: Comparison, tiny_pairs: Path) -> None:
     for model in compared.models:
         assert model.figures["l1"].baseline == pytest.approx(l1, abs=1e-6)
     assert compared.trained_on is True
-    assert "None is better" not in verdict(compared)
+    assert "No model is better" not in verdict(compared)
     worse = [
         replace(m, figures={"l1": replace(m.figures["l1"], baseline=0.01)}) for m in compared.models
     ]

@@ -103,7 +103,7 @@ class Failing:
     ],
 )
 def test_no_memory(error: Exception, workers: int) -> None:
-    with pytest.raises(LoadingFailed, match="no memory left to load images"):
+    with pytest.raises(LoadingFailed, match="not enough memory to load images"):
         next(batches(Failing(error), 2, 0, workers=workers))
 
 

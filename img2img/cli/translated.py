@@ -44,7 +44,9 @@ def say_report(report: "Report", spec: "ModelSpec", as_json: bool) -> None:
         say_note(f"skipped, because these formats are not supported: {kinds}")
     if report.left_out:
         names = some_names([str(path) for path in report.left_out], most=3)
-        say_note(f"left out, because img2img made them: {names}; to translate one, pass it as --input")
+        say_note(
+            f"left out, because img2img made them: {names}; to translate one, pass it as --input"
+        )
 
 
 def _say_results(report: "Report") -> None:

@@ -74,8 +74,8 @@ def test_a_table_of_several_splits(tmp_path: Path, make_image: MakeImage) -> Non
     ("text", "words"),
     [
         ("x.png,nothing.png", ("row 1", "'nothing.png'", "no such file")),
-        ("A,B\nx.png,deep/p.jpg\nx.png,deep/q.jpg", ("row 3", "x.png", "row 2 already")),
-        ("x.png,deep/p.jpg\ny.png,deep/p.jpg", ("row 2", "p.jpg", "row 1 already")),
+        ("A,B\nx.png,deep/p.jpg\nx.png,deep/q.jpg", ("row 3", "x.png", "already in row 2")),
+        ("x.png,deep/p.jpg\ny.png,deep/p.jpg", ("row 2", "p.jpg", "already in row 1")),
         ("x.png\n", ("row 1 has 1 columns",)),
         ("x.png,deep/p.jpg,0.5\n", ("row 1 has 3 columns",)),
         ("x.png,\n", ("row 1", "''", "no such file")),

@@ -126,7 +126,7 @@ class TestBrokenFiles:
         make_image("pairs/B/1.png", (8, 9))
         refused(
             train(tmp_path / "run", "--data", tmp_path / "pairs"),
-            "differ in shape",
+            "different aspect ratios",
             "1",
             "--unequal fit",
             "--skip-bad",

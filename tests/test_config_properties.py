@@ -126,7 +126,7 @@ def test_a_saved_configuration_is_read_back_as_it_was(values: dict[str, Any]) ->
 def test_an_old_name_of_a_key(source: str) -> None:
     sources: dict[str, dict[str, Any]] = {"file": {}, "flags": {}, "assigned": {}}
     sources[source] = {"checkpointing": True}
-    with pytest.warns(UserWarning, match="checkpointing is called activation_checkpointing now"):
+    with pytest.warns(UserWarning, match="checkpointing is now called activation_checkpointing"):
         found = load(**sources)
     assert found.activation_checkpointing
 
@@ -142,5 +142,5 @@ def test_an_old_name_in_a_saved_configuration(tmp_path: Path) -> None:
 
 def test_both_names_of_a_key() -> None:
     assignments = ["checkpointing=true", "activation_checkpointing=false"]
-    with pytest.raises(ConfigError, match=r"^checkpointing: the old name of activation_checkp"):
+    with pytest.raises(ConfigError, match=r"^checkpointing is the old name of activation_checkp"):
         load_config("pix2pix", assignments=assignments)

@@ -205,7 +205,7 @@ def _run(named: str | None, output: Path | None, resume: bool) -> tuple[str, Pat
             raise _no_run(run)
         return str(read_yaml(saved).get("method")), run
     if named and (Path(named) / "config.yaml").is_file():
-        raise ConfigError(f"{named} is a run folder; to resume it:  img2img train --resume {named}")
+        raise ConfigError(f"{named} is a run folder; to resume it: img2img train --resume {named}")
     if named is None or Path(named).is_dir():
         data = f" --data {named}" if named else ""
         raise ConfigError(

@@ -40,7 +40,7 @@ class PairedData(DataSet):
                     " auto for these"
                 )
         else:
-            raise ConfigError("data.root: missing; set it to a folder of pairs")
+            raise ConfigError("data.root: missing; give a folder of pairs as `data.root`")
         found = find_pairs(splits["train"], data)
         train = [pair for pair in found.pairs if pair not in leave_out]
         where = splits["train"].where

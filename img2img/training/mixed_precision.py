@@ -47,10 +47,8 @@ class MixedPrecision:
             _use_channels_last(method)
         self.method = _working_copy(method, self.dtype) if low and not self._autocast else method
         """The method to take losses from."""
-        self._trained = {
-            group: [weight for weight in self.method.parameters_of(group) if weight.requires_grad]
-            for group in method.groups
-        }
+        # Penalties reach the masters directly; a weight that has no copy is its own master.
+        self._trained = {group: _trained(group, method, self.method) for group in method.groups}
         self._copies = {
             group: [
                 (master, working)
@@ -131,6 +129,12 @@ class MixedPrecision:
         if state and self._scaler.is_enabled():  # neither, if it is or was another precision
             self._scaler.load_state_dict(state)
         self._refresh()
+
+
+def _trained(group: str, *methods: Method) -> list[nn.Parameter]:
+    """The weights of a group in some methods, each once, that take gradients."""
+    weights = dict.fromkeys(p for method in methods for p in method.parameters_of(group))
+    return [weight for weight in weights if weight.requires_grad]
 
 
 def _working_copy(method: Method, dtype: torch.dtype) -> Method:

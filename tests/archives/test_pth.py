@@ -97,7 +97,7 @@ KINDS = {
     "more than stored": "damaged",
     "cut off": "damaged",
     "legacy, cut off": "damaged",
-    "other archive": "not of weights",
+    "other archive": "holds no weights",
     "memory": "builtins.bytearray, which weights never need",
     "sparse tensor": "torch._utils._rebuild_sparse_tensor",
     "list": "holds a list",

@@ -76,7 +76,10 @@ def test_a_measure_that_is_named_is_taken_or_refused(
     x, y = make_image("x/a.png").parent, make_image("y/b.png").parent
     outcome = img2img("evaluate", x, y)
     assert (outcome.status, outcome.out) == (2, "")
-    assert "nothing could be measured: needs 10 images" in outcome.err
+    assert (
+        "nothing could be measured: the images have no known targets; needs 10 or more images"
+        in outcome.err
+    )
 
 
 def test_the_untouched_input_stands_beside(

@@ -133,7 +133,7 @@ def test_going_on_keeps_the_range(deep_pairs: Path, train: Command, tmp_path: Pa
     assert outcome.status == 0, outcome.err
     assert ranges(parts) == ([0, 4095], [0, 4095])
     assert load_model(parts).specs["G"].output == TWELVE
-    assert "outside of 0..4095" in outcome.out + outcome.err
+    assert "outside 0..4095" in outcome.out + outcome.err
 
 
 def test_a_run_from_before_goes_on_as_it_was(

@@ -499,7 +499,7 @@ class TestCommand:
         # What img2img has written of a video is over all of its type, dark or not.
         (tmp_path / "in" / ".img2img").touch()
         outcome = img2img(*line, "--output", tmp_path / "again.mkv")
-        assert ("values" in outcome.err) == (options == ["--range", "0,8190"])
+        assert ("black and white" in outcome.err) == (options == ["--range", "0,8190"])
 
     def test_ranges_that_are_none(self, tmp_path: Path, img2img: Command) -> None:
         (tmp_path / "in").mkdir()

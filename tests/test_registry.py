@@ -14,12 +14,13 @@ from img2img.errors import ConfigError
 from img2img.images import Domain
 from img2img.losses import OBJECTIVES, RECONSTRUCTIONS, REGULARIZERS
 from img2img.models.checkpoint import load_model, save_model
-from img2img.models.spec import ModelSpec, prepare_for_inference
+from img2img.models.spec import prepare_for_inference
 from img2img.networks import DISCRIMINATORS, GENERATORS, Generator
 from img2img.registry import Part, Registry
 from img2img.training import METHODS
 from img2img.training.optimizers import OPTIMIZERS
 from img2img.training.schedule import SCHEDULES
+from tests.specs import spec_of
 
 CATALOGUES: list[Registry[Any]] = [
     GENERATORS,
@@ -176,16 +177,14 @@ def test_generator_round_trips_through_a_model_file(
     x = torch.rand(2, before, 2 * generator.min_size, generator.min_size) * 2 - 1
     # So that the averages are not those of a network that has seen nothing.
     generator(x)
-    spec = ModelSpec(
+    spec = spec_of(
+        generator,
+        (before, after),
         architecture=part.name,
         arguments=section.arguments,
-        input=Domain.of_type("uint8", before),
         output=Domain.of_type("uint16", after),
         direction="BtoA",
-        size_multiple=generator.size_multiple,
-        min_size=generator.min_size,
         norm_statistics=statistics,
-        exact_tiling=generator.local,
         crop_size=(16, 32),
         scale=0.5,
         method="pix2pix",

@@ -34,11 +34,11 @@ from torch import Tensor
 
 from img2img.config import Component
 from img2img.errors import ConfigError
-from img2img.images import Domain
 from img2img.models.checkpoint import load_model, save_model
 from img2img.models.spec import ModelSpec
 from img2img.networks import GENERATORS, Generator
 from img2img.networks.norms import use_statistics
+from tests.specs import spec_of
 
 SIZE, SETTLED, REPEATS = 256, 20, 5
 DATASETS = Path(__file__).parents[2] / "datasets"
@@ -152,21 +152,7 @@ def random_model(architecture: str, path: Path) -> Path:
     torch.manual_seed(0)
     section = Component(name=architecture)
     made = GENERATORS.build(section, "generator", in_channels=3, out_channels=3)
-    spec = ModelSpec(
-        architecture=architecture,
-        arguments={},
-        input=Domain(dtype="uint8"),
-        output=Domain(dtype="uint8"),
-        direction="AtoB",
-        size_multiple=made.size_multiple,
-        min_size=made.min_size,
-        exact_tiling=made.local,
-        crop_size=(SIZE, SIZE),
-        scale=1,
-        method="none",
-        steps=0,
-        images=0,
-    )
+    spec = spec_of(made, architecture=architecture, crop_size=(SIZE, SIZE))
     save_model(path, {"G": spec}, {"G": made})
     return path
 

@@ -7,10 +7,9 @@ import torch
 
 from img2img import Translator
 from img2img.config import Component
-from img2img.images import Domain
-from img2img.models.spec import ModelSpec
 from img2img.networks import GENERATORS, Generator
 from img2img.networks.norms import ImageStatistics, use_statistics
+from tests.specs import spec_of
 
 TINY = [
     {"name": "resnet", "ngf": 4, "n_blocks": 2},
@@ -29,19 +28,5 @@ def tiny_generator(request: pytest.FixtureRequest) -> Generator:
 
 def translator(generator: Generator, **options: Any) -> Translator:
     """Of a generator that is in no file; on the CPU in float32 unless told otherwise."""
-    spec = ModelSpec(
-        architecture="any",
-        arguments={},
-        input=Domain(dtype="uint8"),
-        output=Domain(dtype="uint8"),
-        direction="AtoB",
-        size_multiple=generator.size_multiple,
-        min_size=generator.min_size,
-        exact_tiling=generator.local,
-        crop_size=(64, 64),
-        scale=1,
-        method="none",
-        steps=0,
-        images=0,
-    )
+    spec = spec_of(generator)
     return Translator(generator, spec, **{"device": "cpu", "precision": "fp32", **options})

@@ -12,11 +12,12 @@ from img2img import Picture, Translator, translate_folder
 from img2img.config import Component
 from img2img.engine.footprint import footprint, strips_footprint
 from img2img.errors import ImageError, ModelFileError
-from img2img.images import Domain, to_pixels
+from img2img.images import to_pixels
 from img2img.models.checkpoint import save_model
 from img2img.models.spec import ModelSpec
 from img2img.networks import GENERATORS, Generator
 from img2img.networks.norms import ImageStatistics, use_statistics
+from tests.specs import spec_of as make_spec
 
 SECTIONS: dict[str, dict[str, Any]] = {
     "resnet": {"ngf": 4, "n_blocks": 2},
@@ -36,20 +37,8 @@ def network(name: str, channels: tuple[int, int]) -> Generator:
 
 
 def spec_of(name: str, generator: Generator, channels: tuple[int, int]) -> ModelSpec:
-    return ModelSpec(
-        architecture=name,
-        arguments={"init": "kaiming", **SECTIONS[name]},
-        input=Domain.of_type("uint8", channels[0]),
-        output=Domain.of_type("uint8", channels[1]),
-        direction="AtoB",
-        size_multiple=generator.size_multiple,
-        min_size=generator.min_size,
-        exact_tiling=generator.local,
-        crop_size=(64, 64),
-        scale=1,
-        method="none",
-        steps=0,
-        images=0,
+    return make_spec(
+        generator, channels, architecture=name, arguments={"init": "kaiming", **SECTIONS[name]}
     )
 
 

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from img2img.config import Component
 from img2img.data.samples import Batch
-from img2img.images import Domain
 from img2img.losses.adversarial import Vanilla
 from img2img.losses.reconstruction import L1
 from img2img.models.checkpoint import load_model, load_state, save_model
@@ -33,6 +32,7 @@ from img2img.training.methods.pix2pix import Pix2Pix
 from img2img.training.mixed_precision import MixedPrecision
 from img2img.training.optimizers import Adam
 from tests.conftest import Command
+from tests.specs import spec_of
 from tests.training.recipe import updates
 
 GENERATORS_WITH_IT: list[dict[str, Any]] = [
@@ -59,21 +59,8 @@ def discriminator(**arguments: Any) -> Discriminator:
 
 def specification(network: Generator, **arguments: Any) -> ModelSpec:
     own = {key: value for key, value in arguments.items() if key != "name"}
-    return ModelSpec(
-        architecture=arguments["name"],
-        arguments=own | {"spectral": True},
-        input=Domain(dtype="uint8"),
-        output=Domain(dtype="uint8"),
-        direction="AtoB",
-        size_multiple=network.size_multiple,
-        min_size=network.min_size,
-        exact_tiling=network.local,
-        crop_size=(32, 32),
-        scale=1.0,
-        method="pix2pix",
-        steps=0,
-        images=0,
-    )
+    named = {"architecture": arguments["name"], "arguments": own | {"spectral": True}}
+    return spec_of(network, **named, crop_size=(32, 32), method="pix2pix")
 
 
 def layers(network: nn.Module) -> list[nn.Conv2d | nn.ConvTranspose2d]:

@@ -94,10 +94,8 @@ class NoiseToImages(DataSet):
 
     def seen_as(self, domains: Mapping[str, Domain | None]) -> Self:
         images = [image.seen_as(domains["B"]) for image in self.images]
-        held_out = [
-            replace(pair, A=pair.A.seen_as(domains["B"]), B=pair.B.seen_as(domains["B"]))
-            for pair in self.held_out
-        ]
+        both = dict.fromkeys("AB", domains["B"])
+        held_out = [pair.seen_as(both) for pair in self.held_out]
         return replace(self, images=images, held_out=held_out)
 
     def samples(

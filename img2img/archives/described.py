@@ -68,21 +68,22 @@ def read_description(path: Path) -> Weights:
         ModelFileError: damaged, no dictionary, or larger than any description of weights.
     """
     if not path.is_file():
-        raise ModelFileError(f"{path}: no such file")
+        raise ModelFileError.of(path, "no such file")
     if not looks_like_pth(path):
-        raise ModelFileError(f"{path}: neither a model of img2img nor a file of PyTorch")
+        raise ModelFileError.of(path, "neither a model of img2img nor a file of PyTorch")
     with refusing(path), path.open("rb") as file:
         zipped = file.read(len(_ZIP)) == _ZIP
         described, places = (_archive if zipped else _legacy)(file)
     if isinstance(described, Built) and not described:
-        raise ModelFileError(
-            f"{path}: holds {described.name}, which could only be rebuilt by running"
+        raise ModelFileError.of(
+            path,
+            f"holds {described.name}, which could only be rebuilt by running"
             " code from the file; none was run. Save the weights alone:"
-            " torch.save(network.state_dict(), ...)"
+            " torch.save(network.state_dict(), ...)",
         )
     if not isinstance(described, Mapping):
         kind = type(described).__name__
-        raise ModelFileError(f"{path}: holds a {kind}, not a dictionary of weights")
+        raise ModelFileError.of(path, f"holds a {kind}, not a dictionary of weights")
     return Weights(described, places)
 
 
@@ -92,11 +93,11 @@ def refusing(path: Path) -> Iterator[None]:
     try:
         yield
     except Strange as error:
-        raise ModelFileError(f"{path}: {error}") from None
+        raise ModelFileError.of(path, str(error)) from None
     # A file that was damaged on purpose can make the reader raise anything.
     except Exception as error:
         reason = shortened(" ".join(str(error).split()) or type(error).__name__, 200)
-        raise ModelFileError(f"{path}: damaged, or not a file of weights: {reason}") from None
+        raise ModelFileError.of(path, f"damaged, or not a file of weights: {reason}") from None
 
 
 def dictionaries(content: Any) -> Iterator[tuple[str, dict[Any, Any]]]:

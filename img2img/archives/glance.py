@@ -26,7 +26,7 @@ def refuse_impossible(path: Path) -> None:
         return
     shapes = _shapes_of_pth(path) if looks_like_pth(path) else _shapes_of_safetensors(path)
     if shapes is not None and not any(len(shape) == _AXES for shape in shapes):
-        raise ModelFileError(f"{path}: not a generator: it has no convolution weights")
+        raise ModelFileError.of(path, "not a generator: it has no convolution weights")
 
 
 def _shapes_of_pth(path: Path) -> list[tuple[int, ...]]:
@@ -39,11 +39,11 @@ def _shapes_of_safetensors(path: Path) -> list[list[int]] | None:
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if length > min(MOST_HEADER, path.stat().st_size):
-            raise ModelFileError(f"{path}: not a readable safetensors file")
+            raise ModelFileError.of(path, "not a readable safetensors file")
         try:
             header = parse_json(file.read(length))
             if OURS in header.get("__metadata__", {}):
                 return None
             return [[*entry["shape"]] for entry in header.values() if "shape" in entry]
         except (ValueError, TypeError, AttributeError):
-            raise ModelFileError(f"{path}: not a readable safetensors file") from None
+            raise ModelFileError.of(path, "not a readable safetensors file") from None

@@ -31,6 +31,6 @@ def opened_safetensors(path: Path) -> Iterator[Any]:
             yield opened
     except (OSError, SafetensorError) as error:
         reason = shortened(str(error))
-        raise ModelFileError(f"{path}: not a readable safetensors file: {reason}") from None
+        raise ModelFileError.of(path, f"not a readable safetensors file: {reason}") from None
     except (RuntimeError, MemoryError) as error:  # what it says when it cannot map the file
-        raise ModelFileError(f"{path}: cannot be read: {shortened(str(error))}") from None
+        raise ModelFileError.of(path, f"cannot be read: {shortened(str(error))}") from None

@@ -33,4 +33,4 @@ def require(model: Path) -> None:
         ModelFileError: it is not.
     """
     if not model.exists():
-        raise ModelFileError(f"{model}: no such file or folder{nearest_path(model)}")
+        raise ModelFileError.of(model, f"no such file or folder{nearest_path(model)}")

@@ -13,16 +13,20 @@ def _pair(value: object) -> object:
     return (value, value) if isinstance(value, int | str) and value != "auto" else value
 
 
-def _height_width_positive(value: Any) -> Any:
-    if value != "auto" and min(value) < 1:
-        raise ValueError("a size is at least 1 pixel")
+# Far more than fits into any accelerator's memory.
+_MAX_SIDE = 2**14
+
+
+def _possible(value: Any) -> Any:
+    if value != "auto" and not 1 <= min(value) <= max(value) <= _MAX_SIDE:
+        raise ValueError(f"a size is from 1 to {_MAX_SIDE} pixels")
     return value
 
 
 Size = Annotated[
     tuple[int, int] | Literal["auto"],
     BeforeValidator(_pair),
-    AfterValidator(_height_width_positive),
+    AfterValidator(_possible),
 ]
 
 

@@ -35,7 +35,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"cannot read {path}: not a text file") from None
     tree = parse(text, str(path)) or {}
     if not isinstance(tree, dict):
-        raise ConfigError(f"{path}: expected keys and values, found {type(tree).__name__}")
+        raise ConfigError.of(path, f"expected keys and values, found {type(tree).__name__}")
     return tree
 
 

@@ -219,8 +219,8 @@ def _build(section: Component, path: str, example: HeightWidth) -> Any:
     except Exception as error:
         raise ConfigError(_explain(error, section, path)) from None
     for dtype in (np.uint8, np.float32):
-        image = np.zeros((*example, 3), dtype)
         try:
+            image = np.zeros((*example, 3), dtype)
             changed = transform(image=image, force_apply=True)["image"]
         except Exception as error:
             raise ConfigError(

@@ -186,9 +186,10 @@ def _folders(A: Path, B: Path, root: Path | None) -> Folders:
 def _refuse_side_by_side(root: Path, folders: Mapping[str, Path]) -> None:
     """What holds pairs is not to be taken for two domains."""
     if "train" in folders or any(file.parent == root for file in list_images(root)):
-        raise DataError(
-            f"{root}: its images are not in two folders, one for each domain;"
-            f" {_looked_for(False)}. Images that hold both domains side by side are for pix2pix"
+        raise DataError.of(
+            root,
+            f"its images are not in two folders, one for each domain;"
+            f" {_looked_for(False)}. Images that hold both domains side by side are for pix2pix",
         )
 
 
@@ -203,7 +204,7 @@ def _refuse_one_deeper(root: Path) -> None:
             inside = _subfolders(path)
             within = {split: _subfolders(inside[split]) for split in SPLITS if split in inside}
             if within or _of_two_folders(path, inside, within, to_train=False):
-                raise DataError(f"{root}: the data set is in a subfolder; use `data.root={path}`")
+                raise DataError.of(root, f"the data set is in a subfolder; use `data.root={path}`")
         if len(below) != 1:
             return
         folder = below[0]
@@ -218,17 +219,19 @@ def _refuse_several_folders(folder: Path, side_by_side: bool) -> None:
     way_on = f"; {_IF_BOTH}" if side_by_side else ""
     if len(inside) == 2:
         one, other = inside
-        raise DataError(
-            f"{folder}: holds {one.name}/ and {other.name}/: name them A and B, or give them as"
-            f" `data.root_a={one}` `data.root_b={other}`{way_on}"
+        raise DataError.of(
+            folder,
+            f"holds {one.name}/ and {other.name}/: name them A and B, or give them as"
+            f" `data.root_a={one}` `data.root_b={other}`{way_on}",
         )
     if not (side_by_side and look_like_pairs(images)):
         one, other = _most_alike(inside)
         names = some_names([f"{each.name}/" for each in inside])
-        raise DataError(
-            f"{folder}: holds several folders of images, {names}: choose the two that belong"
+        raise DataError.of(
+            folder,
+            f"holds several folders of images, {names}: choose the two that belong"
             f" together, such as `data.root_a={one}` `data.root_b={other}` (A is the input, B the"
-            f" target){way_on}"
+            f" target){way_on}",
         )
 
 
@@ -250,10 +253,11 @@ def _refuse_single_pictures(folder: Path) -> None:
     if not look_like_pairs(images):
         many = len(images) > 1
         these = f"its {len(images)} images look" if many else "its one image looks"
-        raise DataError(
-            f"{folder}: {these} like {'single pictures' if many else 'a single picture'}, not like"
+        raise DataError.of(
+            folder,
+            f"{these} like {'single pictures' if many else 'a single picture'}, not like"
             " pairs side by side: the left and right halves do not show the same thing. Give two"
-            f" folders, `data.root_a` and `data.root_b`, or, {_IF_BOTH}"
+            f" folders, `data.root_a` and `data.root_b`, or, {_IF_BOTH}",
         )
 
 
@@ -269,14 +273,14 @@ def _refuse_half_a_layout(
     for here, there in ((root, folders), *((folders[split], inside[split]) for split in inside)):
         for A, B in domains:
             if (A in there) != (B in there):
-                raise DataError(
-                    f"{here}: there is only one of {A[:-1]}A and {B[:-1]}B;"
-                    f" {_looked_for(side_by_side)}"
+                raise DataError.of(
+                    here,
+                    f"there is only one of {A[:-1]}A and {B[:-1]}B; {_looked_for(side_by_side)}",
                 )
     held_out = {*SPLITS[1:], *(name for names in domains[2:] for name in names)} & {*folders}
     if to_train and held_out and "train" not in folders:
-        raise DataError(
-            f"{root}: it has val or test, but nothing to train on; {_looked_for(side_by_side)}"
+        raise DataError.of(
+            root, f"it has val or test, but nothing to train on; {_looked_for(side_by_side)}"
         )
 
 

@@ -32,8 +32,8 @@ def listed_pairs(table: Path, folders: Folders) -> list[tuple[Path, Path]]:
     known = [{_place(path): path for path in list_images(folder)} for folder in domains]
     for number, row in _rows(table):
         if len(row) != 2:
-            raise DataError(
-                f"{table}: row {number} has {len(row)} columns, but needs two: file of A, file of B"
+            raise DataError.of(
+                table, f"row {number} has {len(row)} columns, but needs two: file of A, file of B"
             )
         A, B = (
             _located(
@@ -48,17 +48,18 @@ def listed_pairs(table: Path, folders: Folders) -> list[tuple[Path, Path]]:
             continue
         if A is None or B is None:
             astray, folder = (row[0], folders.A) if A is None else (row[1], folders.B)
-            raise DataError(f"{table}: row {number}: {astray} is not in {folder}")
+            raise DataError.of(table, f"row {number}: {astray} is not in {folder}")
         for path in (A, B):
             if path in rows_of:
-                raise DataError(
-                    f"{table}: row {number}: {path} is already in row {rows_of[path]}; a picture"
-                    " can be in only one pair"
+                raise DataError.of(
+                    table,
+                    f"row {number}: {path} is already in row {rows_of[path]}; a picture"
+                    " can be in only one pair",
                 )
             rows_of[path] = number
         pairs.append((A, B))
     if not pairs:
-        raise DataError(f"{table}: no row lists a file of {folders.A} and one of {folders.B}")
+        raise DataError.of(table, f"no row lists a file of {folders.A} and one of {folders.B}")
     return pairs
 
 
@@ -82,7 +83,7 @@ def _rows(table: Path) -> Iterator[tuple[int, list[str]]]:
         text = table.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise DataError(f"data.pairs: {table}: {reason}") from None
+        raise DataError(f"data.pairs: {table}: {reason}", path=table) from None
     first = text.partition("\n")[0]
     separator = max(_SEPARATORS, key=first.count)
     try:
@@ -92,7 +93,7 @@ def _rows(table: Path) -> Iterator[tuple[int, list[str]]]:
         ]
     except csv.Error as error:
         raise DataError(
-            f"data.pairs: {table}: not a table of comma-separated values: {error}"
+            f"data.pairs: {table}: not a table of comma-separated values: {error}", path=table
         ) from None
     for number, row in enumerate(rows, start=1):
         heading = number == 1 and [cell.casefold() for cell in row] == ["a", "b"]

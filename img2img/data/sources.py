@@ -51,8 +51,8 @@ class ImageSource:
             return whole
         width = whole.size[1]
         if width % 2:
-            raise ImageError(
-                f"{self.path}: width {width} is odd, so it cannot be split into two images"
+            raise ImageError.of(
+                self.path, f"width {width} is odd, so it cannot be split into two images"
             )
         start = 0 if self.half == "left" else width // 2
         return whole.columns(start, start + width // 2)
@@ -94,8 +94,8 @@ class Pair:
         one, other = (A, B) if self.target == "B" else (B, A)
         changed = brought_to(other, one.size, self.unequal)
         if changed is None:
-            raise ImageError(
-                f"{self.B.path}: {_shape(B)} pixels, but {self.A.path} has {_shape(A)}"
+            raise ImageError.of(
+                self.B.path, f"{_shape(B)} pixels, but {self.A.path} has {_shape(A)}"
             )
         return (A, changed) if self.target == "B" else (changed, B)
 

@@ -78,29 +78,30 @@ def open_exported(path: Path) -> tuple[Description, RuntimeFile]:
     """
     suffix = path.suffix.lower()
     if not path.is_file():
-        raise ModelFileError(f"{path}: no such file{nearest_path(path)}")
+        raise ModelFileError.of(path, f"no such file{nearest_path(path)}")
     if suffix not in RUNTIMES:
-        raise ModelFileError(
-            f"{path}: opening a torch.export program can run code from the file, so it is refused;"
-            " use the model file, or export to ONNX"
+        raise ModelFileError.of(
+            path,
+            "opening a torch.export program can run code from the file, so it is refused;"
+            " use the model file, or export to ONNX",
         )
     runtime = RUNTIMES[suffix]
     if reason := runtime.missing():
-        raise ConfigError(f"{path}: {reason}")
+        raise ConfigError.of(path, f"{reason}")
     files = runtime.files(path)
     text = runtime.metadata(path, METADATA_KEY)
     if text is None:
-        raise ModelFileError(f"{path}: not exported by img2img, so the input it expects is unknown")
+        raise ModelFileError.of(path, "not exported by img2img, so the input it expects is unknown")
     try:
         description = Description.model_validate_json(text)
         network = _layout(description.spec)
     except (ValidationError, Img2ImgError, RuntimeError, TypeError, OverflowError) as error:
-        raise ModelFileError(f"{path}: its description is not valid: {_reason(error)}") from None
+        raise ModelFileError.of(path, f"its description is not valid: {_reason(error)}") from None
     check_size(files, network)
     file = runtime(path)
     if file.takes_uint8 != description.pixels:
-        raise ModelFileError(
-            f"{path}: its description is not valid: the input of the network does not match"
+        raise ModelFileError.of(
+            path, "its description is not valid: the input of the network does not match"
         )
     return description, file
 
@@ -151,7 +152,7 @@ class ExportedModel(Backend):
         try:
             return cls(description, file.compile(), file.checksum, say)
         except Exception as error:  # whatever the runtime finds wrong
-            raise ModelFileError(f"{path}: cannot be run: {_reason(error)}") from None
+            raise ModelFileError.of(path, f"cannot be run: {_reason(error)}") from None
 
     def run(self, x: Tensor) -> Tensor:
         """Translate float32 [N, C_in, H, W] in [-1, 1] to float32 [N, C_out, H, W].

@@ -40,7 +40,7 @@ def onnx_metadata(path: Path, key: str) -> str | None:
                 if entry.get(_KEY) == key.encode():
                     found = entry.get(_VALUE, b"").decode()
     except (ValueError, IndexError) as error:
-        raise ModelFileError(f"{path}: not a readable ONNX model: {error}") from None
+        raise ModelFileError.of(path, f"not a readable ONNX model: {error}") from None
     return found
 
 
@@ -51,14 +51,14 @@ def openvino_metadata(path: Path, key: str) -> str | None:
         ModelFileError: it is none.
     """
     if path.stat().st_size > _MOST_XML:
-        raise ModelFileError(f"{path}: too large for the description of a network")
+        raise ModelFileError.of(path, "too large for the description of a network")
     content = path.read_bytes()
     if b"<!DOCTYPE" in content or b"<!ENTITY" in content:  # which may stand for gigabytes
-        raise ModelFileError(f"{path}: not a readable OpenVINO model: it defines entities")
+        raise ModelFileError.of(path, "not a readable OpenVINO model: it defines entities")
     try:
         element = ElementTree.fromstring(content).find(f"rt_info/{key}")
     except (ElementTree.ParseError, ValueError, RecursionError) as error:
-        raise ModelFileError(f"{path}: not a readable OpenVINO model: {error}") from None
+        raise ModelFileError.of(path, f"not a readable OpenVINO model: {error}") from None
     return None if element is None else element.get("value")
 
 
@@ -90,9 +90,9 @@ def check_onnx(path: Path, model: Any) -> None:
 
     for part in _messages(model):
         if getattr(part, "data_location", None) == onnx.TensorProto.EXTERNAL:
-            raise ModelFileError(f"{path}: has weights in other files, which are not read")
+            raise ModelFileError.of(path, "has weights in other files, which are not read")
         if (operator := getattr(part, "op_type", None)) in _GROWING:
-            raise ModelFileError(f"{path}: has an operator that img2img never exports: {operator}")
+            raise ModelFileError.of(path, f"has an operator that img2img never exports: {operator}")
 
 
 def _messages(message: Any) -> Iterator[Any]:

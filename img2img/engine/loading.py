@@ -27,11 +27,11 @@ def choose_generator(path: Path, direction: Direction | None) -> tuple[ModelFile
         raise ConfigError(f"direction: {path} translates {' and '.join(found)}, not {chosen}")
     name = found[chosen]
     if model.specs[name].input.kind == "noise":
-        raise ModelFileError(f"{path}: makes images from noise, so it cannot translate any")
+        raise ModelFileError.of(path, "makes images from noise, so it cannot translate any")
     if length := model.specs[name].style_dim:
-        raise ModelFileError(
-            f"{path}: its generator takes a style of {length} numbers, which translating does not"
-            " give"
+        raise ModelFileError.of(
+            path,
+            f"its generator takes a style of {length} numbers, which translating does not give",
         )
     return model, name
 
@@ -64,7 +64,7 @@ def load_for_inference(
     try:
         generator = build_generator(spec, model.tensors[name])
     except ModelFileError as error:
-        raise ModelFileError(f"{path}: {error}") from None
+        raise ModelFileError.of(path, str(error)) from None
     return generator, spec, decided
 
 

@@ -57,7 +57,7 @@ def evaluate_folders(
 def _inputs(folder: Path, names: Sequence[str]) -> list[ImageSource]:
     found = images_by_name(folder)
     if lone := [name for name in names if name not in found]:
-        raise DataError(f"{folder}: no input for {some_names(lone)}")
+        raise DataError.of(folder, f"no input for {some_names(lone)}")
     sources = [ImageSource(found[name][0]) for name in names]
     domain = domain_of(sources)
     return [source.seen_as(domain) for source in sources]

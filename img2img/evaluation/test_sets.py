@@ -70,7 +70,7 @@ def held_out_of(run: Path) -> TestSet:
     kind = method_class(config.method).data_class(config)
     found = find_as_trained(kind, config, read_facts(directory.facts_path))
     if not found.held_out:
-        raise DataError(f"{run}: has no held-out images; give a data set to measure on (`data`)")
+        raise DataError.of(run, "has no held-out images; give a data set to measure on (`data`)")
     return held_out_set(run, found, config.data)
 
 
@@ -92,9 +92,10 @@ def _held_out_of_all(models: Sequence[Path]) -> TestSet:
     for model in models:
         run = _run_of(model)
         if run is None:
-            raise ConfigError(
-                f"{model}: not in a run folder, so it has no held-out images; give a data set to"
-                " measure on (`data`)"
+            raise ConfigError.of(
+                model,
+                "not in a run folder, so it has no held-out images; give a data set to"
+                " measure on (`data`)",
             )
         found.append(held_out_of(run))
     files = [{source.path.resolve() for source in each.A.values()} for each in found]

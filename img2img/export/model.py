@@ -119,9 +119,10 @@ def export_model(
     file, name = choose_generator(path, direction)
     spec, generator = file.specs[name], file.generator(name)
     if (spec.in_channels, spec.out_channels) != (3, 3):
-        raise ModelFileError(
-            f"{path}: translates {spec.in_channels} channels to {spec.out_channels}; only models"
-            " of RGB images can be exported"
+        raise ModelFileError.of(
+            path,
+            f"translates {spec.in_channels} channels to {spec.out_channels}; only models"
+            " of RGB images can be exported",
         )
     ranges = [each for each in (spec.input, spec.output) if not each.whole]
     if pixels and ranges:
@@ -154,10 +155,11 @@ def export_model(
         means, tops = zip(*differences, strict=True)
         mean, largest = max(means), max(tops)
         if not mean <= tolerance:
-            raise ExportFailed(
-                f"{target}: not written: it differs from PyTorch's float32 by {mean:.3g} grey"
+            raise ExportFailed.of(
+                target,
+                f"not written: it differs from PyTorch's float32 by {mean:.3g} grey"
                 f" levels on average and {largest:.3g} at most on the worst of {len(means)}"
-                f" images, and {tolerance:g} on average are allowed"
+                f" images, and {tolerance:g} on average are allowed",
             )
         written = sum(file.stat().st_size for file in temporary.parent.iterdir())
         files = [target, *(target.with_suffix(suffix) for suffix in part.beside)]

@@ -132,7 +132,7 @@ def _write(target: Path, network: nn.Module) -> ModelSpec | None:
         temporary.write_bytes(buffer.getvalue())
         again = torch.load(temporary, weights_only=True)
         if not all(_same(again[key], tensor) for key, tensor in state.items()):
-            raise ExportFailed(f"{target}: not written: reading it back gave something else")
+            raise ExportFailed.of(target, "not written: reading it back gave something else")
         try:
             (spec,) = import_files([temporary]).model.specs.values()
         except ModelFileError:

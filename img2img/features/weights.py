@@ -124,8 +124,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     content = read_pth(path)
     tensors = content.tree
     if content.left_out or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
-        raise ModelFileError(
-            f"{path}: not a file of weights: it holds something other than tensors"
+        raise ModelFileError.of(
+            path, "not a file of weights: it holds something other than tensors"
         )
     return tensors
 
@@ -158,12 +158,12 @@ def _network_of(file: Path) -> str:
         key, shape = weights.key
         if key in tensors and tensors[key].shape == shape:
             return name
-    raise ModelFileError(f"{file}: not the weights of any of these: {', '.join(WEIGHTS)}")
+    raise ModelFileError.of(file, f"not the weights of any of these: {', '.join(WEIGHTS)}")
 
 
 def unfitting(file: Path, error: RuntimeError) -> ModelFileError:
     """What to say of a file whose tensors do not fit its network."""
-    return ModelFileError(f"{file}: the weights do not fit ({str(error).splitlines()[0]})")
+    return ModelFileError.of(file, f"the weights do not fit ({str(error).splitlines()[0]})")
 
 
 def not_installed() -> MissingFeatures:

@@ -64,7 +64,8 @@ def as_picture(image: ImageLike, channels: int = 3) -> Picture:
 def like(picture: Picture, given: ImageLike) -> ImageLike:
     """A picture as the kind of image that was given: what `as_picture` does, undone.
 
-    Colour stays: of grey comes RGB. Arrays have their alpha as a fourth channel, and keep their
+    Colour stays: of grey comes RGB. An array without channels stays so if the picture has one.
+    Arrays have their alpha as a fourth channel, and keep their
     16 bits; a Pillow image is 8-bit RGB or RGBA, for Pillow has no colour of 16 bits, and holds the
     metadata in its `info`. A tensor is of the type and on the device of the given one.
     """
@@ -80,7 +81,8 @@ def like(picture: Picture, given: ImageLike) -> ImageLike:
     if isinstance(given, Tensor):
         return torch.from_numpy(picture.pixels).movedim(2, 0).contiguous().to(given)
     if picture.alpha is None:
-        return picture.pixels
+        flat = given.ndim == 2 and picture.pixels.shape[2] == 1
+        return picture.pixels[..., 0] if flat else picture.pixels
     return np.dstack([picture.pixels, picture.alpha])
 
 

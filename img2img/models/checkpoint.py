@@ -80,15 +80,16 @@ def load_model(path: Path | str) -> ModelFile:
         if path.is_dir() and reference_files(path):
             return import_files([path]).model
         if (path / "config.yaml").is_file():
-            raise ModelFileError(f"{path}: the run has saved no model yet ({MODEL_NAME})")
+            raise ModelFileError.of(path, f"the run has saved no model yet ({MODEL_NAME})")
         if path.is_dir():
-            raise ModelFileError(
-                f"{path}: no model here: neither a {MODEL_NAME}, as in a run folder, nor a"
-                " latest_net_G.pth or the like"
+            raise ModelFileError.of(
+                path,
+                f"no model here: neither a {MODEL_NAME}, as in a run folder, nor a"
+                " latest_net_G.pth or the like",
             )
-        raise ModelFileError(f"{path}: no such file or folder{nearest_path(path)}")
+        raise ModelFileError.of(path, f"no such file or folder{nearest_path(path)}")
     if file.stat().st_size == 0:
-        raise ModelFileError(f"{file}: an empty file")
+        raise ModelFileError.of(file, "an empty file")
     if looks_like_pth(file):
         return import_files([file]).model
     try:
@@ -105,20 +106,20 @@ def _described(file: Path, tensors: Mapping[str, Tensor], header: Mapping[str, A
         discriminators = _DISCRIMINATORS.validate_python(header.get("discriminators", {}))
     except (ValidationError, KeyError) as error:
         reason = _first_reason(error)
-        raise ModelFileError(f"{file}: its description is not valid: {reason}") from None
+        raise ModelFileError.of(file, f"its description is not valid: {reason}") from None
     if not specs:
-        raise ModelFileError(f"{file}: holds no generator")
+        raise ModelFileError.of(file, "holds no generator")
     states: dict[str, dict[str, Tensor]] = {name: {} for name in (*specs, *discriminators)}
     for key, tensor in tensors.items():
         name, _, rest = key.partition(".")
         if name not in states:
-            raise ModelFileError(f"{file}: a tensor of no network: {shortened(repr(key))}")
+            raise ModelFileError.of(file, f"a tensor of no network: {shortened(repr(key))}")
         states[name][rest] = tensor
     for name, spec in (specs | discriminators).items():
         try:
             rebuilt(spec, states[name])
         except ModelFileError as error:
-            raise ModelFileError(f"{file}: {error}") from None
+            raise ModelFileError.of(file, str(error)) from None
     origin = shortened(f"img2img {header.get('version', '(unknown)')}")
     return ModelFile(specs, states, origin, discriminators, file)
 
@@ -141,7 +142,7 @@ def load_state(path: Path) -> dict[str, Any]:
         ModelFileError: it is missing, damaged, or something else.
     """
     if not path.is_file():  # a pipe would be waited for
-        raise ModelFileError(f"{path}: not a readable file")
+        raise ModelFileError.of(path, "not a readable file")
     tensors, header = _read(path, "state", _tree)
     return _tree(path, tensors, header)
 
@@ -152,11 +153,11 @@ def _tree(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) 
     try:
         tree: dict[str, Any] = _put_tensors(header["tree"], tensors, used)
     except (LookupError, TypeError, ValueError, RecursionError) as error:
-        raise ModelFileError(
-            f"{path}: its description is not valid: {_first_reason(error)}"
+        raise ModelFileError.of(
+            path, f"its description is not valid: {_first_reason(error)}"
         ) from None
     if used != tensors.keys() or not isinstance(tree, dict):
-        raise ModelFileError(f"{path}: damaged: it holds other tensors than it describes")
+        raise ModelFileError.of(path, "damaged: it holds other tensors than it describes")
     return tree
 
 
@@ -195,29 +196,29 @@ def _read(
     with opened_safetensors(path) as file:
         metadata = file.metadata() or {}
         if OURS not in metadata:
-            raise _NotOurs(f"{path}: a safetensors file, but not one of img2img")
+            raise _NotOurs.of(path, "a safetensors file, but not one of img2img")
         try:
             header = parse_json(metadata[OURS])
             found, version = header["kind"], header["format_version"]
         except (KeyError, TypeError, ValueError):
-            raise ModelFileError(f"{path}: a safetensors file, but not one of img2img") from None
+            raise ModelFileError.of(path, "a safetensors file, but not one of img2img") from None
         if version != FORMAT_VERSION:
             other = shortened(repr(version))
-            raise ModelFileError(f"{path}: format {other}; this version reads {FORMAT_VERSION}")
+            raise ModelFileError.of(path, f"format {other}; this version reads {FORMAT_VERSION}")
         if found != kind:
             other = found if found in ("model", "state") else "strange"
-            raise ModelFileError(f"{path}: a {other} file; a {kind} file is needed")
+            raise ModelFileError.of(path, f"a {other} file; a {kind} file is needed")
         views = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         if check is not None:
             check(path, views, header)
         size = sum(view.nbytes for view in views.values())
         if size > free_memory(torch.device("cpu")):
-            raise ModelFileError(f"{path}: its {size / 2**30:.1f} GB do not fit into free memory")
+            raise ModelFileError.of(path, f"its {size / 2**30:.1f} GB do not fit into free memory")
         # Cloned, since what safetensors hands out may be a view of the open file, which could then
         # not be replaced on Windows.
         tensors = {name: view.clone() for name, view in views.items()}
     if header.pop("checksum", None) != _checksum(tensors, header):
-        raise ModelFileError(f"{path}: damaged: its checksum does not match")
+        raise ModelFileError.of(path, "damaged: its checksum does not match")
     return tensors, header
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, computed_field, model_validator
 from torch import Tensor, nn
@@ -67,6 +67,32 @@ class ModelSpec(BaseModel):
     method: str = Field(description="what trained it")
     steps: int = Field(ge=0, description="generator updates it has had")
     images: int = Field(ge=0, description="images it has seen")
+
+    @classmethod
+    def of(cls, generator: Generator, **fields: Any) -> Self:
+        """Of a generator that `Translator` takes; `fields` replace and complete what it says.
+
+        Unless they say otherwise, it translates 8-bit RGB images, A to B, at their own size.
+        """
+        rgb = Domain(dtype="uint8")
+        known = {
+            "architecture": type(generator).__name__,
+            "arguments": {},
+            "input": rgb,
+            "output": rgb,
+            "direction": "AtoB",
+            "size_multiple": generator.size_multiple,
+            "min_size": generator.min_size,
+            "norm_statistics": generator.norm_statistics,
+            "exact_tiling": generator.local,
+            "crop_size": (256, 256),
+            "scale": 1.0,
+            "style_dim": generator.style_dim,
+            "method": ANOTHER_PROGRAM,
+            "steps": 0,
+            "images": 0,
+        }
+        return cls(**known | fields)
 
     @model_validator(mode="before")
     @classmethod
@@ -138,7 +164,9 @@ class ModelFile:
         try:
             return build_generator(self.specs[name], self.tensors[name])
         except ModelFileError as error:
-            raise ModelFileError(f"{self.path}: {error}" if self.path else str(error)) from None
+            if self.path is None:
+                raise
+            raise ModelFileError.of(self.path, error.reason) from None
 
 
 def rebuilt(spec: ModelSpec | DiscriminatorSpec, tensors: Mapping[str, Tensor]) -> nn.Module:

@@ -52,7 +52,7 @@ class RunDirectory:
             StorageError: it cannot be made or written to.
         """
         if self.folder.exists() and not self.folder.is_dir():
-            raise ConfigError(f"{self.folder}: a file, where the run folder should be")
+            raise ConfigError.of(self.folder, "a file, where the run folder should be")
         there = self.folder.iterdir() if self.folder.is_dir() else ()
         if not resume and any(path != self._lock_path for path in there):
             raise ConfigError(
@@ -61,9 +61,9 @@ class RunDirectory:
                 resumable=True,
             )
         made = [path for path in (self.folder, *self.folder.parents) if not path.exists()]
-        busy = ConfigError(
-            f"{self.folder}: another run is writing to this folder; wait for it, or choose another"
-            " `output`"
+        busy = ConfigError.of(
+            self.folder,
+            "another run is writing to this folder; wait for it, or choose another `output`",
         )
         try:
             with locked(self._lock_path, busy):
@@ -83,15 +83,15 @@ class RunDirectory:
         """
         if not self.config_path.is_file():
             near = "" if self.folder.exists() else nearest_path(self.folder)
-            raise ConfigError(
-                f"{self.folder}: not a run folder: it has no {self.config_path.name}{near}"
+            raise ConfigError.of(
+                self.folder, f"not a run folder: it has no {self.config_path.name}{near}"
             )
         try:
             return check(read_yaml(self.config_path))
         except ConfigError as error:
             if str(self.config_path) in str(error):
                 raise
-            raise ConfigError(f"{self.config_path}: {error}") from None
+            raise ConfigError.of(self.config_path, f"{error}") from None
 
     def sheet_path(self, step: int) -> Path:
         """Where the samples of a step are."""

@@ -66,7 +66,7 @@ def read_log(path: Path) -> list[Line]:
         if isinstance(line, dict) and _is_step(line.get("step")):
             lines.append(_renewed(line))
         elif number < len(found):
-            raise ConfigError(f"{path}: line {number} is damaged; remove it, or restore the file")
+            raise ConfigError.of(path, f"line {number} is damaged; remove it, or restore the file")
     return lines
 
 

@@ -317,22 +317,16 @@ def describe(
     specs = {}
     for name, generator in method.generators.items():
         direction = method.direction(name, config.data.direction)
-        specs[name] = ModelSpec(
+        specs[name] = ModelSpec.of(
+            generator,
             architecture=config.generator.name,
             arguments=config.generator.arguments,
             input=domains.get(direction[0], rgb),
             output=domains.get(direction[-1], rgb),
             direction=direction,
-            size_multiple=generator.size_multiple,
-            min_size=generator.min_size,
-            norm_statistics=generator.norm_statistics,
-            exact_tiling=generator.local,
-            style_dim=generator.style_dim,
             crop_size=crop_size,
             scale=scales[direction[0]],
             image_size=(image_sizes or {}).get(direction[0]),
             method=config.method,
-            steps=0,
-            images=0,
         )
     return specs

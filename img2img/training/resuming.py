@@ -63,9 +63,10 @@ def load_newest(trainer: Trainer, states: Sequence[Path], session: Session) -> N
             return
         session.observer.noticed(f"skipped: {failures[0]}")
         directory.skip(path)
-    raise ModelFileError(
-        f"{directory.checkpoints}: every state is damaged, or of another version; start"
-        f" another run, perhaps with `init_from={directory.model_path}`"
+    raise ModelFileError.of(
+        directory.checkpoints,
+        f"every state is damaged, or of another version; start"
+        f" another run, perhaps with `init_from={directory.model_path}`",
     )
 
 
@@ -74,9 +75,9 @@ def _load(trainer: Trainer, path: Path) -> None:
     try:
         trainer.load_state(state, path)
     except ConfigError as error:
-        raise ModelFileError(f"{path}: {error}") from None
+        raise ModelFileError.of(path, str(error)) from None
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         if is_out_of_memory(error):
             raise
         what = f"{type(error).__name__}: {error}"
-        raise ModelFileError(f"{path}: not a state that this version can read: {what}") from error
+        raise ModelFileError.of(path, f"not a state that this version can read: {what}") from error

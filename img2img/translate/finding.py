@@ -57,7 +57,7 @@ def find(source: str) -> Found:
     seen = [*found]
     files = [file for file in seen if file.suffix.lower() in SUFFIXES]
     if path in refused:
-        raise DataError(f"{path}: {refused[path]}")
+        raise DataError.of(path, f"{refused[path]}")
     if not files and not refused and not own:
         raise DataError(f"{source}: no images or videos ({', '.join(sorted(SUFFIXES))})")
     files.sort(key=lambda file: natural_key(file.as_posix()))

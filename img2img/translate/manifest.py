@@ -65,9 +65,8 @@ class Manifest:
         self._path = folder / (f".img2img-{rank}.jsonl" if rank else ".img2img.jsonl")
         self._lock = threading.Lock()
         if self._path.exists() and not self._path.is_file():
-            raise StorageError(
-                f"{self._path}: not a regular file, but the list of results is kept there;"
-                " remove it"
+            raise StorageError.of(
+                self._path, "not a regular file, but the list of results is kept there; remove it"
             )
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -177,8 +177,8 @@ def _one_result(
     named = ending != "" and not output.is_dir() if single else one_file and not films
     if films and options.frames:
         if not output.is_dir() and ending in _ONE_FILE:
-            raise DataError(
-                f"{output}: `frames` writes a folder: use a name without {output.suffix}"
+            raise DataError.of(
+                output, f"`frames` writes a folder: use a name without {output.suffix}"
             )
         return None
     if named and single:
@@ -205,9 +205,10 @@ def _named(file: Path, output: Path, options: FolderOptions) -> Job:
         if film and container:
             raise _no_video(container, output)
         if not film and not is_animated(file):
-            raise DataError(
-                f"{output}: a video can be made from an animation or a folder of numbered"
-                f" pictures, but {file} is a single picture"
+            raise DataError.of(
+                output,
+                f"a video can be made from an animation or a folder of numbered"
+                f" pictures, but {file} is a single picture",
             )
         kind = Kind.VIDEO_TO_ANIMATION if film else Kind.ANIMATION_TO_VIDEO
         return Job(file, output.with_suffix(container) if container else output, file.name, kind)
@@ -308,7 +309,7 @@ def _check_inputs_stay(jobs: Sequence[Job], output: Path, options: FolderOptions
     if any(places.get(place(job.target), job) is not job for job in jobs) or (
         not options.overwrite and any(job.in_place for job in jobs)
     ):
-        raise DataError(f"{output}: would overwrite the input; choose another `output`")
+        raise DataError.of(output, "would overwrite the input; choose another `output`")
 
 
 def _check_others_stay(folder: Path, jobs: Sequence[Job], known: Made, *, named: bool) -> None:

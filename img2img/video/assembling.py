@@ -141,5 +141,5 @@ def _pixels(
     for path, picture in ahead(lambda p: (p, read_picture(p)), images, workers=_READERS):
         if picture.size != size:
             height, width = picture.size
-            raise DataError(f"{path}: {width} x {height}, but all must be {size[1]} x {size[0]}")
+            raise DataError.of(path, f"{width} x {height}, but all must be {size[1]} x {size[0]}")
         yield seen(picture).composited()

@@ -101,9 +101,9 @@ def check_container(
         VideoError: the source cannot be read.
     """
     if target.suffix.lower() not in CONTAINERS:
-        raise ConfigError(
-            f"{target}: videos cannot be written with this suffix; choose one of"
-            f" {', '.join(CONTAINERS)}"
+        raise ConfigError.of(
+            target,
+            f"videos cannot be written with this suffix; choose one of {', '.join(CONTAINERS)}",
         )
     if info.of_pictures:
         return Muxing(target)

@@ -230,7 +230,7 @@ def _packets(segment: Path, info: VideoInfo) -> "Iterator[Packet[VideoStream]]":
             if packet.size == 0:
                 continue
             if packet.pts is None:
-                raise VideoError(f"{segment}: a packet without a time")
+                raise VideoError.of(segment, "a packet without a time")
             # NUT and MOV divide a unit that is too coarse for them.
             packet.pts = int(packet.pts * packet.time_base / unit) + first
             packet.time_base = info.time_base

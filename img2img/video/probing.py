@@ -173,9 +173,10 @@ def probe(path: Path) -> VideoInfo:
         stream = _find_video(container, path)
         context = stream.codec_context
         if context.width * context.height > MAX_PIXELS:
-            raise VideoError(
-                f"{path}: frames of {context.width} x {context.height} pixels are more than the"
-                f" {MAX_PIXELS} that are read"
+            raise VideoError.of(
+                path,
+                f"frames of {context.width} x {context.height} pixels are more than the"
+                f" {MAX_PIXELS} that are read",
             )
         frame = _first_frame(container, stream, path)
         form = frame.format

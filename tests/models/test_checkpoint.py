@@ -25,20 +25,8 @@ ARGUMENTS = {"ngf": 4, "num_downs": 3}
 def tiny(**changes: Any) -> tuple[ModelSpec, Generator]:
     section = Component(name="unet", **ARGUMENTS)
     generator = GENERATORS.build(section, "generator", in_channels=3, out_channels=3)
-    spec = ModelSpec(
-        architecture="unet",
-        arguments=ARGUMENTS,
-        input=Domain(dtype="uint8"),
-        output=Domain(dtype="uint8"),
-        direction="AtoB",
-        size_multiple=8,
-        min_size=8,
-        exact_tiling=False,
-        crop_size=(16, 16),
-        scale=1.0,
-        method="pix2pix",
-        steps=3,
-        images=6,
+    spec = ModelSpec.of(
+        generator, architecture="unet", arguments=ARGUMENTS, crop_size=(16, 16), steps=3, images=6
     )
     return spec.model_copy(update=changes), generator
 
@@ -174,8 +162,9 @@ def test_every_changed_byte_of_the_tensors_is_noticed(model_file: Path) -> None:
 @pytest.mark.parametrize("length", [0, 7, 100, -100])
 def test_truncated(model_file: Path, length: int) -> None:
     model_file.write_bytes(model_file.read_bytes()[:length])
-    with pytest.raises(ModelFileError, match=r"model\.safetensors"):
+    with pytest.raises(ModelFileError, match=r"model\.safetensors") as error:
         load_model(model_file)
+    assert error.value.path == model_file
 
 
 class Bomb:

@@ -67,22 +67,8 @@ def updates(method: Method, batch: Batch) -> Iterator[tuple[str, Loss]]:
 def specs(method: Method) -> dict[str, ModelSpec]:
     """What nothing here depends on: of generators that no model file is read back from."""
     return {
-        name: ModelSpec(
-            architecture="unet",
-            arguments={},
-            input=Domain(dtype="uint8"),
-            output=Domain(dtype="uint8"),
-            direction=method.direction(name, "AtoB"),
-            size_multiple=1,
-            min_size=1,
-            exact_tiling=False,
-            crop_size=(1, 1),
-            scale=1,
-            method="pix2pix",
-            steps=0,
-            images=0,
-        )
-        for name in method.generators
+        name: ModelSpec.of(generator, direction=method.direction(name, "AtoB"))
+        for name, generator in method.generators.items()
     }
 
 

@@ -51,7 +51,7 @@ class OnnxFile(RuntimeFile):
         try:
             model = onnx.load_model_from_string(self._model)
         except Exception as error:  # protobuf's, which has several implementations
-            raise ModelFileError(f"{path}: not a readable ONNX model: {one_line(error)}") from None
+            raise ModelFileError.of(path, f"not a readable ONNX model: {one_line(error)}") from None
         check_onnx(path, model)
         types = [value.type.tensor_type.elem_type for value in model.graph.input]
         self.takes_uint8 = types == [onnx.TensorProto.UINT8]

@@ -74,15 +74,15 @@ class OpenVinoFile(RuntimeFile):
             self._model = self._core.read_model(path, weights)
             self.takes_uint8 = self._model.input().element_type == openvino.Type.u8
         except Exception as error:
-            raise ModelFileError(
-                f"{path}: not a readable OpenVINO model: {one_line(error)}"
+            raise ModelFileError.of(
+                path, f"not a readable OpenVINO model: {one_line(error)}"
             ) from None
 
     @staticmethod
     def files(path: Path) -> list[Path]:
         weights = path.with_suffix(".bin")
         if not weights.is_file():
-            raise ModelFileError(f"{path}: its weights are missing: {weights.name}")
+            raise ModelFileError.of(path, f"its weights are missing: {weights.name}")
         return [path, weights]
 
     @staticmethod

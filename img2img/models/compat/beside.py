@@ -60,4 +60,4 @@ def read_beside(path: Path) -> Beside | None:
     except ValidationError as error:
         detail = error.errors()[0]
         reason = shortened(": ".join([*map(str, detail["loc"]), detail["msg"]]))
-        raise ModelFileError(f"{file}: its description is not valid: {reason}") from None
+        raise ModelFileError.of(file, f"its description is not valid: {reason}") from None

@@ -142,7 +142,7 @@ def import_files(paths: Sequence[Path], options: ImportOptions | None = None) ->
     for path in dict.fromkeys(paths):
         files = reference_files(path) if path.is_dir() else [path]
         if not files:
-            raise ModelFileError(f"{path}: no checkpoints like latest_net_G.pth in this folder")
+            raise ModelFileError.of(path, "no checkpoints like latest_net_G.pth in this folder")
         for file in files:
             try:
                 found += _networks_of(file, options, notes)
@@ -221,7 +221,7 @@ def _networks_of(path: Path, options: ImportOptions, notes: list[str]) -> list[_
             reason += (
                 f"; {left_out} could only be rebuilt by running code from the file; none was run"
             )
-        raise ModelFileError(f"{path}: no network that is known: {reason}")
+        raise ModelFileError.of(path, f"no network that is known: {reason}")
     if content.left_out:
         notes.append(f"{path}: left out, as they are not weights: {_named_few(content.left_out)}")
     if search.strange:
@@ -230,8 +230,8 @@ def _networks_of(path: Path, options: ImportOptions, notes: list[str]) -> list[_
     size = path.stat().st_size
     for where, network in search.found:
         if sum(tensor.nbytes for tensor in network.tensors.values()) > _REPEATED * size:
-            raise ModelFileError(
-                f"{path}: {_dotted(where)}its tensors claim more numbers than the file stores"
+            raise ModelFileError.of(
+                path, f"{_dotted(where)}its tensors claim more numbers than the file stores"
             )
     wanted = [
         (where, network)
@@ -240,8 +240,8 @@ def _networks_of(path: Path, options: ImportOptions, notes: list[str]) -> list[_
     ]
     if not wanted:
         names = some_names([".".join(where) for where, _ in search.found])
-        raise ModelFileError(
-            f"{path}: no network's name begins with {options.part}; there are: {names}"
+        raise ModelFileError.of(
+            path, f"no network's name begins with {options.part}; there are: {names}"
         )
     return [_Found(path, ".".join(where), network) for where, network in wanted]
 
@@ -258,20 +258,20 @@ def _described(path: Path, content: Content, spec: ModelSpec, options: ImportOpt
     try:
         return described(spec, content.tree)
     except Unfitting as error:
-        raise ModelFileError(
-            f"{path}: {error}, according to {name} beside it; if these are other weights, remove"
-            " that file"
+        raise ModelFileError.of(
+            path,
+            f"{error}, according to {name} beside it; if these are other weights, remove that file",
         ) from None
 
 
 def _read(path: Path) -> Content:
     if not path.is_file():
-        raise ModelFileError(f"{path}: no such file{nearest_path(path)}")
+        raise ModelFileError.of(path, f"no such file{nearest_path(path)}")
     if looks_like_pth(path):
         return read_pth(path)
     with opened_safetensors(path) as file:
         if "img2img" in (file.metadata() or {}):
-            raise ModelFileError(f"{path}: already a model of img2img")
+            raise ModelFileError.of(path, "already a model of img2img")
         return Content({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
 
 
@@ -322,22 +322,16 @@ def _spec(name: str, network: Network, options: ImportOptions) -> ModelSpec:
     generator = cast(Generator, built)
     multiple = generator.size_multiple
     crop = max(-(-options.crop_size // multiple) * multiple, generator.min_size)
-    return ModelSpec(
+    return ModelSpec.of(
+        generator,
         architecture=network.architecture,
         arguments=network.arguments,
         input=Domain.of_type("uint8", network.in_channels),
         output=Domain.of_type("uint8", network.out_channels),
         direction=_DIRECTIONS.get(name) or options.direction or "AtoB",
-        size_multiple=multiple,
-        min_size=generator.min_size,
         norm_statistics=options.statistics,
         dropout=options.dropout,
-        exact_tiling=generator.local,
         crop_size=(crop, crop),
-        scale=1.0,
-        method=ANOTHER_PROGRAM,
-        steps=0,
-        images=0,
     )
 
 

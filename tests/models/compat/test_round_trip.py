@@ -10,7 +10,6 @@ import torch
 
 from img2img.config import Component
 from img2img.errors import ModelFileError
-from img2img.images import Domain
 from img2img.models.checkpoint import load_model, save_model
 from img2img.models.spec import ModelSpec
 from img2img.networks import GENERATORS
@@ -56,7 +55,8 @@ def model(folder: Path, arguments: dict[str, Any], **described: Any) -> Path:
     generator = GENERATORS.build(section, "generator", in_channels=3, out_channels=3)
     trained(generator)
     plain = {**arguments, "spectral": False}
-    spec = ModelSpec(
+    spec = ModelSpec.of(
+        generator,
         architecture=plain.pop("name"),
         arguments=GENERATORS.arguments(
             Component.model_validate({**plain, "name": arguments["name"]}),
@@ -64,11 +64,6 @@ def model(folder: Path, arguments: dict[str, Any], **described: Any) -> Path:
             "in_channels",
             "out_channels",
         ),
-        input=Domain(dtype="uint8"),
-        output=Domain(dtype="uint8"),
-        size_multiple=generator.size_multiple,
-        min_size=generator.min_size,
-        exact_tiling=generator.local,
         **{"direction": "BtoA", "crop_size": (64, 96), "scale": 0.5, "method": "pix2pix"}
         | {"steps": 7, "images": 9}
         | described,

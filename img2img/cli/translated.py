@@ -36,10 +36,10 @@ def say_report(report: "Report", spec: "ModelSpec", as_json: bool) -> None:
     if len(report.failed) > FAILURES_SHOWN:
         more = len(report.failed) - FAILURES_SHOWN
         error_console.print(f"... and {more} more; --json lists them all")
-    if report.ways and not as_json:
-        say_note(scale_summary(report.ways, report.scale, spec))
-    if report.passed_over:
-        counts = report.passed_over.items()
+    if report.applied_scales and not as_json:
+        say_note(scale_summary(report.applied_scales, report.scale, spec))
+    if report.unsupported:
+        counts = report.unsupported.items()
         kinds = ", ".join(f"{suffix} ({count})" for suffix, count in counts)
         say_note(f"skipped, because these formats are not supported: {kinds}")
     if report.left_out:

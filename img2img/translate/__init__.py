@@ -1,1 +1,1 @@
-"""Folders, sequences and videos through an engine: plan, manifest, results, gallery."""
+"""Translating folders, sequences and videos: plan, manifest, results, gallery."""

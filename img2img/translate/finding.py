@@ -1,4 +1,4 @@
-"""The files that a path or a glob pattern stands for."""
+"""Finding the files that a path or a glob pattern names."""
 
 import glob
 import os
@@ -18,38 +18,38 @@ _UNREADABLE = UNREADABLE_SUFFIXES | UNREADABLE_VIDEOS
 
 @dataclass(frozen=True)
 class Found:
-    """What a path or pattern stands for."""
+    """The files that a path or pattern names."""
 
     files: list[Path]
     root: Path
-    """Where the tree of the files starts."""
+    """The folder that the paths of the results are relative to."""
     refused: dict[Path, str] = field(default_factory=dict)
     """Folders that cannot be searched, and why."""
-    passed_over: Counter[str] = field(default_factory=Counter)
-    """How many files are of a kind that is not read, by suffix."""
-    own: list[Path] = field(default_factory=list)
-    """Results of img2img among the files, which are left out."""
+    unsupported: Counter[str] = field(default_factory=Counter)
+    """Number of files in formats that cannot be read, by suffix."""
+    left_out: list[Path] = field(default_factory=list)
+    """Results of img2img in the folder, which are not translated again."""
 
 
 def find(source: str) -> Found:
-    """Search, without opening any file.
+    """Find files without opening any.
 
     Raises:
-        DataError: there is nothing of that name, or no images and videos in it.
+        DataError: no such file or folder, or it contains no images or videos.
     """
     path = Path(source)
     refused: dict[Path, str] = {}
-    own: list[Path] = []
+    left_out: list[Path] = []
 
     def refuse(folder: Path, error: OSError) -> None:
         refused[folder] = error.strerror or str(error)
 
     if path.is_dir():
-        found, root = walk(path, refuse, on_own=own.append), path
+        found, root = walk(path, refuse, on_own=left_out.append), path
     elif os.path.lexists(path):
         return Found([path], path.parent)
     elif glob.has_magic(source):
-        found = _expanded(path.parts, refuse, own.append)
+        found = _expanded(path.parts, refuse, left_out.append)
         magic = next(index for index, part in enumerate(path.parts) if glob.has_magic(part))
         root = Path(*path.parts[:magic])
     else:
@@ -57,13 +57,13 @@ def find(source: str) -> Found:
     seen = [*found]
     files = [file for file in seen if file.suffix.lower() in SUFFIXES]
     if path in refused:
-        raise DataError.of(path, f"{refused[path]}")
-    if not files and not refused and not own:
+        raise DataError.of(path, refused[path])
+    if not files and not refused and not left_out:
         raise DataError(f"{source}: no images or videos ({', '.join(sorted(SUFFIXES))})")
     files.sort(key=lambda file: natural_key(file.as_posix()))
     suffixes = (file.suffix.lower() for file in seen)
-    passed_over = Counter(suffix for suffix in suffixes if suffix in _UNREADABLE)
-    return Found(files, root, refused, passed_over, own)
+    unsupported = Counter(suffix for suffix in suffixes if suffix in _UNREADABLE)
+    return Found(files, root, refused, unsupported, left_out)
 
 
 def _expanded(
@@ -71,7 +71,7 @@ def _expanded(
     refuse: Callable[[Path, OSError], None],
     on_own: Callable[[Path], None],
 ) -> Iterator[Path]:
-    """The files that match a pattern. Below `**`, links to a folder above are not followed."""
+    """The files that match a pattern. `**` does not follow links to a parent folder."""
     head = pattern[: pattern.index("**")] if "**" in pattern else pattern
     tail = pattern[len(head) :]
     for start in map(Path, glob.iglob(str(Path(*head)))):  # noqa: PTH207

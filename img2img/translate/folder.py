@@ -1,9 +1,9 @@
-"""Translating files: a picture or video, a folder with all that is in it, or a glob.
+"""Translating files: a picture, a video, a folder with its subfolders, or a glob.
 
-A file is read, translated and written in a chain in which each step works ahead of the next, so
-that disk, decoders and network are busy at once; how far ahead is bounded, and so is the memory.
+Reading, translating and writing run at the same time, each a bounded number of files ahead of the
+next step: disk, decoders and network are all busy, and memory stays bounded.
 
-A picture's way: `images.read_image` -> `engine.translator` (batching, runner, backend) ->
+A picture goes through `images.read_image`, `engine.translator` (batching, runner, backend) and
 `images.write_image`. The frames of a video go through `video` instead.
 """
 
@@ -61,15 +61,15 @@ from img2img.translate.results import Results, state_of
 from img2img.translate.sequences import part_of
 from img2img.translate.tasks import Tasks
 
-# Threads that read, and as many that write.
+# Number of reading threads, and of writing threads.
 THREADS = min(8, os.cpu_count() or 1)
-# After these errors all further writing would fail; others concern one file.
+# After these errors every later write would fail, too. Other errors concern one file.
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 
 OnFiles = Callable[[int, int], None]
-"""Called with (files done, files) of this process."""
+"""Called with (files done, total) of this process."""
 OnFrames = Callable[[str, int, int | None], None]
-"""Called with (name, frames done, frames) of the video at work."""
+"""Called with (name, frames done, total) of the current video."""
 
 
 def translate_folder(
@@ -84,32 +84,32 @@ def translate_folder(
     say: Callable[[str], None] = lambda _: None,
     **choices: Any,
 ) -> Report:
-    """Translate files. One that fails is reported and does not stop the others.
+    """Translate files. A file that fails is reported and does not stop the others.
 
-    A manifest in the output folder records the result of each file and its settings. It tells later
-    calls which files need no work (`skip_existing`) and which may be replaced. Interrupted videos
-    are resumed.
+    A manifest in the output folder records each result and the settings it was made with. From it,
+    later calls know which files they can skip (`skip_existing`) and which they may replace. An
+    interrupted video is resumed by the same call.
 
     Args:
         source: a file, a folder, or a glob such as `scans/**/*.tif`.
-        output: a folder; or, for a single file, or numbered pictures that become a video or an
-            animation, a file name.
-        options: how.
-        processes: all of them make this call, and share the files; each gets the whole report.
-        progress, video_progress: called as work goes on.
-        say: called with a line on what is not as one might expect.
-        choices: fields of `FolderOptions`, in place of those of `options`.
+        output: a folder; or a file name, if `source` is a single file or a sequence of numbered
+            pictures that becomes a video or an animation.
+        options: how to translate and write.
+        processes: the processes that share the files. All of them make this call, and each gets
+            the complete report.
+        progress, video_progress: called after each file and each frame.
+        say: called with a line on anything unexpected.
+        choices: fields of `FolderOptions` that override those of `options`.
 
     Raises:
-        ConfigError: an option is out of range; or a codec, quality, preset, pixel format and
-            container do not go together.
-        DataError: there are no images or videos; the results would replace the input or a file
-            that img2img did not make; an option would have no effect; or inputs have been replaced
-            by earlier results, and `skip_existing` is not given.
+        ConfigError: an option is out of range, or the options for videos contradict each other.
+        DataError: there are no images or videos; a result would replace its input or a file that
+            img2img did not make; an option would have no effect; or an input is already the result
+            of an earlier call and `skip_existing` is not set.
         ModelFileError: the model does not translate RGB to RGB.
-        StorageError: nothing can be written to the output folder.
-        TranslationStopped: the disk is full, or Ctrl-C; the results so far are complete, and the
-            error's `report` lists them.
+        StorageError: the output folder cannot be written to.
+        TranslationStopped: the disk is full, or Ctrl-C was pressed. The results so far are
+            complete, and the error's `report` lists them.
     """
     begun = time.monotonic()
     options = replace(options, **choices)
@@ -126,7 +126,7 @@ def translate_folder(
         outcome = Outcome.together(processes.gather(outcome))
     report = outcome.report(tasks, translator, time.monotonic() - begun)
     if outcome.stopped:
-        done, total = len(tasks.before) + len(outcome.made), len(tasks.planned.jobs)
+        done, total = len(tasks.skipped) + len(outcome.made), len(tasks.planned.jobs)
         raise _stopped(outcome.stopped, done, total, report) from None
     if tasks.results.gallery:
         report.gallery = tasks.results.gallery / "index.html"
@@ -136,7 +136,7 @@ def translate_folder(
 
 
 def _stopped(cause: Img2ImgError, done: int, total: int, report: Report) -> TranslationStopped:
-    """The error for work that ended early; for a single video, it says how far that is."""
+    """The error to raise when work ended early; for a single video, it counts frames."""
     if isinstance(cause, TranslationStopped):
         if cause.video and total == 1:
             cause.report = report
@@ -155,7 +155,7 @@ class _Loaded:
 
 
 class _Work:
-    """The chain from files to files, and what became of them."""
+    """Reads, translates and writes files, and records the outcome of each."""
 
     def __init__(
         self,
@@ -172,7 +172,7 @@ class _Work:
         self._outcome, self._files = Outcome(), 0
 
     def do(self, jobs: Sequence[Job]) -> Outcome:
-        """Translate, first the images and then the videos, until all is done or work must stop."""
+        """Translate the images and then the videos, until all are done or work has to stop."""
         self._files = len(jobs)
         images = [job for job in jobs if not job.is_video]
         if remark := shallow(self._translator.spec.output, [job.target for job in images]):
@@ -193,11 +193,11 @@ class _Work:
         return self._outcome
 
     def _do_video(self, job: Job) -> None:
-        """A video, or what becomes one, frame by frame."""
+        """Translate a video frame by frame, or images that become a video or an animation."""
         results, options = self._results, self._options
-        # What replaces its input is made beside it first.
+        # A result that replaces its input is written next to it first.
         target = job.target.with_name(f".img2img-{job.target.name}") if job.in_place else job.target
-        # One that was named by a person has no other name.
+        # A name that the caller chose is not changed.
         elsewhere = None if results.planned.named else partial(results.elsewhere, job)
         told: dict[str, Any] = {
             "progress": partial(self._video_progress, job.name) if self._video_progress else None,
@@ -232,7 +232,7 @@ class _Work:
             self._outcome.fail(job, error)
 
     def _do_images(self, jobs: Sequence[Job]) -> None:
-        """Small images share a chain; a large one has memory and chain to itself."""
+        """Small images are processed together; a large one runs alone, with all the memory."""
         numbers = count(1)
 
         def run(item: tuple[Job, Extent | None]) -> int:
@@ -241,7 +241,7 @@ class _Work:
         with closing(ahead(_weigh, jobs, workers=THREADS)) as weighed:
             for _, together in groupby(weighed, run):
                 self._do_run(together)
-        self._moved()  # the last ones may have failed on the way
+        self._moved()  # the last files may have failed before they were written
 
     def _do_run(self, weighed: Iterable[tuple[Job, Extent | None]]) -> None:
         read = ahead(
@@ -259,7 +259,7 @@ class _Work:
             weight=lambda item: held_by(item[1]),
             most=self._most,
         )
-        # Closed from the end to the beginning, so that nobody works on when this returns.
+        # Closed from the last step to the first, so that no thread is left working on return.
         with closing(read), closing(translated), closing(written):
             for _ in written:
                 self._moved()
@@ -282,8 +282,8 @@ class _Work:
             if isinstance(image, Animation):
                 image = part_of(image, self._options.span)
             if self._is_large(extent):
-                give_back_freed_memory()  # what the decoder has left
-            check_format(job.target, image)  # before any work goes into it
+                give_back_freed_memory()  # that the decoder has freed
+            check_format(job.target, image)  # before the image is translated
             return _Loaded(job, state, image)
         except (Img2ImgError, OSError) as error:
             self._outcome.fail(job, error)
@@ -292,7 +292,7 @@ class _Work:
     def _frames(
         self, read: Iterable[_Loaded | None]
     ) -> Iterator[tuple[tuple[_Loaded, bool], Picture]]:
-        """Each frame, with the file it is of and whether it is its last."""
+        """Each frame, with its file and whether it is the file's last frame."""
         for loaded in filter(None, read):
             frames = [self._translator.values.with_range(each) for each in frames_of(loaded.image)]
             seen = replace(loaded, image=with_frames(loaded.image, frames))
@@ -302,7 +302,7 @@ class _Work:
     def _translated(
         self, read: Iterable[_Loaded | None]
     ) -> Generator[tuple[_Loaded, Image], None, None]:
-        """Frame by frame through the network, and put together again."""
+        """Translate frame by frame, and assemble the frames of each file again."""
         steady = self._options.stabilize != "off"
         each = self._steadied if steady else self._translator.translate_each
         frames: list[Picture] = []
@@ -318,7 +318,7 @@ class _Work:
                 self._outcome.fail(loaded.job, errors[0])
             else:
                 made = with_frames(loaded.image, frames)
-                # The input is let go where nothing more is made of it: a large one is in the way.
+                # The input is released if it is not needed any more: a large one takes much memory.
                 beside = self._results.compare or self._results.gallery
                 given = loaded if beside else replace(loaded, image=made)
                 del loaded, frame
@@ -331,17 +331,17 @@ class _Work:
     def _steadied(
         self, items: Iterable[tuple[tuple[_Loaded, bool], Picture]]
     ) -> Iterator[tuple[tuple[_Loaded, bool], Picture | Img2ImgError]]:
-        """As `Translator.translate_each`, each scene by itself, in order and stabilised."""
+        """Like `Translator.translate_each`, but in order and stabilised, scene by scene."""
         for _, scene in groupby(items, lambda item: item[0][0].job.scene):
             steady = FrameTranslator(self._translator, self._options.stabilize)
             yield from steady.translate_each(scene)
         self._translator.remark()
 
     def _write(self, item: tuple[_Loaded, Image]) -> None:
-        """Write all that is made of a file, and note it.
+        """Write everything that is made from a file, and record it in the manifest.
 
         Raises:
-            StorageError: it makes no sense to go on.
+            StorageError: every later write would fail, too.
         """
         (loaded, image), results = item, self._results
         job, size = loaded.job, frames_of(image)[0].size
@@ -356,11 +356,11 @@ class _Work:
                 beside.append(self._write_compared(job, side_by_side(loaded.image, image)))
             if job.in_place:
                 results.note(job, loaded.state, size)
-            # Last: it may replace the input, and where it stands all is done.
+            # Last, because it may replace the input, and because it shows that all is done.
             write_image(job.target, image, self._options.quality_used)
             self._outcome.made[job] = results.note(job, loaded.state, size, job.target, *beside)
         except (Img2ImgError, MemoryError, OSError) as error:
-            for path in beside:  # of what failed, nothing stays
+            for path in beside:  # a failed file leaves nothing behind
                 with suppress(OSError):
                     path.unlink()
             if _is_pointless(error):
@@ -378,7 +378,7 @@ class _Work:
 
 
 def _weigh(job: Job) -> tuple[Job, Extent | None]:
-    """The extent in the file's header; None if it cannot be read: reading gives the error."""
+    """The job with the size in the file's header; None if unreadable, as `_read` reports that."""
     try:
         state_of(job)
         return job, measure(job.source)
@@ -387,6 +387,6 @@ def _weigh(job: Job) -> tuple[Job, Extent | None]:
 
 
 def _is_pointless(error: Exception) -> bool:
-    """Whether after such an error all further writing would fail, too."""
+    """Whether every later write would fail, too, after such an error."""
     cause = error.__cause__ if isinstance(error, StorageError) else None
     return isinstance(cause, OSError) and cause.errno in FULL

@@ -1,4 +1,4 @@
-"""Frames in their order through a translator, and stabilised."""
+"""Translating frames in order, and stabilising them."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -22,17 +22,17 @@ from img2img.video.journal import State
 
 K = TypeVar("K")
 
-# Frames over which normalisation statistics are smoothed.
+# Number of frames over which normalisation statistics are averaged.
 SMOOTHED: dict[Strength, float] = {"light": 8, "strong": 16}
 
 
 class FrameTranslator(FrameTransform):
-    """The frames of one video through a translator.
+    """Translates the frames of one video.
 
-    Dropout, which would flicker, is off.
+    Dropout is off, because it would flicker.
 
     Args:
-        translator: of which, to stabilise, another is made that takes frames one by one.
+        translator: what translates; to stabilise, it is copied into one that takes frames singly.
         stabilize: how strongly to reduce flicker.
     """
 
@@ -41,24 +41,25 @@ class FrameTranslator(FrameTransform):
         smooth = None if stabilize == "off" else SMOOTHED[stabilize]
         self.translator = translator.for_video(smooth)
         self._tracker = Tracker(FLOW_SIDE)
-        self._values = translator.values  # which remembers what there is to say of pictures
+        self._values = translator.values  # the original's, which collects the remarks
 
     def __call__(self, frames: Iterator[Frame], /) -> Iterator[Frame]:
-        """Frames translated, in their order; some are taken ahead."""
+        """The translated frames, in order. Some input frames are read ahead."""
         if self._stabilizer is None:
             keyed = ((frame, _picture(frame)) for frame in frames)
             return (_made(*pair) for pair in self.translator.translate_each(keyed))
-        # While a frame is in the network, the motion of the next is found, and the one before it
-        # is stabilised.
+        # While the network translates a frame, the motion of the next one is computed and the
+        # previous one is stabilised.
         moved = ahead(self._moved, frames, workers=1, bound=2)
         return ahead(self._steadied, self._in_order(moved), workers=1, bound=2)
 
     def translate_each(
         self, items: Iterable[tuple[K, Picture]]
     ) -> Iterator[tuple[K, Picture | Img2ImgError]]:
-        """The pictures of one scene, as `Translator.translate_each` has it.
+        """Translate the pictures of one scene, like `Translator.translate_each`.
 
-        Where one cannot be translated, it and all after it give the error: they depend on it.
+        If a picture fails, the error also takes the place of all pictures after it, because they
+        depend on it.
         """
         given, left = iter(items), deque[tuple[K, Picture]]()
         values = self._values
@@ -71,11 +72,11 @@ class FrameTranslator(FrameTransform):
             yield from ((key, error) for key, _ in chain(left, given))
 
     def size(self, size: tuple[int, int], /) -> tuple[int, int]:
-        """Height and width of what becomes of frames of a size."""
+        """Height and width of the result for frames of a size."""
         return self.translator.result_size(size)
 
     def state(self) -> State:
-        """What the next frames depend on."""
+        """Everything that the next frames depend on."""
         return {
             f"{name}/{key}": value
             for name, part in self._parts().items()
@@ -83,13 +84,13 @@ class FrameTranslator(FrameTransform):
         }
 
     def restore(self, state: State, /) -> None:
-        """Go on where `state` was taken."""
+        """Continue from a `state`."""
         for name, part in self._parts().items():
             own = f"{name}/"
             part.restore({k.removeprefix(own): v for k, v in state.items() if k.startswith(own)})
 
     def _parts(self) -> dict[str, Stabilizer | Tracker | Smoothing]:
-        """All that remember something of the frames."""
+        """Everything that keeps information from earlier frames, by name."""
         if self._stabilizer is None:
             return {}
         parts: dict[str, Stabilizer | Tracker | Smoothing] = {
@@ -103,7 +104,7 @@ class FrameTranslator(FrameTransform):
     def _as_frames(
         self, items: Iterator[tuple[K, Picture]], left: deque[tuple[K, Picture]]
     ) -> Iterator[Frame]:
-        """Pictures as frames, one unit of time apart; each is left until its result comes."""
+        """Pictures as frames one time unit apart; each stays in `left` until its result comes."""
         values = self._values
         for number, item in enumerate(items):
             left.append(item)
@@ -119,7 +120,7 @@ class FrameTranslator(FrameTransform):
     def _in_order(
         self, moved: Iterator[tuple[Frame, Motion | None]]
     ) -> Iterator[tuple[Frame, Motion | None]]:
-        """Frames translated one after the other, by statistics of their scene."""
+        """Frames translated one after the other, with the statistics of their scene."""
         for frame, motion in moved:
             if motion is None and self.translator.smoothing:
                 self.translator.smoothing.reset()
@@ -136,15 +137,15 @@ class FrameTranslator(FrameTransform):
 
 
 def _picture(frame: Frame) -> Picture:
-    """A frame, whose values are all that its type has, whatever files the model was trained on."""
+    """A frame as a picture whose black and white are the ends of its type, in any model."""
     return Picture(frame.pixels, frame.alpha, values=(0, int(np.iinfo(frame.pixels.dtype).max)))
 
 
 def _made(frame: Frame, made: Picture | Img2ImgError) -> Frame:
-    """A frame with what was made of it.
+    """A frame with the pixels of its translation.
 
     Raises:
-        VideoError: it could not be translated, and none is left out.
+        VideoError: the frame could not be translated; frames are never left out.
     """
     if isinstance(made, Img2ImgError):
         raise VideoError(f"the frame at {frame.pts}: {made}") from made

@@ -1,4 +1,4 @@
-"""A page of before/after sliders, which a browser shows from the disk without any server."""
+"""A page of before/after sliders that a browser shows straight from disk, without a server."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from img2img.runtime.files import write_text
 # The longer side of the page's pictures, in pixels.
 THUMBNAIL = 1024
 QUALITY = 88
-# Cards of a page that are loaded at once, so that prints and screenshots have them all.
+# Up to this many cards, all are loaded at once, so that they appear in prints and screenshots.
 AT_ONCE = 200
 
 
@@ -23,7 +23,7 @@ class Card:
 
     name: str
     size: tuple[int, int]
-    """Height and width of the picture itself."""
+    """Height and width of the picture, not of the thumbnails."""
     result: Path
     before: Path
     after: Path
@@ -38,10 +38,10 @@ def thumbnail(picture: Picture) -> Picture:
 def write_gallery(
     path: Path, title: str, cards: Sequence[Card], failed: Mapping[Path, str]
 ) -> None:
-    """Write the page; its pictures are where the cards say.
+    """Write the page. The thumbnails that the cards refer to must exist.
 
     Raises:
-        StorageError: the disk refused.
+        StorageError: the page cannot be written.
     """
     cards_shown = [
         {
@@ -65,5 +65,5 @@ def write_gallery(
 
 
 def _link(path: Path, folder: Path) -> str:
-    """A relative address, with all that means something in an address escaped."""
+    """The path as a relative URL, with special characters escaped."""
     return quote(os.fsencode(Path(os.path.relpath(path, folder)).as_posix()))

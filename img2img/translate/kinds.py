@@ -1,6 +1,6 @@
-"""What a file is and becomes, and which options do something for it.
+"""The kinds of input and output, and which options apply to each.
 
-An option that would do nothing is an error. docs/inference.md has the table, too.
+An option that would have no effect is an error. docs/inference.md has the same table.
 """
 
 from collections.abc import Collection, Mapping
@@ -12,7 +12,7 @@ from img2img.translate.sequences import is_animated
 
 
 class Kind(StrEnum):
-    """What is read, and, where it is another kind, what it becomes."""
+    """What a file is and, if that is different, what it becomes."""
 
     PICTURE = "picture"
     ANIMATION = "animation"
@@ -25,15 +25,15 @@ class Kind(StrEnum):
     VIDEO_TO_FRAMES = "video to frames"
 
 
-# What is translated file by file; all else goes through frame by frame.
+# Kinds that are translated file by file. All others are translated frame by frame.
 IMAGES = {Kind.PICTURE, Kind.ANIMATION, Kind.SEQUENCE}
 TO_VIDEO = {Kind.VIDEO, Kind.ANIMATION_TO_VIDEO, Kind.SEQUENCE_TO_VIDEO}
 _MOVING = {*Kind} - {Kind.PICTURE}
 _ENCODED = ("codec", "crf", "preset", "pixel_format", "container")
 
-# By option, the kinds that it does something for. With the first ones all files have to be of them,
-# as a part of the result would lack what was asked for; the others say how what is of them is
-# written.
+# The kinds that each option applies to. An option of the first table must apply to every file, or
+# some results would lack what was asked for; one of the second says how files of its kinds are
+# written, and others may be present.
 FOR_ALL: Mapping[str, Collection[Kind]] = {
     **dict.fromkeys(("stabilize", "every", "start", "end"), _MOVING),
     "fps": {Kind.SEQUENCE_TO_VIDEO, Kind.SEQUENCE_TO_ANIMATION},
@@ -50,7 +50,7 @@ _CALLED = {
     Kind.PICTURE: "a single picture",
     Kind.ANIMATION: "an animation",
     Kind.ANIMATION_TO_VIDEO: "an animation that becomes a video",
-    Kind.SEQUENCE: "of a sequence that stays pictures",
+    Kind.SEQUENCE: "part of a sequence that stays pictures",
     Kind.SEQUENCE_TO_ANIMATION: "a sequence that becomes an animation",
     Kind.SEQUENCE_TO_VIDEO: "a sequence that becomes a video",
     Kind.VIDEO: "a video",
@@ -60,26 +60,29 @@ _CALLED = {
 _SERVES = {
     **dict.fromkeys(
         ("stabilize", "every", "start", "end"),
-        "it is for videos, animations and sequences of numbered pictures",
+        "it applies to videos, animations and sequences of numbered pictures",
     ),
-    "fps": "it is for a sequence that becomes one video: `output=clip.mp4`",
-    **dict.fromkeys(("compare", "gallery"), "it is for pictures, animations and sequences"),
-    "frames": "it is for videos",
-    **dict.fromkeys(_ENCODED, "it is for what becomes a video: `output=clip.mp4`, or `container`"),
-    "image_format": "it is for images: `output` and `container` say what a video becomes",
-    "quality": "it is for images: `crf` is the quality of a video",
+    "fps": "it applies to sequences that become one video: `output=clip.mp4`",
+    **dict.fromkeys(("compare", "gallery"), "it applies to pictures, animations and sequences"),
+    "frames": "it applies to videos",
+    **dict.fromkeys(
+        _ENCODED, "it applies to files that become videos: `output=clip.mp4`, or `container`"
+    ),
+    "image_format": "it applies to images; choose the format of a video with `output` or"
+    " `container`",
+    "quality": "it applies to images; set the quality of a video with `crf`",
 }
 
 
 def check_options(given: Collection[str], kinds: Mapping[Path, Kind]) -> None:
-    """See whether each option does something.
+    """Check that each option has an effect.
 
     Args:
-        given: names of options; those that concern all kinds are passed over.
-        kinds: what each file is.
+        given: names of options. Options that apply to all kinds are ignored.
+        kinds: the kind of each file.
 
     Raises:
-        DataError: one does not, and for which file.
+        DataError: an option has no effect; the message names it and the first such file.
     """
     for option in given:
         served = FOR_ALL.get(option) or FOR_SOME.get(option) or {*Kind}
@@ -87,9 +90,9 @@ def check_options(given: Collection[str], kinds: Mapping[Path, Kind]) -> None:
         if not left or (option in FOR_SOME and len(left) < len(kinds)):
             continue
         first, kind = left[0], kinds[left[0]]
-        if kind is Kind.PICTURE and is_animated(first):  # which nobody has asked until now
+        if kind is Kind.PICTURE and is_animated(first):  # not looked at until now
             kind = Kind.ANIMATION
         of = f", the first of {len(left)}," if len(left) > 1 else ""
         raise DataError(
-            f"`{option}` would do nothing here: {first}{of} is {_CALLED[kind]}; {_SERVES[option]}"
+            f"`{option}` would have no effect: {first}{of} is {_CALLED[kind]}; {_SERVES[option]}"
         )

@@ -1,8 +1,8 @@
-"""The record of the results in a folder: which input they were made from, and how.
+"""The record of the results in a folder: which input each was made from, and how.
 
 It is a hidden file of JSON lines, one for each translated input, appended once its results are
-written. Each of several processes has its own file. The record only saves work: a line that is lost
-or torn, by `kill -9` for example, costs one translation and nothing else.
+written. If there are several processes, each has its own file. The record only saves work: a line
+that is lost or incomplete, after `kill -9` for example, costs one translation and nothing else.
 """
 
 import json
@@ -20,43 +20,43 @@ from img2img.runtime.files import json_lines, write_text
 MANIFESTS = ".img2img*.jsonl"
 
 FileState = tuple[int, int]
-"""Bytes, and the time of the last change in nanoseconds."""
+"""Size in bytes, and the time of the last change in nanoseconds."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One input and its results. Names are relative, with slashes."""
+    """One input and its results. All names are relative, with slashes."""
 
     source: str
-    """The input, as seen from the root of the inputs."""
+    """The input, relative to the root of the inputs."""
     state: FileState
-    """The input's, before it was read."""
+    """The input's state before it was read."""
     settings: str
-    """The model and all that changes the results."""
+    """The model, and every setting that affects the results."""
     size: tuple[int, int]
     """Height and width of the picture."""
     made: dict[str, FileState]
-    """The files written, as seen from the manifest's folder, as they were then."""
+    """The state of each result when it was written, by its name in the manifest's folder."""
 
 
 def file_state(path: Path) -> FileState:
-    """Raises OSError where there is no such file."""
+    """The state of a file; raises OSError if there is none."""
     found = path.stat()
     return found.st_size, found.st_mtime_ns
 
 
 class Manifest:
-    """Appends to the manifest of a folder, which is created. Safe to use from several threads.
+    """Appends to the manifest of a folder, which it creates. Safe to use from several threads.
 
-    The first process rewrites damaged manifests with their intact lines; files whose lines are lost
-    are translated again.
+    The first process repairs damaged manifests by keeping their intact lines; files whose lines are
+    lost are translated again.
 
     Args:
-        rank: number of this process, where several write to the folder.
-        say: called with a line on each that was damaged.
+        rank: the number of this process, if several write to the folder.
+        say: called with a line on each manifest that was damaged.
 
     Raises:
-        StorageError: the folder cannot be made or written to.
+        StorageError: the folder cannot be created or written to.
     """
 
     def __init__(
@@ -66,30 +66,32 @@ class Manifest:
         self._lock = threading.Lock()
         if self._path.exists() and not self._path.is_file():
             raise StorageError.of(
-                self._path, "not a regular file, but the list of results is kept there; remove it"
+                self._path,
+                "img2img keeps its list of results under this name, but this is not a regular"
+                " file; remove it",
             )
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with self._path.open("ab+") as file:
                 if file.tell() and not _ends_a_line(self._path):
-                    file.write(b"\n")  # the torn line stays a line of its own
+                    file.write(b"\n")  # keeps the incomplete line apart from the next
         except OSError as error:
             raise StorageError(f"cannot write to {folder}: {error.strerror or error}") from error
         for path in () if rank else _manifests(folder):
             entries = [_parsed(line) for line in json_lines(path)]
             if None in entries:
                 write_text(path, "".join(_line(entry) for entry in entries if entry))
-                say(f"{path}: was damaged and has been rebuilt from its intact lines")
+                say(f"{path}: damaged; repaired by keeping its intact lines")
 
     def add(self, entry: Entry) -> None:
-        """Note that the results are there.
+        """Record results that are written.
 
         Raises:
-            StorageError: the disk refused.
+            StorageError: the manifest cannot be written.
         """
         line = _line(entry).encode()
         try:
-            # In one write, so that commands that share a folder do not mix their lines.
+            # A single write, so that commands that share a folder do not mix their lines.
             with self._lock, self._path.open("ab", buffering=0) as file:
                 file.write(line)
         except OSError as error:
@@ -97,41 +99,41 @@ class Manifest:
             raise StorageError(message) from error
 
 
-class Made:
-    """What the manifests of a folder contain, when they were read."""
+class Record:
+    """The entries of all manifests in a folder, as they were when it was created."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.by_source: dict[str, list[Entry]] = {}
-        self.any = False
-        """Whether there is any line, even a damaged one: the folder holds results."""
+        self.has_lines = False
+        """Whether there is any line, even a damaged one: then the folder has results."""
         self._states: set[tuple[str, FileState]] = set()
         for path in _manifests(folder):
             for entry in map(_parsed, json_lines(path)):
-                self.any = True
+                self.has_lines = True
                 if entry is not None:
                     self.by_source.setdefault(entry.source, []).append(entry)
                     self._states.update(entry.made.items())
 
     @property
     def results(self) -> set[str]:
-        """The results, except those that have replaced their input."""
+        """Names of the results, except those that replaced their input."""
         made = {name for entries in self.by_source.values() for e in entries for name in e.made}
         return made - self.by_source.keys()
 
-    def stands(self, name: str) -> bool:
-        """Whether the file of that name is an unchanged result."""
+    def is_result(self, name: str) -> bool:
+        """Whether the file is an unchanged result, or has just replaced its input."""
         with suppress(OSError):
             state = file_state(self._folder / name)
             entries = self.by_source.get(name, [])
-            # Of an entry that says nothing of what was made, the result was about to replace its
-            # input, and has done so if that is another file now.
+            # An entry without results was written just before a result replaced its input. The
+            # result has done so if the input is a different file now.
             replaced = bool(entries) and not entries[-1].made and entries[-1].state != state
             return replaced or (name, state) in self._states
         return False
 
-    def stands_as_made(self, name: str) -> bool:
-        """Whether the file of that name is an unchanged result, of any input."""
+    def is_recorded(self, name: str) -> bool:
+        """Whether the file is, unchanged, the recorded result of any input."""
         with suppress(OSError):
             return (name, file_state(self._folder / name)) in self._states
         return False
@@ -139,14 +141,14 @@ class Made:
     def find(
         self, source: str, state: FileState | None, settings: str, wanted: Sequence[str]
     ) -> Entry | None:
-        """The entry of an input whose wanted results have these settings and are unchanged.
+        """The entry of an input, if its wanted results have these settings and are unchanged.
 
         Args:
-            state: the input's now; None if it does not matter, as where its result replaced it.
+            state: the current state of the input; None accepts any, as when the result replaced it.
         """
         entries = self.by_source.get(source, [])
         if entries and not entries[-1].made:
-            return entries[-1] if self.stands(source) else None
+            return entries[-1] if self.is_result(source) else None
         for entry in reversed(entries):
             if (
                 entry.settings == settings
@@ -172,7 +174,7 @@ def _line(entry: Entry) -> str:
 
 
 def _parsed(fields: Any) -> Entry | None:
-    """The entry of a line; None if it is damaged."""
+    """The entry in a line; None if the line is damaged."""
     try:
         (size, time), (height, width) = fields["state"], fields["size"]
         made = {name: (size, time) for name, (size, time) in fields["made"].items()}

@@ -1,4 +1,4 @@
-"""Names of results: suffixes that can be written, and names that file systems accept."""
+"""Names of results: suffixes that can be written, and names that every file system accepts."""
 
 import os
 import unicodedata
@@ -11,7 +11,7 @@ from img2img.images import WRITABLE_SUFFIXES
 from img2img.video import is_video
 from img2img.video.containers import CONTAINERS
 
-# The most bytes that a file name may have in all common file systems.
+# Maximum length of a file name in bytes, in all common file systems.
 _LONGEST_NAME = 255
 
 
@@ -21,16 +21,16 @@ def targets_of(
     output: Path,
     is_free: Callable[[Path, Path], bool] = lambda file, target: True,
 ) -> dict[Path, Path]:
-    """Paths of results, all different, that keep the tree under `root`.
+    """A path for each result. All are different, and keep the folder tree under `root`.
 
     Args:
-        suffixes: of the results, by file.
-        is_free: called with a file and a path: whether its result may be written there.
+        suffixes: the suffix of each file's result.
+        is_free: called with a file and a path; says whether the result may be written there.
     """
     alike = without_case if ignores_case(output) else str
     targets: dict[Path, Path] = {}
     taken: set[str] = set()
-    # Files that keep their name come first.
+    # Files that keep their names choose first.
     for file in sorted(suffixes, key=lambda file: file.suffix != suffixes[file]):
         folder = (output / file.relative_to(root)).parent
         target = next(
@@ -44,7 +44,7 @@ def targets_of(
 
 
 def names(file: Path, suffix: str) -> Iterator[str]:
-    """Possible names for the result of a file, the best first."""
+    """Possible names for the result of a file, in order of preference."""
     yield _fitting(file.stem, suffix)
     yield _fitting(file.name, suffix)
     number = 2
@@ -54,19 +54,19 @@ def names(file: Path, suffix: str) -> Iterator[str]:
 
 
 def _fitting(stem: str, end: str) -> str:
-    """`stem` + `end`, the stem cut to what a file system takes."""
+    """`stem` + `end`, with the stem shortened to the maximum length of a file name."""
     if len(os.fsencode(stem + end)) <= _LONGEST_NAME:
         return stem + end
     return os.fsencode(stem)[: _LONGEST_NAME - len(end)].decode(errors="ignore") + end
 
 
 def without_case(name: str) -> str:
-    """A name normalised so that case and the encoding of accents make no difference."""
+    """A name, normalised so that neither case nor the encoding of accents matters."""
     return unicodedata.normalize("NFC", name.casefold())
 
 
 def ignores_case(folder: Path) -> bool:
-    """Whether names that differ only by case are the same file there."""
+    """Whether the folder's file system treats names that differ only in case as the same."""
     start = real(folder)
     for path in (start, *start.parents):
         swapped = path.with_name(path.name.swapcase()) if path.name else path
@@ -76,23 +76,23 @@ def ignores_case(folder: Path) -> bool:
 
 
 def leads_out_of(folder: Path) -> Callable[[Path], bool]:
-    """A function that says whether a path leads out of the folder, through a link."""
+    """A function that says whether a link on the way to a path leads out of the folder."""
     once = cache(real)
     return lambda target: not once(target.parent).is_relative_to(once(folder))
 
 
 def real(path: Path) -> Path:
-    """The path without links; unlike `Path.resolve`, it accepts a link that leads to itself."""
+    """The path with links resolved. Unlike `Path.resolve`, it accepts a link to itself."""
     return Path(os.path.realpath(path))
 
 
 def place(path: Path) -> Path:
-    """The directory entry of a file or link, which is what writing the file replaces."""
+    """The path of a file or link itself, with only its folder resolved: what a write replaces."""
     return real(path.parent) / path.name
 
 
 def suffix_of(file: Path, image: str | None, video: str | None) -> str:
-    """Suffix of a file's result: the wanted one, else its own, else PNG or MP4."""
+    """Suffix of a file's result: the requested one, else the file's own, else PNG or MP4."""
     if is_video(file):
         own = file.suffix if file.suffix.lower() in CONTAINERS else ".mp4"
         return own if video is None else video
@@ -104,13 +104,16 @@ def _known(name: str | None, what: str, suffixes: Collection[str]) -> str | None
     """The suffix for the name of a format.
 
     Raises:
-        DataError: such files are not written.
+        DataError: files of this format cannot be written.
     """
     if name is None:
         return None
     suffix = f".{name.lower().lstrip('.')}"
     if suffix not in suffixes:
-        raise DataError(f"{name}: {what} are written as {', '.join(sorted(suffixes))}")
+        raise DataError(
+            f"{name}: {what} cannot be written in this format; choose one of"
+            f" {', '.join(sorted(suffixes))}"
+        )
     return suffix
 
 

@@ -1,4 +1,4 @@
-"""Every option of translating files, its default and its meaning, written down once."""
+"""The options for translating files, with their defaults and meanings."""
 
 from dataclasses import dataclass, fields
 from fractions import Fraction
@@ -10,56 +10,56 @@ from img2img.video import Encoding, Span
 
 Stabilize = Literal["off"] | Strength
 
-# Pictures a second of a sequence, and quality of JPEG and WebP, by default.
+# Default frame rate of sequences, and default quality of JPEG and WebP.
 RATE, QUALITY = Fraction(25), 95
-# Fields that ask for pictures to be taken for the frames of a sequence.
+# Options that require pictures to be treated as the frames of a sequence.
 _OVER_TIME = ("stabilize", "every", "start", "end", "fps")
 
 
 @dataclass(frozen=True, kw_only=True)
 class VideoOptions:
-    """How a video, or pictures that are frames in their order, are translated and written.
+    """How to translate and write a video, or a sequence of pictures.
 
     Raises:
-        ConfigError: the part ends before it begins, or a number is out of range.
+        ConfigError: `end` is not after `start`, or a number is out of range.
     """
 
     codec: str | None = None
-    """As `img2img.video.Encoding` has it; None: h264, in WebM vp9, in MXF dnxhr."""
+    """Video codec, see `img2img.video.Encoding`; None: h264, in WebM vp9, in MXF dnxhr."""
     crf: int | None = None
-    """Quality, lower is better; None: the codec's good default, 18 for h264."""
+    """Constant rate factor: lower is better quality; None: the codec's default, 18 for h264."""
     preset: str | None = None
-    """The encoder's speed against size; None: the codec's own default."""
+    """Encoder preset: speed against file size; None: the codec's default."""
     pixel_format: str | None = None
-    """FFmpeg's name of it; None: the one that keeps most of the input."""
+    """Pixel format, by FFmpeg's name; None: the one that preserves most of the input."""
     start: float | None = None
-    """Where the part to translate begins, in seconds after the first frame."""
+    """Start time, in seconds after the first frame."""
     end: float | None = None
-    """Where it ends, in seconds after the first frame."""
+    """End time, in seconds after the first frame."""
     every: int = 1
     """Take every n-th frame."""
     fps: Fraction | None = None
-    """Frames a second of a sequence of pictures; None: 25."""
+    """Frame rate of a sequence of pictures; None: 25."""
     stabilize: Stabilize = "off"
     """How strongly to reduce flicker."""
     image_format: str | None = None
-    """Suffix of images, such as `png`; None: each file's own, and png for the frames of videos."""
+    """Format of the images written, such as `png`; None: that of each file, for frames png."""
     quality: int | None = None
-    """Of JPEG and lossy WebP, 1 to 100; None: 95."""
+    """Quality of JPEG and lossy WebP, 1 to 100; None: 95."""
 
     def __post_init__(self) -> None:
         if self.quality is not None and not 1 <= self.quality <= 100:
-            raise ConfigError(f"`quality`: {self.quality} is not from 1 to 100")
+            raise ConfigError(f"`quality`: {self.quality} is not between 1 and 100")
         _ = self.span
 
     @property
     def span(self) -> Span:
-        """Which frames are taken."""
+        """Which frames to take."""
         return Span(self.start, self.end, self.every)
 
     @property
     def encoding(self) -> Encoding:
-        """How frames become a video."""
+        """How to encode frames as a video."""
         return Encoding(self.codec, self.crf, self.preset, self.pixel_format)
 
     @property
@@ -74,33 +74,32 @@ class VideoOptions:
 
     @property
     def over_time(self) -> str | None:
-        """The first option that only frames in their order have; None: there is none."""
+        """The first option set that requires frames in order; None if none is set."""
         return next((name for name in _OVER_TIME if name in self.given), None)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FolderOptions(VideoOptions):
-    """How files are translated. `translate_folder` also takes each as a keyword."""
+    """How to translate files. `translate_folder` also takes each field as a keyword."""
 
     container: str | None = None
-    """Suffix of the videos made, such as `mkv`; None: each file's own, or mp4."""
+    """Container of the videos written, such as `mkv`; None: that of each file, or mp4."""
     frames: bool = False
-    """Write numbered images, in a folder for each video, instead of videos."""
+    """Write numbered images instead of videos, in a folder for each video."""
     skip_existing: bool = False
-    """Leave what this model made with these settings, where neither input nor result has changed
-    since (by size and time)."""
+    """Skip files that this model has already translated with these settings, unless the file or its
+    result has changed since, by size or time."""
     overwrite: bool = False
-    """Let results replace their inputs, where the output is the folder of the input, and files that
-    are no results of an earlier call. A result that has replaced its input is not translated
-    again."""
+    """Overwrite files that img2img did not write, and, if the output folder is the input folder,
+    the inputs. A result that has replaced its input is not translated again."""
     compare: bool = False
-    """Also write input and result of images side by side, in the folder `compare`."""
+    """Also write each input image and its result side by side, in the folder `compare`."""
     gallery: bool = False
-    """Make a page of the images to look at, `gallery/index.html`."""
+    """Also make a page with before/after sliders, `gallery/index.html`."""
 
     @property
     def video_settings(self) -> dict[str, Any]:
-        """What decides what the result of a video is, apart from the model."""
+        """Everything besides the model that affects the result of a video."""
         names = ("codec", "crf", "preset", "pixel_format", "container", "start", "end", "every")
         chosen = {name: getattr(self, name) for name in names}
         chosen |= {"fps": None if self.fps is None else str(self.fps)}
@@ -111,6 +110,6 @@ class FolderOptions(VideoOptions):
 
     @property
     def image_settings(self) -> list[Any]:
-        """What decides what the result of an image is, apart from the model."""
+        """Everything besides the model that affects the result of an image."""
         over_time = [self.stabilize, *map(str, (self.start, self.end, self.every))]
         return [self.quality_used, *(over_time if self.over_time else ())]

@@ -1,4 +1,4 @@
-"""The pictures that a file of images holds, one or several."""
+"""Image files with one picture or several."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -8,40 +8,40 @@ import numpy as np
 
 from img2img.images import DEEP_SUFFIXES, Domain, Frames, Picture, of_depth, resized
 
-# What such a file holds.
+# The content of an image file.
 Image = Picture | Frames
 
 
 def frames_of(image: Image) -> Sequence[Picture]:
-    """The pictures that a file holds, at least one."""
+    """The pictures in an image, at least one."""
     return image.frames if isinstance(image, Frames) else (image,)
 
 
 def with_frames(image: Image, frames: Sequence[Picture]) -> Image:
-    """As `image` in all but its pictures."""
+    """A copy of `image` with other pictures."""
     return replace(image, frames=tuple(frames)) if isinstance(image, Frames) else frames[0]
 
 
 def held_by(image: Image) -> int:
-    """Bytes of its pixels in memory."""
+    """Bytes that the pixels take in memory."""
     arrays = [array for frame in frames_of(image) for array in (frame.pixels, frame.alpha)]
     return sum(array.nbytes for array in arrays if array is not None)
 
 
 def side_by_side(left: Image, right: Image) -> Image:
-    """Input and result as one, each picture beside its own, the input at the size of the result."""
+    """One image with each input picture next to its result, at the size of the result."""
     pairs = zip(frames_of(left), frames_of(right), strict=True)
     return with_frames(right, [_beside(*pair) for pair in pairs])
 
 
 def shallow(output: Domain, targets: Iterable[Path]) -> str | None:
-    """A remark if results with a value range of their own go into 8-bit files, else None."""
+    """A remark if the results have a value range that 8-bit files cannot hold, else None."""
     suffixes = {path.suffix.lower() for path in targets} - {*DEEP_SUFFIXES}
     if output.whole or output.dtype == "uint8" or not suffixes:
         return None
     return (
-        f"results have the values {output.range}, which {', '.join(sorted(suffixes))} cannot hold:"
-        " there they become 0..255 (`image_format=png` or `image_format=tif` keeps them)"
+        f"results have the value range {output.range}, which {', '.join(sorted(suffixes))} cannot"
+        " hold, so it is scaled to 0..255 (`image_format=png` or `image_format=tif` keeps it)"
     )
 
 

@@ -1,4 +1,4 @@
-"""What became of the files: of one process, and of all together."""
+"""The outcome of a call: in one process, and in all of them together."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,48 +18,49 @@ from img2img.video.convert import Converted
 
 @dataclass
 class Report:
-    """What became of the files."""
+    """The outcome of a call of `translate_folder`."""
 
     output: Path
-    """The folder of the results, or the one result that was given a name."""
+    """The folder of the results, or the single result if `output` named it."""
     written: list[Path] = field(default_factory=list)
+    """The results that this call has written."""
     skipped: list[Path] = field(default_factory=list)
-    """Inputs whose result was there already."""
+    """Inputs whose result was already there."""
     failed: dict[Path, str] = field(default_factory=dict)
-    """The reason by input."""
-    passed_over: dict[str, int] = field(default_factory=dict)
-    """How many files are pictures of a kind that is not read, by suffix."""
+    """Inputs that could not be translated, and why."""
+    unsupported: dict[str, int] = field(default_factory=dict)
+    """Number of files in formats that cannot be read, by suffix."""
     left_out: list[Path] = field(default_factory=list)
-    """Results of other calls and run folders among the inputs."""
+    """Results of other calls and run folders among the inputs, which were not translated."""
     videos: dict[Path, Converted] = field(default_factory=dict)
-    """What became of the videos among them, by input."""
+    """Details on each video, by input."""
     scale: Scale = "auto"
-    """How it was to be decided at which size pictures are translated."""
-    ways: dict[AppliedScale, int] = field(default_factory=dict)
-    """How many of the images written were translated at which scale."""
+    """The option `scale`."""
+    applied_scales: dict[AppliedScale, int] = field(default_factory=dict)
+    """Number of images written that were translated at each scale."""
     seconds: float = 0.0
     gallery: Path | None = None
-    """The page, if one was asked for."""
+    """The gallery page, if there is one."""
 
     @property
     def images_per_second(self) -> float:
-        """Of those translated by this call."""
+        """Results that this call has written, per second."""
         return len(self.written) / self.seconds if self.seconds else 0.0
 
     def to_json(self) -> dict[str, Any]:
-        """What JSON can hold of it: paths as text."""
+        """The report as JSON can hold it, with paths as text."""
         return {
             "output": str(self.output),
             "written": [str(path) for path in self.written],
             "skipped": [str(path) for path in self.skipped],
             "failed": {str(path): reason for path, reason in self.failed.items()},
-            "passed_over": self.passed_over,
+            "unsupported": self.unsupported,
             "left_out": [str(path) for path in self.left_out],
             "videos": {
                 str(path): {**asdict(made), "target": str(made.target)}
                 for path, made in self.videos.items()
             },
-            "scale": {"asked": self.scale, **self.ways},
+            "scale": {"asked": self.scale, **self.applied_scales},
             "seconds": round(self.seconds, 3),
             "images_per_second": round(self.images_per_second, 3),
             "gallery": None if self.gallery is None else str(self.gallery),
@@ -68,18 +69,18 @@ class Report:
 
 @dataclass
 class Outcome:
-    """What has come of the jobs so far."""
+    """The outcome of the jobs so far."""
 
     made: dict[Job, Entry] = field(default_factory=dict)
     failed: dict[Job, str] = field(default_factory=dict)
-    """The reason by job."""
+    """Why each job failed."""
     videos: dict[Job, Converted] = field(default_factory=dict)
     stopped: Img2ImgError | None = None
-    """What ended the work early: the disk is full, or a signal came; None: nothing."""
+    """Why the work ended early: a full disk, or a signal; None if it did not."""
 
     @classmethod
     def together(cls, parts: Sequence["Outcome"]) -> "Outcome":
-        """That of several processes."""
+        """The outcomes of several processes as one."""
         whole = cls(stopped=next((part.stopped for part in parts if part.stopped), None))
         for part in parts:
             whole.made |= part.made
@@ -88,7 +89,7 @@ class Outcome:
         return whole
 
     def fail(self, job: Job, error: Exception) -> None:
-        """Note why a job has no result. The report names the file, so the reason does not."""
+        """Record why a job failed. The report names the file, so the reason leaves it out."""
         reason = str(error)
         if isinstance(error, Img2ImgError) and error.path == job.source:
             reason = error.reason
@@ -97,21 +98,21 @@ class Outcome:
         self.failed[job] = reason
 
     def report(self, tasks: Tasks, translator: Translator, seconds: float) -> Report:
-        """The report of all of them."""
+        """The report on these jobs."""
         planned, videos = tasks.planned, self.videos
         targets = {job: videos[job].target if job in videos else job.target for job in planned.jobs}
         images = (entry.size for job, entry in self.made.items() if not job.is_video)
         return Report(
             output=targets[planned.jobs[0]] if planned.named else planned.folder,
             written=[targets[job] for job in planned.jobs if job in self.made],
-            skipped=[job.source for job in planned.jobs if job in tasks.before],
+            skipped=[job.source for job in planned.jobs if job in tasks.skipped],
             failed={**tasks.refused}
             | {job.source: self.failed[job] for job in planned.jobs if job in self.failed},
-            passed_over=dict(planned.passed_over),
-            left_out=planned.own,
+            unsupported=dict(planned.unsupported),
+            left_out=planned.left_out,
             videos={job.source: converted for job, converted in videos.items()},
             scale=translator.scale,
-            ways=dict(Counter(map(translator.applied_scale, images))),
+            applied_scales=dict(Counter(map(translator.applied_scale, images))),
             seconds=seconds,
         )
 
@@ -119,12 +120,12 @@ class Outcome:
 def write_page(
     path: Path, tasks: Tasks, made: Mapping[Job, Entry], failed: Mapping[Path, str]
 ) -> None:
-    """The gallery, of all results that are there.
+    """Write the gallery page, with the results of this call and those it skipped.
 
     Raises:
-        StorageError: the disk refused.
+        StorageError: the page cannot be written.
     """
-    there = {**tasks.before, **made}
+    there = {**tasks.skipped, **made}
     jobs = [job for job in tasks.planned.jobs if job in there]
     cards = [card for job in jobs if (card := tasks.results.card(job, there[job]))]
     write_gallery(path, tasks.planned.folder.resolve().name, cards, failed)

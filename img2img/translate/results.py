@@ -1,4 +1,4 @@
-"""The results of files: where they are, and what is recorded of them for later calls."""
+"""The results of a call: where they are, and how they are recorded for later calls."""
 
 import hashlib
 import json
@@ -15,28 +15,30 @@ from img2img.images import OURS
 from img2img.runtime.files import remove_leftovers, write_text
 from img2img.runtime.processes import Processes
 from img2img.translate.gallery import Card
-from img2img.translate.manifest import Entry, FileState, Made, Manifest, file_state
+from img2img.translate.manifest import Entry, FileState, Manifest, Record, file_state
 from img2img.translate.naming import names
 from img2img.translate.options import FolderOptions
 from img2img.translate.plan import Job, Plan
 from img2img.video.containers import MATROSKA
 
-# Temporary files older than so many seconds are not another command's work in progress.
+# Temporary files older than this, in seconds, cannot be another command's work in progress.
 LEFT = 3600.0
 
 
 @dataclass(frozen=True)
 class Results:
-    """Where the results of a call are, and how they are made, as far as that changes them."""
+    """Where the results of a call go, and the settings that affect them."""
 
     planned: Plan
     manifest: Manifest
     settings: str
-    """Of images: the model and the options."""
+    """The model, and the options that affect images."""
     video_settings: str
+    """The model, and the options that affect videos."""
     compare: Path | None
+    """The folder of comparisons; None if there is none."""
     gallery: Path | None
-    """The folders of comparisons and of the page; None: there are none."""
+    """The folder of the gallery; None if there is none."""
 
     @classmethod
     def of(
@@ -47,16 +49,16 @@ class Results:
         processes: Processes,
         say: Callable[[str], None],
     ) -> "Results":
-        """Those of a plan.
+        """The results of a plan.
 
         Args:
-            model: differs where the results of two models could.
+            model: a text that differs between models whose results may differ.
 
         Raises:
-            StorageError: nothing can be written there.
+            StorageError: the output folder cannot be written to.
         """
-        apart = [
-            processes.from_first(planned.apart(name)) if wanted else None
+        folders = [
+            processes.from_first(planned.free_folder(name)) if wanted else None
             for name, wanted in (("compare", options.compare), ("gallery", options.gallery))
         ]
         return cls(
@@ -64,20 +66,20 @@ class Results:
             Manifest(planned.folder, processes.rank, say),
             json.dumps([model, *options.image_settings]),
             json.dumps([model, options.video_settings]),
-            *apart,
+            *folders,
         )
 
     def made_before(self) -> dict[Job, Entry]:
-        """Which files need not be translated again."""
-        made = Made(self.planned.folder)
+        """The jobs that need not be done again, with their entries in the manifest."""
+        record = Record(self.planned.folder)
         found = {}
         for job in self.planned.jobs:
-            # Where the result has replaced the input, the result is all that there is to look at.
+            # If the result has replaced the input, only the result can be checked.
             for paths in [[job.target]] if job.in_place else self._outputs(job):
                 with suppress(OSError, ImageError):
                     state = None if job.in_place else state_of(job)
                     settings = self.video_settings if job.is_video else self.settings
-                    entry = made.find(job.name, state, settings, [*map(self._name, paths)])
+                    entry = record.find(job.name, state, settings, [*map(self._name, paths)])
                     if entry:
                         found[job] = entry
         return found
@@ -85,10 +87,10 @@ class Results:
     def note(self, job: Job, state: FileState, size: tuple[int, int], *paths: Path) -> Entry:
         """Record the results of an input; without paths, that it is about to be replaced.
 
-        Recording this first makes sure that an interrupted call does not translate a result again.
+        Recording the latter first ensures that after an interruption no result is translated again.
 
         Raises:
-            StorageError: the disk refused.
+            StorageError: the manifest cannot be written.
         """
         settings = self.video_settings if job.is_video else self.settings
         made = {self._name(path): file_state(path) for path in paths}
@@ -97,13 +99,13 @@ class Results:
         return entry
 
     def elsewhere(self, job: Job, path: Path) -> Path:
-        """The name of a video's result whose container had to be changed.
+        """A free name for a video whose container had to be changed.
 
         Args:
-            path: the planned name with the new suffix, which may be taken.
+            path: the planned name with the new suffix, which another file may already have.
         """
         taken = {other.target for other in self.planned.jobs}
-        entries = Made(self.planned.folder).by_source.get(job.name, [])
+        entries = Record(self.planned.folder).by_source.get(job.name, [])
         own = {name for entry in entries for name in entry.made}
         return next(
             free
@@ -112,29 +114,29 @@ class Results:
         )
 
     def compared(self, job: Job) -> tuple[Path, Path]:
-        """Where the comparison goes: in the result's format, or, if that is too narrow, as PNG."""
+        """Paths of the comparison: in the result's format, and as PNG if that cannot hold it."""
         assert self.compare
         path = self.compare / job.target.relative_to(self.planned.folder)
         return path, path.with_name(f"{path.name}.png")
 
     def thumbnails(self, job: Job) -> tuple[Path, Path]:
-        """Where the thumbnails of input and result go; their names are the same in every call."""
+        """Paths of the thumbnails of input and result, the same in every call."""
         assert self.gallery
         name = hashlib.blake2b(os.fsencode(job.name), digest_size=10).hexdigest()
         return self.gallery / f"{name}-before.jpg", self.gallery / f"{name}-after.jpg"
 
     def card(self, job: Job, entry: Entry) -> Card | None:
-        """What the gallery shows of a file; None if there are no thumbnails of it."""
+        """The gallery card of a file; None if it has no thumbnails."""
         before, after = self.thumbnails(job)
         if self._name(before) not in entry.made:
             return None
         return Card(job.name, entry.size, job.target, before, after)
 
     def prepare(self) -> None:
-        """Make the folders apart, and remove what killed processes were writing to any.
+        """Create the extra folders, and remove unfinished files that killed processes left.
 
         Raises:
-            StorageError: the disk refused.
+            StorageError: a folder cannot be created.
         """
         for folder in filter(None, (self.compare, self.gallery)):
             write_text(folder / OURS, "")
@@ -143,7 +145,7 @@ class Results:
             remove_leftovers(folder, older=LEFT)
 
     def _outputs(self, job: Job) -> list[list[Path]]:
-        """All files that a job writes, for each name that the last of them may get."""
+        """All files that a job writes, for each name that the last of them may have."""
         if job.is_video:
             others = islice(names(job.target, MATROSKA), 3)
             return [[job.target], *([job.target.with_name(name)] for name in others)]
@@ -155,11 +157,11 @@ class Results:
 
 
 def state_of(job: Job) -> FileState:
-    """Size and time that an input is recognised by; those of a sequence are combined.
+    """Size and time by which an input is recognised; for a sequence, of all its files together.
 
     Raises:
-        ImageError: it is not a regular file: to open a pipe would wait for ever.
-        OSError: it is not there.
+        ImageError: it is not a regular file: opening a pipe would wait forever.
+        OSError: it does not exist.
     """
     files = job.frames or [job.source]
     if astray := next((file for file in files if not S_ISREG(file.stat().st_mode)), None):

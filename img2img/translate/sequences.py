@@ -1,4 +1,4 @@
-"""Frames in image files: numbered pictures in a folder that are one sequence, and animations."""
+"""Sequences of numbered pictures in a folder, and animations."""
 
 import re
 from collections import Counter, defaultdict
@@ -20,24 +20,24 @@ _NUMBERED = re.compile(r"(.*?)([0-9]+)([^0-9]*)")
 
 
 def sequence(files: Sequence[Path], why: str) -> list[Path]:
-    """The files as frames in their order.
+    """The files as frames in order.
 
-    They are a sequence where their names differ in one number alone, the last, which goes up by
-    one, and all are of one size.
+    Files are a sequence if their names differ only in the last number, which increases by one, and
+    if all have the same size.
 
     Args:
         files: pictures of one folder.
-        why: the option that needs a sequence, for errors.
+        why: the option that requires a sequence, for errors.
 
     Raises:
-        DataError: they are not a sequence; it names the file that does not fit.
+        DataError: they are not a sequence; the message names a file that does not fit.
     """
     folder = files[0].parent
     wanted = f"{why} needs a sequence: numbered pictures with the same name and size in one folder"
     if astray := next((file for file in files if file.parent != folder), None):
-        raise DataError(f"{wanted}: {astray} is in another folder than {files[0]}")
+        raise DataError(f"{wanted}; {astray} is in another folder than {files[0]}")
     if len(files) < 2:
-        raise DataError(f"{wanted}: {files[0]} is the only one")
+        raise DataError(f"{wanted}; {files[0]} is the only picture")
     matches = {file: _NUMBERED.fullmatch(file.stem) for file in files}
     names = {
         file: (match[1], match[3], file.suffix) if match else (file.stem, "", "")
@@ -46,14 +46,18 @@ def sequence(files: Sequence[Path], why: str) -> list[Path]:
     usual = Counter(names.values()).most_common(1)[0][0]
     if other := next((file for file, name in names.items() if name != usual), None):
         example = next(file for file, name in names.items() if name == usual)
-        raise DataError(f"{wanted}: {other} is not named like {example.name}")
+        raise DataError(f"{wanted}; {other} is not named like {example.name}")
     numbered = sorted((int(match[2]), file) for file, match in matches.items() if match)
     for (number, file), (following, other) in pairwise(numbered):
         if following == number:
-            raise DataError(f"{wanted}: {file} and {other.name} have the same number")
+            raise DataError(f"{wanted}; {file} and {other.name} have the same number")
         if following != number + 1:
-            missing = f"{number + 1} to {following - 1}" if following > number + 2 else number + 1
-            raise DataError(f"{wanted}: between {file} and {other.name}, {missing} is missing")
+            gap = (
+                f"numbers {number + 1} to {following - 1} are missing"
+                if following > number + 2
+                else f"number {number + 1} is missing"
+            )
+            raise DataError(f"{wanted}; {gap} between {file} and {other.name}")
     frames = [file for _, file in numbered]
     sizes = {file: _size(file) for file in frames}
     of_all = Counter(size for size in sizes.values() if size).most_common(1)
@@ -61,16 +65,17 @@ def sequence(files: Sequence[Path], why: str) -> list[Path]:
         if size and size != of_all[0][0]:
             (height, width), (usual_height, usual_width) = size, of_all[0][0]
             raise DataError(
-                f"{wanted}: {file} is {width} x {height}, and others {usual_width} x {usual_height}"
+                f"{wanted}; {file} is {width} x {height}, but others are {usual_width} x"
+                f" {usual_height}"
             )
     return frames
 
 
 def sequences(files: Sequence[Path], why: str) -> dict[Path, tuple[Path, ...]]:
-    """By picture, the sequence that it is of, one a folder; videos and animations are none.
+    """The sequence that each picture belongs to, one per folder; without videos and animations.
 
     Raises:
-        DataError: the pictures of a folder are no sequence.
+        DataError: the pictures of a folder are not a sequence.
     """
     folders: defaultdict[Path, list[Path]] = defaultdict(list)
     for file in files:
@@ -84,16 +89,16 @@ def sequences(files: Sequence[Path], why: str) -> dict[Path, tuple[Path, ...]]:
 
 
 def part_of(animation: Animation, span: Span) -> Animation:
-    """An animation of the frames that are taken, each shown until the next.
+    """An animation of the frames in a span, each shown until the next.
 
     Raises:
-        ImageError: there are none.
+        ImageError: the span contains no frames.
     """
     if span == WHOLE:
         return animation
     shown = span.taken(animation.durations, _MILLISECOND)
     if not shown:
-        raise ImageError("no frames between the given times")
+        raise ImageError("no frames between `start` and `end`")
     ends = [*shown[1:], min(shown[-1] + span.every, len(animation.frames))]
     lasting = [sum(animation.durations[one:end]) for one, end in zip(shown, ends, strict=True)]
     frames = tuple(animation.frames[number] for number in shown)
@@ -101,8 +106,8 @@ def part_of(animation: Animation, span: Span) -> Animation:
 
 
 def is_animated(file: Path) -> bool:
-    """Whether a picture file says that it has several frames."""
-    if file.suffix.lower() not in ANIMATED or not file.is_file():  # to open a pipe would wait
+    """Whether an image file has several frames, according to its header."""
+    if file.suffix.lower() not in ANIMATED or not file.is_file():  # opening a pipe would wait
         return False
     try:
         extent = measure(file)
@@ -112,7 +117,7 @@ def is_animated(file: Path) -> bool:
 
 
 def _size(file: Path) -> tuple[int, int] | None:
-    """As its header says; None where it cannot be read, which is another matter."""
+    """Height and width according to the header; None if it cannot be read, which is no problem."""
     try:
         return measure(file, first=True).size if file.is_file() else None
     except (ImageError, OSError):

@@ -1,4 +1,4 @@
-"""What one call has to do: the jobs of a plan, without those that an earlier call has done."""
+"""The jobs of a call: those of the plan, without those that an earlier call has done."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,23 +13,23 @@ from img2img.translate.plan import Job, Plan, plan
 from img2img.translate.results import Results
 from img2img.video.codecs import check_choices
 
-# Why a file is not translated that an earlier call has replaced by its result.
-AGAIN = "already replaced by the result of an earlier call"
+# Why an input is not translated if it is itself the result of an earlier call.
+ALREADY_REPLACED = "already replaced by the result of an earlier call"
 
 
 @dataclass(frozen=True)
 class Tasks:
-    """What all processes of a call have to do."""
+    """The work of all processes of a call."""
 
     planned: Plan
     results: Results
-    before: Mapping[Job, Entry]
-    """Jobs that an earlier call has done, and whose results are kept."""
+    skipped: Mapping[Job, Entry]
+    """Jobs that an earlier call has done; their results are kept."""
     refused: Mapping[Path, str]
     """Files that are not translated, and why."""
     todo: Sequence[Job]
     whole_scenes: bool
-    """Whether the frames of a scene depend on those before."""
+    """Whether each frame of a scene depends on the ones before, so that one process takes all."""
 
     @classmethod
     def of(
@@ -41,37 +41,40 @@ class Tasks:
         processes: Processes,
         say: Callable[[str], None],
     ) -> "Tasks":
-        """Plan the call. All processes do it, so that all raise the same errors.
+        """Plan the call. All processes do this, so that all raise the same errors.
 
         Args:
-            model: differs where the results of two models could.
+            model: a text that differs between models whose results may differ.
 
         Raises:
-            As `img2img.translate_folder`.
+            The errors of `img2img.translate_folder`.
         """
         planned = processes.from_first(plan(source, output, options))
         check_options(options.given, {job.source: job.kind for job in planned.jobs})
         for suffix in {job.target.suffix for job in planned.jobs if job.kind in TO_VIDEO}:
             check_choices(options.encoding, suffix)
         results = Results.of(planned, options, model, processes, say)
-        before: dict[Job, Entry] = {}
+        skipped: dict[Job, Entry] = {}
         if options.skip_existing:
-            before = processes.from_first(results.made_before() if processes.first else {})
+            skipped = processes.from_first(results.made_before() if processes.first else {})
         whole_scenes = options.stabilize != "off"
         if whole_scenes:
-            begun_anew = {job.scene for job in planned.jobs if job not in before}
-            before = {job: entry for job, entry in before.items() if job.scene not in begun_anew}
-        again = planned.again - before.keys()
-        replaced = {job.source: AGAIN for job in planned.jobs if job in again}
+            begun_anew = {job.scene for job in planned.jobs if job not in skipped}
+            skipped = {job: entry for job, entry in skipped.items() if job.scene not in begun_anew}
+        replaced = {
+            job.source: ALREADY_REPLACED
+            for job in planned.jobs
+            if job in planned.replaced - skipped.keys()
+        }
         if replaced and not options.skip_existing:
             raise DataError(
-                f"{some_names([*map(str, replaced)], most=3)}: {AGAIN}; leave such files as they"
-                " are with `skip_existing`, or choose another `output`"
+                f"{some_names([*map(str, replaced)], most=3)}: {ALREADY_REPLACED}; skip such files"
+                " with `skip_existing`, or choose another `output`"
             )
         if processes.first:
             results.prepare()
-        todo = [job for job in planned.jobs if job not in before and job.source not in replaced]
-        return cls(planned, results, before, planned.refused | replaced, todo, whole_scenes)
+        todo = [job for job in planned.jobs if job not in skipped and job.source not in replaced]
+        return cls(planned, results, skipped, planned.refused | replaced, todo, whole_scenes)
 
     def share(self, processes: Processes) -> Sequence[Job]:
         """The jobs of this process."""

@@ -1,4 +1,4 @@
-"""Videos through a translator: to a video with all else as it was, to images, to an animation."""
+"""Translating videos: to a video with its sound and metadata, to images, or to an animation."""
 
 import json
 import re
@@ -33,7 +33,7 @@ from img2img.video.footage import Film, Footage, Stills, with_sizes
 from img2img.video.probing import VideoInfo
 from img2img.video.span import WHOLE
 
-# How the images in folders of frames are called.
+# Names of the images in folders of frames.
 _NUMBERED = re.compile(r"\d{6,}\.\w+")
 _EIGHT = 8
 DROPOUT_OFF = "dropout is off in videos: with it, they would flicker"
@@ -49,25 +49,24 @@ def translate_video(
     progress: OnProgress | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Converted:
-    """Translate a video, with its times, sound, subtitles, chapters, metadata and colour tags.
+    """Translate a video, keeping its times, sound, subtitles, chapters, metadata and colour tags.
 
-    What is done survives a crash: the same call goes on, and has at most about a minute of work to
-    do again.
+    Finished work survives a crash: the same call resumes it, and repeats at most about a minute.
 
     Args:
-        target: the file to write; it becomes `.mkv` where its container has no place for the sound.
-        elsewhere: given the name that it then has, gives the one to use; None: that, if there is no
-            such file.
-        progress: called with (frames done, frames), those of an earlier call included.
-        say: told of what is not as one might expect.
+        target: the file to write; it becomes `.mkv` if its container cannot hold the sound.
+        elsewhere: called with the `.mkv` name, returns the name to use; None: the `.mkv` name, if
+            no such file exists.
+        progress: called with (frames done, total), including frames of an earlier call.
+        say: called with a line on anything unexpected.
 
     Raises:
-        ConfigError: the encoding or the container are not to be had.
-        DataError: another process makes the same file.
+        ConfigError: the encoding or the container is not available.
+        DataError: another process is making the same file.
         VideoError: the video cannot be read, or a frame cannot be translated.
-        StorageError: nothing can be written beside the target.
-        TranslationInterrupted: Ctrl-C; the same call goes on.
-        TranslationStopped: SIGTERM, or the disk is full; the same call goes on.
+        StorageError: the folder of the target cannot be written to.
+        TranslationInterrupted: Ctrl-C; the same call resumes the work.
+        TranslationStopped: SIGTERM, or the disk is full; the same call resumes the work.
     """
     options = options or VideoOptions()
     target = Path(target)
@@ -95,13 +94,14 @@ def translate_to_images(
     progress: OnProgress | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Converted:
-    """Translate a video to numbered images, of 8 or 16 bits as the video has them.
+    """Translate a video to numbered images, `000001.png` and so on, with 8 or 16 bits like it.
 
-    They are called `000001.png` and so on. What an earlier call has left in the folder goes first.
+    Images that an earlier call wrote to the folder are removed first.
 
     Raises:
-        DataError: the folder has files in it that are not of an earlier call.
-        VideoError: the video cannot be read, has no frames there, or one cannot be translated.
+        DataError: the folder contains files that no earlier call wrote.
+        VideoError: the video cannot be read, has no frames between `start` and `end`, or a frame
+            cannot be translated.
         StorageError: the folder cannot be written to.
     """
     begun = time.monotonic()
@@ -134,7 +134,7 @@ def translate_to_images(
         if progress:
             progress(done, total)
     if not done:
-        raise VideoError.of(info.path, "no frames between the given times")
+        raise VideoError.of(info.path, "no frames between `start` and `end`")
     return Converted(folder, size, done, concealed, 0, time.monotonic() - begun, tuple(note.lines))
 
 
@@ -147,13 +147,14 @@ def translate_to_animation(
     progress: OnProgress | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Converted:
-    """Translate a video, or pictures, to an animated GIF, WebP, PNG or AVIF of 8 bits.
+    """Translate a video, or pictures, to an animated GIF, WebP, PNG or AVIF with 8 bits.
 
-    All of its frames are in memory at once.
+    All frames are held in memory at once.
 
     Raises:
-        ConfigError: they are too many for that.
-        VideoError: the video cannot be read, has no frames there, or one cannot be translated.
+        ConfigError: there are too many frames for that.
+        VideoError: the video cannot be read, has no frames between `start` and `end`, or a frame
+            cannot be translated.
         StorageError: the file cannot be written.
     """
     begun = time.monotonic()
@@ -172,13 +173,13 @@ def translate_to_animation(
         if len(frames) > most:
             raise ConfigError.of(
                 info.path,
-                f"more than the {most} frames of {width} x {height} that an animation can have"
-                " here; take fewer (`end`, `every`), smaller ones (`max_side`), or make a video",
+                f"an animation can have at most {most} frames of {width} x {height}, and these are"
+                " more; take fewer (`end`, `every`) or smaller ones (`max_side`), or make a video",
             )
         if progress:
             progress(len(frames), None)
     if not frames:
-        raise VideoError.of(info.path, "no frames between the given times")
+        raise VideoError.of(info.path, "no frames between `start` and `end`")
     ends = [*(frame.pts for frame in frames[1:]), _end(frames[-1], info, options.every)]
     lasting = [
         round((end - frame.pts) * info.time_base * 1000)
@@ -195,10 +196,10 @@ def translate_to_animation(
 
 
 def _losses(info: VideoInfo, suffix: str, *, moving: bool) -> tuple[str, ...]:
-    """A line on everything that is lost where frames become images of a suffix; or none.
+    """A line on everything that is lost when frames become images in this format; or none.
 
     Args:
-        moving: whether all become one image.
+        moving: whether all frames become one animation.
     """
     shallow = moving or suffix not in DEEP_SUFFIXES
     lines = {
@@ -221,10 +222,12 @@ def _eight(alpha: Pixels | None) -> Pixels | None:
 
 
 def _clear(folder: Path) -> None:
-    """Have a folder for frames, without those of an earlier call."""
+    """Create the folder for frames, and remove those of an earlier call."""
     mark = folder / OURS
     if folder.is_dir() and any(folder.iterdir()) and not mark.exists():
-        raise DataError.of(folder, "contains other files; choose another `output`")
+        raise DataError.of(
+            folder, "contains files that img2img did not make; choose another `output`"
+        )
     write_text(mark, "")
     for path in folder.iterdir():
         if _NUMBERED.fullmatch(path.name):
@@ -232,10 +235,10 @@ def _clear(folder: Path) -> None:
 
 
 def footage_of(job: Job, translator: Translator, options: VideoOptions) -> Footage:
-    """What a job's frames come from.
+    """The source of a job's frames.
 
     Raises:
-        ImageError: a picture cannot be read, or is a single picture.
+        ImageError: a picture cannot be read, or is not an animation.
     """
     full_range = translator.values.full_range
     if job.frames:
@@ -244,7 +247,7 @@ def footage_of(job: Job, translator: Translator, options: VideoOptions) -> Foota
         return Film(job.source)
     image = read_image(job.source)
     if not isinstance(image, Animation):
-        raise ImageError.of(job.source, "a single picture, which cannot become a video")
+        raise ImageError.of(job.source, "a single picture, so it cannot become a video")
     return replace(Stills.of_animation(job.source, image), seen=full_range)
 
 
@@ -255,7 +258,7 @@ def _footage(source: Footage | Path | str) -> Footage:
 def _transform(
     translator: Translator, footage: Footage, options: VideoOptions, say: Callable[[str], None]
 ) -> FrameTranslator:
-    """What translates the frames; and says what that means for them."""
+    """The translator of the frames. Reports the scale, and that dropout is off."""
     if translator.spec.dropout:
         say(DROPOUT_OFF)
     transform = FrameTranslator(translator, options.stabilize)

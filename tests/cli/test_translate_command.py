@@ -399,5 +399,5 @@ def test_a_run_folder_is_no_folder_of_images(
     line = ("translate", "-m", tiny_run, "-i", tiny_run, "-o", tmp_path / "out")
     outcome = img2img(*line)
     assert outcome.status == 2
-    assert f"{tiny_run}: a run folder, which holds no images to translate" in outcome.err
+    assert f"{tiny_run}: a run folder, not a folder of images to translate" in outcome.err
     assert not (tmp_path / "out").exists()

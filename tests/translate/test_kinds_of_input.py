@@ -221,12 +221,12 @@ def spoiled(folder: Path, how: str) -> None:
 @pytest.mark.parametrize(
     ("how", "word"),
     [
-        ("gap", "10 is missing"),
+        ("gap", "number 10 is missing"),
         ("name", r"cover\.jpg is not named like"),
         ("size", r"000011\.jpg is 40 x 30"),
         ("folder", "another folder"),
         ("twice", "the same number"),
-        ("one", r"000008\.jpg is the only one"),
+        ("one", r"000008\.jpg is the only picture"),
     ],
 )
 def test_what_is_no_sequence(tmp_path: Path, how: str, word: str) -> None:
@@ -267,7 +267,7 @@ def test_animations_of_one_name_become_videos_of_their_own(tmp_path: Path) -> No
 def test_stabilize_with_pictures_among_videos(tmp_path: Path) -> None:
     folder = sequence(tmp_path / "mixed", 1)
     make_clip(folder / "a.mp4", times=range(3))
-    with pytest.raises(DataError, match=r"000008\.jpg is the only one"):
+    with pytest.raises(DataError, match=r"000008\.jpg is the only picture"):
         translate_folder(flickering(), folder, tmp_path / "out", stabilize="light")
 
 
@@ -336,14 +336,14 @@ def test_names_that_mean_another_kind(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "a.mp4", times=range(6))
     still = sequence(tmp_path / "one", 1) / "000008.jpg"
     for name in ("out.mp4", "out.gif", "out.png"):
-        with pytest.raises(DataError, match="`frames` writes a folder"):
+        with pytest.raises(DataError, match="`frames` writes folders"):
             translate_folder(flickering(), clip, tmp_path / name, frames=True)
     with pytest.raises(DataError, match="is a single picture"):
         translate_folder(flickering(), still, tmp_path / "out.mp4")
     with pytest.raises(ConfigError, match="`end` 1: not after `start` 2"):
         FolderOptions(start=2, end=1)
     moving = animation(tmp_path / "a.webp")
-    with pytest.raises(DataError, match=r"a\.webp is an animation; it is for what becomes"):
+    with pytest.raises(DataError, match=r"a\.webp is an animation; it applies to files that"):
         translate_folder(flickering(), moving, tmp_path / "out", codec="hevc")
     assert not [*tmp_path.glob("out*")]
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from img2img.errors import DataError, StorageError
 from img2img.images.listing import list_images
-from img2img.translate.manifest import Entry, Made, Manifest, file_state
+from img2img.translate.manifest import Entry, Manifest, Record, file_state
 from img2img.translate.plan import plan
 
 
@@ -21,7 +21,7 @@ def entry(folder: Path, source: str = "a.png") -> Entry:
 
 def found(folder: Path, source: str, **changed: object) -> bool:
     asked = {"state": (3, 4), "settings": "model", "wanted": [source]} | changed
-    return Made(folder).find(source, **asked) is not None  # type: ignore[arg-type]
+    return Record(folder).find(source, **asked) is not None  # type: ignore[arg-type]
 
 
 def test_what_differs_is_not(tmp_path: Path) -> None:
@@ -55,12 +55,12 @@ def test_a_damaged_one_is_told_and_begun_anew(tmp_path: Path, line: bytes) -> No
     whole = path.read_bytes()
     path.write_bytes(line + b"\n" + whole + line)
     assert found(tmp_path, "a.png")
-    assert Made(tmp_path).results == set()
+    assert Record(tmp_path).results == set()
     told: list[str] = []
     Manifest(tmp_path, rank=1, say=told.append)  # the first process sees to it
     assert told == []
     Manifest(tmp_path, say=told.append)
-    assert told == [f"{path}: was damaged and has been rebuilt from its intact lines"]
+    assert told == [f"{path}: damaged; repaired by keeping its intact lines"]
     assert path.read_bytes() == whole
     Manifest(tmp_path, say=told.append)
     assert len(told) == 1
@@ -78,7 +78,7 @@ def test_results_are_told_from_inputs(tmp_path: Path) -> None:
     Manifest(tmp_path).add(both)
     beside = Entry("b.gif", (3, 4), "model", (8, 9), {"b.png": (1, 1)})
     Manifest(tmp_path).add(beside)
-    assert Made(tmp_path).results == {"b.png"}
+    assert Record(tmp_path).results == {"b.png"}
 
 
 def test_no_folder_can_be_there(tmp_path: Path) -> None:
@@ -96,8 +96,8 @@ def test_what_is_no_file_is_named(tmp_path: Path, kind: str) -> None:
         os.mkfifo(path)
     else:
         path.symlink_to("/dev/zero")
-    assert Made(tmp_path).results == set()
-    with pytest.raises(StorageError, match=r"img2img\.jsonl: not a regular file"):
+    assert Record(tmp_path).results == set()
+    with pytest.raises(StorageError, match=r"img2img\.jsonl: .*not a regular file"):
         Manifest(tmp_path)
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     assert [file.name for file in list_images(tmp_path)] == ["a.png"]

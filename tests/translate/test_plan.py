@@ -97,12 +97,12 @@ def test_format(make_image: MakeImage, name: str) -> None:
         ("in/a.png", "in", None, "overwrite"),
         ("in/*.png", "in", None, "overwrite"),
         ("in", "out/../in", None, "overwrite"),
-        ("in", "out", "ppm", "images are written as"),
-        ("in/a.png", "out.txt", None, "images are written as"),
+        ("in", "out", "ppm", "images cannot be written in this format"),
+        ("in/a.png", "out.txt", None, "images cannot be written in this format"),
         ("missing", "out", None, "no such file or folder"),
         ("missing*", "out", None, "no images"),
         ("empty", "out", None, "no images"),
-        (".", "in", None, "the only images are those in the `output`"),
+        (".", "in", None, "its only images are in the `output`"),
     ],
 )
 def test_refusals(
@@ -179,7 +179,7 @@ def test_kinds_that_are_not_read_are_counted(make_image: MakeImage) -> None:
     make(make_image, "in/a.png")
     for name in ("b.jxl", "c.JXL", "d.psd", "e.txt", ".f.psd"):
         Path("in", name).touch()
-    assert plan("in", Path("out")).passed_over == {".jxl": 2, ".psd": 1}
+    assert plan("in", Path("out")).unsupported == {".jxl": 2, ".psd": 1}
 
 
 def test_globs_through_links_to_folders_above(make_image: MakeImage) -> None:
@@ -216,12 +216,12 @@ def test_results_of_other_calls_are_left_out(make_image: MakeImage) -> None:
         state = file_state(folder / "a.png")
         Manifest(folder).add(Entry("a.png", state, "settings", (8, 8), {"a.png": state}))
     assert [*planned("in", "out").values()] == ["out/a.png", "out/first/b.png"]
-    assert plan("in", Path("out")).own == [Path("in/first/a.png"), Path("in/second/a.png")]
+    assert plan("in", Path("out")).left_out == [Path("in/first/a.png"), Path("in/second/a.png")]
     # Its own earlier results are nothing to speak of.
-    assert plan("in", Path("in/second")).own == [Path("in/first/a.png")]
+    assert plan("in", Path("in/second")).left_out == [Path("in/first/a.png")]
     assert [*planned("in/first", "out").values()] == ["out/a.png", "out/b.png"]
     assert [*planned("in/*/a.png", "out").values()] == ["out/first/a.png", "out/second/a.png"]
     Path("in/a.png").unlink()
     Path("in/first/b.png").unlink()
-    with pytest.raises(DataError, match="the only images are results of img2img: in/first"):
+    with pytest.raises(DataError, match=r"contains only results of img2img.*: in/first"):
         plan("in", Path("out"))

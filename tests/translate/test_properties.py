@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from img2img.errors import DataError
 from img2img.images import WRITABLE_SUFFIXES
 from img2img.translate import naming
-from img2img.translate.manifest import Entry, Made, Manifest, file_state
+from img2img.translate.manifest import Entry, Manifest, Record, file_state
 from img2img.translate.naming import without_case
 from img2img.translate.options import FolderOptions
 from img2img.translate.plan import Job, plan
@@ -133,7 +133,7 @@ entries = st.builds(
 
 
 def known(folder: Path) -> list[Entry]:
-    made = Made(folder).by_source.values()
+    made = Record(folder).by_source.values()
     return [entry for each in made for entry in each]
 
 
@@ -174,7 +174,7 @@ def test_damaged_lines_cost_no_others(noted: list[Entry], data: st.DataObject) -
         Manifest(folder, say=told.append)
         assert known(folder) == noted
         made = {name for entry in noted for name in entry.made}
-        assert Made(folder).results == made - {entry.source for entry in noted}
+        assert Record(folder).results == made - {entry.source for entry in noted}
         Manifest(folder, say=told.append)
         assert len(told) <= 1
 
@@ -192,7 +192,7 @@ def test_a_torn_end_costs_that_line_alone(last: Entry, cut: int) -> None:
         whole = path.read_bytes()
         path.write_bytes(whole[: kept + cut % (len(whole) - kept)])
         Manifest(folder).add(first)
-        found: Any = Made(folder).find("a.png", (1, 2), "model", ["a.png"])
+        found: Any = Record(folder).find("a.png", (1, 2), "model", ["a.png"])
         assert found == first
 
 

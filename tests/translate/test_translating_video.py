@@ -346,7 +346,7 @@ class TestFolders:
         other = tmp_path / "mine"
         other.mkdir()
         (other / "000001.png").write_bytes(b"mine")
-        with pytest.raises(DataError, match="other files"):
+        with pytest.raises(DataError, match="files that img2img did not make"):
             translate_to_images(same, clip, other)
         assert (other / "000001.png").read_bytes() == b"mine"
 

@@ -89,8 +89,8 @@ def test_files(suffix: str, exact: bool, tmp_path: Path, said: list[str]) -> Non
         with Image.open(output) as image:
             assert np.abs(np.asarray(image) - ramp() / 4095 * 255).max() < 5
         assert said == [
-            "results have the values 0..4095 (12 bits), which .jpg cannot hold: there they become"
-            " 0..255 (`image_format=png` or `image_format=tif` keeps them)"
+            "results have the value range 0..4095 (12 bits), which .jpg cannot hold, so it is"
+            " scaled to 0..255 (`image_format=png` or `image_format=tif` keeps it)"
         ]
 
 

@@ -7,20 +7,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from img2img.config import Component
-from img2img.networks import DISCRIMINATORS, GENERATORS, Generator
 from img2img.networks.attention import SelfAttention
+from tests.networks.building import discriminator, generator
 
 GENERATORS_WITH_IT: list[dict[str, Any]] = [
     {"name": "resnet", "ngf": 4, "n_blocks": 2, "norm": "none", "init": "kaiming"},
     {"name": "unet", "ngf": 4, "num_downs": 4, "norm": "none", "init": "kaiming"},
     {"name": "unet", "ngf": 4, "num_downs": 2, "norm": "none", "init": "kaiming"},
 ]
-
-
-def generator(**arguments: Any) -> Generator:
-    section = Component.model_validate(arguments)
-    return GENERATORS.build(section, "generator", in_channels=3, out_channels=3)
 
 
 def attentions(network: nn.Module) -> list[SelfAttention]:
@@ -101,8 +95,7 @@ def test_weights_without_it_are_the_same(arguments: dict[str, Any]) -> None:
 
 def test_discriminator_can_be_penalised() -> None:
     """The gradient of a gradient, which fused attention does not have."""
-    section = Component(name="patch", ndf=4, n_layers=2, norm="none", attention=True)
-    network = DISCRIMINATORS.build(section, "discriminator", in_channels=3)
+    network = discriminator("patch", ndf=4, n_layers=2, norm="none", attention=True)
     (attention,) = attentions(network)
     nn.init.constant_(attention.gamma, 1.0)
     x = torch.randn(2, 3, 32, 32, requires_grad=True)

@@ -8,8 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from img2img.config import Component
-from img2img.networks import DISCRIMINATORS, GENERATORS
 from img2img.networks.blocks import (
     Blur,
     BlurDown,
@@ -18,19 +16,16 @@ from img2img.networks.blocks import (
     recompute_activations,
     upsampling,
 )
+from tests.networks.building import discriminator, generator
 
 
 def networks(norm: str) -> list[nn.Module]:
     torch.manual_seed(0)
-    channels: Any = {"in_channels": 3, "out_channels": 3}
-    small = [
-        Component(name="unet", ngf=16, num_downs=5, norm=norm),
-        Component(name="resnet", ngf=16, n_blocks=3, norm=norm),
-        Component(name="unet", ngf=16, num_downs=5, norm=norm, upsample="nearest"),
-    ]
     return [
-        *(GENERATORS.build(section, "generator", **channels) for section in small),
-        DISCRIMINATORS.build(Component(name="patch", norm=norm), "discriminator", in_channels=6),
+        generator("unet", ngf=16, num_downs=5, norm=norm),
+        generator("resnet", ngf=16, n_blocks=3, norm=norm),
+        generator("unet", ngf=16, num_downs=5, norm=norm, upsample="nearest"),
+        discriminator("patch", 6, norm=norm),
     ]
 
 
@@ -71,10 +66,9 @@ def test_initialisation_follows_the_seed() -> None:
 def test_kaiming_keeps_the_scale_without_normalisation(upsample: str) -> None:
     """He et al. 2015: what goes in with a spread of 1 neither vanishes nor blows up."""
     torch.manual_seed(0)
-    section = Component(
-        name="unet", ngf=64, num_downs=3, norm="none", init="kaiming", upsample=upsample
-    )
-    network = GENERATORS.build(section, "generator", in_channels=3, out_channels=3).eval()
+    network = generator(
+        "unet", ngf=64, num_downs=3, norm="none", init="kaiming", upsample=upsample
+    ).eval()
     spreads: dict[str, float] = {}
 
     def note(name: str) -> Callable[[nn.Module, Any, torch.Tensor], None]:
@@ -178,9 +172,7 @@ class TestRecomputation:
     def test_saves_memory_and_changes_nothing(
         self, name: str, arguments: dict[str, Any], dtype: torch.dtype
     ) -> None:
-        section = Component.model_validate({"name": name, **arguments})
-        network = GENERATORS.build(section, "generator", in_channels=3, out_channels=3)
-        network = network.to(dtype).to(memory_format=torch.channels_last)
+        network = generator(name, **arguments).to(dtype).to(memory_format=torch.channels_last)
         torch.manual_seed(0)
         x = torch.randn(2, 3, 32, 32, dtype=dtype)
         plain, wanted = self.step(network, x)

@@ -5,18 +5,15 @@ import math
 import pytest
 import torch
 
-from img2img.config import Component
 from img2img.errors import ConfigError
-from img2img.networks import DISCRIMINATORS, Discriminator
+from img2img.networks import Discriminator
 from img2img.networks.minibatch import MinibatchStd
+from tests.networks.building import discriminator
 
 
-def discriminator(name: str, group: int) -> Discriminator:
-    norm = {"norm": "none"} if name == "patch" else {}
-    section = Component.model_validate(
-        {"name": name, "ndf": 4, "n_layers": 1, "minibatch_std": group, **norm}
-    )
-    return DISCRIMINATORS.build(section, "discriminator", in_channels=3)
+def grouped(name: str, group: int) -> Discriminator:
+    arguments = {"norm": "none"} if name == "patch" else {}
+    return discriminator(name, 3, ndf=4, n_layers=1, minibatch_std=group, **arguments)
 
 
 def test_by_hand() -> None:
@@ -59,8 +56,8 @@ def test_keeps_the_type() -> None:
 
 @pytest.mark.parametrize("name", ["patch", "residual"])
 def test_discriminators_see_the_batch(name: str) -> None:
-    assert not discriminator(name, 0).mixes_images
-    network = discriminator(name, 2)
+    assert not grouped(name, 0).mixes_images
+    network = grouped(name, 2)
     assert network.mixes_images
     a, b, c = torch.randn(3, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 
@@ -75,4 +72,4 @@ def test_discriminators_see_the_batch(name: str) -> None:
 
 def test_a_group_of_one_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"^discriminator\.minibatch_std: "):
-        discriminator("patch", 1)
+        grouped("patch", 1)

@@ -7,16 +7,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from img2img.config import Component
 from img2img.errors import ConfigError
 from img2img.models.checkpoint import load_state
-from img2img.networks import DISCRIMINATORS, Discriminator
+from img2img.networks import Discriminator
 from tests.conftest import Command
+from tests.networks.building import discriminator
 
 
 def projected(in_channels: int = 6, **arguments: Any) -> Discriminator:
-    section = Component(name="projected", **({"ndf": 2, "min_side": 64} | arguments))
-    return DISCRIMINATORS.build(section, "discriminator", in_channels=in_channels)
+    return discriminator("projected", in_channels, **{"ndf": 2, "min_side": 64} | arguments)
 
 
 def images(channels: int, height: int = 64, width: int = 64) -> Tensor:

@@ -1,21 +1,11 @@
 """The residual discriminator without normalisation."""
 
-from typing import Any
-
 import pytest
 import torch
 from torch import nn
 
-from img2img.config import Component
-from img2img.networks import DISCRIMINATORS
-from img2img.networks.residual import InvertedBottleneck, ResidualDiscriminator
-
-
-def discriminator(in_channels: int = 3, **arguments: Any) -> ResidualDiscriminator:
-    section = Component.model_validate({"name": "residual", **arguments})
-    network = DISCRIMINATORS.build(section, "discriminator", in_channels=in_channels)
-    assert isinstance(network, ResidualDiscriminator)
-    return network
+from img2img.networks.residual import InvertedBottleneck
+from tests.networks.building import discriminator
 
 
 def blocks(network: nn.Module) -> list[InvertedBottleneck]:
@@ -23,7 +13,7 @@ def blocks(network: nn.Module) -> list[InvertedBottleneck]:
 
 
 def test_shapes() -> None:
-    network = discriminator(ndf=4, n_layers=2, blocks=1)
+    network = discriminator("residual", ndf=4, n_layers=2, blocks=1)
     output = network(torch.randn(2, 3, 32, 48))
     assert [tuple(logits.shape) for logits in output.logits] == [(2, 1, 8, 12)]
     found = [tuple(feature.shape) for feature in output.features]
@@ -31,33 +21,10 @@ def test_shapes() -> None:
     assert not network.mixes_images
 
 
-@pytest.mark.parametrize("n_layers", [1, 2, 4])
-def test_smallest_size(n_layers: int) -> None:
-    network = discriminator(ndf=2, n_layers=n_layers, blocks=1)
-    least = network.min_size
-    assert network(torch.randn(1, 3, least, least)).logits[0].isfinite().all()
-    with pytest.raises(RuntimeError):
-        network(torch.randn(1, 3, least - 1, least))
-
-
-@pytest.mark.parametrize(("n_layers", "side"), [(1, 17), (3, 89)])
-def test_receptive_field(n_layers: int, side: int) -> None:
-    network = discriminator(1, ndf=1, n_layers=n_layers)
-    for parameter in network.parameters():
-        nn.init.constant_(parameter, 0.1)
-    x = torch.ones(1, 1, 256, 256, requires_grad=True)
-    logits = network(x).logits[0]
-    middle = logits.shape[-1] // 2
-    (gradient,) = torch.autograd.grad(logits[0, 0, middle, middle], x)
-    rows, columns = gradient[0, 0].nonzero(as_tuple=True)
-    assert int(rows.max() - rows.min()) + 1 == side
-    assert int(columns.max() - columns.min()) + 1 == side
-
-
 def test_weights_at_the_start() -> None:
     """Blocks do nothing yet; their other layers are He's, times L^(-1/4) for L blocks (Fixup)."""
     torch.manual_seed(0)
-    network = discriminator(ndf=32, n_layers=2, blocks=8)
+    network = discriminator("residual", ndf=32, n_layers=2, blocks=8)
     assert len(blocks(network)) == 16
     widened, grouped = [], []
     for block in blocks(network):
@@ -78,14 +45,14 @@ def test_weights_at_the_start() -> None:
 
 def test_the_scale_is_kept() -> None:
     torch.manual_seed(0)
-    output = discriminator(n_layers=4)(torch.randn(2, 3, 64, 64))
+    output = discriminator("residual", n_layers=4)(torch.randn(2, 3, 64, 64))
     assert all(0.1 < feature.std() < 3 for feature in output.features)
     assert 0.05 < output.logits[0].std() < 5
 
 
 @pytest.mark.parametrize(("ndf", "groups"), [(2, 1), (3, 3), (32, 8)])
 def test_groups_divide_whatever_the_width(ndf: int, groups: int) -> None:
-    (block,) = blocks(discriminator(ndf=ndf, n_layers=1, blocks=1))
+    (block,) = blocks(discriminator("residual", ndf=ndf, n_layers=1, blocks=1))
     grouped = block.layers[2]
     assert isinstance(grouped, nn.Conv2d)
     assert grouped.groups == groups
@@ -94,7 +61,7 @@ def test_groups_divide_whatever_the_width(ndf: int, groups: int) -> None:
 def test_all_weights_learn() -> None:
     """After one update even those behind a layer of zeros."""
     torch.manual_seed(0)
-    network = discriminator(ndf=4, n_layers=2)
+    network = discriminator("residual", ndf=4, n_layers=2)
     optimizer = torch.optim.Adam(network.parameters(), 0.01)
     x = torch.randn(2, 3, 16, 16)
     for _ in range(2):
@@ -108,7 +75,7 @@ def test_all_weights_learn() -> None:
 
 def test_fine_detail_reaches_the_verdict() -> None:
     """A blur halves; what it would wipe out is judged before."""
-    network = discriminator(1, ndf=8, n_layers=1)
+    network = discriminator("residual", 1, ndf=8, n_layers=1)
     rows = torch.arange(16)
     checkerboard = ((rows[:, None] + rows) % 2 * 2.0 - 1)[None, None]
     flat = torch.zeros_like(checkerboard)

@@ -3,6 +3,7 @@
 import copy
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from img2img.config import Component
 from img2img.data.samples import Batch
 from img2img.losses.adversarial import Vanilla
 from img2img.losses.reconstruction import L1
 from img2img.models.checkpoint import load_model, load_state, save_model
 from img2img.models.spec import ModelSpec, prepare_for_inference
-from img2img.networks import DISCRIMINATORS, GENERATORS, Discriminator, Generator
+from img2img.networks import Generator
 from img2img.networks.blocks import recompute_activations
 from img2img.networks.spectral import (
     SpectralNorm,
@@ -32,6 +32,8 @@ from img2img.training.methods.pix2pix import Pix2Pix
 from img2img.training.mixed_precision import MixedPrecision
 from img2img.training.optimizers import Adam
 from tests.conftest import Command
+from tests.networks.building import discriminator as any_discriminator
+from tests.networks.building import generator as any_generator
 from tests.specs import spec_of
 from tests.training.recipe import updates
 
@@ -47,14 +49,8 @@ DISCRIMINATORS_WITH_IT: list[dict[str, Any]] = [
 ]
 
 
-def generator(**arguments: Any) -> Generator:
-    section = Component.model_validate({"spectral": True, **arguments})
-    return GENERATORS.build(section, "generator", in_channels=3, out_channels=3)
-
-
-def discriminator(**arguments: Any) -> Discriminator:
-    section = Component.model_validate({"spectral": True, **arguments})
-    return DISCRIMINATORS.build(section, "discriminator", in_channels=6)
+generator = partial(any_generator, spectral=True)
+discriminator = partial(any_discriminator, in_channels=6, spectral=True)
 
 
 def specification(network: Generator, **arguments: Any) -> ModelSpec:
@@ -295,8 +291,7 @@ def test_a_run_resumes_exports_and_is_started_from(
 
     # The averages of the training state translate as the file does.
     spec = through.specs["G"]
-    section = Component.model_validate({**spec.arguments, "name": spec.architecture})
-    average = GENERATORS.build(section, "generator", in_channels=3, out_channels=3)
+    average = any_generator(spec.architecture, **spec.arguments)
     assert normalized_weights(average)
     (newest,) = (whole / "checkpoints").glob("state-*2.safetensors")
     state: dict[str, Tensor] = load_state(newest)["ema"]

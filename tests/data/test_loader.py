@@ -8,16 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from img2img.config import DataConfig
 from img2img.data.augment import Transform
 from img2img.data.loader import batches, resolve_workers
 from img2img.data.paired import PairedData, PairedSamples
 from img2img.data.preview import preview_data
-from img2img.data.samples import Batch, Sample
+from img2img.data.samples import Sample
 from img2img.data.sources import Pair
-from img2img.errors import DataError, ImageError
+from img2img.errors import DataError
 from img2img.images import Pixels, to_tensor
 from img2img.images.sheets import GAP, TITLE_HEIGHT
 from img2img.training.resolution import reduced
@@ -31,13 +30,6 @@ def all_pairs(root: Path) -> list[Pair]:
 
 def dataset(root: Path, seed: int = 0, **settings: Any) -> PairedSamples:
     return PairedSamples(all_pairs(root), TRANSFORM, seed, **settings)
-
-
-def assert_same(first: list[Batch], second: list[Batch]) -> None:
-    assert [batch.path_A for batch in first] == [batch.path_A for batch in second]
-    for one, other in zip(first, second, strict=True):
-        assert torch.equal(one.A, other.A)
-        assert torch.equal(one.B, other.B)
 
 
 class TestDataset:
@@ -61,17 +53,6 @@ class TestDataset:
         _, _, path_A, path_B = dataset(pairs_folder, direction="BtoA")[0][:4]
         assert "/B/" in path_A
         assert "/A/" in path_B
-
-    def test_cache_changes_nothing(self, pairs_folder: Path) -> None:
-        deep = np.random.default_rng(0).integers(0, 65536, (48, 40), dtype=np.uint16)
-        Image.fromarray(deep).save(pairs_folder / "A/0.png")
-        seen: list[tuple[int, int]] = []
-        cached = dataset(pairs_folder, cache="memory", progress=lambda *d: seen.append(d))
-        plain = dataset(pairs_folder)
-        assert seen[-1] == (6, 6)
-        for n in range(12):
-            assert torch.equal(cached[n][0], plain[n][0])
-            assert torch.equal(cached[n][1], plain[n][1])
 
     def test_no_pairs(self) -> None:
         with pytest.raises(DataError):
@@ -102,20 +83,6 @@ class TestBatches:
     def test_endless(self, pairs_folder: Path) -> None:
         assert len(list(islice(batches(dataset(pairs_folder), 4, 0), 9))) == 9
 
-    @pytest.mark.parametrize("cache", ["none", "memory"])
-    def test_workers_change_nothing(self, pairs_folder: Path, cache: str) -> None:
-        samples = dataset(pairs_folder, cache=cache)
-        torch.manual_seed(0)
-        here = list(batches(samples, 3, 2, 20))
-        state = torch.get_rng_state()
-        assert_same(list(batches(samples, 3, 2, 20, workers=2)), here)
-        assert torch.equal(state, torch.get_rng_state())  # training's numbers are left alone
-
-    def test_spawned_worker(self, pairs_folder: Path) -> None:
-        samples = dataset(pairs_folder, cache="memory")
-        spawned = batches(samples, 3, 0, 6, workers=1, start_method="spawn")
-        assert_same(list(spawned), list(batches(samples, 3, 0, 6)))
-
     def test_workers_end_with_the_iterator(self, pairs_folder: Path) -> None:
         before = set(multiprocessing.active_children())
         endless = batches(dataset(pairs_folder), 2, 0, workers=2)
@@ -123,13 +90,6 @@ class TestBatches:
         assert len(set(multiprocessing.active_children()) - before) == 2
         endless.close()
         assert not set(multiprocessing.active_children()) - before
-
-    @pytest.mark.parametrize("workers", [0, 1])
-    def test_a_corrupt_file_is_named_in_one_line(self, pairs_folder: Path, workers: int) -> None:
-        samples = dataset(pairs_folder)
-        (pairs_folder / "B/4.png").write_bytes(b"")
-        with pytest.raises(ImageError, match=r"B/4\.png: the file is empty$"):
-            list(batches(samples, 1, 0, 6, workers=workers))
 
     def test_to_device(self, pairs_folder: Path) -> None:
         (batch,) = batches(dataset(pairs_folder), 2, 0, 2)

@@ -5,7 +5,7 @@ import json
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor
 
 from img2img.config import DataConfig
 from img2img.data.augment import Transform
 from img2img.data.check import check_data, check_images
 from img2img.data.loader import batches
 from img2img.data.problems import refusal
-from img2img.data.samples import Batch
 from img2img.data.sources import ImageSource
 from img2img.data.unpaired import UnpairedData, UnpairedSamples
 from img2img.errors import ConfigError, DataError, ImageError
@@ -125,18 +123,6 @@ class TestLayouts:
 
 
 class TestBadFolders:
-    def test_one_line_names_folder_and_layouts(self, tmp_path: Path) -> None:
-        root = tmp_path / "data"
-        with pytest.raises(DataError, match=r"trainA \+ trainB") as caught:
-            found(root)
-        assert str(root) in str(caught.value)
-        assert "side by side" not in str(caught.value)  # which would be pairs
-        assert "\n" not in str(caught.value)
-
-    def test_no_folder_is_given(self) -> None:
-        with pytest.raises(ConfigError, match=r"^data\.root: .*`data\.root_a`"):
-            UnpairedData.find(DataConfig(), 0)
-
     @pytest.mark.parametrize("domain", ["A", "B"])
     def test_an_empty_domain(self, folders: Path, domain: str) -> None:
         for file in (folders / domain).iterdir():
@@ -160,12 +146,6 @@ class TestBadFolders:
         with pytest.raises(DataError, match="the same folder") as caught:
             UnpairedData.find(data, 0)
         assert str(folders / "A") in str(caught.value)
-
-    def test_two_folders_of_other_names(self, tmp_path: Path, make_image: MakeImage) -> None:
-        make_image("set/horse/1.png")
-        make_image("set/zebra/1.png")
-        with pytest.raises(DataError, match=r"`data\.root_a=\S*horse` `data\.root_b=\S*zebra`"):
-            found(tmp_path / "set")
 
     @pytest.mark.parametrize(
         "files",
@@ -299,81 +279,6 @@ class TestEpoch:
             UnpairedSamples([], data.train_B, TRANSFORM, 0)
 
 
-def assert_same(first: Sequence[Batch], second: Sequence[Batch]) -> None:
-    assert len(first) == len(second) > 0
-    for one, other in zip(first, second, strict=True):
-        assert (one.path_A, one.path_B) == (other.path_A, other.path_B)
-        assert torch.equal(one.A, other.A)
-        assert torch.equal(one.B, other.B)
-
-
-class TestSamePositionSameSample:
-    AUGMENTED = Transform(
-        DataConfig.model_validate(
-            {
-                "augment": {
-                    "geometry": [{"name": "HorizontalFlip", "p": 0.5}],
-                    "color": [{"name": "RandomBrightnessContrast", "p": 1}],
-                    "color_on": "both",
-                }
-            }
-        ),
-        (18, 18),
-        (16, 16),
-    )
-
-    def augmented(self, folders: Path, **settings: Any) -> UnpairedSamples:
-        data = found(folders, holdout="none")
-        return UnpairedSamples(data.train_A, data.train_B, self.AUGMENTED, 0, **settings)
-
-    def test_whatever_was_asked_for_before(self, folders: Path) -> None:
-        here, there = self.augmented(folders), self.augmented(folders)
-        expected = [here[position] for position in range(15)]
-        np.random.seed(1)  # global states are not looked at
-        torch.manual_seed(1)
-        for position in (14, 3, 9, 0, 3):
-            A, B, *paths = there[position]
-            assert torch.equal(A, expected[position][0])
-            assert torch.equal(B, expected[position][1])
-            assert tuple(paths) == expected[position][2:]
-
-    @pytest.mark.parametrize("cache", ["none", "memory"])
-    def test_whatever_the_workers(self, folders: Path, cache: str) -> None:
-        samples = self.augmented(folders, cache=cache)
-        here = list(batches(samples, 3, 2, 20))
-        assert_same(list(batches(samples, 3, 2, 20, workers=2)), here)
-
-    def test_in_a_process_of_its_own(self, folders: Path) -> None:
-        samples = self.augmented(folders, cache="memory")
-        spawned = batches(samples, 3, 0, 6, workers=1, start_method="spawn")
-        assert_same(list(spawned), list(batches(self.augmented(folders), 3, 0, 6)))
-
-    def test_wherever_it_starts(self, folders: Path) -> None:
-        samples = self.augmented(folders)
-        whole = list(batches(samples, 2, 0, 20))
-        assert_same(list(batches(self.augmented(folders), 2, 8, 20)), whole[4:])
-
-    def test_cache_changes_nothing(self, folders: Path) -> None:
-        deep = np.random.default_rng(0).integers(0, 65536, (33, 21), dtype=np.uint16)
-        Image.fromarray(deep).save(folders / "A/a0.png")
-        seen: list[tuple[int, int]] = []
-        cached = self.augmented(folders, cache="memory", progress=lambda *d: seen.append(d))
-        plain = self.augmented(folders)
-        assert seen == [(n, 10) for n in range(1, 11)]
-        assert_same(list(batches(cached, 1, 0, 21)), list(batches(plain, 1, 0, 21)))
-        # It is a cache: the files are no longer needed.
-        for file in [*folders.rglob("*.png")]:
-            file.unlink()
-        assert cached[3][0].shape == (3, 16, 16)
-
-    def test_the_configuration_turns_the_cache_on(self, folders: Path) -> None:
-        data = config(folders, cache="memory", holdout="none")
-        samples = UnpairedData.find(data, 0).samples(data, 0, TRANSFORM)
-        for file in [*folders.rglob("*.png")]:
-            file.unlink()
-        assert samples[3][0].shape == (3, 16, 16)
-
-
 def flips(samples: UnpairedSamples, count: int) -> list[tuple[bool, bool]]:
     """Whether A and B are mirrored, at each position. The left half of each image is black."""
     found_flips = []
@@ -429,21 +334,6 @@ class TestAugmentation:
 
 
 class TestHoldOut:
-    @pytest.mark.parametrize("holdout", ["auto", "val", "test"])
-    def test_splits(self, tmp_path: Path, make_image: MakeImage, holdout: str) -> None:
-        for split in ("train", "val", "test"):
-            for domain in "AB":
-                make_image(f"{split}{domain}/{split}{domain}.png")
-        data = found(tmp_path, holdout=holdout)
-        (pair,) = data.held_out
-        split = "val" if holdout == "auto" else holdout
-        assert (pair.A.path.stem, pair.B.path.stem) == (f"{split}A", f"{split}B")
-        assert {path.stem for path in trained_files(data)} == {"trainA", "trainB"}
-
-    def test_a_split_that_is_not_there(self, folders: Path) -> None:
-        with pytest.raises(ConfigError, match=r"data\.holdout: there is no 'val'"):
-            found(folders, holdout="val")
-
     def test_a_fraction_of_each_domain(self, tmp_path: Path, make_image: MakeImage) -> None:
         for number in range(20):
             make_image(f"A/{number}.png")
@@ -710,49 +600,9 @@ class TestBadFiles:
             later = (at[position + 7 * epoch] for epoch in itertools.count())
             assert paths == next(sample for sample in later if broken not in sample)
 
-    @pytest.mark.parametrize("workers", [0, 1])
-    def test_in_mid_training_the_file_is_named(self, folders: Path, workers: int) -> None:
-        samples = all_samples(folders)
-        (folders / "A/a4.png").write_bytes(b"")
-        with pytest.raises(ImageError, match=r"A/a4\.png: the file is empty$"):
-            list(batches(samples, 1, 0, 7, workers=workers))
-
     def test_nothing_good_is_left(self, folders: Path) -> None:
         samples = all_samples(folders)
         for file in (folders / "B").iterdir():
             file.write_bytes(b"")
         with pytest.raises(ImageError, match="the file is empty"):
             list(batches(samples, 1, 0, 7, skip_bad=True))
-
-
-def interleaved(shares: Sequence[Sequence[Batch]]) -> Iterator[list[Batch]]:
-    return (list(step) for step in zip(*shares, strict=True))
-
-
-class TestShares:
-    @pytest.mark.parametrize("count", [2, 3])
-    def test_together_are_one_with_larger_batches(self, folders: Path, count: int) -> None:
-        samples = all_samples(folders)
-        size = 2
-        alone = list(batches(samples, count * size, 5, 5 + 5 * count * size))
-        shares = [
-            list(batches(samples, size, 5, 5 + 5 * count * size, share=(rank, count)))
-            for rank in range(count)
-        ]
-        assert len(alone) == 5
-        for whole, parts in zip(alone, interleaved(shares), strict=True):
-            assert torch.equal(whole.A, torch.cat([part.A for part in parts]))
-            assert torch.equal(whole.B, torch.cat([part.B for part in parts]))
-            assert whole.path_A == list(
-                itertools.chain.from_iterable(part.path_A for part in parts)
-            )
-            assert whole.path_B == list(
-                itertools.chain.from_iterable(part.path_B for part in parts)
-            )
-
-    def test_no_share_is_like_another(self, folders: Path) -> None:
-        samples = all_samples(folders)
-        seen: list[Tensor] = []
-        for rank in range(2):
-            seen += [batch.A for batch in batches(samples, 1, 0, 14, share=(rank, 2))]
-        assert len({image.numpy().tobytes() for image in seen}) > 7

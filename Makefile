@@ -1,16 +1,17 @@
-# make demo      install into .venv, train on the bundled pairs, translate a continent never seen
-# make test      all checks but the slow ones
-# make test-all  the slow ones, too
-# make test-lowest   the core at the lowest versions of all dependencies (tests/lowest.txt), in
-#                    .venv-lowest: with a Python that these have wheels for, 3.11 or 3.12
-# make test-newest PYTHON=python3.14   the core with another Python, in .venv-newest
-# make docs      write docs/configuration.md anew from the code, and build the site in site/
+# make demo      install into .venv, train on the bundled pairs, translate a held-out continent
+# make test      lint, and all tests except the slow ones
+# make test-all  the slow tests, too
+# make test-lowest   core tests with the lowest supported versions (tests/lowest.txt), in
+#                    .venv-lowest; needs Python 3.11 or 3.12, which have wheels of these versions
+# make test-newest PYTHON=python3.14   core tests with another Python, in .venv-newest
+# make test-gpu  the tests that need a GPU
+# make docs      write docs/configuration.md from the code, and build the site in site/
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
-# A file's tests share what is costly to make.
+# Tests of one file run in one process: they share fixtures that are slow to make.
 PARALLEL := -n auto --dist loadfile
-# What meets most of the other packages' interfaces, in a few minutes.
+# The core tests: they use most of what img2img uses of other packages, and take a few minutes.
 CORE := tests/test_config.py tests/test_registry.py tests/test_catalogue.py tests/test_old_runs.py \
 	tests/losses tests/networks tests/images tests/archives tests/models/test_checkpoint.py \
 	tests/data/test_loader.py tests/data/test_paired.py tests/data/test_augment.py \
@@ -51,6 +52,7 @@ lint: $(INSTALLED)
 docs: $(INSTALLED)
 	$(BIN)/python docs/build.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "site/index.html is the site; to search it, serve it: $(BIN)/python -m http.server --directory site"
 
 clean:
 	rm -rf .venv .venv-lowest .venv-newest runs/demo site

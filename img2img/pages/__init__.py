@@ -1,4 +1,4 @@
-"""Reports of runs and comparisons of models, each one HTML file that needs no other."""
+"""Reports of runs and comparisons of models, each a single self-contained HTML file."""
 
 from img2img.pages.comparison import write_comparison
 from img2img.pages.report import write_report

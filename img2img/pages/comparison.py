@@ -7,25 +7,26 @@ from img2img.evaluation.verdict import verdict
 from img2img.html import render
 from img2img.metrics.measure import MEASURES, short_number
 from img2img.metrics.significance import PairedTest
-from img2img.pages.pictures import bytes_each, shown
+from img2img.pages.pictures import bytes_per_picture, slider_of
 from img2img.runtime.files import write_text
 
-# Together with all else a page stays under 15 MB.
-_BYTES_OF_EXAMPLES = 12_000_000
+# With everything else the page stays under 15 MB.
+_EXAMPLE_BYTES = 12_000_000
 _NONE = "–"
-# A cell, and whether it is bold.
+# The text of a cell, and whether it is bold.
 _Cell = tuple[str, bool]
 
 
 def write_comparison(comparison: Comparison, path: Path | str) -> None:
-    """Write the page, one file with all that it shows.
+    """Write the page: one HTML file that contains everything it shows.
 
     Raises:
-        ImageError: a file of the test set does not decode any more.
+        ImageError: a file of the test set no longer decodes.
         StorageError: the disk refused.
     """
     models, images = comparison.models, comparison.most_different
-    most = bytes_each(_BYTES_OF_EXAMPLES, sum(len(each.pictures) for each in images))
+    count = sum(len(image.pictures) for image in images)
+    max_bytes = bytes_per_picture(_EXAMPLE_BYTES, count)
     has_baseline = any(f.baseline is not None for f in models[0].figures.values())
     untouched = ["untouched input"] if has_baseline else []
     page = render(
@@ -37,11 +38,16 @@ def write_comparison(comparison: Comparison, path: Path | str) -> None:
         rows=[*_measures(comparison, has_baseline), *_costs(comparison, has_baseline)],
         notes=_notes(comparison),
         tests=[_test_row(test) for test in comparison.paired_tests],
-        shown=[
-            shown(each, each.name, ((what, file.read()) for what, file in each.pictures), most)
-            for each in images
+        sliders=[
+            slider_of(
+                image,
+                image.name,
+                ((label, file.read()) for label, file in image.pictures),
+                max_bytes,
+            )
+            for image in images
         ],
-        first=len(images[0].pictures) - len(models) if images else 0,
+        left=len(images[0].pictures) - len(models) if images else 0,
         measure=primary_measure(models),
     )
     write_text(Path(path), page)
@@ -56,7 +62,7 @@ def _measures(comparison: Comparison, has_baseline: bool) -> list[tuple[str, lis
         if not values:
             continue
         best = max(values) if measure.higher_is_better else min(values)
-        # The interval has a line of its own.
+        # The interval goes on a line of its own.
         cells = [
             (str(f).replace(" ", "\n", 1), f.value == best) if f else (_NONE, False)
             for f in figures
@@ -81,7 +87,7 @@ def _costs(comparison: Comparison, has_baseline: bool) -> list[tuple[str, list[_
 
 
 def _notes(comparison: Comparison) -> dict[str, list[str]]:
-    """What to know of some measures, each with the measures that it is said of."""
+    """Remarks on measures: by text, the measures that it applies to."""
     notes: dict[str, dict[str, None]] = {}
     for model in comparison.models:
         for name, found in model.figures.items():
@@ -93,7 +99,7 @@ def _notes(comparison: Comparison) -> dict[str, list[str]]:
                 notes.setdefault(found.note, {})[name] = None
         for name, why in model.missing.items():
             notes.setdefault(why, {})[name] = None
-    return {words: [*names] for words, names in notes.items()}
+    return {note: [*names] for note, names in notes.items()}
 
 
 def _test_row(test: PairedTest) -> tuple[str, list[_Cell]]:

@@ -9,14 +9,14 @@ from typing import Any
 from img2img.pages.meanings import meaning
 from img2img.runs.log import BASELINE, TARGETS, VAL, is_number
 
-# Points of a curve: more cannot be told apart on a screen.
-POINTS = 400
-# Endings of tags that tell the curves of one chart apart: a domain, or a direction.
-_ENDINGS = ("_A", "_B", "_AtoB", "_BtoA")
-# Endings of tags that a diagnostic is compared with, and their names in the chart.
+# The most points of a curve: a screen does not show more.
+MAX_POINTS = 400
+# Suffixes of tags that distinguish the curves of one chart: a domain, or a direction.
+_SUFFIXES = ("_A", "_B", "_AtoB", "_BtoA")
+# Suffixes of the tags of reference values, and their names in the chart.
 _REFERENCES = {"_target": "targets", "_expected": "expected"}
-# Diagnostics that share a chart.
-_TOGETHER = {
+# Diagnostics that are drawn in the chart of another.
+_SHARED = {
     "diagnostics/held_out_l1": "diagnostics/train_l1",
     "diagnostics/train_l1": "diagnostics/train_l1",
 }
@@ -24,17 +24,17 @@ _TOGETHER = {
 
 @dataclass(frozen=True)
 class Curves:
-    """The numbers of a run.
+    """The logged values of a run.
 
     Attributes:
-        steps: the steps that have values, in order; at most about twice `POINTS`.
+        steps: the steps that have values, in order; at most about twice `MAX_POINTS`.
         values: by tag, a value for each step, or None.
-        lines: how many lines of the log each point is the mean of.
+        lines_per_point: how many lines of the log each point averages.
     """
 
     steps: list[int]
     values: dict[str, list[float | None]]
-    lines: int = 1
+    lines_per_point: int = 1
 
     def rounded(self) -> list[list[float | None]]:
         """The values of all tags, with four significant digits."""
@@ -46,17 +46,18 @@ class Curves:
 
 @dataclass(frozen=True)
 class Curve:
-    """A line of a chart.
+    """One curve of a chart.
 
     Attributes:
-        look: CSS classes for its colour, and for a dashed line.
-        points: from (0, 0), the first step and the lowest value of the chart, to (1, 1).
-        value: the last one.
-        index: its place in `Curves.values`.
+        css_class: its colour, and whether it is dashed.
+        points: x and y from 0 to 1: from step 0 to the last, and from the chart's lowest value to
+            its highest.
+        value: the last value.
+        index: its position in `Curves.values`.
     """
 
     name: str
-    look: str
+    css_class: str
     points: list[tuple[float, float]]
     value: float
     index: int
@@ -67,9 +68,9 @@ class Chart:
     """Curves of one kind over the steps.
 
     Attributes:
-        meaning: a sentence for people who have not met them before.
+        meaning: an explanation for people who do not know the quantity.
         steps: the last step.
-        last: its index in `Curves.steps`.
+        last: the index of that step in `Curves.steps`.
         low, high: the smallest and the largest value.
     """
 
@@ -83,9 +84,9 @@ class Chart:
 
 
 def read_curves(lines: Iterable[Mapping[str, Any]]) -> Curves:
-    """The curves of the log; numbers that are not finite are left out.
+    """The curves of the log, without values that are not finite.
 
-    Losses (`G/l1`) and the held-out measures (`val/l1`) stand on lines of their own.
+    Losses (`G/l1`) and held-out measures (`val/l1`) are logged on separate lines.
     """
     logged: list[Mapping[str, Any]] = []
     measured: list[Mapping[str, Any]] = []
@@ -102,15 +103,15 @@ def read_curves(lines: Iterable[Mapping[str, Any]]) -> Curves:
                     point[tag] = fmean(known)
     steps = sorted(points)
     tags = sorted({tag for point in points.values() for tag in point})
-    lines_a_point = max(map(len, _groups(logged)), default=1)
+    lines_per_point = max(map(len, _groups(logged)), default=1)
     values = {tag: [points[step].get(tag) for step in steps] for tag in tags}
-    return Curves(steps, values, lines_a_point)
+    return Curves(steps, values, lines_per_point)
 
 
 def charts(curves: Curves, measures: bool) -> list[Chart]:
-    """Charts of the held-out measures, or of everything else; domains and directions share one.
+    """Charts of the held-out measures, or of everything else; one for all domains and directions.
 
-    The same chart has dashed curves to compare with: of the untouched inputs, or of the targets.
+    Dashed curves are references: the untouched inputs, or the targets.
     """
     by_chart: dict[str, list[str]] = {}
     for tag in curves.values:
@@ -120,8 +121,8 @@ def charts(curves: Curves, measures: bool) -> list[Chart]:
 
 
 def _groups(lines: Sequence[Mapping[str, Any]]) -> list[Sequence[Mapping[str, Any]]]:
-    """Neighbouring lines in at most `POINTS` groups."""
-    size = max(1, math.ceil(len(lines) / POINTS))
+    """Consecutive lines, in at most `MAX_POINTS` groups."""
+    size = max(1, math.ceil(len(lines) / MAX_POINTS))
     return [lines[start : start + size] for start in range(0, len(lines), size)]
 
 
@@ -132,24 +133,24 @@ def _chart_of(tag: str) -> str:
         return VAL + name.removeprefix(BASELINE)
     for reference in _REFERENCES:
         name = name.removesuffix(reference)
-    return _TOGETHER.get(name, name)
+    return _SHARED.get(name, name)
 
 
 def _split(tag: str) -> tuple[str, str]:
-    """A tag without its domain or direction, and that domain or direction, if any."""
-    ending = next((e for e in _ENDINGS if tag.endswith(e)), "")
+    """The tag without its domain or direction, and the domain or direction, or an empty string."""
+    ending = next((e for e in _SUFFIXES if tag.endswith(e)), "")
     return tag.removesuffix(ending), ending.removeprefix("_")
 
 
 def _label(tag: str) -> tuple[str, bool]:
-    """The name of a curve in its chart, and whether it is there to compare with."""
+    """The name of a curve in its chart, and whether it is a reference."""
     name, of = _split(tag)
     reference = next((words for end, words in _REFERENCES.items() if name.endswith(end)), "")
     if name.startswith(BASELINE):
         reference = "untouched input"
-    kind = reference or name.rpartition("/")[2].replace("_", " ")
-    alone = not reference and of and name not in _TOGETHER
-    return (of if alone else f"{kind} {of}".rstrip()), bool(reference)
+    quantity = reference or name.rpartition("/")[2].replace("_", " ")
+    alone = not reference and of and name not in _SHARED
+    return (of if alone else f"{quantity} {of}".rstrip()), bool(reference)
 
 
 def _chart(name: str, tags: Sequence[str], curves: Curves) -> Chart:
@@ -158,19 +159,19 @@ def _chart(name: str, tags: Sequence[str], curves: Curves) -> Chart:
     end = curves.steps[-1]
     order = list(curves.values)
     labels = {tag: _label(tag) for tag in tags}
-    # The model's own curves come first; a curve to compare with has the colour of its partner.
+    # The model's own curves come first; a reference has the colour of the curve it belongs to.
     solid = sum(not dashed for _, dashed in labels.values())
     drawn = []
     for place, tag in enumerate(sorted(tags, key=lambda tag: labels[tag][1])):
-        called, dashed = labels[tag]
+        label, dashed = labels[tag]
         points = [
             (step / end if end else 0.0, (value - low) / (high - low) if high > low else 0.5)
             for step, value in zip(curves.steps, curves.values[tag], strict=True)
             if value is not None
         ]
-        look = f"c{place % solid % 4 if solid else place % 4}{' dashed' * dashed}"
+        css_class = f"c{place % solid % 4 if solid else place % 4}{' dashed' * dashed}"
         last = next(value for value in reversed(curves.values[tag]) if value is not None)
         # A lone point is drawn as a line of length 0, whose round ends are visible.
         points *= 2 if len(points) == 1 else 1
-        drawn.append(Curve(called, look, points, last, order.index(tag)))
+        drawn.append(Curve(label, css_class, points, last, order.index(tag)))
     return Chart(name, meaning(name), drawn, end, len(curves.steps) - 1, low, high)

@@ -1,4 +1,4 @@
-"""Pictures that a page holds, and the bytes that they may take."""
+"""Sliders between the pictures of a page, and how many bytes each picture may take."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,45 +9,47 @@ from markupsafe import Markup
 from img2img.html import embedded
 from img2img.images import Picture
 
-# The longer side of a picture in a page, in pixels, and what it may take in bytes.
-LONGEST = 640
-MOST_BYTES = 150_000
+# The longer side of an embedded picture in pixels, and its size in bytes.
+MAX_SIDE = 640
+MAX_BYTES = 150_000
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Shown(Generic[T]):
-    """Pictures of one thing, to stand in a slider.
+class Slider(Generic[T]):
+    """Pictures of one test image, any two of which are compared by a slider.
 
     Attributes:
-        of: what they show.
-        size: height and width of the first picture itself.
-        pictures: what each is, such as `input`, and an address that holds it.
+        image: the test image, with what was measured of it.
+        size: height and width of the first picture.
+        pictures: the label, such as `input`, and the data URL of each.
     """
 
-    of: T
+    image: T
     name: str
     size: tuple[int, int]
     pictures: list[tuple[str, Markup]]
 
     @property
-    def names(self) -> list[str]:
-        """What each picture is."""
-        return [what for what, _ in self.pictures]
+    def labels(self) -> list[str]:
+        """The label of each picture."""
+        return [label for label, _ in self.pictures]
 
     @property
-    def described(self) -> list[tuple[Markup, str]]:
-        """The address of each picture, and what to say of it to those who do not see it."""
-        return [(address, f"{self.name}: {what}") for what, address in self.pictures]
+    def sources(self) -> list[tuple[Markup, str]]:
+        """The data URL of each picture, and its alternative text."""
+        return [(url, f"{self.name}: {label}") for label, url in self.pictures]
 
 
-def shown(of: T, name: str, pictures: Iterable[tuple[str, Picture]], most: int) -> Shown[T]:
-    """Embed pictures in addresses of at most so many bytes each."""
+def slider_of(
+    image: T, name: str, pictures: Iterable[tuple[str, Picture]], max_bytes: int
+) -> Slider[T]:
+    """Embed labelled pictures, each in at most `max_bytes`."""
     known = list(pictures)
-    addresses = [(what, embedded(picture, LONGEST, most)) for what, picture in known]
-    return Shown(of, name, known[0][1].size, addresses)
+    urls = [(label, embedded(picture, MAX_SIDE, max_bytes)) for label, picture in known]
+    return Slider(image, name, known[0][1].size, urls)
 
 
-def bytes_each(together: int, count: int) -> int:
-    """What each of so many pictures may take where all may take `together`."""
-    return min(MOST_BYTES, together // max(1, count))
+def bytes_per_picture(total: int, count: int) -> int:
+    """The most bytes of each of `count` pictures that share `total`."""
+    return min(MAX_BYTES, total // max(1, count))

@@ -18,7 +18,7 @@ from img2img.evaluation.test_sets import held_out_set
 from img2img.html import embedded, render
 from img2img.images import read_picture
 from img2img.pages.curves import charts, read_curves
-from img2img.pages.pictures import Shown, bytes_each, shown
+from img2img.pages.pictures import Slider, bytes_per_picture, slider_of
 from img2img.pages.verdict import verdict
 from img2img.runs.data import find_as_trained
 from img2img.runs.directory import RunDirectory
@@ -27,11 +27,11 @@ from img2img.runs.reading import Record, read_run
 from img2img.runtime.files import write_text
 from img2img.training.build import method_class
 
-# Together with all else a page stays under 15 MB.
-_BYTES_OF_SHEETS = 4_000_000
-_BYTES_OF_EXAMPLES = 9_000_000
-# Sample sheets on the page, and the longer side of each in pixels.
-_SHEETS = 30
+# With everything else the page stays under 15 MB.
+_SHEET_BYTES = 4_000_000
+_EXAMPLE_BYTES = 9_000_000
+# The most sample sheets on the page, and the longer side of each in pixels.
+_MAX_SHEETS = 30
 _SHEET_SIDE = 1100
 
 
@@ -45,20 +45,20 @@ def write_report(
     progress: CountProgress | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Path:
-    """Write the report of a run, finished or not, as one HTML file; return where.
+    """Write the report of a run, finished or not, as one HTML file, and return its path.
 
-    What the run folder does not hold yet, or what of the data is gone, is told in its place.
+    The page says what the run folder does not contain yet, and what is missing from the data.
 
     Args:
         output: by default `report.html` in the run folder.
-        examples: how many of the best held-out images are shown, and as many of the worst.
-        scale: at which size held-out images are translated; see `Translator`.
+        examples: how many of the best held-out images to show, and how many of the worst.
+        scale: the size at which held-out images are translated; see `Translator`.
         device: where held-out images are translated.
         progress: called with (images translated, images).
-        say: told what a person might want to know; None: they are warnings.
+        say: called with remarks for the user; None: they become warnings.
 
     Raises:
-        ConfigError: it is no run folder, or no such device.
+        ConfigError: not a run folder, or there is no such device.
         StorageError: the disk refused.
     """
     run = Path(run)
@@ -92,7 +92,7 @@ def write_report(
         found=found,
         missing=missing,
         held_out=held_out,
-        pictures=_pictures(held_out, examples),
+        sliders=_sliders(held_out, examples),
         sheets=sheets,
         damaged_sheets=damaged_sheets,
         findings=findings,
@@ -117,7 +117,7 @@ def _data(record: Record, progress: CountProgress | None) -> tuple[DataSet | Non
 
 
 def _last(record: Record) -> dict[str, float]:
-    """The last logged numbers that the page begins with."""
+    """The last logged values, which the page begins with."""
     tags = {"images": "images", "seconds": "seconds", "best": f"val/{record.config.metrics.best}"}
     values = {name: record.last(tag) for name, tag in tags.items()}
     return {name: value for name, value in values.items() if is_number(value)}
@@ -129,7 +129,7 @@ def _logged(record: Record, tag: str) -> list[float]:
 
 def _sheets(record: Record) -> tuple[list[tuple[int, Markup]], list[str]]:
     """Sample sheets by step, and the errors of those that cannot be read."""
-    chosen = evenly_spaced(list(record.sheets.items()), _SHEETS)
+    chosen = evenly_spaced(list(record.sheets.items()), _MAX_SHEETS)
     sheets, damaged = [], []
     for step, path in chosen:
         try:
@@ -137,27 +137,27 @@ def _sheets(record: Record) -> tuple[list[tuple[int, Markup]], list[str]]:
         except Img2ImgError as error:
             damaged.append(str(error))
             continue
-        sheets.append((step, embedded(picture, _SHEET_SIDE, _BYTES_OF_SHEETS // len(chosen))))
+        sheets.append((step, embedded(picture, _SHEET_SIDE, _SHEET_BYTES // len(chosen))))
     return sheets, damaged
 
 
-def _pictures(
-    held_out: Sequence[HeldOutResults], most: int
-) -> dict[str, dict[str, list[Shown[Example]]]]:
+def _sliders(
+    held_out: Sequence[HeldOutResults], count: int
+) -> dict[str, dict[str, list[Slider[Example]]]]:
     """By direction: the `first` examples, the best ones if they are ranked, and the `worst`."""
-    room = bytes_each(_BYTES_OF_EXAMPLES, len(held_out) * 2 * most * 3)
+    max_bytes = bytes_per_picture(_EXAMPLE_BYTES, len(held_out) * 2 * count * 3)
 
-    def pictures(examples: Sequence[Example]) -> list[Shown[Example]]:
-        return [shown(each, each.name, each.pictures(), room) for each in examples]
+    def sliders(examples: Sequence[Example]) -> list[Slider[Example]]:
+        return [slider_of(each, each.name, each.pictures(), max_bytes) for each in examples]
 
-    chosen: dict[str, dict[str, list[Shown[Example]]]] = {}
+    chosen: dict[str, dict[str, list[Slider[Example]]]] = {}
     for each in held_out:
         examples = each.examples
         if each.ranked:
-            best = examples[: min(most, (len(examples) + 1) // 2)]
-            worst = examples[: len(best) - 1 : -1][:most]
-            chosen[each.direction] = {"first": pictures(best), "worst": pictures(worst)}
+            best = examples[: min(count, (len(examples) + 1) // 2)]
+            worst = examples[: len(best) - 1 : -1][:count]
+            chosen[each.direction] = {"first": sliders(best), "worst": sliders(worst)}
         else:
-            some = evenly_spaced(examples, 2 * most)
-            chosen[each.direction] = {"first": pictures(some), "worst": []}
+            some = evenly_spaced(examples, 2 * count)
+            chosen[each.direction] = {"first": sliders(some), "worst": []}
     return chosen

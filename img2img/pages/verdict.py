@@ -8,8 +8,8 @@ from img2img.runs.history import RunHistory
 from img2img.runs.log import BASELINE, VAL
 from img2img.runs.reading import Record
 
-# The share of the steps without an improvement from which on the verdict mentions it.
-STANDSTILL = 0.2
+# The verdict mentions a stretch without improvement if it is this share of the steps or more.
+STALLED = 0.2
 
 
 def verdict(record: Record, findings: Sequence[Finding]) -> str:
@@ -27,7 +27,7 @@ def _measured(history: RunHistory, record: Record) -> list[str]:
     measure = record.config.metrics.best or "l1"
     tag, untouched = VAL + measure, BASELINE + measure
     if not (tag in history and len(history[tag])):
-        return ["Held-out images have no targets, so nothing is measured: judge by the pictures."]
+        return ["Held-out images have no targets, so nothing was measured: judge by the pictures."]
     series = history[tag]
     now = float(series.values[-1])
     higher = MEASURES[measure_of(measure)].higher_is_better
@@ -36,18 +36,18 @@ def _measured(history: RunHistory, record: Record) -> list[str]:
         base = float(history[untouched].values[-1])
         if (now <= base) if higher else (now >= base):
             sentences[0] += (
-                f", where the untouched input has {base:.4g}: these translations are worse than"
-                " none"
+                f", and that of the untouched input is {base:.4g}: the translations are no better"
+                " than their inputs"
             )
         elif higher:
-            sentences[0] += f", where the untouched input has {base:.4g}"
+            sentences[0] += f", and that of the untouched input is {base:.4g}"
         else:
             better = 100 * (1 - now / base)
             sentences[0] += f", {better:.0f} % below the untouched input's {base:.4g}"
     sentences[0] += "."
-    place = int((series.values if higher else -series.values).argmax())
-    best_at, steps = int(series.steps[place]), history.step
-    if steps - best_at >= STANDSTILL * steps:
+    best = int((series.values if higher else -series.values).argmax())
+    best_at, steps = int(series.steps[best]), history.step
+    if steps - best_at >= STALLED * steps:
         share = 100 * (steps - best_at) / steps
         sentences.append(f"It has not improved since step {best_at:,} ({share:.0f} % of the run).")
     elif len(series) > 1:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from img2img.html import fitting, render
+from img2img.html import fit_within, render
 from img2img.images import Picture, eight_bit, resized
 from img2img.runtime.files import write_text
 
@@ -31,7 +31,7 @@ class Card:
 
 def thumbnail(picture: Picture) -> Picture:
     """The picture as the page shows it: 8 bits deep, opaque, no larger than `THUMBNAIL`."""
-    pixels = eight_bit(resized(picture.composited(), fitting(picture.size, THUMBNAIL)))
+    pixels = eight_bit(resized(picture.composited(), fit_within(picture.size, THUMBNAIL)))
     return Picture(pixels, icc=picture.icc)
 
 
@@ -47,7 +47,7 @@ def write_gallery(
         {
             "name": card.name,
             "size": card.size,
-            "shown_size": fitting(card.size, THUMBNAIL),
+            "shown_size": fit_within(card.size, THUMBNAIL),
             "result": _link(card.result, path.parent),
             "pictures": [_link(each, path.parent) for each in (card.before, card.after)],
         }

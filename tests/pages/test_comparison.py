@@ -235,7 +235,7 @@ def test_the_page_on_a_phone(
         assert table.evaluate("table => table.scrollWidth - table.clientWidth") == 0
         assert table.locator("td").first.evaluate(
             "cell => getComputedStyle(cell, '::before').content"
-        ) in ('"tiny"', '"by"')
+        ) in ('"tiny"', '"measure"')
 
 
 def test_two_hundred_noisy_images_stay_below_15_mb(

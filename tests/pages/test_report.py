@@ -44,7 +44,7 @@ def test_what_it_shows(report: Path, run: Path, open_page: Open) -> None:
     headings = page.locator("h2").all_inner_texts()
     assert headings == [
         "Held-out images, AtoB",
-        "Samples through training",
+        "Samples during training",
         "Held-out error",
         "What the doctor found",
         "Losses",
@@ -56,7 +56,7 @@ def test_what_it_shows(report: Path, run: Path, open_page: Open) -> None:
     assert "img2img train pix2pix --config" in page.locator("pre").first.inner_text()
     text = page.locator("main").inner_text()
     assert "3 pairs to train, 3 held out" in text
-    assert "GB at the peak of a step" in text
+    assert "peak memory of a training step" in text
     assert "The seed is 0. It ran with img2img" in text
     page.locator("summary").last.click()
     assert page.locator("details pre").inner_text() == (run / "config.yaml").read_text()
@@ -77,7 +77,7 @@ def test_its_commands_give_its_figures(
     found = json.loads(outcome.out)["l1"]
     assert found["n"] == 3
     tiles = page.locator(".tiles").inner_text()
-    assert f"L1 to the target, whole images, AtoB, scale: {found['scale']}" in tiles
+    assert f"L1 to the target, AtoB (whole images, scale: {found['scale']})" in tiles
     assert f"{found['value']:.4g}" in tiles
     assert f"{found['baseline']:.4g}" in tiles
 
@@ -179,7 +179,7 @@ def test_it_opens_with_a_verdict(tmp_path: Path, run: Path, open_page: Open) -> 
     assert "Held-out l1 is 0.04, 50 % below the untouched input's 0.08." in better
     assert "still improving" in better
     worse = opened(0.02, 0.09, 0.1)
-    assert "where the untouched input has 0.08: these translations are worse than none" in worse
+    assert "that of the untouched input is 0.08: the translations are no better" in worse
     assert "has not improved since step 3 (40 % of the run)" in worse
 
 
@@ -193,12 +193,12 @@ def test_nothing_is_blank_that_was_not_scrolled_to(report: Path, open_page: Open
 
 def test_samples_through_training(report: Path, open_page: Open) -> None:
     page = open_page(report)
-    shown = page.locator(".course img:visible")
+    shown = page.locator(".timeline img:visible")
     assert shown.get_attribute("alt") == "step 9"
-    page.locator(".course input").focus()
+    page.locator(".timeline input").focus()
     page.keyboard.press("Home")
     assert shown.get_attribute("alt") == "step 3"
-    assert page.locator(".course output").inner_text() == "step 3"
+    assert page.locator(".timeline output").inner_text() == "step 3"
     assert shown.evaluate("picture => picture.complete && picture.naturalWidth") > 100
 
 
@@ -206,7 +206,7 @@ def test_sliders_between_input_target_and_result(report: Path, open_page: Open) 
     page = open_page(report)
     figures = page.locator("figure:has(.pair)")
     assert figures.count() == 3
-    errors = [float(text.split()[-1]) for text in figures.locator("span span").all_text_contents()]
+    errors = [float(text.split()[1]) for text in figures.locator("span span").all_text_contents()]
     assert errors == sorted(errors[:2]) + errors[2:]  # the best, then the worst
     assert errors[2] == max(errors)
     pair = figures.first.locator(".pair")
@@ -309,7 +309,7 @@ def test_an_interrupted_run_whose_data_is_gone(tmp_path: Path, run: Path, open_p
     assert "/moved-" in page.locator("section", has_text="Held-out images").first.inner_text()
     assert "3 pairs to train, 3 held out" in text  # as it was when it started
     assert "step-00000003.png" in text
-    assert page.locator(".course input").get_attribute("max") == "1"
+    assert page.locator(".timeline input").get_attribute("max") == "1"
 
 
 def test_values_that_are_no_numbers(tmp_path: Path, run: Path, open_page: Open) -> None:

@@ -1,11 +1,11 @@
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 
-// Charts: all are read at the same step.
+// All charts show the values of the same step.
 const { steps, values } = JSON.parse(document.getElementById("curves").textContent);
 const last = steps.length - 1;
 const plots = all(".plot");
 const read = index => {
-  // Measures are taken less often: the last one before counts.
+  // Measures are logged less often than losses: show the latest.
   for (const output of all("[data-curve]")) {
     const curve = values[output.dataset.curve];
     let at = index;
@@ -32,14 +32,14 @@ for (const plot of plots) {
     read(nearest);
   };
   plot.addEventListener("pointermove", point);
-  // Not by the handle, which stands at the number of the point and not at its step.
+  // The browser's own dragging would count points; the axis shows steps.
   plot.addEventListener("pointerdown", event => { event.preventDefault(); range.focus({ focusVisible: false }); point(event); });
 }
 if (plots.length) read(last);
 
-// Samples through training.
-for (const course of all(".course")) {
-  const [range, output, sheets] = [course.querySelector("input"), course.querySelector("output"), all("img", course)];
+// The sample sheets.
+for (const timeline of all(".timeline")) {
+  const [range, output, sheets] = [timeline.querySelector("input"), timeline.querySelector("output"), all("img", timeline)];
   const turn = () => {
     sheets.forEach((sheet, index) => { sheet.hidden = index !== +range.value; });
     output.textContent = sheets[range.value].alt;

@@ -1,4 +1,4 @@
-// Which pictures stand on the left and on the right of the handles of a section.
+// Choose the left and the right picture of all sliders of a section.
 for (const sides of document.querySelectorAll(".sides")) {
   const selects = [...sides.querySelectorAll("select")];
   const choose = () => {

@@ -72,26 +72,6 @@ def test_the_table_of_conditions_is_up_to_date() -> None:
     assert [row for row in table if row.startswith("|")] == condition_rows()
 
 
-USE_FLAT = """
-import torch
-from img2img.config import Component
-from img2img.networks import GENERATORS
-section = Component(name="flat", width=32)
-flat = GENERATORS.build(section, "generator", in_channels=3, out_channels=3)
-assert flat(torch.zeros(1, 3, 5, 7)).shape == (1, 3, 5, 7)
-assert [part.summary for part in GENERATORS if part.name == "flat"] == [
-    "1x1 convolutions: each pixel by itself."
-]
-"""
-
-
-def test_the_part_in_contributing_works_as_it_stands() -> None:
-    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
-    # In a process of its own: a registered part stays registered.
-    subprocess.run([sys.executable, "-c", code + USE_FLAT], check=True, timeout=120)
-
-
 def test_the_examples_in_python_run(tmp_path: Path, tiny_run: Path, tiny_pairs: Path) -> None:
     """One after the other, as a reader would; `runs/icons` is any model."""
     pages = ("docs/evaluate.md", "docs/inference.md", "docs/report.md", "docs/video.md")

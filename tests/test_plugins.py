@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from PIL import Image
 from img2img import plugins
 from img2img.models.checkpoint import load_state
 from tests.runs import assert_same, flat, newest
+from tests.test_docs_commands import PLUGINS, commands, prepare, shortened
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "examples" / "dcgan"
@@ -291,3 +293,21 @@ def test_its_model_does_not_translate(dcgan: Installed, animals: Path, tmp_path:
     error = dcgan.run("img2img", *command, status=2).stderr
     assert "noise" in error
     assert len(error.splitlines()) == 1
+
+
+def test_the_package_of_the_page_works_as_it_stands(
+    installed: Installed, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = PLUGINS.read_text(encoding="utf-8")
+    assert '[project.entry-points."img2img.plugins"]\nmy-parts = "my_parts"' in text
+    imports = re.findall(r"from my_parts import \w+", text)
+    installed.add("my-parts", "\n".join(imports))
+    files = r"`my-parts/(my_parts/(?!__init__)[\w/]+\.\w+)`(?:(?!```).)*```\w+\n(.*?)```"
+    for name, code in re.findall(files, text, flags=re.DOTALL):
+        (installed.folder / name).write_text(code)
+    monkeypatch.chdir(tmp_path)
+    prepare(tiny_run, commands(PLUGINS))
+    for line in commands(PLUGINS):
+        installed.run(*shortened(shlex.split(line)))
+    assert list(Path("runs/unconditional/samples").iterdir())
+    assert (tmp_path / "translated").is_dir()

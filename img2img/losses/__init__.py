@@ -1,6 +1,7 @@
 """Loss terms; importing the package enters them all in their catalogues."""
 
 from img2img.losses.adversarial import OBJECTIVES, Objective
+from img2img.losses.places import mean_per_image, of_valid, without_invalid
 from img2img.losses.reconstruction import RECONSTRUCTIONS, Reconstruction
 from img2img.losses.regularizers import REGULARIZERS, Judge, Regularizer, refuse_batch_norm
 from img2img.registry import import_submodules
@@ -15,5 +16,8 @@ __all__ = [
     "Objective",
     "Reconstruction",
     "Regularizer",
+    "mean_per_image",
+    "of_valid",
     "refuse_batch_norm",
+    "without_invalid",
 ]

@@ -8,9 +8,9 @@ A part is added by one class with one decorator in one file::
         def __init__(self, *, in_channels: int, out_channels: int, ngf: Positive = 64): ...
 
 Its YAML section is `name` plus the arguments of `__init__`; their annotations are what a value is
-checked against. Arguments that the program supplies itself (here the channels) are passed to
-`build` as keywords and cannot be set from a configuration. Parts of plug-ins (`img2img.plugins`)
-are entered in the same way; they are imported when a part is first looked up.
+checked against. Arguments that the program supplies itself (here the channels), which the registry
+names, are passed to `build` as keywords and cannot be set from a configuration. Parts of plug-ins
+(`img2img.plugins`) are entered in the same way; they are imported when a part is first looked up.
 """
 
 import importlib
@@ -86,11 +86,15 @@ class Registry(Generic[T]):
     """The parts of one kind, looked up by name.
 
     Args:
+        supplied: names of the arguments that the program passes itself.
         others: gives names that are resolved elsewhere, such as presets; for error messages.
     """
 
-    def __init__(self, kind: str, others: Callable[[], Iterable[str]] = tuple) -> None:
+    def __init__(
+        self, kind: str, *supplied: str, others: Callable[[], Iterable[str]] = tuple
+    ) -> None:
         self.kind = kind
+        self.supplied = supplied
         self._others = others
         self._own: dict[str, Part[T]] = {}
         self._rivals: dict[str, Part[T]] = {}
@@ -155,17 +159,16 @@ class Registry(Generic[T]):
             f"{nearest(section.name, known)}; there are: {', '.join(known)}{broken}",
         )
 
-    def arguments(self, section: Component, path: str, *supplied: str) -> dict[str, Any]:
+    def arguments(self, section: Component, path: str) -> dict[str, Any]:
         """All arguments of the part that `section` names: the given ones, checked, and defaults.
-
-        Args:
-            supplied: names of arguments that the program passes itself.
 
         Raises:
             ConfigError: an argument is unknown, or its value does not fit.
         """
         part = self.find(section, path)
-        settable = {name: value for name, value in part.defaults().items() if name not in supplied}
+        settable = {
+            name: value for name, value in part.defaults().items() if name not in self.supplied
+        }
         # The section of an optimizer has keys that are not arguments.
         known = [*(key for key in type(section).model_fields if key != "name"), *settable]
         given = {}
@@ -189,7 +192,7 @@ class Registry(Generic[T]):
             ConfigError: there is no such part, an argument does not fit, or it needs RGB images.
         """
         part = self.find(section, path)
-        arguments = self.arguments(section, path, *supplied)
+        arguments = self.arguments(section, path)
         if not rgb:  # the class first: to build the part may need a download
             self._refuse(part.needs_rgb, section, path)
         built = part.factory(**arguments, **supplied)

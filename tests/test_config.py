@@ -45,7 +45,7 @@ class TestPublishedDefaults:
             2e-4,
             None,
         )
-        betas = OPTIMIZERS.arguments(found.optimizer, "optimizer", "params", "lr")["betas"]
+        betas = OPTIMIZERS.arguments(found.optimizer, "optimizer")["betas"]
         assert betas == (0.5, 0.999)
         schedule = found.schedule
         assert (schedule.name, schedule.epochs, schedule.decay_epochs) == ("linear", 100, 100)
@@ -54,12 +54,11 @@ class TestPublishedDefaults:
 
     def test_networks_and_losses(self) -> None:
         found = config()
-        supplied = {"in_channels": 3, "out_channels": 3}
-        generator = GENERATORS.arguments(found.generator, "generator", *supplied)
+        generator = GENERATORS.arguments(found.generator, "generator")
         published = {"ngf": 64, "norm": "batch", "dropout": True, "upsample": "deconv"}
         assert found.generator.name == "unet"
         assert generator.items() >= published.items()
-        critic = DISCRIMINATORS.arguments(found.discriminator, "discriminator", "in_channels")
+        critic = DISCRIMINATORS.arguments(found.discriminator, "discriminator")
         assert found.discriminator.name == "patch"
         assert critic.items() >= {"ndf": 64, "n_layers": 3, "norm": "batch"}.items()
         assert found.objective.name == "vanilla"
@@ -320,10 +319,8 @@ def test_every_shipped_file_names_what_there_is(path: Path) -> None:
     OBJECTIVES.build(found.objective, "objective")
     for loss in found.losses.get("reconstruction", []):
         RECONSTRUCTIONS.build(loss, "losses.reconstruction")
-    OPTIMIZERS.arguments(found.optimizer, "optimizer", "params", "lr")
-    SCHEDULES.arguments(
-        found.schedule, "schedule", "epochs", "decay_epochs", "images_per_epoch", "total_images"
-    )
+    OPTIMIZERS.arguments(found.optimizer, "optimizer")
+    SCHEDULES.arguments(found.schedule, "schedule")
     assert check(yaml.safe_load(dump(found))) == found
 
 
@@ -397,8 +394,8 @@ class TestPresets:
         """No BatchNorm, nothing that it does not take, and the same again where it is resumed."""
         given = [f"objective.name={preset}", f"discriminator.name={name}"]
         found = config(*given)
-        supplied = "discriminator", "in_channels"
-        assert DISCRIMINATORS.arguments(found.discriminator, *supplied).get("norm") != "batch"
+        section = found.discriminator
+        assert DISCRIMINATORS.arguments(section, "discriminator").get("norm") != "batch"
         assert config(*given, saved=write(dump(found))) == found
 
     @pytest.mark.parametrize("section", ["patch", "null", "3", "[]"])

@@ -104,7 +104,7 @@ def r1(config: RunConfig) -> Proposal | None:
     settings: dict[str, Any] = {
         "regularizers": [*others, {"name": "r1", "weight": weight, "every": 16}]
     }
-    arguments = DISCRIMINATORS.arguments(config.discriminator, "discriminator", "in_channels")
+    arguments = DISCRIMINATORS.arguments(config.discriminator, "discriminator")
     if arguments.get("norm") == "batch":
         settings["discriminator.norm"] = "instance"
     return Proposal(settings, "keeps the critic smooth around real images")
@@ -210,7 +210,7 @@ def unclipped(config: RunConfig) -> Proposal | None:
 
 
 def _generator_arguments(config: RunConfig) -> dict[str, Any]:
-    return GENERATORS.arguments(config.generator, "generator", "in_channels", "out_channels")
+    return GENERATORS.arguments(config.generator, "generator")
 
 
 def _short(value: float) -> float:

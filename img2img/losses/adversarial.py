@@ -63,7 +63,7 @@ class Objective(ABC):
         """Put right, in place, what an update of the critic's weights has done to them."""
 
 
-OBJECTIVES = Registry[Objective]("objective", presets)
+OBJECTIVES = Registry[Objective]("objective", others=presets)
 
 
 @OBJECTIVES.register("vanilla")

@@ -168,8 +168,8 @@ class Discriminator(nn.Module, ABC):
         """Judge [N, in_channels, H, W]."""
 
 
-GENERATORS = Registry[Generator]("generator")
-DISCRIMINATORS = Registry[Discriminator]("discriminator")
+GENERATORS = Registry[Generator]("generator", "in_channels", "out_channels")
+DISCRIMINATORS = Registry[Discriminator]("discriminator", "in_channels")
 
 
 def without_storage(

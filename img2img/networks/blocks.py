@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from img2img.networks.base import Stage
 from img2img.networks.norms import NormLayer, freeze_idle_biases
+from img2img.networks.spectral import normalize_spectra
 from img2img.runtime.devices import at_least_float32
 
 PaddingName = Literal["reflect", "replicate", "zero"]
@@ -187,7 +188,7 @@ def padding(kind: PaddingName, pixels: int) -> list[nn.Module]:
     return [layers[kind](pixels)] if kind in layers else []
 
 
-def initialize(network: nn.Module, init: InitName) -> None:
+def initialize(network: nn.Module, init: InitName, *, spectral: bool) -> None:
     """Draw the weights: BatchNorm N(1, 0.02), biases 0, and convolutions as `init` says.
 
     `normal` is N(0, 0.02) as published, which relies on normalisation to find the scale; `kaiming`
@@ -195,6 +196,9 @@ def initialize(network: nn.Module, init: InitName) -> None:
     The last convolution is always N(0, 0.02): larger, it would start the tanh behind it at its
     ends, where there is no gradient. Biases that have no effect stay as they are. Weights without
     storage, which are about to be loaded, are left alone.
+
+    Args:
+        spectral: divide them by their largest singular value from then on.
     """
     freeze_idle_biases(network)
     if any(weight.is_meta for weight in network.parameters()):
@@ -210,6 +214,8 @@ def initialize(network: nn.Module, init: InitName) -> None:
         if isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.weight, 1.0, 0.02)
             _zero(module.bias)
+    if spectral:
+        normalize_spectra(network)
 
 
 def _zero(bias: Tensor | None) -> None:

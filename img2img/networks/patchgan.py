@@ -15,7 +15,6 @@ from img2img.networks.base import DISCRIMINATORS, Discriminator, DiscriminatorOu
 from img2img.networks.blocks import BlurDown, DownsampleName, InitName, initialize
 from img2img.networks.minibatch import MinibatchStd
 from img2img.networks.norms import NormName, needs_bias, norm_layer
-from img2img.networks.spectral import normalize_spectra
 from img2img.registry import Positive
 
 
@@ -84,9 +83,7 @@ class PatchDiscriminator(Discriminator):
             layers.append(MinibatchStd(minibatch_std))
         layers.append(nn.Conv2d(widths[-1] + (minibatch_std > 0), 1, 4, 1, 1))
         self.model = nn.Sequential(*layers)
-        initialize(self, init)
-        if spectral:
-            normalize_spectra(self)
+        initialize(self, init, spectral=spectral)
 
     def forward(self, x: Tensor) -> DiscriminatorOutput:
         return _judge(self.model, x)
@@ -123,9 +120,7 @@ class PixelDiscriminator(Discriminator):
             _activation(),
             nn.Conv2d(2 * ndf, 1, 1, bias=bias),
         )
-        initialize(self, init)
-        if spectral:
-            normalize_spectra(self)
+        initialize(self, init, spectral=spectral)
 
     def forward(self, x: Tensor) -> DiscriminatorOutput:
         return _judge(self.net, x)

@@ -31,7 +31,6 @@ from img2img.networks.blocks import (
     upsampling,
 )
 from img2img.networks.norms import NormName, needs_bias, norm_layer
-from img2img.networks.spectral import normalize_spectra
 from img2img.registry import Positive
 
 
@@ -135,9 +134,7 @@ class ResnetGenerator(InParts, Generator):
         layers += [nn.ReflectionPad2d(3), nn.Conv2d(ngf, out_channels, 7)]
         layers.append(output_layer(output, value_range))
         self.model = nn.Sequential(*layers)
-        initialize(self, init)
-        if spectral:
-            normalize_spectra(self)
+        initialize(self, init, spectral=spectral)
 
     def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor:
         return self.run(self._parts(), x)

@@ -5,6 +5,7 @@ exchanged with it key by key.
 """
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import torch
@@ -29,7 +30,6 @@ from img2img.networks.blocks import (
     upsampling,
 )
 from img2img.networks.norms import NormName, needs_bias, norm_layer
-from img2img.networks.spectral import normalize_spectra
 from img2img.registry import Positive
 
 MIN_DOWNS, MAX_DOWNS = 2, 8
@@ -153,36 +153,32 @@ class UNetGenerator(Generator):
         depth = MAX_DOWNS if num_downs == "auto" else num_downs
         self.size_multiple = self.min_size = 2**depth
         widths = [ngf * min(2**level, 8) for level in range(depth)]
-        level = None
-        for index in range(depth - 1, 0, -1):
-            level = UNetLevel(
-                widths[index - 1],
-                widths[index],
-                level,
-                norm=norm,
-                pad=pad,
-                pad_up=pad_up,
-                downsample=downsample,
-                upsample=upsample,
-                attention=attention and index == min(ATTENTIVE, depth - 1),
-                dropout=dropout and 4 <= index < depth - 1,
-            )
-        self.enter = input_layer(nn.Sequential(), value_range)
-        self.model = UNetLevel(
-            out_channels,
-            ngf,
-            level,
-            in_channels=in_channels,
-            last=output_layer(output, value_range),
+        make_level = partial(
+            UNetLevel,
             norm=norm,
             pad=pad,
             pad_up=pad_up,
             downsample=downsample,
             upsample=upsample,
         )
-        initialize(self, init)
-        if spectral:
-            normalize_spectra(self)
+        level = None
+        for index in range(depth - 1, 0, -1):
+            level = make_level(
+                widths[index - 1],
+                widths[index],
+                level,
+                attention=attention and index == min(ATTENTIVE, depth - 1),
+                dropout=dropout and 4 <= index < depth - 1,
+            )
+        self.enter = input_layer(nn.Sequential(), value_range)
+        self.model = make_level(
+            out_channels,
+            ngf,
+            level,
+            in_channels=in_channels,
+            last=output_layer(output, value_range),
+        )
+        initialize(self, init, spectral=spectral)
 
     @classmethod
     def resolve(cls, arguments: Mapping[str, Any], crop_size: tuple[int, int]) -> dict[str, Any]:

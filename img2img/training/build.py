@@ -83,8 +83,8 @@ def check_parts(config: RunConfig) -> None:
             f"data.direction: {config.method} learns both directions; choose one when translating"
         )
     check_names(config.data.augment)
-    GENERATORS.arguments(config.generator, "generator", "in_channels", "out_channels")
-    discriminator = DISCRIMINATORS.arguments(config.discriminator, "discriminator", "in_channels")
+    GENERATORS.arguments(config.generator, "generator")
+    discriminator = DISCRIMINATORS.arguments(config.discriminator, "discriminator")
     for name, parts in config.losses.items():
         if name not in method.losses and (parts or name not in ONCE_IN_EVERY_CONFIG):
             takes = " and ".join(f"losses.{each}" for each in method.losses) or "none"
@@ -102,7 +102,7 @@ def check_parts(config: RunConfig) -> None:
         )
     # Whether objective and penalties go with a discriminator shows when it is there.
     Critic.from_config(config, Domain(dtype="uint8"))
-    OPTIMIZERS.arguments(config.optimizer, "optimizer", "params", "lr")
+    OPTIMIZERS.arguments(config.optimizer, "optimizer")
     SCHEDULES.arguments(config.schedule, "schedule")
 
 
@@ -140,7 +140,7 @@ def resolve(
         for side, domain in (domains or {}).items()
     }
     smallest = smallest_size(crop_size, config.data.grow)
-    arguments = GENERATORS.arguments(config.generator, "generator", "in_channels", "out_channels")
+    arguments = GENERATORS.arguments(config.generator, "generator")
     generator = GENERATORS.find(config.generator, "generator").factory
     architecture = cast(type[Generator], generator)
     method = method_class(config.method)
@@ -155,9 +155,7 @@ def resolve(
     return config.model_copy(
         update={
             "init_from": init_from,
-            "discriminator": _located(
-                config.discriminator, DISCRIMINATORS, "discriminator", "in_channels"
-            ),
+            "discriminator": _located(config.discriminator, DISCRIMINATORS, "discriminator"),
             "losses": losses,
             "settings": check_settings(method.settings, config).model_dump(mode="json"),
             "metrics": config.metrics.model_copy(update={"weights": weights}),
@@ -170,9 +168,9 @@ def resolve(
     )
 
 
-def _located(section: Component, parts: Registry[Any], path: str, *supplied: str) -> Component:
+def _located(section: Component, parts: Registry[Any], path: str) -> Component:
     """A part's section, its paths made absolute: a run may be gone on with from another folder."""
-    arguments = parts.arguments(section, path, *supplied)
+    arguments = parts.arguments(section, path)
     located = {
         key: str(arguments[key].resolve())
         for key in section.arguments

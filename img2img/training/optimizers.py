@@ -10,7 +10,7 @@ from img2img.registry import NonNegative, Registry
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
-OPTIMIZERS = Registry[torch.optim.Optimizer]("optimizer")
+OPTIMIZERS = Registry[torch.optim.Optimizer]("optimizer", "params", "lr")
 
 
 @OPTIMIZERS.register("adam")

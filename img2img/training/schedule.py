@@ -30,7 +30,9 @@ class Schedule(ABC):
         """The factor on the rate, between 0 and 1, when `images` have been seen."""
 
 
-SCHEDULES = Registry[Schedule]("schedule")
+SCHEDULES = Registry[Schedule](
+    "schedule", "epochs", "decay_epochs", "images_per_epoch", "total_images"
+)
 
 
 @SCHEDULES.register("linear")

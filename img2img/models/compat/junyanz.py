@@ -198,8 +198,7 @@ def _fitted(guessed: Guess, state: State) -> Network:
         found += [f"{_few(missing)} are missing"] if missing else []
         raise unfitting(" and ".join(found))
     section = Component.model_validate({**guessed.arguments, "name": guessed.architecture})
-    supplied = ("in_channels", "out_channels")
-    arguments = CATALOGUES[guessed.kind].arguments(section, guessed.kind, *supplied)
+    arguments = CATALOGUES[guessed.kind].arguments(section, guessed.kind)
     return Network(
         guessed.kind, guessed.architecture, arguments, *channels, tensors, guessed.assumed
     )

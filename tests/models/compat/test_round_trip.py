@@ -61,8 +61,6 @@ def model(folder: Path, arguments: dict[str, Any], **described: Any) -> Path:
         arguments=GENERATORS.arguments(
             Component.model_validate({**plain, "name": arguments["name"]}),
             "generator",
-            "in_channels",
-            "out_channels",
         ),
         **{"direction": "BtoA", "crop_size": (64, 96), "scale": 0.5, "method": "pix2pix"}
         | {"steps": 7, "images": 9}

@@ -2,7 +2,7 @@
 
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +40,18 @@ class Outcome:
 
 
 Command = Callable[..., Outcome]
+Draw = Callable[..., None]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def draw_losses() -> Iterator[Draw]:
+    """What draws the losses of a run. No run does that does not ask for it: it takes a second."""
+    from img2img.training.observers import LossPlot
+
+    draw = LossPlot.ended
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LossPlot, "ended", lambda *_: None)
+        yield draw
 
 
 @pytest.fixture(scope="session")
@@ -90,10 +102,15 @@ def tiny_pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_run(tmp_path_factory: pytest.TempPathFactory, tiny_pairs: Path, train: Command) -> Path:
+def tiny_run(
+    tmp_path_factory: pytest.TempPathFactory, tiny_pairs: Path, train: Command, draw_losses: Draw
+) -> Path:
     """The run folder of three steps on `tiny_pairs`. Not to be changed."""
     output = tmp_path_factory.mktemp("runs") / "tiny"
-    outcome = train(output, "--data", tiny_pairs, "--max-steps", 3, "--set", "metrics.log_every=1")
+    given = ["--data", tiny_pairs, "--max-steps", 3, "--set", "metrics.log_every=1"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("img2img.training.observers.LossPlot.ended", draw_losses)
+        outcome = train(output, *given)
     assert outcome.status == 0, outcome.err
     return output
 

@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 from img2img.models import checkpoint
 from img2img.models.checkpoint import load_model, load_state
 from img2img.training import observers
+from tests.conftest import Draw
 from tests.runs import newest
 
 Command = Callable[..., Any]
@@ -450,7 +451,12 @@ class TestDisk:
 
     @pytest.mark.parametrize("name", ["config.yaml", "metrics.jsonl", ".png", "losses.png"])
     def test_full_for_a_record(
-        self, paused: Path, train: Command, monkeypatch: pytest.MonkeyPatch, name: str
+        self,
+        paused: Path,
+        train: Command,
+        monkeypatch: pytest.MonkeyPatch,
+        draw_losses: Draw,
+        name: str,
     ) -> None:
         original = os.fsync
 
@@ -464,6 +470,7 @@ class TestDisk:
             pytest.skip("needs /proc")
         with monkeypatch.context() as patch:
             patch.setattr(os, "fsync", fsync)
+            patch.setattr(observers.LossPlot, "ended", draw_losses)
             outcome = train(paused, "--resume")
         refused(outcome, "cannot write", "No space left on device")
         self.intact(paused, train)

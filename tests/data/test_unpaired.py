@@ -555,7 +555,7 @@ class TestBadFiles:
         }
         sets = [word for key, value in small.items() for word in ("--set", f"{key}={value}")]
         given = ["train", "cyclegan", "--data", folders, "--output", tmp_path / "run", "--workers"]
-        given = [*given, 0, "--device", "cpu", "--precision", "fp32", "--max-epochs", 1, *sets]
+        given = [*given, 0, "--device", "cpu", "--precision", "fp32", "--max-steps", 1, *sets]
         refused = img2img(*given)
         assert refused.status == 2
         assert "a2.png" in refused.err

@@ -1,6 +1,6 @@
 """CycleGAN: what a step is made of, the published configuration, and runs."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ from img2img.losses.adversarial import LSGAN
 from img2img.models.checkpoint import load_model, load_state
 from img2img.training.build import build_method, describe
 from img2img.training.methods.cyclegan import CycleGAN
-from img2img.training.observers import LossPlot
 from tests.runs import assert_same, flat, lines, newest, untimed
 from tests.training.recipe import RGB, batch, published, trained, updates
 from tests.training.tiny import (
@@ -284,14 +283,6 @@ def sets(**changes: object) -> list[object]:
     """`--set` for each; a dot is written as two underscores."""
     given = {key.replace("__", "."): value for key, value in changes.items()}
     return [word for key, value in given.items() for word in ("--set", f"{key}={value}")]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def no_plots() -> Iterator[None]:
-    """Drawing the losses takes a second a run, and is looked at elsewhere."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(LossPlot, "ended", lambda self, summary: None)
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -74,6 +74,12 @@ def entries(catalogue: str) -> list[Entry]:
     )
 
 
+@cache
+def arguments_of(catalogue: str) -> dict[str, list[str]]:
+    """The arguments of each part of a catalogue, by name."""
+    return {entry.name: [*entry.arguments] for entry in entries(catalogue)}
+
+
 def _modules_with(package: str, registry: str) -> Iterator[tuple[_Module, str]]:
     """The modules that register parts in a catalogue, each with the distribution it is from."""
     folder = module_path(package)

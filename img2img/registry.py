@@ -24,7 +24,8 @@ from typing import Annotated, Any, Generic, TypeVar, get_type_hints
 from pydantic import Field, TypeAdapter, ValidationError
 
 from img2img.config import Component, nearest
-from img2img.errors import ConfigError, brief, shortened
+from img2img.config.parts import refuse_unknown
+from img2img.errors import ConfigError, brief
 from img2img.plugins import load_plugins, owner
 
 Positive = Annotated[int, Field(gt=0, lt=2**31)]
@@ -169,18 +170,11 @@ class Registry(Generic[T]):
         settable = {
             name: value for name, value in part.defaults().items() if name not in self.supplied
         }
-        # The section of an optimizer has keys that are not arguments.
-        known = [*(key for key in type(section).model_fields if key != "name"), *settable]
-        given = {}
-        for key, value in section.arguments.items():
-            if key not in settable:
-                raise ConfigError.of_key(
-                    f"{path}.{shortened(key, 100)}",
-                    f"{self.kind} {section.name!r} has no such"
-                    f" setting{nearest(key, known)}; it takes: {', '.join(known) or 'none'}",
-                )
-            given[key] = _checked(value, part.hints[key], f"{path}.{key}")
-        return settable | given
+        given = section.arguments
+        refuse_unknown(section, given, settable, self.kind, path)
+        return settable | {
+            key: _checked(value, part.hints[key], f"{path}.{key}") for key, value in given.items()
+        }
 
     def build(self, section: Component, path: str, *, rgb: bool = True, **supplied: Any) -> T:
         """Make the part that `section` describes.

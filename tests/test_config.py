@@ -204,6 +204,19 @@ class TestNumbers:
         ("losses.reconstruction.0=5", "losses.reconstruction.0: "),
         ("losses.reconstruction=[{weight: 10}]", "losses.reconstruction.0.name: missing"),
         ("data.augment.geometry=[{p: 1}]", "data.augment.geometry.0.name: missing"),
+        (
+            "generator.nfg=4",
+            "generator.nfg: generator 'unet' has no such setting (did you mean 'ngf'?); it takes:",
+        ),
+        ("optimizer.beta=1", "optimizer.beta: optimizer 'adam' has no such setting (did you mean"),
+        (
+            "losses.reconstruction.0.wieght=1",
+            "losses.reconstruction.0.wieght: reconstruction loss 'l1' has no such setting",
+        ),
+        (
+            "critic.augment=[{name: diffaugment, strength: 1}]",
+            "critic.augment.0.strength: augmentation 'diffaugment' has no such setting",
+        ),
         ("seed", "seed: write it as key=value"),
         ("=5", "=5: write it as key=value"),
         ("seed=[1", "seed: not YAML"),

@@ -13,6 +13,7 @@ from img2img.config.base import Section
 from img2img.config.files import found, parse, presets, read_for, recipe
 from img2img.config.merging import lay, merge, nested
 from img2img.config.mistakes import explain, wrong_keys
+from img2img.config.parts import check_arguments
 from img2img.config.renaming import renewed
 from img2img.config.sections import RunConfig
 from img2img.errors import ConfigError
@@ -60,7 +61,9 @@ def load_config(
         lay(tree, source)
     if suited and _name(tree, "discriminator"):
         _adapt_discriminator(tree["discriminator"], suited, [resumed, *sources])
-    return check(tree)
+    config = check(tree)
+    check_arguments(config)
+    return config
 
 
 def _preset(sources: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -211,12 +211,11 @@ class _Work:
                 target,
                 options,
             )
-            if job.kind is Kind.VIDEO_TO_FRAMES:
-                made = video.translate_to_images(*given, **told)
-            elif job.kind in TO_VIDEO:
+            if job.kind in TO_VIDEO:
                 made = video.translate_video(*given, elsewhere=elsewhere, **told)
             else:
-                made = video.translate_to_animation(*given, **told)
+                animated = job.kind is not Kind.VIDEO_TO_FRAMES
+                made = video.translate_to_images(*given, animated=animated, **told)
             if made.target == target != job.target:
                 results.note(job, state, made.size)
                 target.replace(job.target)

@@ -3,8 +3,9 @@
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 from img2img.engine.translator import Translator
@@ -16,7 +17,6 @@ from img2img.images import (
     OURS,
     Animation,
     Picture,
-    Pixels,
     eight_bit,
     read_image,
     write_image,
@@ -88,111 +88,91 @@ def translate_video(
 def translate_to_images(
     translator: Translator,
     source: Footage | Path | str,
-    folder: Path | str,
+    target: Path | str,
     options: VideoOptions | None = None,
     *,
+    animated: bool = False,
     progress: OnProgress | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Converted:
-    """Translate a video to numbered images, `000001.png` and so on, with 8 or 16 bits like it.
+    """Translate a video, or pictures, to numbered images in a folder, or to one animated image.
 
-    Images that an earlier call wrote to the folder are removed first.
+    The images are `000001.png` and so on, with 8 or 16 bits like the video. Images that an earlier
+    call wrote to the folder are removed first. An animation has 8 bits, and all of its frames are
+    held in memory at once.
+
+    Args:
+        target: the folder; or, of an animated GIF, WebP, PNG or AVIF, the file.
 
     Raises:
+        ConfigError: there are too many frames for an animation.
         DataError: the folder contains files that no earlier call wrote.
         VideoError: the video cannot be read, has no frames between `start` and `end`, or a frame
             cannot be translated.
-        StorageError: the folder cannot be written to.
+        StorageError: the folder or the file cannot be written.
     """
     begun = time.monotonic()
-    options, folder = options or VideoOptions(), Path(folder)
-    footage = _footage(source)
-    info = footage.info
-    suffix = f".{(options.image_format or 'png').lower().lstrip('.')}"
-    note = Notes(say)
-    note(*info.remarks, *_losses(info, suffix, moving=False))
-    _clear(folder)
+    options, target, footage = options or VideoOptions(), Path(target), _footage(source)
+    info, note = footage.info, Notes(say)
+    suffix = target.suffix if animated else f".{(options.image_format or 'png').lstrip('.')}"
+    note(*info.remarks, *_losses(info, suffix.lower(), moving=animated))
     transform = _transform(translator, footage, options, say)
-    given = footage.frames(options.span)
-    given = with_sizes(given, info, note)
+    translated = transform(with_sizes(footage.frames(options.span), info, note))
+    if animated:
+        written = _to_animation(translated, target, info, options)
+    else:
+        written = _to_images(translated, target, suffix.lower(), options)
     total = info.frames if options.span == WHOLE else None
-
-    def write(numbered: tuple[int, Frame]) -> Frame:
-        number, frame = numbered
-        write_picture(
-            folder / f"{number:06d}{suffix}",
-            Picture(frame.pixels, frame.alpha),
-            options.quality_used,
-        )
-        return frame
-
     done = concealed = 0
     size = info.upright_size
-    for frame in ahead(write, enumerate(transform(given), 1), workers=2, bound=4):
+    for frame in written:
         done, concealed = done + 1, concealed + frame.concealed
         size = frame.pixels.shape[:2]
         if progress:
             progress(done, total)
     if not done:
         raise VideoError.of(info.path, "no frames between `start` and `end`")
-    return Converted(folder, size, done, concealed, 0, time.monotonic() - begun, tuple(note.lines))
+    return Converted(target, size, done, concealed, 0, time.monotonic() - begun, tuple(note.lines))
 
 
-def translate_to_animation(
-    translator: Translator,
-    source: Footage | Path | str,
-    target: Path | str,
-    options: VideoOptions | None = None,
-    *,
-    progress: OnProgress | None = None,
-    say: Callable[[str], None] = lambda _: None,
-) -> Converted:
-    """Translate a video, or pictures, to an animated GIF, WebP, PNG or AVIF with 8 bits.
+def _to_images(
+    frames: Iterator[Frame], folder: Path, suffix: str, options: VideoOptions
+) -> Iterator[Frame]:
+    _clear(folder)
 
-    All frames are held in memory at once.
+    def write(numbered: tuple[int, Frame]) -> Frame:
+        number, frame = numbered
+        picture = Picture(frame.pixels, frame.alpha)
+        write_picture(folder / f"{number:06d}{suffix}", picture, options.quality_used)
+        return frame
 
-    Raises:
-        ConfigError: there are too many frames for that.
-        VideoError: the video cannot be read, has no frames between `start` and `end`, or a frame
-            cannot be translated.
-        StorageError: the file cannot be written.
-    """
-    begun = time.monotonic()
-    options, target = options or VideoOptions(), Path(target)
-    footage = _footage(source)
-    info = footage.info
-    transform = _transform(translator, footage, options, say)
-    height, width = transform.size(info.upright_size)
-    most = MAX_PIXELS // (height * width)
-    note = Notes(say)
-    note(*info.remarks, *_losses(info, target.suffix.lower(), moving=True))
-    given = footage.frames(options.span)
-    frames: list[Frame] = []
-    for frame in transform(with_sizes(given, info, note)):
-        frames.append(replace(frame, pixels=eight_bit(frame.pixels), alpha=_eight(frame.alpha)))
-        if len(frames) > most:
+    return ahead(write, enumerate(frames, 1), workers=2, bound=4)
+
+
+def _to_animation(
+    frames: Iterator[Frame], target: Path, info: VideoInfo, options: VideoOptions
+) -> Iterator[Frame]:
+    pictures: list[Picture] = []
+    times: list[int] = []
+    for frame in frames:
+        alpha = None if frame.alpha is None else eight_bit(frame.alpha)
+        pictures.append(Picture(eight_bit(frame.pixels), alpha))
+        times.append(frame.pts)
+        height, width = pictures[0].size
+        if len(pictures) > (most := MAX_PIXELS // (height * width)):
             raise ConfigError.of(
                 info.path,
                 f"an animation can have at most {most} frames of {width} x {height}, and these are"
                 " more; take fewer (`end`, `every`) or smaller ones (`max_side`), or make a video",
             )
-        if progress:
-            progress(len(frames), None)
-    if not frames:
-        raise VideoError.of(info.path, "no frames between `start` and `end`")
-    ends = [*(frame.pts for frame in frames[1:]), _end(frames[-1], info, options.every)]
-    lasting = [
-        round((end - frame.pts) * info.time_base * 1000)
-        for frame, end in zip(frames, ends, strict=True)
-    ]
-    pictures = tuple(Picture(frame.pixels, frame.alpha) for frame in frames)
-    image = Animation(pictures, tuple(lasting)) if len(pictures) > 1 else pictures[0]
-    write_image(target, image, options.quality_used)
-    concealed = sum(frame.concealed for frame in frames)
-    taken_seconds = time.monotonic() - begun
-    return Converted(
-        target, pictures[0].size, len(frames), concealed, 0, taken_seconds, tuple(note.lines)
-    )
+        end = frame.pts + options.every * (frame.duration or info.step)
+        yield frame
+    if len(pictures) == 1:
+        write_image(target, pictures[0], options.quality_used)
+    elif pictures:
+        spans = pairwise([*times, end])
+        lasting = tuple(round((end - time) * info.time_base * 1000) for time, end in spans)
+        write_image(target, Animation(tuple(pictures), lasting), options.quality_used)
 
 
 def _losses(info: VideoInfo, suffix: str, *, moving: bool) -> tuple[str, ...]:
@@ -211,14 +191,6 @@ def _losses(info: VideoInfo, suffix: str, *, moving: bool) -> tuple[str, ...]:
     }
     said = [line for line, lost in lines.items() if lost]
     return ("; ".join(said),) if said else ()
-
-
-def _end(frame: Frame, info: VideoInfo, every: int) -> int:
-    return frame.pts + every * (frame.duration or info.step)
-
-
-def _eight(alpha: Pixels | None) -> Pixels | None:
-    return None if alpha is None else eight_bit(alpha)
 
 
 def _clear(folder: Path) -> None:

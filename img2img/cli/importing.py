@@ -6,13 +6,14 @@ from typing import Annotated, Literal
 import typer
 
 from img2img.cli.models import plausible
-from img2img.cli.options import AsJson
+from img2img.cli.options import AsJson, options_of
 from img2img.cli.output import console, print_json, printable, say_note
 from img2img.cli.wording import in_options
 from img2img.errors import ConfigError
 
 
 def import_(
+    context: typer.Context,
     files: Annotated[
         list[Path],
         typer.Argument(
@@ -91,18 +92,7 @@ def import_(
     from img2img.models.checkpoint import write_model
     from img2img.models.compat.collection import ImportOptions, import_files
 
-    options = ImportOptions(
-        direction=direction,
-        statistics=statistics,
-        dropout=dropout,
-        crop_size=crop_size,
-        padding=padding,
-        upsample=upsample,
-        norm=norm,
-        value_range=value_range,
-        output=output_function,
-        part=part,
-    )
+    options = options_of(ImportOptions, context.params, output=output_function)
     target = output or Path(f"{files[0].resolve().stem}.safetensors")
     if output is None and target.exists():
         raise ConfigError(f"{target} exists already; choose another file with --output")

@@ -1,8 +1,9 @@
 """Options that several commands have, and the keys of the configuration that they set."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
 
 import typer
 
@@ -13,6 +14,8 @@ from img2img.errors import ConfigError
 
 if TYPE_CHECKING:
     from img2img.config import PairingConfig
+
+Kind = TypeVar("Kind")
 
 Model = Annotated[
     Path,
@@ -95,8 +98,16 @@ Weights = Annotated[
     Path | None,
     typer.Option(help="Weights of a feature network: a file, or a folder of such files."),
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+_DEVICE = typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")
+Device = Annotated[str, _DEVICE]
+DeviceIfGiven = Annotated[str | None, _DEVICE]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def options_of(kind: type[Kind], parameters: Mapping[str, Any], **others: Any) -> Kind:
+    """Options of the library from those of the same names that a command has; and others."""
+    names = {each.name for each in fields(cast(Any, kind))}
+    return kind(**{name: parameters[name] for name in names & parameters.keys()} | others)
 
 
 def keys_given(parameters: Mapping[str, Any]) -> dict[str, Any]:

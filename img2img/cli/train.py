@@ -12,6 +12,7 @@ from img2img.cli.options import (
     Data,
     DataA,
     DataB,
+    DeviceIfGiven,
     Match,
     Pairs,
     SideBySide,
@@ -21,16 +22,6 @@ from img2img.cli.options import (
 from img2img.cli.output import console
 from img2img.errors import ConfigError, nearest, nearest_path
 
-MethodName = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="METHOD",
-        help="pix2pix for pairs of images, cyclegan for two folders without pairs; with --resume,"
-        " the run folder instead. See `img2img list methods`.",
-        show_default=False,
-        autocompletion=completion.methods,
-    ),
-]
 Config = Annotated[
     Path | None,
     typer.Option(
@@ -38,70 +29,6 @@ Config = Annotated[
         autocompletion=completion.configurations,
     ),
 ]
-Output = Annotated[
-    Path | None,
-    typer.Option("--output", "-o", help="Run folder; default: runs/METHOD.", show_default=False),
-]
-Resume = Annotated[
-    bool,
-    typer.Option(
-        "--resume", help="Continue from the newest state in the run folder, with its settings."
-    ),
-]
-MaxSteps = Annotated[int | None, typer.Option(min=1, help="Training length in generator updates.")]
-MaxEpochs = Annotated[
-    int | None, typer.Option(min=1, help="Training length in passes over the images.")
-]
-MaxMinutes = Annotated[
-    float | None,
-    typer.Option(
-        min=0.01,
-        help="Training length in minutes, including those before a --resume; the learning rate"
-        " schedule is stretched or squeezed to fit.",
-    ),
-]
-StopAfter = Annotated[
-    float | None, typer.Option(min=0, help="Pause after this many minutes; --resume continues.")
-]
-Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
-Precision = Annotated[
-    Literal["auto", "fp32", "bf16", "fp16"] | None,
-    typer.Option(
-        help="Numeric precision of the networks. auto: the fastest that this machine supports."
-    ),
-]
-Direction = Annotated[
-    Literal["AtoB", "BtoA"] | None,
-    typer.Option(help="Which image of a pair is the input: A (AtoB) or B (BtoA)."),
-]
-BatchSize = Annotated[int | None, typer.Option(help="Images per step, in each process.")]
-CropSize = Annotated[int | None, typer.Option(help="Side of the training crops, in pixels.")]
-LoadSize = Annotated[
-    int | None, typer.Option(help="Side that images are resized to before cropping.")
-]
-Workers = Annotated[
-    int | None, typer.Option(help="Processes that load images; 0: load in the main process.")
-]
-Seed = Annotated[int | None, typer.Option(help="Random seed.")]
-SkipBad = Annotated[
-    bool,
-    typer.Option(
-        "--skip-bad", help="Skip unmatched and broken files instead of stopping with an error."
-    ),
-]
-InitFrom = Annotated[
-    Path | None,
-    typer.Option(
-        help="Model file or run to fine-tune.",
-        autocompletion=completion.models,
-        callback=plausible,
-    ),
-]
-OnNonfinite = Annotated[
-    Literal["stop", "skip"] | None,
-    typer.Option(help="If a loss or gradient is not finite: stop the run, or skip the step."),
-]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show every loss and measure.")]
 Assignments = Annotated[
     list[str] | None,
     typer.Option(
@@ -114,7 +41,16 @@ Assignments = Annotated[
 
 def train(
     context: typer.Context,
-    method: MethodName = None,
+    method: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="METHOD",
+            help="pix2pix for pairs of images, cyclegan for two folders without pairs; with --resume,"
+            " the run folder instead. See `img2img list methods`.",
+            show_default=False,
+            autocompletion=completion.methods,
+        ),
+    ] = None,
     data: Data = None,
     data_a: DataA = None,
     data_b: DataB = None,
@@ -123,25 +59,81 @@ def train(
     pairs: Pairs = None,
     unequal: Unequal = None,
     config: Config = None,
-    output: Output = None,
-    resume: Resume = False,
-    max_steps: MaxSteps = None,
-    max_epochs: MaxEpochs = None,
-    max_minutes: MaxMinutes = None,
-    stop_after: StopAfter = None,
-    device: Device = None,
-    precision: Precision = None,
-    direction: Direction = None,
-    batch_size: BatchSize = None,
-    crop_size: CropSize = None,
-    load_size: LoadSize = None,
-    workers: Workers = None,
-    seed: Seed = None,
-    skip_bad: SkipBad = False,
-    init_from: InitFrom = None,
-    on_nonfinite: OnNonfinite = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Run folder; default: runs/METHOD.", show_default=False
+        ),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Continue from the newest state in the run folder, with its settings."
+        ),
+    ] = False,
+    max_steps: Annotated[
+        int | None, typer.Option(min=1, help="Training length in generator updates.")
+    ] = None,
+    max_epochs: Annotated[
+        int | None, typer.Option(min=1, help="Training length in passes over the images.")
+    ] = None,
+    max_minutes: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01,
+            help="Training length in minutes, including those before a --resume; the learning rate"
+            " schedule is stretched or squeezed to fit.",
+        ),
+    ] = None,
+    stop_after: Annotated[
+        float | None, typer.Option(min=0, help="Pause after this many minutes; --resume continues.")
+    ] = None,
+    device: DeviceIfGiven = None,
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16", "fp16"] | None,
+        typer.Option(
+            help="Numeric precision of the networks. auto: the fastest that this machine supports."
+        ),
+    ] = None,
+    direction: Annotated[
+        Literal["AtoB", "BtoA"] | None,
+        typer.Option(help="Which image of a pair is the input: A (AtoB) or B (BtoA)."),
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Images per step, in each process.")
+    ] = None,
+    crop_size: Annotated[
+        int | None, typer.Option(help="Side of the training crops, in pixels.")
+    ] = None,
+    load_size: Annotated[
+        int | None, typer.Option(help="Side that images are resized to before cropping.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that load images; 0: load in the main process.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed.")] = None,
+    skip_bad: Annotated[
+        bool,
+        typer.Option(
+            "--skip-bad", help="Skip unmatched and broken files instead of stopping with an error."
+        ),
+    ] = False,
+    init_from: Annotated[
+        Path | None,
+        typer.Option(
+            help="Model file or run to fine-tune.",
+            autocompletion=completion.models,
+            callback=plausible,
+        ),
+    ] = None,
+    on_nonfinite: Annotated[
+        Literal["stop", "skip"] | None,
+        typer.Option(help="If a loss or gradient is not finite: stop the run, or skip the step."),
+    ] = None,
     assignments: Assignments = None,
-    verbose: Verbose = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show every loss and measure.")
+    ] = False,
 ) -> None:
     """Train a translator on your own images.
 

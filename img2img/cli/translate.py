@@ -9,7 +9,7 @@ import typer
 
 from img2img.cli import completion
 from img2img.cli.models import plausible
-from img2img.cli.options import Device, Direction
+from img2img.cli.options import AsJson, Device, Direction, options_of
 from img2img.cli.output import counting, frame_rate, parsed_size, print_json, say_note, seconds
 from img2img.cli.translated import say_report
 from img2img.errors import ConfigError, TranslationStopped
@@ -23,6 +23,7 @@ PATIENCE = timedelta(days=30)
 
 
 def translate(
+    context: typer.Context,
     model: Annotated[
         Path,
         typer.Option(
@@ -245,7 +246,7 @@ def translate(
             **_VIDEO,
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Translate images of any size, and videos, with a trained model.
 
@@ -280,41 +281,21 @@ def translate(
                 "--devices: only for a single process; under a launcher each process already has"
                 " its own device"
             )
-        translator_options = TranslatorOptions(
+        translator_options = options_of(
+            TranslatorOptions,
+            context.params,
             device=chosen,
-            direction=direction,
-            precision=precision,
-            backend=backend,
-            batch=batch,
-            scale=scale,
             resize=parsed_size("resize", resize),
-            max_side=max_side,
             tile=_tile(tile),
-            tile_norm=tile_norm,
-            max_memory=max_memory,
-            statistics=statistics,
-            reference_exact=reference_exact,
             progress=progress.parts,
             say=say_note if processes.first else lambda _: None,
         )
-        options = FolderOptions(
-            image_format=image_format,
-            quality=quality,
-            skip_existing=skip_existing,
-            overwrite=overwrite,
-            compare=compare,
-            gallery=gallery,
-            codec=codec,
-            crf=crf,
-            preset=preset,
-            pixel_format=pixel_format,
-            container=container,
+        options = options_of(
+            FolderOptions,
+            context.params,
             start=seconds("start", start),
             end=seconds("end", end),
-            every=every,
             fps=None if fps is None else frame_rate(fps),
-            stabilize=stabilize,
-            frames=frames,
         )
         translator = Translator.load(model, translator_options)
         try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from img2img.cli.command import Command, Group
+from img2img.cli.options import AsJson
 from img2img.cli.output import (
     console,
     counting,
@@ -161,7 +162,7 @@ def evaluate(
             help="An unstabilised translation to compare sharpness with; by default the input."
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Measure how much a translated video flickers.
 

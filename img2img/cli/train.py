@@ -45,8 +45,8 @@ def train(
         str | None,
         typer.Argument(
             metavar="METHOD",
-            help="pix2pix for pairs of images, cyclegan for two folders without pairs; with --resume,"
-            " the run folder instead. See `img2img list methods`.",
+            help="pix2pix for pairs of images, cyclegan for two folders without pairs; with"
+            " --resume, the run folder instead. See `img2img list methods`.",
             show_default=False,
             autocompletion=completion.methods,
         ),

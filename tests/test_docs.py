@@ -58,7 +58,9 @@ def condition_rows() -> list[str]:
     configs = [load_config(method) for method in ("pix2pix", "cyclegan")]
     rows = []
     for part in CONDITIONS:
-        remedies = [each for config in configs for each in part.factory().remedies(config) if each]
+        remedies = [
+            made for config in configs for each in part.factory().remedies if (made := each(config))
+        ]
         keys = dict.fromkeys(key for remedy in remedies for key in remedy.settings)
         limits = ", ".join(f"{name} {value:g}" for name, value in part.defaults().items())
         shown = ", ".join(f"`{key}`" for key in keys)

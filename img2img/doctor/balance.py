@@ -1,7 +1,7 @@
 """Conditions of the balance between critic and generator."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
@@ -12,7 +12,6 @@ import torch
 from img2img.config import Component, RunConfig
 from img2img.doctor import proposals, trends
 from img2img.doctor.condition import CONDITIONS, Condition, Evidence, judged
-from img2img.doctor.proposals import Proposal
 from img2img.losses import OBJECTIVES
 from img2img.runs.history import RunHistory, Series
 
@@ -33,8 +32,8 @@ class Levels(NamedTuple):
     """The critic's loss if it is sure and right: nearly the lowest there is."""
 
     @classmethod
-    def of(cls, config: RunConfig) -> "Levels":
-        return _levels(config.objective.model_dump_json())
+    def of(cls, objective: Component) -> "Levels":
+        return _levels(objective.model_dump_json())
 
 
 @cache
@@ -74,9 +73,10 @@ class CriticTooStrong(Condition):
     loss: float = 0.03
     growth: float = 4.0
     better: float = 0.98
+    remedies = (proposals.slower_critic, proposals.r1, proposals.diffaugment)
 
     def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
-        levels = Levels.of(config)
+        levels = Levels.of(config.objective)
         for ending in history.suffixes("D/adv"):
             d, g = history[f"D/adv{ending}"], history[f"G/adv{ending}"]
             accuracy = history[f"D/accuracy{ending}"]
@@ -127,11 +127,6 @@ class CriticTooStrong(Condition):
                 return None
         return f"; {', '.join(told)} do not decrease" if told else ""
 
-    def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:
-        yield proposals.slower_critic(config)
-        yield proposals.r1(config)
-        yield proposals.diffaugment(config)
-
 
 @CONDITIONS.register("critic-too-weak")
 @dataclass(frozen=True, kw_only=True)
@@ -150,9 +145,10 @@ class CriticTooWeak(Condition):
     loss: float = 0.03
     lines: int = 20
     most: float = 0.25
+    remedies = (proposals.faster_critic, proposals.unclipped)
 
     def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
-        even = Levels.of(config).d
+        even = Levels.of(config.objective).d
         if trends.warming_up(history, config.schedule):
             return None
         for ending in history.suffixes("D/accuracy"):
@@ -177,10 +173,6 @@ class CriticTooWeak(Condition):
                 )
         return None
 
-    def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:
-        yield proposals.faster_critic(config)
-        yield proposals.unclipped(config)
-
 
 @CONDITIONS.register("oscillation")
 @dataclass(frozen=True, kw_only=True)
@@ -199,9 +191,10 @@ class Oscillation(Condition):
     swing: float = 1.0
     low: float = 0.15
     turns: int = 5
+    remedies = (proposals.slightly_slower, proposals.average, proposals.r1)
 
     def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
-        return self._swings(history) or self._extremes(history, Levels.of(config))
+        return self._swings(history) or self._extremes(history, Levels.of(config.objective))
 
     def _swings(self, history: RunHistory) -> Evidence | None:
         for tag in history.tags("D/accuracy") + history.tags("G/adv") + history.tags("D/adv"):
@@ -236,11 +229,6 @@ class Oscillation(Condition):
                 text = f"crossed from below {low:.3g} to above chance ({levels.d:.3g}) or back"
                 return _in_turns(part, text, crossed)
         return None
-
-    def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:
-        yield proposals.slower(config, times=2)
-        yield proposals.average(config)
-        yield proposals.r1(config)
 
 
 def _gap(history: RunHistory, ending: str) -> tuple[float, float] | None:

@@ -5,13 +5,13 @@ last: the numbers of a GAN are noisy. The thresholds are the arguments of each c
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from img2img.config import RunConfig
 from img2img.doctor import trends
-from img2img.doctor.proposals import Proposal
+from img2img.doctor.proposals import Proposal, Remedy
 from img2img.registry import Registry
 from img2img.runs.history import RunHistory, Series
 
@@ -76,13 +76,12 @@ class Finding:
 class Condition(ABC):
     """Something that can be wrong. The first line of the docstring says what it is."""
 
+    remedies: ClassVar[Sequence[Remedy]]
+    """What may help, the most promising first."""
+
     @abstractmethod
     def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
         """The evidence for it; None if there is none, or too little is known."""
-
-    @abstractmethod
-    def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:
-        """What may help, the most promising first."""
 
 
 CONDITIONS = Registry[Condition]("condition")
@@ -95,7 +94,7 @@ def examine(history: RunHistory, config: RunConfig) -> list[Finding]:
         condition = part.factory()
         evidence = condition.look(history, config)
         if evidence is not None:
-            helpful = tuple(each for each in condition.remedies(config) if each is not None)
+            helpful = tuple(made for each in condition.remedies if (made := each(config)))
             step = history.step
             found.append(Finding(part.name, part.summary, evidence, helpful, step, step, step))
     fatal = [finding for finding in found if finding.evidence.fatal]

@@ -1,7 +1,6 @@
 """Losses and gradients that grow without bound, vanish or do not change."""
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +10,6 @@ from img2img.config import RunConfig
 from img2img.doctor import proposals, trends
 from img2img.doctor.balance import Levels
 from img2img.doctor.condition import CONDITIONS, Condition, Evidence, judged
-from img2img.doctor.proposals import Proposal
 from img2img.metrics.measure import MEASURES
 from img2img.runs.history import RunHistory, Series
 from img2img.runs.log import BASELINE, VAL
@@ -27,6 +25,7 @@ class NonFinite(Condition):
     """
 
     most: float = 0.5
+    remedies = (proposals.slower, proposals.clipped, proposals.exact, proposals.skipping)
 
     def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
         if history.diverged is not None:
@@ -52,12 +51,6 @@ class NonFinite(Condition):
         values = {"skipped": float(count), "steps": float(steps)}
         return judged(text, values, share, recent, fatal=bool(share > self.most))
 
-    def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:
-        yield proposals.slower(config)
-        yield proposals.clipped(config)
-        yield proposals.exact(config)
-        yield proposals.skipping(config)
-
 
 @CONDITIONS.register("diverging")
 @dataclass(frozen=True, kw_only=True)
@@ -76,43 +69,30 @@ class Diverging(Condition):
     wild: float = 100.0
     chance: float = 2.0
     worse: float = 2.0
+    remedies = (proposals.slower, proposals.clipped, proposals.r1)
 
     def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
         return self._adversarial(history, config) or self._distances(history, config)
 
     def _adversarial(self, history: RunHistory, config: RunConfig) -> Evidence | None:
-        even = Levels.of(config).d
+        even = Levels.of(config.objective).d
         for tag in history.tags("D/adv") + history.tags("G/adv"):
             series = history[tag]
             if not trends.long_enough(series):
                 continue
-            now, first = abs(trends.latest(series).median), float(series.values[0])
+            latest, first = trends.latest(series), float(series.values[0])
+            now, is_long = abs(latest.median), len(series) >= 2 * trends.MIN_LINES
+            values = {"now": now, "even": even}
             if even and now > self.wild * even:
-                return judged(
-                    f"{tag} is {now:.3g} (chance: {even:.3g})",
-                    {"now": now, "even": even},
-                    now,
-                    trends.latest(series),
-                    fatal=True,
-                )
-            if len(series) < 2 * trends.MIN_LINES:
+                text = f"{tag} is {now:.3g} (chance: {even:.3g})"
+            elif is_long and now > self.times * max(even, 1.0, abs(first)):
+                text = f"{tag} is {now:.3g}, and was {first:.3g} at first"
+                values = {"now": now, "first": first}
+            elif is_long and tag.startswith("D/") and even and now > self.chance * even:
+                text = f"{tag} is {now:.3g}, worse than chance ({even:.3g})"
+            else:
                 continue
-            if now > self.times * max(even, 1.0, abs(first)):
-                return judged(
-                    f"{tag} is {now:.3g}, and was {first:.3g} at first",
-                    {"now": now, "first": first},
-                    now,
-                    trends.latest(series),
-                    fatal=True,
-                )
-            if tag.startswith("D/") and even and now > self.chance * even:
-                return judged(
-                    f"{tag} is {now:.3g}, worse than chance ({even:.3g})",
-                    {"now": now, "even": even},
-                    now,
-                    trends.latest(series),
-                    fatal=True,
-                )
+            return judged(text, values, now, latest, fatal=True)
         return None
 
     def _distances(self, history: RunHistory, config: RunConfig) -> Evidence | None:
@@ -137,11 +117,6 @@ class Diverging(Condition):
                 )
         return None
 
-    def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:
-        yield proposals.slower(config)
-        yield proposals.clipped(config)
-        yield proposals.r1(config)
-
 
 @CONDITIONS.register("exploding-gradients")
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +128,7 @@ class ExplodingGradients(Condition):
     """
 
     times: float = 100.0
+    remedies = (proposals.clipped, proposals.slower, proposals.r1)
 
     def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
         for tag in ("G/gradient", "D/gradient"):
@@ -169,11 +145,6 @@ class ExplodingGradients(Condition):
                 )
         return None
 
-    def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:
-        yield proposals.clipped(config)
-        yield proposals.slower(config)
-        yield proposals.r1(config)
-
 
 @CONDITIONS.register("vanishing-gradient")
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +157,7 @@ class VanishingGradient(Condition):
     """
 
     share: float = 0.01
+    remedies = (proposals.least_squares, proposals.slower_critic, proposals.r1)
 
     def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
         series = history["G/gradient"]
@@ -205,11 +177,6 @@ class VanishingGradient(Condition):
             trends.latest(series),
         )
 
-    def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:
-        yield proposals.least_squares(config)
-        yield proposals.slower_critic(config)
-        yield proposals.r1(config)
-
 
 @CONDITIONS.register("nothing-learned")
 @dataclass(frozen=True, kw_only=True)
@@ -223,6 +190,7 @@ class NothingLearned(Condition):
 
     change: float = 0.01
     chance: float = 0.2
+    remedies = (proposals.faster, proposals.unclipped)
 
     def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
         known = [history[tag] for side in "GD" for tag in history.tags(f"{side}/") if _is_loss(tag)]
@@ -259,10 +227,6 @@ class NothingLearned(Condition):
         change = abs(now.mean - first) - chance * math.sqrt(2 / len(now))
         return max(*moves, change / max(abs(first), 1e-9))
 
-    def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:
-        yield proposals.faster(config)
-        yield proposals.unclipped(config)
-
 
 @CONDITIONS.register("no-better-than-input")
 @dataclass(frozen=True, kw_only=True)
@@ -276,6 +240,7 @@ class NoBetterThanInput(Condition):
 
     share: float = 0.25
     times: int = 2
+    remedies = (proposals.heavier_targets, proposals.from_scratch, proposals.faster)
 
     def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
         if trends.share_done(history, config.schedule) < self.share:
@@ -298,11 +263,6 @@ class NoBetterThanInput(Condition):
                 untouched.last(1),
             )
         return None
-
-    def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:
-        yield proposals.heavier(config, "reconstruction", 10, "gives the targets more weight")
-        yield proposals.from_scratch(config)
-        yield proposals.faster(config)
 
 
 def _first(series: Series) -> float:

@@ -1,13 +1,11 @@
 """Conditions that translations show."""
 
 from abc import abstractmethod
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from img2img.config import RunConfig
 from img2img.doctor import proposals
 from img2img.doctor.condition import CONDITIONS, Condition, Evidence, judged
-from img2img.doctor.proposals import Proposal
 from img2img.runs.history import RunHistory
 
 
@@ -71,6 +69,12 @@ class ModeCollapse(OfPictures):
 
     diversity: float = 0.05
     growth: float = 1.1
+    remedies = (
+        proposals.heavier("reconstruction", 10, "outputs must fit their own targets"),
+        proposals.heavier("cycle", 2, "inputs must be recoverable from outputs"),
+        proposals.diffaugment,
+        proposals.r1,
+    )
 
     def _look(self, history: RunHistory, ending: str) -> Evidence | None:
         found = super()._look(history, ending)
@@ -84,14 +88,6 @@ class ModeCollapse(OfPictures):
 
     def say(self, value: float, target: float | None) -> str:
         return f"translations vary {100 * value:.1f} % as much as inputs and targets do"
-
-    def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:
-        why = "outputs must fit their own targets"
-        yield proposals.heavier(config, "reconstruction", 10, why)
-        why = "inputs must be recoverable from outputs"
-        yield proposals.heavier(config, "cycle", 2, why)
-        yield proposals.diffaugment(config)
-        yield proposals.r1(config)
 
 
 @CONDITIONS.register("copies-input")
@@ -107,18 +103,18 @@ class CopiesInput(OfPictures):
     sense = -1
 
     change: float = 0.05
+    remedies = (
+        proposals.from_scratch,
+        proposals.heavier("identity", 0.2, "frees the generator to change its input"),
+        proposals.heavier_targets,
+        proposals.faster_critic,
+    )
 
     def bad(self, value: float, target: float | None) -> bool:
         return value < self.change
 
     def say(self, value: float, target: float | None) -> str:
         return f"outputs differ from inputs {100 * value:.1f} % as much as targets do"
-
-    def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:
-        yield proposals.from_scratch(config)
-        yield proposals.heavier(config, "identity", 0.2, "frees the generator to change its input")
-        yield proposals.heavier(config, "reconstruction", 10, "gives the targets more weight")
-        yield proposals.faster_critic(config)
 
 
 @CONDITIONS.register("colour-inversion")
@@ -136,6 +132,11 @@ class ColourInversion(OfPictures):
 
     correlation: float = -0.5
     margin: float = 0.5
+    remedies = (
+        proposals.heavier("identity", 2, "ties the colours of output and input"),
+        proposals.heavier_targets,
+        proposals.slightly_slower,
+    )
 
     def bad(self, value: float, target: float | None) -> bool:
         return value < self.correlation and (target is None or target > value + self.margin)
@@ -143,11 +144,6 @@ class ColourInversion(OfPictures):
     def say(self, value: float, target: float | None) -> str:
         known = "" if target is None else f", of target and input at {target:.2f}"
         return f"brightness of output and input correlates at {value:.2f}{known}"
-
-    def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:
-        yield proposals.heavier(config, "identity", 2, "ties the colours of output and input")
-        yield proposals.heavier(config, "reconstruction", 10, "gives the targets more weight")
-        yield proposals.slower(config, times=2)
 
 
 @CONDITIONS.register("saturation")
@@ -165,6 +161,7 @@ class Saturation(OfPictures):
 
     more: float = 0.3
     rest: float = 0.6
+    remedies = (proposals.slower, proposals.clipped, proposals.heavier_targets)
 
     def bad(self, value: float, target: float | None) -> bool:
         known = target or 0.0
@@ -173,11 +170,6 @@ class Saturation(OfPictures):
     def say(self, value: float, target: float | None) -> str:
         known = "" if target is None else f", {100 * target:.0f} % of the targets'"
         return f"{100 * value:.0f} % of the outputs' values are at an end of the range{known}"
-
-    def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:
-        yield proposals.slower(config)
-        yield proposals.clipped(config)
-        yield proposals.heavier(config, "reconstruction", 10, "gives the targets more weight")
 
 
 @CONDITIONS.register("checkerboard")
@@ -195,6 +187,7 @@ class Checkerboard(OfPictures):
 
     times: float = 3.0
     levels: float = 4.0
+    remedies = (proposals.bilinear, proposals.slightly_slower)
 
     def bad(self, value: float, target: float | None) -> bool:
         known = target or 0.0
@@ -203,10 +196,6 @@ class Checkerboard(OfPictures):
     def say(self, value: float, target: float | None) -> str:
         known = "" if target is None else f", against {target:.1f} in targets"
         return f"a grid of {value:.1f} grey levels{known}"
-
-    def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:
-        yield proposals.bilinear(config)
-        yield proposals.slower(config, times=2)
 
 
 @CONDITIONS.register("overfitting")
@@ -223,6 +212,12 @@ class Overfitting(Condition):
     gap: float = 2.0
     better: float = 0.98
     probes: int = 3
+    remedies = (
+        proposals.more_augmentation,
+        proposals.diffaugment,
+        proposals.narrower_generator,
+        proposals.patience,
+    )
 
     def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
         held_out, trained = history["diagnostics/held_out_l1"], history["diagnostics/train_l1"]
@@ -240,9 +235,3 @@ class Overfitting(Condition):
             now,
             seen,
         )
-
-    def remedies(self, config: RunConfig) -> Iterable[Proposal | None]:
-        yield proposals.more_augmentation(config)
-        yield proposals.diffaugment(config)
-        yield proposals.narrower_generator(config)
-        yield proposals.patience(config)

@@ -4,8 +4,9 @@ Each function returns one change, or None where the run has it already or its pa
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial, reduce
 from typing import Any
 
 from img2img.config import RunConfig, load_config
@@ -32,6 +33,9 @@ class Proposal:
     def assignments(self) -> list[str]:
         """The settings as `KEY=VALUE`, the value in JSON."""
         return [f"{key}={json.dumps(value)}" for key, value in self.settings.items()]
+
+
+Remedy = Callable[[RunConfig], Proposal | None]
 
 
 def slower_critic(config: RunConfig) -> Proposal:
@@ -75,20 +79,6 @@ def clipped(config: RunConfig) -> Proposal:
     return Proposal(
         {"optimizer.clip": _short(clip / 10) if clip else 1.0}, "limits the size of a step"
     )
-
-
-def skipping(config: RunConfig) -> Proposal | None:
-    """`on_nonfinite: skip`."""
-    if config.on_nonfinite == "skip":
-        return None
-    return Proposal({"on_nonfinite": "skip"}, "skips a bad step instead of ending the run")
-
-
-def exact(config: RunConfig) -> Proposal | None:
-    """float32."""
-    if config.precision == "fp32":
-        return None
-    return Proposal({"precision": "fp32"}, "more precision and a wider range")
 
 
 def r1(config: RunConfig) -> Proposal | None:
@@ -160,15 +150,6 @@ def bilinear(config: RunConfig) -> Proposal | None:
     return Proposal({"generator.upsample": "bilinear"}, "upsamples without leaving a grid")
 
 
-def least_squares(config: RunConfig) -> Proposal | None:
-    """Least squares (Mao et al. 2017)."""
-    if config.objective.name == "lsgan":
-        return None
-    return Proposal(
-        {"objective.name": "lsgan"}, "its gradient does not vanish when the critic is confident"
-    )
-
-
 def patience(config: RunConfig) -> Proposal | None:
     """Early stopping."""
     if config.metrics.best is None or config.metrics.patience is not None:
@@ -176,37 +157,57 @@ def patience(config: RunConfig) -> Proposal | None:
     return Proposal({"metrics.patience": 5}, "stops when held-out images no longer improve")
 
 
-def heavier(config: RunConfig, section: str, times: float, why: str) -> Proposal | None:
+def heavier(section: str, times: float, why: str) -> Remedy:
     """Other weights of the losses of a section; more than none is the published weight.
 
     None where such losses are not part of the method.
     """
-    losses = config.losses.get(section, [])
-    weights = [RECONSTRUCTIONS.arguments(loss, section)["weight"] for loss in losses]
-    if not any(weights):
-        if times < 1:
-            return None
-        losses, times = load_config(config.method).losses.get(section, []), 1
+
+    def proposal(config: RunConfig) -> Proposal | None:
+        losses, factor = config.losses.get(section, []), times
         weights = [RECONSTRUCTIONS.arguments(loss, section)["weight"] for loss in losses]
-    changed = [
-        {**loss.model_dump(mode="json"), "weight": _short(weight * times)}
-        for loss, weight in zip(losses, weights, strict=True)
-    ]
-    return Proposal({f"losses.{section}": changed}, why) if changed else None
+        if not any(weights):
+            if times < 1:
+                return None
+            losses, factor = load_config(config.method).losses.get(section, []), 1
+            weights = [RECONSTRUCTIONS.arguments(loss, section)["weight"] for loss in losses]
+        changed = [
+            {**loss.model_dump(mode="json"), "weight": _short(weight * factor)}
+            for loss, weight in zip(losses, weights, strict=True)
+        ]
+        return Proposal({f"losses.{section}": changed}, why) if changed else None
+
+    return proposal
 
 
-def from_scratch(config: RunConfig) -> Proposal | None:
-    """No weights to start from."""
-    if config.init_from is None:
-        return None
-    return Proposal({"init_from": None}, "the initial weights may be the cause")
+def stretched(config: RunConfig) -> Proposal:
+    """The percentiles of the values for black and white."""
+    sides = "AB" if config.losses.get("cycle") else config.data.direction[-1]
+    return Proposal(
+        {f"data.{side}.range": {"percentiles": [0.1, 99.9]} for side in sides},
+        "spreads the values in use over the whole range; auto does this for 16-bit files",
+    )
 
 
-def unclipped(config: RunConfig) -> Proposal | None:
-    """No clipping."""
-    if config.optimizer.clip is None:
-        return None
-    return Proposal({"optimizer.clip": None}, "stops clipping the gradients")
+def _value(key: str, value: Any, why: str) -> Remedy:
+    """One value of a key, for a run that has another."""
+
+    def proposal(config: RunConfig) -> Proposal | None:
+        now = reduce(getattr, key.split("."), config)
+        return None if now == value else Proposal({key: value}, why)
+
+    return proposal
+
+
+heavier_targets = heavier("reconstruction", 10, "gives the targets more weight")
+slightly_slower = partial(slower, times=2)
+skipping = _value("on_nonfinite", "skip", "skips a bad step instead of ending the run")
+exact = _value("precision", "fp32", "more precision and a wider range")
+least_squares = _value(
+    "objective.name", "lsgan", "its gradient does not vanish when the critic is confident"
+)
+from_scratch = _value("init_from", None, "the initial weights may be the cause")
+unclipped = _value("optimizer.clip", None, "stops clipping the gradients")
 
 
 def _generator_arguments(config: RunConfig) -> dict[str, Any]:

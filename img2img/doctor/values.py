@@ -1,11 +1,10 @@
 """Conditions of the values that networks are given."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from img2img.config import RunConfig
+from img2img.doctor import proposals
 from img2img.doctor.condition import CONDITIONS, Condition, Evidence, judged
-from img2img.doctor.proposals import Proposal
 from img2img.runs.history import RunHistory
 from img2img.runs.log import TARGETS, VAL
 
@@ -22,6 +21,7 @@ class NarrowTargets(Condition):
     """
 
     share: float = 0.125
+    remedies = (proposals.stretched,)
 
     def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
         for ending in history.suffixes(f"{TARGETS}span"):
@@ -38,10 +38,3 @@ class NarrowTargets(Condition):
                 text += f", of which an L1 of {distance:.4f} is {100 * distance / span:.2g} %"
             return judged(text, values, 1 - span, spans)
         return None
-
-    def remedies(self, config: RunConfig) -> Iterator[Proposal]:
-        sides = "AB" if config.losses.get("cycle") else config.data.direction[-1]
-        yield Proposal(
-            {f"data.{side}.range": {"percentiles": [0.1, 99.9]} for side in sides},
-            "spreads the values in use over the whole range; auto does this for 16-bit files",
-        )

@@ -84,7 +84,7 @@ def names(lines: Lines, config: RunConfig) -> list[str]:
 def test_the_loss_by_chance(objective: str) -> None:
     expected = {"vanilla": math.log(2), "lsgan": 0.25}[objective]  # at logits of 0, and of 1/2
     config = load_config("pix2pix", None, {"objective.name": objective})
-    assert Levels.of(config) == pytest.approx((expected, expected, 0), abs=1e-6)
+    assert Levels.of(config.objective) == pytest.approx((expected, expected, 0), abs=1e-6)
 
 
 STUCK: Mapping[str, Curve] = {tag: lambda t: 0.12 for tag in DISTANCES}
@@ -302,7 +302,7 @@ def test_oscillation_is_seen_at_any_pace(periods: int, config: RunConfig) -> Non
 def test_labels_that_are_smoothed_leave_a_floor() -> None:
     """At best, cross entropy with a target of 0.9 is 0.325 for real images: 0.163 in the mean."""
     config = load_config("pix2pix", None, {"objective": {"name": "vanilla", "smoothing": 0.1}})
-    assert Levels.of(config).floor == pytest.approx(0.325 / 2, abs=2e-3)
+    assert Levels.of(config.objective).floor == pytest.approx(0.325 / 2, abs=2e-3)
     won: dict[str, Curve] = {**WON, "D/adv": lambda t: 0.165 + 0.5 * math.exp(-9 * t)}
     assert names(log({**won, **STUCK}), config) == ["critic-too-strong"]
 
@@ -412,7 +412,7 @@ def test_remedies_that_a_run_has_or_lacks() -> None:
         given = {key.replace("__", "."): value for key, value in settings.items()}
         config = load_config(method, None, given)
         (part,) = (part for part in CONDITIONS if part.name == name)
-        remedies = part.factory().remedies(config)
+        remedies = [each(config) for each in part.factory().remedies]
         return {k: v for each in remedies if each for k, v in each.settings.items()}
 
     for none in ([], [{"name": "l1", "weight": 0}]):
@@ -534,7 +534,7 @@ def test_proposals_are_configurations(method: str, part: Any) -> None:
     settings = {"init_from": "a", "optimizer.clip": 2.0, "optimizer.lr_d": 1e-4}
     for given in ({}, settings):
         config = load_config(method, None, given)
-        remedies = [each for each in part.factory().remedies(config) if each is not None]
+        remedies = [made for each in part.factory().remedies if (made := each(config))]
         assert remedies
         for remedy in remedies:
             assert remedy.why

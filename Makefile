@@ -1,4 +1,5 @@
 # make demo      install into .venv, train on the bundled pairs, translate a held-out continent
+# make install   install into .venv, with all extras
 # make test      lint, and all tests except the slow ones
 # make test-all  the slow tests, too
 # make test-lowest   core tests with the lowest supported versions (tests/lowest.txt), in
@@ -23,10 +24,12 @@ CORE := tests/test_config.py tests/test_registry.py tests/test_catalogue.py test
 EXTRAS := metrics,onnx,openvino
 TESTING := pytest pytest-xdist hypothesis tifffile
 
-.PHONY: demo test test-all test-lowest test-newest test-gpu lint docs clean
+.PHONY: demo install test test-all test-lowest test-newest test-gpu lint docs clean
 
 demo: $(INSTALLED)
 	$(BIN)/img2img demo
+
+install: $(INSTALLED)
 
 test: lint
 	$(BIN)/python -m pytest $(PARALLEL)

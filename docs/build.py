@@ -1,11 +1,13 @@
 """Write `docs/configuration.md` from the code: `python docs/build.py`."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
+from pydantic_core import PydanticUndefined, to_jsonable_python
 
 from img2img.config import Component, RunConfig
 from img2img.diffaug import AUGMENTATIONS
@@ -30,7 +32,7 @@ Each source overrides those before it:
 
 1. the recipe of the method, such as `configs/pix2pix.yaml`: the published settings;
 2. `--config FILE`: a YAML file with any part of the tree, of your own or one that is shipped;
-3. options, such as `--max-steps`;
+3. options of the command, such as `--max-steps`;
 4. `--set`.
 
 ```console
@@ -38,7 +40,8 @@ $ img2img train pix2pix --data datasets/icons --config pix2pix-modern.yaml \\
     --output runs/set --max-steps 20 --set optimizer.lr_d=1e-4
 ```
 
-The run folder's `config.yaml` holds the result, with a value for every `auto`. `--config` takes it.
+The run folder's `config.yaml` is the result, with a value for every `auto`. Give it to
+`--config` to train again with the same settings.
 
 ## Components
 
@@ -59,7 +62,8 @@ regularizers: [{name: r1, weight: 1}]
   `data.load_size` is 286/256 of it
 - `data.A.range`, `data.B.range`: see [Depth of values](data.md#depth-of-values)
 - `data.holdout`: the `val` folder, else `test`, else 5 % drawn by the seed
-- `generator.num_downs`: as many as the crop size allows (the first one, if crops grow), at most 8
+- `generator.num_downs`: as many as the crop size allows (the first crop size, if crops grow), at
+  most 8
 - `metrics.every`, `doctor.every`: see [Keys](#keys)
 
 `data.augment.geometry` and `data.augment.color` are lists of Albumentations transforms, each with
@@ -90,7 +94,7 @@ def text() -> str:
     for title, registry in CATALOGUES.items():
         page += f"\n## {title}\n\n| name | what it is | arguments |\n| --- | --- | --- |\n"
         for part in _own(registry):
-            arguments = ", ".join(f"`{k}` = {v}" for k, v in part.defaults().items())
+            arguments = ", ".join(f"`{key}: {_yaml(v)}`" for key, v in part.defaults().items())
             page += f"| `{part.name}` | {part.summary} | {arguments} |\n"
     return page
 
@@ -124,12 +128,13 @@ def _own(registry: Registry[Any]) -> Iterator[Part[Any]]:
 
 
 def _default(value: Any) -> str:
-    if value is PydanticUndefined:
-        return "the method's"
-    if isinstance(value, list):
-        shown = (c if isinstance(c, str) else f"{c.name} {c.arguments}" for c in value)
-        return ", ".join(shown) or "none"
-    return "none" if value is None or value == {} else f"`{value}`"
+    return "the method's" if value is PydanticUndefined else f"`{_yaml(value)}`"
+
+
+def _yaml(value: Any) -> str:
+    """A value as a configuration has it, on one line."""
+    plain = to_jsonable_python(value)
+    return yaml.safe_dump(plain, default_flow_style=True, width=math.inf).split("\n", 1)[0]
 
 
 if __name__ == "__main__":

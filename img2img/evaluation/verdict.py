@@ -4,8 +4,8 @@ from img2img.evaluation.comparison import Compared, Comparison, primary_measure
 from img2img.metrics.measure import short_number
 from img2img.metrics.significance import CHANCE, times_as_long
 
-# A model that takes so many times as long as another is said to.
-WORTH_SAYING = 1.2
+# The verdict mentions that a model is slower than another by this factor or more.
+SLOWER = 1.2
 
 
 def verdict(comparison: Comparison) -> str:
@@ -19,7 +19,7 @@ def verdict(comparison: Comparison) -> str:
     best, second = ranked[:2]
     sentences = [_lead(comparison, measure, best, second)]
     for slow, quick in ((best, second), (second, best)):
-        if (times := times_as_long(slow.times, quick.times)) > WORTH_SAYING:
+        if (times := times_as_long(slow.times, quick.times)) > SLOWER:
             sentences.append(f"{slow.name} takes {times:.1f} times as long.")
     figure = best.figures[measure]
     if figure.baseline is not None and figure.no_better:
@@ -42,6 +42,6 @@ def _lead(comparison: Comparison, measure: str, best: Compared, second: Compared
     counted = f"on {wins} of {len(comparison.names)} images ({measure} {values}{sure})"
     if p is not None and p > CHANCE:
         return (
-            f"{best.name} and {second.name} cannot be told apart: {best.name} is ahead {counted}."
+            f"{best.name} and {second.name} are too close to call: {best.name} is ahead {counted}."
         )
-    return f"{best.name} is better than {second.name}: {counted}."
+    return f"{best.name} is better than {second.name} {counted}."

@@ -49,7 +49,7 @@ class Curve:
     """One curve of a chart.
 
     Attributes:
-        css_class: its colour, and whether it is dashed.
+        css_class: its colour, whether it is dashed, and whether it is a single point.
         points: x and y from 0 to 1: from step 0 to the last, and from the chart's lowest value to
             its highest.
         value: the last value.
@@ -171,7 +171,9 @@ def _chart(name: str, tags: Sequence[str], curves: Curves) -> Chart:
         ]
         css_class = f"c{place % solid % 4 if solid else place % 4}{' dashed' * dashed}"
         last = next(value for value in reversed(curves.values[tag]) if value is not None)
-        # A lone point is drawn as a line of length 0, whose round ends are visible.
-        points *= 2 if len(points) == 1 else 1
+        if len(points) == 1:
+            # A line of length 0, of which the round ends are seen.
+            points *= 2
+            css_class += " point"
         drawn.append(Curve(label, css_class, points, last, order.index(tag)))
     return Chart(name, meaning(name), drawn, end, len(curves.steps) - 1, low, high)

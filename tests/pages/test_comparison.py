@@ -104,7 +104,7 @@ def test_the_page(compared: Comparison, tmp_path: Path, open_page: Open) -> None
     better, worse = sorted(compared.models, key=lambda model: model.figures["l1"].value)
     wins = found.better if found.first == better.name else found.worse
     words = page.locator("main > :first-child").inner_text()
-    assert words.startswith(f"{better.name} is better than {worse.name}: on {wins} of 6 images (l1")
+    assert words.startswith(f"{better.name} is better than {worse.name} on {wins} of 6 images (l1")
     assert "6 images AtoB" in page.locator("header").inner_text()
     rows = page.locator("table").first.locator("tr")
     cells = [row.locator("th, td").all_inner_texts() for row in rows.all()]
@@ -184,7 +184,7 @@ def test_who_wins_may_be_chance(compared: Comparison) -> None:
     (l1,) = (each for each in compared.paired_tests if each.measure == "l1")
     unsure = replace(compared, paired_tests=[replace(l1, p=0.4)])
     assert "tiny and other" in verdict(unsure) or "other and tiny" in verdict(unsure)
-    assert "cannot be told apart" in verdict(unsure)
+    assert "are too close to call" in verdict(unsure)
     assert "p 0.4" in verdict(unsure)
 
 

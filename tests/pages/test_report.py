@@ -206,7 +206,8 @@ def test_sliders_between_input_target_and_result(report: Path, open_page: Open) 
     page = open_page(report)
     figures = page.locator("figure:has(.pair)")
     assert figures.count() == 3
-    errors = [float(text.split()[1]) for text in figures.locator("span span").all_text_contents()]
+    remarks = figures.locator("span span:first-child").all_text_contents()
+    errors = [float(text.split()[-1]) for text in remarks]
     assert errors == sorted(errors[:2]) + errors[2:]  # the best, then the worst
     assert errors[2] == max(errors)
     pair = figures.first.locator(".pair")

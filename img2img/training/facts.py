@@ -52,7 +52,7 @@ def facts_of(
         seconds=trainer.summary().seconds,
         step_seconds=step_seconds,
         memory_bytes=memory,
-        disk_bytes=_disk_bytes(config, trainer, weights, data.crop_size, processes),
+        disk_bytes=_disk_bytes(trainer, weights, data.crop_size, processes),
         free_disk_bytes=shutil.disk_usage(folder).free if folder.is_dir() else 0,
         side_by_side=data.found.side_by_side,
         held_out=names_of(data.found.held_out),
@@ -81,13 +81,10 @@ def _batches(config: RunConfig, processes: int) -> str:
 
 
 def _disk_bytes(
-    config: RunConfig,
-    trainer: Trainer,
-    weights: dict[str, int],
-    crop_size: tuple[int, int],
-    processes: int,
+    trainer: Trainer, weights: dict[str, int], crop_size: tuple[int, int], processes: int
 ) -> int:
     """The most that models and states will take, given the bytes of each network's weights."""
+    config = trainer.config
     model = sum(weights[name] for name in trainer.method.generators)
     # Weights and Adam's two moments of them, the average, and the pools when full.
     channels = max(len(spec.output.channels) for spec in trainer.specs.values())

@@ -137,10 +137,8 @@ class Trainer:
         """
         grow = self.config.data.grow
         for halvings in range(grow.halvings, 0, -1):
-            self._step_seconds[halvings], _ = try_step(
-                self._stepper, self.config, reduced(batch, halvings)
-            )
-        self._step_seconds[0], memory = try_step(self._stepper, self.config, batch)
+            self._step_seconds[halvings], _ = try_step(self._stepper, reduced(batch, halvings))
+        self._step_seconds[0], memory = try_step(self._stepper, batch)
         return mean_seconds(self._step_seconds, grow), memory
 
     def state(self) -> dict[str, Any]:

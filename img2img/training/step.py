@@ -60,7 +60,7 @@ class Stepper:
         self.skipped = 0
         """Steps left out for a number that is not finite."""
         self._skipped_in_a_row = 0
-        self._config = config
+        self.config = config
         self._processes = processes
         self._observer = observer
         for critic in method.critics.values():
@@ -113,11 +113,11 @@ class Stepper:
         for group, optimizer in self._optimizers.items():
             for parameters in optimizer.param_groups:
                 parameters["lr"] = self._base_rate(group) * rate
-        torch.manual_seed(_mixed(self._config.seed, step - 1, self._processes.rank))
-        skips = self._config.on_nonfinite == "skip"
+        torch.manual_seed(_mixed(self.config.seed, step - 1, self._processes.rank))
+        skips = self.config.on_nonfinite == "skip"
         snapshot = self.snapshot(self.method.groups) if skips else None
         told: list[list[dict[str, Tensor]]] = []
-        each = self._config.optimizer.accumulate
+        each = self.config.optimizer.accumulate
         try:
             for start in range(0, len(batches), each):
                 last = start + each >= len(batches)
@@ -144,7 +144,7 @@ class Stepper:
             for known, found in zip(values, self._backward(group, current), strict=True):
                 known.update(found)
             norm = self._reduce(group, watch)
-            if norm is not None and (watch or self._config.optimizer.clip is not None):
+            if norm is not None and (watch or self.config.optimizer.clip is not None):
                 values = [known | {f"{group}/gradient": norm} for known in values]
             if snapshot is not None and self._skips(step, group, values, norm):
                 self.rollback(snapshot)
@@ -303,8 +303,8 @@ class Stepper:
         gradients = [weight.grad for weight in weights if weight.grad is not None]
         seen = [tensor for c in self._critics[group] for tensor in c.tensors_to_reduce()]
         self._processes.average([*gradients, *seen])
-        clip = self._config.optimizer.clip
-        if clip is None and self._config.on_nonfinite == "stop" and not watch:
+        clip = self.config.optimizer.clip
+        if clip is None and self.config.on_nonfinite == "stop" and not watch:
             return None
         self._precision.unscale(optimizer)
         norm = torch.nn.utils.get_total_norm(gradients)
@@ -336,7 +336,7 @@ class Stepper:
         return True
 
     def _base_rate(self, group: str) -> float:
-        rates = self._config.optimizer
+        rates = self.config.optimizer
         return rates.lr_d if group in self._critic_groups and rates.lr_d is not None else rates.lr
 
 

@@ -2,14 +2,13 @@
 
 import time
 
-from img2img.config import RunConfig
 from img2img.data.samples import Batch
 from img2img.runtime.devices import peak_memory, synchronize
 from img2img.training.methods import Method
 from img2img.training.step import Stepper
 
 
-def try_step(stepper: Stepper, config: RunConfig, batch: Batch) -> tuple[float, int | None]:
+def try_step(stepper: Stepper, batch: Batch) -> tuple[float, int | None]:
     """Compute a step that changes nothing.
 
     Of its rounds each kind is tried, twice: with the generators' update and without, and of both,
@@ -23,7 +22,7 @@ def try_step(stepper: Stepper, config: RunConfig, batch: Batch) -> tuple[float, 
     Raises:
         ConfigError: the networks cannot take such a batch, or the memory does not.
     """
-    method = stepper.method
+    method, config = stepper.method, stepper.config
     snapshot = stepper.snapshot(method.groups)
     seconds = 0.0
     for times, groups, updates in _kinds_of_rounds(method, config.n_critic):

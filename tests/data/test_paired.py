@@ -100,8 +100,9 @@ class TestBadFolders:
         self, tmp_path: Path, make_image: MakeImage, folder: str
     ) -> None:
         make_image(f"{folder}/1.png")
-        with pytest.raises(DataError, match="only one of"):
+        with pytest.raises(DataError, match="only one of") as error:
             found(tmp_path)
+        assert error.value.path == (tmp_path / folder).parent
 
     @pytest.mark.parametrize("names", [("testA/1", "testB/1"), ("test/1",), ("val/A/1", "val/B/1")])
     def test_nothing_to_train_on(

@@ -180,7 +180,7 @@ def test_a_method_of_three_groups(precision: str, accumulate: int) -> None:
     assert not any("teacher" in key for key in state["method"])
     assert {int(s["step"]) for s in state["optimizers"]["critics"]["state"].values()} == {2}
     made.load_state_dict(state)
-    assert try_step(made, config, images())[0] > 0
+    assert try_step(made, images())[0] > 0
     assert all(torch.equal(after[key], value) for key, value in made.method.state_dict().items())
 
 

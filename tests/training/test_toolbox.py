@@ -346,7 +346,7 @@ def test_a_trial_changes_nothing() -> None:
     config = configuration("pix2pix", "n_critic=2", "critic.augment=[{name: ada}]")
     made = stepper(config)
     before = {k: v.clone() for k, v in made.method.state_dict().items()}
-    try_step(made, config, images())
+    try_step(made, images())
     after = made.method.state_dict()
     assert all(torch.equal(before[key], after[key]) for key in before)
 
@@ -482,7 +482,7 @@ def test_a_trial_tries_each_kind_of_round(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("time.perf_counter", watch)
     monkeypatch.setattr(R1, "__call__", costly)
     monkeypatch.setattr(made.method, "generate", watched)
-    seconds, _ = try_step(made, config, images())
+    seconds, _ = try_step(made, images())
     assert seconds == pytest.approx(3 + 99 * 1 + 100 * 8 / 4)
     assert rounds == ["D+G"] * 4 + ["D"] * 4
 

@@ -92,39 +92,28 @@ def assemble(
     """
     from img2img.images import list_images
     from img2img.video import Encoding, Span
-    from img2img.video.assembling import assemble, assemble_like
+    from img2img.video.assembling import assemble
 
     if not source.is_dir():
         raise ConfigError(f"{source}: no such folder{nearest_path(source)}")
     images = list_images(source)
     values = _values(source, images, value_range)
-    encoding = Encoding(codec, crf, preset, pixel_format)
+    if like is not None and fps is not None:
+        raise ConfigError("--fps: not with --like, which takes the frame times from that video")
+    if like is None and (start is not None or end is not None or every != 1):
+        raise ConfigError("--start, --end and --every: can only be used with --like")
     with counting("images") as progress:
-        if like is not None and fps is not None:
-            raise ConfigError("--fps: not with --like, which takes the frame times from that video")
-        if like is not None:
-            made = assemble_like(
-                images,
-                like,
-                output,
-                span=Span(seconds("start", start), seconds("end", end), every),
-                encoding=encoding,
-                values=values,
-                progress=progress,
-                say=say_note,
-            )
-        elif start is not None or end is not None or every != 1:
-            raise ConfigError("--start, --end and --every: can only be used with --like")
-        else:
-            made = assemble(
-                images,
-                output,
-                rate=frame_rate(fps or "25"),
-                encoding=encoding,
-                values=values,
-                progress=progress,
-                say=say_note,
-            )
+        made = assemble(
+            images,
+            output,
+            like=like,
+            rate=frame_rate(fps or "25"),
+            span=Span(seconds("start", start), seconds("end", end), every),
+            encoding=Encoding(codec, crf, preset, pixel_format),
+            values=values,
+            progress=progress,
+            say=say_note,
+        )
     line = printable(f"{made.frames} images to {made.target}")
     console.print(line, markup=False, soft_wrap=True)
 

@@ -13,7 +13,7 @@ from img2img.images import Domain, Picture, Pixels, of_depth, read_picture
 from img2img.runtime.pipeline import ahead
 from img2img.video.codecs import Encoding
 from img2img.video.convert import Converted, FrameTransform, OnProgress, convert
-from img2img.video.footage import Film, Stills
+from img2img.video.footage import Film, Footage, Stills
 from img2img.video.journal import State
 from img2img.video.reading import Frame
 from img2img.video.span import WHOLE, Span
@@ -25,7 +25,9 @@ def assemble(
     images: Sequence[Path],
     target: Path,
     *,
+    like: Path | None = None,
     rate: Fraction = Fraction(25),
+    span: Span = WHOLE,
     encoding: Encoding | None = None,
     values: Domain | None = None,
     progress: OnProgress | None = None,
@@ -36,63 +38,38 @@ def assemble(
     Args:
         images: all of one size; with 16 bits per channel if the first has them.
         target: the file to write; it is replaced when the new one is complete.
-        rate: images per second.
+        like: another video, whose place it takes, with its times, sound and the rest.
+        rate: images per second, if there is no other video.
+        span: the frames of the other video that there are images of.
         encoding: for images of 16 bits, by default with as many bits as the codec has.
         values: the values of the images that are black and white; None: the ends of their type.
         progress: called with (images done, images).
-        say: called with a line on what is lost.
+        say: called with a line on what is lost, or left over.
 
     Raises:
         ConfigError: the encoding or the container are not to be had.
         DataError: there are no images, one differs in size, or another process makes the same file.
         ImageError: one cannot be read.
+        VideoError: the other video cannot be read, or has more frames than there are images.
         StorageError: the target cannot be written.
         TranslationStopped: SIGTERM.
     """
-    return convert(
-        replace(Stills.of_files(images, rate), seen=_seen(values)),
-        target,
-        FrameTransform(),
-        encoding=encoding or Encoding(),
-        settings=f"images {values}",
-        progress=progress,
-        say=say,
-    )
-
-
-def assemble_like(
-    images: Sequence[Path],
-    model: Path,
-    target: Path,
-    *,
-    span: Span = WHOLE,
-    encoding: Encoding | None = None,
-    values: Domain | None = None,
-    progress: OnProgress | None = None,
-    say: Callable[[str], None] = lambda _: None,
-) -> Converted:
-    """Make a video from images that takes the place of another, with its times, sound and the rest.
-
-    Args:
-        images: as many as the other one has frames in `span`, all of one size.
-        model: the other video, such as the one that the images were made from.
-        values: as in `assemble`.
-        span: the frames of it that there are images of.
-
-    Raises:
-        VideoError: there are more frames than images (left-over images are reported by `say`); and
-            what `convert` raises.
-    """
     if not images:
         raise DataError("no images to make a video of")
-    transform = _Images(images, _seen(values))
-    states = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in images]
+    source: Footage
+    if like is None:
+        source = replace(Stills.of_files(images, rate), seen=_seen(values))
+        transform, settings = FrameTransform(), f"images {values}"
+    else:
+        source, transform = Film(like), _Images(images, _seen(values))
+        states = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in images]
+        settings = json.dumps([states, str(values)])
     made = convert(
-        Film(model),
+        source,
         target,
         transform,
         encoding=encoding or Encoding(),
-        settings=json.dumps([states, str(values)]),
+        settings=settings,
         span=span,
         progress=progress,
         say=say,

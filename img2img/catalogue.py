@@ -26,6 +26,7 @@ CATALOGUES = {
     "optimizers": ("img2img.training", "OPTIMIZERS"),
     "schedules": ("img2img.training", "SCHEDULES"),
     "backends": ("img2img.engine.backends", "BACKENDS"),
+    "codecs": ("img2img.images.codecs", "CODECS"),
     "conditions": ("img2img.doctor", "CONDITIONS"),
 }
 # Albumentations' transforms are the subclasses of this one, except for those that are bases.

@@ -11,6 +11,7 @@ from img2img.data import augment
 from img2img.diffaug import AUGMENTATIONS
 from img2img.doctor import CONDITIONS
 from img2img.engine.backends import BACKENDS
+from img2img.images import CODECS
 from img2img.losses import OBJECTIVES, RECONSTRUCTIONS, REGULARIZERS
 from img2img.networks import DISCRIMINATORS, GENERATORS
 from img2img.registry import Registry
@@ -29,6 +30,7 @@ REGISTRIES: dict[str, Registry[Any]] = {
     "optimizers": OPTIMIZERS,
     "schedules": SCHEDULES,
     "backends": BACKENDS,
+    "codecs": CODECS,
     "conditions": CONDITIONS,
 }
 

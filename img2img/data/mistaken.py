@@ -5,7 +5,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from img2img.errors import nearest_path, some_names
-from img2img.images import IMAGE_SUFFIXES, UNREADABLE_SUFFIXES, is_run, list_own, walk
+from img2img.images import (
+    is_run,
+    list_own,
+    readable_suffixes,
+    suffix_of,
+    unreadable_suffixes,
+    walk,
+)
 
 _ARCHIVES = frozenset({".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar"})
 
@@ -15,12 +22,12 @@ def no_folder(path: Path) -> str:
     suffix = path.suffix.lower()
     if not path.exists():
         return f"{path}: no such folder{nearest_path(path)}"
+    if suffix_of(path) in readable_suffixes():
+        return f"{path}: a single picture, not a folder; give the folder that contains it"
     if suffix in _ARCHIVES:
         return f"{path}: an archive, not a folder; unpack it and use the unpacked folder"
     if suffix in _video_suffixes():
         return f"{path}: a video, not a folder; {_take_frames(path)}"
-    if suffix in IMAGE_SUFFIXES:
-        return f"{path}: a single picture, not a folder; give the folder that contains it"
     return f"{path}: not a folder"
 
 
@@ -34,8 +41,8 @@ def no_images(folder: Path) -> str:
 def _instead(folder: Path) -> str:
     """What there is in a folder without images."""
     found = sorted(walk(folder))
-    kinds = Counter(file.suffix.lower() for file in found)
-    unread = ", ".join(f"{kind} ({kinds[kind]})" for kind in kinds if kind in UNREADABLE_SUFFIXES)
+    kinds = Counter(map(suffix_of, found))
+    unread = ", ".join(f"{kind} ({kinds[kind]})" for kind in kinds if kind in unreadable_suffixes())
     own = [str(path) for path in list_own(folder)]
     if archives := _of_kind(found, _ARCHIVES):
         return f", only archives: {some_names(archives, 3)}; unpack the one with the images"

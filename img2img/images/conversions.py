@@ -1,7 +1,9 @@
 """Images of other libraries as pictures, and back."""
 
+from dataclasses import replace
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -36,7 +38,7 @@ def as_picture(image: ImageLike, channels: int = 3) -> Picture:
     if isinstance(image, Tensor):
         return _of_tensor(image, channels)
     if isinstance(image, Image.Image) and channels == 3:
-        return from_pillow(image)
+        return as_rgb(from_pillow(image))
     if not isinstance(image, np.ndarray) or image.dtype not in (np.uint8, np.uint16):
         dtype = f" of {image.dtype}" if isinstance(image, np.ndarray) else ""
         raise ImageError(
@@ -59,6 +61,27 @@ def as_picture(image: ImageLike, channels: int = 3) -> Picture:
     if array.shape[2] == 1:
         return Picture(np.repeat(array, 3, axis=2))
     return Picture(array[..., :3], array[..., 3] if array.shape[2] == 4 else None)
+
+
+def as_rgb(picture: Picture) -> Picture:
+    """A picture as RGB of 8 or 16 bits: grey in all three channels, and colour as it is.
+
+    Raises:
+        ImageError: it has other channels or another type of numbers.
+    """
+    check_rgb(picture.pixels.shape[2], str(picture.pixels.dtype))
+    if picture.pixels.shape[2] == 3:
+        return picture
+    return replace(picture, pixels=cv2.cvtColor(picture.pixels, cv2.COLOR_GRAY2RGB), channels=None)
+
+
+def check_rgb(channels: int, dtype: str) -> None:
+    """Raises ImageError for what has no RGB of 8 or 16 bits."""
+    if channels not in {1, 3} or dtype not in {"uint8", "uint16"}:
+        several = "channel" if channels == 1 else "channels"
+        raise ImageError(
+            f"{channels} {several} of {dtype}, where grey or RGB of 8 or 16 bits is needed"
+        )
 
 
 def like(picture: Picture, given: ImageLike) -> ImageLike:

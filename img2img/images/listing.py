@@ -12,29 +12,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from img2img.images.formats import HAS_HEIF
+from img2img.images.codecs.files import readable_elsewhere, readable_suffixes, suffix_of
 from img2img.runtime.files import json_lines
 
-READABLE = (
-    ".png .apng .jpg .jpeg .jpe .jfif .jif .mpo .webp .tif .tiff .bmp .dib .gif"
-    " .ppm .pgm .pbm .pnm .avif"
-)
-_HEIF = ".heic .heif .hif .heics .heifs"
 # Pictures too, but of kinds that are not read: so that a person hears of what is passed over.
 _OTHERS = (
-    ".jp2 .j2k .j2c .jpc .jpf .jpx .jxl .jxr .wdp .hdp .tga .psd .psb .svg .svgz .eps .ai .exr .hdr"
-    " .pfm .pam .ico .icns .cur .dds .pcx .sgi .qoi .bpg .wmf .emf .xcf .kra .ora .afphoto"
+    ".jp2 .j2k .j2c .jpc .jpf .jpx .jxl .jxr .wdp .hdp .tga .psd .psb .svg .svgz .eps .ai"
+    " .pam .ico .icns .cur .dds .pcx .sgi .qoi .bpg .wmf .emf .xcf .kra .ora .afphoto"
     # cameras' raw files
     " .dng .cr2 .cr3 .crw .nef .nrw .arw .srf .sr2 .raf .rw2 .rwl .orf .pef .srw .x3f .3fr .fff"
     " .iiq .kdc .dcr .mrw .erf .mef .mos .gpr .raw"
     # microscopes, scanners and satellites
-    " .btf .tf8 .lsm .czi .nd2 .lif .oib .oif .zvi .svs .ndpi .scn .qptiff .dcm .nii .nrrd .mha"
+    " .czi .nd2 .lif .oib .oif .zvi .svs .ndpi .scn .qptiff .nrrd .mha"
     " .mrc .fits .fit .fts .jng .mng"
 )
-UNREADABLE = _OTHERS if HAS_HEIF else f"{_HEIF} {_OTHERS}"
-IMAGE_SUFFIXES = frozenset(f"{READABLE} {_HEIF if HAS_HEIF else ''}".split())
-UNREADABLE_SUFFIXES = frozenset(UNREADABLE.split())
-
 
 # The hidden file in folders that `translate` has made beside its results, or for frames of a video.
 OURS = ".img2img"
@@ -55,8 +46,13 @@ def list_images(folder: Path) -> list[Path]:
 
     See `walk` for what is passed over. Linked folders are followed.
     """
-    found = [path for path in walk(folder) if path.suffix.lower() in IMAGE_SUFFIXES]
+    found = [path for path in walk(folder) if suffix_of(path) in readable_suffixes()]
     return sorted(found, key=lambda path: natural_key(path.as_posix()))
+
+
+def unreadable_suffixes() -> frozenset[str]:
+    """Of pictures that are not read: of other kinds, or for want of a library."""
+    return (frozenset(_OTHERS.split()) | readable_elsewhere()) - readable_suffixes()
 
 
 def list_own(folder: Path) -> list[Path]:
@@ -74,8 +70,8 @@ def is_run(folder: Path) -> bool:
 
 def count_unreadable(folder: Path) -> Counter[str]:
     """How many files under `folder` are pictures of a kind that is not read, by suffix."""
-    suffixes = (path.suffix.lower() for path in walk(folder))
-    return Counter(suffix for suffix in suffixes if suffix in UNREADABLE_SUFFIXES)
+    suffixes = map(suffix_of, walk(folder))
+    return Counter(suffix for suffix in suffixes if suffix in unreadable_suffixes())
 
 
 def natural_key(name: str) -> list[tuple[int, str]]:

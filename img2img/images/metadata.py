@@ -35,6 +35,7 @@ _XMP_PICTURES = [
     rb"\s(?:tiff:(?:SamplesPerPixel|PhotometricInterpretation)|photoshop:ColorMode)="
     rb"([\"'])[^\"']*\1",
 ]
+_XMP_TAG = 700
 _XMP_SIZES = rb"((?:exif:Pixel%cDimension|tiff:Image%s)(?:=[\"']|>))\d+"
 
 
@@ -45,12 +46,10 @@ def metadata(image: Image.Image) -> dict[str, Any]:
     samples were stored.
     """
     icc, xmp, dpi = (image.info.get(key) for key in ("icc_profile", "xmp", "dpi"))
-    if image.format == "TIFF" and Tag.XResolution not in image.getexif():
-        dpi = None  # what Pillow says is made up
     size = image.height, image.width
     if orientation(image) >= 5:
         size = size[::-1]
-    exif = _exif(image)
+    exif = image.info.get("exif")
     return {
         "icc": icc if colour_space(icc) == b"RGB " else None,
         "exif": blocks.of_upright(exif, size) if exif else None,
@@ -58,6 +57,35 @@ def metadata(image: Image.Image) -> dict[str, Any]:
         "dpi": _dpi(dpi),
         "text": _text(image),
     }
+
+
+def of_tags(tags: Image.Exif, size: Size) -> dict[str, Any]:
+    """The same, from the tags of a TIFF's page; they are its EXIF block, too.
+
+    Args:
+        size: of the picture, upright.
+    """
+    icc, xmp = (_bytes(tags.get(tag)) for tag in (Tag.InterColorProfile, _XMP_TAG))
+    try:
+        kept = Image.Exif()
+        for tag in DESCRIPTIVE & set(tags):
+            kept[tag] = tags.get_ifd(tag) if tag in {IFD.Exif, IFD.GPSInfo} else tags[tag]
+        exif = kept.tobytes() if kept else None
+    except Exception:
+        exif = None
+    resolution = tags.get(Tag.XResolution), tags.get(Tag.YResolution)
+    inches = {None: 1.0, 2: 1.0, 3: 2.54}.get(tags.get(Tag.ResolutionUnit))
+    dpi = _dpi(resolution)
+    return {
+        "icc": icc if colour_space(icc) == b"RGB " else None,
+        "exif": blocks.of_upright(exif, size) if exif else None,
+        "xmp": _xmp(xmp, size) if xmp else None,
+        "dpi": dpi and inches and (dpi[0] * inches, dpi[1] * inches),
+    }
+
+
+def _bytes(value: Any) -> bytes | None:
+    return value if isinstance(value, bytes) else None
 
 
 def with_pixels(picture: Picture, pixels: Pixels, alpha: Pixels | None) -> Picture:
@@ -68,6 +96,7 @@ def with_pixels(picture: Picture, pixels: Pixels, alpha: Pixels | None) -> Pictu
         return changed
     return replace(
         changed,
+        header=picture.header and picture.header.resized(before, after),
         exif=picture.exif and blocks.resized(picture.exif, before, after),
         xmp=picture.xmp and _xmp(picture.xmp, after),
     )
@@ -75,7 +104,7 @@ def with_pixels(picture: Picture, pixels: Pixels, alpha: Pixels | None) -> Pictu
 
 def orientation(image: Image.Image) -> int:
     """How the pixels lie, 1 (upright) to 8, as EXIF numbers it."""
-    if image.format == "TIFF":  # both decoders turn a TIFF upright themselves
+    if image.format == "TIFF":  # Pillow turns a TIFF upright itself
         return 1
     try:
         return int(image.getexif().get(Tag.Orientation, 1))
@@ -104,21 +133,6 @@ _TURNS: dict[int, Callable[[Pixels], Pixels]] = {
     7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
     8: np.rot90,
 }
-
-
-def _exif(image: Image.Image) -> bytes | None:
-    """The EXIF block; of a TIFF it is made from the tags."""
-    if image.format != "TIFF":
-        block: bytes | None = image.info.get("exif")
-        return block
-    try:
-        tags = image.getexif()
-        kept = Image.Exif()
-        for tag in DESCRIPTIVE & set(tags):
-            kept[tag] = tags.get_ifd(tag) if tag in {IFD.Exif, IFD.GPSInfo} else tags[tag]
-        return kept.tobytes() if kept else None
-    except Exception:
-        return None
 
 
 def _xmp(packet: bytes, size: Size) -> bytes:

@@ -2,19 +2,35 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from img2img.errors import ImageError
 
-# uint8, uint16 or float32; numpy's type parameters cannot say "one of these two" usefully.
+# Of any real type: uint8 and uint16 mostly.
 Pixels = npt.NDArray[Any]
+# Whether a pixel holds data, (height, width).
+Valid = npt.NDArray[np.bool_]
 # Height and width.
 Size = tuple[int, int]
 # Of pixels, the lowest and the highest: a number each for all channels, or one for each of them.
 Values = tuple[int, int] | tuple[tuple[int, ...], tuple[int, ...]]
+
+
+class Header:
+    """What a codec keeps of a file besides the pixels, and can write back.
+
+    Attributes:
+        nodata: the value of pixels that hold no data, where the file has one.
+    """
+
+    nodata: float | None = None
+
+    def resized(self, before: Size, after: Size) -> Self:
+        """What is true of the picture at another size."""
+        return self
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,8 +38,9 @@ class Picture:
     """What an image file holds, upright.
 
     Attributes:
-        pixels: uint8 or uint16, (height, width, channels), RGB where it is read from a file;
-            float32 in [-1, 1] of a tensor, which no file holds.
+        pixels: (height, width, channels), of the file's own type and channels as `read_native`
+            gives them, uint8 or uint16 RGB as `read_picture` does; float32 in [-1, 1] of a tensor,
+            which no file holds.
         alpha: opacity, of the same dtype, (height, width); None where the file has none.
         values: the values of `pixels` that are black and white, such as (0, 4095) of 12 bits in 16,
             or ((0, 100), (4095, 900)) of two channels; None: all that the dtype has.
@@ -33,6 +50,9 @@ class Picture:
         xmp: the file's XMP packet, without the same descriptions.
         dpi: pixels an inch, across and down.
         text: the text chunks of a PNG by keyword.
+        header: what else the file says, for its codec to write back.
+        channels: the names that the file has for its channels.
+        valid: False where there is no data, and the pixels are 0; None: there is data everywhere.
     """
 
     pixels: Pixels
@@ -43,6 +63,9 @@ class Picture:
     dpi: tuple[float, float] | None = None
     text: Mapping[str, str] = field(default_factory=dict)
     values: Values | None = None
+    header: Header | None = None
+    channels: tuple[str, ...] | None = None
+    valid: Valid | None = None
 
     @property
     def size(self) -> Size:
@@ -112,19 +135,33 @@ class Picture:
 
     def columns(self, start: int, stop: int) -> "Picture":
         """The part of the picture between two columns."""
-        alpha = None if self.alpha is None else self.alpha[:, start:stop]
-        return replace(self, pixels=self.pixels[:, start:stop], alpha=alpha)
+        return self._part(np.s_[:, start:stop])
+
+    def rows(self, start: int, stop: int) -> "Picture":
+        """The part of the picture between two rows."""
+        return self._part(np.s_[start:stop])
+
+    def _part(self, part: Any) -> "Picture":
+        alpha = None if self.alpha is None else self.alpha[part]
+        valid = None if self.valid is None else self.valid[part]
+        return replace(self, pixels=self.pixels[part], alpha=alpha, valid=valid)
 
 
 @dataclass(frozen=True, eq=False)
 class Frames:
-    """Several pictures in one file, in order: the pages of a TIFF, each of its own size and depth.
+    """Several pictures in one file, in order: pages, each of its own size and depth, or slices.
 
     What is done to each picture is done by `replace(image, frames=...)`, which keeps the rest of an
     `Animation` too.
+
+    Attributes:
+        axis: what lies between one picture and the next: `page`, `z` (depth) or `t` (time).
+        header: what else the file says of them all, for its codec to write back.
     """
 
     frames: tuple[Picture, ...]
+    axis: str = field(default="page", kw_only=True)
+    header: Header | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, eq=False)

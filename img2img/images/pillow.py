@@ -2,34 +2,60 @@
 
 import io
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageCms
 
 from img2img.errors import ImageError
 from img2img.images.metadata import colour_space, metadata, orientation, upright
-from img2img.images.picture import Picture, Pixels, bands, eight_bit
+from img2img.images.picture import Header, Picture, Pixels, bands, eight_bit
 
 
-def from_pillow(image: Image.Image) -> Picture:
-    """An image of any of Pillow's modes, upright, with its metadata.
+@dataclass(frozen=True)
+class Colours(Header):
+    """The colours of a palette, of a picture of its indices."""
+
+    palette: tuple[tuple[int, int, int], ...] = ()
+
+
+def from_pillow(image: Image.Image, *, indices: bool = False) -> Picture:
+    """An image of any of Pillow's modes, upright, with its metadata: grey or RGB.
 
     16 bits are kept where Pillow has them, which is in grey images alone.
 
+    Args:
+        indices: of a palette, the indices rather than the colours.
+
     Raises:
-        ImageError: samples of 32 bits that do not fit into 16, or floating-point ones.
+        ImageError: samples of 32 bits that do not fit into 16.
     """
     image.load()  # before its metadata are asked for: PNG may have text behind the pixels
-    pixels, alpha = _pixels(image)
     turn = orientation(image)
+    if indices and (palette := palette_of(image)):
+        numbers = upright(np.array(image)[..., None], turn)
+        return Picture(numbers, header=Colours(palette=palette), **metadata(image))
+    pixels, alpha = _pixels(image)
     return Picture(
         upright(pixels, turn), None if alpha is None else upright(alpha, turn), **metadata(image)
     )
 
 
+def palette_of(image: Image.Image) -> tuple[tuple[int, int, int], ...] | None:
+    """The colours of an image's palette, where it has one."""
+    if image.mode != "P":
+        return None
+    flat = image.getpalette() or []
+    return tuple((flat[at], flat[at + 1], flat[at + 2]) for at in range(0, len(flat) - 2, 3))
+
+
 def to_pillow(picture: Picture) -> Image.Image:
-    """A picture as 8-bit RGB or RGBA: Pillow has no colour of 16 bits. Metadata are in `info`."""
-    image = Image.fromarray(eight_bit(picture.levels))
+    """A picture as 8-bit grey or RGB, with its alpha. Metadata are in `info`.
+
+    Pillow has no colour of 16 bits.
+    """
+    pixels = eight_bit(picture.levels)
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
     if picture.alpha is not None:
         image.putalpha(Image.fromarray(eight_bit(picture.alpha)))
     known = {"icc_profile": picture.icc, "exif": picture.exif, "xmp": picture.xmp}
@@ -39,12 +65,14 @@ def to_pillow(picture: Picture) -> Image.Image:
 
 def _pixels(image: Image.Image) -> tuple[Pixels, Pixels | None]:
     if image.mode == "F":
-        raise ImageError("floating-point samples are not supported: convert to 8 or 16 bits")
+        return np.array(image)[..., None], None
     if image.mode.startswith("I"):
         grey = np.asarray(image)
         if grey.min() < 0 or grey.max() > 65535:
             raise ImageError("32-bit samples are not supported: convert to 8 or 16 bits")
-        return np.repeat(grey.astype(np.uint16)[..., None], 3, axis=2), None
+        return grey.astype(np.uint16)[..., None], None
+    if image.mode in {"1", "L"} and not image.has_transparency_data:
+        return np.array(image.convert("L"))[..., None], None
     # Band by band: Pillow converts, and hands its pixels over, in whole copies.
     to_rgb = _conversion(image)
     pixels = np.empty((image.height, image.width, 3), np.uint8)
@@ -54,7 +82,12 @@ def _pixels(image: Image.Image) -> tuple[Pixels, Pixels | None]:
         pixels[rows] = band[..., :3]
         if alpha is not None:
             alpha[rows] = band[..., 3]
-    return pixels, alpha
+    return np.ascontiguousarray(pixels[..., :1]) if is_grey(image) else pixels, alpha
+
+
+def is_grey(image: Image.Image) -> bool:
+    """Whether it has one channel, besides alpha."""
+    return image.mode in {"1", "L", "LA", "La", "F"} or image.mode.startswith("I")
 
 
 def _conversion(image: Image.Image) -> Callable[[Image.Image], Image.Image]:

@@ -12,19 +12,28 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from img2img.images.picture import Animation, Picture, sixteen_bit
+from img2img.images.picture import Animation, Picture, Pixels, sixteen_bit
+from img2img.images.pillow import Colours
 
 Buffer = bytes | memoryview
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# In a header: grey of 8 bits; a palette's colours.
+_GREY, _INDEXED = b"\x08\0", b"\3"
 _INCH = 0.0254  # metres
 
 
 def encode_png(picture: Picture) -> Iterator[Buffer]:
     """The parts of a file."""
     header, data = _encoded(picture)
+    palette = b""
+    if isinstance(picture.header, Colours) and header[8:10] == _GREY:  # stored as indices are
+        header = header[:9] + _INDEXED + header[10:]
+        palette = bytes(np.ravel(picture.header.palette).astype(np.uint8))
     yield _SIGNATURE
     yield from _chunk(b"IHDR", header)
     yield from _metadata(picture)
+    if palette:
+        yield from _chunk(b"PLTE", palette)
     for body in data:
         yield from _chunk(b"IDAT", body)
     yield from _chunk(b"IEND", b"")
@@ -58,12 +67,37 @@ def encode_apng(animation: Animation) -> Iterator[Buffer]:
 
 def _encoded(picture: Picture) -> tuple[bytes, list[memoryview]]:
     """The header's body, and those of the chunks of pixels."""
-    if picture.alpha is None:
-        bgr = cv2.cvtColor(picture.pixels, cv2.COLOR_RGB2BGR)
+    return _chunks(_file(picture))
+
+
+def _file(picture: Picture) -> memoryview:
+    """A file of the pixels alone. Of two or four channels, the last stands where alpha does."""
+    pixels, alpha = picture.pixels, picture.alpha
+    if pixels.shape[2] in {2, 4}:
+        pixels, alpha = pixels[..., :-1], pixels[..., -1]
+    if pixels.shape[2] == 1 and alpha is not None:
+        return _grey_with_alpha(np.dstack([pixels, alpha]))
+    if pixels.shape[2] == 1:
+        ordered = pixels
+    elif alpha is None:
+        ordered = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
     else:
-        bgr = np.dstack([picture.pixels[..., ::-1], picture.alpha])
-    _, encoded = cv2.imencode(".png", bgr)
-    file, at, data = memoryview(encoded.data), 33, []
+        ordered = np.dstack([pixels[..., ::-1], alpha])
+    return memoryview(cv2.imencode(".png", ordered)[1].data)
+
+
+def _grey_with_alpha(pixels: Pixels) -> memoryview:
+    """OpenCV writes no such file."""
+    height, width, _ = pixels.shape
+    rows = pixels.astype(pixels.dtype.newbyteorder(">")).reshape(height, -1).view(np.uint8)
+    data = zlib.compress(np.pad(rows, ((0, 0), (1, 0))).tobytes(), 6)
+    header = struct.pack(">IIBBBBB", width, height, pixels.itemsize * 8, 4, 0, 0, 0)
+    parts = [_SIGNATURE, *_chunk(b"IHDR", header), *_chunk(b"IDAT", data), *_chunk(b"IEND", b"")]
+    return memoryview(b"".join(parts))
+
+
+def _chunks(file: memoryview) -> tuple[bytes, list[memoryview]]:
+    at, data = 33, []
     while at < len(file):
         length, kind = struct.unpack_from(">I4s", file, at)
         if kind == b"IDAT":

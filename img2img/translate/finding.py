@@ -9,11 +9,14 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from img2img.errors import DataError, nearest_path
-from img2img.images import IMAGE_SUFFIXES, UNREADABLE_SUFFIXES, natural_key, walk
+from img2img.images import (
+    natural_key,
+    readable_suffixes,
+    suffix_of,
+    unreadable_suffixes,
+    walk,
+)
 from img2img.video import UNREADABLE_VIDEOS, VIDEO_SUFFIXES
-
-SUFFIXES = IMAGE_SUFFIXES | VIDEO_SUFFIXES
-_UNREADABLE = UNREADABLE_SUFFIXES | UNREADABLE_VIDEOS
 
 
 @dataclass(frozen=True)
@@ -55,14 +58,15 @@ def find(source: str) -> Found:
     else:
         raise DataError(f"{source}: no such file or folder{nearest_path(path)}")
     seen = [*found]
-    files = [file for file in seen if file.suffix.lower() in SUFFIXES]
+    wanted = readable_suffixes() | VIDEO_SUFFIXES
+    unreadable = unreadable_suffixes() | UNREADABLE_VIDEOS
+    files = [file for file in seen if suffix_of(file) in wanted]
     if path in refused:
         raise DataError.of(path, refused[path])
     if not files and not refused and not left_out:
-        raise DataError(f"{source}: no images or videos ({', '.join(sorted(SUFFIXES))})")
+        raise DataError(f"{source}: no images or videos ({', '.join(sorted(wanted))})")
     files.sort(key=lambda file: natural_key(file.as_posix()))
-    suffixes = (file.suffix.lower() for file in seen)
-    unsupported = Counter(suffix for suffix in suffixes if suffix in _UNREADABLE)
+    unsupported = Counter(suffix for suffix in map(suffix_of, seen) if suffix in unreadable)
     return Found(files, root, refused, unsupported, left_out)
 
 

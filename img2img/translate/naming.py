@@ -3,11 +3,11 @@
 import os
 import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
+from img2img import images
 from img2img.errors import DataError
-from img2img.images import WRITABLE_SUFFIXES
 from img2img.video import is_video
 from img2img.video.containers import CONTAINERS
 
@@ -45,7 +45,7 @@ def targets_of(
 
 def names(file: Path, suffix: str) -> Iterator[str]:
     """Possible names for the result of a file, in order of preference."""
-    yield _fitting(file.stem, suffix)
+    yield _fitting(file.name[: -len(images.suffix_of(file)) or None], suffix)
     yield _fitting(file.name, suffix)
     number = 2
     while True:
@@ -96,8 +96,27 @@ def suffix_of(file: Path, image: str | None, video: str | None) -> str:
     if is_video(file):
         own = file.suffix if file.suffix.lower() in CONTAINERS else ".mp4"
         return own if video is None else video
-    own = file.suffix if file.suffix.lower() in WRITABLE_SUFFIXES else ".png"
+    own = images.suffix_of(file)
+    own = file.name[-len(own) :] if own in images.writable_suffixes() else ".png"
     return own if image is None else image
+
+
+def image_suffix(name: str | None) -> str | None:
+    """The suffix for the name of a format of images.
+
+    Raises:
+        DataError: such files are not written.
+    """
+    return _known(name, "images", images.writable_suffixes())
+
+
+def container_suffix(name: str | None) -> str | None:
+    """The suffix for the name of a container of videos.
+
+    Raises:
+        DataError: such files are not written.
+    """
+    return _known(name, "videos", CONTAINERS)
 
 
 def _known(name: str | None, what: str, suffixes: Collection[str]) -> str | None:
@@ -115,7 +134,3 @@ def _known(name: str | None, what: str, suffixes: Collection[str]) -> str | None
             f" {', '.join(sorted(suffixes))}"
         )
     return suffix
-
-
-image_suffix = partial(_known, what="images", suffixes=WRITABLE_SUFFIXES)
-container_suffix = partial(_known, what="videos", suffixes=CONTAINERS)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from img2img.images import DEEP_SUFFIXES, Domain, Frames, Picture, of_depth, resized
+from img2img.images import Domain, Frames, Picture, keeps_depth, of_depth, resized, suffix_of
 
 # The content of an image file.
 Image = Picture | Frames
@@ -36,7 +36,7 @@ def side_by_side(left: Image, right: Image) -> Image:
 
 def shallow(output: Domain, targets: Iterable[Path]) -> str | None:
     """A remark if the results have a value range that 8-bit files cannot hold, else None."""
-    suffixes = {path.suffix.lower() for path in targets} - {*DEEP_SUFFIXES}
+    suffixes = {each for each in map(suffix_of, targets) if not keeps_depth(each)}
     if output.whole or output.dtype == "uint8" or not suffixes:
         return None
     return (

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from img2img import images
 from img2img.errors import DataError, some_names
-from img2img.images import OURS, WRITABLE_SUFFIXES, is_run
+from img2img.images import OURS, is_run
 from img2img.translate.finding import Found, find
 from img2img.translate.kinds import IMAGES, Kind
 from img2img.translate.manifest import Record
@@ -29,7 +30,6 @@ from img2img.video.journal import work_folder
 DEFAULTS = FolderOptions()
 # What a video can become. Not an animated PNG: a name ending in .png means a picture.
 _ANIMATIONS = ANIMATED - {".png"}
-_ONE_FILE = {*CONTAINERS, *WRITABLE_SUFFIXES}
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ def _one_result(
     one_file = ending in {*CONTAINERS, *_ANIMATIONS} and not output.is_dir()
     named = ending != "" and not output.is_dir() if single else one_file and not films
     if films and options.frames:
-        if not output.is_dir() and ending in _ONE_FILE:
+        if not output.is_dir() and ending in {*CONTAINERS, *images.writable_suffixes()}:
             raise DataError.of(
                 output,
                 f"`frames` writes folders of images; choose an `output` folder without"
@@ -223,7 +223,7 @@ def _named(file: Path, output: Path, options: FolderOptions) -> Job:
     )
     suffix = check(wished)
     target = output if suffix is None else output.with_suffix(suffix)
-    check(target.suffix)
+    check(target.suffix if film else images.suffix_of(target))
     return Job(file, target, file.name, _kind(file, options))
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from img2img.engine.translator import Translator
 from img2img.errors import ConfigError, DataError, ImageError, VideoError
 from img2img.images import (
-    DEEP_SUFFIXES,
     MAX_PIXELS,
     OPAQUE_SUFFIXES,
     OURS,
     Animation,
     Picture,
     eight_bit,
+    keeps_depth,
     read_image,
     write_image,
     write_picture,
@@ -181,7 +181,7 @@ def _losses(info: VideoInfo, suffix: str, *, moving: bool) -> tuple[str, ...]:
     Args:
         moving: whether all frames become one animation.
     """
-    shallow = moving or suffix not in DEEP_SUFFIXES
+    shallow = moving or not keeps_depth(suffix)
     lines = {
         f"{info.depth} bits per channel become 8": shallow and info.depth > _EIGHT,
         "colours are reduced to 256 per frame": suffix == ".gif",

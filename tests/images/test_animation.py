@@ -11,19 +11,19 @@ from PIL import Image
 
 from img2img.errors import ImageError
 from img2img.images import (
-    WRITABLE_SUFFIXES,
     Animation,
     Frames,
     Picture,
     Pixels,
     read_image,
     read_picture,
-    reading,
+    writable_suffixes,
     write_image,
 )
+from img2img.images.codecs import base
 
 SUFFIXES: list[str] = [
-    suffix for suffix in (".gif", ".webp", ".png", ".avif") if suffix in WRITABLE_SUFFIXES
+    suffix for suffix in (".gif", ".webp", ".png", ".avif") if suffix in writable_suffixes()
 ]
 DURATIONS = (100, 40, 70, 1000)
 RED, BLUE, CLEAR = (255, 0, 0, 255), (0, 0, 255, 255), (0, 0, 0, 0)
@@ -203,7 +203,7 @@ class TestBombs:
             write_image(tmp_path / f"x{suffix}", animation())
         page = flat((1, 2, 3))
         write_image(tmp_path / "x.tif", Frames((page,) * 4))
-        monkeypatch.setattr(reading, "MAX_PIXELS", 4 * 16 * 24 - 1)
+        monkeypatch.setattr(base, "MAX_PIXELS", 4 * 16 * 24 - 1)
         for suffix in [*SUFFIXES, ".tif"]:
             with pytest.raises(ImageError, match="24 x 16 of 4 frames"):
                 read_image(tmp_path / f"x{suffix}")

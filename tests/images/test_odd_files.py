@@ -14,13 +14,13 @@ from PIL import Image, ImageCms
 
 from img2img.errors import ImageError
 from img2img.images import (
-    WRITABLE_SUFFIXES,
     Frames,
     Picture,
     Pixels,
     eight_bit,
     read_image,
     read_picture,
+    writable_suffixes,
     write_image,
     write_picture,
 )
@@ -98,8 +98,8 @@ class TestTiff:
         np.testing.assert_array_equal(grey.pixels[..., 2], ALPHA16)
 
     def test_a_sample_that_would_be_lost(self, tmp_path: Path) -> None:
-        for pixels, extra, depth in ((RGB, ALPHA, 8), (RGB16, ALPHA16, 16)):
-            with pytest.raises(ImageError, match=rf"4 channels \(RGB and 1 unsp.*, {depth}-bit"):
+        for pixels, extra in ((RGB, ALPHA), (RGB16, ALPHA16)):
+            with pytest.raises(ImageError, match=f"4 channels of {pixels.dtype}"):
                 read(tmp_path, tiff(np.dstack([pixels, extra]), 2, extra=0))
 
     def test_white_is_zero(self, tmp_path: Path) -> None:
@@ -108,14 +108,20 @@ class TestTiff:
             np.testing.assert_array_equal(pixels[..., 1], np.iinfo(grey.dtype).max - grey)
 
     def test_planes(self, tmp_path: Path) -> None:
-        planes = RGB.transpose(2, 0, 1)
-        np.testing.assert_array_equal(read(tmp_path, tiff(planes, 2)).pixels, RGB)
-        with pytest.raises(ImageError, match="separate planes"):
-            read(tmp_path, tiff(RGB16.transpose(2, 0, 1), 2))
+        for pixels in (RGB, RGB16):
+            planes = pixels.transpose(2, 0, 1)
+            np.testing.assert_array_equal(read(tmp_path, tiff(planes, 2)).pixels, pixels)
 
     def test_multiplied_alpha(self, tmp_path: Path) -> None:
-        with pytest.raises(ImageError, match="premultiplied alpha"):
-            read(tmp_path, tiff(np.dstack([RGB16, ALPHA16]), 2, extra=1))
+        picture = read(tmp_path, tiff(np.dstack([RGB, ALPHA]), 2, extra=1))
+        with Image.open(tmp_path / "x.tif") as image:
+            np.testing.assert_array_equal(
+                np.dstack([picture.pixels, picture.alpha]), np.asarray(image.convert("RGBA"))
+            )
+        multiplied = (RGB16 * (ALPHA16[..., None] / 65535)).astype(np.uint16)
+        picture = read(tmp_path, tiff(np.dstack([multiplied, ALPHA16]), 2, extra=1))
+        apart = np.abs(picture.pixels.astype(float) - RGB16) * (ALPHA16[..., None] / 65535)
+        assert apart.max() <= 2
 
     @pytest.mark.parametrize("mode", ["CMYK", "YCbCr", "LAB"])
     def test_other_colours(self, tmp_path: Path, mode: str) -> None:
@@ -220,7 +226,7 @@ class TestOtherKinds:
                 read(tmp_path, colour, "x.ppm")
 
     def test_floating_point_pnm(self, tmp_path: Path) -> None:
-        with pytest.raises(ImageError, match="floating-point"):
+        with pytest.raises(ImageError, match="1 channel of float32"):
             read(tmp_path, b"Pf 1 1 -1.0\n\0\0\0\0", "x.pgm")
 
     def test_the_content_decides_not_the_name(self, tmp_path: Path) -> None:
@@ -234,7 +240,7 @@ class TestOtherKinds:
 
 
 @pytest.mark.parametrize("deep", [False, True])
-@pytest.mark.parametrize("suffix", WRITABLE_SUFFIXES)
+@pytest.mark.parametrize("suffix", writable_suffixes())
 def test_truncated(tmp_path: Path, suffix: str, deep: bool) -> None:
     """Never a crash or half a picture: an error, or a picture of which the end was no pixels."""
     noise = np.random.default_rng(0).integers(0, 65536, (64, 64, 3), dtype=np.uint16)
@@ -258,7 +264,7 @@ def test_a_bomb_in_a_chunk(tmp_path: Path, chunk: bytes) -> None:
         read(tmp_path, data[:33] + bomb + data[33:], "x.png")
 
 
-@pytest.mark.parametrize("suffix", WRITABLE_SUFFIXES)
+@pytest.mark.parametrize("suffix", writable_suffixes())
 def test_damaged_bytes_give_pictures_or_errors(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"x{suffix}"
     write_picture(path, Picture(RGB16))
@@ -285,7 +291,7 @@ def test_metadata_are_kept(tmp_path: Path) -> None:
     text = {"parameters": "größer", "Comment": "x"}
     given = Picture(RGB, None, SRGB, None, b"<x:xmpmeta/>", (300.0, 150.0), text)
     for suffix in (".png", ".tif", ".jpg", ".webp", ".bmp", ".avif"):
-        if suffix not in WRITABLE_SUFFIXES:
+        if suffix not in writable_suffixes():
             continue
         write_picture(tmp_path / f"x{suffix}", given)
         back = read_picture(tmp_path / f"x{suffix}")

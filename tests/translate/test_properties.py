@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from img2img.errors import DataError
-from img2img.images import WRITABLE_SUFFIXES
+from img2img.images import writable_suffixes
 from img2img.translate import naming
 from img2img.translate.manifest import Entry, Manifest, Record, file_state
 from img2img.translate.naming import without_case
@@ -84,7 +84,7 @@ def test_every_file_has_a_result_of_its_own(
             assert ".." not in job.target.parts
             video = job.source.suffix.lower() in VIDEO_SUFFIXES
             if not (video and options.frames):  # for which it is a folder
-                written = CONTAINERS if video else WRITABLE_SUFFIXES
+                written = CONTAINERS if video else writable_suffixes()
                 assert job.target.suffix.lower() in written
         assert jobs_of(folder, options) == jobs
 

@@ -1,0 +1,239 @@
+"""GeoTIFF, with where on the ground its pixels are, by rasterio."""
+
+import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from img2img.errors import ImageError
+from img2img.images.codecs.base import (
+    CODECS,
+    Codec,
+    FileFacts,
+    Reader,
+    Writer,
+    checked,
+    has_module,
+    not_held,
+    plain,
+    with_gaps,
+    without_gaps,
+)
+from img2img.images.codecs.tiff import describe, is_tiff, tags_of_first
+from img2img.images.picture import Frames, Header, Picture, Size
+
+# Sets of tags, of which each ties pixels to the ground: scale and tie; matrix; keys to a system.
+_GEOGRAPHIC = ({33550, 33922}, {34264}, {34735})
+# So many values are decoded at a time.
+_BAND = 2**24
+_RGB = ("red", "green", "blue")
+
+
+@dataclass(frozen=True)
+class GeoHeader(Header):
+    """Where on the ground a picture is.
+
+    Attributes:
+        crs: the system of coordinates.
+        transform: from columns and rows to coordinates.
+        gcps: points on the ground whose pixels are known, and their system.
+        tags: what else the file says, by the namespace of GDAL.
+    """
+
+    nodata: float | None = None
+    crs: Any = None
+    transform: Any = None
+    gcps: tuple[Any, Any] | None = None
+    tags: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def resized(self, before: Size, after: Size) -> "GeoHeader":
+        down, across = (old / new for new, old in zip(after, before, strict=True))
+        scaled = self.transform * self.transform.scale(across, down)
+        return replace(self, transform=scaled, gcps=None)
+
+
+@CODECS.register("geotiff")
+class GeoTiffCodec(Codec):
+    """GeoTIFF with its coordinates, nodata, masks and names of bands, by rasterio."""
+
+    written = (".tif", ".tiff")
+    library, extra, kind = "rasterio", "geo", "GeoTIFF"
+    special = True
+
+    def recognizes(self, start: bytes, path: Path) -> bool:
+        # Without rasterio, it is read as any other TIFF.
+        if not (is_tiff(start) and has_module("rasterio")):
+            return False
+        tags = tags_of_first(path)
+        return any(tied <= tags for tied in _GEOGRAPHIC)
+
+    def probe(self, path: Path) -> FileFacts:
+        with _opened(path) as file:
+            return file.facts
+
+    def read(self, path: Path, *, indices: bool = False, single: bool = False) -> Picture:
+        with _opened(path) as file:
+            file.facts.check_size()
+            return file.read(0, file.facts.size[0])
+
+    @contextmanager
+    def opened(self, path: Path) -> Iterator[Reader]:
+        with _opened(path) as file:
+            yield file
+
+    def refuses(self, image: Picture | Frames, suffix: str) -> str | None:
+        if isinstance(image, Frames):
+            return not_held(image)
+        return None if isinstance(image.header, GeoHeader) else "not a picture of the ground"
+
+    def write(self, path: Path, image: Picture, quality: int) -> None:
+        with self.appended(path, image.rows(0, 0), image.size, image.pixels.dtype) as writer:
+            step = max(1, _BAND // max(image.pixels[:1].size, 1))
+            for start in range(0, image.size[0], step):
+                writer.write(image.rows(start, min(start + step, image.size[0])))
+
+    @contextmanager
+    def appended(self, path: Path, head: Picture, size: Size, dtype: Any) -> Iterator[Writer]:
+        rasterio = self.needed()
+        header = head.header
+        assert isinstance(header, GeoHeader)
+        dtype, channels = np.dtype(dtype), head.pixels.shape[2]
+        options: dict[str, Any] = {"compress": "deflate", "zlevel": 1, "bigtiff": "if_safer"}
+        options["predictor"] = {"f": 3}.get(dtype.kind, 2) if dtype.itemsize <= 4 else 1
+        if min(size) >= 256:
+            options |= {"tiled": True, "blockxsize": 256, "blockysize": 256}
+        if head.icc:
+            options["SOURCE_ICC_PROFILE"] = base64.b64encode(head.icc).decode()
+        rgb = channels == 3 and head.channels is None
+        nodata = header.nodata if _fits(header.nodata, dtype) else None
+        with rasterio.open(
+            path,
+            "w",
+            driver="GTiff",
+            height=size[0],
+            width=size[1],
+            count=channels + (head.alpha is not None),
+            dtype=dtype,
+            crs=header.crs,
+            transform=header.transform,
+            nodata=nodata,
+            photometric="rgb" if rgb else "minisblack",
+            interleave="pixel",
+            **options,
+        ) as file:
+            for namespace, tags in header.tags.items():
+                file.update_tags(ns=namespace or None, **tags)
+            if header.gcps:
+                file.gcps = header.gcps
+            for band, name in enumerate(head.channels or (), start=1):
+                file.set_band_description(band, name)
+            if head.alpha is not None:
+                colours = [*file.colorinterp]
+                colours[-1] = rasterio.enums.ColorInterp.alpha
+                file.colorinterp = colours
+            yield _Bands(file, nodata)
+
+
+@dataclass
+class _Bands:
+    file: Any
+    nodata: float | None
+    at: int = 0
+
+    def write(self, rows: Picture) -> None:
+        height, width = rows.size
+        window = ((self.at, self.at + height), (0, width))
+        pixels = with_gaps(rows, self.nodata)
+        if rows.alpha is not None:
+            pixels = np.dstack([pixels, rows.alpha])
+        self.file.write(np.ascontiguousarray(np.moveaxis(pixels, 2, 0)), window=window)
+        if self.nodata is None and rows.valid is not None and pixels.dtype.kind != "f":
+            self.file.write_mask(rows.valid, window=window)
+        self.at += height
+
+
+class _File:
+    """An open GeoTIFF."""
+
+    def __init__(self, path: Path, file: Any) -> None:
+        self._path, self._file = path, file
+        if len({*file.dtypes}) != 1:
+            raise ImageError(f"bands of different types ({', '.join(dict.fromkeys(file.dtypes))})")
+        dtype = checked(file.dtypes[0])
+        kinds = [each.name for each in file.colorinterp]
+        shallow = dtype in (np.uint8, np.uint16)
+        self._alpha = kinds.index("alpha") if shallow and "alpha" in kinds else None
+        self._palette = None
+        if kinds == ["palette"] and dtype == np.uint8:
+            table = file.colormap(1)
+            self._palette = tuple(table.get(each, (0, 0, 0))[:3] for each in range(256))
+        names = [name for name in file.descriptions if name]
+        count = file.count - (self._alpha is not None)
+        self.facts = FileFacts(
+            size=(file.height, file.width),
+            channels=3 if self._palette else count,
+            dtype=str(dtype),
+            names=tuple(names) if len({*names}) == file.count == count else None,
+            alpha=self._alpha is not None,
+            nodata=file.nodata,
+            palette=self._palette,
+        )
+        self._has_mask = any("per_dataset" in str(each) for each in file.mask_flag_enums)
+        gcps = file.gcps
+        namespaces = [space for space in file.tag_namespaces() if space in {"RPC", "GEOLOCATION"}]
+        self._header = GeoHeader(
+            nodata=file.nodata,
+            crs=file.crs,
+            transform=file.transform,
+            gcps=gcps if gcps[0] else None,
+            tags={space: file.tags(ns=space or None) for space in ("", *namespaces)},
+        )
+
+    @property
+    def head(self) -> Picture:
+        return Picture(
+            np.zeros((0, self.facts.size[1], self.facts.channels), self.facts.dtype),
+            np.zeros((0, self.facts.size[1]), self.facts.dtype) if self.facts.alpha else None,
+            header=self._header,
+            channels=self.facts.names,
+            **describe(self._path),
+        )
+
+    def read(self, start: int, stop: int) -> Picture:
+        head, width = self.head, self.facts.size[1]
+        count = self._file.count
+        values = np.empty((stop - start, width, count), self.facts.dtype)
+        mask = np.empty((stop - start, width), bool) if self._has_mask else None
+        block = self._file.block_shapes[0][0]
+        step = max(block, _BAND // (width * count) // block * block)
+        for top in range(start, stop, step):
+            bottom = min(top + step, stop)
+            window, rows = ((top, bottom), (0, width)), slice(top - start, bottom - start)
+            values[rows] = np.moveaxis(self._file.read(window=window), 0, 2)
+            if mask is not None:
+                mask[rows] = self._file.read_masks(1, window=window) > 0
+        pixels, alpha = values, None
+        if self._alpha is not None:
+            alpha = np.ascontiguousarray(values[..., self._alpha])
+            pixels = np.ascontiguousarray(np.delete(values, self._alpha, axis=2))
+        elif self._palette:
+            pixels = np.asarray(self._palette, np.uint8)[values[..., 0]]
+        pixels, valid = without_gaps(plain(pixels), self.facts.nodata, mask)
+        return replace(head, pixels=pixels, alpha=alpha, valid=valid)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[_File]:
+    with GeoTiffCodec().needed().open(path, driver="GTiff") as file:
+        yield _File(path, file)
+
+
+def _fits(nodata: float | None, dtype: np.dtype[Any]) -> bool:
+    if nodata is None or dtype.kind == "f":
+        return nodata is not None
+    info = np.iinfo(dtype)
+    return bool(np.isfinite(nodata) and info.min <= nodata <= info.max)

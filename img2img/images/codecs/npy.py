@@ -1,0 +1,210 @@
+"""Arrays of numpy: `.npy`, and `.npz` of one array.
+
+An array is (height, width), (height, width, channels) or (channels, height, width): of three axes,
+the channels are the last if it is no longer than the first, else the first; they are 64 at most.
+"""
+
+import io
+import math
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy
+
+from img2img.errors import ImageError
+from img2img.images.codecs.base import (
+    CODECS,
+    Codec,
+    FileFacts,
+    Parts,
+    Reader,
+    Writer,
+    checked,
+    not_held,
+    plain,
+    start_of,
+    with_gaps,
+    without_gaps,
+)
+from img2img.images.domain import MOST_CHANNELS
+from img2img.images.picture import Frames, Header, Picture, Pixels, Size
+
+_MAGIC = b"\x93NUMPY"
+
+
+@dataclass(frozen=True)
+class Layout(Header):
+    """Where the channels of an array are: `hw`, `hwc` or `chw`."""
+
+    axes: str = "hwc"
+
+
+@CODECS.register("npy")
+class NpyCodec(Codec):
+    """Arrays of numpy, (H, W), (H, W, C) or (C, H, W), without pickles."""
+
+    suffixes = (".npy", ".npz")
+    written = (".npy", ".npz")
+
+    def recognizes(self, start: bytes, path: Path) -> bool:
+        return start.startswith(_MAGIC)
+
+    def probe(self, path: Path) -> FileFacts:
+        with _array(path) as (_, shape, _, dtype):
+            return _facts(shape, dtype)
+
+    def read(self, path: Path, *, indices: bool = False, single: bool = False) -> Picture:
+        with _array(path) as (file, shape, fortran, dtype):
+            facts = _facts(shape, dtype)
+            facts.check_size()
+            data = file.read(math.prod(shape) * dtype.itemsize)
+            if len(data) < math.prod(shape) * dtype.itemsize:
+                raise ImageError(f"truncated: {len(data)} bytes of values of an array {shape}")
+            values = np.frombuffer(bytearray(data), dtype)
+            values = values.reshape(shape, order="F" if fortran else "C")
+            return _picture(values, _axes(shape))
+
+    @contextmanager
+    def opened(self, path: Path) -> Iterator[Reader]:
+        with _array(path) as (file, shape, fortran, dtype):
+            facts, start = _facts(shape, dtype), file.tell()
+        if (
+            not start_of(path).startswith(_MAGIC)
+            or path.stat().st_size < start + math.prod(shape) * dtype.itemsize
+        ):
+            with super().opened(path) as reader:
+                yield reader
+            return
+        values = np.memmap(path, dtype, "r", start, shape, "F" if fortran else "C")
+        yield _Mapped(facts, values, _axes(shape))
+
+    def refuses(self, image: Picture | Frames, suffix: str) -> str | None:
+        return None if isinstance(image, Picture) else not_held(image)
+
+    def encode(self, image: Picture, quality: int) -> Parts:
+        values = _laid_out(image)
+        buffer = io.BytesIO()
+        npy.write_array_header_1_0(buffer, npy.header_data_from_array_1_0(values))
+        return [buffer.getvalue(), values.tobytes()]
+
+    def write(self, path: Path, image: Picture, quality: int) -> None:
+        if path.suffix.lower() == ".npz":
+            np.savez_compressed(path, image=_laid_out(image))
+        else:
+            super().write(path, image, quality)
+
+    @contextmanager
+    def appended(self, path: Path, head: Picture, size: Size, dtype: Any) -> Iterator[Writer]:
+        channels = head.pixels.shape[2]
+        shape = (*size, channels) if _layout(head) != "hw" or channels > 1 else size
+        empty = np.zeros((0,), dtype)
+        with path.open("wb") as file:
+            about = npy.header_data_from_array_1_0(empty) | {"shape": shape}
+            npy.write_array_header_1_0(file, about)
+            yield _Appended(file)
+
+
+@dataclass(frozen=True)
+class _Mapped:
+    facts: FileFacts
+    values: Pixels
+    axes: str
+
+    @property
+    def head(self) -> Picture:
+        return self.read(0, 0)
+
+    def read(self, start: int, stop: int) -> Picture:
+        rows = self.values[:, start:stop] if self.axes == "chw" else self.values[start:stop]
+        return _picture(np.array(rows), self.axes)
+
+
+@dataclass(frozen=True)
+class _Appended:
+    file: IO[bytes]
+
+    def write(self, rows: Picture) -> None:
+        self.file.write(np.ascontiguousarray(with_gaps(rows)).tobytes())
+
+
+@contextmanager
+def _array(path: Path) -> Iterator[tuple[IO[bytes], tuple[int, ...], bool, np.dtype[Any]]]:
+    """The file at its values, their shape, whether they are in Fortran's order, and their type."""
+    with path.open("rb") as file:
+        if file.read(2) == b"PK":
+            with zipfile.ZipFile(file) as archive:
+                names = archive.namelist()
+                if len(names) != 1:
+                    raise ImageError(
+                        f"{len(names)} arrays ({', '.join(names[:5])}), where one is needed: save"
+                        " each as its own file"
+                    )
+                with archive.open(names[0]) as member:
+                    yield (member, *_header(member))
+        else:
+            file.seek(0)
+            yield (file, *_header(file))
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    start = file.read(len(_MAGIC) + 2)
+    if not start.startswith(_MAGIC):
+        raise ImageError("not an array of numpy: a pickle or something else, which is not read")
+    version = (start[-2], start[-1])
+    if version == (1, 0):
+        shape, fortran, dtype = npy.read_array_header_1_0(file)
+    else:
+        shape, fortran, dtype = npy.read_array_header_2_0(file)
+    if dtype.hasobject:
+        raise ImageError("Python objects (a pickle), which are not read: save numbers")
+    return shape, fortran, checked(dtype)
+
+
+def _axes(shape: tuple[int, ...]) -> str:
+    wanted = (
+        f"an array of shape {shape}, where (height, width), (height, width, channels) or"
+        f" (channels, height, width) of at most {MOST_CHANNELS} channels is needed"
+    )
+    if len(shape) == 2 and 0 not in shape:
+        return "hw"
+    if len(shape) != 3 or 0 in shape:
+        raise ImageError(wanted)
+    axes = "hwc" if shape[2] <= shape[0] else "chw"
+    if (shape[2] if axes == "hwc" else shape[0]) > MOST_CHANNELS:
+        raise ImageError(wanted)
+    return axes
+
+
+def _facts(shape: tuple[int, ...], dtype: np.dtype[Any]) -> FileFacts:
+    axes = _axes(shape)
+    sizes = dict(zip(axes, shape, strict=True))
+    name = "uint8" if dtype.kind == "b" else str(dtype.newbyteorder("="))
+    return FileFacts((sizes["h"], sizes["w"]), sizes.get("c", 1), name)
+
+
+def _picture(values: Pixels, axes: str) -> Picture:
+    if axes == "hw":
+        values = values[..., None]
+    elif axes == "chw":
+        values = np.moveaxis(values, 0, 2)
+    pixels, valid = without_gaps(np.ascontiguousarray(plain(values)))
+    return Picture(pixels, valid=valid, header=Layout(axes=axes))
+
+
+def _layout(image: Picture) -> str:
+    return image.header.axes if isinstance(image.header, Layout) else "hwc"
+
+
+def _laid_out(image: Picture) -> Pixels:
+    """As the file was that the picture is from; of another, (height, width, channels)."""
+    values, axes = with_gaps(image), _layout(image)
+    if image.alpha is not None:
+        values = np.dstack([values, image.alpha])
+    if axes == "hw" and values.shape[2] == 1:
+        return np.ascontiguousarray(values[..., 0])
+    return np.ascontiguousarray(np.moveaxis(values, 2, 0) if axes == "chw" else values)

@@ -114,6 +114,7 @@ class TestTiff:
 
     def test_multiplied_alpha(self, tmp_path: Path) -> None:
         picture = read(tmp_path, tiff(np.dstack([RGB, ALPHA]), 2, extra=1))
+        assert picture.alpha is not None
         with Image.open(tmp_path / "x.tif") as image:
             np.testing.assert_array_equal(
                 np.dstack([picture.pixels, picture.alpha]), np.asarray(image.convert("RGBA"))

@@ -6,6 +6,7 @@ of plug-ins and of Albumentations are read in the same way.
 
 import ast
 import importlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -77,8 +78,10 @@ def entries(catalogue: str) -> list[Entry]:
 
 @cache
 def arguments_of(catalogue: str) -> dict[str, list[str]]:
-    """The arguments of each part of a catalogue, by name."""
-    return {entry.name: [*entry.arguments] for entry in entries(catalogue)}
+    """The arguments of each part of a catalogue, by name; without names that two packages bring."""
+    known = entries(catalogue)
+    count = Counter(entry.name for entry in known)
+    return {entry.name: [*entry.arguments] for entry in known if count[entry.name] == 1}
 
 
 def _modules_with(package: str, registry: str) -> Iterator[tuple[_Module, str]]:

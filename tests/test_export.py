@@ -169,7 +169,7 @@ def test_a_range_of_values_goes_along(
     assert got.dtype == np.uint16
     assert got.max() <= 4095
     assert np.abs(got.astype(int) - wanted).max() <= 2
-    with pytest.raises(ConfigError, match=r"pixels: .* translates values in uint16 0\.\.4095"):
+    with pytest.raises(ConfigError, match=r"`pixels`: .* translates values in uint16 0\.\.4095"):
         export_model(model, target, run_by_us, images=images, pixels=True)
 
 
@@ -301,7 +301,7 @@ class TestTranslate:
         image = noise(70, 50)
         assert tested.translate(image).shape == image.shape
         assert "tiles" in said[0]
-        monkeypatch.setattr("img2img.engine.splitting.ASKED_ABOUT", 1)
+        monkeypatch.setattr("img2img.engine.splitting.SMALLEST_CHECKED", 1)
         assert Translator.load(target).translate(image).shape == image.shape
 
     def test_identity_is_the_files(self, run_by_us: str, made: Made) -> None:
@@ -575,12 +575,12 @@ class TestFixed:
     @pytest.mark.parametrize(
         ("options", "words"),
         [
-            ({"size": (60, 64)}, "size: 64x60"),
-            ({"size": (8, 16)}, "size: 16x8"),
-            ({"batch": 0}, "batch: 0"),
-            ({"opset": 10}, "opset: 10: there are 11 to"),
-            ({"opset": 99}, "opset: 99"),
-            ({"opset": 17, "format": "torch"}, "opset: only for onnx, not for torch"),
+            ({"size": (60, 64)}, "`size`: 64x60"),
+            ({"size": (8, 16)}, "`size`: 16x8"),
+            ({"batch": 0}, "`batch`: 0"),
+            ({"opset": 10}, "`opset`: 10 is not between 11 and"),
+            ({"opset": 99}, "`opset`: 99"),
+            ({"opset": 17, "format": "torch"}, "`opset`"),
         ],
     )
     def test_what_cannot_be(self, tmp_path: Path, options: dict[str, Any], words: str) -> None:

@@ -1,1 +1,1 @@
-"""Files of tensors, of whoever made them, read within bounds and with nothing in them run."""
+"""Reading files of tensors from anywhere: with limits, and without running anything in them."""

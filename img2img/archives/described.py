@@ -1,6 +1,6 @@
-"""How PyTorch's own files describe their tensors: read first, and within limits.
+"""The descriptions of tensors in PyTorch's files, read before the tensors and within limits.
 
-Nothing here needs torch: files that cannot hold weights are refused before it is loaded.
+Nothing here needs torch, so that files that cannot hold weights are refused before it is loaded.
 """
 
 import io
@@ -16,14 +16,14 @@ from typing import IO, Any, NamedTuple
 from img2img.archives.pickles import MOST_BYTES, Bounded, Built, Storage, Strange, read_pickle
 from img2img.errors import ModelFileError, shortened
 
-# Dictionaries within dictionaries; deeper ones are not searched.
+# Maximum depth of nested dictionaries; deeper ones are not searched.
 DEPTH = 8
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
-# The directory of an archive takes some 80 bytes a tensor.
+# The directory of an archive takes about 80 bytes per tensor.
 _MOST_DIRECTORY = 2**23
-# A file of before 2020: what it begins with, and how many bytes stand before each storage.
+# Files from before 2020: the first two values, and the number of bytes in front of each storage.
 _MAGIC, _LEGACY_VERSION, _LENGTH = 0x1950A86A20F9469CFC6C, 1001, 8
-# Bytes of a number, by the kind of its storage.
+# Bytes per number, by the kind of storage.
 NUMBER_BYTES = {
     "DoubleStorage": 8,
     "FloatStorage": 4,
@@ -40,32 +40,32 @@ NUMBER_BYTES = {
 }
 
 Places = dict[str, tuple[int, int]]
-"""Where in the file the bytes of each storage begin, and how many they are."""
+"""The position of each storage in the file, and its number of bytes."""
 
 
 class Weights(NamedTuple):
-    """A dictionary of weights as its file describes it."""
+    """A dictionary of weights, as described in its file."""
 
     tree: Mapping[Any, Any]
-    """Arrays, in dictionaries that may lie in others."""
+    """Arrays, in dictionaries that may be nested."""
     places: Places
 
 
 def looks_like_pth(path: Path) -> bool:
-    """Whether a file begins as `torch.save` writes it."""
+    """Whether a file begins like one written by `torch.save`."""
     with path.open("rb") as file:
         beginning = file.read(9)
-    # A safetensors file begins with the length of its header, which may look like anything.
+    # A safetensors file begins with the length of its header, which may be any bytes.
     if int.from_bytes(beginning[:8], "little") < path.stat().st_size and beginning[8:] == b"{":
         return False
     return beginning.startswith((_ZIP, _PICKLE))
 
 
 def read_description(path: Path) -> Weights:
-    """What a file of `torch.save` describes. No class in it is built, and no code is run.
+    """The content of a file written by `torch.save`. No class in it is built, and no code is run.
 
     Raises:
-        ModelFileError: damaged, no dictionary, or larger than any description of weights.
+        ModelFileError: it is damaged, not a dictionary, or too large for a description of weights.
     """
     if not path.is_file():
         raise ModelFileError.of(path, "no such file")
@@ -89,19 +89,19 @@ def read_description(path: Path) -> Weights:
 
 @contextmanager
 def refusing(path: Path) -> Iterator[None]:
-    """Turn whatever is wrong with a file into one kind of error."""
+    """Turn any error while reading a file into a ModelFileError."""
     try:
         yield
     except Strange as error:
         raise ModelFileError.of(path, str(error)) from None
-    # A file that was damaged on purpose can make the reader raise anything.
+    # A maliciously damaged file can make the reader raise anything.
     except Exception as error:
         reason = shortened(" ".join(str(error).split()) or type(error).__name__, 200)
         raise ModelFileError.of(path, f"damaged, or not a file of weights: {reason}") from None
 
 
 def dictionaries(content: Any) -> Iterator[tuple[str, dict[Any, Any]]]:
-    """All dictionaries of a tree, each once, with the dotted names of where they are."""
+    """All dictionaries in a tree, each once, with the dotted names that lead to them."""
     seen: set[int] = set()
     level = [("", content)]
     for _ in range(DEPTH):
@@ -117,13 +117,13 @@ def dictionaries(content: Any) -> Iterator[tuple[str, dict[Any, Any]]]:
 
 
 class _Directory(io.BufferedReader):
-    """An archive, of which no more than a directory of weights is read at once."""
+    """An archive that refuses reads that are larger than a directory of weights can be."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         left = os.fstat(self.fileno()).st_size - self.tell()
         wanted = left if size is None or size < 0 else min(size, left)
         if wanted > _MOST_DIRECTORY:
-            raise Strange("its directory is larger than weights need")
+            raise Strange("its directory is too large for a file of weights")
         return super().read(wanted)
 
 
@@ -134,8 +134,8 @@ def _archive(file: IO[bytes]) -> tuple[object, Places]:
     unpacked = sum(entry.file_size for entry in entries.values())
     if unpacked > size or any(entry.compress_type for entry in entries.values()):
         raise Strange(
-            f"its {size / 2**20:.1f} MB would unpack to {unpacked / 2**20:.0f} MB, but files of"
-            " weights are not compressed"
+            f"compressed, which files of weights never are: its {size / 2**20:.1f} MB would unpack"
+            f" to {unpacked / 2**20:.0f} MB"
         )
     roots = [name.removesuffix("data.pkl") for name in entries if name.endswith("data.pkl")]
     if any(name.partition("/")[2].startswith("code/") for name in entries):
@@ -148,7 +148,7 @@ def _archive(file: IO[bytes]) -> tuple[object, Places]:
         raise Strange("written on a machine with a different byte order")
     description = entries[f"{root}data.pkl"]
     if description.file_size > MOST_BYTES:
-        raise Strange("describing its weights takes too much memory")
+        raise Strange("the description of its weights is too large")
     described = read_pickle(io.BytesIO(_bytes_of(file, description))).value
     prefix = f"{root}data/"
     places = {
@@ -160,7 +160,7 @@ def _archive(file: IO[bytes]) -> tuple[object, Places]:
 
 
 def _begin(file: IO[bytes], entry: zipfile.ZipInfo) -> int:
-    """Where the bytes of an entry begin: behind a header of its own."""
+    """Position of an entry's bytes, after the entry's own header."""
     file.seek(entry.header_offset)
     header = file.read(30)
     if not header.startswith(_ZIP):
@@ -175,14 +175,14 @@ def _bytes_of(file: IO[bytes], entry: zipfile.ZipInfo) -> bytes:
 
 
 def _legacy(file: IO[bytes]) -> tuple[object, Places]:
-    """Pickles one after the other, and behind them the storages, each with its count."""
+    """Read a file from before 2020: several pickles, then the storages, each with its count."""
     file.seek(0)
     bounded = Bounded(file)
     if read_pickle(bounded).value != _MAGIC:
-        raise Strange("a pickle, but not of weights alone; nothing in it was run")
+        raise Strange("a pickle of something other than weights; nothing in it was run")
     if read_pickle(bounded).value != _LEGACY_VERSION:
         raise Strange("written by an unknown version of PyTorch")
-    read_pickle(bounded)  # of the machine that wrote it
+    read_pickle(bounded)  # about the machine that wrote it
     described, storages = read_pickle(bounded)
     keys: Any = read_pickle(bounded).value
     size = os.fstat(file.fileno()).st_size
@@ -193,14 +193,14 @@ def _legacy(file: IO[bytes]) -> tuple[object, Places]:
         (count,) = struct.unpack("<q", file.read(_LENGTH))
         length = count * number_bytes(storages[key])
         if not 0 <= length <= size - position:
-            raise ValueError("truncated: it ends before its tensors do")
+            raise ValueError("it is truncated: it ends before its tensors do")
         places[key] = (position + _LENGTH, length)
         position += _LENGTH + length
     return described, places
 
 
 def number_bytes(storage: Storage) -> int:
-    """Bytes of each number that a storage holds."""
+    """Bytes per number of a storage."""
     if storage.kind not in NUMBER_BYTES:
-        raise Strange(f"holds a {storage.kind}, which does not hold plain numbers")
+        raise Strange(f"contains a {storage.kind}, which does not hold plain numbers")
     return NUMBER_BYTES[storage.kind]

@@ -1,8 +1,8 @@
-"""What a pickle describes, without building any of it.
+"""Reading what a pickle describes, without building any of it.
 
 A pickle is a program that names functions to call. This reads the program and calls none of them.
-It gives plain dictionaries, lists, numbers and strings, arrays as the places where their numbers
-are stored, and the names of everything else. Time and memory are bounded, whatever the file claims.
+It returns plain dictionaries, lists, numbers and strings, the places where the numbers of arrays
+are stored, and the names of everything else. Time and memory are limited, whatever the file claims.
 """
 
 import builtins
@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterator
 from pickletools import genops
 from typing import IO, Any, NamedTuple
 
-# Weights take some 40 operations and 200 bytes a tensor, and options and optimizers not much more.
+# Weights take about 40 operations and 200 bytes per tensor; options and optimizers not much more.
 MOST_OPERATIONS, MOST_BYTES = 500_000, 2**25
 _MOST_LINE, _MOST_NAME, _MOST_AXES, _MOST_BITS = 2**16, 300, 8, 128
 
-# What of Python's own library only holds data.
+# Modules of Python's standard library that only hold data.
 _DATA = {"argparse", "array", "collections", "copyreg", "datetime", "decimal", "enum", "fractions"}
 _DATA |= {"functools", "pathlib", "types", "uuid"}
 _ARRAYS = {"torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2"}
-# Their first argument is the array.
+# Functions whose first argument is the array.
 _AROUND_ARRAYS = {
     "torch._utils._rebuild_parameter",
     "torch._utils._rebuild_parameter_with_state",
@@ -28,17 +28,17 @@ _DICTIONARIES = {"collections.OrderedDict", "collections.defaultdict", "builtins
 
 
 class Strange(ValueError):
-    """A pickle that holds no weights, or asks for too much."""
+    """The file does not contain weights, or would take too much memory or time."""
 
 
 class Name(NamedTuple):
-    """Something that a pickle calls or builds, by its dotted name."""
+    """The dotted name of something that a pickle calls or builds."""
 
     text: str
 
 
 class Built(dict[object, object]):
-    """Something that only running code could build, with the items that it would be given."""
+    """Stands for an object that only running code could build, with the items it would get."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -46,16 +46,16 @@ class Built(dict[object, object]):
 
 
 class Storage(NamedTuple):
-    """Numbers in the file, outside of the pickle."""
+    """Numbers that are stored in the file outside of the pickle."""
 
     kind: str
-    """As `FloatStorage`."""
+    """Such as `FloatStorage`."""
     key: str
     numbers: int
 
 
 class Array(NamedTuple):
-    """A part of a storage; offset and strides in numbers."""
+    """A part of a storage. Offset and strides count numbers, not bytes."""
 
     storage: Storage
     offset: int
@@ -64,7 +64,7 @@ class Array(NamedTuple):
 
 
 class Bounded:
-    """A file of which no more than a limit is read, whatever lengths are asked for."""
+    """A file that refuses to be read beyond a limit."""
 
     def __init__(self, file: IO[bytes], most: int = MOST_BYTES) -> None:
         self._file, self._left = file, most
@@ -88,19 +88,19 @@ class Bounded:
 
 
 class Described(NamedTuple):
-    """What a pickle describes."""
+    """The content of a pickle."""
 
     value: object
     storages: dict[str, Storage]
-    """All that it names, by their keys."""
+    """All storages that it refers to, by their keys."""
 
 
 def read_pickle(file: IO[bytes] | Bounded) -> Described:
-    """What the pickle at a file's position describes; the position is behind it afterwards.
+    """The content of the pickle at a file's position, which moves to the pickle's end.
 
     Raises:
-        Strange: it names a function of Python's that holds no data, or asks for too much.
-        Exception: whatever reading a damaged pickle ends in.
+        Strange: it names a standard library function that weights never need, or is too large.
+        Exception: anything, if the pickle is damaged.
     """
     bounded = file if isinstance(file, Bounded) else Bounded(file)
     machine = _Machine()
@@ -123,7 +123,7 @@ class _Machine:
     def spend(self, operations: int) -> None:
         self._left -= operations
         if self._left < 0:
-            raise Strange("describing its weights takes too many operations")
+            raise Strange("the description of its weights is too long")
 
     def do(self, name: str, argument: Any) -> None:
         if name in _VALUES:
@@ -134,7 +134,7 @@ class _Machine:
         elif name in _STEPS:
             _STEPS[name](self, argument)
         else:
-            raise Strange(f"is not a description of weights: {name}")
+            raise Strange(f"not a description of weights: it uses the pickle operation {name}")
 
     def pop(self) -> None:
         if self.marks and self.marks[-1] == len(self.stack):
@@ -169,7 +169,7 @@ class _Machine:
         self.set(pairs)
 
     def call(self, what: object, arguments: Any) -> None:
-        self.spend(len(arguments))  # what was written once may be called with many times
+        self.spend(len(arguments))  # arguments stored once may be used in many calls
         self.stack.append(self._given(what, arguments))
 
     def call_since_mark(self) -> None:
@@ -181,9 +181,9 @@ class _Machine:
         self.stack.append(self._stored(identity))
 
     def _given(self, what: object, arguments: Any) -> object:
-        """What a call would give, of the few that are known; none is made."""
+        """The result of a call, for the few known functions; none is called."""
         if not isinstance(what, Name):
-            return Built("something that a call in it gives")
+            return Built("the result of a call")
         name = what.text
         if name in _ARRAYS:
             return _array(*arguments[:4])
@@ -202,9 +202,9 @@ class _Machine:
         return Built(name)
 
     def _stored(self, identity: Any) -> object:
-        """A storage by the five words that torch.save writes for it, and a sixth of old.
+        """A storage, from the five values that torch.save writes for it (formerly six).
 
-        Of old, a class by four: `module`, what it is called, and its source.
+        Formerly also a class, from four values: `module`, the class, and its source.
         """
         if identity[0] == "module":
             return identity[1]
@@ -258,7 +258,7 @@ _STEPS: dict[str, Callable[[_Machine, Any], object]] = {
     **dict.fromkeys(("APPENDS", "ADDITEMS"), lambda m, _: m.add(m.since_mark())),
     "SETITEM": lambda m, _: m.set(m.last(2)),
     "SETITEMS": lambda m, _: m.set(m.since_mark()),
-    # Attributes, which dictionaries of weights have, too.
+    # Attributes, which dictionaries of weights may also have.
     "BUILD": lambda m, _: m.stack.pop(),
     "GLOBAL": lambda m, text: m.stack.append(_named(*text.split(" ", 1))),
     "STACK_GLOBAL": lambda m, _: m.stack.append(_named(*m.last(2))),
@@ -272,7 +272,7 @@ _STEPS: dict[str, Callable[[_Machine, Any], object]] = {
 
 def _put(target: object, items: Iterator[tuple[Any, ...]]) -> None:
     if isinstance(target, dict):
-        # Other keys name no weights, and may take for ever to be hashed.
+        # Other keys are not names of weights, and hashing them may take forever.
         target.update((key, value) for key, value in items if isinstance(key, str | int))
 
 
@@ -283,7 +283,7 @@ def _named(module: object, name: object) -> Name:
 
 def _text(value: object) -> str:
     if not isinstance(value, str) or len(value) > _MOST_NAME:
-        raise Strange("calls something without a valid name")
+        raise Strange("contains a call without a valid name")
     return value
 
 
@@ -298,13 +298,13 @@ def _array(storage: Any, offset: Any, shape: Any, strides: Any) -> object:
 
 
 def _check_harmless(name: str, arguments: Any) -> None:
-    """Refuse functions of Python's standard library that do something; others are only named."""
+    """Refuse functions of Python's standard library that do anything. Others are only named."""
     module, _, what = name.partition(".")
     if module == "builtins":
         harmless = isinstance(getattr(builtins, what, None), type) and what != "bytearray"
-    elif module == "_codecs":  # so bytes are written by old protocols
+    elif module == "_codecs":  # old protocols write bytes like this
         harmless = what == "encode" and arguments[1:] in (("latin1",), ("latin-1",))
     else:
         harmless = module not in sys.stdlib_module_names or module in _DATA
     if not harmless:
-        raise Strange(f"holds {name}, which weights never need; nothing in it was run")
+        raise Strange(f"contains {name}, which weights never need; nothing in it was run")

@@ -1,7 +1,7 @@
-"""The tensors of PyTorch's own files; all else in them is only named, and nothing is run.
+"""Reading the tensors in PyTorch's files. Anything else in them is only named, and nothing is run.
 
-What a file says of its tensors is read first, by `archives.described`; their numbers stay where
-they are, in the file, until someone looks at them.
+The description of the tensors is read first, by `archives.described`; their numbers stay in the
+file until they are used.
 """
 
 import mmap
@@ -41,31 +41,31 @@ _DTYPES = {
 
 @dataclass(frozen=True)
 class Content:
-    """What a file holds."""
+    """The content of a file."""
 
     tree: dict[str, Any]
-    """Tensors, which look into the file, in dictionaries that may lie in others."""
+    """Tensors that are views of the file, in dictionaries that may be nested."""
     left_out: list[str] = field(default_factory=list)
-    """What only running code could build, as `opt (argparse.Namespace)`."""
+    """Objects that only running code could build, such as `opt (argparse.Namespace)`."""
 
 
 def read_pth(path: Path) -> Content:
-    """A dictionary that `torch.save` has written. No class in it is built, and no code is run.
+    """A dictionary written by `torch.save`. No class in it is built, and no code is run.
 
-    Its tensors may have the same numbers many times, and be larger than the file.
+    Its tensors may share their numbers, and together be larger than the file.
 
     Raises:
-        ModelFileError: damaged, or no dictionary.
+        ModelFileError: it is damaged, or not a dictionary.
     """
     tree, places = read_description(path)
     with refusing(path), path.open("rb") as file:
-        # Private: what is changed in a tensor stays out of the file.
+        # Private: changes to a tensor are not written to the file.
         mapped = mmap.mmap(file.fileno(), path.stat().st_size, access=mmap.ACCESS_COPY)
         return _Builder(mapped, places).content(tree)
 
 
 def named_tensors(content: Mapping[Any, Any]) -> Iterator[tuple[str, Tensor]]:
-    """All tensors of a tree of dictionaries, by their own names; each dictionary once."""
+    """All tensors in nested dictionaries, by their own names; each dictionary once."""
     for _, mapping in dictionaries(content):
         for key, value in mapping.items():
             if isinstance(value, Tensor):
@@ -73,12 +73,12 @@ def named_tensors(content: Mapping[Any, Any]) -> Iterator[tuple[str, Tensor]]:
 
 
 def _dtype(storage: Storage) -> torch.dtype:
-    number_bytes(storage)  # which refuses what is no plain number
+    number_bytes(storage)  # which refuses anything but plain numbers
     return _DTYPES[storage.kind]
 
 
 class _Builder:
-    """Makes tensors of their descriptions."""
+    """Builds tensors from their descriptions."""
 
     def __init__(self, mapped: mmap.mmap, places: Places) -> None:
         self._mapped, self._places = mapped, places
@@ -95,7 +95,7 @@ class _Builder:
         return Content(dict(described), left_out)
 
     def _tensor(self, array: Array) -> Tensor:
-        """A look into the file."""
+        """A tensor that is a view of the file."""
         if array in self._views:
             return self._views[array]
         storage, dtype = array.storage, _dtype(array.storage)

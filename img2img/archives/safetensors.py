@@ -1,4 +1,4 @@
-"""The safetensors format, read within limits."""
+"""Reading the safetensors format within limits."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,24 +9,24 @@ from safetensors import SafetensorError, safe_open
 
 from img2img.errors import ModelFileError, shortened
 
-# The header takes some 100 bytes a tensor.
+# The header takes about 100 bytes per tensor.
 MOST_HEADER = 2**24
-# The key of what this program writes into the header.
+# The key of img2img's own entry in the header.
 OURS = "img2img"
 
 
 @contextmanager
 def opened_safetensors(path: Path) -> Iterator[Any]:
-    """Open a file; tensors that it gives look into it, so that none costs memory unless read.
+    """Open a file. Its tensors are views of the file, and take no memory until they are read.
 
     Raises:
-        ModelFileError: it cannot be read, or its header is larger than weights need.
+        ModelFileError: it cannot be read, or its header is too large for a file of weights.
     """
     try:
         with path.open("rb") as file:
             header = int.from_bytes(file.read(8), "little")
         if header > MOST_HEADER:
-            raise SafetensorError("its header is larger than weights need")
+            raise SafetensorError("its header is too large for a file of weights")
         with safe_open(path, framework="pt") as opened:
             yield opened
     except (OSError, SafetensorError) as error:

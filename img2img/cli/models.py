@@ -17,7 +17,7 @@ def plausible(context: typer.Context, given: Models) -> Models:
     Raises:
         ModelFileError: a file is none.
     """
-    from img2img.archives.glance import refuse_impossible
+    from img2img.archives.plausibility import refuse_impossible
 
     if not context.resilient_parsing:  # which completes a command line, and runs nothing
         several: Iterable[Path] = given if isinstance(given, list) else [given] if given else []

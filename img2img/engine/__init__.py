@@ -1,1 +1,1 @@
-"""A trained generator over images in memory: batches, backends, strips and tiles."""
+"""Running a trained generator on images in memory: batches, backends, strips and tiles."""

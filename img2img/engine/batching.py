@@ -1,4 +1,4 @@
-"""Pictures through a network: batches of one size, several in flight, results in order."""
+"""Running pictures through a network: batches of one size, several in flight, results in order."""
 
 import sys
 from collections import deque
@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from img2img.engine.runner import Runner
-from img2img.engine.splitting import ASKED_ABOUT, Splitter
+from img2img.engine.splitting import SMALLEST_CHECKED, Splitter
 from img2img.engine.transfer import Transfer
 from img2img.errors import ImageError, Img2ImgError
 from img2img.images import Picture, Pixels
@@ -21,26 +21,25 @@ from img2img.runtime.devices import is_out_of_memory
 K = TypeVar("K")
 T = TypeVar("T")
 
-# A batch holds as many images as make up this many pixels, unless a number is given, and at most
-# so many: beyond, a network gains nothing.
+# Maximum pixels and images of a batch, unless the user sets its size. Larger ones gain nothing.
 _BATCH_PIXELS, _BATCH_IMAGES = 8 * 512**2, 8
-# What may wait, before its turn or for an earlier image: batches, and pixels, where memory allows.
+# Maximum batches and pixels that wait for their turn or for an earlier image, if memory allows.
 _WAITING_BATCHES, _WAITING_PIXELS = 4, 32 * 2**20
-# Batches that a GPU is given before the first is asked back.
+# Number of batches sent to a GPU before the first result is fetched.
 _IN_FLIGHT = 3
-# Pictures that are prepared, and results that are restored, while the network runs.
+# Number of pictures prepared, and of results restored, while the network runs.
 _AHEAD = 2
 
 Prepare = Callable[[Picture], Pixels]
-"""What the network is given of a picture: (H, W, C) uint8, uint16 or float32, of a size that it
-takes; raises ImageError."""
+"""From a picture to the network's input: (H, W, C) uint8, uint16 or float32, of a size that the
+network accepts; raises ImageError."""
 Restore = Callable[[Picture, Pixels], Picture]
-"""A picture with the pixels that the network made of it; raises ImageError."""
+"""From a picture and the network's output to the result; raises ImageError."""
 
 
 @dataclass(eq=False)
 class _Image(Generic[K]):
-    """One prepared image, and its result as soon as that is known."""
+    """One prepared image, and its result once that is known."""
 
     key: K
     picture: Picture
@@ -54,16 +53,16 @@ class _Image(Generic[K]):
 
 
 class _Queue(Generic[K]):
-    """All images of one call, from the first of them to be prepared to the last to be restored."""
+    """All images of one call that are on their way, at each step from preparing to restoring."""
 
     def __init__(self) -> None:
         self.preparing: deque[tuple[K, Picture, Future[Pixels]]] = deque()
         self.order: deque[_Image[K]] = deque()
-        """Prepared and not yet restored, in the order of their arrival."""
+        """Images prepared and not yet restored, in the order in which they came."""
         self.groups: dict[tuple[object, ...], list[_Image[K]]] = {}
-        """Those of them that wait for a batch to be full, by shape and type."""
+        """Images in `order` that wait until a batch is full, by shape and type."""
         self.running: deque[Callable[[], None]] = deque()
-        """Waits for a batch, and sets the results of its images."""
+        """A function for each running batch that waits for it and sets the images' results."""
         self.restoring: deque[tuple[K, Future[Picture] | Img2ImgError]] = deque()
 
     @property
@@ -72,7 +71,7 @@ class _Queue(Generic[K]):
         return bool(self.order) and self.order[0].result is not None
 
     def take_prepared(self) -> _Image[K]:
-        """Wait for the image that has been in preparation for longest."""
+        """Wait for the image whose preparation began first."""
         key, picture, pixels = self.preparing.popleft()
         try:
             image = _Image(key, picture, pixels.result())
@@ -82,7 +81,7 @@ class _Queue(Generic[K]):
         return image
 
     def take_restored(self) -> tuple[K, Picture | Img2ImgError]:
-        """Wait for the picture that has been restored for longest."""
+        """Wait for the picture whose restoring began first."""
         key, restored = self.restoring.popleft()
         if isinstance(restored, Img2ImgError):
             return key, restored
@@ -93,14 +92,14 @@ class _Queue(Generic[K]):
 
 
 class Batching:
-    """Runs pictures through one runner or, in turn, through several.
+    """Runs pictures through one runner, or through several in turn.
 
     Args:
-        runners: one for each device, all of one generator.
-        splitter: for images that are too large to be run whole.
-        prepare, restore: what is done before and after the network, in a thread each.
-        batch: images to run together; None: as many as suit their size. It does not change results.
-        truncate: as in `Transfer`.
+        runners: one for each device, all with the same generator.
+        splitter: translates images that are too large to be run whole.
+        prepare, restore: the steps before and after the network, in a thread each.
+        batch: maximum images in a batch; None: chosen by size. It does not affect results.
+        truncate: see `Transfer`.
     """
 
     def __init__(
@@ -125,18 +124,18 @@ class Batching:
     def each(
         self, items: Iterable[tuple[K, Picture]]
     ) -> Iterator[tuple[K, Picture | Img2ImgError]]:
-        """Translate pictures as they come, each with a key of the caller's, in order.
+        """Translate pictures, each with a key of the caller's, as they come and in order.
 
-        Several are taken before the first is given.
+        Several are read before the first result is yielded.
 
         Yields:
-            The key, and the result or why the picture could not be translated.
+            The key, and the result or the error that the picture caused.
         """
         source, queue = iter(items), _Queue[K]()
         exhausted = False
         with ThreadPoolExecutor(1) as restoring, ThreadPoolExecutor(1) as preparing:
             try:
-                # One step at a time, the last that is possible: results leave as soon as they can.
+                # One step at a time, the last one possible, so that results leave early.
                 while True:
                     if queue.has_result:
                         if len(queue.restoring) == _AHEAD:
@@ -166,7 +165,7 @@ class Batching:
                     future.cancel()
 
     def _admit(self, queue: _Queue[K]) -> None:
-        """Group an image with others of its kind; run what is full, or has waited long enough."""
+        """Put an image into its group; run each group that is full or has waited long enough."""
         image = queue.take_prepared()
         if image.result is None:
             kind = image.pixels.shape, image.pixels.dtype
@@ -194,9 +193,9 @@ class Batching:
     def _started(
         self, pool: ThreadPoolExecutor, picture: Picture, work: Callable[..., T], *arguments: object
     ) -> Future[T]:
-        """Work begun in a thread; on a large picture, which is alone, done at once.
+        """Start work in a thread; on a large picture, which is alone anyway, do it at once.
 
-        The C library keeps much of what a thread has freed for that thread.
+        The C library would keep much of the memory that a thread has freed for that thread.
         """
         if picture.pixels.nbytes <= self._splitter.budget.ahead:
             return pool.submit(work, *arguments)
@@ -208,15 +207,15 @@ class Batching:
         return done
 
     def _batch_of(self, image: _Image[K]) -> int:
-        """How many images like this one to run together."""
-        if image.area >= ASKED_ABOUT or self._splitter.must_split(image.pixels.shape[:2]):
+        """Number of images like this one to run together."""
+        if image.area >= SMALLEST_CHECKED or self._splitter.must_split(image.pixels.shape[:2]):
             return 1
         fit = self._splitter.most_pixels(self._runner, deep=image.pixels.dtype != np.uint8)
         most = min(self._most_pixels, fit) // max(1, image.area)
         return max(1, min(self._batch or _BATCH_IMAGES, most))
 
     def _too_many(self, order: Sequence[_Image[K]]) -> bool:
-        """Whether so much waits that the oldest group has to be run as it is."""
+        """Whether so many images wait that the oldest group must run, full or not."""
         most = _WAITING_BATCHES * max(map(self._batch_of, order))
         return (
             len(order) > most
@@ -225,7 +224,7 @@ class Batching:
         )
 
     def _begin(self, group: Sequence[_Image[K]]) -> Callable[[], None]:
-        """Run a batch; what is returned waits until the images have their results."""
+        """Start a batch, and return a function that waits until its images have their results."""
         runner, transfer = next(self._lanes)
         size, dtype = group[0].pixels.shape[:2], group[0].pixels.dtype
         deep = dtype != np.uint8
@@ -244,13 +243,13 @@ class Batching:
                 raise
         else:
             return partial(_finish, group, arrived)
-        # Not among the exceptions, which hold on to what has been allocated.
+        # Not within `except`: an exception keeps what has been allocated alive.
         if len(group) == 1:
             return partial(self._split, group[0], runner, max(size) // 2)
         return partial(self._halve, group)
 
     def _halve(self, group: Sequence[_Image[K]]) -> None:
-        """Run a batch that did not fit into memory in halves, now and in future."""
+        """Run a batch that did not fit into memory as two halves, now and from here on."""
         half = len(group) // 2
         self._most_pixels = half * group[0].area
         for part in (group[:half], group[half:]):

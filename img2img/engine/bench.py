@@ -1,4 +1,4 @@
-"""What each backend gives on this machine."""
+"""Measuring how fast each backend is on this machine."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -16,21 +16,21 @@ from img2img.images import Picture, resized
 from img2img.networks import Generator
 from img2img.runtime.devices import PrecisionName, resolve_precision, synchronize
 
-# Timed runs of each form, and the seconds after which no further one begins.
+# Maximum number of timed runs, and the seconds after which no further run starts.
 _RUNS, _SECONDS = 10, 4.0
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One backend in one precision, as far as it is known.
+    """One backend in one precision, as far as it has been measured.
 
     Attributes:
-        device: where it computes.
-        preparing: seconds until it gives its first result.
-        alone: seconds an image, one at a time.
-        together: seconds an image, in a batch.
-        difference: from eager float32.
-        missing: why it was not measured.
+        device: the device it computes on.
+        preparing: seconds until its first result.
+        alone: seconds per image, one at a time.
+        together: seconds per image, in a batch.
+        difference: how far its results are from eager float32.
+        missing: why it could not be measured.
     """
 
     backend: str
@@ -44,7 +44,7 @@ class Measurement:
 
     @property
     def ended(self) -> bool:
-        """Whether no more will be known."""
+        """Whether it is measured, or cannot be."""
         return self.missing is not None or self.alone is not None
 
 
@@ -54,11 +54,11 @@ def bench(
     """Measure backends in float32 and in the device's fastest precision.
 
     Yields:
-        Each when it is begun, when it is ready, and when it has ended.
+        Each measurement when it starts, when the backend is ready, and when it ends.
 
     Args:
         generator: set up for inference, in float32.
-        x: a batch [N, C, H, W] in [-1, 1] on the device, of a size that the generator takes.
+        x: a batch [N, C, H, W] in [-1, 1] on the device, of a size that the generator accepts.
     """
     exact = Eager(generator, device, "fp32").run(x)
     precisions = dict.fromkeys(["fp32", resolve_precision("auto", device)])
@@ -77,10 +77,10 @@ def bench(
                 found = replace(found, preparing=time.perf_counter() - start)
                 yield found
                 together = _seconds(backend, x, device) / len(x)
-                # One of its own, since some settle on the first batch's size.
+                # A new instance, because some backends keep the first batch's size.
                 backend = backend_class(name)(generator, device, precision)
                 alone = _seconds(backend, x[:1], device)
-            except Exception as error:  # a compiler or a runtime that does not work
+            except Exception as error:  # whatever a compiler or runtime raises
                 reason = str(error).strip().partition("\n")[0]
                 yield replace(found, missing=reason)
                 continue
@@ -88,13 +88,13 @@ def bench(
 
 
 def noise(side: int) -> Picture:
-    """A square picture of soft coloured clouds, always the same."""
+    """A square picture of soft coloured noise, always the same."""
     coarse = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
     return Picture(resized(coarse, (side, side)))
 
 
 def _seconds(backend: Backend, x: Tensor, device: torch.device) -> float:
-    """The median of several runs, after one that does not count."""
+    """Median time of several runs, after one that does not count."""
     backend.run(x)
     seconds: list[float] = []
     while len(seconds) < _RUNS and sum(seconds) < _SECONDS:

@@ -1,4 +1,4 @@
-"""Measuring backends in a process of its own, which can be ended: a compiler may take for ever."""
+"""Measuring backends in a separate process, which can be killed: a compiler may take forever."""
 
 import multiprocessing
 import os
@@ -27,13 +27,13 @@ def bench_apart(
     direction: Direction | None = None,
     wait: float = 60.0,
 ) -> Iterator[Measurement]:
-    """What `Translator.bench` yields; a backend that is not ready in time, or crashes, is dropped.
+    """Like `Translator.bench`, but drops backends that crash or are not ready in time.
 
     Args:
-        wait: seconds that one has to get ready.
+        wait: seconds that a backend may take to get ready.
 
     Raises:
-        Img2ImgError: the model cannot be opened, or the picture not be translated.
+        Img2ImgError: the model cannot be opened, or the picture cannot be translated.
     """
     seen: set[str] = set()
     finished = False
@@ -49,7 +49,7 @@ def bench_apart(
             while True:
                 preparing = last is not None and last.preparing is None and not last.ended
                 if not ours.poll(wait if preparing else None):
-                    reason = f"not ready in {wait:g} s; raise `wait` to allow more"
+                    reason = f"not ready after {wait:g} s; `wait` allows more time"
                     break
                 message = ours.recv()
                 if isinstance(message, Img2ImgError):
@@ -81,9 +81,9 @@ def _measure(
     direction: Direction | None,
     skip: set[str],
 ) -> None:
-    """Send each measurement as it becomes known, then None; or the error that prevents all."""
+    """Send each measurement as it becomes known, then None; or an error that prevents them all."""
     if hasattr(os, "setsid"):
-        os.setsid()  # so that the compilers it starts end with it
+        os.setsid()  # so that compilers started by this process end with it
     try:
         translator = Translator.load(
             model, device=device, direction=direction, backend="eager", scale="native"
@@ -97,7 +97,7 @@ def _measure(
 
 def _end(child: SpawnProcess) -> None:
     if hasattr(os, "killpg") and child.pid:
-        with suppress(OSError):  # which has no group of its own yet, or no more
+        with suppress(OSError):  # no process group yet, or not any more
             os.killpg(child.pid, signal.SIGKILL)
     child.kill()
     child.join()

@@ -1,4 +1,4 @@
-"""A generator in the form that other formats are made from."""
+"""A generator in the form that exports are made from."""
 
 import copy
 from dataclasses import dataclass
@@ -13,43 +13,44 @@ from img2img.networks import Generator
 from img2img.networks.norms import ImageStatistics, NormLayer
 
 ValueRange = tuple[float, float]
-"""What black and white are as numbers."""
+"""The numbers that stand for black and white."""
 
 
 @dataclass(frozen=True)
 class Fixed:
-    """What of an input is settled by exporting; None: it is free."""
+    """The batch and image size that an export is fixed to; None: any."""
 
     batch: int | None = None
     size: tuple[int, int] | None = None
     """Height and width in pixels."""
 
     def check(self, multiple: int, least: int) -> None:
-        """Refuse what a generator cannot take.
+        """Refuse sizes that a generator cannot take.
 
         Raises:
-            ConfigError: a size is no multiple of `multiple`, or less than `least`.
+            ConfigError: a side is not a multiple of `multiple`, or is less than `least`.
         """
         if self.batch is not None and self.batch < 1:
-            raise ConfigError(f"batch: {self.batch} is less than 1")
+            raise ConfigError(f"`batch`: {self.batch} is less than 1")
         if any(side % multiple or side < least for side in self.size or ()):
             height, width = self.size or (0, 0)
             raise ConfigError(
-                f"size: {width}x{height}: width and height must be multiples of {multiple},"
-                f" and at least {least}"
+                f"`size`: {width}x{height} does not fit this model: width and height must be"
+                f" multiples of {multiple} and at least {least}"
             )
 
 
 class Exportable(nn.Module):
     """A copy of a generator that exports to few operators.
 
-    It takes and gives float32 [N, C, H, W] as the generator does; or uint8 [N, H, W, C], rounded to
-    the nearest.
+    Input and output are float32 [N, C, H, W], like the generator's, or uint8 [N, H, W, C], rounded
+    to the nearest.
 
     Args:
-        generator: set up for inference, on the CPU; it is left as it is.
-        dtype: of the weights, and of all between input and output.
-        pixels: uint8 in and out, with what black and white are to the generator; None: floats.
+        generator: set up for inference, on the CPU; it is not changed.
+        dtype: type of the weights and of everything between input and output.
+        pixels: makes input and output uint8; the generator's numbers for black and white. None:
+            floats.
 
     Raises:
         ConfigError: dropout is on.
@@ -64,7 +65,7 @@ class Exportable(nn.Module):
         super().__init__()
         if any(isinstance(layer, nn.Dropout) and layer.training for layer in generator.modules()):
             raise ConfigError(
-                "this model keeps dropout on, which other runtimes remove; only PyTorch can run it"
+                "this model keeps dropout on, which other runtimes remove, so it cannot be exported"
             )
         self.dtype, self.pixels = dtype, pixels
         self.generator = copy.deepcopy(generator).to(dtype)
@@ -78,7 +79,7 @@ class Exportable(nn.Module):
         if self.pixels is None:
             return self._translated(x)
         black, white = self.pixels
-        # Contiguous, or the size of a batch would be among what tracing takes for settled.
+        # Contiguous, because otherwise tracing would fix the batch size.
         levels = x.permute(0, 3, 1, 2).float().contiguous()
         y = self._translated(levels * ((white - black) / 255) + black)
         levels = ((y - black) * (255 / (white - black))).round().clamp(0, 255)
@@ -89,9 +90,9 @@ class Exportable(nn.Module):
         return y.float()
 
     def example(self, fixed: Fixed) -> tuple[Tensor, dict[int, Any]]:
-        """An input to trace with, and the axes of it whose length is free."""
-        # What is traced must not be one of anything that could be more, such as the pixels of the
-        # innermost map: one is taken to be always one.
+        """An input to trace with, and those of its axes whose length is free."""
+        # No axis of any map may have length 1, such as the innermost map's: tracing would take it
+        # to be 1 always.
         multiple = self.generator.size_multiple
         tiles = -(-max(self.generator.min_size, 16) // multiple) + 1
         height, width = fixed.size or (tiles * multiple, (tiles + 1) * multiple)
@@ -108,13 +109,13 @@ class Exportable(nn.Module):
 
 
 class _OneOperator:
-    """`ImageStatistics` as the operator that ONNX has for it.
+    """`ImageStatistics` as the one operator that ONNX has for it.
 
-    A group_norm becomes six, between which runtimes go through memory.
+    A group_norm would become six operators, between which runtimes go through memory.
     """
 
     def normalize(self, x: Tensor, layer: NormLayer) -> Tensor:
-        # Not F.instance_norm, which refuses maps of one pixel.
+        # Not F.instance_norm, which refuses maps of a single pixel.
         return torch.instance_norm(
             x, layer.weight, layer.bias, None, None, True, 0.0, layer.eps, False
         )

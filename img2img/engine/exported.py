@@ -1,7 +1,7 @@
 """An exported model (ONNX, OpenVINO) as a backend.
 
-A file of a stranger is opened: nothing in it is executed but the operators of its runtime, and no
-other file is read but the weights that OpenVINO keeps beside its own.
+The file may come from a stranger: nothing in it is executed except the operators of its runtime,
+and no other file is read except the weights that OpenVINO keeps next to it.
 """
 
 import warnings
@@ -34,13 +34,13 @@ from img2img.runtime.devices import is_out_of_memory
 
 METADATA_KEY = "img2img"
 RUNTIMES: dict[str, type[RuntimeFile]] = {".onnx": OnnxFile, ".xml": OpenVinoFile}
-"""What runs a file, by its suffix."""
-# How far from a whole grey level the values of 8-bit pictures are, by rounding.
+"""The runtime of a file, by its suffix."""
+# Largest distance of the values of 8-bit pictures from a whole grey level, due to rounding.
 _WHOLE = 0.01
 
 
 class Description(BaseModel):
-    """What an exported model says of itself, as JSON under `METADATA_KEY`."""
+    """The description in an exported model, as JSON under `METADATA_KEY`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -48,15 +48,15 @@ class Description(BaseModel):
     version: str = __version__
     """The version of img2img that wrote it."""
     generator: str
-    """Its name in the model that it was exported from."""
+    """Name of the generator in the model that it was exported from."""
     pixels: bool
-    """Whether it takes and gives uint8 [N, H, W, C], not float32 [N, C, H, W]."""
+    """Whether input and output are uint8 [N, H, W, C] instead of float32 [N, C, H, W]."""
     half: bool
-    """Whether its weights are float16."""
+    """Whether the weights are float16."""
     batch: int | None = None
-    """How many images go through at once; None: any number."""
+    """Number of images in every batch; None: any."""
     size: tuple[int, int] | None = None
-    """Height and width of all images; None: any that the generator takes."""
+    """Height and width of all images; None: any that the generator accepts."""
     spec: ModelSpec
 
     @property
@@ -65,15 +65,15 @@ class Description(BaseModel):
 
 
 def is_exported(path: Path) -> bool:
-    """Whether a path names an exported model, of a kind that is run or not; else a model file."""
+    """Whether a path names an exported model, even of a kind that is refused, not a model file."""
     return path.suffix.lower() in {*RUNTIMES, ".pt2"} and not path.is_dir()
 
 
 def open_exported(path: Path) -> tuple[Description, RuntimeFile]:
-    """Read an exported model, which is ready to run only after `compile`.
+    """Read an exported model. It is ready to run after `compile`.
 
     Raises:
-        ModelFileError: there is none, it is damaged, or it is not one that img2img exported.
+        ModelFileError: no such file, it is damaged, or it was not exported by img2img.
         ConfigError: its runtime is not installed.
     """
     suffix = path.suffix.lower()
@@ -101,27 +101,27 @@ def open_exported(path: Path) -> tuple[Description, RuntimeFile]:
     file = runtime(path)
     if file.takes_uint8 != description.pixels:
         raise ModelFileError.of(
-            path, "its description is not valid: the input of the network does not match"
+            path, "its description is not valid: the input type of its network is another one"
         )
     return description, file
 
 
 class ExportedModel(Backend):
-    """A generator that another runtime computes: on the CPU, in the precision of its file.
+    """A generator that another runtime computes, on the CPU and in the precision of its file.
 
     Args:
-        description: what the file says.
-        run: the file, ready to run.
-        checksum: of the file.
-        say: called with a sentence when pictures lose bits in it; None: a Python warning.
+        description: the description in the file.
+        run: the file's network, ready to run.
+        checksum: checksum of the file.
+        say: called with a sentence when pictures lose bits; None: a Python warning.
 
     Attributes:
-        spec: of the generator that was exported.
+        spec: the specification of the generator that was exported.
         layout: that generator without weights, on the meta device.
-        half: whether its weights are float16.
+        half: whether the weights are float16.
 
     Raises:
-        ModelFileError: what the description says does not fit together.
+        ModelFileError: the description contradicts itself.
     """
 
     def __init__(
@@ -138,33 +138,35 @@ class ExportedModel(Backend):
         self._has_said = False
         sizes = self.layout.size_multiple, self.layout.min_size
         if sizes != (self.spec.size_multiple, self.spec.min_size):
-            raise ModelFileError("its sizes are not those of its architecture")
+            raise ModelFileError(
+                "its `size_multiple` and `min_size` are not those of its architecture"
+            )
 
     @classmethod
     def load(cls, path: Path, say: Callable[[str], None] | None = None) -> Self:
-        """Open a file.
+        """Open an exported model and prepare it for running.
 
         Raises:
-            ModelFileError: it is not one that img2img exported, or it is damaged.
+            ModelFileError: the file was not exported by img2img, or it is damaged.
             ConfigError: its runtime is not installed.
         """
         description, file = open_exported(path)
         try:
             return cls(description, file.compile(), file.checksum, say)
-        except Exception as error:  # whatever the runtime finds wrong
+        except Exception as error:  # whatever the runtime raises
             raise ModelFileError.of(path, f"cannot be run: {_reason(error)}") from None
 
     def run(self, x: Tensor) -> Tensor:
         """Translate float32 [N, C_in, H, W] in [-1, 1] to float32 [N, C_out, H, W].
 
         Raises:
-            ImageError: the runtime cannot do that.
+            ImageError: the model was exported for another size, or the runtime fails.
         """
         height, width = x.shape[2:]
         if self._fixed.size not in (None, (height, width)):
             expected = " x ".join(map(str, reversed(self._fixed.size or ())))
             raise ImageError(
-                f"the exported model takes pictures of {expected} pixels, not {width} x {height}:"
+                f"the exported model takes pictures of {expected} pixels, not {width} x {height};"
                 " to translate other sizes, export it without `size`"
             )
         images = self._levels(x) if self._pixels else x
@@ -174,25 +176,25 @@ class ExportedModel(Backend):
             if is_out_of_memory(error):
                 raise MemoryError(str(error)) from None
             raise ImageError(
-                f"the exported model fails at {width} x {height} pixels: {_reason(error)}"
+                f"the exported model failed at {width} x {height} pixels: {_reason(error)}"
             ) from None
         if result.is_floating_point() and not result.isfinite().all():
-            raise ImageError("the exported model returns numbers that are not finite")
+            raise ImageError("the exported model returned NaN or infinite values")
         channels = self.spec.out_channels
         shape = (height, width, channels) if self._pixels else (channels, height, width)
         if (result.shape, result.dtype) != ((len(x), *shape), images.dtype):
             raise ImageError(
-                f"the exported model does not return a picture of {width} x {height} pixels"
+                f"the exported model did not return a picture of {width} x {height} pixels"
             )
         return self._values(result) if self._pixels else result
 
     def _computed(self, images: Tensor) -> Tensor:
-        """The file's output, for as many images at a time as it takes."""
+        """The network's output, computed for as many images at a time as it accepts."""
         count = self._fixed.batch
         if count is None:
             parts = split_for(self.layout, images)
         else:
-            # Filled up with the last image, whose statistics no other one has.
+            # Filled up with copies of the last image, as images do not influence each other.
             missing = images[-1:].expand(-len(images) % count, *images.shape[1:])
             parts = torch.split(torch.cat([images, missing]), count)
         results = [torch.from_numpy(self._run(part.contiguous().numpy())) for part in parts]
@@ -206,8 +208,8 @@ class ExportedModel(Backend):
         if not self._has_said and bool(((levels - whole).abs() > _WHOLE).any()):
             self._has_said = True
             self._say(
-                "the exported model takes and returns 8 bits per channel: pictures with more bits"
-                " lose them"
+                "the exported model takes and returns 8 bits per channel, so pictures with more"
+                " bits are reduced to 8"
             )
         return whole.clamp_(0, 255).to(torch.uint8).movedim(1, -1)
 
@@ -217,7 +219,7 @@ class ExportedModel(Backend):
 
 
 def _layout(spec: ModelSpec) -> Generator:
-    """The network of a description, without weights."""
+    """The network that a description is of, without weights."""
     channels = spec.in_channels, spec.out_channels
     return cast(Generator, without_storage(spec.architecture, spec.arguments, *channels))
 

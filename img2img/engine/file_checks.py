@@ -1,6 +1,6 @@
-"""What an exported file says of itself, and whether its size fits that, before a runtime reads it.
+"""Checks of an exported file before a runtime reads it: its description, and its size.
 
-A runtime takes memory for whatever is in a file: for gigabytes of nothing at its end, too.
+A runtime allocates memory for everything in a file, even for gigabytes of zeros at its end.
 """
 
 import mmap
@@ -12,12 +12,12 @@ from xml.etree import ElementTree
 from img2img.errors import ModelFileError
 from img2img.networks import Generator
 
-# Of an `.xml`, whose weights are elsewhere; and what a file may have beside its weights.
+# Maximum bytes of an `.xml`, whose weights are elsewhere; and of everything besides the weights.
 _MOST_XML, _MOST_BESIDE = 2**24, 2**22
 # Numbers of fields in the ONNX format, and the kinds of their values.
 _METADATA, _KEY, _VALUE = 14, 1, 2
 _VARINT, _EIGHT_BYTES, _BYTES, _FOUR_BYTES = 0, 1, 2, 5
-# Operators that make large tensors out of nothing, which no export has.
+# Operators that create large tensors from nothing. No export contains them.
 _GROWING = {
     *("ConstantOfShape", "Expand", "EyeLike", "If", "Loop", "OneHot", "Range", "Scan", "Tile"),
     *("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "SequenceMap"),
@@ -25,10 +25,10 @@ _GROWING = {
 
 
 def onnx_metadata(path: Path, key: str) -> str | None:
-    """The text under a key in the metadata of an ONNX model, of which nothing else is read.
+    """The text under a key in the metadata of an ONNX model. Nothing else in the file is read.
 
     Raises:
-        ModelFileError: it is none.
+        ModelFileError: it is not an ONNX model.
     """
     found = None
     try:
@@ -48,10 +48,10 @@ def openvino_metadata(path: Path, key: str) -> str | None:
     """The text under a key in the `.xml` file of an OpenVINO model.
 
     Raises:
-        ModelFileError: it is none.
+        ModelFileError: it is not an OpenVINO model.
     """
     if path.stat().st_size > _MOST_XML:
-        raise ModelFileError.of(path, "too large for the description of a network")
+        raise ModelFileError.of(path, "too large for an OpenVINO model: more than 16 MB of XML")
     content = path.read_bytes()
     if b"<!DOCTYPE" in content or b"<!ENTITY" in content:  # which may stand for gigabytes
         raise ModelFileError.of(path, "not a readable OpenVINO model: it defines entities")
@@ -63,10 +63,10 @@ def openvino_metadata(path: Path, key: str) -> str | None:
 
 
 def check_size(files: Sequence[Path], network: Generator) -> None:
-    """Refuse files that are much larger than the network that they say they are of.
+    """Refuse files that are much larger than the network that they describe.
 
     Raises:
-        ModelFileError: they are.
+        ModelFileError: they are too large.
     """
     size = sum(file.stat().st_size for file in files)
     weights = 4 * sum(weight.numel() for weight in network.parameters())
@@ -78,13 +78,13 @@ def check_size(files: Sequence[Path], network: Generator) -> None:
 
 
 def check_onnx(path: Path, model: Any) -> None:
-    """Refuse ONNX models with weights in other files, or with operators that no export has.
+    """Refuse ONNX models with weights in other files, or with operators that no export contains.
 
     Args:
-        model: its protobuf message.
+        model: the protobuf message.
 
     Raises:
-        ModelFileError: it is one.
+        ModelFileError: it has such weights or operators.
     """
     import onnx
 
@@ -96,7 +96,7 @@ def check_onnx(path: Path, model: Any) -> None:
 
 
 def _messages(message: Any) -> Iterator[Any]:
-    """A protobuf message and all messages inside it."""
+    """A protobuf message and all messages within it."""
     todo = [message]
     while todo:
         part = todo.pop()
@@ -107,7 +107,7 @@ def _messages(message: Any) -> Iterator[Any]:
 
 
 def _fields(data: mmap.mmap, begin: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """The fields of a protobuf message that are bytes: their number, beginning and end."""
+    """Number, start and end of each field of a protobuf message that holds bytes."""
     while begin < end:
         tag, begin = _varint(data, begin)
         number, kind = tag >> 3, tag & 7

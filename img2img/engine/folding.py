@@ -17,12 +17,12 @@ Convolution = nn.Conv2d | nn.ConvTranspose2d
 def inference_copy(generator: Generator, device: torch.device, dtype: torch.dtype) -> Generator:
     """A copy that computes the same in `dtype`, with less work and in the device's best layout.
 
-    Normalisation by running averages is folded into the convolution before it. In front of a
-    normalisation by an image's own statistics, a bias has no effect and is left out. On CPUs and
-    GPUs the weights, and with them the maps, are channels_last.
+    Normalisation by running averages is folded into the convolution before it. A bias in front of
+    normalisation by an image's own statistics has no effect, and is left out. On CPUs and GPUs the
+    weights, and with them the maps, are channels_last.
 
     Args:
-        generator: set up for inference; it is left as it is.
+        generator: set up for inference; it is not changed.
     """
     folded = copy.deepcopy(generator)
     for chain in folded.modules():
@@ -30,7 +30,7 @@ def inference_copy(generator: Generator, device: torch.device, dtype: torch.dtyp
             _fold(chain)
     folded.to(device, dtype)
     if device.type == "cpu":
-        # Few numbers, and float32 at least is what normalisation computes in.
+        # They are few numbers, and normalisation computes at least in float32 anyway.
         for layer in folded.modules():
             if isinstance(layer, NormLayer):
                 layer.to(torch.promote_types(dtype, torch.float32))
@@ -42,9 +42,9 @@ def inference_copy(generator: Generator, device: torch.device, dtype: torch.dtyp
 
 
 def _fold(chain: nn.Sequential) -> None:
-    """Spare what can be spared of normalisation that directly follows a convolution."""
+    """Simplify normalisation that directly follows a convolution."""
     for index, (module, norm) in enumerate(pairwise(list(chain))):
-        # Upsampling and then convolving is a chain of its own.
+        # Upsampling followed by a convolution is a chain of its own.
         holder = module if isinstance(module, nn.Sequential) and len(module) else chain
         place = index if holder is chain else len(holder) - 1
         convolution = holder[place]

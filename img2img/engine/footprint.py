@@ -1,4 +1,4 @@
-"""What a translation takes of memory, found out before it begins."""
+"""How much memory a translation needs, computed before it begins."""
 
 import copy
 import weakref
@@ -17,30 +17,30 @@ from img2img.errors import ImageError
 from img2img.networks import Generator
 from img2img.networks.smoothing import unsmoothed
 
-# Of the free memory, what a translation may take; and the most that a picture may that goes whole,
-# which parts would hardly be slower for.
+# Share of the free memory that a translation may take; and maximum bytes for a picture that is not
+# split: above, splitting hardly costs time.
 _OURS, _MOST_WHOLE = 0.9, 6 * 2**30
-# What a forward takes over its footprint: convolutions on a CPU that are not in channels_last copy
-# maps into a layout of their own. In strips it is only the strips that are copied.
+# Memory of a forward pass over its footprint: convolutions on a CPU that are not channels_last copy
+# maps into a layout of their own. With strips, only the strips are copied.
 _WITH_COPIES = 1.4
-# What the strips in the making may take, beside the maps that are stored.
+# Maximum bytes of the strips being computed, in addition to the maps that are stored.
 _MOST_FOR_STRIPS = 3 * 2**27
 _NARROW = 64
-# Bytes of a pixel and channel while tiles are blended: three copies in float32.
+# Bytes per pixel and channel while tiles are blended: three copies in float32.
 _BLENDED = 12
-# Side of a picture that stands for small ones.
+# Side of the picture by which the memory of small pictures is measured.
 _SMALL = 256
 
 
 def footprint(
     generator: Generator, height: int, width: int, batch: int = 1, *, channels: int = 3
 ) -> int:
-    """Bytes that input and activations of a forward take at their peak; nothing is computed.
+    """Peak bytes of input and activations in a forward pass; nothing is computed.
 
-    Weights are not in it, nor what convolutions allocate inside, for a layout of their own.
+    Weights are not included, nor what convolutions allocate internally for their own layouts.
 
     Args:
-        channels: of the input, here and below.
+        channels: channels of the input.
     """
     on_meta = _without_data(generator)
     return _peak(on_meta, lambda: on_meta(_input(on_meta, batch, channels, height, width)))
@@ -49,16 +49,16 @@ def footprint(
 def strips_footprint(
     generator: Generator, height: int, width: int, rows: int, *, channels: int = 3
 ) -> int:
-    """The same for `translate_in_strips`, with strips of so many rows; to a tenth."""
+    """Peak bytes of `translate_in_strips` with strips of `rows` rows, accurate to a tenth."""
     on_meta = _without_data(generator)
-    # It grows evenly with width and height: small pictures say it, in less time.
+    # It is linear in width and height, so small pictures suffice, which takes less time.
     low, high = (_strips_peak(on_meta, channels, number * rows, rows) for number in (4, 8))
     a_row = (high - low) / (4 * rows)
     return int((high + (height - 8 * rows) * a_row) * width / _NARROW)
 
 
 def _strips_peak(on_meta: Generator, channels: int, height: int, rows: int) -> int:
-    """What strips of a picture `_NARROW` pixels wide take at their peak."""
+    """Peak bytes of the strips of a picture that is `_NARROW` pixels wide."""
 
     def read(start: int, stop: int) -> Tensor:
         return _input(on_meta, 1, channels, stop - start, _NARROW)
@@ -72,52 +72,52 @@ def _strips_peak(on_meta: Generator, channels: int, height: int, rows: int) -> i
 def rows_that_fit(
     generator: Generator, size: Size, free: int, *, whole: int, channels: int = 3
 ) -> int | None:
-    """Rows of the strips in which a picture fits into memory; None: it does so whole.
+    """Height of the strips with which a picture fits into memory; None if it fits unsplit.
 
     Args:
-        generator: one with `stages`.
+        generator: a generator with `stages`.
         size: height and width of the picture.
-        free: bytes that may be taken.
-        whole: the picture's footprint.
+        free: bytes that may be used.
+        whole: the footprint of the unsplit picture.
 
     Raises:
-        ImageError: it fits in no way.
+        ImageError: the picture does not fit even in strips.
     """
     if _goes_whole(whole, free):
         return None
     height, width = size
     allowed = int(_OURS * free)
-    # A strip takes what a picture of its height would. A multiple, so that small maps divide, too.
+    # A strip takes as much as a picture of its height. A multiple, so that small maps divide, too.
     multiple = generator.size_multiple
     at_once = min(_MOST_FOR_STRIPS, free // 4) * height // whole
     rows = max(at_once // multiple, 1) * multiple
     needed = strips_footprint(generator, height, width, rows, channels=channels)
     if needed > allowed:
         raise ImageError(
-            f"not enough memory for {width} x {height} pixels: {needed / 1e9:.1f} GB are needed"
-            f" and {allowed / 1e9:.1f} GB may be used"
+            f"not enough memory for {width} x {height} pixels: it takes {needed / 1e9:.1f} GB, but"
+            f" {allowed / 1e9:.1f} GB may be used; raise `max_memory`, or reduce the picture"
         )
     return rows
 
 
 def tile_that_fits(size: Size, free: int, *, whole: int, out_channels: int = 3) -> int | None:
-    """Side of the tiles in which a picture fits into memory; None: it does so whole.
+    """Side of the tiles with which a picture fits into memory; None if it fits unsplit.
 
     Args:
-        size, free, whole: as in `rows_that_fit`.
-        out_channels: of the result.
+        size, free, whole: see `rows_that_fit`.
+        out_channels: channels of the result.
     """
     if _goes_whole(whole, free):
         return None
     height, width = size
-    # A tile's maps, and beside them the row of tiles that is being blended, at full width.
+    # The maps of a tile, and the row of tiles being blended, which has the full width.
     a_pixel, a_row = _WITH_COPIES * whole / (height * width), _BLENDED * out_channels * width
     allowed = min(_OURS * free, _MOST_WHOLE)
     return int((sqrt(a_row**2 + 4 * a_pixel * allowed) - a_row) / (2 * a_pixel))
 
 
 def batch_pixels(generator: Generator, most: int, *, channels: int = 3) -> int:
-    """Pixels of the small pictures that may run together in so many bytes."""
+    """Total pixels of small pictures that can run together in `most` bytes."""
     multiple = generator.size_multiple
     side = -(-max(_SMALL, generator.min_size) // multiple) * multiple
     one = footprint(generator, side, side, channels=channels)
@@ -129,7 +129,7 @@ def _goes_whole(needed: int, free: int) -> bool:
 
 
 class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the bytes of all tensors that are made under it while they live."""
+    """Counts the bytes of all tensors created in its context while they are alive."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -165,7 +165,7 @@ class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 def _peak(network: Generator, run: Callable[[], object]) -> int:
     live = _Live()
-    # What the network remembers of frames, its copies share.
+    # Copies of a network share its smoothed statistics, which must not change here.
     with unsmoothed(network), torch.inference_mode(), live:
         run()
     return live.peak

@@ -1,4 +1,4 @@
-"""Opening a model to translate with, and the options that it leaves no choice of."""
+"""Opening a model to translate with, and checking the options against it."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from img2img.networks import Generator
 
 
 def choose_generator(path: Path, direction: Direction | None) -> tuple[ModelFile, str]:
-    """Open a model file or run folder, and find its generator for that direction by name.
+    """Open a model file or run folder; returns it and the name of the direction's generator.
 
     Raises:
         ModelFileError: there is no model, or it does not translate images.
@@ -24,14 +24,15 @@ def choose_generator(path: Path, direction: Direction | None) -> tuple[ModelFile
     found = {spec.direction: name for name, spec in model.specs.items()}
     chosen = direction or ("AtoB" if "AtoB" in found else next(iter(found)))
     if chosen not in found:
-        raise ConfigError(f"direction: {path} translates {' and '.join(found)}, not {chosen}")
+        raise ConfigError(f"`direction`: {path} translates {' and '.join(found)}, not {chosen}")
     name = found[chosen]
     if model.specs[name].input.kind == "noise":
-        raise ModelFileError.of(path, "makes images from noise, so it cannot translate any")
+        raise ModelFileError.of(path, "generates images from noise, so it cannot translate images")
     if length := model.specs[name].style_dim:
         raise ModelFileError.of(
             path,
-            f"its generator takes a style of {length} numbers, which translating does not give",
+            f"its generator needs a style vector of length {length}, which `translate` does not"
+            " support",
         )
     return model, name
 
@@ -39,11 +40,11 @@ def choose_generator(path: Path, direction: Direction | None) -> tuple[ModelFile
 def load_for_inference(
     path: Path, options: TranslatorOptions
 ) -> tuple[Generator | ExportedModel, ModelSpec, TranslatorOptions]:
-    """A model set up for inference, and the options with all that only loading decides decided.
+    """A model set up for inference, its specification, and the options as the model resolves them.
 
     Raises:
         ModelFileError: there is no model, or it cannot be rebuilt.
-        ConfigError: the model does not translate in that direction, or leaves no such choice.
+        ConfigError: the model does not translate in that direction, or does not allow an option.
     """
     decided = replace(options, direction=None, statistics=None, reference_exact=False)
     if is_exported(path):
@@ -69,24 +70,27 @@ def load_for_inference(
 
 
 def _tested_with_dropout(spec: ModelSpec) -> bool:
-    """Whether the reference's test script leaves dropout on: its evaluation mode does not.
+    """Whether the reference's test script leaves dropout on, without its evaluation mode.
 
-    Weights alone do not show whether they were trained with dropout; `import` is told.
+    Weights alone do not show whether they were trained with dropout: `import` has an option.
     """
     had = spec.arguments.get("dropout", False)
     return spec.dropout if spec.method == ANOTHER_PROGRAM else bool(had)
 
 
 def _as_reference(options: TranslatorOptions) -> TranslatorOptions:
-    """Options for the results of the reference implementation's test script.
+    """Options that reproduce the reference implementation's test script.
 
     Raises:
-        ConfigError: another choice was made.
+        ConfigError: an option is set to something else.
     """
     allowed = {"precision": ("fp32", "auto"), "backend": ("eager", "auto"), "tile": ("auto",)}
     for option, choices in allowed.items():
         if (value := getattr(options, option)) not in choices:
-            raise ConfigError(f"{option}: {value} differs from the reference implementation")
+            raise ConfigError(
+                f"`{option}`: {value} cannot be used with `reference_exact`: the reference"
+                f" implementation uses {choices[0]}"
+            )
     scale = "native" if options.scale == "auto" else options.scale
     return replace(
         options, precision="fp32", backend="eager", truncate=True, tile="off", scale=scale
@@ -94,19 +98,24 @@ def _as_reference(options: TranslatorOptions) -> TranslatorOptions:
 
 
 def _check_exported(path: Path, exported: ExportedModel, options: TranslatorOptions) -> None:
-    """Refuse choices that an exported model does not leave.
+    """Refuse options that were fixed when the model was exported.
 
     Raises:
-        ConfigError: one was made.
+        ConfigError: one of them is set to something else.
     """
     spec = exported.spec
     if options.direction not in (None, spec.direction):
-        raise ConfigError(f"direction: {path} translates {spec.direction}, not {options.direction}")
+        raise ConfigError(
+            f"`direction`: {path} translates {spec.direction}, not {options.direction}"
+        )
     if options.statistics not in (None, spec.norm_statistics):
-        raise ConfigError(f"statistics: fixed when {path} was exported")
+        raise ConfigError(
+            f"`statistics`: {path} was exported with {spec.norm_statistics} statistics; use the"
+            " model file to change them"
+        )
     if options.reference_exact:
         raise ConfigError(
-            "reference_exact: not possible with an exported model; use the model file"
+            "`reference_exact`: not possible with an exported model; use the model file"
         )
     possible = {"auto", "cpu"} if exported.half else {"auto", "cpu", "fp32"}
     chosen = [*options.devices, options.precision, options.backend]

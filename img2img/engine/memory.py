@@ -1,4 +1,4 @@
-"""How much of this machine's memory translating takes: one sum for all that is on its way."""
+"""How much of this machine's memory translating may take, for all pictures together."""
 
 import os
 import re
@@ -13,30 +13,30 @@ from img2img.runtime.devices import free_memory
 
 _UNITS = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 _SHARE = 0.5
-# Bytes at the peak to a byte of decoded pixels, for one picture on its way alone, as measured for
-# every format: decoder's copy, input, padded input, result, encoder's copies; and with comparisons.
+# Peak bytes per byte of decoded pixels, for a single picture, measured for every format: decoder's
+# copy, input, padded input, result and encoder's copies. The second includes a comparison.
 _PEAK, _PEAK_COMPARED = 6, 9
-# The same while the network is at it.
+# The same while the network is running.
 _TRANSLATING = 3
-# Read and not yet translated, and translated and not yet written: 200 MB each where there is room.
+# Maximum bytes that wait to be translated, and to be written: 200 MB each, or this part of all.
 _AHEAD, _PARTS = 200 * 10**6, 16
 
 
 def memory_share(wanted: str | None) -> int:
-    """Bytes, of a size such as `4GB` or a share of what is free such as `50%`; None: half of it.
+    """Bytes of a size such as `4GB`, or of a share of the free memory such as `50%`; None: half.
 
-    What is free is what the system or, in a container or a scheduled job, the control group would
-    still give; of several processes on the machine each has its part.
+    Free memory is what the system can still give or, in a container or a scheduled job, the control
+    group; several processes on one machine share it equally.
 
     Raises:
-        ConfigError: it is neither.
+        ConfigError: it is neither a size nor a share.
     """
     share = _SHARE
     if wanted is not None:
         found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:(%)|([KMGT]?)I?B?)", wanted.strip().upper())
         if not found or float(found[1]) == 0 or (found[2] and float(found[1]) > 100):
             raise ConfigError(
-                f"max_memory: {wanted!r} is not a size, such as 4GB, or a share from 1% to 100%"
+                f"`max_memory`: {wanted!r} is neither a size such as 4GB nor a share such as 50%"
             )
         if not found[2]:
             return int(float(found[1]) * _UNITS[found[3]])
@@ -47,33 +47,33 @@ def memory_share(wanted: str | None) -> int:
 
 @dataclass(frozen=True)
 class Budget:
-    """What translating may take of the machine's memory, beside the model.
+    """The memory that translating may take, besides the model.
 
     Attributes:
-        total: bytes.
+        total: maximum bytes.
     """
 
     total: int = sys.maxsize
 
     @property
     def ahead(self) -> int:
-        """Bytes of decoded pixels that may wait at each step; a picture of more goes alone."""
+        """Bytes of decoded pixels that may wait at each step; a larger picture is handled alone."""
         return min(_AHEAD, self.total // _PARTS)
 
     def for_network(self, pixels: Pixels) -> int:
-        """What is left for maps beside a picture that is translated, or a batch of small ones."""
+        """Bytes left for activations while this picture or a batch of small ones is translated."""
         if pixels.nbytes <= self.ahead:
             return self.total // 2
         return max(self.total - _TRANSLATING * pixels.nbytes, self.total // 4)
 
     def check(self, extent: Extent, *, compared: bool = False) -> None:
-        """Refuse what does not even fit alone.
+        """Refuse a picture that does not fit even alone.
 
         Args:
-            compared: whether input and result are written side by side, too.
+            compared: whether input and result are also written side by side.
 
         Raises:
-            ImageError: says what it would take.
+            ImageError: it does not fit; the message says how much memory it needs.
         """
         needed = (_PEAK_COMPARED if compared else _PEAK) * extent.held
         if needed > self.total:
@@ -82,6 +82,6 @@ class Budget:
             more = several if extent.pixels > height * width else ""
             raise ImageError(
                 f"{width} x {height} pixels{more} need about {needed / 1e9:.2g} GB of"
-                f" memory, but only {self.total / 1e9:.2g} GB may be used: raise"
+                f" memory, but only {self.total / 1e9:.2g} GB may be used; raise"
                 " `max_memory`, or reduce the picture"
             )

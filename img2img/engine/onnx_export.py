@@ -13,18 +13,18 @@ from img2img.networks import Generator
 from img2img.runtime.installation import install_extra
 from img2img.runtime.scoped import Held
 
-# The oldest that the exporter of torch writes; older ones are made of it.
+# The oldest version that torch's exporter writes; older ones are converted from it.
 OPSET = 18
 OLDEST_OPSET = 11
 # An ONNX model is one protobuf message, which cannot be larger.
 MAX_BYTES = 2**31 - 1
-# It warns of each operator of torchvision where that is not installed; none is in here.
+# Without torchvision, the exporter warns about each of its operators, none of which is used here.
 _LOGGER = logging.getLogger("torch.onnx._internal.exporter._registration")
 _TORCHVISION_UNMISSED = Held(lambda: _LOGGER.level, _LOGGER.setLevel, logging.ERROR)
 
 
 def missing_packages(extra: str, *modules: str) -> str | None:
-    """Which of these modules are not installed, and the extra that has them; None: none."""
+    """Which of these modules are not installed and how to get them; None if all are."""
     missing = [module for module in modules if importlib.util.find_spec(module) is None]
     if not missing:
         return None
@@ -40,28 +40,29 @@ def to_onnx(
     fixed: Fixed | None = None,
     opset: int = OPSET,
 ) -> bytes:
-    """The generator as a serialized ONNX model, weights and all.
+    """The generator as a serialized ONNX model, including its weights.
 
-    Its `input` and `output` are those of `Exportable`, with N, H and W free but for what is fixed,
-    H and W multiples of `generator.size_multiple`.
+    Its `input` and `output` are those of `Exportable`. Unless fixed, N, H and W are free; H and W
+    must be multiples of `generator.size_multiple`.
 
     Args:
-        generator: set up for inference, on the CPU; it is left as it is.
-        dtype: of the weights, and of all between input and output. By the standard ONNX has no
-            convolutions in bfloat16, but OpenVINO takes them.
-        pixels: uint8 in and out, with what black and white are to the generator; None: floats.
-        metadata: texts for the model to carry.
-        fixed: what of the input has one length only.
-        opset: version of the operators, from 11 on.
+        generator: set up for inference, on the CPU; it is not changed.
+        dtype: type of the weights and of everything between input and output. The ONNX standard
+            has no convolutions in bfloat16, but OpenVINO accepts them.
+        pixels: makes input and output uint8; the generator's numbers for black and white. None:
+            floats.
+        metadata: texts to store in the model.
+        fixed: the batch and image size to fix.
+        opset: version of the operator set, 11 or newer.
 
     Raises:
-        ConfigError: a package is missing, dropout is on, the model would be too large, or there is
-            no such version.
+        ConfigError: a package is missing, dropout is on, the model would be too large, or the
+            operator set cannot express it.
     """
     if reason := missing_packages("onnx", "onnx", "onnxscript"):
         raise ConfigError(f"ONNX: {reason}")
     if dtype.itemsize * sum(weight.numel() for weight in generator.parameters()) > MAX_BYTES:
-        raise ConfigError("the model has more than 2 GB of weights, too many for an ONNX model")
+        raise ConfigError("the model has more than 2 GB of weights, which is too much for ONNX")
     network = Exportable(generator, dtype, pixels)
     example, axes = network.example(fixed or Fixed())
     with _TORCHVISION_UNMISSED:
@@ -78,7 +79,7 @@ def to_onnx(
     assert program is not None
     program.model.metadata_props.update(metadata or {})
     for node in program.model.graph.all_nodes():
-        node.metadata_props.clear()  # where in which file of this machine it came from
+        node.metadata_props.clear()  # which contain paths of this machine
     model = program.model_proto
     if opset < OPSET:
         _lower(model, opset)
@@ -87,25 +88,25 @@ def to_onnx(
 
 
 def check_opset(opset: int) -> None:
-    """Refuse versions of the operators that cannot be written.
+    """Refuse operator set versions that cannot be written.
 
     Raises:
-        ConfigError: it is one.
+        ConfigError: this version cannot be written.
     """
     import onnx
 
     newest = onnx.defs.onnx_opset_version()
     if not OLDEST_OPSET <= opset <= newest:
-        raise ConfigError(f"opset: {opset}: there are {OLDEST_OPSET} to {newest}")
+        raise ConfigError(f"`opset`: {opset} is not between {OLDEST_OPSET} and {newest}")
 
 
 def _lower(model: Any, opset: int) -> None:
-    """Have a model say the same in older operators.
+    """Rewrite a model with older operators.
 
-    Those that are used differ in settings only that came later, and are left at what was before.
+    Those used here differ only in newer attributes, which can be dropped at their default values.
 
     Raises:
-        ConfigError: one differs in more.
+        ConfigError: an operator differs in more than that.
     """
     import onnx
 
@@ -114,7 +115,10 @@ def _lower(model: Any, opset: int) -> None:
         new = onnx.defs.get_schema(node.op_type, OPSET, node.domain)
         later = [each for each in node.attribute if each.name not in old.attributes]
         if any(each != new.attributes[each.name].default_value for each in later):
-            raise ConfigError(f"opset: {opset}: {node.op_type} has no {later[0].name} there")
+            raise ConfigError(
+                f"`opset`: {opset} is too old for this model: its {node.op_type} has no"
+                f" {later[0].name}"
+            )
         for each in later:
             node.attribute.remove(each)
     (imported,) = model.opset_import
@@ -124,4 +128,4 @@ def _lower(model: Any, opset: int) -> None:
         onnx.checker.check_model(model, full_check=True)
     except Exception as error:  # protobuf's, onnx's
         why = shortened(" ".join(str(error).split()), 150)
-        raise ConfigError(f"opset: {opset}: this model cannot be exported with it: {why}") from None
+        raise ConfigError(f"`opset`: {opset} cannot express this model: {why}") from None

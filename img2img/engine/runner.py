@@ -23,21 +23,20 @@ from img2img.runtime.devices import (
 
 Say = Callable[[str], None]
 
-# What lower precision may change, in grey levels of 255: on average, and at the 99th percentile.
-# docs/inference.md has what trained models show.
+# Maximum difference that a lower precision may make, in grey levels of 255: on average, and at the
+# 99th percentile. docs/inference.md has the differences measured on trained models.
 MEAN_BOUND, TAIL_BOUND = 1.5, 6.0
-# How many images are compared with float32, and at which size, in pixels to a side.
+# Number of images that are compared with float32, and the longer side that they are reduced to.
 VERIFIED_IMAGES, VERIFIED_SIZE = 4, 128
-# Batches after which times are those of the work itself.
+# Number of first batches whose times do not count.
 _WARMING_UP = 3
-# Seconds of work ahead from which a backend pays that takes seconds, or a minute, to prepare; the
-# best first.
+# Seconds of work ahead from which a backend is worth the time it takes to prepare; best first.
 PREPARING_PAYS = {"openvino": 45.0, "compile": 300.0}
 
 
 @dataclass(frozen=True)
 class Deviation:
-    """How far a result is from the one that it is compared with, in grey levels of 255."""
+    """How far a result is from another, in grey levels of 255."""
 
     mean: float
     tail: float
@@ -45,7 +44,7 @@ class Deviation:
 
     @classmethod
     def between(cls, a: Tensor, b: Tensor) -> "Deviation":
-        """Of two images or batches in [-1, 1]; NaN counts as 255 levels apart."""
+        """The deviation of two images or batches in [-1, 1]; NaN counts as 255 levels."""
         apart = ((a - b).float().abs() * 127.5).nan_to_num(nan=255).flatten()
         rank = max(1, round(0.99 * apart.numel()))
         return cls(apart.mean().item(), apart.kthvalue(rank).values.item())
@@ -62,21 +61,21 @@ class Deviation:
 class Runner:
     """Runs a generator on one device.
 
-    With `precision` `auto`, the first images are run in eager float32 too; a backend that differs
-    too much from that is given up, and `say` is called. Images of more than 8 bits are run in
-    float32.
+    With `precision` `auto`, the first images also run in eager float32. A backend that differs too
+    much from that is dropped, and `say` is called. Images of more than 8 bits run in float32.
 
     Args:
         generator: set up for inference, in float32.
-        precision: `auto`: the fastest that the device has units for.
+        precision: `auto`: the fastest that the device supports natively.
         backend: `auto`: eager, which starts at once; in long jobs OpenVINO, if it is installed and
-            there is no GPU, or torch.compile, if there is a compiler. A backend that is ready made,
-            of an exported model, is the only one; `generator` then has no weights.
-        say: called with a sentence that the user should know of.
+            there is no GPU, or torch.compile, if there is a compiler. If it is a backend object, as
+            for an exported model, no other is used, and `generator` has no weights.
+        say: called with a sentence that the user should see.
 
     Raises:
-        ConfigError: no such backend, it is not installed (without a compiler, `compile` is
-            `eager`, with a word), or it cannot do that.
+        ConfigError: the backend is unknown, not installed, or does not support the device or
+            precision. (`compile` without a compiler is not an error: `say` is called, and `eager`
+            runs.)
     """
 
     def __init__(
@@ -108,7 +107,7 @@ class Runner:
         except ConfigError:
             if precision != "auto" or self.precision == "fp32":
                 raise
-            self.precision = "fp32"  # which every backend has
+            self.precision = "fp32"  # supported by every backend
             self._fast = self._made(self.backend, self.precision)
         unverified = precision == "auto" and self._fast is not self._exact
         self._to_verify = VERIFIED_IMAGES if unverified else 0
@@ -121,7 +120,7 @@ class Runner:
         return self._exact
 
     def network(self, deep: bool) -> Generator:
-        """What eager PyTorch runs such images with; of an exported model, its layout."""
+        """The network that eager PyTorch runs such images with; an exported model's layout."""
         if self.is_exported:
             return self._generator
         if self.precision == "fp32" or (deep and self._deep_in_float32):
@@ -132,7 +131,7 @@ class Runner:
         return self._eager.network
 
     def expect(self, images: int) -> None:
-        """Say how many images are to come, so that a long job can be prepared for."""
+        """Announce how many images will come, so that a faster backend is prepared for many."""
         self._images_ahead = images
         self._may_change = self._any_backend and self.backend == "eager"
 
@@ -140,7 +139,7 @@ class Runner:
         """Translate float32 [N, C_in, H, W] in [-1, 1] on the device to [N, C_out, H, W].
 
         Args:
-            deep: the images have more than 8 bits.
+            deep: whether the images have more than 8 bits.
         """
         if deep and self._deep_in_float32:
             return self.exact.run(x)
@@ -153,12 +152,12 @@ class Runner:
         return y
 
     def _chosen(self, name: str) -> str:
-        """`auto` decided, anything else checked for being there."""
+        """The backend to begin with: eager for `auto`, else the named one, which must be there."""
         if name == "auto":
             return "eager"
         missing = backend_class(name).missing()
         if missing and name == "compile":
-            self._say(f"not compiled: {missing}")
+            self._say(f"running uncompiled: {missing}")
             return "eager"
         if missing:
             raise ConfigError(f"backend {name}: {missing}")
@@ -180,7 +179,7 @@ class Runner:
         return self._fast.run(x)
 
     def verify(self, x: Tensor) -> None:
-        """Compare the first images with float32, and fall back to it where they differ.
+        """Compare the first images with float32, and fall back to it if they differ too much.
 
         Args:
             x: images [N, C, H, W] in [-1, 1] on the device, of any size.
@@ -188,7 +187,7 @@ class Runner:
         if not self._to_verify:
             return
         compared = min(self._to_verify, len(x))
-        # Compiling for another size would take long.
+        # Compiling for another size would take a long time.
         part = x if self.backend == "compile" else reduced(x[:compared], self._generator)
         with unsmoothed(self._generator):
             exact = self.exact.run(part[:compared])
@@ -196,17 +195,18 @@ class Runner:
         self._to_verify -= compared
         if not difference.small:
             self._say(
-                f"{self.backend} in {self.precision} differs from float32 by {difference}:"
+                f"{self.backend} in {self.precision} differs from float32 by {difference};"
                 " continuing in float32"
             )
             self._to_verify, self._may_change, self._any_backend = 0, False, False
             self.backend, self.precision, self._fast = "eager", "fp32", self.exact
 
     def _consider_another(self, x: Tensor, y: Tensor, seconds: float) -> None:
-        """Change to a faster backend where the images ahead are worth preparing it.
+        """Change to a faster backend if enough images are ahead to be worth preparing it.
 
         Args:
-            y: what the present one has made of `x`, and how long it took.
+            x, y: input and result of the current backend.
+            seconds: how long it took.
         """
         self._images_ahead = max(0, self._images_ahead - len(x))
         self._batches += 1
@@ -226,20 +226,20 @@ class Runner:
             verified = Deviation.between(other.run(x), y).small
             start = time.perf_counter()
             other.run(x)
-        except Exception as error:  # whatever the machine's compiler or the runtime finds wrong
+        except Exception as error:  # whatever the compiler or the runtime raises
             self._say(_going_on_without(name, error))
             return
         synchronize(self.device)
         gain = seconds / (time.perf_counter() - start)
         if verified and gain > 1:
-            self._say(f"{name} is {gain:.2f} times as fast")
+            self._say(f"{name} is {gain:.2f} times as fast; continuing with it")
             self.backend, self._fast = name, other
         else:
-            why = f"is {gain:.2f} times as fast" if verified else "gives other results"
-            self._say(f"{name} {why}: continuing without it")
+            why = f"is only {gain:.2f} times as fast" if verified else "gives different results"
+            self._say(f"{name} {why}; continuing without it")
 
     def _worth_preparing(self, ahead: float) -> str | None:
-        """The backend that will pay in so many seconds of work, if it is here."""
+        """The backend worth preparing for this many seconds of work, if one is installed."""
         for name, pays in PREPARING_PAYS.items():
             if ahead < pays:
                 continue
@@ -249,19 +249,19 @@ class Runner:
             if missing is None:
                 return name
             if name == "compile":
-                self._say(f"a job of this length would be faster compiled; {missing}")
+                self._say(f"a job of this length would be faster if compiled, but {missing}")
         return None
 
 
 def _going_on_without(backend: str, error: Exception) -> str:
     reason = str(error).strip().partition("\n")[0]
-    return f"{backend} failed, continuing without it: {reason}"
+    return f"{backend} failed ({reason}); continuing without it"
 
 
 def reduced(x: Tensor, generator: Generator) -> Tensor:
-    """Images [N, C, H, W] reduced to a size that is quick to run, and that the generator takes.
+    """Images [N, C, H, W] reduced to a size that runs quickly and that the generator accepts.
 
-    Not cropped: a crop may be flat, which normalisation by its own statistics would blow up.
+    Not cropped, because a crop may be flat, and normalisation would amplify its noise.
     """
     multiple, size = generator.size_multiple, x.shape[2:]
     factor = min(1.0, VERIFIED_SIZE / max(size))

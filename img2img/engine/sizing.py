@@ -1,4 +1,4 @@
-"""At which size a picture is translated, and what size the result has."""
+"""The size at which a picture is translated, and the size of the result."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ Size = tuple[int, int]
 """Height and width, in pixels."""
 AppliedScale = Literal["native", "trained"]
 Scale = Literal["auto"] | AppliedScale
-# Sides of a picture against those of training images, from which on `auto` resizes.
+# `auto` resizes a picture if that changes its sides by more than this factor.
 MUCH = 1.5
-# Pixels to which `auto` enlarges: a strip of few rows would become very long.
+# Maximum pixels that `auto` enlarges to: a strip of few rows would become very long.
 _MOST = 2**24
 
 
@@ -24,13 +24,13 @@ class Sizing:
     """The sizes of results, and of what the network sees.
 
     Attributes:
-        scale: the size at which pictures are translated. `native`: their own. `trained`: they are
-            resized as the training images were, translated, and resized back; see
-            `training_factor`. `auto`: `trained` where that reduces or enlarges the sides more than
-            `MUCH` times, and not to more than `_MOST` pixels; else `native`.
-        resize: the size that all results have; None: each picture's own.
-        max_side: the most that height or width of a result may be; larger pictures are reduced.
-        even: whether they are reduced to even sizes, which most encoders of video want.
+        scale: the size at which pictures are translated. `native`: their own. `trained`: resized
+            like the training images (see `training_factor`); results are resized back. `auto`:
+            `trained` if that changes the sides by more than a factor of `MUCH` and does not enlarge
+            to more than `_MOST` pixels, otherwise `native`.
+        resize: the size of all results; None: the size of each picture.
+        max_side: maximum height and width of a result; larger pictures are reduced.
+        even: whether `max_side` reduces to even sizes, which most video encoders require.
     """
 
     scale: Scale = "auto"
@@ -39,7 +39,7 @@ class Sizing:
     even: bool = False
 
     def result_size(self, size: Size) -> Size:
-        """The result's size for a picture of this size."""
+        """Size of the result for a picture of this size."""
         height, width = self.resize or size
         longest = max(height, width)
         if self.max_side is None or longest <= self.max_side:
@@ -48,7 +48,7 @@ class Sizing:
         return _scaled((height, width), self.max_side // multiple * multiple / longest, multiple)
 
     def applied_scale(self, size: Size, spec: ModelSpec) -> AppliedScale:
-        """How a picture of this size is translated."""
+        """The scale that is used for a picture of this size."""
         if self.scale != "auto":
             return self.scale
         height, width = result = self.result_size(size)
@@ -65,12 +65,12 @@ class Sizing:
 
 
 def training_factor(size: Size, spec: ModelSpec) -> float:
-    """What the sides of a picture have to be multiplied by to be as training images were.
+    """The factor by which to resize a picture so that it is like the training images.
 
-    A picture of about the size of the training's files: the factor of training. One whose shorter
-    side is more than `MUCH` times longer or shorter than theirs is taken for the same thing in more
-    or fewer pixels, and gets the size that they got. Of a model that does not know the size of
-    its files, all have the factor of training.
+    For a picture of about the size of the training files, it is the factor of training. A picture
+    whose shorter side differs by more than `MUCH` times is assumed to show the same content in more
+    or fewer pixels, and gets the size that they got. If the model does not record the size of the
+    training files, it is the factor of training for every picture.
     """
     if spec.image_size is None:
         return spec.scale
@@ -78,18 +78,18 @@ def training_factor(size: Size, spec: ModelSpec) -> float:
     return spec.scale if 1 / MUCH <= ratio <= MUCH else spec.scale / ratio
 
 
-def scale_summary(ways: Mapping[AppliedScale, int], scale: Scale, spec: ModelSpec) -> str:
-    """A line on how many pictures were translated at which size."""
-    native, trained = ways.get("native", 0), ways.get("trained", 0)
+def scale_summary(applied: Mapping[AppliedScale, int], scale: Scale, spec: ModelSpec) -> str:
+    """A line on how many pictures were translated at which scale."""
+    native, trained = applied.get("native", 0), applied.get("trained", 0)
     own = "its own size" if native == 1 else "their own size"
     parts = [f"{native} at {own}"] if native else []
     parts += [f"{trained} resized {training_size(spec)} and back"] if trained else []
-    chosen = " (`scale=native`: all at their own size)" if scale == "auto" and trained else ""
-    return f"scale {scale}: {', '.join(parts)}{chosen}"
+    hint = "; `scale=native` keeps the size of all" if scale == "auto" and trained else ""
+    return f"scale {scale}: {', '.join(parts)}{hint}"
 
 
 def training_size(spec: ModelSpec) -> str:
-    """What is done to pictures that are resized, in words."""
+    """The size that pictures are resized to, in words."""
     if spec.image_size is None:
         return f"to {100 * spec.scale:.0f} % as in training"
     height, width = _scaled(spec.image_size, spec.scale)
@@ -102,14 +102,14 @@ def _scaled(size: Size, factor: float, multiple: int = 1) -> Size:
 
 
 def pad_to_fit(pixels: NDArray[Any], multiple: int, least: int) -> NDArray[Any]:
-    """Enlarge [H, W, C] at the right and bottom to the next size that a network takes.
+    """Pad [H, W, C] at the right and bottom to the next size that a network accepts.
 
-    By reflection, repeated where the image is smaller than the padding; one row is repeated as it
-    is. Never further than needed: a larger canvas changes the statistics of normalisation.
+    Pads by reflection, repeatedly if the image is smaller than the padding; a single row is
+    repeated. No further than needed, because padding affects the statistics of normalisation.
     """
     padding = [(0, _up_to(max(size, least), multiple) - size) for size in pixels.shape[:2]]
     if not any(after for _, after in padding):
-        return pixels  # and no copy, which np.pad makes
+        return pixels  # without the copy that np.pad would make
     return np.pad(pixels, [*padding, (0, 0)], mode="reflect")
 
 

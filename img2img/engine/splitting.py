@@ -1,4 +1,4 @@
-"""Pictures that do not go through a network whole: which ones, and how they are split."""
+"""Splitting pictures that are too large for memory: which ones, and how."""
 
 import sys
 from collections.abc import Callable
@@ -16,29 +16,29 @@ from img2img.images import Pixels, to_tensor
 from img2img.networks import Generator
 from img2img.runtime.devices import free_memory, is_out_of_memory
 
-# Pictures of fewer pixels are not asked about: they fit, or there is hardly any memory.
-ASKED_ABOUT = 2**20
-# Pixels to a side of what is compared with float32, at least.
+# Smaller pictures, in pixels, are not checked: they fit, unless there is hardly any memory.
+SMALLEST_CHECKED = 2**20
+# Minimum side of the sample of a picture that is compared with float32.
 _SAMPLED = 512
-# What a tile shares with its neighbour, as a part of its side.
+# The overlap of neighbouring tiles is this part of a tile's side.
 _OVERLAP = 4
 
 
 class Splitter:
-    """Translates pictures in parts that are too large for memory.
+    """Translates pictures that are too large for memory, in parts.
 
-    A network with a bounded receptive field runs over strips, with normalisation statistics of the
-    whole picture: the result is identical to the unsplit one, up to rounding. Any other runs over
-    overlapping tiles, each by itself, which are blended: that approximates.
+    A network with a bounded receptive field runs over strips, with the normalisation statistics of
+    the whole picture: the result is identical to the unsplit one, up to rounding. Any other network
+    runs over overlapping tiles, which are blended: that is an approximation.
 
     Args:
         tile, norm: the options `tile` and `tile_norm` of `TranslatorOptions`.
-        channels: of a picture, and of its result.
-        multiple: of which the sizes of pictures are multiples, as padded.
+        channels: channels of a picture and of its result.
+        multiple: padded sizes are multiples of this.
         truncate: round colours down.
-        budget: the main memory that may be taken; a GPU's is taken as it is.
-        say: called once, to say that results are approximate.
-        progress: called with (parts done, parts) of a picture.
+        budget: the main memory that may be used. GPU memory is not limited.
+        say: called once, if results are approximate.
+        progress: called with (parts done, total) of a picture.
     """
 
     def __init__(
@@ -63,14 +63,14 @@ class Splitter:
         self._has_said = False
 
     def must_split(self, size: tuple[int, int]) -> bool:
-        """Whether the options ask to split pictures of this size, whatever memory there is."""
+        """Whether the option `tile` requires pictures of this size to be split."""
         if not isinstance(self._tile, int):
             return False
-        # Of the size that it has with padding; without, it may be no larger than a tile.
+        # `size` includes padding; without it, the picture may be no larger than a tile.
         return max(size) > -(-self._tile // self._multiple) * self._multiple
 
     def most_pixels(self, runner: Runner, *, deep: bool) -> int:
-        """Pixels that may run together, whole."""
+        """Maximum total pixels of a batch of unsplit pictures."""
         if runner.device.type != "cpu":
             return sys.maxsize
         network = runner.network(deep)
@@ -81,17 +81,17 @@ class Splitter:
         return self._batches[id(network)]
 
     def side(self, runner: Runner, pixels: Pixels) -> int | None:
-        """Rows of a strip or side of a tile for such a picture; None: it goes whole.
+        """Height of the strips or side of the tiles for such a picture; None: it is not split.
 
         Raises:
-            ImageError: it fits into memory in no way.
+            ImageError: it does not fit into memory even in parts.
         """
         (height, width), deep = pixels.shape[:2], pixels.dtype != np.uint8
         size, device = (height, width), runner.device
         if self._tile == "off":
             return None
-        asked = min(ASKED_ABOUT, self.most_pixels(runner, deep=deep))
-        if self._tile == "auto" and height * width < asked:
+        checked = min(SMALLEST_CHECKED, self.most_pixels(runner, deep=deep))
+        if self._tile == "auto" and height * width < checked:
             return None
         network = runner.network(deep)
         if self._tile != "auto":
@@ -108,10 +108,10 @@ class Splitter:
         return None if side is None else _fitting(side, network)
 
     def translate(self, runner: Runner, pixels: Pixels, side: int) -> Pixels:
-        """Translate a picture in parts; where they do not fit into memory, in smaller ones.
+        """Translate a picture in parts; if they do not fit into memory, in smaller ones.
 
         Raises:
-            ImageError: the smallest do not fit.
+            ImageError: even the smallest parts do not fit.
         """
         deep = pixels.dtype != "uint8"
         if not deep and self._tile != "off":
@@ -137,7 +137,7 @@ class Splitter:
                 break
             side = smaller
         height, width = pixels.shape[:2]
-        raise ImageError(f"not enough memory for {width} x {height} pixels")
+        raise ImageError(f"not enough memory for {width} x {height} pixels; reduce the picture")
 
     def _in_strips(self, runner: Runner, network: Generator) -> bool:
         return self._norm == "whole" and network.local and not runner.is_exported
@@ -147,7 +147,8 @@ class Splitter:
             self._has_said = True
             why = "local statistics" if self._norm == "local" else "this kind of network"
             self._say(
-                f"large pictures are translated in tiles; with {why}, the result is approximate"
+                f"large pictures are translated in tiles, which are blended; with {why}, the result"
+                " is approximate"
             )
         return translate_in_tiles(
             lambda x: runner.run(x.to(runner.device), deep=deep).cpu(),
@@ -160,18 +161,18 @@ class Splitter:
 
 
 def _fitting(side: int, network: Generator) -> int:
-    """The size next below that the network takes, or the smallest."""
+    """The largest size up to `side` that the network accepts, or its smallest."""
     multiple = network.size_multiple
     least = -(-network.min_size // multiple) * multiple
     return max(side // multiple * multiple, least)
 
 
 def _verify(runner: Runner, pixels: Pixels) -> None:
-    """Have a runner compare its precision with float32, on every so many pixels of a picture."""
+    """Compare a runner's precision with float32 on a sample of a picture's pixels."""
     step = max(1, max(pixels.shape[:2]) // _SAMPLED)
     x = to_tensor(pixels[::step, ::step]).unsqueeze(0).to(runner.device)
     try:
         runner.verify(x)
     except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):  # for want of memory, the next picture will do
+        if not is_out_of_memory(error):  # the next picture can be compared instead
             raise

@@ -1,11 +1,11 @@
-"""Pictures too large for memory, translated exactly: in strips, stage by stage.
+"""Translating pictures that are too large for memory exactly: in strips, stage by stage.
 
-A strip is some rows of a map at full width. It is computed from the input rows in its receptive
-field, so that each pixel is the one of the whole map. Where a normalisation uses the statistics of
-the map, those of all strips are merged before any strip is normalised.
+A strip is a number of rows of a map, at full width. It is computed from the input rows in its
+receptive field, so that each pixel is identical to that of the whole map. If a normalisation uses
+the statistics of the map, those of all strips are merged before any strip is normalised.
 
-Only maps of the smallest size are stored; larger ones are recomputed from them, or from the
-picture, whenever they are needed. For a ResNet that is an eighth more work.
+Only maps of the smallest size are stored. Larger ones are recomputed from them, or from the
+picture, whenever they are needed; for a ResNet that is an eighth more work.
 """
 
 from collections import deque
@@ -32,17 +32,18 @@ def translate_in_strips(
     truncate: bool = False,
     progress: OnPart | None = None,
 ) -> Pixels:
-    """Translate a picture without holding maps of its size.
+    """Translate a picture without holding maps of its full size in memory.
 
-    Computed on the generator's device, in its precision. In float32 the result is identical to the
-    unsplit one up to rounding.
+    It is computed on the generator's device, in its precision. In float32 the result is identical
+    to the unsplit one, up to rounding.
 
     Args:
         generator: set up for inference, with `stages`.
-        pixels: (height, width, C_in), uint8 or uint16, of a size that the generator takes.
-        rows: height of a strip where maps are largest, at least 1; few cost time, many memory.
+        pixels: (height, width, C_in), uint8 or uint16, of a size that the generator accepts.
+        rows: height of a strip in the largest maps, at least 1; fewer rows take more time, more
+            rows take more memory.
         truncate: round colours down.
-        progress: called with (strips done, strips).
+        progress: called with (strips done, total).
 
     Returns:
         Pixels (height, width, C_out) of the same dtype.
@@ -77,12 +78,13 @@ def run_in_strips(
     rows: int,
     progress: OnPart | None = None,
 ) -> None:
-    """The same for tensors of one image, taken and given in strips.
+    """Run a generator in strips over one image, which is read and written in strips.
 
     Args:
-        read: gives rows from start to stop of the input, [1, C, stop - start, W]; called several
+        read: returns the input's rows from start to stop, [1, C, stop - start, W]; called several
             times for each row.
-        write: takes a start and the output's rows from there, [1, C, rows, W]; called in order.
+        write: takes a start row and the output's rows from there, [1, C, rows, W]; called in
+            order.
     """
     stages = generator.stages()
     norms = [stage.norm for stage in stages if stage.norm is not None]
@@ -95,7 +97,7 @@ def run_in_strips(
 
 
 class _Walk:
-    """One picture on its way through the stages. Index -1 stands for the picture itself."""
+    """Takes one picture through the stages. Index -1 is the picture itself."""
 
     def __init__(
         self,
@@ -130,25 +132,25 @@ class _Walk:
             self.count()
 
     def strips(self, index: int) -> list[tuple[int, int]]:
-        """Where the strips of a stage's output start and stop."""
+        """Start and stop rows of the strips of a stage's output."""
         first = index
         while first > 0 and not self.stored[first - 1]:
             first -= 1
-        # Computing it takes all maps from the last stored one on.
+        # Computing it involves all maps since the last stored one.
         largest = max(self.scales[first : index + 1])
         rows = max(1, floor(self.rows * self.scales[index] / largest))
         height = self.heights[index]
         return [(start, min(start + rows, height)) for start in range(0, height, rows)]
 
     def count(self) -> None:
-        """Say that a strip is done."""
+        """Report that a strip is done."""
         self.done += 1
         if self.progress:
             passes = [*self.passes, len(self.stages) - 1]
             self.progress(self.done, sum(len(self.strips(index)) for index in passes))
 
     def output(self, index: int, start: int, stop: int) -> Tensor:
-        """Some rows of a stage's output."""
+        """Rows start to stop of a stage's output."""
         if index < 0:
             return self.read(start, stop)
         if index in self.maps:
@@ -156,10 +158,10 @@ class _Walk:
         return self.finished(index, self.convolved(index, start, stop), start)
 
     def convolved(self, index: int, start: int, stop: int) -> Tensor:
-        """Some rows of what a stage's `op` gives."""
+        """Rows start to stop of the output of a stage's `op`."""
         stage = self.stages[index]
         op, scale, halo = stage.op, stage.scale, stage.halo
-        # From a multiple of the stride on, or strides would fall on other pixels than in the whole.
+        # Begin at a multiple of the stride, so that strides fall on the same pixels as unsplit.
         first = max(0, floor((start / scale - halo) / scale.denominator) * scale.denominator)
         last = min(self.heights[index - 1], ceil(stop / scale) + halo)
         y: Tensor = op(_as_weights_of(op, self.output(index - 1, first, last)))
@@ -167,7 +169,7 @@ class _Walk:
         return y[:, :, skipped : skipped + stop - start]
 
     def finished(self, index: int, y: Tensor, start: int) -> Tensor:
-        """The stage's output rows, of what its `op` gave for them."""
+        """Rows of a stage's output, from the rows of the output of its `op`."""
         stage = self.stages[index]
         y = stage.then(y if stage.norm is None else stage.norm(y))
         if stage.shortcut:
@@ -175,7 +177,7 @@ class _Walk:
         return y
 
     def measure(self, index: int) -> None:
-        """Have a stage normalise by the statistics of the whole map."""
+        """Compute the statistics of a stage's whole map, and use them for its normalisation."""
         moments = Moments()
         for start, stop in self.strips(index):
             moments.add(self.convolved(index, start, stop))
@@ -188,7 +190,7 @@ class _Walk:
         norm.source = moments.statistics()
 
     def store(self, index: int) -> None:
-        """Compute a stage's whole output, over its input where that is not needed any more."""
+        """Compute a stage's whole output, reusing the memory of its input if that is free."""
         moments = Moments()
         target: Tensor | None = None
         waiting: deque[tuple[int, int, Tensor]] = deque()
@@ -201,7 +203,7 @@ class _Walk:
                 y = self.finished(index, y, start)
             if target is None:
                 target = self.place_for(index, y)
-            # Where it goes may be what the next strip's halo is read from.
+            # Its place may still hold input rows that the next strip's halo needs.
             waiting.append((start, stop, y))
             free = stop - self.stages[index].halo if stop < self.heights[index] else stop
             while waiting and waiting[0][1] <= free:
@@ -222,14 +224,14 @@ class _Walk:
         self.maps[index] = target
 
     def is_needed(self, index: int, since: int) -> bool:
-        """Whether a stage's output is some later stage's shortcut."""
+        """Whether a later stage adds this stage's output as its shortcut."""
         return any(
             stage.shortcut and at - stage.shortcut == index
             for at, stage in enumerate(self.stages[since:], since)
         )
 
     def place_for(self, index: int, y: Tensor) -> Tensor:
-        """Memory for a stage's whole output, of which `y` is a strip."""
+        """Memory for a stage's whole output; `y` is one strip of it."""
         shape = (*y.shape[:2], self.heights[index], y.shape[3])
         before = self.maps.get(index - 1)
         if (
@@ -244,6 +246,6 @@ class _Walk:
 
 
 def _as_weights_of(op: nn.Module, x: Tensor) -> Tensor:
-    """The map in the type that a part of the network computes in."""
+    """The map, converted to the type of the part's weights."""
     weight = next(op.parameters(), None)
     return x if weight is None else x.to(weight.dtype)

@@ -1,7 +1,7 @@
-"""Pictures too large for memory, approximately: overlapping tiles, each translated by itself.
+"""Translating pictures that are too large for memory approximately: in overlapping tiles.
 
-For networks whose receptive field is the whole picture, such as a U-Net. Pixels outside a tile do
-not influence it, so the result differs from the unsplit one; blending only hides the seams.
+For networks whose receptive field is the whole picture, such as a U-Net. Pixels outside a tile have
+no influence on it, so the result differs from the unsplit one; blending only hides the seams.
 """
 
 import math
@@ -26,27 +26,27 @@ def translate_in_tiles(
     truncate: bool = False,
     progress: OnPart | None = None,
 ) -> Pixels:
-    """Translate tile by tile and blend them where they overlap.
+    """Translate tile by tile, and blend the tiles where they overlap.
 
-    All tiles have one shape; the last ones overlap more, so as to end where the picture does. If
-    picture, tile and overlap are multiples of a number, so are the places of the tiles.
+    All tiles have the same shape; the last ones overlap more, so that they end where the picture
+    does. If the picture, tile and overlap are multiples of a number, so are the tiles' positions.
 
     Args:
-        run: from [1, C_in, h, w] to [1, C_out, h, w] in [-1, 1], float32, given on the CPU.
-        pixels: (height, width, C_in), uint8 or uint16, of a size that `run` takes.
+        run: from [1, C_in, h, w] to [1, C_out, h, w], float32 in [-1, 1] on the CPU.
+        pixels: (height, width, C_in), uint8 or uint16, of a size that `run` accepts.
         tile: height and width of a tile, in pixels; a smaller picture has smaller tiles.
-        overlap: pixels that neighbouring tiles share at least.
+        overlap: minimum overlap of neighbouring tiles, in pixels.
         truncate: round colours down.
-        progress: called with (tiles done, tiles).
+        progress: called with (tiles done, total).
 
     Returns:
         Pixels (height, width, C_out) of the same dtype.
 
     Raises:
-        ConfigError: the overlap is negative, or no smaller than a tile.
+        ConfigError: the overlap is negative, or not smaller than a tile.
     """
     if not 0 <= overlap < tile:
-        raise ConfigError(f"overlap: {overlap} pixels do not fit into tiles of {tile}")
+        raise ConfigError(f"`overlap`: {overlap} is not between 0 and the tile size, {tile}")
     (tops, down), (lefts, across) = (_axis(size, tile, overlap) for size in pixels.shape[:2])
     height, width = down.shape[1], across.shape[1]
     result: Pixels | None = None
@@ -62,7 +62,7 @@ def translate_in_tiles(
             band[:, :, left : left + width] += y
             if progress:
                 progress(row * len(lefts) + column + 1, len(tops) * len(lefts))
-        # What no later tile reaches is done.
+        # Rows that no later tile reaches are done.
         assert result is not None
         done = (tops[row + 1] if row + 1 < len(tops) else len(pixels)) - top
         result[top : top + done] = to_pixels(band[:, :done], pixels.dtype, truncate=truncate)
@@ -72,10 +72,10 @@ def translate_in_tiles(
 
 
 def _axis(size: int, tile: int, overlap: int) -> tuple[list[int], Tensor]:
-    """Where tiles start along an axis, and each one's weights, [tiles, pixels].
+    """Start of each tile along an axis, and the tiles' weights, [tiles, pixels].
 
-    The weights of all tiles at a pixel sum to 1. They fall off to the tiles' ends as a raised
-    cosine, except at the picture's ends, where there is one tile only.
+    The weights of all tiles at a pixel sum to 1. They fall off towards the ends of a tile as a
+    raised cosine, except at the ends of the picture, where there is only one tile.
     """
     tile = min(tile, size)
     starts = [0]

@@ -1,4 +1,4 @@
-"""Pixels to a device as a batch of floats, and back."""
+"""Copying pixels to a device as a batch of floats, and back."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,11 +13,11 @@ from img2img.images import Pixels, from_levels, to_levels
 class Transfer:
     """Copies pixels from main memory to tensors on one device, and back.
 
-    To and from a GPU, pixels travel in page-locked memory while it computes: as 8 or 16 bits, which
-    only there become floats.
+    To and from a GPU, pixels are copied through page-locked memory while it computes, with 8 or 16
+    bits; they become floats on the GPU.
 
     Args:
-        truncate: values between two grey levels become the lower one, not the nearer.
+        truncate: round to the lower grey level, not to the nearest.
     """
 
     def __init__(self, device: torch.device, *, truncate: bool = False) -> None:
@@ -26,10 +26,10 @@ class Transfer:
         self._copies = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
 
     def send(self, pixels: Sequence[Pixels]) -> Tensor:
-        """(H, W, C) of one size and type to float32 [N, C, H, W] in [-1, 1], in channels_last.
+        """Copy (H, W, C) of one size and type to float32 [N, C, H, W] in [-1, 1], channels_last.
 
         Args:
-            pixels: uint8 or uint16; or float32, in [-1, 1] already.
+            pixels: uint8 or uint16; or float32 that is already in [-1, 1].
         """
         levels = torch.from_numpy(np.stack(pixels))
         if self._copies is not None:
@@ -41,9 +41,10 @@ class Transfer:
         return from_levels(levels.to(self._device))
 
     def fetch(self, y: Tensor, dtype: DTypeLike) -> Callable[[], list[Pixels]]:
-        """Float [N, C, H, W] in [-1, 1] to (H, W, C) of that type.
+        """Start copying float [N, C, H, W] in [-1, 1] to (H, W, C) of this type.
 
-        What is returned waits until they are there.
+        Returns:
+            A function that waits for the pixels and returns them.
         """
         levels = to_levels(y, dtype, truncate=self._truncate)
         if self._copies is None:
@@ -57,7 +58,7 @@ class Transfer:
         def wait() -> list[Pixels]:
             if arrived is not None:
                 arrived.synchronize()
-            # Copied, so that keeping one image does not keep the batch.
+            # Copied, so that keeping one image does not keep the whole batch in memory.
             return [np.array(image, dtype=dtype, order="C") for image in host.numpy()]
 
         return wait

@@ -1,4 +1,4 @@
-"""The public inference object: a generator that takes pictures and gives pictures."""
+"""The public interface for inference: a generator that translates pictures."""
 
 import copy
 import warnings
@@ -41,23 +41,23 @@ AnyImage = TypeVar("AnyImage", bound=ImageLike)
 
 
 class Translator:
-    """Translates pictures of any size with a trained generator; for one thread at a time.
+    """Translates pictures of any size with a trained generator. Use it from one thread at a time.
 
     Args:
-        generator: set up for inference, in float32; it is left as it is. Or an exported model.
-        spec: what the generator needs and expects.
+        generator: set up for inference, in float32; it is not changed. Or an exported model.
+        spec: the specification of the generator.
         options: how to translate; None: the defaults.
         changes: single options by name, such as `batch=4`; see `TranslatorOptions`.
 
     Attributes:
         options: how it translates.
-        budget: the memory that may be taken.
-        values: what the values of pictures mean to the model.
-        smoothing: the running statistics of the option `smooth`, up to the last frame that
-            `translate` has given; None without.
+        budget: the memory that it may use.
+        values: converts between the values of files and those of the model.
+        smoothing: the statistics of the option `smooth`, including the last frame that `translate`
+            has returned; None without that option.
 
     Raises:
-        ConfigError: no such device or backend, or one that cannot do that.
+        ConfigError: a device or backend is unknown, not available, or does not support an option.
         TypeError: no such option.
     """
 
@@ -71,7 +71,7 @@ class Translator:
         options = replace(options or TranslatorOptions(), **changes)
         for name in ("direction", "statistics", "reference_exact"):
             if getattr(options, name):
-                raise ConfigError(f"{name}: is for a model that is loaded from a file")
+                raise ConfigError(f"`{name}`: only `Translator.load` takes this option")
         self.spec, self.options = spec, options
         self.values, self._say = Values.of(spec), options.say or _warn
         self._has_remarked = False
@@ -135,12 +135,12 @@ class Translator:
         return cls(*load_for_inference(Path(path), replace(options, say=options.say or _warn)))
 
     def for_video(self, smooth: float | None = None) -> Self:
-        """Another with this generator, or this one, for the frames of one video in their order.
+        """A translator with the same generator for the frames of one video, in order.
 
-        Dropout is off in it, and pictures are reduced to even sizes.
+        It has dropout off and reduces pictures to even sizes. If nothing differs, it is this one.
 
         Args:
-            smooth: as in `TranslatorOptions`; of several devices it then takes the first.
+            smooth: see `TranslatorOptions`; if it is set, only the first device is used.
         """
         options, spec, generator = self.options, self.spec, self._model
         if not (smooth or spec.dropout or options.max_side):
@@ -155,7 +155,7 @@ class Translator:
 
     @cached_property
     def identity(self) -> str:
-        """A short text that differs where results could: by weights, and by settings."""
+        """A short text that differs between translators whose weights or settings differ."""
         checksum = zlib.crc32(self.spec.model_dump_json(exclude_none=True).encode())
         if isinstance(self._model, ExportedModel):
             checksum = zlib.crc32(str(self._model.checksum).encode(), checksum)
@@ -173,11 +173,11 @@ class Translator:
 
     @property
     def scale(self) -> Scale:
-        """The option; `applied_scale` says what is done with a picture."""
+        """The option `scale`; `applied_scale` gives the scale used for a picture."""
         return self._sizing.scale
 
     def applied_scale(self, size: Size) -> AppliedScale:
-        """Whether a picture of this size is resized as training images were, or keeps its size."""
+        """The scale used for a picture of this size: its own, or that of the training images."""
         return self._sizing.applied_scale(size, self.spec)
 
     def network_size(self, size: Size) -> Size:
@@ -193,21 +193,21 @@ class Translator:
         return f"scale {self.scale}: {resized}"
 
     def require_rgb(self) -> None:
-        """Refuse to translate files, which have three channels here, with another kind of model.
+        """Refuse a model that cannot translate files, which are read and written as RGB.
 
         Raises:
-            ModelFileError: the model takes or gives something other than RGB images.
+            ModelFileError: the model's input or output is not RGB.
         """
         domains = self.spec.input, self.spec.output
         if any(not domain.is_rgb or domain.nodata is not None for domain in domains):
             raise ModelFileError(
                 f"the model translates {self.spec.in_channels} channels to"
-                f" {self.spec.out_channels}, but files are read and written as RGB, without"
-                " `nodata`; give arrays or tensors to `Translator.translate`"
+                f" {self.spec.out_channels}, but files are read and written as RGB without"
+                " `nodata`; use `Translator.translate` in Python with arrays or tensors"
             )
 
     def expect(self, pictures: int) -> None:
-        """Announce how many pictures will come, so that a long job can be prepared for."""
+        """Announce how many pictures will come, so that a faster backend is prepared for many."""
         for runner in self._runners:
             runner.expect(pictures // len(self._runners))
 
@@ -215,22 +215,22 @@ class Translator:
         """Translate one image.
 
         Args:
-            image: a `Picture`, a Pillow image, an array or a tensor, with the channels that the
-                model takes; see `img2img.as_picture`.
+            image: a `Picture`, a Pillow image, an array or a tensor with the model's number of
+                input channels; see `img2img.as_picture`.
 
         Returns:
-            The same kind of image, of the same size, bit depth, alpha and metadata, with the
-            channels of the model's output. Where the model was trained on targets with a range of
-            their own, such as 12 bits in 16, or of another depth than the inputs, it has those
-            numbers, and their bit depth.
+            The same kind of image, with the same size, bit depth, alpha and metadata, and with the
+            channels of the model's output. If the model was trained on targets with another bit
+            depth than its inputs, or with a range of their own such as 12 bits in 16, the result
+            has their bit depth and range.
 
         Raises:
-            ImageError: it is no image, or there is not enough memory for one of this size.
+            ImageError: it is not an image, or there is not enough memory for its size.
         """
         return self.translate_batch([image])[0]
 
     def translate_batch(self, images: Sequence[AnyImage]) -> list[AnyImage]:
-        """Translate several images of any kinds and sizes; none influences another."""
+        """Translate several images of any kind and size. They do not influence each other."""
         results: list[Any] = []
         pictures = ((image, as_picture(image, self.spec.in_channels)) for image in images)
         for image, result in self._batching.each(pictures):
@@ -238,46 +238,50 @@ class Translator:
                 raise result
             results.append(like(result, image))
         remarks = [*self.values.remarks()]
-        for remark in remarks if not self._has_remarked else ():  # not of each image again
+        for remark in remarks if not self._has_remarked else ():  # not again in later calls
             self._say(remark)
         self._has_remarked |= bool(remarks)
         return results
 
     def stream(self, images: Iterable[AnyImage]) -> Iterator[AnyImage]:
-        """Translate images one after the other, in order, each as it is asked for."""
+        """Translate images one by one, in order, each when it is requested."""
         for image in images:
             yield self.translate(image)
 
     def translate_each(
         self, items: Iterable[tuple[K, Picture]]
     ) -> Iterator[tuple[K, Picture | Img2ImgError]]:
-        """Translate pictures as they come, each with a key of the caller's, in order.
+        """Translate pictures, each with a key of the caller's, as they come and in order.
 
-        Several are taken before the first is given, and run together or at the same time. A
-        picture that cannot be translated gives the error in its place.
+        Several are read ahead and run in batches. If a picture fails, its error takes the place of
+        the result.
         """
         yield from self._batching.each(items)
         self.remark()
 
     def remark(self) -> None:
-        """Report pictures, since the last call, whose values do not suit the model."""
+        """Report pictures since the last call whose values do not suit the model."""
         for remark in self.values.remarks():
             self._say(remark)
 
     def bench(
         self, picture: Picture, batch: int, backend: str | None = None, skip: Container[str] = ()
     ) -> Iterator[Measurement]:
-        """Measure what every backend, or this one, gives on this machine.
+        """Measure how fast each backend is on this machine.
 
         Yields:
-            Each when it is begun, when it is ready, and when it has ended.
+            Each measurement when it starts, when the backend is ready, and when it ends.
 
         Args:
-            batch: copies of the picture to run together.
+            batch: number of copies of the picture in a batch.
+            backend: measure only this one.
             skip: backends to leave out.
         """
         if isinstance(self._model, ExportedModel):
-            raise ConfigError("bench: an exported model has only one backend; use the model file")
+            raise ConfigError(
+                "an exported model has only one backend, so there is nothing to compare; use the"
+                " model file"
+            )
         device = self._runners[0].device
         pixels = self._prepare(picture)
         names = [name for name in ([backend] if backend else BACKENDS.names()) if name not in skip]
@@ -286,19 +290,23 @@ class Translator:
 
     @property
     def device(self) -> str:
-        """Where it computes."""
+        """The devices that it computes on."""
         return ", ".join(str(runner.device) for runner in self._runners)
 
     def _prepare(self, picture: Picture) -> Pixels:
-        """What the network is given of a picture."""
+        """The network's input for a picture."""
         height, width = size = self.network_size(picture.size)
         channels = picture.pixels.shape[2]
         if channels != self.spec.in_channels:
             raise ImageError(
-                f"it has {channels} channels, but the model takes {self.spec.in_channels}"
+                f"wrong number of channels: the image has {channels}, but the model takes"
+                f" {self.spec.in_channels}"
             )
         if height * width > MAX_PIXELS:
-            raise ImageError(f"at {width} x {height} it would be larger than {MAX_PIXELS}")
+            raise ImageError(
+                f"it would be translated at {width} x {height}, but the limit is {MAX_PIXELS}"
+                " pixels; set another `scale` or `max_side`"
+            )
         try:
             pixels = resized(self.values.network_pixels(picture), size)
             return pad_to_fit(pixels, self.spec.size_multiple, self.spec.min_size)
@@ -306,7 +314,7 @@ class Translator:
             raise _too_large(size) from None
 
     def _restore(self, picture: Picture, pixels: Pixels) -> Picture:
-        """A picture with the pixels that the network made of it, without their padding."""
+        """A picture with the network's output, without padding."""
         (height, width), size = self.network_size(picture.size), self.result_size(picture.size)
         try:
             return self.values.restored(picture, resized(pixels[:height, :width], size))
@@ -316,7 +324,7 @@ class Translator:
 
 def _too_large(size: Size) -> ImageError:
     height, width = size
-    return ImageError(f"not enough memory for {width} x {height} pixels")
+    return ImageError(f"not enough memory for {width} x {height} pixels; reduce the picture")
 
 
 def _warn(sentence: str) -> None:

@@ -1,4 +1,4 @@
-"""From the values of files to those that a model was trained on, and back."""
+"""Converting the values of files to those that a model was trained on, and back."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -18,21 +18,21 @@ from img2img.images import (
 )
 from img2img.models.spec import ModelSpec
 
-# A picture of 16 bits whose values are all below this is dark to a model that takes all 16.
+# A 16-bit picture with all values below this looks dark to a model that expects the full range.
 _DARK = 2**14
 
 
 @dataclass
 class Values:
-    """What the values of pictures mean to one model.
+    """Which values of pictures mean black and white to one model.
 
-    A picture of the type that the model was trained on has the range of the training images; of
-    another type, all values that its type has. Results are of the type and in the range of the
-    targets; where these are all that a type has, which is the inputs', too, a result is of the type
-    of its picture.
+    For a picture of the type that the model was trained on, they are those of the training images;
+    for another type, the ends of that type. Results have the type and range of the targets, unless
+    inputs and targets had the same type with its full range: then a result has the type of its
+    picture.
 
     Args:
-        input, output: domains of the model's spec.
+        input, output: the domains in the model's specification.
     """
 
     input: Domain
@@ -44,14 +44,14 @@ class Values:
 
     @classmethod
     def of(cls, spec: ModelSpec) -> "Values":
-        """For a model."""
+        """The values of a model."""
         return cls(spec.input, spec.output)
 
     def _begin(self) -> None:
         self._outside = self._clipped = self._pixels = self._dark = 0
 
     def with_range(self, picture: Picture) -> Picture:
-        """The picture with the range of values that the model takes for black to white."""
+        """The picture with the range of values that means black to white to the model."""
         return self.input.seen(picture)
 
     def full_range(self, picture: Picture) -> Picture:
@@ -66,20 +66,20 @@ class Values:
         return replace(picture, pixels=pixels, alpha=alpha, values=values)
 
     def network_pixels(self, picture: Picture) -> Pixels:
-        """The pixels that the network is given, black and white at the ends of their type."""
+        """The network's input, with black and white at the ends of its type."""
         pixels = self.full_range(picture).composited()
-        # So that a result in other numbers has more than 256 of them.
+        # With 16 bits, so that a result in another range has more than 256 levels.
         return of_depth(pixels, np.uint16) if self.needs_16_bits(pixels) else pixels
 
     def needs_16_bits(self, pixels: Pixels) -> bool:
-        """Whether results have more numbers than pixels of this depth."""
+        """Whether results may have more levels than 8-bit pixels like these."""
         return self._own and pixels.dtype == np.uint8
 
     def restored(self, picture: Picture, pixels: Pixels) -> Picture:
-        """The picture with the network's result, of its size or another.
+        """The picture with the network's output, which may have another size.
 
         Args:
-            pixels: black and white at the ends of their type.
+            pixels: the output, with black and white at the ends of its type.
         """
         alpha = picture.alpha
         if alpha is not None:
@@ -90,10 +90,10 @@ class Values:
         return self.file_values(made, picture.pixels.dtype)
 
     def file_values(self, made: Picture, dtype: npt.DTypeLike) -> Picture:
-        """A result whose black and white are at the ends of its type, in the numbers of its file.
+        """A result with black and white at the ends of its type, converted to the file's values.
 
         Args:
-            dtype: of its picture's file.
+            dtype: the type of the picture's file.
         """
         alpha = made.alpha
         if self._own:
@@ -104,30 +104,30 @@ class Values:
         return replace(made, alpha=None if alpha is None else of_depth(alpha, made.pixels.dtype))
 
     def remarks(self) -> Iterator[str]:
-        """Sentences on pictures, since the last call, whose values do not suit the model."""
+        """Sentences on pictures since the last call whose values do not suit the model."""
         if self._clipped:
             share = 100 * self._outside / self._pixels
             yield (
-                f"{_pictures(self._clipped)} values outside"
-                f" {self.input.extent}, the range that the model was trained"
-                f" on: {self._outside} pixels, {share:.2g} % of all, became black or white"
+                f"{_pictures(self._clipped)} values outside {self.input.extent}, the range that the"
+                f" model was trained on; {share:.2g} % of the pixels ({self._outside}) became black"
+                " or white"
             )
         if self._dark:
             yield (
-                f"{_pictures(self._dark)} 16-bit values below {_DARK} only, but the model expects"
-                " 0..65535 and sees them as dark; rescale them first, or train a model on such"
-                " files (data.A.range)"
+                f"{_pictures(self._dark)} only 16-bit values below {_DARK}, which look dark to the"
+                " model, as it expects 0..65535; rescale them first, or train a model on such files"
+                " (`data.A.range`)"
             )
         self._begin()
 
     @property
     def _own(self) -> bool:
-        """Whether results are in the numbers of the targets' files."""
+        """Whether results have the type and range of the targets, not of their pictures."""
         return not self.output.whole or self.output.dtype != self.input.dtype
 
     def _look_at(self, picture: Picture) -> None:
         if picture.values == (0, np.iinfo(picture.pixels.dtype).max):
-            return  # it has been spread already, or is a video's
+            return  # already scaled, or a frame of a video
         outside = count_outside(picture)
         deep = picture.values is None and picture.pixels.dtype == np.uint16
         dark = deep and 0 < picture.pixels.max() < _DARK

@@ -1,4 +1,4 @@
-"""A model in the file formats of other programs."""
+"""Exporting a model to the file formats of other programs."""
 
 from img2img.export.base import FORMATS, Format
 from img2img.export.model import Exported, export_model

@@ -1,4 +1,4 @@
-"""What a format to export to is, and the catalogue of them."""
+"""The interface of export formats, and their catalogue."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -12,35 +12,36 @@ from img2img.registry import Registry
 
 
 class Format(ABC):
-    """A kind of file that a generator is exported to."""
+    """A file format that a generator can be exported to."""
 
     suffix: str
-    """Of the file that one names."""
-    beside: tuple[str, ...] = ()
-    """Suffixes of the files that belong to it, which have its name and stand beside it."""
+    """Suffix of the main file."""
+    other_suffixes: tuple[str, ...] = ()
+    """Suffixes of the files written next to it, under the same name."""
     opset: int | None = None
-    """The version of the operators, of formats that have one."""
+    """The operator set version; None if the format has none."""
 
     @classmethod
     def missing(cls) -> str | None:
-        """What is not installed and how to get it; None when all is here."""
+        """What is not installed and how to get it; None if everything is installed."""
         return None
 
     @abstractmethod
     def write(self, path: Path, generator: Generator, description: Description) -> None:
-        """Write the file, and those beside it.
+        """Write the file and those that belong to it.
 
         Args:
-            generator: set up for inference, in float32; it is left as it is.
-            description: for the file to carry; it says whether `pixels` and `half` are wanted.
+            generator: set up for inference, in float32; it is not changed.
+            description: the description to store in the file; its `pixels`, `half`, `batch` and
+                `size` are options of the export.
 
         Raises:
-            ConfigError: it cannot be had in this format.
+            ConfigError: the format does not support the generator or an option.
         """
 
     @abstractmethod
     def open(self, path: Path) -> Callable[[Tensor], Tensor]:
-        """The file as its runtime loads it, from what goes in to what comes out."""
+        """Load the file with its runtime, as a function from the network's input to its output."""
 
 
 FORMATS = Registry[Format]("format")

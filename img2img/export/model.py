@@ -1,4 +1,4 @@
-"""Exporting: writing a generator in another format, and proving that it does the same there."""
+"""Exporting a generator to another format, and verifying that its results are the same there."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -30,38 +30,42 @@ from img2img.networks import Generator
 from img2img.runtime.files import atomic_write
 from img2img.runtime.resources import bundled
 
-# What an export may differ from PyTorch's float32 on the worst picture, in grey levels of 255 on
-# average: by the order of sums, and by float16 weights.
+# Maximum mean difference from PyTorch's float32 on the worst picture, in grey levels of 255: due to
+# the order of sums, and due to float16 weights.
 TOLERANCE, HALF_TOLERANCE = 0.05, 0.5
-# How many pictures are compared, and the pixels to a side that larger ones are reduced to.
+# Maximum number of pictures that are compared, and the longer side that they are reduced to.
 MOST_PICTURES, MOST_SIDE = 16, 512
-# Pixels to a side of the small ones.
+# Side of the small picture, in pixels.
 _SMALL = 64
 _BUNDLED = "datasets/earth/test/A"
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written, and how near it is to PyTorch's float32."""
+    """The files that an export has written, and how far their results are from float32."""
 
     files: list[Path]
-    """The one to name first."""
+    """The files written; the main one first."""
     format: str
+    """Name of the format."""
     generator: str
-    """Its name in the model."""
+    """Name of the generator in the model."""
     direction: str
+    """Translation direction of the generator."""
     pixels: bool
+    """Whether input and output are uint8 pixels."""
     half: bool
+    """Whether the weights are float16."""
     bytes: int
-    """Of all files."""
+    """Total size of the files."""
     images: int
-    """How many images were compared."""
+    """Number of images that were compared."""
     mean: float
-    """The mean difference on the worst of them, in grey levels of 255."""
+    """Mean difference on the worst image, in grey levels of 255."""
     largest: float
-    """The largest difference of a value."""
+    """Largest difference of any value, in grey levels of 255."""
     tolerance: float
-    """What `mean` was allowed to be."""
+    """Maximum that was allowed for `mean`."""
 
 
 def export_model(
@@ -78,58 +82,59 @@ def export_model(
     images: Path | str | None = None,
     tolerance: float | None = None,
 ) -> Exported:
-    """Write one generator of a model for other programs.
+    """Export one generator of a model to a file for other programs.
 
-    Before the file takes its name, it is loaded and run on pictures of several sizes, alone and in
-    a batch, and compared with PyTorch's float32.
+    Before the file gets its name, it is loaded by its runtime, run on pictures of several sizes,
+    singly and in a batch, and compared with PyTorch's float32.
 
     Args:
         model: a model file or run folder.
-        output: the file, or a folder for it; None: beside the model. What is there is replaced.
+        output: the file, or a folder for it; None: next to the model. An existing file is replaced.
         format: a name in `FORMATS`.
-        direction: which generator to take, where the model holds both ways.
-        pixels: uint8 [N, H, W, 3] in and out; else float32 [N, 3, H, W] as the network has it.
-        half: weights in float16.
-        size: height and width of all pictures that the file takes, in pixels; None: any.
-        batch: how many it takes at once; None: any number.
-        opset: version of ONNX's operators, from 11 on; None: 18.
-        images: a picture, or a folder of which the first 16 are taken, to compare on; None: some
-            that come with the package.
-        tolerance: the most that the mean difference may be on any picture, in grey levels of 255;
-            None: 0.05, or 0.5 with `half`.
+        direction: translation direction of a two-way model.
+        pixels: make input and output uint8 [N, H, W, 3] instead of float32 [N, 3, H, W].
+        half: store weights in float16.
+        size: fix height and width of the images, in pixels; None: any size.
+        batch: fix the batch size; None: any.
+        opset: ONNX operator set version, 11 or newer; None: 18.
+        images: a picture to verify the export on, or a folder, of which the first 16 are used;
+            None: pictures that come with the package.
+        tolerance: maximum mean difference on any picture, in grey levels of 255; None: 0.05, or 0.5
+            with `half`.
 
     Raises:
-        ConfigError: no such format, its packages are not installed, or the model has no such form.
-        ModelFileError: there is no model.
-        ExportFailed: the exported model differs too much, or does not run; nothing is written.
+        ConfigError: the format is unknown or its packages are not installed, or it does not support
+            the model or an option.
+        ModelFileError: there is no model, or it does not translate RGB to RGB.
+        ExportFailed: the exported model does not run or differs too much; nothing is written.
     """
     part = FORMATS.build(Component(name=format), "format")
     if reason := part.missing():
         raise ConfigError(f"format {format}: {reason}")
     if opset is not None:
         if part.opset is None:
-            raise ConfigError(f"opset: only for onnx, not for {format}")
+            raise ConfigError(f"`opset`: only for `format` onnx, not for {format}")
         check_opset(opset)
         part.opset = opset
     if tolerance is None:
         tolerance = HALF_TOLERANCE if half else TOLERANCE
     elif not tolerance >= 0:
-        raise ConfigError(f"tolerance: {tolerance} is not a number of at least 0")
+        raise ConfigError(f"`tolerance`: {tolerance} is less than 0")
     path = Path(model)
     file, name = choose_generator(path, direction)
     spec, generator = file.specs[name], file.generator(name)
-    if (spec.in_channels, spec.out_channels) != (3, 3):
+    if not (spec.input.is_rgb and spec.output.is_rgb):
         raise ModelFileError.of(
             path,
-            f"translates {spec.in_channels} channels to {spec.out_channels}; only models"
-            " of RGB images can be exported",
+            f"translates {spec.in_channels} channels to {spec.out_channels}, but only models"
+            " that translate RGB to RGB can be exported",
         )
     ranges = [each for each in (spec.input, spec.output) if not each.whole]
     if pixels and ranges:
         told = " and ".join(dict.fromkeys(map(str, ranges)))
         raise ConfigError(
-            f"pixels: {path} translates values in {told}, which uint8 pixels cannot"
-            " hold; export it without, for floats from -1 to 1"
+            f"`pixels`: {path} translates values in {told}, which uint8 pixels cannot hold; export"
+            " it without `pixels`, with floats from -1 to 1"
         )
     which = f"-{spec.direction}" if len(file.specs) > 1 else ""
     own = path / "model" if path.is_dir() else path.with_suffix("")
@@ -147,10 +152,10 @@ def export_model(
             differences = _differences(generator, run, pictures, description)
         except (Img2ImgError, OSError, MemoryError):
             raise
-        except Exception as error:  # whatever exporter or runtime cannot do
+        except Exception as error:  # whatever the exporter or the runtime raises
             why = shortened(" ".join(str(error).split()))
             raise ExportFailed(
-                f"{format}: this model cannot be exported in this format: {why}"
+                f"this model cannot be exported to the `format` {format}: {why}"
             ) from error
         means, tops = zip(*differences, strict=True)
         mean, largest = max(means), max(tops)
@@ -159,11 +164,11 @@ def export_model(
                 target,
                 f"not written: it differs from PyTorch's float32 by {mean:.3g} grey"
                 f" levels on average and {largest:.3g} at most on the worst of {len(means)}"
-                f" images, and {tolerance:g} on average are allowed",
+                f" images, but only {tolerance:g} on average is allowed (`tolerance`)",
             )
         written = sum(file.stat().st_size for file in temporary.parent.iterdir())
-        files = [target, *(target.with_suffix(suffix) for suffix in part.beside)]
-        # First what the file that one names cannot do without.
+        files = [target, *(target.with_suffix(suffix) for suffix in part.other_suffixes)]
+        # First the files that the main one depends on.
         for other in files[1:]:
             with atomic_write(other) as place:
                 temporary.with_suffix(other.suffix).replace(place)
@@ -187,17 +192,17 @@ def _target(default: Path, output: Path | str | None, suffix: str) -> Path:
     if target.is_dir():
         return target / default.name
     if target.suffix.lower() != suffix:
-        raise ConfigError(f"output: {target}: the name must end in {suffix}")
+        raise ConfigError(f"`output`: {target} must end in {suffix}")
     return target
 
 
 def _pictures(path: Path) -> list[Pixels]:
-    """The first pictures of a folder, or the one that a file is, at sizes that are quick to run."""
+    """A picture, or the first ones of a folder, reduced to sizes that run quickly."""
     if not path.exists():
-        raise DataError(f"images: {path}: no such file or folder{nearest_path(path)}")
+        raise DataError(f"`images`: {path}: no such file or folder{nearest_path(path)}")
     files = list_images(path)[:MOST_PICTURES] if path.is_dir() else [path]
     if not files:
-        raise DataError(f"images: {path}: no images")
+        raise DataError(f"`images`: {path}: no images in this folder")
     pictures = []
     for file in files:
         picture = read_picture(file)
@@ -211,9 +216,9 @@ def _pictures(path: Path) -> list[Pixels]:
 def _batches(
     pictures: Sequence[Pixels], multiple: int, least: int, fixed: Fixed
 ) -> Iterator[Tensor]:
-    """Each picture alone; the first one small; and some together, higher than wide.
+    """Batches to compare: each picture singly, the first one small, and some together, upright.
 
-    What is fixed is as it has to be: pictures are resized, and come as often as it takes.
+    If the size is fixed, pictures are resized to it; if the batch is, they are repeated to fill it.
     """
     side = -(-max(least, _SMALL) // multiple) * multiple
     if fixed.size:
@@ -234,7 +239,7 @@ def _differences(
     pictures: Sequence[Pixels],
     description: Description,
 ) -> list[tuple[float, float]]:
-    """The mean and the largest difference from eager float32, of each image, in grey levels."""
+    """Mean and largest difference from eager float32 for each image, in grey levels."""
     pixels, fixed = description.pixels, description.fixed
     black, white = description.spec.value_range
     exact = Eager(generator, torch.device("cpu"), "fp32")
@@ -249,8 +254,8 @@ def _differences(
         else:
             got = (got - black) * (255 / (white - black))
         if got.shape != wanted.shape:
-            raise ValueError(f"it gives {tuple(got.shape)} for {tuple(wanted.shape)}")
-        # Not a number counts as far apart.
+            raise ValueError(f"its output is {tuple(got.shape)} instead of {tuple(wanted.shape)}")
+        # NaN counts as the largest difference.
         apart = (got - wanted).abs().nan_to_num(nan=255).flatten(1)
         found += zip(apart.mean(1).tolist(), apart.amax(1).tolist(), strict=True)
     return found

@@ -13,7 +13,7 @@ from img2img.networks import Generator
 
 
 def run_exported(path: Path) -> Callable[[Tensor], Tensor]:
-    """An exported model, as `translate` runs it."""
+    """An exported model, run as `translate` does."""
     _, file = open_exported(path)
     run = file.compile()
     return lambda x: torch.from_numpy(run(x.numpy()))
@@ -21,7 +21,7 @@ def run_exported(path: Path) -> Callable[[Tensor], Tensor]:
 
 @FORMATS.register("onnx")
 class OnnxFormat(Format):
-    """One `.onnx` file, for ONNX Runtime and most others."""
+    """One `.onnx` file, for ONNX Runtime and most other runtimes."""
 
     suffix = ".onnx"
     opset = OPSET

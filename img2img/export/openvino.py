@@ -15,10 +15,10 @@ from img2img.networks import Generator
 
 @FORMATS.register("openvino")
 class OpenVinoFormat(Format):
-    """An `.xml` file and, beside it, the weights in a `.bin` file, for OpenVINO."""
+    """An `.xml` file, with the weights in a `.bin` file next to it, for OpenVINO."""
 
     suffix = ".xml"
-    beside = (".bin",)
+    other_suffixes = (".bin",)
 
     @classmethod
     def missing(cls) -> str | None:
@@ -34,8 +34,8 @@ class OpenVinoFormat(Format):
         try:
             openvino.save_model(model, path, compress_to_fp16=description.half)
         except RuntimeError as error:
-            if "iostream" in str(error):  # all that it says of a full disk
-                raise OSError("the disk is full, or refuses to be written") from error
+            if "iostream" in str(error):  # all that it says about a full disk
+                raise OSError("the disk is full or cannot be written to") from error
             raise
 
     def open(self, path: Path) -> Callable[[Tensor], Tensor]:

@@ -1,4 +1,4 @@
-"""PyTorch's own format."""
+"""PyTorch's own export format."""
 
 import io
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from img2img.networks import Generator
 
 @FORMATS.register("torch")
 class TorchFormat(Format):
-    """A `.pt2` file: a program of torch.export, for PyTorch without this package."""
+    """A `.pt2` file: a torch.export program, for PyTorch without img2img."""
 
     suffix = ".pt2"
 
@@ -30,10 +30,10 @@ class TorchFormat(Format):
         with _no_size_is_special():
             program = torch.export.export(network, (example,), dynamic_shapes=(axes,))
         for node in program.graph.nodes:
-            node.meta.pop("stack_trace", None)  # where in which file of this machine it came from
+            node.meta.pop("stack_trace", None)  # which contains paths of this machine
         program.example_inputs = None  # as large as a picture
         text = description.model_dump_json()
-        # Not at once to the disk: where that is full, torch ends the process.
+        # Not straight to disk: if it is full, torch kills the process.
         buffer = io.BytesIO()
         torch.export.save(program, buffer, extra_files={f"{METADATA_KEY}.json": text})
         path.write_bytes(buffer.getvalue())
@@ -43,7 +43,7 @@ class TorchFormat(Format):
 
 
 def _no_size_is_special() -> AbstractContextManager[object]:
-    """Keep tracing from settling that there is more than one image, or more than one pixel."""
+    """Keep tracing from assuming that there is more than one image, or more than one pixel."""
     settings: Any = tracing
     oblivious = {"backed_size_oblivious": True}
     return settings.patch(oblivious) if hasattr(settings, *oblivious) else nullcontext()

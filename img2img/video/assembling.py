@@ -1,4 +1,4 @@
-"""A video made from images."""
+"""Making a video from images."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -36,26 +36,26 @@ def assemble(
     """Make a video from images, in the given order.
 
     Args:
-        images: all of one size; with 16 bits per channel if the first has them.
-        target: the file to write; it is replaced when the new one is complete.
-        like: another video, whose place it takes, with its times, sound and the rest.
-        rate: images per second, if there is no other video.
-        span: the frames of the other video that there are images of.
-        encoding: for images of 16 bits, by default with as many bits as the codec has.
-        values: the values of the images that are black and white; None: the ends of their type.
-        progress: called with (images done, images).
-        say: called with a line on what is lost, or left over.
+        images: all of the same size. The video has more than 8 bits if the first image does.
+        target: the file to write. An existing file is replaced once the new one is complete.
+        like: another video, whose times, sound, subtitles and metadata the new one gets.
+        rate: images per second; not used with `like`.
+        span: the frames of `like` that the images stand for.
+        encoding: how to encode; by default images of 16 bits get as many bits as the codec has.
+        values: the values of the images that mean black and white; None: the ends of their type.
+        progress: called with (images done, total).
+        say: called with a line on anything that is lost, and on images that are not used.
 
     Raises:
-        ConfigError: the encoding or the container are not to be had.
-        DataError: there are no images, one differs in size, or another process makes the same file.
-        ImageError: one cannot be read.
+        ConfigError: the encoding or the container is not available.
+        DataError: there are no images, their sizes differ, or another process is making the file.
+        ImageError: an image cannot be read.
         VideoError: the other video cannot be read, or has more frames than there are images.
         StorageError: the target cannot be written.
         TranslationStopped: SIGTERM.
     """
     if not images:
-        raise DataError("no images to make a video of")
+        raise DataError("there are no images to make a video from")
     source: Footage
     if like is None:
         source = replace(Stills.of_files(images, rate), seen=_seen(values))
@@ -76,7 +76,8 @@ def assemble(
     )
     if made.frames < len(images):
         say(
-            f"{len(images) - made.frames} images are left over: there are only {made.frames} frames"
+            f"used only the first {made.frames} of {len(images)} images, because the other video"
+            " has no more frames"
         )
     return made
 
@@ -86,7 +87,7 @@ def _seen(values: Domain | None) -> Callable[[Picture], Picture]:
 
 
 class _Images(FrameTransform):
-    """Replaces frames by images."""
+    """Replaces frames with images."""
 
     def __init__(self, images: Sequence[Path], seen: Callable[[Picture], Picture]) -> None:
         self._images, self._seen, self._done = images, seen, 0
@@ -97,7 +98,10 @@ class _Images(FrameTransform):
         for frame in frames:
             pixels = next(left, None)
             if pixels is None:
-                raise VideoError(f"more frames than images ({len(self._images)})")
+                raise VideoError(
+                    f"the video has more frames than there are images, {len(self._images)}; select"
+                    " the same part of it with `start`, `end` and `every`"
+                )
             self._done += 1
             yield replace(frame, pixels=of_depth(pixels, frame.pixels.dtype))
 
@@ -114,7 +118,7 @@ class _Images(FrameTransform):
 def _pixels(
     images: Sequence[Path], size: tuple[int, int], seen: Callable[[Picture], Picture]
 ) -> Iterator[Pixels]:
-    """The pixels of images, all of one size, each of its own depth."""
+    """The pixels of images of one size, each with its own bit depth."""
     for path, picture in ahead(lambda p: (p, read_picture(p)), images, workers=_READERS):
         if picture.size != size:
             height, width = picture.size

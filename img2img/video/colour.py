@@ -1,4 +1,4 @@
-"""The colours of video frames: the tags of a stream, and YUV <-> RGB by them."""
+"""The colours of video frames: a stream's colour tags, and conversion between YUV and RGB."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -29,13 +29,13 @@ _WHITE = 65280
 
 @dataclass(frozen=True)
 class Colour:
-    """The four colour tags of a stream: numbers of ITU-T H.273.
+    """The four colour tags of a stream, as numbers of ITU-T H.273.
 
     Attributes:
         range: 1 limited, 2 full, 0 unspecified.
-        primaries: 2 is unspecified, as in the following two.
-        transfer: the curve between light and values, which is left as it is.
-        matrix: between YUV and RGB; 0: it is RGB.
+        primaries: colour primaries. Here and in the next two, 2 is unspecified.
+        transfer: the curve between light and values, which is never changed.
+        matrix: the matrix between YUV and RGB; 0 means that the stream is RGB.
     """
 
     range: int
@@ -44,10 +44,11 @@ class Colour:
     matrix: int
 
     def resolved(self, size: tuple[int, int]) -> "Colour":
-        """The tags, with the range and matrix that players assume if a stream has none.
+        """The tags, completed with the range and matrix that players assume if there are none.
 
         Args:
-            size: height and width. From 720 rows or 1280 columns it is BT.709, below it BT.601.
+            size: height and width. From 720 rows or 1280 columns on, the matrix is BT.709, below
+                it BT.601.
         """
         matrix = self.matrix
         if matrix in {_RGB, _UNSPECIFIED, _RESERVED}:
@@ -57,12 +58,12 @@ class Colour:
     def held_by(
         self, matrices: Collection[int], size: tuple[int, int], *, limited: bool
     ) -> "Colour":
-        """The nearest tags that a codec with only some of the matrices can record.
+        """The nearest tags that a codec can record.
 
         Args:
-            matrices: those of the codec; empty: all.
+            matrices: the matrices that the codec supports; empty: all.
             size: height and width.
-            limited: whether it only has limited range.
+            limited: whether the codec supports only limited range.
         """
         there = self.resolved(size)
         held = replace(self, range=_LIMITED) if limited and there.range != _LIMITED else self
@@ -73,16 +74,16 @@ class Colour:
         return held
 
     def of_yuv(self, size: tuple[int, int]) -> "Colour":
-        """The tags of the same colours in YUV; those of RGB have to change."""
+        """The tags of the same colours as YUV; only those of RGB differ."""
         return self if self.matrix != _RGB else self.resolved(size)
 
 
 class Converter:
-    """Frames of one stream to RGB, or RGB to frames of one stream.
+    """Converts the frames of a stream to RGB, and RGB to frames.
 
     Args:
-        colour: the tags of the stream.
-        size: height and width of the stream, which decide where the tags do not.
+        colour: the colour tags of the stream.
+        size: height and width of the stream, which decide what missing tags mean.
     """
 
     def __init__(self, colour: Colour, size: tuple[int, int]) -> None:
@@ -91,13 +92,13 @@ class Converter:
         self._reformatter = VideoReformatter()
 
     def to_rgb(self, frame: VideoFrame, depth: int) -> Pixels:
-        """The pixels, (H, W, 3): uint8 at a depth of 8 bits, above it uint16 over its full range.
+        """The pixels, (H, W, 3): uint8 for a depth of 8 bits, otherwise uint16 in full range.
 
-        A frame of another size than the stream's, as broadcasts may have, is fitted into it, with
-        black beside it where its shape is another.
+        A frame whose size differs from the stream's, as in some broadcasts, is scaled to fit, with
+        black bars if its aspect ratio differs.
 
         Raises:
-            VideoError: a pixel format or matrix that cannot be converted.
+            VideoError: the pixel format or matrix cannot be converted.
         """
         pixels = self._packed(frame, "rgb24" if depth == 8 else "rgb48le")
         if depth > 8 and _has_matrix(frame.format):
@@ -106,7 +107,7 @@ class Converter:
         return pixels
 
     def to_alpha(self, frame: VideoFrame, depth: int) -> Pixels | None:
-        """The opacity of such a frame, (H, W), of the same type; None where its format has none."""
+        """The alpha channel, (H, W), of the same type as the pixels; None if there is none."""
         if not any(part.is_alpha for part in frame.format.components):
             return None
         top = 255 if depth == 8 else 65535
@@ -114,7 +115,7 @@ class Converter:
             self._height,
             self._width,
         ):
-            # Not with swscale, which does not map opaque in 10 bits to opaque in 16.
+            # Not with swscale, which does not map opaque 10-bit alpha to opaque 16-bit alpha.
             levels = 2 ** frame.format.components[-1].bits - 1
             plane = _plane(frame).astype(np.uint32)
             opacity: Pixels = (plane * top + levels // 2) // levels
@@ -122,10 +123,10 @@ class Converter:
         return self._packed(frame, "rgba" if depth == 8 else "rgba64le")[..., 3].copy()
 
     def from_rgb(self, pixels: Pixels, form: str, alpha: Pixels | None = None) -> VideoFrame:
-        """A frame of a pixel format, of pixels and opacity as `to_rgb` and `to_alpha` give them.
+        """A frame in a pixel format, from pixels and alpha like those of `to_rgb` and `to_alpha`.
 
         Raises:
-            VideoError: a pixel format or matrix that cannot be converted.
+            VideoError: the pixel format or matrix cannot be converted.
         """
         if pixels.dtype == np.uint16 and _has_matrix(VideoFormat(form)):
             pixels = pixels - (pixels >> 8)
@@ -173,13 +174,13 @@ class Converter:
             )
         except (OSError, ValueError, NotImplementedError) as error:
             raise VideoError(
-                f"{frame.format.name} of matrix {self._colour.matrix} cannot be converted"
-                f" to {form}: {error}"
+                f"frames in {frame.format.name} with colour matrix {self._colour.matrix} cannot be"
+                f" converted to {form}: {error}"
             ) from error
 
 
 def _plane(frame: VideoFrame) -> Pixels:
-    """The opacity plane of a planar frame, (H, W), to read or write."""
+    """The alpha plane of a planar frame, (H, W), to read or write."""
     deep = frame.format.components[-1].bits > 8
     plane = np.asarray(memoryview(frame.planes[_PLANES_WITH_ALPHA - 1]))
     rows: Pixels = plane.view(np.uint16 if deep else np.uint8).reshape(frame.height, -1)[
@@ -189,5 +190,5 @@ def _plane(frame: VideoFrame) -> Pixels:
 
 
 def _has_matrix(form: VideoFormat) -> bool:
-    """Whether colours of a pixel format are converted by a matrix: not those of RGB or grey."""
+    """Whether a pixel format is converted with a matrix: not RGB or grey."""
     return not form.is_rgb and len(form.components) >= 3

@@ -1,7 +1,7 @@
-"""Files that are truncated, or joined from parts whose times start again.
+"""Files that are truncated, or joined from parts whose timestamps start again.
 
-Recordings are joined with `cat`, and streams end with a lost connection. Both are read as far as
-they go, one part after another.
+Recordings may have been joined with `cat`, and downloads cut off by a lost connection. Both are
+read as far as possible, one part after another.
 """
 
 from collections import defaultdict
@@ -15,8 +15,8 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-# FFmpeg's flag for formats whose times may start again within a file, such as transport streams;
-# and the limits of its own tool: by how many seconds times fall, or rise, at such a place.
+# FFmpeg's flag for formats whose timestamps may start again within a file, such as transport
+# streams; and the limits of FFmpeg's own tool: a jump back or forth by more seconds is a new part.
 _MAY_JUMP = 512
 _BACK, _FORTH = Fraction(1, 10), Fraction(10)
 _BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp", b"moof", b"sidx"}
@@ -25,12 +25,13 @@ _EBML, _SEGMENT, _RIFF = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", b"RIFF"
 
 @dataclass(frozen=True)
 class Timeline:
-    """How the times of a file are to be read.
+    """How to interpret the timestamps of a file.
 
     Attributes:
-        offsets: seconds to add to the times of each part of the file; empty: it has one part.
-        frames: how many packets its video has; None: they were not counted.
-        seconds: duration of the video by these times.
+        offsets: seconds to add to the timestamps of each part of the file; empty if it has one
+            part.
+        frames: number of video packets; None if they were not counted.
+        seconds: duration of the video with these offsets.
     """
 
     offsets: tuple[Fraction, ...] = ()
@@ -39,10 +40,10 @@ class Timeline:
 
     @classmethod
     def of(cls, container: InputContainer, stream: VideoStream, step: Fraction) -> "Timeline":
-        """Read through a file, if it is of a kind whose times may jump.
+        """The timeline of a file, which is read to its end if its timestamps may jump.
 
         Args:
-            step: from one frame to the next, in seconds.
+            step: seconds from one frame to the next.
         """
         if not container.format.flags & _MAY_JUMP:
             return cls()
@@ -60,7 +61,7 @@ class Timeline:
                     offsets.append(offsets[-1] + last + step - time)
                 first, last = time if first is None else first, time
         except av.FFmpegError:
-            pass  # reading the frames raises it again
+            pass  # reading the frames will raise it again
         if first is None or last is None:
             return cls()
         seconds = last + offsets[-1] + step - first
@@ -69,20 +70,20 @@ class Timeline:
 
 @dataclass
 class Mender:
-    """Corrects the times of a file's packets, in their order."""
+    """Corrects the timestamps of a file's packets, in order."""
 
     timeline: Timeline
     _part: defaultdict[int, int] = field(default_factory=lambda: defaultdict(int))
     _last: dict[int, Fraction] = field(default_factory=dict)
 
     def mend(self, packet: "Packet[Any]") -> None:
-        """Correct the packet's times. Each stream reaches the next part by itself."""
+        """Correct a packet's timestamps. Each stream enters the next part on its own."""
         offsets, time = self.timeline.offsets, _time(packet)
         if not offsets or time is None or not packet.time_base:
             return
         stream = packet.stream
         last = self._last.get(stream.index)
-        # Text may pause for a long time.
+        # Subtitles may pause for a long time.
         if last is not None and _jumps(last, time, forth=stream.type in {"video", "audio"}):
             self._part[stream.index] += 1
         self._last[stream.index] = time
@@ -120,14 +121,14 @@ def is_cut_off(path: Path) -> bool:
             length = int.from_bytes(box[:4])
             if length == 1:
                 length = int.from_bytes(box[8:16])
-            if length < 8:  # 0: to the end of the file; else it is damaged, and not cut off
+            if length < 8:  # 0: to the end of the file; otherwise damaged, but not cut off
                 return False
             end += length
         return end > size
 
 
 def _ebml_end(head: bytes) -> int:
-    """Where the Matroska segment that begins in these bytes ends; 0: unknown."""
+    """End of the Matroska segment that begins in these bytes; 0 if unknown."""
     length, at = _ebml_size(head, 4)
     at += length
     if head[at : at + 4] != _SEGMENT:
@@ -137,7 +138,7 @@ def _ebml_end(head: bytes) -> int:
 
 
 def _ebml_size(data: bytes, at: int) -> tuple[int, int]:
-    """A size in the encoding of EBML, 0 if unknown; and where it ends."""
+    """A size in EBML's encoding, 0 if unknown, and the position after it."""
     if at >= len(data) or not data[at]:
         return 0, at + 1
     width = 9 - data[at].bit_length()

@@ -1,15 +1,15 @@
-"""A video through a transform: read, changed, encoded in closed segments, joined.
+"""Converting a video: read, transformed, encoded in closed segments, joined.
 
-Hours of work must survive a crash. So the video is encoded in segments; a journal records each
-complete one, and the same call resumes after the last. A segment ends after some time of work, or
-some seconds of video: what a crash costs is work. Segments are encoded independently, and the
-encoder's input does not depend on where they end: the result has the frames and times of an
-uninterrupted call. The encoded bits differ slightly, as each segment begins with a key frame; and
-on some processors x264 decides differently on each run, in all presets but the fastest.
+Hours of work must survive a crash. Therefore the video is encoded in segments; a journal records
+each complete one, and the same call resumes after the last. A segment ends after some time of work
+or some seconds of video, so that a crash costs little work. Segments are encoded independently, and
+the encoder's input does not depend on where they end: the result has the same frames and times as
+that of an uninterrupted call. The encoded bits differ slightly, because each segment begins with a
+key frame, and because on some processors x264 decides differently on each run.
 
-A frame's way: `reading.frames` (decoded, RGB, upright) -> the transform -> `encoding.SegmentWriter`
--> `joining.join`. Reading and encoding each run in a thread of their own, a bounded number of
-frames ahead of and behind the transform.
+A frame goes through `reading.frames` (decoded, RGB, upright), the transform,
+`encoding.SegmentWriter` and `joining.join`. Reading and encoding each run in a thread of their own,
+a bounded number of frames ahead of and behind the transform.
 """
 
 import errno
@@ -45,43 +45,43 @@ from img2img.video.probing import VideoInfo, probe
 from img2img.video.reading import Frame
 from img2img.video.span import WHOLE, Span
 
-# Samples of the frames decoded ahead, and of those that wait for the encoder: 200 MB of 8-bit RGB
-# each. At least two frames, at most 16.
+# Maximum samples decoded ahead, and waiting for the encoder: 200 MB of 8-bit RGB each. At least two
+# frames, at most 16.
 _SAMPLES_AHEAD = 200 * 10**6
-# The longest segment: in seconds of video, x264's own distance of key frames at 25 frames a second;
-# and in seconds of work, which is what a crash costs.
+# Maximum length of a segment: in seconds of video, x264's distance of key frames at 25 frames per
+# second; and in seconds of work, which is what a crash costs.
 FILM, WORK = 10.0, 30.0
-# What the system reports if there is no space left.
+# Errors of the system if there is no space left.
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 OnProgress = Callable[[int, int | None], None]
-"""Called with the frames or images done, and their total; None: unknown."""
+"""Called with (frames done, total); the total is None if it is unknown."""
 
 
 class FrameTransform:
-    """What is done to the frames of a video; this one leaves them as they are."""
+    """What is done to the frames of a video. This base class leaves them as they are."""
 
     def __call__(self, frames: Iterator[Frame], /) -> Iterator[Frame]:
-        """As many frames with the same times, in the same order, all of one size.
+        """The transformed frames: the same number, times and order, and all of one size.
 
-        Called once for each segment. It may read ahead within it.
+        Called once for each segment. It may read ahead within the segment.
         """
         return frames
 
     def size(self, size: tuple[int, int], /) -> tuple[int, int]:
-        """Height and width of the results of frames of a size."""
+        """Height and width of the result for frames of a size."""
         return size
 
     def state(self) -> State:
-        """All that the next frames depend on, after the last one given out; empty: nothing."""
+        """Everything that the frames after the last one yielded depend on; empty if nothing."""
         return {}
 
     def restore(self, state: State, /) -> None:
-        """Continue from what `state` has returned."""
+        """Continue from a `state`."""
 
 
 class Notes:
-    """Lines on everything that is not as in the source, passed on at once and kept."""
+    """Collects lines on everything that differs from the source, and reports each at once."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
@@ -95,16 +95,16 @@ class Notes:
 
 @dataclass(frozen=True)
 class Converted:
-    """What has become of a video.
+    """A video that has been written.
 
     Attributes:
-        target: the file that was written.
+        target: the file.
         size: height and width of a frame, upright.
-        frames: how many it has.
-        concealed: how many of them replace one that could not be decoded.
-        resumed: how many an earlier call had made.
-        seconds: that this call took.
-        notes: a line on everything that is not as in the source.
+        frames: number of frames.
+        concealed: number of frames that replace one that could not be decoded.
+        resumed: number of frames that an earlier call had made.
+        seconds: duration of this call.
+        notes: a line on everything that differs from the source.
     """
 
     target: Path
@@ -130,32 +130,30 @@ def convert(
     progress: OnProgress | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Converted:
-    """Convert a video, or pictures that become one.
+    """Convert a video, or pictures that become a video.
 
-    Times, sound, subtitles, chapters and metadata stay as they are, except for the time at which
-    the file was made: this is another file.
+    Times, sound, subtitles, chapters and metadata are kept, except for the creation time.
 
     Args:
         target: the file to write; or, if its container cannot hold the sound or the subtitles, the
-            file of the same name with the suffix `.mkv`. The target is replaced when the new file
-            is complete; an existing file of the other name is not.
-        transform: a new one for each call; its state is restored.
-        settings: what the results of the transform depend on, as text. Work that was begun with
-            other settings is not resumed.
+            file of the same name with the suffix `.mkv`. An existing target is replaced once the
+            new file is complete; an existing `.mkv` file is not.
+        transform: a new object for each call; its state is restored.
+        settings: everything that the results of the transform depend on, as text. Work that was
+            begun with other settings is not resumed.
         span: which frames to convert.
         segment_seconds: maximum length of a segment, in seconds of the video.
-        work_seconds: maximum time spent on a segment, which is what a crash costs, beside the
-            frames that were on their way.
-        elsewhere: as in `check_container`.
-        progress: called with (frames done, frames), those of an earlier call included.
+        work_seconds: maximum time spent on a segment: this is what a crash costs, in addition to
+            the frames being processed.
+        elsewhere: see `check_container`.
+        progress: called with (frames done, total), including frames of an earlier call.
         say: called with a line on anything unexpected, as soon as it is known.
 
     Raises:
-        ConfigError: the encoding or the container is not available, or the file with the other
-            suffix exists.
+        ConfigError: the encoding or the container is not available, or the `.mkv` file exists.
         DataError: another process is making the same file, or its saved state cannot be used.
-        VideoError: the source cannot be read, or has no frames there.
-        StorageError: nothing can be written beside the target.
+        VideoError: the source cannot be read, or has no frames in `span`.
+        StorageError: the folder of the target cannot be written to.
         TranslationInterrupted: Ctrl-C. As after a crash, the same call resumes the work.
         TranslationStopped: SIGTERM, or the disk is full; the same call resumes the work.
     """
@@ -168,7 +166,7 @@ def convert(
     note = Notes(say)
     note(*info.remarks, *muxing.notes)
     note(*losses(filled, info, coded, chosen=encoding.pixel_format is not None))
-    # The library's version, too: two versions' segments may not fit together.
+    # Including PyAV's version: segments of two versions may not fit together.
     whole = [settings, asdict(filled), *asdict(span).values(), av.__version__]
     journal = Journal(muxing.target, source.files, json.dumps(whole))
     opened = False
@@ -184,7 +182,7 @@ def convert(
             work = _Segments(journal, info, filled, progress, _total(info, span))
             work.make(transform, there, segment_seconds, work_seconds)
             if not journal.segments:
-                raise VideoError.of(info.path, "no frames between the given times")
+                raise VideoError.of(info.path, "no frames between `start` and `end`")
             last_duration = journal.segments[-1].duration * span.every
             note(*join(journal.paths, info, muxing, span=span, last_duration=last_duration))
             if info.cut_off and info.frames and (span.end, span.every) == (None, 1):
@@ -219,7 +217,7 @@ class _Part:
     """The frames of one segment, until it is long enough.
 
     Attributes:
-        following: when all have been taken, the first frame after them; None: there is none.
+        following: once all have been read, the first frame after them; None if there is none.
     """
 
     def __init__(
@@ -262,7 +260,7 @@ class _Segments:
         film_seconds: float,
         seconds: float,
     ) -> None:
-        """Make segments of the frames that the journal does not have yet.
+        """Make segments from the frames that are not in the journal yet.
 
         Args:
             film_seconds: maximum length of a segment, in seconds of the video.
@@ -275,7 +273,7 @@ class _Segments:
             except (LookupError, ValueError, TypeError, RuntimeError) as error:
                 raise DataError.of(
                     self._journal.folder,
-                    "the saved state of earlier work cannot be used: remove the folder, to"
+                    "the saved state of an earlier call cannot be used; remove this folder to"
                     " start from the beginning",
                 ) from error
         decoded = ahead(lambda _: next(source, None), repeat(None), workers=1, bound=_bound(info))
@@ -315,13 +313,13 @@ class _Segments:
 
 
 def _bound(info: VideoInfo) -> int:
-    """How many frames may wait."""
+    """Maximum number of frames that wait."""
     height, width = info.size
     return max(2, min(16, _SAMPLES_AHEAD // (3 * height * width)))
 
 
 def _total(info: VideoInfo, span: Span) -> int | None:
-    """How many frames there will be, about."""
+    """The approximate number of frames; None if unknown."""
     if info.frames is None or not info.duration:
         return info.frames if span == WHOLE else None
     part = min(span.end or info.duration, info.duration) - (span.start or 0.0)
@@ -329,18 +327,18 @@ def _total(info: VideoInfo, span: Span) -> int | None:
 
 
 class _Terminated(BaseException):
-    """SIGTERM, raised where Ctrl-C would raise KeyboardInterrupt."""
+    """Raised on SIGTERM, as KeyboardInterrupt is on Ctrl-C."""
 
 
 @contextmanager
 def _sigterm_raised() -> Iterator[None]:
-    """Have SIGTERM raise `_Terminated`, where signals can be handled."""
+    """Let SIGTERM raise `_Terminated`, in a thread that can handle signals."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def handle(number: int, _: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_IGN)  # a second one must not break off the tidying up
+        signal.signal(number, signal.SIG_IGN)  # a second one must not interrupt the clean-up
         raise _Terminated
 
     before = signal.signal(signal.SIGTERM, handle)

@@ -1,8 +1,8 @@
-"""The table of encoders: what each supports, and which files can hold its packets."""
+"""The encoders: what each supports, and which containers can hold its packets."""
 
 from dataclasses import dataclass
 
-# Other names of codecs: FFmpeg's encoders, and the older standard that DNxHR continues.
+# Other names of codecs: FFmpeg's encoders, and DNxHD, the predecessor of DNxHR.
 ALIASES = {
     "prores_ks": "prores",
     "dnxhd": "dnxhr",
@@ -19,21 +19,21 @@ class Encoder:
 
     Attributes:
         name: FFmpeg's name of it.
-        containers: suffixes of the files that can hold its packets.
-        segments: container of its segments, as FFmpeg calls it.
+        containers: suffixes of the containers that can hold its packets.
+        segments: FFmpeg's name of the container used for its segments.
         shape: whether its packets record the aspect ratio of pixels. If not, MP4 and MOV do; with
             PyAV, Matroska cannot.
-        crf: the default and the maximum; None: it has no constant rate factor.
+        crf: default and maximum constant rate factor; None if it has none.
         presets: the names of its presets.
-        preset: the default one.
-        profiles: by pixel format, the presets for it, the best first. They are passed on as
-            `profile`, after `prefix`.
-        alpha: its pixel formats with opacity.
-        options: options that it always gets.
+        preset: the default preset.
+        profiles: the profiles for each pixel format, the best first. They are chosen by `preset`
+            and passed on as `profile`, after `prefix`.
+        alpha: its pixel formats with an alpha channel.
+        options: options that are always passed on.
         even: whether 4:2:0 requires even sizes.
         matrices: the colour matrices that its packets can record, as numbers of ITU-T H.273;
             empty: all.
-        limited: whether it only has limited range.
+        limited: whether it supports only limited range.
         least: minimum height and width of a frame.
     """
 

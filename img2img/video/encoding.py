@@ -1,9 +1,9 @@
-"""Frames encoded as closed segments, which are joined without encoding again.
+"""Encoding frames as closed segments, which are joined without encoding them again.
 
-A segment is a file of complete groups of pictures that starts with a key frame. If NUT, which keeps
-every time base, can hold the codec, that is its container. MOV counts from the first frame, so the
-time of that is stored as metadata; Matroska counts milliseconds, and the time base of the video is
-declared to be one. `joined_packets` gives the packets of all segments for one stream.
+A segment is a file of complete groups of pictures that starts with a key frame. Its container is
+NUT, which keeps every time base, if NUT can hold the codec. MOV counts from the first frame, so the
+time of that frame is stored as metadata. Matroska counts milliseconds, so the unit of the video's
+time base is written as one. `joined_packets` yields the packets of all segments for one stream.
 """
 
 import os
@@ -27,26 +27,26 @@ from img2img.video.orientation import as_coded
 from img2img.video.probing import VideoInfo, open_video, says_alpha
 from img2img.video.reading import Frame
 
-# The rate given to an encoder if the video does not declare one.
+# The frame rate passed to an encoder if the video does not declare one.
 _RATE = Fraction(25)
 
-# Otherwise all times are moved so that the first decoding time is not negative. An edit list of MOV
-# would round them.
+# Otherwise all times would be moved so that the first decoding time is not negative, and an edit
+# list of MOV would round them.
 _AS_GIVEN = {"avoid_negative_ts": "disabled", "use_editlist": "0"}
 _MATROSKA, _MOV = "matroska", "mov"
 _MILLISECOND = Fraction(1, 1000)
-# The metadata that holds the time of a MOV's first frame.
+# The metadata key for the time of a MOV's first frame.
 _FIRST = "comment"
 
 
 class SegmentWriter:
-    """One closed segment: complete groups of pictures from a key frame on, playable alone.
+    """Writes one closed segment: complete groups of pictures from a key frame on.
 
     Args:
-        path: the file, of any suffix.
-        info: of the video whose frames these are: time base, colour, rotation, pixel aspect.
-        size: height and width of the frames given, upright.
-        encoding: the same for all segments that are to be joined.
+        path: the file, with any suffix.
+        info: the video that the frames are from: time base, colour, rotation, pixel aspect.
+        size: height and width of the frames, upright.
+        encoding: the same for all segments that are joined.
 
     Raises:
         ConfigError: the encoding is not valid, as in `check_encoding`.
@@ -69,12 +69,12 @@ class SegmentWriter:
         self._path, self._info = path, info
         self._format = chosen.pixel_format or ""
         self._alpha = has_alpha(chosen)
-        # VP9 stores opacity beside its packets, which NUT cannot hold.
+        # VP9 stores alpha in side data of its packets, which NUT cannot hold.
         kind = _MATROSKA if encoder.name == "libvpx-vp9" and self._alpha else encoder.segments
         self._unit = _MILLISECOND if kind == _MATROSKA else info.time_base
         self._first_noted = kind != _MOV
         self._origin = _origin(info)
-        # By its own size: without tags, a player decides by the size of what it plays.
+        # By the coded size: without tags, a player decides by the size of the video.
         colour = held_colour(chosen.codec or "", info, (height, width))
         self._converter = Converter(colour, (height, width))
         with self._writing():
@@ -96,7 +96,7 @@ class SegmentWriter:
 
         Raises:
             StorageError: the disk is full.
-            VideoError: the encoder refuses the frame, as of a size that it has not.
+            VideoError: the encoder refuses the frame, for example because of its size.
         """
         alpha = frame.alpha if self._alpha else None
         pixels = frame.pixels if self._alpha else Picture(frame.pixels, frame.alpha).composited()
@@ -111,7 +111,7 @@ class SegmentWriter:
         self._mux(coded)
 
     def close(self) -> None:
-        """Write what the encoder still holds, and flush the file to disk.
+        """Write the frames that the encoder still holds, and flush the file to disk.
 
         Raises:
             StorageError: the disk is full.
@@ -147,13 +147,13 @@ class SegmentWriter:
 def joined_stream(container: OutputContainer, segment: Path, info: VideoInfo) -> VideoStream:
     """Add a stream for `joined_packets` to a new file, with the properties in `info`.
 
-    A segment itself does not hold the display matrix, and with some codecs neither the colours nor
-    the shape of a pixel.
+    A segment does not store the display matrix, and with some codecs neither the colour tags nor
+    the aspect ratio of pixels.
 
     Args:
         container: the file, before its header is written.
-        segment: any of them: they are encoded alike.
-        info: of the video.
+        segment: any of the segments: all are encoded alike.
+        info: the video.
 
     Raises:
         VideoError: the segment cannot be read.
@@ -188,17 +188,17 @@ def _describe(context: VideoCodecContext, info: VideoInfo, colour: Colour) -> No
 def joined_packets(
     segments: Sequence[Path], info: VideoInfo, last: int = 0
 ) -> "Iterator[Packet[VideoStream]]":
-    """The packets of segments one after the other, for one stream.
+    """The packets of all segments, one after the other, for one stream.
 
     Their `pts` are those of the written frames, in `info.time_base`, and each lasts until the next.
-    Their `dts` are new, as those of a segment begin before its first frame and so within the
+    Their `dts` are new, because those of a segment begin before its first frame, within the
     previous segment: the n-th packet gets the n-th of all times in order, shifted by as many frames
     as the codec reorders.
 
     Args:
-        segments: in order, at least one.
-        info: of the video that they were written for.
-        last: how long the last frame is shown, in `time_base`; 0: as long as the average.
+        segments: the segments in order, at least one.
+        info: the video that they were written for.
+        last: how long the last frame is shown, in `time_base`; 0: the average duration.
 
     Raises:
         VideoError: a segment cannot be read.
@@ -231,12 +231,12 @@ def _packets(segment: Path, info: VideoInfo) -> "Iterator[Packet[VideoStream]]":
                 continue
             if packet.pts is None:
                 raise VideoError.of(segment, "a packet without a time")
-            # NUT and MOV divide a unit that is too coarse for them.
+            # NUT and MOV subdivide a time unit that is too coarse for them.
             packet.pts = int(packet.pts * packet.time_base / unit) + first
             packet.time_base = info.time_base
             yield packet
 
 
 def _origin(info: VideoInfo) -> int:
-    """What is subtracted from all times in a segment, as NUT cannot hold negative ones."""
+    """The time subtracted from all times in a segment, because NUT cannot hold negative ones."""
     return min(info.start, 0)

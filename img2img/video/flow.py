@@ -1,4 +1,4 @@
-"""Optical flow between the frames of a video, where it is to be trusted, and scene cuts."""
+"""Optical flow between the frames of a video, its reliability, and scene cuts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from img2img.images import Pixels
 
 Floats = NDArray[np.float32]
 
-# Pixels to a side of a frame; DIS takes no smaller ones.
+# Minimum side of a frame for DIS, in pixels.
 LEAST_SIDE = 16
-# A cut is where more than this part of the pixels is not found again in the other frame, and what
-# was taken for them is off by more than this much of 255, on average. In fast pans half of them may
-# be lost, but what is found is off by 10 or so; across cuts by 40. Where light goes on, or in a
-# fade, it may be off by as much, but little is lost.
+# There is a cut if more than this share of the pixels is not found in the other frame, and the
+# pixels matched differ by more than this much of 255, on average. In fast pans half of them may be
+# lost, but the matches differ by only about 10; across cuts by 40. When a light goes on, or in a
+# fade, they may differ as much, but few are lost.
 _LOST, _OFF = 0.5, 16.0
 
 
@@ -25,33 +25,32 @@ _LOST, _OFF = 0.5, 16.0
 class Motion:
     """Where the pixels of one grey frame, `here`, are in another, `there`.
 
-    What is to be trusted of it is by Sundaram et al. (ECCV 2010), with the numbers of Ruder et al.
-    ("Artistic Style Transfer for Videos", 2016), which Lai et al. (ECCV 2018) measure with, too.
+    Reliability follows Sundaram et al. (ECCV 2010), with the thresholds of Ruder et al. ("Artistic
+    Style Transfer for Videos", 2016), which Lai et al. (ECCV 2018) also use.
     """
 
     here: Pixels
     there: Pixels
     flow: Floats
-    """[H, W, 2], in pixels to the right and down: here's (x, y) is there's (x, y) + flow."""
+    """[H, W, 2], in pixels to the right and down: (x, y) in `here` is (x, y) + flow in `there`."""
     back: Floats
-    """The flow from there to here, [H, W, 2], as it is where the pixels of here have gone."""
+    """The flow from `there` to `here`, [H, W, 2], sampled at the positions that `flow` leads to."""
 
     @classmethod
     def between(cls, here: Pixels, there: Pixels) -> "Motion":
-        """By DIS (Kroeger et al., ECCV 2016).
+        """Compute the motion with DIS (Kroeger et al., ECCV 2016).
 
         Args:
-            here: uint8 [H, W], as `grey` makes it.
-            there: the same.
+            here, there: uint8 [H, W], as `grey` returns them.
         """
         flow = _flow(here, there)
         return cls(here, there, flow, warp(_flow(there, here), flow))
 
     @cached_property
     def agrees(self) -> NDArray[np.bool_]:
-        """Whether the way back leads to where one came from, bool [H, W]; where not, it is hidden.
+        """Where flow and backward flow agree, bool [H, W]; elsewhere the pixel is occluded.
 
-        Up to |flow + back|^2 = 0.01 (|flow|^2 + |back|^2) + 0.5. Nor does it outside of the frame.
+        They agree up to |flow + back|^2 = 0.01 (|flow|^2 + |back|^2) + 0.5, and within the frame.
         """
         height, width = self.here.shape
         x, y = _places(self.flow)
@@ -62,7 +61,7 @@ class Motion:
 
     @cached_property
     def reliable(self) -> NDArray[np.bool_]:
-        """Where the flow agrees and is no border between motions, bool [H, W].
+        """Where the flow agrees and is not at a border between motions, bool [H, W].
 
         A border is where |gradient of flow|^2 > 0.01 |flow|^2 + 0.002.
         """
@@ -73,24 +72,24 @@ class Motion:
 
     @cached_property
     def difference(self) -> Floats:
-        """How far each pixel is from what the flow says was it, [H, W] of 255."""
+        """Difference between each pixel and the one that the flow leads to, [H, W] of 255."""
         return np.abs(warp(self.there.astype(np.float32), self.flow) - self.here)
 
     @cached_property
     def is_cut(self) -> bool:
-        """Whether a cut is between the frames.
+        """Whether there is a cut between the frames.
 
-        It is if the flow disagrees for more than half of the pixels and the mean difference is more
-        than 16 of 255.
+        There is if the flow disagrees for more than half of the pixels and the mean difference is
+        more than 16 of 255.
         """
         return bool(1 - self.agrees.mean() > _LOST and self.difference.mean() > _OFF)
 
 
 class Tracker:
-    """Finds the motion from each frame of a video to the one before.
+    """Computes the motion from each frame of a video to the one before.
 
     Args:
-        most: the most pixels to a side of what it is found in.
+        most: frames are reduced to this maximum side, in pixels.
     """
 
     def __init__(self, most: int) -> None:
@@ -98,7 +97,7 @@ class Tracker:
         self._before: Pixels | None = None
 
     def motion(self, pixels: Pixels) -> Motion | None:
-        """From this frame to the last; None: there is none, or it was of another scene.
+        """The motion from this frame to the last; None if there is none, or after a cut.
 
         Args:
             pixels: the next frame, uint8 or uint16 [H, W, 3].
@@ -111,23 +110,23 @@ class Tracker:
         return None if motion.is_cut else motion
 
     def state(self) -> dict[str, NDArray[np.generic]]:
-        """What the next motion depends on, for `restore`; empty before the first frame."""
+        """Everything that the next motion depends on; empty before the first frame."""
         return {} if self._before is None else {"before": self._before}
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
-        """Go on where `state` was taken."""
+        """Continue from a `state`."""
         self._before = state["before"].astype(np.uint8) if state else None
 
 
 def grey(pixels: Pixels, most: int | None = None) -> Pixels:
-    """What the flow is found in.
+    """A frame in grey, as optical flow is computed on it.
 
     Args:
         pixels: uint8 or uint16 [H, W, 3].
-        most: the most that height or width may be; None: as it is.
+        most: maximum height and width; None: no maximum.
 
     Returns:
-        uint8 [h, w], of at least 16 pixels to a side.
+        uint8 [h, w], with sides of at least 16 pixels.
     """
     height, width = pixels.shape[:2]
     factor = min(1.0, (most or max(height, width)) / max(height, width))
@@ -142,9 +141,9 @@ def grey(pixels: Pixels, most: int | None = None) -> Pixels:
 
 
 def warp(image: Floats, flow: Floats, interpolation: int = cv2.INTER_LINEAR) -> Floats:
-    """An image [H, W] or [H, W, C] as seen along a flow [H, W, 2]; beyond its border, the border.
+    """An image [H, W] or [H, W, C] sampled along a flow [H, W, 2]; its border is repeated outside.
 
-    Without flow it is the image, bit for bit.
+    With a flow of 0 it is the image itself, bit for bit.
     """
     x, y = _places(flow)
     warped: Floats = cv2.remap(image, x, y, interpolation, borderMode=cv2.BORDER_REPLICATE)
@@ -152,7 +151,7 @@ def warp(image: Floats, flow: Floats, interpolation: int = cv2.INTER_LINEAR) -> 
 
 
 def enlarged(flow: Floats, size: tuple[int, int]) -> Floats:
-    """A flow of frames that are larger, of this (height, width)."""
+    """A flow, enlarged for frames of this (height, width)."""
     if flow.shape[:2] == size:
         return flow
     height, width = size
@@ -162,7 +161,7 @@ def enlarged(flow: Floats, size: tuple[int, int]) -> Floats:
 
 
 def _flow(here: Pixels, there: Pixels) -> Floats:
-    # A new one each time: it adapts itself to a small frame, and stays so.
+    # A new object each time, because it adapts to a small frame and keeps that.
     dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     flow: Floats = dis.calc(here, there, None)
     return flow

@@ -1,4 +1,4 @@
-"""Where frames come from: a video, or pictures that are treated as one."""
+"""Sources of frames: a video, or pictures that are treated as one."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,27 +18,27 @@ from img2img.video.probing import VideoInfo, probe
 from img2img.video.reading import Frame, frames
 from img2img.video.span import WHOLE, Span
 
-# BT.709 in limited range, which players take HD video for.
+# BT.709 in limited range, which players assume for HD video.
 _COLOUR = Colour(range=1, primaries=1, transfer=1, matrix=1)
 _READERS = 2
 _MILLISECOND = Fraction(1, 1000)
-# How long browsers show a frame whose GIF says 0 or 10 ms.
+# How long browsers show a frame of a GIF that declares 0 or 10 ms.
 _DEFAULT_DURATION = 100
 
 
 class Footage(Protocol):
-    """Frames with their times, which can be read from any frame on."""
+    """Frames with their times, which can be read from any time on."""
 
     @property
     def info(self) -> VideoInfo:
-        """What is known before the frames are read."""
+        """Information that is available before the frames are read."""
 
     @property
     def files(self) -> Sequence[Path]:
-        """The files that it is recognised by."""
+        """The files by which it is recognised in a later call."""
 
     def frames(self, span: Span = WHOLE, *, after: int | None = None) -> Iterator[Frame]:
-        """As `img2img.video.reading.frames`."""
+        """The frames, see `img2img.video.reading.frames`."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Film:
 
     @cached_property
     def info(self) -> VideoInfo:
-        """Raises VideoError."""
+        """Information about the file; raises VideoError."""
         return probe(self.path)
 
     @property
@@ -62,15 +62,15 @@ class Film:
 
 @dataclass(frozen=True)
 class Stills:
-    """Pictures of one size, one after the other.
+    """Pictures of one size as the frames of a video.
 
     Args:
-        name: their name in errors.
-        files: the files that they are read from.
-        pictures: a function for each, which reads it.
-        durations: how long each is shown, in `time_base`.
+        name: the path to name in errors.
+        files: the files that the pictures are read from.
+        pictures: a function for each picture that reads it.
+        durations: how long each picture is shown, in `time_base`.
         time_base: the unit of times, in seconds.
-        seen: gives a picture its black and white values.
+        seen: returns a picture with its black and white values set.
     """
 
     name: Path
@@ -82,22 +82,22 @@ class Stills:
 
     @classmethod
     def of_files(cls, files: Sequence[Path], rate: Fraction) -> "Stills":
-        """Numbered pictures, at so many per second."""
+        """Numbered pictures at a frame rate."""
         if not files:
-            raise DataError("no images to make a video of")
+            raise DataError("there are no images to make a video from")
         pictures = [lambda path=path: read_picture(path) for path in files]
         return cls(files[0].parent, files, pictures, [1] * len(files), 1 / rate)
 
     @classmethod
     def of_animation(cls, path: Path, animation: Animation) -> "Stills":
-        """The frames of an animation, each for as long as it is shown."""
+        """The frames of an animation with their durations."""
         pictures = [lambda frame=frame: frame for frame in animation.frames]
         durations = [length if length > 10 else _DEFAULT_DURATION for length in animation.durations]
         return cls(path, [path], pictures, durations, _MILLISECOND)
 
     @cached_property
     def info(self) -> VideoInfo:
-        """Raises ImageError where the first cannot be read."""
+        """Information from the first picture; raises ImageError if it cannot be read."""
         first = self.pictures[0]()
         deep = first.pixels.dtype != np.uint8
         lasting = sum(self.durations)
@@ -119,7 +119,7 @@ class Stills:
         )
 
     def frames(self, span: Span = WHOLE, *, after: int | None = None) -> Iterator[Frame]:
-        """Raises DataError where one is of another size."""
+        """The frames; raises DataError if a picture has another size."""
         times = [0, *accumulate(self.durations)]
         shown = span.taken(self.durations, self.time_base)
         todo = [number for number in shown if after is None or times[number] > after]
@@ -131,7 +131,7 @@ class Stills:
             sizes = [f"{width} x {height}" for height, width in (picture.size, self.info.size)]
             name = self.files[number] if len(self.files) > 1 else f"{self.name}, {number + 1}"
             raise DataError(f"{name}: {sizes[0]}, but all must be {sizes[1]}")
-        # An opaque picture after a first one that is not.
+        # An opaque picture, although the first has an alpha channel.
         alpha = picture.alpha
         if alpha is None and self.info.alpha:
             alpha = np.full(picture.size, 255, np.uint8)
@@ -150,12 +150,12 @@ class Stills:
 def with_sizes(
     frames: Iterator[Frame], info: VideoInfo, note: Callable[[str], None]
 ) -> Iterator[Frame]:
-    """The frames; and a note on each size that differs from the video's."""
+    """The frames, with a note on each new size that differs from the video's."""
     seen: set[tuple[int, int]] = set()
     for frame in frames:
         if frame.fitted and frame.fitted not in seen:
             seen.add(frame.fitted)
             seconds = float((frame.pts - info.start) * info.time_base)
             size, own = (f"{width} x {height}" for height, width in (frame.fitted, info.size))
-            note(f"from {seconds:.1f} s on, frames are {size}: they are fitted into {own}")
+            note(f"from {seconds:.1f} s on, frames are {size}; they are scaled to fit into {own}")
         yield frame

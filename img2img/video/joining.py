@@ -1,8 +1,8 @@
-"""Joining closed segments to one file, with the sound and everything else of the source.
+"""Joining closed segments into one file, with the sound and everything else of the source.
 
-Packets are copied: those of the pictures from the segments, all others from the source. Only text
-subtitles are converted, if the container requires it, and sound whose codec neither the container
-nor Matroska can hold.
+Packets are copied, those of the video from the segments, all others from the source. Only text
+subtitles are converted, if the container requires it, and sound that neither the container nor
+Matroska can hold is encoded again.
 """
 
 import heapq
@@ -41,7 +41,7 @@ from img2img.video.span import WHOLE, Span
 if TYPE_CHECKING:
     from av.container.core import Chapter  # which is in the stubs alone
 
-# Metadata that a muxer writes by itself, and statistics of the packets of the source.
+# Metadata that a muxer writes itself, and statistics about the source's packets.
 _OWN_KEYS = {
     *("major_brand", "minor_version", "compatible_brands", "encoder", "duration", "vendor_id"),
     # The result is a new file.
@@ -49,7 +49,7 @@ _OWN_KEYS = {
     *("bps", "number_of_frames", "number_of_bytes", "software"),
 }
 
-# When a packet is due in seconds, which stream of the result it is for, and the packet.
+# The time of a packet in seconds, the stream of the result that it is for, and the packet.
 _Due = tuple[float, Stream, "Packet[Any]"]
 
 
@@ -61,23 +61,22 @@ def join(
     span: Span = WHOLE,
     last_duration: int = 0,
 ) -> tuple[str, ...]:
-    """Write the segments' pictures, one after another, and what goes with them, as `muxing.target`.
+    """Write `muxing.target` with the frames of the segments and the other tracks of the source.
 
-    The target appears when it is complete. Memory does not grow with its length.
+    The target appears once it is complete. Memory does not grow with its length.
 
     Args:
-        segments: made by `SegmentWriter`, with one encoding, in order; not empty. They are on the
-            target's disk.
-        info: what they were made with.
-        muxing: of `check_container`; or `Muxing(target)`, for pictures alone.
-        span: the part of the source that the segments show. Sound outside of it is left out, at
-            the borders of packets. A later part is moved to where the source begins, in all
-            streams.
-        last_duration: how long the last frame is shown, in `info.time_base`; 0: as long as
-            frames are on average.
+        segments: segments made by `SegmentWriter` with one encoding, in order, at least one, on the
+            same disk as the target.
+        info: the video that they were made from.
+        muxing: the result of `check_container`; or `Muxing(target)`, for the frames alone.
+        span: the part of the source that the segments show. Sound outside of it is left out, up to
+            whole packets. All streams of a later part are moved to the start of the source.
+        last_duration: how long the last frame is shown, in `info.time_base`; 0: the average
+            duration.
 
     Returns:
-        A line on everything that the container could not hold as it was.
+        A line on everything that the container could not hold unchanged.
 
     Raises:
         StorageError: the disk is full, or the folder cannot be written.
@@ -93,14 +92,14 @@ def join(
     notes: list[str] = []
     with ExitStack() as stack:
         source = stack.enter_context(open_video(muxing.source)) if muxing.source else None
-        # Among the segments: what a killed process leaves is removed together with them.
+        # In the segments' folder: what a killed process leaves is removed together with them.
         with atomic_write(muxing.target, segments[0].parent) as temporary:
             try:
                 with av.open(
                     f"file:{temporary}",
                     "w",
                     format=FORMATS[muxing.target.suffix.lower()],
-                    # Containers that do not know it ignore it.
+                    # Other containers ignore this option.
                     container_options={"movflags": _flags(muxing, source)},
                 ) as output:
                     pictures = joined_stream(output, segments[0], info)
@@ -123,7 +122,7 @@ def join(
             except av.FFmpegError as error:
                 if isinstance(error, OSError):
                     raise
-                raise VideoError(f"{muxing.target} cannot be assembled: {error}") from error
+                raise VideoError(f"{muxing.target}: cannot be written: {error}") from error
     return tuple(notes)
 
 
@@ -132,8 +131,8 @@ class _Part:
     """The part of a source that is written.
 
     Attributes:
-        after, before: its first time, and the first after it, in seconds; None: no bound.
-        shift: how many seconds earlier everything is shown.
+        after, before: start and end of the part, in seconds; None: no bound. The end is excluded.
+        shift: number of seconds by which everything is shown earlier.
     """
 
     after: Fraction | None = None
@@ -150,7 +149,7 @@ class _Part:
         )
 
     def moved(self, packet: "Packet[Any]", stream: Stream) -> _Due:
-        """The packet at its new time, for a stream."""
+        """The packet at its new time, with the stream that it is for."""
         ticks = round(self.shift / packet.time_base)
         if packet.pts is not None:
             packet.pts -= ticks
@@ -160,7 +159,7 @@ class _Part:
         return float((due or 0) * packet.time_base), stream, packet
 
     def chapters(self, chapters: "Iterable[Chapter]") -> "Iterator[Chapter]":
-        """The chapters in this part, cut at its ends."""
+        """The chapters in this part, shortened to it."""
         for chapter in chapters:
             base = chapter["time_base"] or Fraction(1)
             start, end = chapter["start"] * base, chapter["end"] * base
@@ -176,10 +175,10 @@ class _Part:
 def _add_others(
     output: OutputContainer, source: InputContainer, muxing: Muxing
 ) -> dict[int, Stream]:
-    """Add the source's other streams in its order, as players choose the first of a kind.
+    """Add the source's other streams, in its order: players choose the first of a kind.
 
     Returns:
-        By index in the source, the stream for its packets.
+        The stream for the packets of each source stream, by the index of the latter.
     """
     fed: dict[int, Stream] = {}
     for stream in source.streams:
@@ -201,7 +200,7 @@ def _add_others(
 
 
 def _add_text(output: OutputContainer, stream: Stream, muxing: Muxing) -> Stream:
-    """A stream of text subtitles in the container's own format, for `_in_its_form`."""
+    """Add a stream of text subtitles in the container's own format."""
     added = output.add_stream(CONTAINERS[muxing.target.suffix.lower()])
     decoder, encoder = (cast(SubtitleCodecContext, of.codec_context) for of in (stream, added))
     decoder.open(strict=False)
@@ -211,7 +210,7 @@ def _add_text(output: OutputContainer, stream: Stream, muxing: Muxing) -> Stream
 
 
 def _attach_cover(output: OutputContainer, stream: Stream, muxing: Muxing) -> None:
-    """Add a cover as Matroska has it: as an attachment."""
+    """Add a cover as an attachment, as Matroska stores it."""
     kind = (codec_name(stream) or "").replace("mjpeg", "jpeg")
     with open_video(cast(Path, muxing.source)) as container:
         packets = container.demux(container.streams[stream.index])
@@ -221,9 +220,9 @@ def _attach_cover(output: OutputContainer, stream: Stream, muxing: Muxing) -> No
 
 
 def _name(stream: Stream, like: Stream) -> None:
-    """Give a stream the language, title and role of another."""
+    """Copy language, title and role from another stream."""
     metadata = _kept(like.metadata)
-    if "name" in metadata:  # the title, as the reader of MP4 calls it
+    if "name" in metadata:  # FFmpeg's MP4 reader calls the title this
         metadata.setdefault("title", metadata.pop("name"))
     stream.metadata.update(metadata)
     stream.disposition = like.disposition
@@ -241,21 +240,21 @@ def _of_source(
         return
     for stream in source.streams:
         if stream.index not in fed:
-            stream.discard = Discard.all  # not even read, where the container allows it
+            stream.discard = Discard.all  # not even read, if the container allows that
     last: dict[int, int] = {}
     mender = Mender(timeline)
     for packet in source.demux([source.streams[index] for index in fed]):
         index = packet.stream.index
         mender.mend(packet)
         if packet.size and is_cover(packet.stream):
-            yield 0.0, fed[index], packet  # it belongs to no time
+            yield 0.0, fed[index], packet  # it has no time
             continue
         if packet.size:
             if _is_gap(packet) or not part.holds(packet):
                 continue
             if _made_to_rise(packet, last.get(index), fed[index], muxing):
                 kind = packet.stream.type
-                note = f"the timestamps of {kind} track {index} do not always increase: corrected"
+                note = f"corrected the timestamps of {kind} track {index}: not all were increasing"
                 if note not in notes:
                     notes.append(note)
             last[index] = cast(int, packet.dts)
@@ -264,28 +263,28 @@ def _of_source(
 
 
 def _as_planned(packet: "Packet[Any]", stream: Stream, muxing: Muxing) -> "list[Packet[Any]]":
-    """The packets to write for one of the source; an empty one ends its track."""
+    """The packets to write for a packet of the source; an empty one ends its track."""
     index = packet.stream.index
     if index in muxing.recoded:
         return _encoded(packet, cast(AudioStream, stream))
     if not packet.size:
         return []
-    return _in_its_form(packet, stream) if index in muxing.converted else [packet]
+    return _converted_text(packet, stream) if index in muxing.converted else [packet]
 
 
 def _is_gap(packet: "Packet[Any]") -> bool:
-    """Whether it only marks a time without text, which the muxer does by itself."""
+    """Whether a packet only marks a time without text, which the muxer writes itself."""
     return codec_name(packet.stream) == "mov_text" and packet.size == 2
 
 
 def _made_to_rise(packet: "Packet[Any]", last: int | None, stream: Stream, muxing: Muxing) -> bool:
-    """Move a packet that is not later than the last one, which most containers refuse.
+    """Move a packet that is not later than the last one, because most containers refuse it.
 
-    A damaged recording must not fail when all the work is done. In Matroska several lines of text
-    may begin at once.
+    A damaged recording must not fail after all the work is done. In Matroska, several subtitles may
+    begin at the same time.
 
     Returns:
-        Whether it had to be moved.
+        Whether the packet had to be moved.
     """
     if packet.dts is None:
         packet.dts = packet.pts
@@ -297,7 +296,7 @@ def _made_to_rise(packet: "Packet[Any]", last: int | None, stream: Stream, muxin
         last is None or packet.dts > last or (at_once and packet.dts == last)
     ):
         return False
-    # At least one unit of the source, and of the result.
+    # At least one time unit of the source and of the result.
     step = max(1, math.ceil((stream.time_base or 0) / packet.time_base))
     least = 0 if last is None else last + step
     packet.dts = least
@@ -305,8 +304,8 @@ def _made_to_rise(packet: "Packet[Any]", last: int | None, stream: Stream, muxin
     return True
 
 
-def _in_its_form(packet: "Packet[Any]", stream: Stream) -> "list[Packet[Any]]":
-    """A text subtitle in the format of a stream; none if it has no text."""
+def _converted_text(packet: "Packet[Any]", stream: Stream) -> "list[Packet[Any]]":
+    """A text subtitle, converted to the format of a stream; empty if it has no text."""
     text = packet.stream.codec_context.decode2(packet)
     if text is None:
         return []
@@ -317,7 +316,7 @@ def _in_its_form(packet: "Packet[Any]", stream: Stream) -> "list[Packet[Any]]":
 
 
 def _encoded(packet: "Packet[Any]", stream: AudioStream) -> "list[Packet[Any]]":
-    """The packets of a stream for a packet of sound, which is decoded and encoded again."""
+    """The packets that result from decoding an audio packet and encoding it for a stream."""
     try:
         decoded = packet.stream.codec_context.decode(packet)
     except av.FFmpegError:
@@ -327,21 +326,25 @@ def _encoded(packet: "Packet[Any]", stream: AudioStream) -> "list[Packet[Any]]":
 
 
 def _flags(muxing: Muxing, source: InputContainer | None) -> str:
-    """Flags for the MP4 muxer: the index first; and Apple's metadata kept."""
+    """Flags for the MP4 muxer: write the index first, and keep Apple's metadata."""
     apple = source is not None and any(key.startswith("com.apple.") for key in source.metadata)
     kept = apple and muxing.target.suffix.lower() == ".mov"
     return "+faststart+use_metadata_tags" if kept else "+faststart"
 
 
 def _changes(path: Path, source: InputContainer | None, begin: Fraction) -> Iterator[str]:
-    """A line on everything that was lost in a file that has been written; `begin` in seconds."""
+    """A line on everything that a written file lost.
+
+    Args:
+        begin: the time at which the video should start, in seconds.
+    """
     with open_video(path) as written:
         pictures = written.streams.video[0]
         late = (pictures.start_time or 0) * (pictures.time_base or Fraction(0)) - begin
         if late > Fraction(2, 1000):
             yield (
-                f"everything is {float(late) * 1000:.0f} ms later: {path.suffix} cannot hold"
-                " anything before time 0, where the sound begins"
+                f"everything is {float(late) * 1000:.0f} ms later, because the sound begins before"
+                f" time 0, which {path.suffix} cannot hold"
             )
         there = {key.lower() for key in written.metadata}
         wanted = _kept(source.metadata) if source else {}
@@ -350,7 +353,7 @@ def _changes(path: Path, source: InputContainer | None, begin: Fraction) -> Iter
 
 
 def _exactly(seconds: float) -> Fraction:
-    """The decimal number that was meant: a float of 0.2 is slightly more."""
+    """The decimal number that was meant: the float 0.2 is slightly more."""
     return Fraction(seconds).limit_denominator(10**6)
 
 

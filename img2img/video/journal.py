@@ -1,7 +1,7 @@
-"""The finished part of a long conversion, kept beside the result until that is complete.
+"""The finished part of a long conversion, kept in a hidden folder until the result is complete.
 
-A hidden folder holds closed segments and a journal: a line of JSON on what is converted and how,
-then one for each segment, written when the segment is on disk. A process that dies leaves at worst
+The folder contains closed segments and a journal: one line of JSON on what is converted and how,
+then one for each segment, written once the segment is on disk. A process that dies leaves at worst
 a file without a line, or half a line; both are ignored.
 """
 
@@ -28,16 +28,16 @@ State = dict[str, npt.NDArray[Any]]
 _FORMAT = 1
 _NAME, _LOCK = "journal.jsonl", ".lock"
 _OURS = re.compile(r"journal\.jsonl|\.lock|\d{6}\.(nut|npz)|\.img2img-part-.*", re.ASCII)
-# States are as large as frames. Only the newest is needed, and one more in case it is damaged.
+# States are as large as frames. Only the newest is needed, and one more in case that is damaged.
 _STATES_KEPT = 2
-# How much is read of an input to recognise it: at its beginning and end; of several files, less.
+# Bytes read at the beginning and end of an input to recognise it; less if it has several files.
 _PROBE_BYTES, _LEAST_PROBED = 1 << 20, 1 << 12
-# The most bytes that a file name may have in all common file systems.
+# Maximum length of a file name in bytes, in all common file systems.
 _LONGEST_NAME = 255
 
 
 class Shot(NamedTuple):
-    """What the journal needs of a `Frame`."""
+    """The properties of a `Frame` that the journal needs."""
 
     pts: int
     duration: int
@@ -50,12 +50,12 @@ class Segment:
 
     Attributes:
         file: its name in the folder.
-        size, checksum: in bytes, and SHA-256.
+        size, checksum: its size in bytes, and its SHA-256.
         first, last: times of its first and last frame.
-        duration: how long the last one is shown; 0: unknown.
-        frames: how many it has.
-        concealed: how many of them replace one that could not be decoded.
-        state: name of the file with the state of the transform at its end; None: it has none.
+        duration: how long its last frame is shown; 0 if unknown.
+        frames: number of frames.
+        concealed: number of frames that replace one that could not be decoded.
+        state: name of the file with the state of the transform at its end; None if there is none.
         state_checksum: SHA-256 of that file.
     """
 
@@ -75,7 +75,7 @@ class Segment:
         """The segment that a line of the journal describes.
 
         Raises:
-            ValueError, TypeError: `add` did not write the line.
+            ValueError, TypeError: the line was not written by `add`.
         """
         segment = cls(**parse_json(line))
         numbers = (
@@ -91,7 +91,7 @@ class Segment:
 
 
 def work_folder(target: Path) -> Path:
-    """The folder for the work on a file."""
+    """The hidden folder with the unfinished work on a file."""
     name = f".{target.name}.img2img"
     if len(os.fsencode(name)) > _LONGEST_NAME:
         told_apart = hashlib.blake2b(os.fsencode(target.name), digest_size=8).hexdigest()
@@ -102,10 +102,10 @@ def work_folder(target: Path) -> Path:
 
 
 class Journal:
-    """The segments made so far, in order, and the folder that they are in.
+    """The segments made so far, in order, and their folder.
 
     Args:
-        target: the file that they will be joined to; the folder is beside it.
+        target: the file that they will be joined into; their folder is next to it.
         sources: the files that are converted.
         settings: everything else that the segments depend on, as text.
     """
@@ -119,7 +119,7 @@ class Journal:
 
     @contextmanager
     def opened(self, say: Callable[[str], None]) -> Iterator[None]:
-        """Lock the folder while this context lasts, and read what can be used of it.
+        """Lock the folder within this context, and read the usable part of its journal.
 
         At the end, a folder without segments is removed.
 
@@ -127,7 +127,7 @@ class Journal:
             say: called with the reason if earlier work cannot be used.
 
         Raises:
-            DataError: something else has the folder's name, or another process is at work.
+            DataError: something else has the folder's name, or another process is using it.
             StorageError: it cannot be created or written to.
         """
         self._check_place()
@@ -149,7 +149,7 @@ class Journal:
 
     @property
     def frames(self) -> int:
-        """How many there are in all segments."""
+        """Number of frames in all segments."""
         return sum(segment.frames for segment in self.segments)
 
     @property
@@ -157,14 +157,14 @@ class Journal:
         return [self.folder / segment.file for segment in self.segments]
 
     def next_path(self) -> Path:
-        """Where the next segment is to be written."""
+        """Path of the next segment."""
         return self.folder / _segment(len(self.segments))
 
     def add(self, path: Path, shots: Sequence[Shot], state: State) -> None:
         """Record a segment that is closed and on disk, its frames, and the state at its end.
 
         Raises:
-            StorageError: the disk refuses it.
+            StorageError: the journal or the state cannot be written.
         """
         kept = self._save_state(state) if state else None
         segment = Segment(
@@ -192,7 +192,7 @@ class Journal:
                 (self.folder / old.state).unlink(missing_ok=True)
 
     def state(self) -> State:
-        """The state of the transform at the end of the last segment; empty: none."""
+        """The state of the transform at the end of the last segment; empty if there is none."""
         return self._load_state(self.segments[-1]) if self.segments else {}
 
     def remove(self) -> None:
@@ -209,25 +209,25 @@ class Journal:
         if not ours or not all(_OURS.fullmatch(path.name) for path in folder.iterdir()):
             raise DataError.of(
                 folder,
-                f"in the way: the work on {self._target.name} is kept under this name; move it, or"
-                " choose another `output`",
+                f"unfinished work on {self._target.name} would be kept under this name, but it is"
+                " taken; move it, or choose another `output`",
             )
 
     def _read(self, say: Callable[[str], None]) -> None:
-        """Keep the segments before the first that cannot be used, and drop the others."""
+        """Keep the segments before the first that cannot be used, and drop the rest."""
         header, segments = self._lines()
         if header is not None and header != self._header:
             same = header.get("input") == self._header["input"]
-            what = "other settings" if same else "another input"
-            say(f"an earlier call had {what}: starting from the beginning")
+            what = "settings" if same else "input"
+            say(f"the {what} changed since an earlier call; starting from the beginning")
             segments = []
         self.segments = [*self._whole(segments)]
         while self.segments and not self._has_state(self.segments[-1]):
             self.segments.pop()
         if len(self.segments) < len(segments):
             say(
-                f"{segments[len(self.segments)].file} or what belongs to it is damaged or missing;"
-                f" resuming from segment {len(self.segments)}"
+                f"{segments[len(self.segments)].file} or its state is damaged or missing; resuming"
+                f" from segment {len(self.segments)}"
             )
         lines = [self._header, *map(asdict, self.segments)]
         write_text(self._path, "".join(json.dumps(line) + "\n" for line in lines))
@@ -235,7 +235,7 @@ class Journal:
         self._remove_others(kept | {segment.state or "" for segment in self.segments})
 
     def _lines(self) -> tuple[dict[str, Any] | None, list[Segment]]:
-        """Header and segments, as far as the file is intact."""
+        """Header and segments, up to the first damaged line."""
         header, segments = None, []
         with suppress(OSError, ValueError, TypeError):
             header, *lines = self._path.read_text(encoding="utf-8").splitlines()
@@ -245,7 +245,7 @@ class Journal:
         return header if isinstance(header, dict) else None, segments
 
     def _whole(self, segments: list[Segment]) -> Iterator[Segment]:
-        """The segments before the first that has changed."""
+        """The segments before the first whose file has changed."""
         for segment in segments:
             path = self.folder / segment.file
             try:
@@ -258,7 +258,7 @@ class Journal:
     def _has_state(self, segment: Segment) -> bool:
         if segment.state is None:
             return True
-        # What NumPy raises for a file in another format, or with objects.
+        # Errors that NumPy raises for a file in another format, or with objects.
         with suppress(OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error):
             path = self.folder / segment.state
             return _checksum(path) == segment.state_checksum and bool(self._load_state(segment))
@@ -292,7 +292,7 @@ def _state(number: int) -> str:
 
 
 def _identity(paths: Sequence[Path]) -> dict[str, Any]:
-    """What files are recognised by: sizes, times, and a hash of their beginnings and ends."""
+    """By what files are recognised: sizes, times, and a hash of their beginnings and ends."""
     size, latest, digest = 0, 0, hashlib.sha256()
     share = max(_LEAST_PROBED, _PROBE_BYTES // len(paths))
     for path in paths:

@@ -1,4 +1,4 @@
-"""Turning frames upright by their display matrix, and back."""
+"""Turning frames upright according to their display matrix, and back."""
 
 from collections.abc import Sequence
 
@@ -11,9 +11,9 @@ def upright(pixels: Pixels, matrix: Sequence[int] | None) -> Pixels:
     """Pixels as they are shown.
 
     Args:
-        pixels: as coded, (H, W, 3).
-        matrix: the display matrix: x' = m0 x + m3 y, y' = m1 x + m4 y. One that does more than
-            mirror and turn by quarters is left to the player.
+        pixels: pixels as coded, (H, W, 3).
+        matrix: the display matrix: x' = m0 x + m3 y, y' = m1 x + m4 y. If it does more than mirror
+            and turn by multiples of 90 degrees, it is left to the player.
     """
     if matrix is None or not _is_by_quarters(matrix):
         return pixels

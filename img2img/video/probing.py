@@ -1,4 +1,4 @@
-"""What a video file contains, without reading it to its end."""
+"""Reading what a video file contains, without reading all its frames."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,23 +26,23 @@ VIDEO_SUFFIXES = frozenset(
     | {".m2v", ".mpv", ".m2t", ".tod", ".mod", ".divx", ".qt", ".dv", ".y4m", ".ivf", ".lrv"}
     | {".h264", ".h265", ".hevc", ".264", ".265", ".insv", ".mjpg", ".mjpeg", ".rm", ".rmvb"}
 )
-# Kinds of videos that are not read; they are counted, so that skipping them is reported.
+# Kinds of videos that cannot be read. They are counted, so that a report can mention them.
 UNREADABLE_VIDEOS = frozenset(
     {".r3d", ".braw", ".ari", ".arx", ".crm", ".swf", ".wtv", ".dvr-ms", ".bik", ".bk2", ".smk"}
     | {".amv", ".nsv", ".m3u8", ".mpd", ".rsv", ".evo", ".xesc"}
 )
 
-# The kinds of files that are read, as FFmpeg calls them. Others are not opened, whatever their
-# name: playlists refer to other files, which may be anywhere.
+# The kinds of files that are read, by FFmpeg's names. Others are not opened, whatever their name:
+# a playlist, for example, refers to other files, which may be anywhere.
 _KINDS = (
     "mov,matroska,avi,mpeg,mpegvideo,mpegts,asf,flv,ogg,mxf,nut,h264,hevc,gif,dv,yuv4mpegpipe,ivf,"
     "rm,mjpeg,m4v,vc1"
 )
-# Side data of HDR: the mastering display and its brightness.
+# Side data of HDR video: the mastering display, and the brightness.
 _MASTERING = ("MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL")
-# Decoders that support opacity.
+# Decoders that support alpha.
 _WITH_OPACITY = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
-# A file without a frame in its first packets is refused.
+# A file without a frame in this many packets is refused.
 _PACKETS_TRIED = 1000
 
 
@@ -52,26 +52,26 @@ class VideoInfo:
 
     Attributes:
         path: the file.
-        stream: the number of the video among the streams of the file.
-        size: height and width as coded, not turned.
-        rotation: degrees, anticlockwise, by which a player turns the frames; 0 where none.
-        display_matrix: the nine numbers that say so, and whether it mirrors; None where none.
-        sample_aspect: width of a pixel over its height; None where the file does not say.
+        stream: index of the video among the streams of the file.
+        size: height and width as coded, before rotation.
+        rotation: degrees by which a player turns the frames anticlockwise; 0 if none.
+        display_matrix: the nine numbers for rotation and mirroring; None if there are none.
+        sample_aspect: width of a pixel over its height; None if not declared.
         time_base: the unit of all times, in seconds.
-        rate: frames a second, on average; None where unknown.
+        rate: average frames per second; None if unknown.
         start: time of the first frame, in `time_base`.
-        duration: in seconds, if the file declares it.
-        frames: how many, as declared, or else by duration and rate.
-        depth: bits a channel, 8 to 16.
-        pixel_format: FFmpeg's name of it.
-        codec: FFmpeg's name of it; empty: none, of pictures.
-        colour: its tags.
-        alpha: whether frames have opacity.
+        duration: duration in seconds, if declared.
+        frames: number of frames, as declared or estimated from duration and rate.
+        depth: bits per channel, 8 to 16.
+        pixel_format: FFmpeg's name of the pixel format.
+        codec: FFmpeg's name of the codec; empty for pictures.
+        colour: the colour tags.
+        alpha: whether frames have an alpha channel.
         interlaced: whether a frame consists of two fields.
-        timeline: how its times are to be read.
-        cut_off: whether it is shorter than it declares.
-        mastered: whether it has HDR metadata of the mastering display or the brightness.
-        sound: whether the file has any.
+        timeline: how to interpret the timestamps.
+        cut_off: whether the file is shorter than it declares.
+        mastered: whether it has HDR metadata on the mastering display or the brightness.
+        sound: whether the file has sound.
     """
 
     path: Path
@@ -98,12 +98,12 @@ class VideoInfo:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """A line on everything in which the file differs from what it declares."""
+        """A line on each way in which the file differs from what it declares."""
         parts = len(self.timeline.offsets)
         lines = {
             "the file is truncated, and so is the result": self.cut_off,
-            f"its timestamps start again, as in {parts} joined recordings:"
-            " the parts follow one another": parts > 0,
+            f"its timestamps start again, as in {parts} joined recordings;"
+            " the result shows the parts one after another": parts > 0,
         }
         return tuple(line for line, true in lines.items() if true)
 
@@ -115,22 +115,22 @@ class VideoInfo:
 
     @property
     def chroma(self) -> str:
-        """How colours are sampled: `420`, `422` or `444`, to the nearest that is finer."""
+        """Chroma sampling: `420`, `422` or `444`, rounded to the finer one."""
         return chroma_of(self.pixel_format)
 
     @property
     def of_pictures(self) -> bool:
-        """Whether it stands for pictures, and is not a video."""
+        """Whether it describes pictures instead of a video."""
         return not self.codec
 
     @property
     def step(self) -> int:
-        """The time from one frame to the next by the average rate, in `time_base`."""
+        """The time from one frame to the next at the average rate, in `time_base`."""
         return max(1, round(1 / (self.rate * self.time_base))) if self.rate else 1
 
 
 def chroma_of(pixel_format: str) -> str:
-    """How colours of a pixel format are sampled, as `VideoInfo.chroma` says."""
+    """Chroma sampling of a pixel format, see `VideoInfo.chroma`."""
     form = VideoFormat(pixel_format, 16, 16)
     if form.is_rgb:
         return "444"
@@ -142,7 +142,7 @@ def chroma_of(pixel_format: str) -> str:
 
 
 def decoder_of(stream: VideoStream) -> VideoCodecContext:
-    """The decoder of a stream; for VP8 and VP9 with opacity not FFmpeg's own, which ignores it."""
+    """The decoder of a stream; for VP8 and VP9 with alpha not FFmpeg's own, which ignores it."""
     name = _WITH_OPACITY.get(stream.codec_context.codec.canonical_name)
     if name and says_alpha(stream):
         return cast(VideoCodecContext, av.CodecContext.create(name, "r"))
@@ -150,7 +150,7 @@ def decoder_of(stream: VideoStream) -> VideoCodecContext:
 
 
 def says_alpha(stream: VideoStream) -> bool:
-    """Whether a stream of VP8 or VP9 has opacity beside its packets."""
+    """Whether a VP8 or VP9 stream declares alpha, which is in side data of its packets."""
     return any(k.lower() == "alpha_mode" and v == "1" for k, v in stream.metadata.items())
 
 
@@ -160,14 +160,14 @@ def is_video(path: Path) -> bool:
 
 
 def probe(path: Path) -> VideoInfo:
-    """What is in a video file. Its first frame is converted to RGB, to see that it can be.
+    """Read what a video file contains, and check that its first frame can be converted to RGB.
 
-    Of several videos in a file, the first that is not a cover is taken.
+    If a file has several videos, the first that is not a cover is used.
 
     Raises:
-        VideoError: the file cannot be read, holds no video or no frame that can be decoded (it is
-            damaged, or encrypted), or its frames are larger than `MAX_PIXELS` or of colours that
-            cannot be converted.
+        VideoError: the file cannot be read, contains no video or no frame that can be decoded (it
+            is damaged or encrypted), or its frames are larger than `MAX_PIXELS` or have colours
+            that cannot be converted.
     """
     with open_video(path) as container:
         stream = _find_video(container, path)
@@ -194,7 +194,7 @@ def probe(path: Path) -> VideoInfo:
         base = stream.time_base or Fraction(1, av.time_base)
         rate = stream.average_rate or stream.guessed_rate or None
         step = 1 / rate if rate else base
-        # By another reader, as this one has gone on from the beginning.
+        # With a new reader, because this one is no longer at the beginning.
         with open_video(path) as again:
             timeline = Timeline.of(again, video_stream(again, stream.index), step)
         duration = float(timeline.seconds) or _duration(container, stream, base)
@@ -228,13 +228,13 @@ def probe(path: Path) -> VideoInfo:
 
 @contextmanager
 def open_video(path: Path) -> Iterator[InputContainer]:
-    """A container, open.
+    """Open a container.
 
     Raises:
-        VideoError: the file is not there, or is none of the kinds that are read.
+        VideoError: the file does not exist, or is not a supported kind of video.
     """
     try:
-        # "file:", as a name may look like an address.
+        # With "file:", because a name may look like a URL.
         container = av.open(
             f"file:{path}",
             metadata_errors="replace",

@@ -1,4 +1,4 @@
-"""The frames of a video file, upright, each with its time."""
+"""Reading the frames of a video file, upright and with their times."""
 
 import heapq
 import itertools
@@ -19,7 +19,7 @@ from img2img.video.orientation import upright
 from img2img.video.probing import VideoInfo, decoder_of, open_video, video_stream
 from img2img.video.span import WHOLE, Span, ticks_of
 
-# A frame that is missing so many packets after its own is lost: H.264 reorders at most 16.
+# A frame still missing this many packets after its own is lost: H.264 reorders at most 16.
 _LONGEST_DELAY = 20
 
 
@@ -28,14 +28,15 @@ class Frame:
     """A frame, as a player shows it.
 
     Attributes:
-        pixels: RGB, (H, W, 3), upright: uint8 of a video of 8 bits, uint16 over its whole range
-            of one of more.
+        pixels: RGB, (H, W, 3), upright; uint8 if the video has 8 bits, otherwise uint16 in full
+            range.
         pts: when it is shown, in `VideoInfo.time_base`.
-        duration: how long it is shown, in `VideoInfo.time_base`; 0: unknown.
-        concealed: the frame could not be decoded; the pixels are those of the last good one.
-        alpha: opacity, (H, W), of the same type; None where the video has none.
-        fitted: its height and width in the file, if they differ from the video's: it is resized to
-            fit, with black bars if its aspect ratio differs.
+        duration: how long it is shown, in `VideoInfo.time_base`; 0 if unknown.
+        concealed: whether the frame could not be decoded; its pixels are those of the last good
+            frame.
+        alpha: the alpha channel, (H, W), of the same type; None if the video has none.
+        fitted: its height and width in the file, if they differ from the video's. The frame is then
+            scaled to fit, with black bars if its aspect ratio differs.
     """
 
     pixels: Pixels
@@ -62,20 +63,20 @@ def frames(
     *,
     after: int | None = None,
 ) -> Iterator[Frame]:
-    """The frames of a video, in the order they are shown, each later than the one before.
+    """The frames of a video, in the order in which they are shown, each later than the one before.
 
-    A packet is one frame at one time. If the decoder gives nothing for a time, or marks its result
-    as damaged, the last good frame replaces it, `concealed`; frames that only follow a damaged one
-    are taken as they are decoded. A gap between times is not a lost frame (the rate may vary), and
-    neither is the missing end of a truncated file, nor what comes before the first frame that can
-    be decoded. A frame without a time gets the next time by the rate, and one whose time is not
-    later than that of the last is moved to the next unit of time.
+    A packet is one frame at one time. If the decoder returns nothing for a time, or marks a frame
+    as damaged, the last good frame replaces it and is marked `concealed`; frames that merely follow
+    a damaged one are used as decoded. A gap between times is not a lost frame (the rate may vary),
+    and neither is the missing end of a truncated file, nor anything before the first frame that can
+    be decoded. A frame without a time gets the next time at the average rate, and a frame that is
+    not later than the last is moved to the next time unit.
 
     Args:
-        info: of `probe`.
+        info: the result of `probe`.
         span: which frames.
-        after: a time in `time_base`. Frames up to it are left out, but count for `span.every`: the
-            others are those of a call without it. Decoding begins at the last key frame; in a
+        after: a time in `time_base`. Frames up to it are left out but count for `span.every`, so
+            that the others are the same as without it. Decoding begins at the last key frame; in a
             damaged file, pixels that the decoder patches from earlier frames may then differ.
 
     Raises:
@@ -108,9 +109,9 @@ class _Key:
     """A key frame at which decoding can begin.
 
     Attributes:
-        packet: its number among the packets of the stream.
+        packet: its index among the packets of the stream.
         pts: its time.
-        frames: how many come before it and count.
+        frames: number of frames before it that count.
     """
 
     packet: int
@@ -119,17 +120,17 @@ class _Key:
 
 
 def _key_before(info: VideoInfo, after: int, first: int) -> _Key | None:
-    """The last key frame up to a time, if decoding from it is equivalent to decoding it all.
+    """The last key frame up to a time, if decoding from it is the same as decoding everything.
 
-    It is not if packets have no times, or two the same, or if the key frame is damaged.
+    It is not if packets have no times or equal times, or if the key frame is damaged.
 
     Args:
-        info: of the file.
+        info: the file.
         after: the time.
         first: frames before this time do not count.
     """
     key: _Key | None = None
-    count = 0  # of packets so far whose frames count
+    count = 0  # packets so far whose frames count
     latest = info.start - 1
     seen: set[int] = set()  # times since the key frame
     with open_video(info.path) as container:
@@ -157,7 +158,7 @@ def _key_before(info: VideoInfo, after: int, first: int) -> _Key | None:
 
 
 def _decoded(info: VideoInfo, key: _Key | None) -> Iterator[_Shot]:
-    """The frames from a key frame on, or from the start, decoded or concealed."""
+    """The frames from a key frame or from the start, decoded or concealed."""
     good: VideoFrame | None = None
     pts = info.start - info.step if key is None else key.pts - 1
     for own, frame in _in_order(info, key):
@@ -173,15 +174,15 @@ def _decoded(info: VideoInfo, key: _Key | None) -> Iterator[_Shot]:
 
 
 def _in_order(info: VideoInfo, key: _Key | None) -> Iterator[tuple[int, VideoFrame | None]]:
-    """Times and the decoded frames, from a key frame on; None: the decoder gave nothing."""
-    awaited: dict[int, int] = {}  # times of packets whose frames have not come; their numbers
+    """Times and decoded frames, from a key frame on; None if the decoder returned nothing."""
+    awaited: dict[int, int] = {}  # time and index of each packet whose frame has not come yet
     ready: list[tuple[int, int, VideoFrame | None]] = []  # a heap by time
     order = itertools.count()
     last = info.start - info.step
     with open_video(info.path) as container:
         stream = video_stream(container, info.stream)
-        # Decoding frames in parallel would report the errors of one with another's packet, and lose
-        # what comes after an error at the end of the file.
+        # Decoding frames in parallel would report the error of one frame with another's packet, and
+        # would lose frames after an error at the end of the file.
         decoder = decoder_of(stream)
         decoder.thread_type = "SLICE"
         for number, packet in enumerate(_packets(container, stream, info)):
@@ -210,7 +211,7 @@ def _in_order(info: VideoInfo, key: _Key | None) -> Iterator[tuple[int, VideoFra
 def _packets(
     container: InputContainer, stream: VideoStream, info: VideoInfo
 ) -> "Iterator[Packet[Any]]":
-    """The packets of a stream, as far as they can be read, and an empty one that ends decoding."""
+    """The packets of a stream, as far as they can be read, then an empty one to end decoding."""
     mender = Mender(info.timeline)
     try:
         for packet in container.demux(stream):
@@ -223,8 +224,8 @@ def _packets(
 
 
 def _gives_frame(packet: "Packet[Any]", stream: VideoStream) -> bool:
-    """Whether it shows a frame: not if an edit list removes it, or if it is for reference only."""
+    """Whether a packet shows a frame: not if an edit list removes it or it is only a reference."""
     if packet.size == 0 or packet.is_discard:
         return False
-    # The fifth bit of VP8's frame header. Later codecs pack such frames with one that is shown.
+    # The fifth bit of VP8's frame header. Later codecs pack such a frame with one that is shown.
     return stream.codec.canonical_name != "vp8" or bool(memoryview(packet)[0] & 0x10)

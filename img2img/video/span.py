@@ -1,4 +1,4 @@
-"""Which frames are taken: a part in time, and one of so many."""
+"""Selecting frames: by time, and every n-th one."""
 
 import math
 from collections.abc import Sequence
@@ -11,15 +11,15 @@ from img2img.errors import ConfigError
 
 @dataclass(frozen=True)
 class Span:
-    """Which frames are taken.
+    """Which frames to take.
 
     Attributes:
-        start: seconds after the first frame's time; frames before it are left out.
-        end: seconds after the first frame's time; frames from there on are left out.
-        every: one frame of so many, counted from the first that is not left out.
+        start: start time, in seconds after the first frame.
+        end: end time, in seconds after the first frame; a frame at this time is left out.
+        every: take every n-th frame, beginning with the first one from `start` on.
 
     Raises:
-        ConfigError: it ends before it begins, or `every` is below 1.
+        ConfigError: `end` is not after `start`, or `every` is less than 1.
     """
 
     start: float | None = None
@@ -30,10 +30,10 @@ class Span:
         if self.every < 1:
             raise ConfigError(f"`every`: {self.every} is less than 1")
         if self.end is not None and self.end <= (self.start or 0):
-            raise ConfigError(f"`end` {self.end:g}: not after `start` {self.start or 0:g}")
+            raise ConfigError(f"`end` {self.end:g} is not after `start` {self.start or 0:g}")
 
     def taken(self, durations: Sequence[int], time_base: Fraction) -> list[int]:
-        """The numbers of the pictures that are taken of those shown for so long, one by one."""
+        """Indices of the frames to take, given the durations of all frames."""
         first = ticks_of(self.start or 0, time_base)
         last = None if self.end is None else ticks_of(self.end, time_base)
         within = [
@@ -48,6 +48,6 @@ WHOLE = Span()
 
 
 def ticks_of(seconds: float, time_base: Fraction) -> int:
-    """The first time in a unit that is not before so many seconds."""
-    # A millionth less, as 0.12 s is not 3 / 25 s to the last bit.
+    """The first time, in units of `time_base`, that is not before this many seconds."""
+    # With a small tolerance, because 0.12 s is not exactly 3 / 25 s.
     return math.ceil(seconds / time_base - 1e-6)

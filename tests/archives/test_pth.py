@@ -90,7 +90,7 @@ KINDS = {
     "code": "posix.system",
     "code, legacy": "posix.system",
     "bare pickle": "posix.system",
-    "plain pickle": "not of weights alone; nothing in it was run",
+    "plain pickle": "something other than weights; nothing in it was run",
     "whole module": "torch.nn.modules.conv.Conv2d",
     "zip bomb": "would unpack to",
     "tensors of nothing": "more numbers than the file stores",

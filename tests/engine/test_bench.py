@@ -24,7 +24,7 @@ def test_one_that_is_not_ready_in_time_is_dropped(img2img: Command, tiny_run: Pa
     assert "note: compile in fp32: getting ready, 1 s at most" in outcome.err
     first = json.loads(outcome.out)[0]
     assert (first["backend"], first["precision"], first["alone"]) == ("compile", "fp32", None)
-    assert first["missing"] == "not ready in 1 s; raise `wait` to allow more"
+    assert first["missing"] == "not ready after 1 s; `wait` allows more time"
     # Neither it nor its compilers; Python keeps a process for what spawned ones share.
     now = set(psutil.Process().children(recursive=True)) - before
     left = [" ".join(child.cmdline()) for child in now]

@@ -80,7 +80,7 @@ class TestNotRead:
         with pytest.raises(ModelFileError, match="3072 MB, but its network has"):
             open_exported(path)
         os.truncate(path, HUGE)
-        with pytest.raises(ModelFileError, match="too large for the description"):
+        with pytest.raises(ModelFileError, match="too large for an OpenVINO model"):
             open_exported(path)
 
 

@@ -76,7 +76,7 @@ def test_what_counts_is_the_size_of_the_result() -> None:
 def test_a_line_says_how_many_went_which_way() -> None:
     assert scale_summary({"native": 3, "trained": 2}, "auto", DRAWINGS) == (
         "scale auto: 3 at their own size, 2 resized to about 286 x 286 as in training and back"
-        " (`scale=native`: all at their own size)"
+        "; `scale=native` keeps the size of all"
     )
     assert scale_summary({"native": 3}, "native", DRAWINGS) == "scale native: 3 at their own size"
     assert scale_summary({"native": 1}, "auto", DRAWINGS) == "scale auto: 1 at its own size"

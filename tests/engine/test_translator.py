@@ -166,7 +166,7 @@ def test_sizes_that_were_asked_for(tiny_run: Path) -> None:
 )
 def test_options_are_checked(tiny_run: Path, options: dict[str, Any]) -> None:
     name = [*options][-1]
-    with pytest.raises(ConfigError, match=f"^{name}"):
+    with pytest.raises(ConfigError, match=f"^`{name}"):
         Translator.load(tiny_run, **options)
 
 

@@ -242,7 +242,7 @@ class TestRemarks:
     def test_dark_files_to_a_model_of_all_values(self, said: list[str]) -> None:
         same(EIGHT, EIGHT, say=said.append).translate(ramp())
         assert len(said) == 1
-        assert said[0].startswith("a picture has 16-bit values below 16384 only")
+        assert said[0].startswith("a picture has only 16-bit values below 16384")
 
     def test_not_of_each_image_again(self, said: list[str]) -> None:
         one = same(EIGHT, EIGHT, say=said.append)

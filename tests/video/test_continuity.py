@@ -92,7 +92,7 @@ def test_a_change_of_size_keeps_the_shape_and_is_said(tmp_path: Path) -> None:
     source = tmp_path / "a.ts"
     source.write_bytes(data)
     made = run(source, tmp_path / "b.mkv", encoding=Encoding("ffv1"))
-    assert [note for note in made.notes if "96 x 48: they are fitted into 64 x 48" in note]
+    assert [note for note in made.notes if "96 x 48; they are scaled to fit into 64 x 48" in note]
     last = [*frames(probe(made.target))][-1].pixels
     assert last.shape[:2] == (48, 64)
     assert last[24].min() > 180  # 64 x 32 of it in the middle

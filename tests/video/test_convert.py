@@ -346,7 +346,7 @@ def test_a_state_of_something_else(tmp_path: Path, clip: Path) -> None:
     with pytest.raises(TranslationInterrupted):
         run(clip, tmp_path / "b.mp4", Trail(interrupted(32)))
     set_state(tmp_path / ".b.mp4.img2img", lambda path: np.savez(path, other=np.zeros(3)))
-    with pytest.raises(DataError, match=r"\.b\.mp4\.img2img.*remove the folder"):
+    with pytest.raises(DataError, match=r"\.b\.mp4\.img2img.*remove this folder"):
         run(clip, tmp_path / "b.mp4", Trail())
 
 
@@ -400,10 +400,10 @@ def test_another_file_than_the_namesake(tmp_path: Path) -> None:
 def test_other_work_is_not_gone_on_with(tmp_path: Path, clip: Path) -> None:
     other = make_clip(tmp_path / "other.mp4", times=range(40))
     for options, source, word in (
-        ({"settings": "others"}, clip, "other settings"),
-        ({"encoding": Encoding(crf=30, preset="ultrafast")}, clip, "other settings"),
-        ({"span": Span(every=2)}, clip, "other settings"),
-        ({}, other, "another input"),
+        ({"settings": "others"}, clip, "the settings changed"),
+        ({"encoding": Encoding(crf=30, preset="ultrafast")}, clip, "the settings changed"),
+        ({"span": Span(every=2)}, clip, "the settings changed"),
+        ({}, other, "the input changed"),
     ):
         with pytest.raises(TranslationInterrupted):
             run(clip, tmp_path / "b.mp4", Same(interrupted(32)))
@@ -419,12 +419,12 @@ def test_what_is_in_the_way_stays(tmp_path: Path, clip: Path) -> None:
     mine.mkdir()
     (mine / "000000.nut").write_text("mine")
     folder.symlink_to(mine)
-    with pytest.raises(DataError, match="in the way"):
+    with pytest.raises(DataError, match="unfinished work on"):
         run(clip, tmp_path / "b.mp4")
     folder.unlink()
     folder.mkdir()
     (folder / "letter.txt").write_text("mine")
-    with pytest.raises(DataError, match="in the way"):
+    with pytest.raises(DataError, match="unfinished work on"):
         run(clip, tmp_path / "b.mp4")
     assert (mine / "000000.nut").read_text() == (folder / "letter.txt").read_text() == "mine"
 

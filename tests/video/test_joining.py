@@ -270,7 +270,7 @@ def test_times_that_do_not_rise(tmp_path: Path, joined: Joined) -> None:
             made.mux(sound)
     result, notes = joined(damaged, "b.mov")
     assert len(notes) == 1
-    assert "do not always increase" in notes[0]
+    assert "not all were increasing" in notes[0]
     before, after = packets(damaged, "audio"), packets(result, "audio")
     assert [time for time, _ in before][:4] == pytest.approx([0, 0, 0, 0.12])
     assert b"".join(data for _, data in after) == b"".join(data for _, data in before)
@@ -315,7 +315,7 @@ def test_sound_that_nothing_takes_is_encoded_anew(
         assert notes == ()
         return
     assert len(notes) == 1
-    assert f"({sound.codec}) is written as" in notes[0]
+    assert f"({sound.codec}) is encoded as" in notes[0]
     (begun, before), (heard, after) = samples(clip), samples(result)
     assert heard == pytest.approx(begun, abs=0.001 + 1e-9)
     assert len(after) == len(before)
@@ -368,7 +368,7 @@ def test_lines_of_text_that_begin_at_once(tmp_path: Path, joined: Joined) -> Non
     same_packets(packets(result, "subtitles"), packets(shown, "subtitles"))
     assert {time for time, _ in packets(result, "subtitles")} == {0.02}
     _, notes = joined(shown, "b.mp4")
-    assert "do not always increase" in notes[-1]
+    assert "not all were increasing" in notes[-1]
 
 
 def test_what_apples_cameras_say(tmp_path: Path, joined: Joined) -> None:
@@ -399,7 +399,7 @@ def test_a_namesake_is_not_overwritten(tmp_path: Path) -> None:
     info = probe(make_clip(tmp_path / "a.mkv", sounds=[Sound("libopus")]))
     mine = tmp_path / "b.mkv"
     mine.write_text("mine")
-    with pytest.raises(ConfigError, match=r"b\.mkv is there already: .*`output`"):
+    with pytest.raises(ConfigError, match=r"b\.mkv already exists; .*`output`"):
         check_container(info, tmp_path / "b.mov")
     other = tmp_path / "other.mkv"
     asked: list[Path] = []

@@ -160,7 +160,7 @@ def test_the_way_to_what_players_take_leads_there(make_clip: MakeClip, tmp_path:
     """An even size alone does not make 4:2:0 of an odd 4:4:4."""
     odd = make_clip("a.mkv", codec="ffv1", form="yuv444p", size=(45, 67))
     made = run(odd, tmp_path / "b.mp4")
-    assert "it stays 4:4:4 of 8 bits" in made.notes[0]
+    assert "it stays 4:4:4 with 8 bits" in made.notes[0]
     assert "`pixel_format=yuv420p` with an even size (`max_side`, `resize`) avoids" in made.notes[0]
     assert "vp9" not in made.notes[0]
     even = make_clip("c.mkv", codec="ffv1", form="yuv444p", size=(44, 66))

@@ -275,8 +275,8 @@ def test_what_cannot_be_encoded(make_clip: MakeClip) -> None:
     assert check_encoding(Encoding(), ".mp4", odd).pixel_format == "yuv444p"
     refused: list[tuple[Encoding, str, VideoInfo, str]] = [
         (Encoding("divx"), ".mp4", info, "h264, hevc"),
-        (Encoding(crf=52), ".mp4", info, "0 to 51"),
-        (Encoding("ffv1", crf=5), ".mkv", info, "no crf"),
+        (Encoding(crf=52), ".mp4", info, "between 0 and 51"),
+        (Encoding("ffv1", crf=5), ".mkv", info, "it is lossless"),
         (Encoding(preset="quick"), ".mp4", info, "veryfast"),
         (Encoding("vp9", preset="slow"), ".webm", info, "it has none"),
         (Encoding(pixel_format="rgb555"), ".mp4", info, "yuv444p"),
@@ -287,7 +287,7 @@ def test_what_cannot_be_encoded(make_clip: MakeClip) -> None:
             Encoding("vp9"),
             ".webm",
             replace(info, sample_aspect=Fraction(4, 3)),
-            "pixels of shape 4/3",
+            "non-square pixels .4/3.",
         ),
         (Encoding(), ".avi", info, r"\.mkv"),
     ]

@@ -307,7 +307,7 @@ def test_a_size_that_changes_is_that_of_the_first_frame(
 
 def test_colours_that_cannot_be_converted(make_clip: MakeClip) -> None:
     path = make_clip("a.mp4", colour=(1, 1, 1, 10), form="yuv444p")
-    with pytest.raises(VideoError, match=r"a\.mp4: yuv444p of matrix 10"):
+    with pytest.raises(VideoError, match=r"a\.mp4: frames in yuv444p with colour matrix 10"):
         probe(path)
 
 

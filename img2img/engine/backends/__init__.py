@@ -1,4 +1,4 @@
-"""Runtimes that a generator can run on."""
+"""Inference backends: the runtimes that a generator can run on."""
 
 from img2img.engine.backends.base import BACKENDS, Backend, backend_class
 from img2img.registry import import_submodules

@@ -1,4 +1,4 @@
-"""What runs a generator: one small interface over several runtimes."""
+"""The interface of inference backends, and their catalogue."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from img2img.networks import Generator
 from img2img.registry import Registry
 from img2img.runtime.devices import PrecisionName
 
-# Up to this many pixels of the image, one way, to a pixel of the smallest map.
+# Up to this factor between the image and the smallest map, a network is shallow.
 _SHALLOW = 16
 
 
@@ -19,12 +19,12 @@ class Backend(ABC):
     """A generator in the form that one runtime executes.
 
     Args:
-        generator: set up for inference, in float32; it is left as it is.
-        device: where to compute.
-        precision: what to compute in.
+        generator: set up for inference, in float32; it is not changed.
+        device: the device to compute on.
+        precision: the precision to compute in.
 
     Raises:
-        ConfigError: the runtime cannot do that.
+        ConfigError: the runtime does not support the device or precision.
     """
 
     @abstractmethod
@@ -34,28 +34,29 @@ class Backend(ABC):
 
     @classmethod
     def missing(cls) -> str | None:
-        """What is not installed and how to get it; None when the runtime is here."""
+        """What is not installed and how to get it; None if the runtime is installed."""
         return None
 
     @abstractmethod
     def run(self, x: Tensor) -> Tensor:
         """Translate float32 [N, C_in, H, W] in [-1, 1] to float32 [N, C_out, H, W].
 
-        Height and width are multiples of the generator's `size_multiple`. No image influences
-        another.
+        Height and width are multiples of the generator's `size_multiple`. Images must not
+        influence each other.
         """
 
 
 def wants_batches(generator: Generator) -> bool:
-    """Whether a CPU has too little to do for one image in the network's innermost layers.
+    """Whether a CPU runs this network faster in batches than one image at a time.
 
-    Where it has enough, one image at a time is faster: its maps stay in the caches.
+    It does if the innermost layers are too small to keep it busy. Otherwise single images are
+    faster, because their maps stay in the caches.
     """
     return generator.size_multiple > _SHALLOW
 
 
 def split_for(generator: Generator, x: Tensor) -> Sequence[Tensor]:
-    """A batch in the parts in which a CPU is fastest: whole, or one image at a time."""
+    """A batch in the parts that a CPU runs fastest: whole, or single images."""
     return [x] if wants_batches(generator) else x.chunk(len(x))
 
 
@@ -66,7 +67,7 @@ def backend_class(name: str) -> type[Backend]:
     """The backend of that name.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is no such backend.
     """
     found = BACKENDS.find(Component(name=name), "backend").factory
     assert isinstance(found, type)

@@ -1,4 +1,4 @@
-"""PyTorch compiled for the machine at hand."""
+"""PyTorch, compiled for this machine."""
 
 import importlib.util
 import os
@@ -14,7 +14,7 @@ from img2img.networks import Generator
 from img2img.runtime.devices import PrecisionName
 from img2img.runtime.installation import install
 
-# Each shape costs half a minute; beyond these, eager is the better deal.
+# Each shape takes half a minute to compile; more of them run eagerly.
 MAX_SHAPES = 4
 
 
@@ -22,8 +22,8 @@ MAX_SHAPES = 4
 class Compiled(Backend):
     """torch.compile: takes 10 to 60 seconds to compile for each image size, then runs faster.
 
-    A CPU needs a C++ compiler, a GPU Triton and CUDA graphs. The first few sizes are compiled;
-    others run eagerly.
+    On a CPU it needs a C++ compiler, on a GPU Triton. The first few sizes are compiled; others run
+    eagerly.
     """
 
     def __init__(
@@ -31,9 +31,9 @@ class Compiled(Backend):
     ) -> None:
         self._eager = Eager(generator, device, precision)
         self._sizes: dict[torch.Size, int] = {}
-        """Images in a batch that was compiled, by the shape of an image."""
+        """The compiled batch size for each image shape."""
         options = (
-            # Weights become constants, laid out once as the kernels want them.
+            # Weights become constants, laid out once for the kernels.
             {"options": {"freezing": True}} if device.type == "cpu" else {"mode": "reduce-overhead"}
         )
         self._compiled = torch.compile(self._eager.network, dynamic=False, **options)
@@ -52,12 +52,12 @@ class Compiled(Backend):
         if x.shape[1:] not in self._sizes and len(self._sizes) == MAX_SHAPES:
             return self._eager.run(x)
         size = self._sizes.get(x.shape[1:], len(x))
-        # A smaller batch would be compiled anew: fill it with repetitions.
+        # A smaller batch would be compiled again, so fill it up with copies.
         whole = -(-len(x) // size) * size
         batches = _filled(x.to(self._eager.dtype), whole).chunk(whole // size)
-        # With CUDA graphs the next call overwrites what this one gave.
+        # With CUDA graphs the next call overwrites the output of this one.
         outputs = [self._compiled(batch).float().clone() for batch in batches]
-        self._sizes[x.shape[1:]] = size  # now that it did fit into memory
+        self._sizes[x.shape[1:]] = size  # only now, as it did fit into memory
         return torch.cat(outputs)[: len(x)]
 
 

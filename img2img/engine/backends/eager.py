@@ -1,4 +1,4 @@
-"""PyTorch as it is, layer by layer."""
+"""Eager PyTorch."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -28,13 +28,13 @@ class Eager(Backend):
         self, generator: Generator, device: torch.device, precision: PrecisionName
     ) -> None:
         self.dtype = DTYPES[precision]
-        # In float32, convolutions round what they multiply to 10 bits, if they may. What others are
-        # compared with must not.
+        # By default, convolutions in float32 may round their inputs to 10 bits (TF32). The results
+        # that others are compared with must be exact.
         exact = precision == "fp32" and device.type == "cuda"
         self._exact: AbstractContextManager[None] = _WITHOUT_TF32 if exact else nullcontext()
         self.network = inference_copy(generator, device, self.dtype)
-        # On a CPU an image to each core is faster than all cores on each layer of one image: they
-        # need not wait for each other, and each finds its own maps in its cache.
+        # On a CPU, one image per core is faster than all cores on each layer of one image: cores
+        # need not wait for each other, and each keeps its own maps in its cache.
         self._apart = device.type == "cpu" and not wants_batches(generator)
 
     def run(self, x: Tensor) -> Tensor:
@@ -49,7 +49,7 @@ class Eager(Backend):
             ) as pool:
                 return torch.cat(list(pool.map(self._forward, x.chunk(len(x)))))
         finally:
-            # Some of what a thread sets is every thread's.
+            # What the threads set is partly global.
             torch.set_num_threads(cores)
 
     @torch.inference_mode()

@@ -1,4 +1,4 @@
-"""An exported file that one runtime runs."""
+"""The interface to exported files that a runtime runs."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -14,12 +14,12 @@ Run = Callable[[Array], Array]
 
 
 class RuntimeFile(ABC):
-    """A file of somebody else's: read, and not yet compiled.
+    """An exported file, read but not yet compiled.
 
-    Nothing in it is executed but the operators of its runtime.
+    The file may come from a stranger: nothing in it is executed except the runtime's operators.
 
     Args:
-        path: of the file.
+        path: the file.
 
     Raises:
         ModelFileError: it cannot be read.
@@ -31,7 +31,7 @@ class RuntimeFile(ABC):
     @staticmethod
     @abstractmethod
     def missing() -> str | None:
-        """What is not installed and how to get it; None when the runtime is here."""
+        """What is not installed and how to get it; None if the runtime is installed."""
 
     @staticmethod
     @abstractmethod
@@ -45,10 +45,10 @@ class RuntimeFile(ABC):
     @staticmethod
     @abstractmethod
     def metadata(path: Path, key: str) -> str | None:
-        """The text that it carries under a key, found without the runtime; None: there is none.
+        """The text under a key in the file's metadata, read without the runtime; None if missing.
 
         Raises:
-            ModelFileError: it is not readable.
+            ModelFileError: the file is not readable.
         """
 
     checksum: int
@@ -56,9 +56,9 @@ class RuntimeFile(ABC):
 
     @abstractmethod
     def compile(self) -> Run:
-        """A function that several threads may call."""
+        """A function that runs the network; several threads may call it."""
 
 
 def one_line(error: Exception) -> str:
-    """The message of another program's error, in one line of bounded length."""
+    """The message of another library's error, as one line of limited length."""
     return shortened(" ".join(str(error).split()))

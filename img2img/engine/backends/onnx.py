@@ -18,7 +18,7 @@ from img2img.runtime.devices import PrecisionName
 
 @BACKENDS.register("onnx")
 class OnnxRuntimeBackend(Backend):
-    """ONNX Runtime on the CPU, in float32; it has no bfloat16."""
+    """ONNX Runtime on the CPU, in float32."""
 
     @classmethod
     def missing(cls) -> str | None:
@@ -32,7 +32,9 @@ class OnnxRuntimeBackend(Backend):
         if device.type != "cpu":
             raise ConfigError(f"backend onnx: runs on the CPU, not on {device}; use `device=cpu`")
         if precision != "fp32":
-            raise ConfigError(f"backend onnx: computes in fp32, not {precision}")
+            raise ConfigError(
+                f"backend onnx: computes in fp32, not {precision}; use `precision=fp32`"
+            )
         self._session = _session(to_onnx(generator))
 
     def run(self, x: Tensor) -> Tensor:
@@ -80,8 +82,8 @@ def _session(model: bytes) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    # Both keep memory for every size that was ever seen.
+    # Both would keep memory for every size ever seen.
     options.enable_cpu_mem_arena = False
     options.enable_mem_pattern = False
-    options.log_severity_level = 4  # what goes wrong is raised, too
+    options.log_severity_level = 4  # errors are raised anyway
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

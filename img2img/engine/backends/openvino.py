@@ -24,8 +24,8 @@ from img2img.runtime.scoped import hidden_module
 class OpenVinoBackend(Backend):
     """OpenVINO on the CPU, in float32 or bfloat16.
 
-    One compiled model takes all sizes. One a size would be up to 8 % faster, but each new size
-    would cost a compilation, and its own copy of the weights.
+    A single compiled model runs all sizes. One per size would be up to 8 % faster, but each new
+    size would take a compilation and another copy of the weights.
     """
 
     @classmethod
@@ -45,12 +45,12 @@ class OpenVinoBackend(Backend):
         able = {"fp32", "bf16"} if _computes_bfloat16(core) else {"fp32"}
         if precision not in able:
             raise ConfigError(
-                f"backend openvino: cannot compute in {precision} on this CPU; it can in"
-                f" {', '.join(sorted(able))}"
+                f"backend openvino: cannot compute in {precision} on this CPU; use `precision`"
+                f" {' or '.join(sorted(able))}"
             )
         self._generator = generator
-        # A float32 network with a hint of bfloat16 would leave all of a U-Net's transposed
-        # convolutions in float32, as what stands between the last convolution and the output.
+        # Given a float32 network and a hint to use bfloat16, OpenVINO would leave all transposed
+        # convolutions of a U-Net in float32, as it does with layers after the last convolution.
         dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         model = core.read_model(to_onnx(generator, dtype=dtype))
         self._model = _compiled(core, model, "bf16" if precision == "bf16" else "f32")
@@ -62,7 +62,7 @@ class OpenVinoBackend(Backend):
 
 
 class OpenVinoFile(RuntimeFile):
-    """An OpenVINO model: an `.xml` file, and its weights in a `.bin` file beside it."""
+    """An OpenVINO model: an `.xml` file, with its weights in a `.bin` file next to it."""
 
     def __init__(self, path: Path) -> None:
         _, weights = self.files(path)
@@ -82,7 +82,7 @@ class OpenVinoFile(RuntimeFile):
     def files(path: Path) -> list[Path]:
         weights = path.with_suffix(".bin")
         if not weights.is_file():
-            raise ModelFileError.of(path, f"its weights are missing: {weights.name}")
+            raise ModelFileError.of(path, f"its weights are missing: no {weights.name} next to it")
         return [path, weights]
 
     @staticmethod
@@ -105,7 +105,7 @@ class OpenVinoFile(RuntimeFile):
 
 
 def openvino_package() -> Any:
-    """The package, whose import would otherwise report itself to its maker over the network."""
+    """The package, imported without its telemetry."""
     with hidden_module("openvino_telemetry"):
         import openvino
 
@@ -113,12 +113,12 @@ def openvino_package() -> Any:
 
 
 def _compiled(core: Any, model: Any, precision: Literal["f32", "bf16"]) -> Any:
-    """A model, ready to run on the CPU; from one thread at a time."""
+    """A model that is ready to run on the CPU, from one thread at a time."""
     settings = {
         "INFERENCE_PRECISION_HINT": precision,
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         "PERFORMANCE_HINT": "LATENCY",
-        # Two processes of one thread would both be pinned to the first core.
+        # Otherwise two single-threaded processes would both be pinned to the first core.
         "ENABLE_CPU_PINNING": False,
     }
     return _in_own_thread(core.compile_model, model, "CPU", settings)

@@ -16,7 +16,7 @@ from img2img.config import Direction
 from img2img.errors import ConfigError, ModelFileError, nearest_path, shortened, some_names
 from img2img.images.domain import Domain
 from img2img.models.compat.architectures import Assumptions
-from img2img.models.compat.beside import beside, read_beside
+from img2img.models.compat.description import description_path, read_description
 from img2img.models.compat.junyanz import Network, Unfitting, closest, described
 from img2img.models.compat.search import Search, Where
 from img2img.models.spec import ANOTHER_PROGRAM, DiscriminatorSpec, ModelFile, ModelSpec
@@ -32,7 +32,7 @@ _ROLE = re.compile(
     r"_?(?P<way>[ax]_?(?:2|to)?_?[by]|[by]_?(?:2|to)?_?[ax]|[abxy])?_?(?:ema)?(?=$|[^a-z])"
 )
 _SUFFIXES = {".pth", ".pt", ".ckpt", ".safetensors"}
-# Beside networks are states of their training.
+# Description networks are states of their training.
 _OTHERS = re.compile(r"opt|sched|scaler")
 _EPOCH = re.compile(
     r"(?P<unit>iter|step)?[^a-z0-9]*(?P<number>\d+)|(?P<word>best|last|latest|final)"
@@ -196,9 +196,9 @@ def _is_generators(path: Path) -> bool:
 
 def _networks_of(path: Path, options: ImportOptions, notes: list[str]) -> list[_Found]:
     content = _read(path)
-    description = read_beside(path)
+    description = read_description(path)
     if description is not None:
-        notes.append(f"{path}: described by {beside(path).name} beside it")
+        notes.append(f"{path}: its settings are read from {description_path(path).name}")
         spec = description.network
         return [_Found(path, "", _described(path, content, spec, options), spec)]
     search = Search(options)
@@ -248,10 +248,10 @@ def _networks_of(path: Path, options: ImportOptions, notes: list[str]) -> list[_
 
 def _described(path: Path, content: Content, spec: ModelSpec, options: ImportOptions) -> Network:
     """The network in a file that another file describes."""
-    name = beside(path).name
+    name = description_path(path).name
     if options.of_weights:
         raise ConfigError(
-            f"`{options.of_weights[0]}` is set by {name} beside {path}; remove that file to choose"
+            f"`{options.of_weights[0]}` is set by {name} next to {path}; remove that file to choose"
             " yourself",
             key=options.of_weights[0],
         )
@@ -260,7 +260,8 @@ def _described(path: Path, content: Content, spec: ModelSpec, options: ImportOpt
     except Unfitting as error:
         raise ModelFileError.of(
             path,
-            f"{error}, according to {name} beside it; if these are other weights, remove that file",
+            f"{error}, according to {name} next to it; if these are other weights, remove that"
+            " file",
         ) from None
 
 

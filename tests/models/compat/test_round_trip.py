@@ -98,7 +98,7 @@ def test_every_option(
     assert torch.equal(results(theirs), wanted)
     theirs.with_suffix(".json").unlink()
     untold = told.partition("weights alone do not say ")[2]
-    if untold.startswith("their architecture"):
+    if untold.startswith("the architecture"):
         with pytest.raises(ModelFileError):
             load_model(theirs)
     elif not any(f"{name} " in untold for name in change):
@@ -142,7 +142,7 @@ def test_a_description_of_other_weights(tmp_path: Path, img2img: Command) -> Non
     beside.write_text(json.dumps(content))
     outcome = img2img("info", there)
     assert outcome.status == 2
-    assert "according to latest_net_G.json beside it" in outcome.err
+    assert "according to latest_net_G.json next to it" in outcome.err
     content["network"]["direction"] = "sideways"
     beside.write_text(json.dumps(content))
     assert "direction" in img2img("info", there).err

@@ -13,7 +13,7 @@ from img2img.runtime.files import parse_json, write_text
 _MOST_BYTES = 2**20
 
 
-class Beside(BaseModel):
+class Description(BaseModel):
     """The description of a generator."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -24,29 +24,29 @@ class Beside(BaseModel):
     network: ModelSpec
 
 
-def beside(path: Path) -> Path:
+def description_path(path: Path) -> Path:
     """Where the description of a file of weights is, if there is one."""
     return path.with_suffix(".json")
 
 
-def write_beside(path: Path, spec: ModelSpec) -> Path:
+def write_description(path: Path, spec: ModelSpec) -> Path:
     """Describe the network whose weights are in a file.
 
     Raises:
         StorageError: the disk refused.
     """
-    target = beside(path)
-    write_text(target, Beside(network=spec).model_dump_json(indent=2) + "\n")
+    target = description_path(path)
+    write_text(target, Description(network=spec).model_dump_json(indent=2) + "\n")
     return target
 
 
-def read_beside(path: Path) -> Beside | None:
+def read_description(path: Path) -> Description | None:
     """The description of the network in a file; None where there is none of ours.
 
     Raises:
         ModelFileError: there is one, and it is damaged.
     """
-    file = beside(path)
+    file = description_path(path)
     if file == path or not file.is_file() or file.stat().st_size > _MOST_BYTES:
         return None
     try:
@@ -56,7 +56,7 @@ def read_beside(path: Path) -> Beside | None:
     if not isinstance(content, dict) or "img2img" not in content:
         return None  # of another program, which may well call its settings so
     try:
-        return Beside.model_validate(content)
+        return Description.model_validate(content)
     except ValidationError as error:
         detail = error.errors()[0]
         reason = shortened(": ".join([*map(str, detail["loc"]), detail["msg"]]))

@@ -10,8 +10,8 @@ from torch import nn
 from img2img.config import Direction
 from img2img.errors import ConfigError, ExportFailed, ModelFileError
 from img2img.models.checkpoint import load_model
-from img2img.models.compat.description import write_description
 from img2img.models.compat.collection import import_files
+from img2img.models.compat.description import write_description
 from img2img.models.compat.junyanz import reference_state
 from img2img.models.spec import ModelSpec, rebuilt
 from img2img.runtime.files import atomic_write

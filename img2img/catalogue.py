@@ -1,7 +1,7 @@
 """Names, summaries, arguments and defaults of all parts, read from their source code.
 
-`img2img list` and shell completion must not wait for torch, so nothing is imported here. The parts
-of plug-ins and of Albumentations are read in the same way.
+`img2img list` and shell completion must not wait for torch, so no part is imported. The parts of
+plug-ins and of Albumentations are read in the same way.
 """
 
 import ast
@@ -35,7 +35,7 @@ _TRANSFORM = "BasicTransform"
 _BASES = {_TRANSFORM, "DualTransform", "ImageOnlyTransform", "Transform3D"}
 
 REQUIRED = "required"
-"""Stands where an argument has no default."""
+"""The default of arguments that must be given."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ class Entry:
     name: str
     summary: str
     arguments: dict[str, Any]
-    """By argument, its default; as text where it is an expression. Of a method: its settings."""
+    """Arguments (of a method: its settings) and their defaults; expressions are kept as text."""
     origin: str = OWN
-    """The distribution that it is from, with its version."""
+    """The package it is from, with its version."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,14 @@ class _Module:
     classes: dict[str, ast.ClassDef]
     constants: dict[str, ast.expr]
     imports: dict[str, str]
-    """By name, the module that it is imported from."""
+    """Imported names, each with the module it is from."""
 
 
 _NOTHING = _Module({}, {}, {})
 
 
 def entries(catalogue: str) -> list[Entry]:
-    """The parts of a catalogue, by name, those of plug-ins among them."""
+    """The parts of a catalogue, including those of plug-ins, sorted by name."""
     package, registry = CATALOGUES[catalogue]
     return sorted(
         (
@@ -85,7 +85,7 @@ def arguments_of(catalogue: str) -> dict[str, list[str]]:
 
 
 def _modules_with(package: str, registry: str) -> Iterator[tuple[_Module, str]]:
-    """The modules that register parts in a catalogue, each with the distribution it is from."""
+    """The modules that register parts in a catalogue, each with the package it is from."""
     folder = module_path(package)
     assert folder is not None
     names = [(f"{package}.{path.stem}", OWN) for path in sorted(folder.glob("*.py"))]
@@ -96,7 +96,7 @@ def _modules_with(package: str, registry: str) -> Iterator[tuple[_Module, str]]:
 
 
 def transforms() -> list[Entry]:
-    """Every transform of Albumentations that a configuration can name."""
+    """All transforms of Albumentations that a configuration can name."""
     root = module_path("albumentations")
     assert root is not None
     homes: dict[str, _Module] = {}
@@ -136,7 +136,7 @@ def _entry(
 
 
 def _settings(module: _Module, method: ast.ClassDef) -> dict[str, Any]:
-    """The keys of a method's section `settings` with their defaults, from its settings class."""
+    """The keys of a method's section `settings` and their defaults, from its settings class."""
     chosen = [value for name, value in _assigned(method) if name == "settings" and value]
     if not chosen:
         return {}
@@ -147,7 +147,7 @@ def _settings(module: _Module, method: ast.ClassDef) -> dict[str, Any]:
 
 
 def _assigned(part: ast.ClassDef, *, typed: bool = False) -> Iterator[tuple[str, ast.expr | None]]:
-    """The names that a class's body gives a value or a type, or those with a type, in order."""
+    """The names assigned or annotated in the body of a class, in order."""
     for node in part.body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             yield node.target.id, node.value
@@ -156,7 +156,7 @@ def _assigned(part: ast.ClassDef, *, typed: bool = False) -> Iterator[tuple[str,
 
 
 def _field_default(module: _Module, value: ast.expr | None) -> Any:
-    """The default of a pydantic field: the value itself, or that in `Field(default=...)`."""
+    """The default of a pydantic field: the value itself, or the one in `Field(default=...)`."""
     if isinstance(value, ast.Call) and _text(value.func) == "Field":
         named = [keyword.value for keyword in value.keywords if keyword.arg == "default"]
         value = next(iter([*value.args, *named]), None)
@@ -168,7 +168,7 @@ def _summary(part: ast.ClassDef) -> str:
 
 
 def _arguments(module: _Module, name: str) -> dict[str, Any]:
-    """The arguments of a dataclass, of a class's `__init__`, or of the nearest that it inherits."""
+    """The arguments of a dataclass or of `__init__`, own or inherited."""
     if name not in module.classes:
         home = module.imports.get(name, "")
         known = "img2img", "albumentations", *(plugin.module for plugin in plugins())
@@ -196,7 +196,7 @@ def _arguments(module: _Module, name: str) -> dict[str, Any]:
 
 
 def _value(module: _Module, expression: ast.expr) -> Any:
-    """The value of an expression if it is a literal or the name of a constant; else its text."""
+    """The value of an expression if it is a literal or a constant; otherwise its text."""
     if isinstance(expression, ast.Name) and expression.id in module.constants:
         return _value(module, module.constants[expression.id])
     try:
@@ -206,7 +206,7 @@ def _value(module: _Module, expression: ast.expr) -> Any:
 
 
 class _Constants(ast.NodeTransformer):
-    """OpenCV's constants as the numbers that a configuration takes."""
+    """Replaces OpenCV's constants by the numbers that a configuration takes."""
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         if _text(node.value) != "cv2":
@@ -224,7 +224,7 @@ def _is_public(module: _Module, name: str) -> bool:
 
 
 def _source(name: str) -> str:
-    """A module's source; empty where there is none that can be read."""
+    """The source of a module; empty if it cannot be read."""
     path = module_path(name)
     if path is None:
         return ""
@@ -236,7 +236,7 @@ def _source(name: str) -> str:
 
 @cache
 def _module(name: str) -> _Module:
-    """A module's classes, constants and imports, from its source; nothing if that has an error."""
+    """The classes, constants and imports of a module; empty if its source has a syntax error."""
     try:
         tree = ast.parse(_source(name))
     except (SyntaxError, ValueError):

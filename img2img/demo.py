@@ -1,4 +1,5 @@
-"""The demonstration: train on the bundled pairs, translate an unseen continent, and measure it."""
+"""The demo: trains on the bundled pairs, translates an unseen continent, and measures the
+result."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -25,16 +26,17 @@ Row = tuple[Image, Image, Image]  # input, translated, target
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What was measured on the held-out pairs, and the cost of training."""
+    """The results on the held-out pairs, and the cost of training."""
 
     l1_input: float
-    """Mean absolute difference of input and target; pixels in [0, 1], as below."""
+    """Mean absolute difference between input and target, with pixels in [0, 1]."""
     l1_translated: float
-    """The same of translation and target."""
+    """The same between translation and target."""
     l1_ratio: float
-    """The second over the first: 0 is perfect, 1 is no better than doing nothing."""
+    """The second divided by the first: 0 is perfect, 1 is no better than the untouched input."""
     checkerboard_ratio: float
-    """Power at the frequencies of up-sampling grids, translation over target."""
+    """Power at the frequencies of upsampling grids: that of the translation divided by the
+    target's."""
     pairs: int
     train_seconds: float
     images_per_second: float
@@ -43,10 +45,10 @@ class DemoResult:
 
 
 def run_demo(output: Path, observers: Sequence[Observer] = ()) -> DemoResult:
-    """Train as `configs/demo.yaml` says and translate the held-out pairs.
+    """Train as `configs/demo.yaml` says, and translate the held-out pairs.
 
-    Leaves a run folder with `demo.png` (input, translation and target side by side),
-    `translated/` and `summary.json`. An earlier run in `output` is resumed.
+    The run folder also gets `demo.png` (input, translation and target side by side), `translated/`
+    and `summary.json`. An earlier run in `output` is resumed.
     """
     flags = {"data.root": bundled("datasets/earth")}
     saved = output / "config.yaml"

@@ -1,8 +1,8 @@
-"""The one family of errors that a person caused and can mend.
+"""Errors that the user can correct.
 
-Every message names the file, parameter or key, and says what to do. Parameters of Python and keys
-of the configuration stand in backticks, with a value where one is meant: `overwrite`,
-`data.resize=none`. The command line shows its own options instead.
+Every message names the file, parameter or key, and says what to do. Python parameters and
+configuration keys are in backticks, if necessary with a value: `overwrite`, `data.resize=none`. The
+command line shows its own options instead.
 """
 
 import difflib
@@ -13,15 +13,15 @@ from typing import Any, Self
 
 
 class Img2ImgError(Exception):
-    """Base of the family: wrong use or input.
+    """Base class: wrong use or input.
 
     Attributes:
-        path: the file or folder that it is about.
-        reason: the message, without the path that `of` has put before it.
-        key: the key of the configuration that a value, name or argument in it does not fit; None
-            of several, and of other errors.
-        resumable: whether the work was begun and can go on from where it is; of a training,
-            `path` is then the run folder.
+        path: the file or folder that the error is about.
+        reason: the message without the path that `of` puts before it.
+        key: the configuration key with a wrong value, name or argument; None if there are several,
+            and for other errors.
+        resumable: whether the work has begun and can be resumed; in training, `path` is then the
+            run folder.
     """
 
     resumable: bool = False
@@ -43,30 +43,30 @@ class Img2ImgError(Exception):
 
     @classmethod
     def of(cls, path: Path, reason: str) -> Self:
-        """An error whose message begins with the path that it is about."""
+        """An error whose message begins with a path."""
         error = cls(f"{path}: {reason}", path=path)
         error.reason = reason
         return error
 
 
 class ConfigError(Img2ImgError):
-    """A key of the configuration is unknown, of the wrong type or out of range."""
+    """A configuration key or a parameter is unknown, of the wrong type or out of range."""
 
     @classmethod
     def of_key(cls, key: str, reason: str) -> Self:
-        """An error whose message begins with the key that it is about."""
+        """An error whose message begins with a key."""
         return cls(f"{key}: {reason}", key=key)
 
 
 class DataError(Img2ImgError):
-    """A folder of images cannot be used as it is."""
+    """A folder of images cannot be used."""
 
 
 class DataProblems(DataError):
     """Files or pairs of a data set cannot be used.
 
     Attributes:
-        problems: a sentence on each.
+        problems: a sentence for each.
     """
 
     def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
@@ -83,52 +83,52 @@ class VideoError(Img2ImgError):
 
 
 class ModelFileError(Img2ImgError):
-    """A file is not a model, or not one that this version can rebuild."""
+    """A file is not a model, or this version cannot rebuild it."""
 
 
 class StorageError(Img2ImgError):
-    """The disk refused a write: full, read-only or without permission."""
+    """Writing to disk failed: it is full, read-only, or permission is missing."""
 
 
 class TrainingDiverged(Img2ImgError):
-    """A loss is not a finite number any more."""
+    """A loss or gradient is no longer finite."""
 
 
 class ExportFailed(Img2ImgError):
-    """An exported model does not do what the model does, and is not kept."""
+    """The results of an exported model differ from those of the model; it is not kept."""
 
 
 class Stopped(Img2ImgError):
-    """Work ended early, and can go on from where it is."""
+    """Work stopped early and can be resumed."""
 
     resumable = True
 
 
 class LoadingFailed(Stopped):
-    """Images stopped coming: what loads them was killed, does not answer or has no memory."""
+    """Loading images failed: a process was killed, does not answer or has no memory."""
 
 
 class TrainingStopped(Stopped):
-    """Training ended before its length but can go on from a saved state."""
+    """Training stopped before its end and can be resumed from a saved state."""
 
 
 class ProcessLost(TrainingStopped):
-    """One of several processes has ended; the others can go on from the last saved state."""
+    """One of several processes has ended; the run can be resumed from the last saved state."""
 
 
 class TrainingInterrupted(TrainingStopped):
-    """Training was ended by Ctrl-C and can go on from a saved state."""
+    """Training was stopped by Ctrl-C and can be resumed from a saved state."""
 
 
 class TranslationStopped(Stopped):
-    """Not all is translated. What is written stays, and the same call can go on.
+    """Translation stopped early. Finished results are kept, and the same call resumes.
 
     Attributes:
-        cause: what ended it, such as `SIGTERM` or what the disk said.
-        done: how many files are done; or frames, of a single video.
-        total: of how many files; None, of a video.
-        video: the video that was being made, whose frames are counted; None: files are.
-        report: what became of the files until then, as `translate_folder` returns it.
+        cause: what stopped it, such as `SIGTERM` or an error of the disk.
+        done: number of finished files; for a single video, of finished frames.
+        total: number of files; None for a single video.
+        video: the video whose frames `done` counts; None if it counts files.
+        report: the results so far, as `translate_folder` returns them.
     """
 
     def __init__(
@@ -146,25 +146,25 @@ class TranslationStopped(Stopped):
 
     def __str__(self) -> str:
         if self.video is None:
-            how = f"{self.done} of {self.total} files are done"
-            return f"stopped: {self.cause}; {how}; `skip_existing` goes on from there"
+            how = f"{self.done} of {counted(self.total, 'file')} done"
+            return f"stopped: {self.cause}; {how}; `skip_existing` continues from there"
         if self.done:
-            how = f"{self.done} frames of {self.video.name} are done"
-            return f"stopped: {self.cause}; {how}; the next call goes on from there"
-        return f"stopped: {self.cause}; no part of {self.video.name} is done yet"
+            how = f"{counted(self.done, 'frame')} of {self.video.name} done"
+            return f"stopped: {self.cause}; {how}; the next call continues from there"
+        return f"stopped: {self.cause}; no part of {self.video.name} is finished yet"
 
 
 class TranslationInterrupted(TranslationStopped):
-    """Translation was ended by Ctrl-C and can go on."""
+    """Translation was stopped by Ctrl-C and can be resumed."""
 
 
 def shortened(text: str, most: int = 300) -> str:
-    """The beginning of a text that somebody else has written."""
+    """The beginning of a text that may be long."""
     return text if len(text) <= most else f"{text[:most]} ..."
 
 
 class _Brief(reprlib.Repr):
-    """A value's beginning, however much it has in it or stands for."""
+    """The beginning of a value's `repr`, however large the value is."""
 
     maxlevel, maxlist, maxtuple, maxdict, maxset = 3, 6, 6, 6, 6
     maxstring = maxother = maxlong = 200
@@ -175,25 +175,39 @@ class _Brief(reprlib.Repr):
 
 
 def brief(value: object) -> str:
-    """`repr` for messages: of bounded length and time, whatever somebody has written there."""
+    """`repr` for messages, limited in length and time."""
     return _Brief().repr(value)
 
 
 def nearest(word: str, words: Iterable[str]) -> str:
-    """` (did you mean 'x'?)` where something is near, else nothing."""
+    """` (did you mean 'x'?)` if one of the words is similar; otherwise empty."""
     found = difflib.get_close_matches(word, list(words), n=1, cutoff=0.5)
     return f" (did you mean {found[0]!r}?)" if found else ""
 
 
 def nearest_path(path: Path) -> str:
-    """The same of a path that is not there, from what lies beside it."""
+    """The same for a path that does not exist, from the files beside it."""
     beside = {each.name: str(each) for each in path.parent.glob("[!.]*")}
     found = difflib.get_close_matches(path.name, beside, n=1, cutoff=0.6)
     return f" (did you mean {beside[found[0]]!r}?)" if found else ""
 
 
+def unknown(kind: str, name: object, known: Sequence[str]) -> str:
+    """`unknown measure 'x' (did you mean 'y'?); choose from: y, z`."""
+    return (
+        f"unknown {kind} {brief(name)}{nearest(str(name), known)}; choose from: {', '.join(known)}"
+    )
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 entry`, `2 entries`: a number with its noun."""
+    if count != 1:
+        noun = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}s"
+    return f"{count} {noun}"
+
+
 def some_names(names: Sequence[str], most: int = 10) -> str:
-    """`a, b, c (3)`: the first names and how many there are, for a message of bounded length."""
+    """`a, b, c (3)`: the first names and their number, for a message of limited length."""
     if len(names) == 1:
         return names[0]
     shown = ", ".join(names[:most])

@@ -1,8 +1,9 @@
-"""Other packages that bring parts, methods and recipes, by the entry-point group `img2img.plugins`.
+"""Plug-ins: other packages that provide parts, methods and recipes.
 
-An entry point names a module or package. Importing it registers its parts, with the decorators that
-the program's own parts have; recipes lie in a folder `configs` in it. A plug-in is used because it
-is installed: no model file and no configuration can name what is imported.
+An entry point in the group `img2img.plugins` names a module or package. Importing it registers its
+parts, with the same decorators that the program's own parts use; its recipes are in its folder
+`configs`. A plug-in is used because it is installed: no model file or configuration can name a
+module to import.
 """
 
 import importlib
@@ -19,7 +20,7 @@ from img2img import __version__
 
 GROUP = "img2img.plugins"
 OWN = f"img2img-gan {__version__}"
-"""The distribution whose parts are in this package."""
+"""This program as a package, with its version."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,8 @@ class Plugin:
     """An installed plug-in.
 
     Attributes:
-        module: the dotted name that its entry point gives.
-        distribution: what it was installed as, with the version: `img2img-dcgan 0.1`.
+        module: the dotted name in its entry point.
+        distribution: the installed package and its version, such as `img2img-dcgan 0.1`.
     """
 
     module: str
@@ -36,11 +37,11 @@ class Plugin:
 
     @property
     def path(self) -> Path | None:
-        """Its folder, or file if it is a single module. It is found without being imported."""
+        """The folder of the package, or the file of a single module. Nothing is imported."""
         return module_path(self.module)
 
     def modules(self) -> Iterator[str]:
-        """The dotted names of all modules in it."""
+        """The dotted names of all its modules."""
         path = self.path
         if path is not None and path.is_dir():
             for file in sorted(path.rglob("*.py")):
@@ -52,7 +53,7 @@ class Plugin:
 
 @cache
 def plugins() -> tuple[Plugin, ...]:
-    """The plug-ins that are installed, in order of their distributions. None is imported."""
+    """The installed plug-ins, sorted by package. None is imported."""
     found = {
         Plugin(point.value, f"{point.dist.name} {point.dist.version}" if point.dist else point.name)
         for point in entry_points(group=GROUP)
@@ -61,7 +62,7 @@ def plugins() -> tuple[Plugin, ...]:
 
 
 def configurations() -> Iterator[tuple[Path, str]]:
-    """The YAML files of plug-ins, each with its distribution."""
+    """The YAML files of plug-ins, each with its package."""
     for plugin in plugins():
         path = plugin.path
         if path is not None:
@@ -69,7 +70,7 @@ def configurations() -> Iterator[tuple[Path, str]]:
 
 
 def owner(module: str) -> str:
-    """The distribution that a module belongs to, by the module's dotted name."""
+    """The package that a module belongs to."""
     if module.partition(".")[0] == __package__:
         return OWN
     for plugin in plugins():
@@ -87,7 +88,7 @@ def load_plugins() -> list[str]:
     """Import all plug-ins, the first time that this is called.
 
     Returns:
-        What is wrong with those that cannot be imported, a line each. Each is warned of once.
+        A line for each plug-in that cannot be imported, with the reason. Each gives one warning.
     """
     with _turn:
         for plugin in plugins():
@@ -98,13 +99,13 @@ def load_plugins() -> list[str]:
                 importlib.import_module(plugin.module)
             except Exception as error:
                 reason = " ".join(f"{type(error).__name__}: {error}".split())
-                _failures.append(f"{plugin.distribution} cannot be loaded: {reason}")
+                _failures.append(f"the plug-in {plugin.distribution} cannot be loaded: {reason}")
                 warnings.warn(_failures[-1], stacklevel=1)
     return _failures
 
 
 def module_path(name: str) -> Path | None:
-    """Where a module is: its file, or a package's folder. Nothing is imported."""
+    """The file of a module, or the folder of a package. Nothing is imported."""
     top, *below = name.split(".")
     try:
         spec = importlib.util.find_spec(top)

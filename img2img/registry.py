@@ -1,4 +1,4 @@
-"""The registries of parts: a class, a name, and the arguments it takes.
+"""The registries of parts: for each name a class and its arguments.
 
 A part is added by one class with one decorator in one file::
 
@@ -23,9 +23,9 @@ from typing import Annotated, Any, Generic, TypeVar, get_type_hints
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from img2img.config import Component, nearest
+from img2img.config import Component
 from img2img.config.parts import refuse_unknown
-from img2img.errors import ConfigError, brief
+from img2img.errors import ConfigError, brief, unknown
 from img2img.plugins import load_plugins, owner
 
 Positive = Annotated[int, Field(gt=0, lt=2**31)]
@@ -35,12 +35,12 @@ T = TypeVar("T")
 
 
 class UnknownPart(ConfigError):
-    """No part that is installed has the name that a configuration or a model gives."""
+    """No installed part has the name in a configuration or model."""
 
 
 @dataclass(frozen=True)
 class Part(Generic[T]):
-    """One entry of a registry: what it is called, what it builds, and what it fixes."""
+    """One entry of a registry: its name, its class, and the arguments that it presets."""
 
     name: str
     factory: Callable[..., T]
@@ -48,24 +48,24 @@ class Part(Generic[T]):
 
     @property
     def summary(self) -> str:
-        """The first line of the class's docstring, and what a preset fixes."""
+        """The first line of the class's docstring, and the arguments that the entry presets."""
         first = (inspect.getdoc(self.factory) or "").partition("\n")[0]
         fixed = ", ".join(f"{key}={value}" for key, value in self.preset.items())
         return f"{first} ({fixed})" if fixed else first
 
     @property
     def origin(self) -> str:
-        """The distribution that it is from, with its version."""
+        """The package it is from, with its version."""
         return owner(self.factory.__module__)
 
     @property
     def needs_rgb(self) -> str:
-        """Why it needs RGB images, as its class says by this name; empty: it does not."""
+        """Why it needs RGB images, from the attribute of its class; empty if it does not."""
         return getattr(self.factory, "needs_rgb", "")
 
     @cached_property
     def parameters(self) -> dict[str, inspect.Parameter]:
-        """Every keyword of the factory, including those that only the program supplies."""
+        """All keyword arguments, including those that only the program supplies."""
         signature = inspect.signature(self.factory)
         return {name: p for name, p in signature.parameters.items() if p.kind is not p.VAR_KEYWORD}
 
@@ -75,7 +75,7 @@ class Part(Generic[T]):
         return get_type_hints(target, include_extras=True)
 
     def defaults(self) -> dict[str, Any]:
-        """The arguments that a configuration may set, with their defaults."""
+        """The arguments that a configuration may set, and their defaults."""
         return {
             name: self.preset.get(name, p.default)
             for name, p in self.parameters.items()
@@ -84,11 +84,11 @@ class Part(Generic[T]):
 
 
 class Registry(Generic[T]):
-    """The parts of one kind, looked up by name.
+    """The parts of one kind, by name.
 
     Args:
         supplied: names of the arguments that the program passes itself.
-        others: gives names that are resolved elsewhere, such as presets; for error messages.
+        others: returns names that are resolved elsewhere, such as presets, for error messages.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Registry(Generic[T]):
         self._others = others
         self._own: dict[str, Part[T]] = {}
         self._rivals: dict[str, Part[T]] = {}
-        """Parts of another distribution that have the name of one in `_own`."""
+        """Parts of another package that have the same name as one in `_own`."""
 
     @property
     def _parts(self) -> dict[str, Part[T]]:
@@ -113,9 +113,9 @@ class Registry(Generic[T]):
         return list(self._parts)
 
     def register(self, name: str, **preset: Any) -> Callable[[type[T]], type[T]]:
-        """Enter the decorated class as `name`; `preset` changes defaults of its arguments.
+        """Register the decorated class as `name`; `preset` changes defaults of its arguments.
 
-        Two distributions may bring a part of one name; it is an error to use either then.
+        Two packages may register parts of the same name; using that name is then an error.
         """
 
         def decorate(part: type[T]) -> type[T]:
@@ -130,41 +130,40 @@ class Registry(Generic[T]):
         return decorate
 
     def find(self, section: Component, path: str) -> Part[T]:
-        """The part that `section` names; `path` is the section's key, for the message.
+        """The part that `section` names; `path` is the key of the section, for messages.
 
         Raises:
-            UnknownPart: there is none.
-            ConfigError: there are two.
+            UnknownPart: there is no such part.
+            ConfigError: two packages provide it.
         """
         parts = self._parts
         if section.name in self._rivals:
             both = parts[section.name].origin, self._rivals[section.name].origin
             raise ConfigError.of_key(
                 f"{path}.name",
-                f"{' and '.join(both)} both bring a {self.kind} {section.name!r};"
-                " uninstall one of them",
+                f"{' and '.join(both)} both provide a {self.kind} {section.name!r}; uninstall one"
+                " of them",
             )
         if section.name in parts:
             return parts[section.name]
         if section.name in self._others():
             raise ConfigError.of_key(
                 f"{path}.name",
-                f"{brief(section.name)} stands for several settings, which are"
-                " laid out where a run is begun; here they must be given one by one",
+                f"{brief(section.name)} is a preset for several settings, which only a new run"
+                " accepts; set them one by one here",
             )
         known = [*parts, *self._others()]
         broken = "".join(f"; {failure}" for failure in load_plugins())
         raise UnknownPart.of_key(
             f"{path}.name",
-            f"no {self.kind} is called {brief(section.name)}"
-            f"{nearest(section.name, known)}; there are: {', '.join(known)}{broken}",
+            f"{unknown(self.kind, section.name, known)}{broken}",
         )
 
     def arguments(self, section: Component, path: str) -> dict[str, Any]:
-        """All arguments of the part that `section` names: the given ones, checked, and defaults.
+        """All arguments of the part that `section` names: those given, checked, and the defaults.
 
         Raises:
-            ConfigError: an argument is unknown, or its value does not fit.
+            ConfigError: an argument is unknown, or its value is invalid.
         """
         part = self.find(section, path)
         settable = {
@@ -177,13 +176,14 @@ class Registry(Generic[T]):
         }
 
     def build(self, section: Component, path: str, *, rgb: bool = True, **supplied: Any) -> T:
-        """Make the part that `section` describes.
+        """Build the part that `section` describes.
 
         Args:
-            rgb: whether the images that it is for are RGB.
+            rgb: whether it is for RGB images.
 
         Raises:
-            ConfigError: there is no such part, an argument does not fit, or it needs RGB images.
+            ConfigError: there is no such part, an argument is invalid, or the part needs RGB
+                images.
         """
         part = self.find(section, path)
         arguments = self.arguments(section, path)
@@ -197,13 +197,13 @@ class Registry(Generic[T]):
     def _refuse(self, reason: str, section: Component, path: str) -> None:
         if reason:
             raise ConfigError.of_key(
-                path, f"{self.kind} {section.name!r} needs RGB images, and these are not: {reason}"
+                path, f"{self.kind} {section.name!r} needs RGB images, but these are not: {reason}"
             )
 
     def build_all(
         self, sections: Sequence[Component], path: str, *, rgb: bool = True
     ) -> dict[str, T]:
-        """Make the parts of a list, by name; the second `l1` is called `l1_2`. See `build`."""
+        """Build the parts of a list, by name; a second `l1` is named `l1_2`. See `build`."""
         parts: dict[str, T] = {}
         for index, section in enumerate(sections):
             count = sum(earlier.name == section.name for earlier in sections[: index + 1])
@@ -222,6 +222,6 @@ def _checked(value: Any, annotation: Any, path: str) -> Any:
 
 
 def import_submodules(package: str, path: list[str]) -> None:
-    """Import every module of a package, so that the parts in them are registered."""
+    """Import every module of a package, so that its parts are registered."""
     for module in pkgutil.iter_modules(path):
         importlib.import_module(f"{package}.{module.name}")

@@ -148,7 +148,7 @@ class TestPrecedence:
     def test_an_entry_that_is_not_there(self) -> None:
         with pytest.raises(
             ConfigError,
-            match=r"^losses\.reconstruction\.1: the list has only 1 entries, numbered from 0",
+            match=r"^losses\.reconstruction\.1: the list has only 1 entry, numbered from 0",
         ):
             config("losses.reconstruction.1.weight=10")
 
@@ -267,7 +267,7 @@ class TestFiles:
         [
             ("- 1\n- 2", "expected keys and values, found list"),
             ("a: [1", "not YAML"),
-            ("method: cyclegan", "is a configuration of 'cyclegan', not of 'pix2pix'"),
+            ("method: cyclegan", "is a configuration for 'cyclegan', not for 'pix2pix'"),
         ],
     )
     def test_what_cannot_be_read(self, text: str, message: str, write: Any) -> None:
@@ -286,7 +286,7 @@ class TestFiles:
             config(file=write("1: 2"))
 
     def test_unknown_method(self) -> None:
-        with pytest.raises(ConfigError, match=r"^method: there is no method 'pix3pix'"):
+        with pytest.raises(ConfigError, match=r"^method: unknown method 'pix3pix'"):
             load_config("pix3pix")
 
 
@@ -435,7 +435,9 @@ def test_a_key_below_one_that_may_be_null() -> None:
 
 def test_a_preset_that_was_not_laid_out() -> None:
     tree = config().model_dump() | {"objective": {"name": "r3gan"}}
-    with pytest.raises(ConfigError, match=r"objective\.name: 'r3gan' stands for several settings"):
+    with pytest.raises(
+        ConfigError, match=r"objective\.name: 'r3gan' is a preset for several settings"
+    ):
         check_parts(check(tree))
 
 
@@ -444,12 +446,15 @@ def test_a_preset_that_was_not_laid_out() -> None:
     [
         (
             "losses.recon=[]",
-            "losses.recon: pix2pix has no such losses (did you mean 'reconstruction'?); it takes"
-            " losses.reconstruction",
+            "losses.recon: pix2pix has no losses of this name (did you mean 'reconstruction'?);"
+            " it takes losses.reconstruction",
         ),
-        ("losses.cycle=[{name: l1}]", "losses.cycle: pix2pix has no such losses"),
-        ("losses.reconstruction=[{name: l3}]", "losses.reconstruction.0.name: no reconstruction"),
-        ("settings.depth=3", "settings.depth: unknown key; this method has no keys here"),
+        ("losses.cycle=[{name: l1}]", "losses.cycle: pix2pix has no losses of this name"),
+        (
+            "losses.reconstruction=[{name: l3}]",
+            "losses.reconstruction.0.name: unknown reconstruction",
+        ),
+        ("settings.depth=3", "settings.depth: unknown key; this method has no settings"),
     ],
 )
 def test_keys_that_the_method_does_not_take(assignment: str, message: str) -> None:

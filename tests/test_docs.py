@@ -71,7 +71,7 @@ def condition_rows() -> list[str]:
 
 def test_the_table_of_conditions_is_up_to_date() -> None:
     page = (ROOT / "docs" / "doctor.md").read_text(encoding="utf-8")
-    table = page.partition("| keys of proposals |")[2].strip().splitlines()[1:]
+    table = page.partition("| proposed keys |")[2].strip().splitlines()[1:]
     assert [row for row in table if row.startswith("|")] == condition_rows()
 
 

@@ -129,7 +129,7 @@ def test_a_model_of_a_plugin_that_is_gone(
     installed.run(*command)
     assert "flat" in installed.run("img2img", "info", run).stdout
     without = Installed(tmp_path / "nothing").run("img2img", "info", run, status=2)
-    assert "no generator is called 'flat'" in without.stderr
+    assert "unknown generator 'flat'" in without.stderr
     assert len(without.stderr.splitlines()) == 1
 
 
@@ -148,7 +148,7 @@ def test_a_plugin_that_cannot_be_imported(
     assert error == "error: generator.ngf: generator 'flat' has no such setting; it takes: width"
     command[command.index("generator.ngf=2")] = "seed=1"
     error = installed.run(*command, status=2).stderr.splitlines()[-1]
-    assert error.startswith("error: generator.name: no generator is called 'flat'")
+    assert error.startswith("error: generator.name: unknown generator 'flat'")
     assert reason in error
     assert "flat" in installed.run("img2img", "list", "generators").stdout
 

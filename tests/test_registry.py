@@ -292,17 +292,17 @@ def test_values_are_turned_into_their_type() -> None:
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
-        ("sew", {}, r"workshop.tool.name: no tool is called 'sew' \(did you mean 'saw'\?\)"),
-        ("xyz", {}, "workshop.tool.name: no tool is called 'xyz'; there are: saw, big_saw"),
+        ("sew", {}, r"workshop.tool.name: unknown tool 'sew' \(did you mean 'saw'\?\)"),
+        ("xyz", {}, "workshop.tool.name: unknown tool 'xyz'; choose from: saw, big_saw"),
         (
             "saw",
             {"tooth": 1},
-            r"workshop.tool.tooth: tool 'saw' has no such setting \(did you mean",
+            r"workshop.tool.tooth: tool 'saw' has no such argument \(did you mean",
         ),
-        ("saw", {"q": 1}, "workshop.tool.q: .* no such setting; it takes: teeth, angle"),
+        ("saw", {"q": 1}, "workshop.tool.q: .* no such argument; it takes: teeth, angle"),
         ("saw", {"teeth": 0}, r"workshop.tool.teeth: .*greater than 0 \(given: 0\)"),
         ("saw", {"teeth": "many"}, r"workshop.tool.teeth: .*integer.*\(given: 'many'\)"),
-        ("saw", {"material": "tin"}, "workshop.tool.material: .* no such setting"),
+        ("saw", {"material": "tin"}, "workshop.tool.material: .* no such argument"),
     ],
 )
 def test_what_is_wrong_is_said(name: str, arguments: dict[str, Any], message: str) -> None:

@@ -1,1 +1,1 @@
-"""The command line: a thin layer over the public functions, and the only place that prints."""
+"""The command line: a thin layer over the public functions, and the only part that prints."""

@@ -1,6 +1,6 @@
 """The `img2img` command and its subcommands.
 
-torch and all that needs it are imported inside the commands, so that `--help` answers at once.
+torch and everything that needs it are imported inside the commands, so that `--help` is fast.
 """
 
 import errno
@@ -42,7 +42,7 @@ _show_others = warnings.showwarning
 
 
 class Commands(Group):
-    """Commands whose user errors are a line or two and an exit status, not a traceback."""
+    """Commands that report the user's errors in a line or two, without a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -69,16 +69,16 @@ class Commands(Group):
 
 
 def _end_within(seconds: float, status: int) -> None:
-    """What was begun with a process that is lost may never end: it must not keep this one here."""
+    """End the process even if communication with a lost process never returns."""
     end = Timer(seconds, os._exit, (status,))
     end.daemon = True
     end.start()
 
 
 def _way_on(command: str | None, error: Img2ImgError) -> str:
-    """What may be done now: the command that says more, or that resumes the run."""
+    """The next step after an error: the command that says more, or that resumes the run."""
     if isinstance(error, DataProblems):
-        return "; `img2img data check` says more about each"
+        return "; `img2img data check` explains each of them"
     if not error.resumable or error.path is None or command not in _RESUME:
         return ""
     return f"; resume with: img2img {_RESUME[command]} {shlex.quote(str(error.path))}"
@@ -123,7 +123,7 @@ def root(
         ),
     ] = False,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Show the traceback of an error, too.")
+        bool, typer.Option("--debug", help="Also show the traceback of an error.")
     ] = False,
 ) -> None:
     """Translate images with GANs that you train on your own pictures."""
@@ -137,7 +137,7 @@ def _show_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """What img2img itself warns of is a note here, without a line of its source."""
+    """Show warnings of img2img itself as notes, without a line of source code."""
     if category is UserWarning and Path(filename).is_relative_to(Path(__file__).parents[1]):
         say_note(str(message))
     else:
@@ -145,7 +145,7 @@ def _show_warning(
 
 
 def _silence_libraries() -> None:
-    """Have no library write to standard error what becomes an error or note of ours."""
+    """Silence libraries that would write to standard error what img2img reports itself."""
     warnings.filterwarnings("ignore", module=r"PIL\.")
     logging.getLogger("PIL").addHandler(logging.NullHandler())
     # SVT-AV1 says what it does, unless told to keep to errors.

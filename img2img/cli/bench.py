@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from img2img.cli import completion
-from img2img.cli.models import require
+from img2img.cli.models import require_model
 from img2img.cli.options import AsJson, Device, Direction, Model
 from img2img.cli.output import console, error_console, print_json, say_note
 from img2img.cli.wording import in_options
@@ -36,7 +36,9 @@ def bench(
     device: Device = "auto",
     wait: Annotated[
         float,
-        typer.Option(min=1, help="Seconds a backend may take to start; slower ones are left out."),
+        typer.Option(
+            min=1, help="Maximum seconds for a backend to start; slower ones are skipped."
+        ),
     ] = 60,
     as_json: AsJson = False,
 ) -> None:
@@ -44,11 +46,12 @@ def bench(
 
     Example: img2img bench runs/mine --input photo.jpg
 
-    For each backend and precision: seconds until it is ready, milliseconds per image alone and in
-    a batch, and how far its result is from float32, in grey levels of 255, on average and at the
-    99th percentile. Pass your choice to `translate` as --backend and --precision.
+    The table has, for each backend and precision, the seconds until it is ready, the milliseconds
+    per image alone and in a batch, and the difference of its results from float32: the mean and the
+    99th percentile, in grey levels of 255. Pass your choice to `translate` as --backend and
+    --precision.
     """
-    require(model)
+    require_model(model)
     from dataclasses import asdict
 
     from rich.table import Table
@@ -67,7 +70,7 @@ def bench(
             if m.ended:
                 measurements.append(m)
             elif m.preparing is None:
-                say(f"{m.backend} in {m.precision}: getting ready, {wait:g} s at most")
+                say(f"{m.backend} in {m.precision}: starting (at most {wait:g} s)")
             else:
                 say(f"{m.backend} in {m.precision}: ready in {m.preparing:.1f} s; measuring")
     if as_json:
@@ -98,7 +101,7 @@ def bench(
 
 @contextmanager
 def _saying() -> Iterator[Callable[[str], None]]:
-    """Say what goes on: in one line of a terminal, elsewhere in a line each."""
+    """Report progress: on a terminal in a single line, elsewhere in one line each."""
     if not error_console.is_terminal:
         yield say_note
         return

@@ -8,7 +8,7 @@ import typer
 from img2img.catalogue import CATALOGUES, Entry, entries, transforms
 from img2img.cli.options import AsJson
 from img2img.cli.output import console, print_json
-from img2img.errors import ConfigError, nearest
+from img2img.errors import ConfigError, unknown
 from img2img.plugins import OWN
 
 WHAT = [*CATALOGUES, "transforms"]
@@ -19,7 +19,7 @@ def list_parts(
         str,
         typer.Argument(
             metavar="WHAT",
-            help=f"Which catalogue: {', '.join(WHAT)}.",
+            help=f"Catalogue to list: {', '.join(WHAT)}.",
             show_default=False,
             autocompletion=lambda: WHAT,
         ),
@@ -28,7 +28,7 @@ def list_parts(
 ) -> None:
     """List the parts that a setting or option can name, with their arguments and defaults.
 
-    Those of plug-ins are among them, with the package that brings them.
+    Parts of plug-ins are included, with the name of their package.
     """
     from rich.markup import escape
     from rich.table import Table
@@ -64,14 +64,12 @@ def _entries(what: str) -> list[Entry]:
     if what == "transforms":
         return transforms()
     if what not in CATALOGUES:
-        raise ConfigError(
-            f"there is no catalogue {what!r}{nearest(what, WHAT)}; there are: {', '.join(WHAT)}"
-        )
+        raise ConfigError(unknown("catalogue", what, WHAT))
     found = entries(what)
     for first, second in pairwise(found):
         if first.name == second.name:
             raise ConfigError(
-                f"{first.origin} and {second.origin} both bring {first.name!r}; uninstall one"
+                f"{first.origin} and {second.origin} both provide {first.name!r}; uninstall one"
                 " of them"
             )
     if what == "objectives":
@@ -80,7 +78,7 @@ def _entries(what: str) -> list[Entry]:
 
 
 def _presets() -> list[Entry]:
-    """What objectives of some more names stand for."""
+    """The presets: names of objectives that stand for several settings."""
     import yaml
 
     from img2img.config import preset_summary, presets

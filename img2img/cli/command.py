@@ -1,4 +1,4 @@
-"""The shape of every command: its help, and what a wrong command line is answered with."""
+"""The common behaviour of all commands: help, and errors for a wrong command line."""
 
 import re
 import shlex
@@ -14,7 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 from img2img.cli.output import say_error
 from img2img.cli.statuses import WRONG
 from img2img.cli.wording import now_running
-from img2img.errors import nearest, some_names
+from img2img.errors import nearest, some_names, unknown
 from img2img.runtime.files import NO_ADDRESS, is_address
 
 # Of which every way to use a command wrongly is one. Typer's copy of Click has no public name.
@@ -25,7 +25,7 @@ _WHOLE = "\N{NON-BREAKING HYPHEN}"
 
 
 def _write_options(command: Any, ctx: Any, formatter: Any) -> None:
-    """Options and arguments by their panels; what one is called stands whole on its line."""
+    """Write options and arguments in their panels, with unbroken names."""
     panels: dict[str, list[tuple[str, str]]] = {}
     for param in command.get_params(ctx):
         record = param.get_help_record(ctx)
@@ -40,7 +40,7 @@ def _write_options(command: Any, ctx: Any, formatter: Any) -> None:
 
 
 class Command(TyperCommand):
-    """A command whose summary is a sentence, and whose help keeps its panels."""
+    """A command with panels in its help, and a sentence as its summary."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         now_running(self.params)
@@ -61,7 +61,7 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """Commands under one name, which alone shows the help."""
+    """A group of commands, whose name alone shows the help."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         now_running(())
@@ -86,7 +86,7 @@ class Group(TyperGroup):
         windows_expand_args: bool = True,
         **extra: Any,
     ) -> Any:
-        """Run a command line; one that is wrong is answered by a line, and status 2."""
+        """Run a command line; a wrong one gives a one-line error and status 2."""
         words = [*(sys.argv[1:] if args is None else args)]
         extra |= {"standalone_mode": False, "windows_expand_args": windows_expand_args}
         try:
@@ -109,7 +109,7 @@ def _refuse_addresses(words: Sequence[str]) -> None:
 
 
 def _answer(error: Any, words: Sequence[str]) -> str:
-    """What is wrong with a command line, and what would be right."""
+    """Explain what is wrong with a command line, and what would be right."""
     if error.ctx is None:
         return str(error.message)
     path = error.ctx.command_path
@@ -128,13 +128,13 @@ def _reason(error: Any, ctx: Any, command: Any, words: list[str]) -> str:
         options = [option for param in command.get_params(ctx) for option in param.opts]
         name = error.option_name
         hint = (_as_a_key(name) if "--set" in options else "") or nearest(name, options)
-        reason = f"there is no option {name}{hint}; see {ctx.command_path} -h"
+        reason = f"unknown option {name}{hint}; see {ctx.command_path} -h"
     elif missing and param is not None:
         reason = f"missing: {param.help}"
     elif match := re.fullmatch(r"'(.*)' is not one of ('.*')\.?", reason):
-        reason = _no_such(match[1], re.findall("'(.*?)'", match[2]))
+        reason = unknown("value", match[1], re.findall("'(.*?)'", match[2]))
     elif match := re.match("No such command '(.*?)'", reason):
-        reason = _no_such(match[1], [*command.commands])
+        reason = unknown("command", match[1], [*command.commands])
     if param is None:
         return reason
     is_option = param.param_type_name == "option"
@@ -142,7 +142,7 @@ def _reason(error: Any, ctx: Any, command: Any, words: list[str]) -> str:
 
 
 def _as_a_key(option: str) -> str:
-    """` (did you mean ...?)` where the configuration has a key that is called as the option."""
+    """` (did you mean ...?)` if the configuration has a key with the name of the option."""
     from img2img.config import read_yaml, recipes
     from img2img.config.mistakes import keys_called
 
@@ -153,12 +153,8 @@ def _as_a_key(option: str) -> str:
     return ""
 
 
-def _no_such(name: str, names: Sequence[str]) -> str:
-    return f"there is no {name!r}{nearest(name, names)}; there are: {', '.join(names)}"
-
-
 def _after(path: str, words: Sequence[str]) -> list[str]:
-    """The words that follow the name of a command."""
+    """The words after the name of a command."""
     rest = [*words]
     for name in path.split()[1:]:
         rest = rest[rest.index(name) + 1 :]
@@ -168,7 +164,7 @@ def _after(path: str, words: Sequence[str]) -> list[str]:
 def _about_spare(
     command: Any, ctx: Any, given: Any, spare: Sequence[str], words: Sequence[str]
 ) -> str:
-    """Words that stand where no option or argument takes them, and where they may belong."""
+    """Explain words that no option or argument accepts, and where they may belong."""
     options = [p for p in command.params if p.param_type_name == "option" and p.name not in given]
     if given.get("resume"):
         return f"to resume a run, name only the run: {ctx.command_path} --resume {spare[0]}"
@@ -203,7 +199,7 @@ def _is_assignment(word: str) -> bool:
 
 
 def _pattern(files: Sequence[str]) -> str:
-    """What a shell may have made these files of."""
+    """The pattern from which a shell may have expanded these files."""
     paths = [PurePath(file) for file in files]
     suffixes = {path.suffix for path in paths}
     return str(paths[0].with_name(f"*{suffixes.pop() if len(suffixes) == 1 else ''}"))

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from img2img.cli import completion
-from img2img.cli.models import plausible
+from img2img.cli.models import check_model_option
 from img2img.cli.options import (
     AsJson,
     DataA,
@@ -37,7 +37,7 @@ def compare(
             help="Two or more models: run folders, model files, exported models, or checkpoints"
             " of pytorch-CycleGAN-and-pix2pix.",
             autocompletion=completion.models,
-            callback=plausible,
+            callback=check_model_option,
         ),
     ],
     data: TestData = None,
@@ -48,13 +48,13 @@ def compare(
     measures: Measures = None,
     features: Features = "auto",
     weights: Weights = None,
-    output: Annotated[Path, typer.Option(help="Page to write.")] = Path("compare.html"),
+    output: Annotated[Path, typer.Option(help="HTML page to write.")] = Path("compare.html"),
     examples: Annotated[
         int,
         typer.Option(
             min=0,
             max=200,
-            help="How many images the page shows: those where the models differ most.",
+            help="Number of images on the page: those on which the models differ most.",
         ),
     ] = 24,
     side_by_side: SideBySide = False,
@@ -68,8 +68,8 @@ def compare(
 
     Example: img2img compare runs/mine runs/other --data datasets/icons
 
-    The page is a single HTML file. It shows each measure with its confidence interval, on how many
-    images one model beats the other, and the images where they differ most.
+    The page is a single HTML file. It shows each measure with its confidence interval, the number
+    of images on which one model beats the other, and the images on which they differ most.
     """
     from rich.markup import escape
     from rich.table import Table
@@ -79,7 +79,7 @@ def compare(
     from img2img.pages import write_comparison
 
     if output.is_dir():
-        raise ConfigError(f"--output {output}: a folder; give the name of a file")
+        raise ConfigError(f"--output {output} is a folder; give the name of a file")
     with counting("translating") as counter:
         found = compare_models(
             models,

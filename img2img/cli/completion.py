@@ -1,4 +1,4 @@
-"""What a shell completes: methods, configurations, models. Quick: nothing large is imported."""
+"""Shell completion of methods, configurations and models, without large imports."""
 
 import glob
 from collections.abc import Iterator
@@ -15,19 +15,19 @@ MODEL_FILES = {".safetensors", ".onnx", ".xml", ".pt2", ".pth", ".pt"}
 
 
 def methods(incomplete: str) -> list[tuple[str, str]]:
-    """Methods with what they are; and runs, of which `train --resume` is enough."""
+    """Methods with their summaries, and run folders, because `train --resume` needs no method."""
     found = [(each.name, each.summary) for each in entries("methods")]
     return [*(pair for pair in found if pair[0].startswith(incomplete)), *runs(incomplete)]
 
 
 def backends(incomplete: str) -> list[tuple[str, str]]:
-    """Backends with what they are."""
+    """Backends with their summaries."""
     found = [(each.name, each.summary) for each in entries("backends")]
     return [pair for pair in found if pair[0].startswith(incomplete)]
 
 
 def configurations(incomplete: str) -> list[tuple[str, str]]:
-    """Files of one's own, and those that ship with the program by their names."""
+    """The user's files, and the names of those that ship with the program."""
     own = [(path, "") for path in _near(incomplete) if Path(path).suffix in {".yaml", ".yml"}]
     shipped = [(path.name, "shipped") for path in sorted(bundled("configs").glob("*.yaml"))]
     shipped += [(path.name, f"from {origin}") for path, origin in of_plugins()]
@@ -40,7 +40,7 @@ def runs(incomplete: str) -> list[tuple[str, str]]:
 
 
 def models(incomplete: str) -> list[tuple[str, str]]:
-    """Run folders that have a model, and files that may be one."""
+    """Run folders with a model, and files that may be models."""
     return [
         (path, "")
         for path in _near(incomplete)
@@ -49,7 +49,7 @@ def models(incomplete: str) -> list[tuple[str, str]]:
 
 
 def _near(incomplete: str) -> Iterator[str]:
-    """The paths that begin so, and those one folder further."""
+    """The paths that begin with this text, and those one folder deeper."""
     begun = glob.escape(incomplete)
     for pattern in (f"{begun}*", f"{begun}*/*"):
         yield from sorted(islice(glob.iglob(pattern), MOST_LOOKED_AT))  # noqa: PTH207

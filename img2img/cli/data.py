@@ -22,7 +22,7 @@ from img2img.cli.options import (
 from img2img.cli.output import console, counting, error_console, print_json, printable
 from img2img.cli.train import Assignments, Config
 from img2img.cli.wording import in_options
-from img2img.errors import ConfigError
+from img2img.errors import ConfigError, counted
 
 if TYPE_CHECKING:
     from img2img.config import RunConfig
@@ -39,7 +39,7 @@ Unpaired = Annotated[
     ),
 ]
 
-data_app = typer.Typer(cls=Group, help="Look at a data set before training on it.")
+data_app = typer.Typer(cls=Group, help="Check and preview a data set before training on it.")
 
 
 @data_app.command("check", cls=Command)
@@ -67,7 +67,8 @@ def check(
         bool,
         typer.Option(
             "--all",
-            help=f"List every problem; by default, of a kind with more than {FEW}, only three.",
+            help=f"List every problem. By default, if there are more than {FEW} of one kind, only"
+            " three are shown.",
         ),
     ] = False,
     as_json: AsJson = False,
@@ -76,7 +77,7 @@ def check(
 
     Example: img2img data check --data my-pairs
 
-    If names or shapes do not quite match, it says which options make them match. The exit status
+    If names or shapes do not quite match, it proposes options that make them match. The exit status
     is 1 if there is any problem.
     """
     from img2img.data.check import check_data, remarks
@@ -123,7 +124,7 @@ def check(
         if report.proposed:
             also = f"{report.proposed.counts}, {len(report.proposed.held_out)} held out"
             _say("proposal", f"{found.proposal}")
-            _say("", f"with it, {also}")
+            _say("", f"this gives {also}")
         if sizes["A"] == sizes["B"]:  # as of pairs
             sizes = {"A and B": sizes["A"]}
         for domain, counts in sizes.items() if report.survey.formats else ():
@@ -150,7 +151,7 @@ def check(
 
 
 def _problems(report: "DataReport", every: bool) -> Iterator[str]:
-    """A line a problem; of many of a kind, what they are with three of them."""
+    """A line for each problem; for many of one kind, a summary and three examples."""
     from img2img.data.problems import EXPLANATIONS
 
     kinds = dict.fromkeys(problem.kind for problem in report.problems)
@@ -172,7 +173,7 @@ def _ways_on(
     flags: dict[str, Any],
     table: Path | None,
 ) -> Iterator[tuple[str, str]]:
-    """What to do next: the command that trains on what was found, and what to choose between."""
+    """The next commands: to train on what was found, or to change how it is found."""
     from img2img.data.problems import NO_PAIRS, UNEQUAL
 
     proposal = report.found.proposal
@@ -180,7 +181,7 @@ def _ways_on(
     words = [word for flag, path in given.items() if path for word in (flag, str(path))]
     options = {key.removeprefix("data."): str(value) for key, value in flags.items()}
     if table:
-        yield "wrote", f"{table}: {len(report.pairs)} pairs"
+        yield "wrote", f"{table}: {counted(len(report.pairs), 'pair')}"
         options |= {"pairs": str(table)}
         options.pop("match", None)
     elif proposal:
@@ -211,7 +212,7 @@ def _proposal_json(report: "DataReport") -> dict[str, Any] | None:
 @data_app.command("preview", cls=Command)
 def preview(
     context: typer.Context,
-    output: Annotated[Path, typer.Option(help="Image to write.")] = Path("preview.png"),
+    output: Annotated[Path, typer.Option(help="Image file to write.")] = Path("preview.png"),
     data: Data = None,
     data_a: DataA = None,
     data_b: DataB = None,
@@ -222,10 +223,12 @@ def preview(
     config: Config = None,
     assignments: Assignments = None,
     unpaired: Unpaired = False,
-    rows: Annotated[int, typer.Option(min=1, help="Number of pairs, one per row.")] = 4,
-    variants: Annotated[int, typer.Option(min=1, help="Number of augmentations of each.")] = 4,
+    rows: Annotated[int, typer.Option(min=1, help="Number of rows, each with one pair.")] = 4,
+    variants: Annotated[
+        int, typer.Option(min=1, help="Number of augmented versions of each pair.")
+    ] = 4,
 ) -> None:
-    """Show some images as training will see them: cropped, flipped, recoloured.
+    """Draw some images as training will see them: cropped, flipped, recoloured.
 
     Example: img2img data preview --data my-pairs --output preview.png
     """
@@ -236,10 +239,10 @@ def preview(
     for folder in filter(None, (run.data.root, run.data.root_a, run.data.root_b)):
         if output.resolve().is_relative_to(folder.resolve()):
             raise ConfigError(
-                f"--output {output}: inside the data set, so it would become a training image;"
+                f"--output {output} is inside the data set, so it would become a training image;"
                 " choose another place"
             )
-    with counting("looking at images") as progress:
+    with counting("reading images") as progress:
         sheet = preview_data(kind, run.data, run.seed, rows, variants, progress)
     write_picture(output, sheet)
     console.print(f"wrote {output}", markup=False)
@@ -248,7 +251,7 @@ def preview(
 def _kind_and_config(
     unpaired: bool, config: Path | None, flags: dict[str, Any], assignments: list[str] | None
 ) -> "tuple[type[DataSet], RunConfig]":
-    """What the folders hold, and the configuration to read them by."""
+    """The class of data set for the folders, and the configuration to read them with."""
     from img2img.config import load_config
     from img2img.data.paired import PairedData
     from img2img.data.unpaired import UnpairedData

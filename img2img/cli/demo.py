@@ -10,7 +10,9 @@ from img2img.cli.output import console
 
 
 def demo(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Run folder.")] = Path("runs/demo"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Run folder to write.")] = Path(
+        "runs/demo"
+    ),
 ) -> None:
     """Train on bundled satellite images and relief maps, then translate an unseen continent.
 
@@ -34,9 +36,9 @@ def demo(
     table.add_row("translated", f"{result.l1_translated:.4f}", f"{100 * result.l1_ratio:.1f} %")
     console.print(table)
     console.print(
-        f"upsampling grid: {result.checkerboard_ratio:.2f} of the target's power at those"
-        f" frequencies; {result.train_seconds:.0f} s of training at {result.images_per_second:.1f}"
-        f" images/s on {result.device} in {result.precision}",
+        f"upsampling grid: {result.checkerboard_ratio:.2f} times the target's power at those"
+        f" frequencies; {result.train_seconds:.0f} s of training at"
+        f" {result.images_per_second:.1f} images/s on {result.device} in {result.precision}",
         markup=False,
     )
     console.print(f"open it: {output / 'demo.png'}", markup=False)

@@ -1,4 +1,4 @@
-"""Training as a person watches it: a live bar on a terminal, plain lines elsewhere."""
+"""Shows training: as a live progress bar on a terminal, as plain lines elsewhere."""
 
 import shlex
 import textwrap
@@ -12,6 +12,7 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 
 from img2img.cli.wording import in_options
+from img2img.errors import counted
 from img2img.images import Picture
 from img2img.metrics.measure import MEASURES, measure_of
 from img2img.runs.directory import RunDirectory
@@ -27,7 +28,7 @@ OVERNIGHT = 8.0
 
 
 class _BarAndLines(Bar):
-    """A progress bar with lines under it."""
+    """A progress bar with lines of text below it."""
 
     lines: tuple[str, ...] = ()
 
@@ -38,10 +39,10 @@ class _BarAndLines(Bar):
 
 
 class Display(Observer):
-    """Shows a run on a console.
+    """Shows the progress of a run on a console.
 
     Args:
-        verbose: show every loss and measure, too.
+        verbose: also show every loss and measure.
     """
 
     def __init__(self, console: Console, verbose: bool = False) -> None:
@@ -123,7 +124,10 @@ class Display(Observer):
 
     def ended(self, summary: Summary) -> None:
         self.closed()
-        self._print(f"{summary.steps} steps, {summary.images} images, {_clock(summary.seconds)}")
+        self._print(
+            f"{counted(summary.steps, 'step')}, {counted(summary.images, 'image')},"
+            f" {_clock(summary.seconds)}"
+        )
         if self._sample:
             self._print(f"samples: {self._sample}")
         self._print(f"model: {summary.output / 'model.safetensors'}")
@@ -153,7 +157,7 @@ class Display(Observer):
         return "  ".join(parts)
 
     def _refresh(self) -> None:
-        """Bring the lines under the bar up to date."""
+        """Update the lines below the bar."""
         if self._bar is not None:
             lines = {"held out": self._held_out, "samples": self._sample}
             if self._verbose:
@@ -177,7 +181,7 @@ class Display(Observer):
         self._bar.update(self._tasks[what], completed=done, total=total, details=details)
 
     def _print(self, text: str, indent: int = 0) -> None:
-        """A line; a terminal that is too narrow for it shows it as several, broken at spaces."""
+        """Print a line; on a narrow terminal it is broken at spaces."""
         if self._console.is_terminal:
             text = textwrap.fill(
                 text,
@@ -193,7 +197,7 @@ class Display(Observer):
 def _compared(
     name: str, value: float, of_span: str, before: float | None, baseline: float | None
 ) -> str:
-    """A held-out measure beside the time before, and beside what the untouched input has."""
+    """A held-out measure, compared with the last evaluation and with the untouched input."""
     measure = MEASURES.get(measure_of(name))
     sign = -1 if measure is not None and measure.higher_is_better else 1
     text = f"{name} {value:.4f}{of_span}"
@@ -228,11 +232,11 @@ def _size(height_width: tuple[int, int]) -> str:
 
 
 def _estimate(facts: RunFacts) -> str:
-    rate = f"{facts.step_seconds:.2f} s a step in a trial"
+    rate = f"{facts.step_seconds:.2f} s per step in a trial"
     if facts.minutes is not None and facts.step:
         rate = (
-            f"--max-minutes {facts.minutes:g} counts the whole run;"
-            f" {facts.seconds / 60:.3g} are over"
+            f"--max-minutes {facts.minutes:g} is for the whole run, of which"
+            f" {facts.seconds / 60:.3g} minutes are over"
         )
     if facts.total_steps is None:
         return f"{facts.minutes:g} minutes; {rate}"
@@ -242,7 +246,7 @@ def _estimate(facts: RunFacts) -> str:
 
 
 def _of_span(distance: float, span: float | None) -> str:
-    """What a distance is beside the values that the targets span: of dark ones, all are small."""
+    """A distance relative to the span of the targets; for dark targets all distances are small."""
     return f" ({100 * distance / span:.2g} % of the targets' span)" if span else ""
 
 

@@ -10,6 +10,7 @@ import typer
 from img2img.cli import completion
 from img2img.cli.options import AsJson
 from img2img.cli.output import console, print_json, printable
+from img2img.errors import counted
 
 if TYPE_CHECKING:
     from img2img.doctor import Finding
@@ -30,9 +31,9 @@ def doctor(
 
     Example: img2img doctor runs/mine
 
-    Reads the run's log and writes doctor.png into its folder: the most telling curves, with the
-    evidence in red. The exit status is 0 whatever is found; for scripts there is --json.
-    docs/doctor.md lists what is checked.
+    Reads the run's log and writes doctor.png to its folder: the most important curves, with the
+    evidence in red. The exit status is 0 whatever is found; scripts can use --json. docs/doctor.md
+    explains what is checked.
     """
     from img2img.doctor import follow
     from img2img.doctor.plot import draw
@@ -47,16 +48,16 @@ def doctor(
             {
                 "step": history.step,
                 "losses": history.losses,
-                "looks": history.probes,
+                "probes": history.probes,
                 "enough": history.losses >= MIN_LINES,
                 "findings": [_plain(finding) for finding in findings],
             }
         )
         draw(history, findings, run / "doctor.png")
         return
-    lines = _counted(history.losses, "line")
-    probes = _counted(history.probes, "health probe")
-    _say(f"{run}: {history.step} steps, {lines} of losses and {probes}")
+    lines = counted(history.losses, "line")
+    probes = counted(history.probes, "health probe")
+    _say(f"{run}: {counted(history.step, 'step')}, {lines} of losses and {probes}")
     for finding in findings:
         _tell(finding, history.step)
     if findings:
@@ -65,8 +66,8 @@ def doctor(
         _say("No problem was found.")
     if not findings and history.losses < MIN_LINES:
         _say(
-            f"That is too early to tell: at least {MIN_LINES} lines are needed (metrics.log_every"
-            " sets how often one is written)."
+            f"It is too early to tell: the log needs at least {MIN_LINES} lines of losses"
+            " (metrics.log_every sets how often one is written)."
         )
     elif history.probes == 0 and history.losses:
         _say("No health probes were taken (see doctor.every), so translations were not checked.")
@@ -84,7 +85,7 @@ def _tell(finding: "Finding", step: int) -> None:
     at = f" (at step {finding.worst}, the worst)" if finding.worst < step else ""
     _say(f"  {finding.evidence.text}{at}")
     if not finding.now:
-        _say("    no longer present: nothing to change")
+        _say("    no longer present, so nothing needs to be changed")
     else:
         for each in finding.proposals:
             _say(f"    {_flags(each)}    # {each.why}")
@@ -118,7 +119,3 @@ def _plain(finding: "Finding") -> dict[str, Any]:
 
 def _say(text: str) -> None:
     console.print(printable(text), markup=False, soft_wrap=True)
-
-
-def _counted(count: int, name: str) -> str:
-    return f"{count} {name}" if count == 1 else f"{count} {name}s"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from img2img.cli import completion
-from img2img.cli.models import plausible
+from img2img.cli.models import check_model_option
 from img2img.cli.options import (
     AsJson,
     DataA,
@@ -51,9 +51,11 @@ COLUMNS = (
 
 def evaluate(
     context: typer.Context,
-    result: Annotated[Path | None, typer.Argument(help="Folder of images to measure.")] = None,
+    result: Annotated[
+        Path | None, typer.Argument(help="Folder of translated images to measure.")
+    ] = None,
     real: Annotated[
-        Path | None, typer.Argument(help="Folder of real images to measure against.")
+        Path | None, typer.Argument(help="Folder of real images to compare them with.")
     ] = None,
     model: Annotated[
         Path | None,
@@ -62,7 +64,7 @@ def evaluate(
             "-m",
             help="Measure a model instead of two folders.",
             autocompletion=completion.models,
-            callback=plausible,
+            callback=check_model_option,
         ),
     ] = None,
     data: TestData = None,
@@ -72,8 +74,7 @@ def evaluate(
         Path | None,
         typer.Option(
             "--input",
-            help="With two folders: the folder of inputs, which are measured too, for comparison"
-            " with the results.",
+            help="With two folders: the folder of inputs, which are also measured for comparison.",
         ),
     ] = None,
     scale: ScaleIfGiven = None,
@@ -86,13 +87,13 @@ def evaluate(
     features: Features = "auto",
     weights: Weights = None,
     device: Device = "auto",
-    seed: Annotated[int, typer.Option(min=0, help="Random seed of the confidence intervals.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed for the confidence intervals.")] = 0,
     cache: Annotated[
         bool, typer.Option("--cache/--no-cache", help="Cache the features of the real images.")
     ] = True,
     as_json: AsJson = False,
     as_csv: Annotated[
-        Path | None, typer.Option("--csv", help="Write the table to this file as well.")
+        Path | None, typer.Option("--csv", help="Also write the table to this CSV file.")
     ] = None,
     fail_above: Annotated[
         list[str] | None,
@@ -109,7 +110,7 @@ def evaluate(
 
     img2img evaluate --model runs/mine --data data --fail-above kid=0.05
 
-    Each figure comes with a 95 % confidence interval. The exit status is 1 if a limit is exceeded.
+    Each figure has a 95 % confidence interval. The exit status is 1 if a limit is exceeded.
     """
     from img2img.evaluation.folders import evaluate_folders
     from img2img.evaluation.models import evaluate_model
@@ -146,8 +147,8 @@ def evaluate(
             )
         else:
             raise ConfigError(
-                "evaluate: give two folders (and --input), or --model (and --data, --direction,"
-                " --scale); see img2img evaluate -h"
+                "evaluate: give either two folders (optionally with --input) or --model"
+                " (optionally with --data, --direction, --scale); see img2img evaluate -h"
             )
     if not evaluation.figures:
         raise ConfigError(f"nothing could be measured: {'; '.join({*evaluation.missing.values()})}")
@@ -168,7 +169,7 @@ def evaluate(
 
 
 def _limit(text: str) -> tuple[str, float]:
-    """`kid=0.05` -> the measure and the limit."""
+    """The measure and the limit in a text such as `kid=0.05`."""
     from img2img.evaluation.options import chosen
 
     name, _, value = text.partition("=")
@@ -182,7 +183,7 @@ def _limit(text: str) -> tuple[str, float]:
 def _past(
     evaluation: "Evaluation", limits: Sequence[tuple[str, float]], side: Literal["above", "below"]
 ) -> Iterator[str]:
-    """What is past its limit, a line each; what was not measured is, too."""
+    """A line for each measure that exceeds its limit or was not measured."""
     for name, limit in limits:
         figure = evaluation.figures.get(name)
         if figure is None:
@@ -225,14 +226,14 @@ def _print_table(evaluation: "Evaluation") -> None:
 
 
 def _said(evaluation: "Evaluation") -> Iterator[str]:
-    """What was measured, at which scale, and whether it is better than nothing."""
+    """Lines that say what was measured, at which scale, and whether it is better than the input."""
     figures = evaluation.figures.values()
     if evaluation.where:
         yield printable(f"images: {evaluation.where}")
     for scale in dict.fromkeys(figure.scale for figure in figures if figure.scale):
         yield f"scale: {scale}"
     if any(figure.baseline is not None for figure in figures):
-        yield "input: the same measure of the untouched inputs"
+        yield "input: the same measure for the untouched inputs"
     if worse := [figure.name for figure in figures if figure.no_better]:
         yield f"no better than the untouched input: {', '.join(worse)}"
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from img2img.cli.models import require
+from img2img.cli.models import require_model
 from img2img.cli.options import AsJson, Direction, Model
 from img2img.cli.output import (
     console,
@@ -15,7 +15,7 @@ from img2img.cli.output import (
     printable,
     say_note,
 )
-from img2img.errors import ConfigError
+from img2img.errors import ConfigError, counted, unknown
 
 
 def export(
@@ -90,7 +90,7 @@ def export(
     first: if its results differ from PyTorch's, no file is written and the exit status is 1.
     `img2img translate` runs exported ONNX and OpenVINO models.
     """
-    require(model)
+    require_model(model)
     from dataclasses import asdict
 
     from img2img.export import FORMATS, export_model, export_reference
@@ -112,8 +112,8 @@ def export(
             console.print(f"wrote {names}", markup=False, soft_wrap=True)
         return
     if format_name not in FORMATS.names():
-        names = ", ".join([*FORMATS.names(), "reference"])
-        raise ConfigError(f"--format {format_name}: no such format; there are: {names}")
+        names = [*FORMATS.names(), "reference"]
+        raise ConfigError(f"--format: {unknown('format', format_name, names)}")
     with error_console.status(f"exporting to {format_name}", spinner="line"):
         exported = export_model(
             model,
@@ -135,7 +135,7 @@ def export(
     console.print(
         f"wrote {names} ({exported.direction}, {exported.bytes / 1e6:.1f} MB)\n"
         f"differs from PyTorch's float32 by {exported.mean:.2g} grey levels of 255 on average and"
-        f" {exported.largest:.2g} at most on the worst of {exported.images} images",
+        f" {exported.largest:.2g} at most on the worst of {counted(exported.images, 'image')}",
         markup=False,
         soft_wrap=True,
     )

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from img2img.cli.models import plausible
+from img2img.cli.models import check_model_option
 from img2img.cli.options import AsJson, options_of
 from img2img.cli.output import console, print_json, printable, say_note
 from img2img.cli.wording import in_options
@@ -19,7 +19,7 @@ def import_(
         typer.Argument(
             help="Checkpoints such as latest_net_G.pth, or their folder; for a CycleGAN, both"
             " generators.",
-            callback=plausible,
+            callback=check_model_option,
         ),
     ],
     output: Annotated[

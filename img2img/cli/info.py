@@ -1,6 +1,6 @@
 """`img2img info`."""
 
-from img2img.cli.models import require
+from img2img.cli.models import require_model
 from img2img.cli.options import AsJson, Model
 from img2img.cli.output import console, print_json
 
@@ -18,7 +18,7 @@ def info(
     as_json: AsJson = False,
 ) -> None:
     """Show what is in a model: its networks, what they expect, and how they were trained."""
-    require(model)
+    require_model(model)
     from rich.markup import escape
     from rich.table import Table
 

@@ -1,4 +1,4 @@
-"""Output whose reader may go away: a terminal that is closed, a pipe, a disk that is full."""
+"""Output that may fail, because a terminal or pipe is closed or a disk is full."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 
 class _Lasting:
-    """A stream of text that is silent for good once writing to it has failed."""
+    """A text stream that discards all output after writing has failed once."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -39,7 +39,7 @@ class _Lasting:
 
 @contextmanager
 def lasting_output() -> Iterator[None]:
-    """Let the work in this block continue when nobody reads its output any more."""
+    """Let the work in this block continue when its output can no longer be written."""
     streams = sys.stdout, sys.stderr
     lasting = [_Lasting(stream) if stream else None for stream in streams]  # None: started without
     sys.stdout, sys.stderr = lasting

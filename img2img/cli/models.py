@@ -1,4 +1,4 @@
-"""Options that name models, looked at before anything slow is loaded."""
+"""Checks options that name models, before anything slow is loaded."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,11 +11,11 @@ from img2img.errors import ModelFileError, nearest_path
 Models = TypeVar("Models", Path, list[Path], None)
 
 
-def plausible(context: typer.Context, given: Models) -> Models:
-    """The callback of such options: what cannot be a model is refused at once.
+def check_model_option(context: typer.Context, given: Models) -> Models:
+    """Callback of options that name models: refuse files that cannot be models.
 
     Raises:
-        ModelFileError: a file is none.
+        ModelFileError: a file is not a model.
     """
     from img2img.archives.plausibility import refuse_impossible
 
@@ -26,11 +26,11 @@ def plausible(context: typer.Context, given: Models) -> Models:
     return given
 
 
-def require(model: Path) -> None:
-    """Refuse a model that is not there, before torch is loaded.
+def require_model(model: Path) -> None:
+    """Refuse a model that does not exist, before torch is loaded.
 
     Raises:
-        ModelFileError: it is not.
+        ModelFileError: it does not exist.
     """
     if not model.exists():
         raise ModelFileError.of(model, f"no such file or folder{nearest_path(model)}")

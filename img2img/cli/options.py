@@ -1,4 +1,4 @@
-"""Options that several commands have, and the keys of the configuration that they set."""
+"""Options that several commands share, and the configuration keys that they set."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
 import typer
 
 from img2img.cli import completion
-from img2img.cli.models import plausible
+from img2img.cli.models import check_model_option
 from img2img.cli.wording import OPTIONS_OF_KEYS
 from img2img.errors import ConfigError
 
@@ -22,25 +22,33 @@ Model = Annotated[
     typer.Argument(
         help="Run folder, or the model file of a run.",
         autocompletion=completion.models,
-        callback=plausible,
+        callback=check_model_option,
     ),
 ]
 Data = Annotated[
     Path | None,
     typer.Option(
-        help="Folder of images: A/ and B/, trainA/ and trainB/, train/A and train/B, "
-        "or pairs side by side in one image."
+        help=(
+            "Folder of images that contains A/ and B/, trainA/ and trainB/, train/A and train/B,"
+            " or side-by-side pairs."
+        )
     ),
 ]
 DataA = Annotated[
-    Path | None, typer.Option(help="Folder of the A images; with --data-b, instead of --data.")
+    Path | None,
+    typer.Option(help="Folder of the A images; use it with --data-b instead of --data."),
 ]
-DataB = Annotated[Path | None, typer.Option(help="Folder of the B images.")]
+DataB = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the B images; use it with --data-a instead of --data."),
+]
 TestData = Annotated[
     Path | None,
     typer.Option(
-        help="Data set to measure models on: its test images, else val, else all. Default: the"
-        " held-out images of the runs."
+        help=(
+            "Data set to measure models on: its split test, otherwise val, otherwise all images."
+            " Default: the held-out images of the runs."
+        )
     ),
 ]
 SideBySide = Annotated[
@@ -50,23 +58,27 @@ SideBySide = Annotated[
 Match = Annotated[
     Literal["exact", "case", "suffix", "number"] | None,
     typer.Option(
-        help="How file names are matched into pairs. exact, the default: equal names; case:"
-        " ignoring case, separators and leading zeros; suffix: also ignoring a common prefix"
-        " or suffix; number: only the number in the name counts."
+        help=(
+            "How file names are matched into pairs. exact, the default: equal names; case:"
+            " ignoring case, separators and leading zeros; suffix: also ignoring a common prefix"
+            " or suffix; number: comparing only the numbers in the names."
+        )
     ),
 ]
 Pairs = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE.csv",
-        help="Table of pairs: file of A, file of B. `data check --write-pairs` writes one.",
+        help="CSV table of pairs: file of A, file of B. `data check --write-pairs` writes one.",
     ),
 ]
 Unequal = Annotated[
     Literal["refuse", "stretch", "fit", "pad"] | None,
     typer.Option(
-        help="Pairs whose aspect ratios differ by more than 2 %: refuse them (the default),"
-        " stretch the target, fit it (scale and crop) or pad it (white borders)."
+        help=(
+            "What to do with pairs whose aspect ratios differ by more than 2 %: refuse them (the"
+            " default), or stretch, fit (scale and crop) or pad the target (with white borders)."
+        )
     ),
 ]
 Direction = Annotated[
@@ -74,8 +86,11 @@ Direction = Annotated[
     typer.Option(help="Translation direction of a two-way model."),
 ]
 _SCALE = typer.Option(
-    help="Translate images at their own size (native) or at the size used in training (trained)."
-    " auto, the default: trained if that resizes by more than a factor of 1.5."
+    help=(
+        "Translate images at their own size (native) or at the size used in training (trained)."
+        " auto, the default: trained if that resizes by more than a factor of 1.5, otherwise"
+        " native."
+    )
 )
 Scale = Annotated[Literal["auto", "native", "trained"], _SCALE]
 ScaleIfGiven = Annotated[Literal["auto", "native", "trained"] | None, _SCALE]
@@ -90,15 +105,20 @@ Measures = Annotated[
 Features = Annotated[
     Literal["auto", "inception", "efficientnet-lite0"],
     typer.Option(
-        help="Feature network of fid, kid and other set measures. auto: inception if its weights"
-        " are on this machine, else efficientnet-lite0. Naming inception may download it."
+        help=(
+            "Feature network of fid, kid and other set measures. auto: inception if its weights"
+            " are on this machine, otherwise efficientnet-lite0. If you name inception, it is"
+            " downloaded if necessary."
+        )
     ),
 ]
 Weights = Annotated[
     Path | None,
     typer.Option(help="Weights of a feature network: a file, or a folder of such files."),
 ]
-_DEVICE = typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")
+_DEVICE = typer.Option(
+    help="Device to compute on: auto, cpu, mps, cuda, or one GPU such as cuda:1."
+)
 Device = Annotated[str, _DEVICE]
 DeviceIfGiven = Annotated[str | None, _DEVICE]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -111,7 +131,8 @@ def options_of(kind: type[Kind], parameters: Mapping[str, Any], **others: Any) -
 
 
 def keys_given(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration's keys for the options that were given; `parameters` are the command's."""
+    """The configuration keys for the options that were given to a command with these
+    `parameters`."""
     given = {}
     for key, name in OPTIONS_OF_KEYS.items():
         value = parameters.get(name)
@@ -122,7 +143,7 @@ def keys_given(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def pairing_of(parameters: Mapping[str, Any]) -> "PairingConfig | None":
-    """How pairs are found, where there is no configuration of a run; None: nothing was given."""
+    """How to find pairs without a run's configuration; None if no such option was given."""
     from img2img.config import PairingConfig
 
     given = {key.removeprefix("data."): value for key, value in keys_given(parameters).items()}
@@ -131,7 +152,7 @@ def pairing_of(parameters: Mapping[str, Any]) -> "PairingConfig | None":
 
 
 def test_data_of(parameters: Mapping[str, Any]) -> Path | tuple[Path, Path] | None:
-    """Where the images to measure on are: a data set, or two folders, of A and of B."""
+    """The images to measure on: a data set, or two folders, of A and of B."""
     data, data_a, data_b = (parameters[name] for name in ("data", "data_a", "data_b"))
     if data_a is None and data_b is None:
         return data  # type: ignore[no-any-return]

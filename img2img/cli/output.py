@@ -1,4 +1,4 @@
-"""What the commands have in common when they talk to a person or to a program."""
+"""Output that the commands share, for people and for programs."""
 
 import io
 import json
@@ -31,7 +31,7 @@ LONGEST = 4000
 
 
 class Console(RichConsole):
-    """A console whose reader may leave, as `head` does: the work goes on, and its status counts."""
+    """A console that ignores a closed pipe (as by `head`), so that the work continues."""
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
@@ -45,10 +45,10 @@ error_console = Console(stderr=True, highlight=False)
 
 
 def escape_what_encodings_lack() -> None:
-    """Have both streams show as an escape what their encoding has no character for.
+    """Make both streams escape characters that their encoding lacks.
 
-    Standard error does by itself. Standard output may be a file or pipe in cp1252, and a path in
-    any script; what an encoding lacks must not end the work.
+    Standard error does so by itself. Standard output may be a file or pipe in cp1252, while a path
+    may be in any script; this must not end the work.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -56,7 +56,7 @@ def escape_what_encodings_lack() -> None:
 
 
 def parsed_size(option: str, text: str | None) -> tuple[int, int] | None:
-    """Height and width from the `WxH` that an option was given."""
+    """Height and width from an option's value `WxH`."""
     if text is None:
         return None
     match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
@@ -69,19 +69,19 @@ def parsed_size(option: str, text: str | None) -> tuple[int, int] | None:
 
 
 def say_error(message: str) -> None:
-    """One error, on standard error."""
+    """Print an error on standard error."""
     lines = _shown(message)
     error_console.print(f"[bold red]error:[/] {escape(lines)}", soft_wrap=True)
 
 
 def say_note(message: str) -> None:
-    """Something worth knowing, on standard error."""
+    """Print a note on standard error."""
     lines = _shown(message)
     error_console.print(f"note: {lines}", markup=False, soft_wrap=True)
 
 
 def _shown(message: str) -> str:
-    """A message in the command's words, its lines of bounded length whatever is quoted in them."""
+    """A message in the terms of the command, with lines of limited length."""
     lines = in_options(message).splitlines()
     return "\n".join(shortened(printable(line), LONGEST) for line in lines)
 
@@ -94,12 +94,12 @@ def printable(text: str) -> str:
 
 
 def print_json(value: Any) -> None:
-    """JSON alone on standard output."""
+    """Print JSON, and nothing else, on standard output."""
     print(json.dumps(value, indent=2))
 
 
 def split_names(text: str | None) -> list[str] | None:
-    """`a, b` as a list; None where nothing is named."""
+    """The names in a text `a, b` as a list; None if it is None."""
     return [name.strip() for name in text.split(",")] if text else None
 
 
@@ -107,7 +107,7 @@ def seconds(option: str, text: str | None) -> float | None:
     """A time from `12.5`, `1:30` or `1:02:03`.
 
     Raises:
-        ConfigError: it is none, named by its option.
+        ConfigError: it is not a time; the message names the option.
     """
     if text is None:
         return None
@@ -124,7 +124,7 @@ def seconds(option: str, text: str | None) -> float | None:
 
 
 def frame_rate(text: str) -> Fraction:
-    """From `25`, `29.97` or `30000/1001`; what is written short means the broadcast rate."""
+    """A frame rate from `25`, `29.97` (which means the broadcast rate) or `30000/1001`."""
     match = re.fullmatch(r"\d{1,6}(\.\d{1,6})?|\d{1,9}/[1-9]\d{0,8}", text)
     rate = Fraction(text) if match else Fraction(0)
     if not 0 < rate <= 1000:
@@ -136,14 +136,14 @@ def frame_rate(text: str) -> Fraction:
 
 
 class _Rate(ProgressColumn):
-    """Images, or parts of one, a second."""
+    """Shows images, or parts of an image, per second."""
 
     def render(self, task: Task) -> Text:
         return Text(f"{task.speed:.1f}/s" if task.speed else "")
 
 
 class Counter:
-    """Moves a progress bar of files, one of the parts of a large image, and one of frames."""
+    """Updates the progress bars for files, for parts of a large image, and for frames."""
 
     def __init__(self, bar: Progress, what: str) -> None:
         self._bar = bar
@@ -167,7 +167,7 @@ class Counter:
 
 @contextmanager
 def counting(what: str, *, wanted: bool = True) -> Iterator[Counter]:
-    """A progress bar on standard error, if there is a terminal."""
+    """A progress bar on standard error, if that is a terminal."""
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),

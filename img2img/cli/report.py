@@ -22,9 +22,7 @@ def report(
     ] = None,
     examples: Annotated[
         int,
-        typer.Option(
-            min=0, max=100, help="How many of the best and of the worst held-out images to show."
-        ),
+        typer.Option(min=0, max=100, help="Number of best and of worst held-out images to show."),
     ] = 8,
     scale: Scale = "auto",
     device: Device = "auto",

@@ -1,4 +1,4 @@
-"""What the process ends with, by what went wrong."""
+"""Exit statuses by kind of error."""
 
 from collections.abc import Mapping
 from typing import Final

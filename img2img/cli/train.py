@@ -7,7 +7,7 @@ import typer
 
 from img2img.cli import completion
 from img2img.cli.lasting import lasting_output
-from img2img.cli.models import plausible
+from img2img.cli.models import check_model_option
 from img2img.cli.options import (
     Data,
     DataA,
@@ -34,7 +34,8 @@ Assignments = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Set any key, such as generator.ngf=32. Repeatable; overrides everything else.",
+        help="Set any configuration key, such as generator.ngf=32. Repeatable; overrides"
+        " everything else.",
     ),
 ]
 
@@ -46,7 +47,7 @@ def train(
         typer.Argument(
             metavar="METHOD",
             help="pix2pix for pairs of images, cyclegan for two folders without pairs; with"
-            " --resume, the run folder instead. See `img2img list methods`.",
+            " --resume, the run folder. See `img2img list methods`.",
             show_default=False,
             autocompletion=completion.methods,
         ),
@@ -81,8 +82,8 @@ def train(
         float | None,
         typer.Option(
             min=0.01,
-            help="Training length in minutes, including those before a --resume; the learning rate"
-            " schedule is stretched or squeezed to fit.",
+            help="Training length in minutes, including those before a --resume. The learning"
+            " rate schedule is fitted to it.",
         ),
     ] = None,
     stop_after: Annotated[
@@ -109,7 +110,8 @@ def train(
         int | None, typer.Option(help="Side that images are resized to before cropping.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Processes that load images; 0: load in the main process.")
+        int | None,
+        typer.Option(help="Processes that load images; 0: the training process loads them."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Random seed.")] = None,
     skip_bad: Annotated[
@@ -121,9 +123,9 @@ def train(
     init_from: Annotated[
         Path | None,
         typer.Option(
-            help="Model file or run to fine-tune.",
+            help="Model file or run folder to start from, for fine-tuning.",
             autocompletion=completion.models,
-            callback=plausible,
+            callback=check_model_option,
         ),
     ] = None,
     on_nonfinite: Annotated[
@@ -132,7 +134,7 @@ def train(
     ] = None,
     assignments: Assignments = None,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Show every loss and measure.")
+        bool, typer.Option("--verbose", "-v", help="Print every loss and measure.")
     ] = False,
 ) -> None:
     """Train a translator on your own images.
@@ -178,7 +180,7 @@ def train(
 
 
 def _run(named: str | None, output: Path | None, resume: bool) -> tuple[str, Path]:
-    """The method and the run folder; a run to resume has a method of its own."""
+    """The method and the run folder. A run to resume already has its method."""
     from img2img.config import read_yaml, recipes
 
     methods = recipes()
@@ -186,7 +188,9 @@ def _run(named: str | None, output: Path | None, resume: bool) -> tuple[str, Pat
         return named, output or Path("runs") / named
     if resume:
         if named and output:
-            raise ConfigError(f"--resume {named} --output {output}: two run folders; give one")
+            raise ConfigError(
+                f"--resume {named} --output {output}: these are two run folders; give only one"
+            )
         run = Path(named) if named else output
         if run is None:
             raise ConfigError(
@@ -213,14 +217,16 @@ def _no_run(run: Path) -> ConfigError:
     methods = recipes()
     near = nearest_path(run) or ("" if run.name in methods else nearest(run.name, methods))
     return ConfigError(
-        f"--resume {run}: not a run folder: there is no {run / 'config.yaml'}{near}; to start a"
-        " new run, give METHOD and --output"
+        f"--resume {run}: not a run folder, because {run / 'config.yaml'} does not exist{near};"
+        " to start a new run, give METHOD and --output"
     )
 
 
 def _refuse_other_bytes(output: Path) -> None:
-    """Weights cannot be saved under a name that is no text; that is better known before."""
+    """Refuse a name that is not valid text, because weights cannot be saved under it."""
     try:
         str(output).encode()
     except UnicodeEncodeError:
-        raise ConfigError(f"--output {output}: the name is not UTF-8") from None
+        raise ConfigError(
+            f"--output {output}: the name is not valid UTF-8; choose another name"
+        ) from None

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from img2img.cli import completion
-from img2img.cli.models import plausible
+from img2img.cli.models import check_model_option
 from img2img.cli.options import AsJson, Device, Direction, options_of
 from img2img.cli.output import counting, frame_rate, parsed_size, print_json, say_note, seconds
 from img2img.cli.translated import say_report
@@ -31,7 +31,7 @@ def translate(
             "-m",
             help="A run folder, a model file, or a file written by `img2img export`.",
             autocompletion=completion.models,
-            callback=plausible,
+            callback=check_model_option,
         ),
     ],
     source: Annotated[

@@ -1,4 +1,4 @@
-"""What is said of files that were translated."""
+"""Prints the report on translated files."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,7 +8,7 @@ from rich.text import Text
 
 from img2img.cli.output import console, error_console, print_json, printable, say_note
 from img2img.cli.wording import in_options
-from img2img.errors import some_names
+from img2img.errors import counted, some_names
 
 if TYPE_CHECKING:
     from img2img.models.spec import ModelSpec
@@ -19,10 +19,10 @@ FAILURES_SHOWN = 20
 
 
 def say_report(report: "Report", spec: "ModelSpec", as_json: bool) -> None:
-    """The report, for a program or for a person, and notes on what may surprise.
+    """Print the report, as JSON or text, and notes on results that may be surprising.
 
     Args:
-        spec: of the model.
+        spec: the specification of the model.
     """
     from img2img.engine.sizing import scale_summary
 
@@ -50,7 +50,7 @@ def say_report(report: "Report", spec: "ModelSpec", as_json: bool) -> None:
 
 
 def _say_results(report: "Report") -> None:
-    """In a table at a terminal, else as lines of a log."""
+    """Print the results: as a table on a terminal, otherwise as lines."""
     speed = f"{report.images_per_second:.1f} images/s"
     where = printable(str(report.output))
     page = printable(str(report.gallery)) if report.gallery else None
@@ -80,11 +80,11 @@ def _say_results(report: "Report") -> None:
 
 
 def _about(path: Path, made: "Converted") -> str:
-    """A line on a video."""
+    """A line about a translated video."""
     new = made.frames - made.resumed
-    line = f"{path}: {made.frames} frames to {made.target}"
+    line = f"{path}: {counted(made.frames, 'frame')} to {made.target}"
     if made.resumed:
         line += f", {made.resumed} of them already done earlier"
     if made.concealed:
-        line += f"; {made.concealed} could not be decoded and repeat the frame before them"
+        line += f"; {made.concealed} could not be decoded, and the frame before them is repeated"
     return f"{line} ({new / made.seconds:.1f} frames/s)" if made.seconds else line

@@ -18,7 +18,7 @@ from img2img.cli.output import (
     say_note,
     seconds,
 )
-from img2img.errors import ConfigError, nearest_path
+from img2img.errors import ConfigError, counted, nearest_path
 
 if TYPE_CHECKING:
     from img2img.config.data import Range
@@ -114,7 +114,7 @@ def assemble(
             progress=progress,
             say=say_note,
         )
-    line = printable(f"{made.frames} images to {made.target}")
+    line = printable(f"{counted(made.frames, 'image')} to {made.target}")
     console.print(line, markup=False, soft_wrap=True)
 
 

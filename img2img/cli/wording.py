@@ -1,7 +1,7 @@
-"""The library's names, in what it says, as options of the command that is running.
+"""Renders the library's names in messages as options of the running command.
 
-The library writes parameters and keys of the configuration in backticks: `skip_existing`,
-`data.resize=none`. Where the running command has such an option, a person reads its flag.
+The library writes parameters and configuration keys in backticks: `skip_existing`,
+`data.resize=none`. If the running command has such an option, the user sees its flag.
 """
 
 import re
@@ -40,17 +40,17 @@ _parameters: dict[str, Any] = {}
 
 
 def now_running(parameters: Iterable[Any]) -> None:
-    """Say which command messages are for: these are its parameters, as Click has them."""
+    """Set the command that messages are for, by its parameters in Click."""
     _parameters.clear()
     _parameters.update((each.name, each) for each in parameters)
 
 
 def in_options(message: str) -> str:
-    """A message of the library, in the running command's own words.
+    """A message of the library in the terms of the running command.
 
-    `skip_existing` becomes --skip-existing, `output=a.mp4` becomes --output a.mp4, and a key that
-    has no option, `data.resize=none`, becomes --set data.resize=none. A name that the command does
-    not have stays in backticks; a key of a section is plain.
+    `skip_existing` becomes --skip-existing, `output=a.mp4` becomes --output a.mp4, and a key
+    without an option, `data.resize=none`, becomes --set data.resize=none. Names that the command
+    does not have stay in backticks; keys without a value become plain text.
     """
     return _NAME.sub(_in_options, message)
 
@@ -70,7 +70,7 @@ def _in_options(match: re.Match[str]) -> str:
 
 
 def _given(parameter: Any, value: str | None) -> str:
-    """A parameter as a person writes it on the command line."""
+    """A parameter as written on the command line."""
     if parameter.param_type_name == "argument":
         return str(parameter.metavar or parameter.name).upper()
     option = str(parameter.opts[0])

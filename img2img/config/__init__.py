@@ -1,9 +1,9 @@
 """The run configuration: one typed tree of keys from several sources.
 
-Precedence, the later wins: the method's own recipe (`configs/<method>.yaml`), a file of one's own,
-keys given one by one, assignments `key=value`. Keys are the same everywhere. A component's section
-(generator, objective, ...) is its `name` and the arguments of that part, which the registry checks
-when the part is built; `losses` and `settings` are checked by the method.
+Later sources override earlier ones: the method's recipe (`configs/<method>.yaml`), the user's file,
+single keys, assignments `key=value`. Keys are the same everywhere. A component's section
+(generator, objective, ...) has its `name` and the arguments of that part, which the registry checks
+when it builds the part; `losses` and `settings` are checked by the method.
 """
 
 from img2img.config.base import Component, Section

@@ -1,4 +1,4 @@
-"""What the sections of a configuration have in common."""
+"""Base classes for the sections of a configuration."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,7 +9,7 @@ from img2img.runtime.files import NO_ADDRESS, is_address
 
 
 class Section(BaseModel):
-    """A group of keys. Unknown keys are errors, and values cannot be changed after the check."""
+    """A group of keys. Unknown keys are errors, and checked values cannot be changed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 

@@ -9,7 +9,7 @@ from img2img.config.base import Component, LocalPath, Section
 
 
 def _pair(value: object) -> object:
-    """A single number means a square."""
+    """Expand a single number to a square."""
     return (value, value) if isinstance(value, int | str) and value != "auto" else value
 
 
@@ -31,7 +31,7 @@ Size = Annotated[
 
 
 def _range(value: Any) -> Any:
-    """One reason for all that is wrong, where pydantic has one for each kind of range."""
+    """Give a single reason for a wrong range; pydantic would give one for each kind."""
     match value:
         case "auto" | "dtype":
             return value
@@ -66,13 +66,13 @@ class AugmentConfig(Section):
     )
     color_on: Literal["input", "both"] = Field(
         default="input",
-        description="which images `color` changes. input: the input only; both: both images of a"
+        description="which images `color` changes. input: only the input; both: both images of a"
         " pair, in the same way",
     )
 
 
 class GrowConfig(Section):
-    """Training on small images first, which is faster."""
+    """Progressive resolution: training starts on smaller images, which is faster."""
 
     halvings: int = Field(
         default=0,
@@ -85,18 +85,19 @@ class GrowConfig(Section):
         gt=0,
         lt=1,
         description="share of the training after which crops have their full size; until then"
-        " they grow in equal intervals, doubling each time",
+        " they double in size at equal intervals",
     )
 
 
 class SideConfig(Section):
-    """What the numbers in the files of one domain mean."""
+    """The meaning of the values in the files of one domain."""
 
     range: Range = Field(
         default="auto",
         description="the values in the files that count as black and white. auto: 0 and 255, or"
-        " for 16-bit files the range in use; dtype: the whole range of the type; or"
-        " [low, high], or {percentiles: [0.1, 99.9]}",
+        " for 16-bit files the range in use; dtype: the whole range of the type;"
+        " [low, high]: these values; {percentiles: [0.1, 99.9]}: these percentiles of"
+        " the training values",
     )
 
 
@@ -106,11 +107,12 @@ Unequal = Literal["refuse", "stretch", "fit", "pad"]
 
 
 class PairingConfig(Section):
-    """Which images are pairs, and what becomes of two of unequal shape."""
+    """How images are paired, and what to do if the two of a pair differ in shape."""
 
     layout: Literal["auto", "side_by_side"] = Field(
         default="auto",
-        description="auto: detected; side_by_side: each image in root is a pair, A on the left",
+        description="auto: detect the layout; side_by_side: each image in root is a pair, with A"
+        " on the left",
     )
     match: Match = Field(
         default="exact",
@@ -119,7 +121,8 @@ class PairingConfig(Section):
         " prefix or suffix; number: the names contain the same number",
     )
     pairs: Path | None = Field(
-        default=None, description="CSV file that lists the pairs, A and B; replaces match"
+        default=None,
+        description=("CSV file that lists the pairs (file of A, file of B); it replaces match"),
     )
     unequal: Unequal = Field(
         default="refuse",
@@ -131,12 +134,14 @@ class PairingConfig(Section):
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         if self.pairs is not None and self.match != "exact":
-            raise ValueError("`pairs` lists the pairs, `match` finds them by name: set only one")
+            raise ValueError(
+                "`pairs` lists the pairs, but `match` finds them by name: set only one of them"
+            )
         return self
 
 
 class DataConfig(PairingConfig):
-    """Where the images are, and how they become batches."""
+    """Where the images are, and how batches are made from them."""
 
     root: LocalPath | None = Field(
         default=None, description="folder of images, in one of the known layouts"
@@ -149,18 +154,22 @@ class DataConfig(PairingConfig):
     )
     direction: Direction = Field(default="AtoB", description="which image of a pair is the input")
     load_size: Size = Field(
-        default="auto", description="resize images to this size, or to [height, width]"
+        default="auto",
+        description=("size to which images are resized: the side of a square, or [height, width]"),
     )
-    crop_size: Size = Field(default="auto", description="size of the random crop")
+    crop_size: Size = Field(
+        default="auto",
+        description="size of the random crops: the side of a square, or [height, width]",
+    )
     resize: Literal["stretch", "fit", "none"] = Field(
         default="stretch",
-        description="stretch: to load_size, as published; fit: the shorter side to load_size; none:"
-        " keep the size of the file",
+        description="stretch: resize to load_size regardless of the aspect ratio, as published;"
+        " fit: resize the shorter side to load_size; none: keep the size of the file",
     )
     batch_size: int = Field(default=1, gt=0, description="images per step, in each process")
     workers: Annotated[int, Field(ge=0)] | Literal["auto"] = Field(
         default="auto",
-        description="processes that load images; 0: load them in the training process",
+        description="processes that load images; 0: the training process loads them",
     )
     timeout: float = Field(
         default=300,
@@ -170,20 +179,20 @@ class DataConfig(PairingConfig):
     )
     cache: Literal["none", "memory"] = Field(
         default="none",
-        description="memory: keep decoded and resized images in memory; none: read each file"
-        " again every time",
+        description="memory: keep decoded and resized images in memory; none: read the files"
+        " again in every epoch",
     )
     holdout: (
         Literal["auto", "val", "test", "none"] | Annotated[float, Field(gt=0, lt=1)] | LocalPath
     ) = Field(
         default="auto",
-        description="images to evaluate on, which are never trained on. val, test: that split;"
-        " auto: val, else test, else a random 5 %; or a share such as 0.1, or a"
-        " folder",
+        description="images for evaluation, which are never trained on. val or test: that split;"
+        " auto: val, else test, else a random 5 %; none: no images; or a share such"
+        " as 0.1, or a folder",
     )
     holdout_aligned: bool = Field(
         default=False,
-        description="unpaired data: held-out images with the same name show the same thing",
+        description="for unpaired data: treat held-out images with the same name as pairs",
     )
     skip_bad: bool = Field(
         default=False,

@@ -1,4 +1,4 @@
-"""Configurations as files: a person's own YAML, the shipped recipes and presets."""
+"""Configuration files: the user's YAML, and the recipes and presets that ship with the program."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from img2img import plugins
-from img2img.errors import ConfigError, brief, nearest
+from img2img.errors import ConfigError, brief, nearest, unknown
 from img2img.runtime.resources import bundled
 
 # Limits far above what anybody writes: bytes of a file, values with aliases expanded, levels of
@@ -20,19 +20,20 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if path.is_dir():
         inside = path / "config.yaml"
         hint = f" (did you mean {str(inside)!r}?)" if inside.is_file() else ""
-        raise ConfigError(f"cannot read {path}: a folder, not a YAML file{hint}", path=path)
+        raise ConfigError(f"cannot read {path}: it is a folder, not a YAML file{hint}", path=path)
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
             raise ConfigError(
-                f"cannot read {path}: larger than 1 MB, which is too large for a configuration"
+                f"cannot read {path}: it is larger than 1 MB, which is too large for a"
+                " configuration"
             )
         text = data.decode("utf-8")
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise ConfigError(f"cannot read {path}: not a text file") from None
+        raise ConfigError(f"cannot read {path}: it is not a UTF-8 text file") from None
     tree = parse(text, str(path)) or {}
     if not isinstance(tree, dict):
         raise ConfigError.of(path, f"expected keys and values, found {type(tree).__name__}")
@@ -40,7 +41,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def parse(text: str, source: str) -> Any:
-    """The value of a YAML text, of bounded size; an error names the source."""
+    """The value of a YAML text of limited size; errors name the source."""
     try:
         _refuse_bombs(text, source)
         return yaml.safe_load(text)
@@ -54,7 +55,7 @@ def parse(text: str, source: str) -> Any:
 
 
 def _refuse_bombs(text: str, source: str) -> None:
-    """Refuse a short text whose aliases expand to millions of values, or contain themselves."""
+    """Refuse a text whose aliases expand to millions of values or contain themselves."""
     sizes: dict[str, int] = {}
     begun: list[tuple[str | None, list[int]]] = []
     for count, event in enumerate(yaml.parse(text, Loader=yaml.SafeLoader)):
@@ -76,7 +77,7 @@ def _refuse_bombs(text: str, source: str) -> None:
         elif not isinstance(event, yaml.ScalarEvent):
             continue
         elif len(event.value) > MAX_LENGTH:
-            raise ConfigError(f"{source}: a text or number of more than {MAX_LENGTH} characters")
+            raise ConfigError(f"{source}: a text or number has more than {MAX_LENGTH} characters")
         if size > MAX_VALUES:
             raise ConfigError(
                 f"{source}: more than {MAX_VALUES:,} values, with its aliases expanded"
@@ -88,13 +89,13 @@ def _refuse_bombs(text: str, source: str) -> None:
 
 
 def shipped() -> Iterator[tuple[Path, str]]:
-    """The configurations of this program and of its plug-ins, each with its distribution."""
+    """The configurations of this program and of its plug-ins, each with its package."""
     yield from ((path, plugins.OWN) for path in sorted(bundled("configs").glob("*.yaml")))
     yield from plugins.configurations()
 
 
 def recipes() -> dict[str, Path]:
-    """The file of each method's own recipe: the shipped one that is named like its method."""
+    """By method, the file of its recipe: the shipped one with the name of the method."""
     files = {path.stem: path for path, _ in shipped()}
     return {name: path for name, path in files.items() if _method_of(path) == name}
 
@@ -103,19 +104,16 @@ def recipe(method: str) -> dict[str, Any]:
     """A method's own recipe.
 
     Raises:
-        ConfigError: there is no such method, or two packages bring one.
+        ConfigError: there is no such method, or two packages provide one.
     """
     published = recipes()
     if method not in published:
-        raise ConfigError(
-            f"method: there is no method {brief(method)}{nearest(method, published)};"
-            f" there are: {', '.join(published)}"
-        )
+        raise ConfigError(f"method: {unknown('method', method, [*published])}")
     return read_yaml(_shipped_as(published[method].name))
 
 
 def found(path: Path) -> Path:
-    """The file of a configuration: the path itself, or the shipped file of that name."""
+    """The file of a configuration: the path itself, or the shipped file with that name."""
     if path.exists():
         return path
     names = sorted({each.name for each, _ in shipped()})
@@ -129,16 +127,16 @@ def found(path: Path) -> Path:
 
 
 def _shipped_as(name: str) -> Path:
-    """The one shipped file of a name."""
+    """The only shipped file with this name."""
     files = [(path, origin) for path, origin in shipped() if path.name == name]
     if len(files) > 1:
         both = " and ".join(origin for _, origin in files)
-        raise ConfigError(f"{name}: {both} both bring this configuration; uninstall one of them")
+        raise ConfigError(f"{name}: {both} both provide this configuration; uninstall one of them")
     return files[0][0]
 
 
 def _method_of(path: Path) -> Any:
-    """The method that a shipped file is for; None where it cannot be read."""
+    """The method that a shipped file is for; None if it cannot be read."""
     try:
         return read_yaml(path).get("method")
     except ConfigError:
@@ -146,11 +144,11 @@ def _method_of(path: Path) -> Any:
 
 
 def read_for(method: str, path: Path) -> dict[str, Any]:
-    """A configuration's file, refused if it is for another method."""
+    """Read a configuration file; refuse it if it is for another method."""
     tree = read_yaml(path)
     if tree.get("method", method) != method:
         raise ConfigError(
-            f"method: {path} is a configuration of {brief(tree['method'])}, not of {method!r}"
+            f"method: {path} is a configuration for {brief(tree['method'])}, not for {method!r}"
         )
     if path.parent == bundled("configs"):
         tree["data"] = {key: _where_it_is(value) for key, value in tree.get("data", {}).items()}
@@ -158,16 +156,16 @@ def read_for(method: str, path: Path) -> dict[str, Any]:
 
 
 def _where_it_is(value: Any) -> Any:
-    """A shipped configuration's data folder, which ships with it, as a path that works anywhere."""
+    """Make the data folder that a shipped configuration names a path that works anywhere."""
     if not isinstance(value, str) or not value.startswith("datasets/") or Path(value).exists():
         return value
     return str(bundled(value)) if bundled(value).exists() else value
 
 
 def presets() -> dict[str, dict[str, Any]]:
-    """By objective name, the keys that it stands for.
+    """By name of an objective, the keys that it stands for.
 
-    A preset also has `discriminators`: by name of the discriminator, the arguments that suit the
+    A preset also has `discriminators`: by name of a discriminator, the arguments that fit the
     objective.
     """
     files = sorted(bundled("configs/presets").glob("*.yaml"))
@@ -175,6 +173,6 @@ def presets() -> dict[str, dict[str, Any]]:
 
 
 def preset_summary(name: str) -> str:
-    """The first line of a preset's file, a comment."""
+    """The comment in the first line of a preset's file."""
     path = bundled(f"configs/presets/{name}.yaml")
     return path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")

@@ -1,4 +1,4 @@
-"""A run's configuration from its sources."""
+"""Loads the configuration of a run from its sources."""
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,17 +28,17 @@ def load_config(
     assignments: Iterable[str] = (),
     saved: Path | str | None = None,
 ) -> RunConfig:
-    """The configuration of a run, merged from its four sources and checked.
+    """Merge the configuration of a run from its sources, and check it.
 
     Args:
-        method: `pix2pix`, ...; its recipe is the first source.
-        file: YAML with any part of the tree; a shipped one by its name alone.
-        flags: dotted keys to values.
-        assignments: texts `key.sub=value`, the value read as YAML.
-        saved: the `config.yaml` of a run to resume; where it exists, it is the first source.
+        method: such as `pix2pix`; its recipe is the first source.
+        file: a YAML file with any part of the tree, or the name of a shipped one.
+        flags: values by dotted key.
+        assignments: texts `key.sub=value`; the value is read as YAML.
+        saved: the `config.yaml` of a run to resume; if it exists, it replaces the recipe.
 
     Raises:
-        ConfigError: a file, key or value does not fit; the message starts with the key.
+        ConfigError: a file, key or value is unknown or invalid; the message starts with the key.
     """
     tree, resumed = recipe(method), {}
     if saved is not None and Path(saved).is_file():
@@ -67,7 +67,7 @@ def load_config(
 
 
 def _preset(sources: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The preset that the last source with an objective names; empty if it is none."""
+    """The preset named by the last source with an objective; empty if that is not a preset."""
     names = [name for source in sources if (name := _name(source, "objective"))]
     return presets().get(names[-1], {}) if names else {}
 
@@ -75,7 +75,7 @@ def _preset(sources: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def _with_preset(
     preset: Mapping[str, Any], sources: Sequence[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """The sources with the preset inserted before the one that names it, which overrides it."""
+    """Insert the preset before the source that names it, so that this source overrides it."""
     if not preset:
         return [*sources]
     index = max(i for i, source in enumerate(sources) if _name(source, "objective"))
@@ -91,9 +91,10 @@ def _adapt_discriminator(
     arguments: Mapping[str, Mapping[str, Any]],
     sources: Sequence[Mapping[str, Any]],
 ) -> None:
-    """Give a discriminator the arguments of a preset, unless a person has chosen a normalisation.
+    """Give a discriminator the arguments of a preset, unless the user has chosen a normalisation.
 
-    BatchNorm counts as chosen only if it is set in the source that names the objective, or later.
+    BatchNorm counts as chosen only if it is set in the source that names the objective, or in a
+    later one.
     """
     chosen: dict[str, Any] = {"discriminator": {"name": discriminator["name"]}}
     for source in sources:
@@ -106,7 +107,7 @@ def _adapt_discriminator(
 
 
 def _name(source: Mapping[str, Any], component: str) -> str:
-    """A component's name in a source; empty if it is not there."""
+    """A component's name in a source; empty if the source does not set it."""
     section = source.get(component)
     return str(section.get("name", "")) if isinstance(section, Mapping) else ""
 
@@ -116,21 +117,21 @@ def _note(sentence: str) -> None:
 
 
 def check(tree: Mapping[str, Any]) -> RunConfig:
-    """Turn a plain tree into a `RunConfig`, or say which key is wrong, how, and what is near.
+    """Turn a plain tree into a `RunConfig`; errors explain each wrong key.
 
-    Keys of earlier versions are understood.
+    Keys of earlier versions are accepted.
     """
     return _checked(RunConfig, renewed(tree))
 
 
 def check_settings(kind: type[S], config: RunConfig) -> S:
-    """A method's own settings, from the section `settings` of a configuration.
+    """Check a method's own settings, the section `settings` of a configuration.
 
     Args:
-        kind: what the method's settings are checked against.
+        kind: the model of the method's settings.
 
     Raises:
-        ConfigError: a setting is unknown or does not fit; the message starts with its key.
+        ConfigError: a setting is unknown or invalid; the message starts with its key.
     """
     return _checked(kind, config.settings, "settings")
 
@@ -145,6 +146,6 @@ def _checked(kind: type[S], tree: Mapping[str, Any], path: str = "") -> S:
 
 
 def dump(config: RunConfig) -> str:
-    """The configuration as YAML text that `load_config` reads back."""
+    """The configuration as YAML text, which `load_config` can read."""
     text: str = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     return text

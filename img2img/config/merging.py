@@ -1,4 +1,4 @@
-"""Merging trees of keys, before they are checked."""
+"""Merges trees of keys before they are checked."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from img2img.config.base import Component
 from img2img.config.files import MAX_DEPTH
 from img2img.config.sections import RunConfig
-from img2img.errors import ConfigError, shortened
+from img2img.errors import ConfigError, counted, shortened
 
 # By section, groups of keys that exclude each other, and keys that are derived from them.
 ALTERNATIVES: dict[str, list[tuple[str, ...]]] = {
@@ -17,17 +17,17 @@ DERIVED: dict[str, set[str]] = {"schedule": {"measured_steps"}}
 
 
 def nested(key: str, value: Any) -> dict[str, Any]:
-    """`a.b.c` and a value as the tree `{a: {b: {c: value}}}`."""
+    """The tree `{a: {b: {c: value}}}` for `a.b.c` and a value."""
     parts = key.strip().split(".")
     if len(parts) > MAX_DEPTH:
-        raise ConfigError(f"{shortened(key, 100)}: nested more deeply than any key")
+        raise ConfigError(f"{shortened(key, 100)}: no key is nested this deeply")
     for part in reversed(parts):
         value = {part: value}
     return dict(value)
 
 
 def lay(tree: dict[str, Any], over: Mapping[str, Any]) -> None:
-    """Merge a source over earlier ones; of alternatives, the one it gives replaces the others."""
+    """Merge a source over earlier ones; among alternative keys, its choice replaces theirs."""
     for section, alternatives in ALTERNATIVES.items():
         given, before = over.get(section), tree.get(section)
         if not isinstance(given, Mapping) or not isinstance(before, dict):
@@ -42,9 +42,9 @@ def lay(tree: dict[str, Any], over: Mapping[str, Any]) -> None:
 
 
 def merge(tree: dict[str, Any], over: Mapping[str, Any], path: str = "") -> None:
-    """Merge `over` into `tree`. A component that changes its name loses its arguments.
+    """Merge `over` into `tree`. A component whose name changes loses its arguments.
 
-    Keys of the section itself stay, such as the length in the section `schedule`.
+    Keys of the section itself are kept, such as the length in `schedule`.
     """
     for key, value in over.items():
         old = tree.get(key)
@@ -60,7 +60,7 @@ def merge(tree: dict[str, Any], over: Mapping[str, Any], path: str = "") -> None
 
 
 def _own_keys(path: str) -> set[str]:
-    """The keys of a component's section that are not arguments of the part."""
+    """The keys of a component's section that are not arguments of its part."""
     field = RunConfig.model_fields.get(path)
     kind = None if field is None else field.annotation
     if isinstance(kind, type) and issubclass(kind, Component):
@@ -69,13 +69,13 @@ def _own_keys(path: str) -> set[str]:
 
 
 def _merge_items(path: str, items: list[Any], over: Mapping[Any, Any]) -> list[Any]:
-    """Change entries of a list by number, as in `losses.reconstruction.0.weight=10`."""
+    """Change list entries by number, as in `losses.reconstruction.0.weight=10`."""
     numbered = {str(index): item for index, item in enumerate(items)}
     changes = {str(index): value for index, value in over.items()}
     beyond = [index for index in changes if index not in numbered]
     if beyond:
         raise ConfigError(
-            f"{path}.{beyond[0]}: the list has only {len(items)} entries, numbered from 0"
+            f"{path}.{beyond[0]}: the list has only {counted(len(items), 'entry')}, numbered from 0"
         )
     merge(numbered, changes, f"{path}.")
     return list(numbered.values())

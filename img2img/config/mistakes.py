@@ -1,4 +1,4 @@
-"""Errors of a configuration, explained by key."""
+"""Explains the errors of a configuration, key by key."""
 
 from collections.abc import Iterator, Mapping
 from types import UnionType
@@ -16,12 +16,12 @@ MAX_LISTED = 20
 def explain(
     error: ValidationError, tree: Mapping[str, Any], root: type[BaseModel], where: str = ""
 ) -> str:
-    """Each wrong key on a line: its path, what was expected, what was given.
+    """A line for each wrong key: its path, what was expected, and what was given.
 
     Args:
-        tree: what was checked.
-        root: what it was checked against.
-        where: the key that it is below; empty for a whole configuration.
+        tree: the tree of keys that was checked.
+        root: the model it was checked against.
+        where: the key that the tree is below; empty for a whole configuration.
     """
     reasons: dict[str, list[str]] = {}
     found = error.errors(include_url=False)
@@ -35,7 +35,7 @@ def explain(
             reason = f"unknown key{hint or nearest(word, known)}"
             if where:  # a method's own keys are few
                 takes = (
-                    f"there are: {', '.join(known)}" if known else "this method has no keys here"
+                    f"choose from: {', '.join(known)}" if known else "this method has no settings"
                 )
                 reason += f"; {takes}"
         elif detail["type"] == "missing":
@@ -56,7 +56,7 @@ def explain(
 
 
 def wrong_keys(error: ValidationError, root: type[BaseModel], where: str = "") -> list[str]:
-    """The keys that `explain` has a line on."""
+    """The keys that `explain` has a line for."""
     paths = (_locate(detail["loc"], root)[0] for detail in error.errors(include_url=False))
     return list(dict.fromkeys(_full(where, path) for path in paths))
 
@@ -66,7 +66,7 @@ def _full(where: str, path: str) -> str:
 
 
 def keys_called(word: str, tree: Mapping[str, Any]) -> list[str]:
-    """The dotted keys that end in a word, of the configuration and of a tree."""
+    """The dotted keys of the configuration, and of a tree, whose last part is this word."""
     return [key for key in (*_known(RunConfig), *_dotted(tree)) if key.endswith(f".{word}")]
 
 
@@ -88,7 +88,7 @@ def _dotted(tree: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _locate(location: tuple[int | str, ...], root: type[BaseModel]) -> tuple[str, type[BaseModel]]:
-    """The dotted key of an error, and the section it is in.
+    """The dotted key of an error, and its section.
 
     Pydantic's locations also name branches of unions, which are left out.
     """

@@ -1,4 +1,4 @@
-"""Keys that had another name in earlier versions: files and commands that use it go on working."""
+"""Accepts keys by the names that they had in earlier versions."""
 
 import copy
 from collections.abc import Callable, Mapping
@@ -13,13 +13,13 @@ RENAMED = {
 
 
 def renewed(tree: Mapping[str, Any], say: Callable[[str], None] | None = None) -> dict[str, Any]:
-    """A tree with today's keys; the given one is not changed.
+    """A copy of a tree with the present names of its keys.
 
     Args:
-        say: told of each old key, in a line.
+        say: called with a line for each old key.
 
     Raises:
-        ConfigError: both the old key and the new one are given.
+        ConfigError: both the old and the new key are given.
     """
     new_tree = copy.deepcopy(dict(tree))
     for old, new in RENAMED.items():

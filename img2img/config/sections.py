@@ -1,4 +1,4 @@
-"""The tree of a run's configuration, typed. What a key is for, its description says."""
+"""The typed tree of a run's configuration. Each key is explained by its description."""
 
 import math
 from typing import Annotated, Any, Literal, Self
@@ -10,10 +10,10 @@ from img2img.config.data import DataConfig
 
 
 class TopKConfig(Section):
-    """Training the generators only on the images of a batch that the critic scores highest."""
+    """Top-k training: generators learn only from the images that the critic scores highest."""
 
     share: float = Field(
-        default=0.5, gt=0, le=1, description="share of the batch that is used at the end"
+        default=0.5, gt=0, le=1, description="share of each batch that is used at the end"
     )
     images: int = Field(
         default=50_000, gt=0, description="number of images over which the share falls from 1"
@@ -21,7 +21,7 @@ class TopKConfig(Section):
 
 
 class CriticConfig(Section):
-    """What critics see, and what generators learn from them besides the objective."""
+    """What the critics see, and what generators learn from them besides the objective."""
 
     augment: list[Component] = Field(
         default=[],
@@ -30,8 +30,9 @@ class CriticConfig(Section):
     )
     top_k: TopKConfig | None = Field(
         default=None,
-        description="top-k training: generators learn only from the images that the critic scores"
-        " highest; their `share` of a batch falls from 1 over `images` images; null disables it",
+        description="top-k training: generators learn only from those images of a batch that the"
+        " critic scores highest; the share used falls from 1 to `share` over `images`"
+        " images; null disables it",
     )
     feature_matching: float = Field(
         default=0.0,
@@ -45,23 +46,25 @@ class OptimizerConfig(Component):
     """The optimizer of all networks; the critics may have another learning rate."""
 
     name: str = Field(default="adam", description="see Optimizers")
-    lr: float = Field(default=2e-4, gt=0, description="learning rate, before the schedule")
+    lr: float = Field(
+        default=2e-4, gt=0, description="learning rate before the schedule is applied"
+    )
     lr_d: float | None = Field(
-        default=None, gt=0, description="learning rate of the critics; null: lr"
+        default=None, gt=0, description="learning rate of the critics; null: the same as lr"
     )
     accumulate: int = Field(
         default=1, gt=0, description="gradient accumulation: batches per update"
     )
     clip: float | None = Field(
-        default=None, gt=0, description="max gradient norm; null disables clipping"
+        default=None, gt=0, description="maximum gradient norm; null disables clipping"
     )
 
 
 class ScheduleConfig(Component):
     """How long to train, and how the learning rate changes.
 
-    The length is `epochs + decay_epochs`, unless `steps`, `total_epochs` or `minutes` is set: then
-    these two only give the ratio of constant to decaying learning rate.
+    The length is `epochs + decay_epochs`, unless `steps`, `total_epochs` or `minutes` is set. Then
+    the two only set the ratio of constant to decaying learning rate.
     """
 
     name: str = Field(default="linear", description="see Schedules")
@@ -69,29 +72,35 @@ class ScheduleConfig(Component):
         default=100, ge=0, description="epochs at the full learning rate, at the start"
     )
     decay_epochs: int = Field(
-        default=100, ge=0, description="epochs over which the learning rate falls to 0 after that"
+        default=100, ge=0, description="epochs over which the learning rate then falls to 0"
     )
-    steps: int | None = Field(default=None, gt=0, description="total length in generator updates")
-    total_epochs: int | None = Field(default=None, gt=0, description="total length in epochs")
-    minutes: float | None = Field(default=None, gt=0, description="length in minutes")
+    steps: int | None = Field(
+        default=None, gt=0, description="length in generator updates; it replaces the epochs above"
+    )
+    total_epochs: int | None = Field(
+        default=None, gt=0, description="length in epochs; it replaces the epochs above"
+    )
+    minutes: float | None = Field(
+        default=None, gt=0, description="length in minutes; it replaces the epochs above"
+    )
     warmup: int = Field(
         default=0, ge=0, description="images over which the learning rate rises from 0 at the start"
     )
     measured_steps: int | None = Field(
-        default=None, gt=0, description="`minutes` converted to steps; set by the program"
+        default=None, gt=0, description="`minutes` converted to steps; the program sets it"
     )
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:
         if self.epochs + self.decay_epochs == 0:
-            raise ValueError("epochs and decay_epochs are both 0")
+            raise ValueError("epochs and decay_epochs are both 0: set at least one of them")
         lengths = [k for k in ("steps", "total_epochs", "minutes") if getattr(self, k) is not None]
         if len(lengths) > 1:
-            raise ValueError(f"{' and '.join(lengths)} each set the length: set only one")
+            raise ValueError(f"{' and '.join(lengths)} each set the length: set only one of them")
         return self
 
     def planned_steps(self, images_per_epoch: int, images_per_step: int) -> int | None:
-        """The length in generator updates; None if it is given in minutes and not yet measured."""
+        """The length in generator updates; None if it is in minutes and not yet converted."""
         if self.minutes is not None:
             return self.measured_steps
         if self.steps is not None:
@@ -101,12 +110,12 @@ class ScheduleConfig(Component):
 
 
 class EmaConfig(Section):
-    """An exponential moving average of the generators' weights, which the model file then holds."""
+    """An exponential moving average of the generators' weights, saved in the model file."""
 
     half_life: float | None = Field(
         default=None,
         gt=0,
-        description="average the weights of the generators, with this half-life in images; null"
+        description="half-life, in images, of the average of the generators' weights; null"
         " disables averaging",
     )
 
@@ -115,7 +124,7 @@ class SamplesConfig(Section):
     """Sample sheets: translations of the same held-out images during training."""
 
     every: int = Field(
-        default=500, ge=0, description="steps between sample sheets; 0: only at the end"
+        default=500, ge=0, description="steps between sample sheets; 0: one at the end only"
     )
     count: int = Field(default=4, gt=0, description="rows of a sample sheet")
 
@@ -130,20 +139,22 @@ class MetricsConfig(Section):
         " the time",
     )
     best: str | None = Field(
-        default="l1", description="the measure that selects best.safetensors; null: it is not kept"
+        default="l1",
+        description=("the measure that selects best.safetensors; null: this file is not written"),
     )
     measures: list[str] = Field(
         default=["l1"],
-        description="further measures, if the held-out images allow them (docs/evaluate.md)",
+        description="further measures, which must be possible with the held-out images (see"
+        " docs/evaluate.md)",
     )
     patience: int | None = Field(
         default=None,
         gt=0,
-        description="early stopping: how many evaluations in a row may pass without improvement of"
-        " `best`; null disables it",
+        description="early stopping: the run ends after this many evaluations in a row without"
+        " improvement of `best`; null disables it",
     )
     features: Literal["auto", "inception", "efficientnet-lite0"] = Field(
-        default="auto", description="feature network of FID, KID and the like"
+        default="auto", description="feature network for FID, KID and other measures of sets"
     )
     weights: LocalPath | None = Field(
         default=None,
@@ -155,7 +166,7 @@ class MetricsConfig(Section):
 
 
 class DoctorConfig(Section):
-    """Watching the training for known problems; see docs/doctor.md."""
+    """Detection of known problems during training; see docs/doctor.md."""
 
     warn: bool = Field(
         default=True, description="print a one-line warning for each problem found during training"
@@ -163,7 +174,7 @@ class DoctorConfig(Section):
     every: Annotated[int, Field(ge=0)] | Literal["auto"] = Field(
         default="auto",
         description="steps between health probes, which translate a few images; 0 disables them;"
-        " auto: so often that they take under 1 % of the time",
+        " auto: they take less than 1 % of the time",
     )
 
 
@@ -179,11 +190,14 @@ class CheckpointConfig(Section):
 
 
 class RunConfig(Section):
-    """Everything a run depends on. Saved, resolved, as `config.yaml` in the run folder."""
+    """Everything a run depends on. The run folder holds it, resolved, as `config.yaml`."""
 
     method: str = Field(description="see Methods")
     seed: int = Field(default=0, ge=0, lt=2**32, description="random seed")
-    device: str = Field(default="auto", description="auto, cpu, mps, cuda or cuda:1")
+    device: str = Field(
+        default="auto",
+        description=("device to train on: auto, cpu, mps, cuda, or one GPU such as cuda:1"),
+    )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         default="auto", description="numeric precision of the networks; weights stay float32"
     )
@@ -192,7 +206,7 @@ class RunConfig(Section):
     discriminator: Component = Field(description="see Discriminators")
     objective: Component = Field(description="see Objectives")
     image_pool: int = Field(
-        default=0, ge=0, description="size of each critic's pool of earlier fakes; 0: no pool"
+        default=0, ge=0, description="number of earlier fakes in each critic's pool; 0: no pool"
     )
     regularizers: list[Component] = Field(
         default=[], description="gradient penalties of the critics (see Regularizers)"
@@ -214,7 +228,7 @@ class RunConfig(Section):
     )
     init_from: LocalPath | None = Field(
         default=None,
-        description="fine-tuning: model file or run whose generator weights to start from",
+        description="fine-tuning: the model file or run whose weights to start from",
     )
     activation_checkpointing: bool = Field(
         default=False, description="save memory: recompute activations in the backward pass"

@@ -1,1 +1,1 @@
-"""From folders of images to batches."""
+"""Data: from folders of images to batches."""

@@ -1,8 +1,8 @@
-"""Resize, augmentation and crop of images. The one file that knows Albumentations.
+"""Resizing, augmentation and cropping of images. Only this module uses Albumentations.
 
-A pair shares its geometry and the input has colour of its own, so they are two compositions: one of
-Albumentations' would apply both to both images. Everything random about a sample follows from the
-seed and the sample's position.
+The two images of a pair share their geometry, but colour changes apply only to the input. These are
+therefore two compositions, because a single one of Albumentations would change both images. All
+random choices for a sample follow from the seed and the position of the sample.
 """
 
 import inspect
@@ -30,18 +30,18 @@ _SAMPLE = 1
 
 
 class Transform:
-    """What happens to images between file and network, as `data` says.
+    """Resizes, augments and crops images as the section `data` says.
 
-    In training `prepare` on each image, then `pair` on the two of a pair, or `single` on one
-    without a partner; for held-out images `center`. All take and give (height, width, 3) pixels,
-    uint8 or uint16. Objects of this class can be pickled.
+    In training, `prepare` is applied to each image, then `pair` to the two of a pair, or `single`
+    to an image without a partner; `center` is for held-out images. All of them take and return
+    pixels (height, width, 3) of uint8 or uint16. Objects of this class can be pickled.
 
     Args:
-        load_size: (height, width) that images are resized to; see `resolve_sizes`.
-        crop_size: (height, width) of what comes out.
+        load_size: (height, width) to which images are resized; see `resolve_sizes`.
+        crop_size: (height, width) of the result.
 
     Raises:
-        ConfigError: a transform or an argument of it is unknown, or does not fit.
+        ConfigError: a transform or an argument is unknown, or a value is invalid.
     """
 
     def __init__(self, data: DataConfig, load_size: HeightWidth, crop_size: HeightWidth) -> None:
@@ -57,13 +57,14 @@ class Transform:
             _refuse_movement(transform, f"data.augment.color.{index}")
 
     def prepare(self, pixels: Pixels) -> Pixels:
-        """The part without chance, which a cache may keep: resize; pad what the crop exceeds."""
+        """The deterministic part, which can be cached: resize, and pad to at least the crop
+        size."""
         return padded(self._resized(pixels, self.load_size), self.crop_size)
 
     def pair(self, A: Pixels, B: Pixels, seed: int, position: int) -> tuple[Pixels, Pixels]:
-        """Geometry and crop alike on both prepared images, then colour on the input `A`.
+        """Apply the same geometry and crop to two prepared images, then colour to the input `A`.
 
-        The outcome is a function of the images, the seed and the position alone.
+        The result depends only on the images, the seed and the position.
         """
         seeds = self._seeds(seed, _SAMPLE, position)
         colored = 2 if self.color_on == "both" else 1
@@ -71,12 +72,12 @@ class Transform:
         return A, B
 
     def single(self, image: Pixels, seed: int, position: int, domain: int) -> Pixels:
-        """Geometry, crop and colour of an image without a partner.
+        """Apply geometry, crop and colour to an image without a partner.
 
-        The outcome is a function of the image, the seed, the position and the domain alone.
+        The result depends only on the image, the seed, the position and the domain.
 
         Args:
-            domain: 0 for A, the input, and 1 for B.
+            domain: 0 for A, the input; 1 for B.
         """
         seeds = self._seeds(seed, _SAMPLE, position, 1 + domain)
         colored = 1 if self.color_on == "both" or domain == 0 else 0
@@ -87,7 +88,8 @@ class Transform:
         return [int(word) for word in np.random.SeedSequence(entropy).generate_state(count)]
 
     def _random(self, images: list[Pixels], seeds: list[int], colored: int) -> list[Pixels]:
-        """The same geometry and crop for all images, the same colour for the first `colored`."""
+        """Apply one geometry and crop to all images, and one colour change to the first
+        `colored`."""
         kinds = [image.dtype for image in images]
         if len(self.geometry):
             images = self.geometry.apply([_workable(image) for image in images], seeds[2:])
@@ -103,7 +105,8 @@ class Transform:
         return [_as(image, kind) for image, kind in zip(images, kinds, strict=True)]
 
     def center(self, pixels: Pixels) -> Pixels:
-        """The image without chance, at crop size: `stretch` shows all of it, others the middle."""
+        """The image at crop size without randomness: with `stretch` all of it, otherwise the
+        centre."""
         return center_crop(
             padded(self._resized(pixels, self.crop_size), self.crop_size), self.crop_size
         )
@@ -119,7 +122,7 @@ class Transform:
 
 
 def padded(pixels: Pixels, size: HeightWidth) -> Pixels:
-    """Mirror the borders outwards until the image is at least `size`."""
+    """Pad the image to at least `size` by reflection at the borders."""
     missing = [max(0, wanted - there) for wanted, there in zip(size, pixels.shape, strict=False)]
     if not any(missing):
         return pixels
@@ -128,13 +131,13 @@ def padded(pixels: Pixels, size: HeightWidth) -> Pixels:
 
 
 def center_crop(pixels: Pixels, size: HeightWidth) -> Pixels:
-    """The middle of an image that is at least `size`."""
+    """The centre of an image that is at least `size`."""
     top, left = ((there - wanted) // 2 for wanted, there in zip(size, pixels.shape, strict=False))
     return pixels[top : top + size[0], left : left + size[1]]
 
 
 class _Composition:
-    """Albumentations transforms in order, the random numbers of each set for every call."""
+    """Albumentations transforms in order, each seeded again for every call."""
 
     def __init__(self, sections: Sequence[Component], path: str, example: HeightWidth) -> None:
         self.transforms = [_build(s, f"{path}.{i}", example) for i, s in enumerate(sections)]
@@ -146,7 +149,7 @@ class _Composition:
         return len(self.transforms)
 
     def apply(self, images: Sequence[Pixels], seeds: Sequence[int]) -> list[Pixels]:
-        """The same change to one image, or to two of one size."""
+        """Apply the same change to one image, or to two of the same size."""
         self._set(seeds)
         targets = ("image", "target")[: len(images)]
         found = self._compose(**dict(zip(targets, images, strict=True)))
@@ -165,7 +168,7 @@ def _arguments(transform_class: type) -> dict[str, inspect.Parameter]:
 
 
 def _catalogue() -> dict[str, Any]:
-    """Every transform of Albumentations that can be instantiated, by name."""
+    """All transforms of Albumentations that can be instantiated, by name."""
     bases = {"BasicTransform", "DualTransform", "ImageOnlyTransform", "Transform3D"}
     return {
         name: found
@@ -177,10 +180,10 @@ def _catalogue() -> dict[str, Any]:
 
 
 def check_names(augment: AugmentConfig) -> None:
-    """Look up every transform and argument that a configuration names.
+    """Check the names of all transforms and arguments in a configuration.
 
     Raises:
-        ConfigError: Albumentations has none of that name.
+        ConfigError: Albumentations has no such transform or argument.
     """
     for path in ("geometry", "color"):
         for index, section in enumerate(getattr(augment, path)):
@@ -188,7 +191,7 @@ def check_names(augment: AugmentConfig) -> None:
 
 
 def _find(section: Component, path: str) -> type:
-    """The class of a transform, which has the arguments that are given."""
+    """The class of a transform; its arguments are checked."""
     catalogue = _catalogue()
     if section.name not in catalogue:
         raise ConfigError(
@@ -207,7 +210,7 @@ def _find(section: Component, path: str) -> type:
 
 
 def _build(section: Component, path: str, example: HeightWidth) -> Any:
-    """One transform, tried once on a picture of the size that it will meet."""
+    """Build a transform, and try it once on an image of the size that it will get."""
     transform_class = _find(section, path)
     try:
         with warnings.catch_warnings():
@@ -228,13 +231,14 @@ def _build(section: Component, path: str, example: HeightWidth) -> Any:
             ) from None
         if not isinstance(changed, np.ndarray) or changed.dtype != dtype or changed.ndim != 3:
             raise ConfigError(
-                f"{path}: {section.name} changes the type of the image; leave that to the loader"
+                f"{path}: {section.name} changes the data type of the image, which only the"
+                " loader may do; remove it"
             )
     return transform
 
 
 def _explain(error: Exception, section: Component, path: str) -> str:
-    """The library's reason, at the key of the argument where it names one."""
+    """The library's reason, with the key of the argument if it names one."""
     if not isinstance(error.__cause__, ValidationError):
         return f"{path}: {section.name}: {error}"
     reasons: dict[str, list[str]] = {}
@@ -245,22 +249,22 @@ def _explain(error: Exception, section: Component, path: str) -> str:
 
 
 def _refuse_movement(transform: Any, path: str) -> None:
-    """Colour changes one image of the pair only: it must not move anything."""
+    """Refuse a colour transform that moves pixels, as it may change only one image of a pair."""
     stays = (albumentations.ImageOnlyTransform, BaseDropout, albumentations.PixelDropout)
     if not isinstance(transform, stays):
         raise ConfigError(
-            f"{path}.name: {type(transform).__name__} moves pixels, and would pull the pair apart;"
-            " list it under data.augment.geometry"
+            f"{path}.name: {type(transform).__name__} moves pixels, so the two images of a pair"
+            " would no longer match; list it under data.augment.geometry"
         )
 
 
 def _workable(image: Pixels) -> Pixels:
-    """Transforms take uint8, or float32 in [0, 1]: many fail on uint16."""
+    """The pixels as uint8, or float32 in [0, 1], because many transforms fail on uint16."""
     return image.astype(np.float32) / np.float32(65535) if image.dtype == np.uint16 else image
 
 
 def _as(image: Pixels, dtype: npt.DTypeLike) -> Pixels:
-    """The pixels in the type that they had, and contiguous again after a crop or a flip."""
+    """The pixels in their original type, and contiguous again after a crop or flip."""
     if image.dtype != dtype:
         image = np.rint(image.clip(0, 1) * 65535)
     return np.ascontiguousarray(image, dtype=dtype)

@@ -1,4 +1,4 @@
-"""Decoding a whole data set once, to say all that is wrong with it before training starts."""
+"""Decodes a whole data set once, to report all problems before training starts."""
 
 import os
 from collections import Counter
@@ -14,21 +14,21 @@ from img2img.data.sizes import HeightWidth, same_shape
 from img2img.data.sources import CountProgress, Item, Pair
 from img2img.data.turns import TURNS
 from img2img.data.values import Values, values_of
-from img2img.errors import ImageError, some_names
+from img2img.errors import ImageError, counted, some_names
 from img2img.images import Counts, Depth, Picture, count_unreadable, list_own
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What decoding every image showed.
+    """The results of decoding every image.
 
     Attributes:
-        sizes: by domain, how many good images have which (height, width), as their files have it.
-        formats: how many good files are `8-bit`, `16-bit`, `8-bit with alpha` ...
+        sizes: by domain, how many good images have which (height, width) in their files.
+        formats: how many good files are `8-bit`, `16-bit`, `8-bit with alpha` and so on.
         problems: the pairs and images that cannot be used.
-        changed: how many pairs differ in `size`, or in `shape`, too, so that the target is brought
-            to its input's size; see `data.unequal`.
-        values: by domain, the values that good images hold.
+        changed: how many pairs differ in `size` only, and how many in `shape` too. Their targets
+            are changed to the size of the input; see `data.unequal`.
+        values: by domain, the values in good images.
     """
 
     sizes: dict[str, Counter[HeightWidth]]
@@ -39,12 +39,12 @@ class Survey:
 
     @property
     def all_sizes(self) -> Counter[HeightWidth]:
-        """The sizes of both domains."""
+        """The sizes of the images of both domains together."""
         return sum(self.sizes.values(), Counter())
 
     @property
     def smallest(self) -> HeightWidth:
-        """The smallest height and the smallest width; (0, 0) where no image is good."""
+        """The smallest height and the smallest width; (0, 0) if there is no good image."""
         sizes = self.all_sizes
         heights, widths = zip(*sizes, strict=True) if sizes else ((0,), (0,))
         return min(heights), min(widths)
@@ -52,12 +52,12 @@ class Survey:
 
 @dataclass(frozen=True)
 class DataReport:
-    """All there is to say about a data set; see `check_data`.
+    """The report on a data set; see `check_data`.
 
     Attributes:
-        passed_over: how many pictures there are of kinds that are not read, by suffix.
-        left_out: run folders and results of translations among the data.
-        proposed: the pairs that `found.proposal` would find; the survey is then of these.
+        passed_over: number of images in unsupported formats, by suffix.
+        left_out: run folders and results of translations inside the data.
+        proposed: the data set as `found.proposal` would find it; the survey is then of its images.
     """
 
     found: DataSet
@@ -69,7 +69,7 @@ class DataReport:
 
     @property
     def pairs(self) -> list[Pair]:
-        """What is found and decodes, with the proposal where there is one."""
+        """The pairs that were found and can be decoded; with a proposal, those that it finds."""
         bad = {p.item for p in self.survey.problems if p.kind == "unreadable"}
         items = (self.proposed or self.found).items.get("AB", [])
         return [item for item in items if isinstance(item, Pair) and item not in bad]
@@ -78,12 +78,12 @@ class DataReport:
 def check_data(
     kind: type[DataSet], data: DataConfig, seed: int, progress: CountProgress | None = None
 ) -> DataReport:
-    """Find the images as training would, decode them all, and report.
+    """Find the images as training does, decode all of them, and report.
 
-    Where another way to match names finds more pairs, it is these that are decoded.
+    If another way to match names finds more pairs, those are decoded.
 
     Raises:
-        ConfigError, DataError: there is nothing to check; see `DataSet.find`.
+        ConfigError, DataError: there are no images to check; see `DataSet.find`.
     """
     found = kind.find(data, seed)
     if found.proposal is None:
@@ -101,10 +101,10 @@ def check_found(
     *,
     survey: Survey | None = None,
 ) -> DataReport:
-    """Decode all images of a data set, and report.
+    """Decode all images of a data set, and report on it.
 
     Args:
-        survey: what decoding has shown, if that is done.
+        survey: the results of decoding, if that is already done.
     """
     survey = survey or check_images(found.items, progress, found.held_out)
     problems = found.problems + survey.problems
@@ -114,7 +114,7 @@ def check_found(
 
 
 def remarks(report: DataReport, data: DataConfig) -> Iterator[str]:
-    """What is not used, or not used as it is, a sentence each."""
+    """A sentence on each kind of file that is not used, or is changed."""
     if report.passed_over:
         kinds = ", ".join(f"{suffix} ({count})" for suffix, count in report.passed_over.items())
         yield f"skipped, because these formats are not supported: {kinds}; convert them to PNG"
@@ -123,11 +123,11 @@ def remarks(report: DataReport, data: DataConfig) -> Iterator[str]:
         yield f"left out, because img2img made them: {names}"
     changed = report.survey.changed
     if changed["size"]:
-        yield f"in {changed['size']} pairs the target is resized to its input's size"
+        yield f"in {counted(changed['size'], 'pair')} the target is resized to its input's size"
     if changed["shape"]:
         yield (
-            f"in {changed['shape']} pairs the aspect ratio of the target differs from its input's;"
-            f" it is adjusted by data.unequal={data.unequal}"
+            f"in {counted(changed['shape'], 'pair')} the aspect ratio of the target differs from"
+            f" its input's; it is adjusted by data.unequal={data.unequal}"
         )
 
 
@@ -142,13 +142,14 @@ def check_images(
     *,
     share: tuple[int, int] = (0, 1),
 ) -> Survey:
-    """Decode all images.
+    """Decode all images, and collect what they show.
 
     Args:
-        items: pairs and images by the domains that they show; see `DataSet.items`.
+        items: pairs and images by domain; see `DataSet.items`.
         progress: called with (items done, items), in this thread.
-        held_out: those among them whose values are counted apart.
-        share: (which, of how many): every so manieth item, for processes that share the work.
+        held_out: those of them whose values are counted separately.
+        share: (index, count) of this process among those that share the work: it decodes every
+            count-th item.
     """
     values = {"A": Values(), "B": Values()}
     survey = Survey({"A": Counter(), "B": Counter()}, Counter(), [], values=values)
@@ -158,8 +159,8 @@ def check_images(
     apart: Collection[Item] = {item for pair in held_out for item in (pair, pair.A, pair.B)}
     # Decoders let go of Python's lock. Few threads: each may hold two large pictures.
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        looked_at = zip(domains, everything, pool.map(_look_at, everything), strict=True)
-        for done, (shown, item, (looks, problems)) in enumerate(looked_at, start=1):
+        examined = zip(domains, everything, pool.map(_examine, everything), strict=True)
+        for done, (shown, item, (looks, problems)) in enumerate(examined, start=1):
             survey.problems.extend(problems)
             if not problems:
                 for domain, look in zip(shown, (looks[0], looks[-1]), strict=False):
@@ -176,8 +177,8 @@ def check_images(
 
 
 @dataclass(frozen=True)
-class _Look:
-    """What is kept of an image, without its pixels."""
+class _ImageFacts:
+    """The properties of an image that are kept, without its pixels."""
 
     size: HeightWidth
     form: str
@@ -185,25 +186,25 @@ class _Look:
     counts: Counts
 
     @classmethod
-    def at(cls, picture: Picture) -> "_Look":
+    def at(cls, picture: Picture) -> "_ImageFacts":
         return cls(picture.size, _format(picture), *values_of(picture))
 
 
-def _look_at(item: Item) -> tuple[list[_Look], list[Problem]]:
-    """What the item's images are, and what is wrong with them."""
+def _examine(item: Item) -> tuple[list[_ImageFacts], list[Problem]]:
+    """The properties of an item's images, and a problem if there is one."""
     with TURNS.at(item):
-        return _looked_at(item)
+        return _examined(item)
 
 
-def _looked_at(item: Item) -> tuple[list[_Look], list[Problem]]:
-    looks: list[_Look] = []
+def _examined(item: Item) -> tuple[list[_ImageFacts], list[Problem]]:
+    looks: list[_ImageFacts] = []
     problems: list[Problem] = []
     for source in item.files:
         try:
             if isinstance(item, Pair) and len(item.files) == 1:  # which holds both images
-                looks.extend(map(_Look.at, item.read()))
+                looks.extend(map(_ImageFacts.at, item.read()))
             else:
-                looks.append(_Look.at(source.read()))
+                looks.append(_ImageFacts.at(source.read()))
         except ImageError as error:
             problems.append(Problem("unreadable", str(source.path), str(error), item))
     if isinstance(item, Pair) and len(looks) == 2 and item.unequal == "refuse":

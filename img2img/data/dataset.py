@@ -1,4 +1,4 @@
-"""What is found in folders of images to train on, whether the images are paired or not."""
+"""The data set found in folders of images, paired or not."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from img2img.data.partners import Proposal
 from img2img.data.problems import Problem
 from img2img.data.samples import Batch, Samples
 from img2img.data.sources import CountProgress, Item, Pair
-from img2img.errors import ConfigError
+from img2img.errors import ConfigError, counted
 from img2img.images import Domain
 
 AUTO_FRACTION = 0.05
@@ -24,13 +24,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class DataSet(ABC):
-    """What was found.
+    """The images that were found for training and evaluation.
 
     Attributes:
-        layout: one phrase that says where, such as `trainA/ + trainB/ (held out: testA/ + testB/)`.
-        held_out: what is never trained on, an A beside a B.
-        aligned: whether the A and the B of what is held out show the same thing.
-        problems: what is wrong with some of the files, as far as their names tell.
+        layout: where they are, such as `trainA/ + trainB/ (held out: testA/ + testB/)`.
+        held_out: images that are never trained on, each an A with a B.
+        aligned: whether the A and the B of held-out images are pairs.
+        problems: problems that show in the names of files.
         proposal: a way to match names that finds more pairs.
         unlisted: images that `data.pairs` leaves out.
     """
@@ -45,60 +45,60 @@ class DataSet(ABC):
     @classmethod
     @abstractmethod
     def find(cls, data: DataConfig, seed: int, leave_out: Collection[Item] = frozenset()) -> Self:
-        """Find the images and hold some of them out, as `data.holdout` says. Nothing is decoded.
+        """Find the images, and hold some of them out as `data.holdout` says. Nothing is decoded.
 
-        A held-out fraction depends on the seed and on the names alone, so that it hardly changes
-        when images are added.
+        A held-out fraction depends only on the seed and the names, so it hardly changes when images
+        are added.
 
         Args:
-            leave_out: what to pass over, before any are held out.
+            leave_out: items to ignore, before any are held out.
 
         Raises:
-            ConfigError: no folder is given, or what `data.holdout` names is not there.
-            DataError: a folder is missing, or holds no images in a known layout.
+            ConfigError: no folder is given, or what `data.holdout` names does not exist.
+            DataError: a folder is missing, or has no images in a known layout.
         """
 
     @property
     @abstractmethod
     def items(self) -> Mapping[str, Sequence[Item]]:
-        """All there is to decode, by the domains that an item shows: `A`, `B` or `AB`."""
+        """All images and pairs, by the domains that they show: `A`, `B` or `AB`."""
 
     @property
     def domains(self) -> Mapping[str, Domain]:
-        """The domains, `A` or `B`, that no files show: what is generated, such as noise."""
+        """The domains, `A` or `B`, that have no files because they are generated, such as noise."""
         return {}
 
     @property
     @abstractmethod
     def counts(self) -> str:
-        """How much there is to train on, in words."""
+        """The number of training images as text."""
 
     @property
     def side_by_side(self) -> bool:
-        """Whether images are trained on that hold both domains."""
+        """Whether training images are pairs, side by side."""
         return False
 
     @property
     @abstractmethod
     def empty(self) -> bool:
-        """Whether there is too little to train on at all."""
+        """Whether there are too few images to train on."""
 
     @abstractmethod
     def __len__(self) -> int:
-        """Training samples an epoch."""
+        """Training samples per epoch."""
 
     @abstractmethod
     def only(self, index: int) -> Self:
-        """A set of one training pair, or one image a domain, which it holds out as well."""
+        """A set with one training pair, or one image of each domain, which is also held out."""
 
     @abstractmethod
     def seen_as(self, domains: Mapping[str, Domain | None]) -> Self:
-        """The same set, the values of its files taken as those of their domain, `A` or `B`."""
+        """The same set, with the values of its files read by the domains `A` and `B`."""
 
     def notices(self) -> Iterator[str]:
-        """What a person should know before training on it."""
+        """Notices for the user before training."""
         if self.unlisted:
-            yield f"{self.unlisted} images that data.pairs does not list are left out"
+            yield f"left out, not listed in data.pairs: {counted(self.unlisted, 'image')}"
 
     @abstractmethod
     def samples(
@@ -112,7 +112,7 @@ class DataSet(ABC):
 
     @abstractmethod
     def held_out_batches(self, data: DataConfig, transform: Transform) -> Iterator[Batch]:
-        """What is held out, one by one, in order and without chance, at the crop size.
+        """The held-out images in batches of one, in order, at crop size, without randomness.
 
         Raises:
             ImageError: a file does not decode.
@@ -122,14 +122,14 @@ class DataSet(ABC):
 def held_out_split(
     data: DataConfig, splits: Mapping[str, Folders], *, side_by_side: bool = True
 ) -> Folders | None:
-    """The folders that are held out; None where a part of `train` is to be, or nothing.
+    """The held-out folders; None if a part of `train` is to be held out, or nothing.
 
     Args:
-        side_by_side: whether `data.holdout` may be a folder of images that hold both domains.
+        side_by_side: whether `data.holdout` may be a folder of side-by-side images.
 
     Raises:
-        ConfigError: there is no split of the name that `data.holdout` gives, or it is trained on.
-        DataError: `data.holdout` is a folder in which nothing is found.
+        ConfigError: there is no split with the name in `data.holdout`, or it is trained on.
+        DataError: `data.holdout` is a folder without images in a known layout.
     """
     match data.holdout:
         case "auto":
@@ -137,8 +137,8 @@ def held_out_split(
         case "val" | "test" as split:
             if split not in splits:
                 raise ConfigError(
-                    f"data.holdout: there is no {split!r} beside {splits['train'].where}, only"
-                    f" {', '.join(splits)}; auto takes one of these"
+                    f"data.holdout: there is no split {split!r} beside {splits['train'].where},"
+                    f" only {', '.join(splits)}; set it to auto, or to another split"
                 )
             return splits[split]
         case Path() as folder:
@@ -147,17 +147,20 @@ def held_out_split(
             trained = [path.resolve() for path in (splits["train"].A, splits["train"].B)]
             for path in (held.A.resolve(), held.B.resolve()):
                 if any(path == other or other in path.parents for other in trained):
-                    raise ConfigError(f"data.holdout: {path} is one of the training folders")
+                    raise ConfigError(
+                        f"data.holdout: {path} is one of the training folders;"
+                        " choose another folder"
+                    )
             return held
         case _:
             return None
 
 
 def divide(items: Mapping[str, T], data: DataConfig, seed: int) -> tuple[list[T], list[T]]:
-    """What to train on, and the fraction to hold out; at least one each where there are two.
+    """Split items into those to train on and those to hold out, at least one each if possible.
 
     Args:
-        items: by name, which decides with the seed alone what is held out.
+        items: by name; only the names and the seed decide which are held out.
     """
     if data.holdout == "none":
         return list(items.values()), []

@@ -1,8 +1,8 @@
-"""Whether images hold the same thing twice, side by side, or are single pictures.
+"""Detects whether images are pairs side by side or single pictures.
 
-Where two pictures show the same thing, their edges lie at the same places, whatever their colours
-are. Left and right half of one picture have edges elsewhere, or, where it is symmetric, at places
-that mirror each other.
+If two pictures show the same thing, their edges are at the same places, whatever their colours. The
+left and right half of a single picture have edges at different places or, if it is symmetric, at
+mirrored places.
 """
 
 from collections.abc import Sequence
@@ -34,10 +34,10 @@ _Edges = npt.NDArray[np.float64]
 def look_like_pairs(files: Sequence[Path]) -> bool:
     """Whether the two halves of most images show the same thing.
 
-    So does a folder in which no image can be read: what is wrong with it is said elsewhere.
+    True if no image can be read; that problem is reported elsewhere.
 
     Args:
-        files: images; a few of them are looked at.
+        files: images, of which a few are examined.
     """
     step = max(1, len(files) // LOOKED_AT)
     return _look_like_pairs(tuple((file, file.stat().st_mtime_ns) for file in files[::step]))
@@ -69,7 +69,7 @@ def _look_like_pairs(files: tuple[tuple[Path, int], ...]) -> bool:
 
 
 def _halves(file: Path) -> tuple[_Edges, ...]:
-    """The edges of both halves; one of them where the width is odd, none where nothing is read."""
+    """The edges of both halves; one item if the width is odd, none if the file cannot be read."""
     try:
         pixels = eight_bit(read_picture(file).composited())
     except ImageError:
@@ -80,9 +80,10 @@ def _halves(file: Path) -> tuple[_Edges, ...]:
 
 
 def _edges(half: npt.NDArray[np.uint8]) -> _Edges:
-    """How strong edges are, in a grid: of mean 0 in each row, of length 1; 0 of a flat image.
+    """The strength of edges in a grid, with mean 0 in each row and length 1; 0 for a flat image.
 
-    Without the means of rows, which have what halves of one picture share: sky above, ground below.
+    Row means are removed because the halves of a single picture share them: sky above, ground
+    below.
     """
     thumbnail = resized(half, (_SIDE, _SIDE)).astype(float).mean(2)
     along, down = (np.diff(thumbnail, axis=axis, append=0) for axis in (1, 0))

@@ -1,7 +1,7 @@
-"""The ways in which people arrange the images of two domains in folders.
+"""The layouts in which images of two domains can be arranged in folders.
 
-A root may hold several arrangements at once. The first of these that is there is taken, the last
-two for pairs only:
+A folder may match several layouts. The first match in this list is used; the last two are only for
+pairs:
 
 1. `train/A` + `train/B` (and `val`, `test` alike)
 2. `trainA` + `trainB` (and `valA` + `valB`, `testA` + `testB`)
@@ -13,8 +13,8 @@ two for pairs only:
 Case does not matter in these names, `train_A` is `trainA`, and `training`, `valid`, `validation`,
 `eval` and `testing` are `train`, `val` and `test`. Images are looked for in subfolders too.
 
-Images are taken for two side by side only if their halves look like it, or if a person says so:
-else pictures would be cut in half that are none.
+Images are treated as side by side only if their halves look like pairs, or if the user says so.
+Otherwise single pictures would be cut in half.
 """
 
 import re
@@ -40,16 +40,16 @@ _SPLIT_OF = {name: split for split, names in _CALLED.items() for name in names}
 _SPLIT = re.compile(rf"({'|'.join(_SPLIT_OF)})(?:[ _-]?([ab]))?")
 # How many folders that hold nothing but one more are opened to find a data set.
 _DEEP = 3
-_IF_BOTH = "if each image is a pair, A on the left, `data.layout=side_by_side`"
+_IF_BOTH = "if each image is a pair with A on the left, use `data.layout=side_by_side`"
 
 
 @dataclass(frozen=True)
 class Folders:
-    """Where one part of a data set lies: a folder for each domain.
+    """The folders of one split: one for each domain.
 
     Attributes:
-        where: for messages, such as `trainA/ + trainB/`.
-        root: the folder of the whole data set; None where the two were given by themselves.
+        where: the folders for messages, such as `trainA/ + trainB/`.
+        root: the folder of the whole data set; None if the two were given separately.
     """
 
     A: Path
@@ -59,7 +59,7 @@ class Folders:
 
     @property
     def side_by_side(self) -> bool:
-        """Whether there is one folder, of images that hold both domains, A on the left."""
+        """Whether there is one folder of side-by-side images, with A on the left."""
         return self.A == self.B and self.root is not None
 
 
@@ -69,12 +69,13 @@ def find_splits(
     """The splits of a data set in any of the known layouts.
 
     Args:
-        side_by_side: whether images that hold both domains count.
-        declared: whether a person has said that each image holds both: then it is not doubted.
-        to_train: whether it is a mistake if `train` is not among them.
+        side_by_side: whether side-by-side images are accepted.
+        declared: whether the user has declared the images to be side by side, so that they are not
+            checked.
+        to_train: whether it is an error if there is no split `train`.
 
     Raises:
-        DataError: the folder is missing, or no layout fits.
+        DataError: the folder is missing, or no layout matches.
     """
     looked_for = _looked_for(side_by_side)
     if not root.is_dir():
@@ -114,7 +115,7 @@ def _of_two_folders(
     inside: Mapping[str, Mapping[str, Path]],
     to_train: bool,
 ) -> dict[str, Folders]:
-    """The splits of a root that has a folder for each domain; empty where it has none."""
+    """The splits of a root with a folder for each domain; empty if it has none."""
     candidates = [
         {split: (both["a"], both["b"]) for split, both in inside.items() if {"a", "b"} <= {*both}},
         {
@@ -132,10 +133,10 @@ def _of_two_folders(
 
 
 def find_splits_of_two(A: Path, B: Path, root: Path | None = None) -> dict[str, Folders]:
-    """The splits of two folders, one a domain: `A/train` + `B/train` ..., else `A` + `B`.
+    """The splits of two folders, one for each domain: `A/train` + `B/train` ..., else `A` + `B`.
 
     Args:
-        root: what the folders are named relative to, in messages.
+        root: the folder to which names in messages are relative.
 
     Raises:
         DataError: a folder is missing, or both are the same.
@@ -151,7 +152,7 @@ def find_splits_of_two(A: Path, B: Path, root: Path | None = None) -> dict[str, 
         )
     if real_A in real_B.parents or real_B in real_A.parents:
         raise DataError(
-            f"{A} and {B}: one lies inside the other, so they share images; move it out, or choose"
+            f"{A} and {B}: one is inside the other, so they share images; move it out, or choose"
             " another folder"
         )
     in_A, in_B = _subfolders(A), _subfolders(B)
@@ -162,10 +163,10 @@ def find_splits_of_two(A: Path, B: Path, root: Path | None = None) -> dict[str, 
 
 
 def images_by_name(folder: Path) -> dict[str, list[Path]]:
-    """The images of a domain by their path below its folder, without the suffix.
+    """The images of a domain by their path in its folder, without the suffix.
 
     Raises:
-        DataError: there is none.
+        DataError: there are no images.
     """
     found: dict[str, list[Path]] = {}
     for file in list_images(folder):
@@ -184,17 +185,17 @@ def _folders(A: Path, B: Path, root: Path | None) -> Folders:
 
 
 def _refuse_side_by_side(root: Path, folders: Mapping[str, Path]) -> None:
-    """What holds pairs is not to be taken for two domains."""
+    """Refuse side-by-side images where two folders are needed."""
     if "train" in folders or any(file.parent == root for file in list_images(root)):
         raise DataError.of(
             root,
-            f"its images are not in two folders, one for each domain;"
-            f" {_looked_for(False)}. Images that hold both domains side by side are for pix2pix",
+            "the images are not in two folders, one for each domain;"
+            f" {_looked_for(False)}. For images with both domains side by side, use pix2pix",
         )
 
 
 def _refuse_one_deeper(root: Path) -> None:
-    """An archive is often unpacked into a folder of its own name."""
+    """Refuse a folder whose only subfolder is the data set, as in many unpacked archives."""
     folder = root
     for _ in range(_DEEP):
         below = [path for path in _subfolders(folder).values() if list_images(path)]
@@ -211,7 +212,7 @@ def _refuse_one_deeper(root: Path) -> None:
 
 
 def _refuse_several_folders(folder: Path, side_by_side: bool) -> None:
-    """Folders of images are more likely to be domains than images to be halved."""
+    """Refuse several folders of images, which are more likely domains than side-by-side images."""
     images = list_images(folder)
     inside = [folder / name for name in sorted({f.relative_to(folder).parts[0] for f in images})]
     if any(file.parent == folder for file in images) or len(inside) < 2:
@@ -221,7 +222,7 @@ def _refuse_several_folders(folder: Path, side_by_side: bool) -> None:
         one, other = inside
         raise DataError.of(
             folder,
-            f"holds {one.name}/ and {other.name}/: name them A and B, or give them as"
+            f"contains {one.name}/ and {other.name}/; rename them to A and B, or use"
             f" `data.root_a={one}` `data.root_b={other}`{way_on}",
         )
     if not (side_by_side and look_like_pairs(images)):
@@ -229,14 +230,14 @@ def _refuse_several_folders(folder: Path, side_by_side: bool) -> None:
         names = some_names([f"{each.name}/" for each in inside])
         raise DataError.of(
             folder,
-            f"holds several folders of images, {names}: choose the two that belong"
+            f"contains several folders of images, {names}; choose the two that belong"
             f" together, such as `data.root_a={one}` `data.root_b={other}` (A is the input, B the"
             f" target){way_on}",
         )
 
 
 def _most_alike(folders: Sequence[Path]) -> tuple[Path, Path]:
-    """The two folders whose images find most partners by their names, in the plainest way."""
+    """The two folders with the most matching names, by the strictest way to match."""
     names = {folder: [*images_by_name(folder)] for folder in folders[:8]}
 
     def alike(both: tuple[Path, Path]) -> tuple[int, int]:
@@ -248,7 +249,7 @@ def _most_alike(folders: Sequence[Path]) -> tuple[Path, Path]:
 
 
 def _refuse_single_pictures(folder: Path) -> None:
-    """Pictures whose halves have nothing to do with each other are not to be cut in half."""
+    """Refuse single pictures, which must not be cut in half."""
     images = list_images(folder)
     if not look_like_pairs(images):
         many = len(images) > 1
@@ -268,31 +269,30 @@ def _refuse_half_a_layout(
     side_by_side: bool,
     to_train: bool,
 ) -> None:
-    """A lone domain's folder must not be taken for images side by side and be cut in half."""
+    """Refuse a root that has the folder of only one domain."""
     domains = [("a", "b"), *((f"{split}a", f"{split}b") for split in SPLITS)]
     for here, there in ((root, folders), *((folders[split], inside[split]) for split in inside)):
         for A, B in domains:
             if (A in there) != (B in there):
                 raise DataError.of(
                     here,
-                    f"there is only one of {A[:-1]}A and {B[:-1]}B; {_looked_for(side_by_side)}",
+                    f"has only one of the folders {A[:-1]}A and {B[:-1]}B;"
+                    f" {_looked_for(side_by_side)}",
                 )
     held_out = {*SPLITS[1:], *(name for names in domains[2:] for name in names)} & {*folders}
     if to_train and held_out and "train" not in folders:
-        raise DataError.of(
-            root, f"it has val or test, but nothing to train on; {_looked_for(side_by_side)}"
-        )
+        raise DataError.of(root, f"has val or test, but no train; {_looked_for(side_by_side)}")
 
 
 def _looked_for(side_by_side: bool) -> str:
     ways = ["train/A + train/B", "trainA + trainB", "A/train + B/train", "A + B"]
     if side_by_side:
         ways += ["images side by side in train/ or in the folder itself"]
-    return f"images are looked for as {', '.join(ways[:-1])} or {ways[-1]}"
+    return f"the supported layouts are {', '.join(ways[:-1])}, or {ways[-1]}"
 
 
 def _subfolders(folder: Path) -> dict[str, Path]:
-    """By lower-case name, those of splits by the usual one. The plainest of several counts."""
+    """Subfolders by lower-case name, those of splits by usual name; the plainest name wins."""
     found: dict[str, Path] = {}
     for path in sorted(
         folder.iterdir(), key=lambda path: (_usual(path) != path.name.lower(), path)
@@ -303,7 +303,7 @@ def _subfolders(folder: Path) -> dict[str, Path]:
 
 
 def _usual(folder: Path) -> str:
-    """`val` of `Validation`, `traina` of `train_A`; of other names the lower-case one."""
+    """`val` for `Validation`, `traina` for `train_A`; other names in lower case."""
     name = folder.name.lower()
     match = _SPLIT.fullmatch(name)
     return _SPLIT_OF[match[1]] + (match[2] or "") if match else name

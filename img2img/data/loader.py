@@ -1,4 +1,4 @@
-"""Batches of prepared samples, in a given order, from as many processes as asked for."""
+"""Loads batches of prepared samples, in a fixed order, with any number of processes."""
 
 import multiprocessing
 import os
@@ -45,23 +45,24 @@ def batches(
 ) -> Generator[Batch]:
     """Batches of the samples at consecutive positions.
 
-    The batches are the same whatever the number of workers. Closing the iterator, or dropping it,
-    ends them.
+    The batches do not depend on the number of workers. Workers end when the iterator is closed or
+    deleted.
 
     Args:
         start: the first position.
-        stop: the position to end before, with a smaller batch if need be; None: never.
-        share: (which, of how many): every so manieth batch, for processes that share the work.
-        skip_bad: take another sample for one whose file cannot be read, and say so in the batch.
-        workers: processes that load; 0 loads in this one.
-        timeout: seconds to wait for workers; 0: for ever.
-        stopping: asked while workers are waited for: whether to give up.
-        pin_memory: give batches in page-locked memory, for the way to a GPU.
+        stop: the position before which to end, if necessary with a smaller batch; None: never.
+        share: (index, count) of this process among those that share the work: it gets every
+            count-th batch.
+        skip_bad: replace a sample whose file cannot be read, and record this in the batch.
+        workers: number of processes that load; 0: load in this process.
+        timeout: seconds to wait for workers; 0: forever.
+        stopping: called while waiting for workers; returns whether to give up.
+        pin_memory: return batches in page-locked memory, for copying to a GPU.
         start_method: how workers are started (`fork`, `spawn`, `forkserver`); None: the platform's.
 
     Raises:
-        LoadingFailed: a worker was killed, or does not answer, or there is no memory.
-        Img2ImgError: a sample cannot be made; the message names the file.
+        LoadingFailed: a worker was killed or does not answer, or there is not enough memory.
+        Img2ImgError: a sample cannot be loaded; the message names the file.
     """
     turn = multiprocessing.get_context(start_method).Lock
     with quiet_about_cores():
@@ -86,10 +87,10 @@ def batches(
 
 
 def resolve_workers(data: DataConfig, device_type: str) -> int:
-    """How many processes load images.
+    """The number of processes that load images.
 
-    `auto` keeps a GPU fed without taking every core. Where the training itself runs on the CPU,
-    loading gets a small share of it, or none if the images are in memory already.
+    `auto` supplies a GPU without using every core. If training itself runs on the CPU, loading gets
+    a small share of it, or none if the images are already in memory.
     """
     if data.workers != "auto":
         return data.workers
@@ -125,10 +126,10 @@ class _Positions:
 
 
 class _Loaded:
-    """Whole batches by their positions.
+    """Loads whole batches by their positions.
 
-    A user's error is handed over as a value: raised in a worker it would come out wrapped in the
-    worker's traceback.
+    Errors of the user are returned as values: raised in a worker, they would be wrapped in its
+    traceback.
     """
 
     def __init__(self, samples: Samples, skip_bad: bool) -> None:
@@ -155,7 +156,8 @@ class _Loaded:
         return batch
 
     def _sample(self, position: int, skipped: list[str]) -> Sample:
-        """The sample at a position; for a bad one what the next epoch has in its place."""
+        """The sample at a position; a bad one is replaced by the one at that place in the next
+        epoch."""
         for epochs_on in count():
             try:
                 return self._samples[position + epochs_on * len(self._samples)]
@@ -177,7 +179,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _end_later(*_: object) -> None:
-    """Leave the main process, which may have been sent the same signal, time to save and end."""
+    """Delay the end of a worker, so that the main process can save first after the same signal."""
     timer = Timer(GRACE, os._exit, (1,))
     timer.daemon = True
     timer.start()
@@ -188,10 +190,11 @@ def _as_it_is(batch: Any) -> Any:
 
 
 def _prepare_worker(turn: AbstractContextManager[Any], _: int) -> None:
-    """Signals are the main process's to handle, and OpenCV's threads do not survive a fork.
+    """Prepare a worker: ignore signals, and switch off OpenCV's threads, which do not survive a
+    fork.
 
     Args:
-        turn: held by the process that is at a large picture.
+        turn: the lock held by the process that reads a large picture.
     """
     TURNS.lock = turn
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""A path that is not a folder of images: what it is instead, and what to give."""
+"""Messages for a path that is not a folder of images: what it is, and what to use instead."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -18,28 +18,28 @@ _ARCHIVES = frozenset({".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7
 
 
 def no_folder(path: Path) -> str:
-    """Of a path that is no folder."""
+    """The message for a path that is not a folder."""
     suffix = path.suffix.lower()
     if not path.exists():
         return f"{path}: no such folder{nearest_path(path)}"
     if suffix_of(path) in readable_suffixes():
-        return f"{path}: a single picture, not a folder; give the folder that contains it"
+        return f"{path} is a single picture, not a folder; use the folder that contains it"
     if suffix in _ARCHIVES:
-        return f"{path}: an archive, not a folder; unpack it and use the unpacked folder"
+        return f"{path} is an archive, not a folder; unpack it and use the unpacked folder"
     if suffix in _video_suffixes():
-        return f"{path}: a video, not a folder; {_take_frames(path)}"
-    return f"{path}: not a folder"
+        return f"{path} is a video, not a folder; {_take_frames(path)}"
+    return f"{path} is not a folder"
 
 
 def no_images(folder: Path) -> str:
-    """Of a folder in which no image is found."""
+    """The message for a folder in which no image is found."""
     if is_run(folder):
-        return f"{folder}: a run folder, not a folder of images to train on"
-    return f"{folder}: no image here{_instead(folder)}"
+        return f"{folder} is a run folder, not a folder of images to train on"
+    return f"{folder} contains no images{_instead(folder)}"
 
 
 def _instead(folder: Path) -> str:
-    """What there is in a folder without images."""
+    """Describe the contents of a folder without images."""
     found = sorted(walk(folder))
     kinds = Counter(map(suffix_of, found))
     unread = ", ".join(f"{kind} ({kinds[kind]})" for kind in kinds if kind in unreadable_suffixes())

@@ -1,7 +1,7 @@
-"""Names that mean the same: which file of one folder is named like which of another.
+"""Matches the names of files in two folders.
 
-Each way to match sees past more than the one before it. A name is its path below its folder,
-without the suffix of the file.
+Each way to match ignores more differences than the one before it. A name is the path of a file in
+its folder, without the suffix.
 """
 
 import re
@@ -29,14 +29,14 @@ _NONE: _Affix = ((), ())
 
 @dataclass(frozen=True)
 class Keys:
-    """What the names of two folders are known by: partners have the same key.
+    """The keys of the names in two folders; partners have the same key.
 
-    Two names of one folder may have the same key: then neither is to be paired.
+    If two names in one folder have the same key, neither is paired.
 
     Attributes:
-        A: the key of each name of the one folder.
-        B: of the other.
-        overlooked: how many words and numbers of beginnings and endings do not count.
+        A: the key of each name in the first folder.
+        B: the key of each name in the second folder.
+        overlooked: number of words and numbers ignored at the beginning and end.
     """
 
     A: Mapping[str, str]
@@ -45,18 +45,18 @@ class Keys:
 
     @property
     def partners(self) -> int:
-        """How many names of A find a partner."""
+        """Number of names of A that have a partner."""
         return len(_once(self.A.values()) & _once(self.B.values()))
 
 
 def keys(A: Sequence[str], B: Sequence[str], match: Match) -> Keys:
-    """The keys of names. Equal names are partners whatever the way to match; the rest is matched.
+    """The keys of names. Equal names are always partners; this is how the others match.
 
-    - `exact`: nothing else;
-    - `case`: capitals, spaces and separators, and zeros before numbers do not count;
-    - `suffix`: nor does an ending or a beginning that most names of a folder have in common, of
-      those the shortest with which most find a partner;
-    - `number`: only the numbers count.
+    - `exact`: they do not;
+    - `case`: ignore case, separators and leading zeros;
+    - `suffix`: also ignore the shortest ending or beginning that most names in a folder share and
+      without which most have a partner;
+    - `number`: compare only the numbers.
     """
     equal = {*A} & {*B}
     same = {name: _itself(name) for name in equal}
@@ -77,10 +77,10 @@ def keys(A: Sequence[str], B: Sequence[str], match: Match) -> Keys:
 def best_match(
     A: Sequence[str], B: Sequence[str], least: Callable[[Match], int] = lambda _: 0
 ) -> Match | None:
-    """The way to match by which most names find a partner; of several, the strictest.
+    """The way to match with the most partners; among equals, the strictest.
 
     Args:
-        least: how many names have to find one for a way to match to be taken.
+        least: number of names that must have a partner for a way to match to be chosen.
     """
     partners = {match: keys(A, B, match).partners for match in MATCHES}
     enough = [match for match in MATCHES if partners[match] >= least(match)]
@@ -96,7 +96,7 @@ def _once(keys: Iterable[str]) -> set[str]:
 
 
 def _split(name: str) -> tuple[str, _Tokens]:
-    """The folder of a name, and the rest in words and numbers."""
+    """The folder of a name, and the rest split into words and numbers."""
     folder, _, stem = name.rpartition("/")
     tokens = _TOKEN.findall(_HUMP.sub(" ", stem))
     return _joined("", _tidy(_TOKEN.findall(folder))), _tidy(tokens)
@@ -107,19 +107,19 @@ def _tidy(tokens: Iterable[str]) -> _Tokens:
 
 
 def _joined(folder: str, tokens: _Tokens) -> str:
-    """Words run together, so that `two words` are `twowords`; numbers stay apart."""
+    """Join words, so that `two words` becomes `twowords`; numbers are kept apart."""
     return "".join([folder, "/", *(f"<{t}>" if t.isdecimal() else t for t in tokens)])
 
 
 def _numbers(name: str) -> str:
-    """Of a name without numbers the name itself, which has no partner."""
+    """The numbers of a name; a name without numbers is returned itself and has no partner."""
     folder, tokens = _split(name)
     numbers = tuple(token for token in tokens if token.isdecimal())
     return _joined(folder, numbers) if numbers else _itself(name)
 
 
 def _without(tokens: _Tokens, affix: _Affix) -> _Tokens:
-    """The tokens but for a beginning and an ending, as far as they have them and more is left."""
+    """The tokens without a beginning and an ending, if they have them and something is left."""
     beginning, ending = affix
     if ending and tokens[-len(ending) :] == ending and len(tokens) > len(ending):
         tokens = tokens[: -len(ending)]
@@ -131,7 +131,7 @@ def _without(tokens: _Tokens, affix: _Affix) -> _Tokens:
 def _affixes(
     A: Mapping[str, tuple[str, _Tokens]], B: Mapping[str, tuple[str, _Tokens]]
 ) -> tuple[_Affix, _Affix]:
-    """The shortest beginnings and endings without which most names find a partner."""
+    """The shortest beginnings and endings without which most names have a partner."""
     unique = [
         {
             affix: _once(_joined(folder, _without(t, affix)) for folder, t in names.values())
@@ -150,7 +150,7 @@ def _affixes(
 
 
 def _common(names: Mapping[str, tuple[str, _Tokens]]) -> Iterator[_Affix]:
-    """Beginnings with endings that more than half of the names have."""
+    """Beginnings and endings that more than half of the names share."""
     beginnings: list[_Tokens] = [()]
     endings: list[_Tokens] = [()]
     for length in range(1, _LONGEST + 1):

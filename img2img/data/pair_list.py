@@ -1,4 +1,4 @@
-"""A list of pairs as a person writes it: a table of two columns, file of A and file of B."""
+"""Lists of pairs as tables with two columns: file of A, file of B."""
 
 import csv
 import io
@@ -8,7 +8,7 @@ from pathlib import Path
 from unicodedata import normalize
 
 from img2img.data.layouts import Folders
-from img2img.errors import DataError
+from img2img.errors import DataError, counted
 from img2img.images import list_images
 from img2img.runtime.files import write_text
 
@@ -17,14 +17,14 @@ _SEPARATORS = ",;\t"
 
 
 def listed_pairs(table: Path, folders: Folders) -> list[tuple[Path, Path]]:
-    """The pairs of a table whose files lie in the two folders; those of other splits are left out.
+    """The pairs of a table whose files are in the two folders; pairs of other splits are left out.
 
     Files are named relative to their domain's folder, to one of the two folders above it, or to the
-    table's folder. A first row `A,B` is passed over.
+    table's folder. A first row `A,B` is ignored.
 
     Raises:
-        DataError: the table cannot be read; a row has not two columns, or names a file that is not
-            there, or one that another row names, too; the message says which row.
+        DataError: the table cannot be read; or a row does not have two columns, or names a file
+            that does not exist or that another row also names. The message says which row.
     """
     pairs: list[tuple[Path, Path]] = []
     rows_of: dict[Path, int] = {}
@@ -33,7 +33,9 @@ def listed_pairs(table: Path, folders: Folders) -> list[tuple[Path, Path]]:
     for number, row in _rows(table):
         if len(row) != 2:
             raise DataError.of(
-                table, f"row {number} has {len(row)} columns, but needs two: file of A, file of B"
+                table,
+                f"row {number} has {counted(len(row), 'column')}, but needs two: file of A, file"
+                " of B",
             )
         A, B = (
             _located(
@@ -53,18 +55,18 @@ def listed_pairs(table: Path, folders: Folders) -> list[tuple[Path, Path]]:
             if path in rows_of:
                 raise DataError.of(
                     table,
-                    f"row {number}: {path} is already in row {rows_of[path]}; a picture"
-                    " can be in only one pair",
+                    f"row {number}: {path} is already in row {rows_of[path]}, but an image can"
+                    " be in only one pair",
                 )
             rows_of[path] = number
         pairs.append((A, B))
     if not pairs:
-        raise DataError.of(table, f"no row lists a file of {folders.A} and one of {folders.B}")
+        raise DataError.of(table, f"no row lists a file in {folders.A} and a file in {folders.B}")
     return pairs
 
 
 def write_pairs(table: Path, pairs: Iterable[tuple[Path, Path]], A: Path, B: Path) -> None:
-    """Write a table of pairs, files relative to the folders `A` and `B`.
+    """Write a table of pairs, with files relative to the folders `A` and `B`.
 
     Raises:
         StorageError: the disk refused.
@@ -78,7 +80,7 @@ def write_pairs(table: Path, pairs: Iterable[tuple[Path, Path]], A: Path, B: Pat
 
 
 def _rows(table: Path) -> Iterator[tuple[int, list[str]]]:
-    """The rows that hold something, by their number, without the heading."""
+    """The rows that are not empty, with their numbers, without the heading."""
     try:
         text = table.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeError) as error:
@@ -102,7 +104,7 @@ def _rows(table: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _located(cell: str, bases: Sequence[Path], images: Mapping[str, Path], row: str) -> Path | None:
-    """The file that a cell names; None where that image belongs to another split."""
+    """The file that a cell names; None if it belongs to another split."""
     tried = [base / cell for base in bases]
     for path in tried:
         if _place(path) in images:

@@ -1,4 +1,4 @@
-"""Pairs of images, and the samples that they make."""
+"""Pairs of images, and samples from them."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,13 +12,13 @@ from img2img.data.partners import find_pairs
 from img2img.data.samples import Batch, Cache, Sample, Shuffled, collate
 from img2img.data.sources import CountProgress, Item, Pair
 from img2img.data.turns import TURNS
-from img2img.errors import ConfigError, DataError
+from img2img.errors import ConfigError, DataError, counted
 from img2img.images import Domain, Pixels, to_tensor
 
 
 @dataclass(frozen=True)
 class PairedData(DataSet):
-    """Pairs: the same thing seen in both domains.
+    """Pairs: the same thing in both domains.
 
     Attributes:
         train: the pairs to train on.
@@ -36,11 +36,11 @@ class PairedData(DataSet):
             splits = find_splits(data.root, declared=declared)
             if declared and not splits["train"].side_by_side:
                 raise ConfigError(
-                    f"data.layout: side_by_side, but {data.root} has {splits['train'].where}; use"
-                    " auto for these"
+                    f"data.layout: it is side_by_side, but {data.root} has"
+                    f" {splits['train'].where}; use auto for this layout"
                 )
         else:
-            raise ConfigError("data.root: missing; give a folder of pairs as `data.root`")
+            raise ConfigError("data.root: missing; set `data.root` to a folder of pairs")
         found = find_pairs(splits["train"], data)
         train = [pair for pair in found.pairs if pair not in leave_out]
         where = splits["train"].where
@@ -64,7 +64,7 @@ class PairedData(DataSet):
 
     @property
     def counts(self) -> str:
-        return f"{len(self.train)} pairs to train"
+        return f"{counted(len(self.train), 'training pair')}"
 
     @property
     def side_by_side(self) -> bool:
@@ -113,18 +113,19 @@ class PairedData(DataSet):
 class PairedSamples:
     """Augmented pairs by position.
 
-    A position counts the images seen since the start of training. Each run of `len(samples)`
-    positions is an epoch and shows every pair once, in an order of its own. What is at a position
-    depends on the seed and the position alone.
+    A position counts the images seen since the start of training. Every `len(samples)` positions
+    are an epoch, which has each pair once, in a new order. The sample at a position depends only on
+    the seed and the position.
 
     Args:
-        direction: with `BtoA` the pairs' B images are the input: they come first, as `A`.
-        cache: `memory` decodes and prepares every pair now, and shares the result with workers.
-        progress: called with (pairs cached, pairs) while the cache is filled.
+        direction: with `BtoA` the B images of the pairs are the input, so they become `A`.
+        cache: `memory` decodes and prepares all pairs at once, and shares them with workers.
+        progress: called with (pairs cached, all pairs) while the cache is filled.
 
     Raises:
-        DataError: there is no pair.
-        ImageError: a file does not decode (here with a cache, else when it is come to).
+        DataError: there are no pairs.
+        ImageError: a file cannot be decoded: at once with a cache, otherwise when its sample is
+            loaded.
     """
 
     def __init__(
@@ -138,7 +139,7 @@ class PairedSamples:
         progress: CountProgress | None = None,
     ) -> None:
         if not pairs:
-            raise DataError("there is no pair to train on")
+            raise DataError("there are no pairs to train on")
         self._pairs = list(pairs)
         self._transform = transform
         self._seed = seed
@@ -147,7 +148,7 @@ class PairedSamples:
         self._order = Shuffled(len(self._pairs), seed)
 
     def __len__(self) -> int:
-        """Pairs, which is positions an epoch."""
+        """Number of pairs, which is the number of positions per epoch."""
         return len(self._pairs)
 
     def __getitem__(self, position: int) -> Sample:
@@ -166,6 +167,6 @@ class PairedSamples:
 def _directed(
     pair: Pair, A: Pixels, B: Pixels, direction: Direction
 ) -> tuple[Pixels, Pixels, str, str]:
-    """Input and output, with their files, as the direction of translation has it."""
+    """Input and output, with their files, in the direction of translation."""
     path_A, path_B = str(pair.A.path), str(pair.B.path)
     return (A, B, path_A, path_B) if direction == "AtoB" else (B, A, path_B, path_A)

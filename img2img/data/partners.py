@@ -1,4 +1,4 @@
-"""Which image of domain A belongs to which of domain B."""
+"""Finds the partners of images: which image of A belongs to which of B."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,11 +17,11 @@ from img2img.images import list_images
 
 @dataclass(frozen=True)
 class Proposal:
-    """A way to match names that finds more pairs than the one in use.
+    """A proposed way to match names, which finds more pairs than the present one.
 
     Attributes:
-        found: how many pairs it finds.
-        examples: some of them.
+        found: number of pairs that it finds.
+        examples: some of these pairs.
     """
 
     match: Match
@@ -35,11 +35,11 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Partners:
-    """What was found in two folders.
+    """The pairs found in two folders.
 
     Attributes:
-        problems: what finds no partner, or several.
-        proposal: what might mend that.
+        problems: images with no partner, or several.
+        proposal: a way to match names that finds more pairs.
         unlisted: images that `data.pairs` leaves out.
     """
 
@@ -50,13 +50,13 @@ class Partners:
 
 
 def find_pairs(folders: Folders, pairing: PairingConfig) -> Partners:
-    """The pairs of a split, and what finds no partner.
+    """Find the pairs of a split, and the images without a partner.
 
-    Partners have the same path below their domain's folder, whatever the suffix, or are as
-    `pairing` has it.
+    Partners have the same path in their domain's folder, whatever the suffix, or are found as
+    `pairing` says.
 
     Raises:
-        DataError: one of the folders has no image, or what `pairing.pairs` lists is not there.
+        DataError: a folder has no images, or files listed in `pairing.pairs` do not exist.
     """
     target: Literal["A", "B"] = (
         "A" if isinstance(pairing, DataConfig) and pairing.direction == "BtoA" else "B"
@@ -68,7 +68,7 @@ def find_pairs(folders: Folders, pairing: PairingConfig) -> Partners:
     if folders.side_by_side:
         if pairing.pairs is not None:
             raise DataError(
-                f"data.pairs: {folders.A} has both images of a pair in one file, so no list of"
+                f"data.pairs: the images in {folders.A} are pairs side by side, so no list of"
                 " pairs is needed"
             )
         root = folders.root or folders.A
@@ -98,7 +98,7 @@ def _matched(
     folders: Folders,
     match: Match,
 ) -> tuple[dict[str, tuple[Path, Path]], list[Problem]]:
-    """Partners by the name of A, and all that has none or several."""
+    """Partners by the name of A, and the images with no partner or several."""
     known = keys([*in_A], [*in_B], match)
     files: list[dict[str, list[Path]]] = [{}, {}]
     for by_key, names, of in zip(files, (in_A, in_B), (known.A, known.B), strict=True):
@@ -113,7 +113,7 @@ def _matched(
             if len(its) > 1:
                 rest = " and ".join(str(file) for file in its)
                 problems.append(
-                    Problem("ambiguous", str(its[0]), f"{rest}: each could be the partner")
+                    Problem("ambiguous", str(its[0]), f"{rest}: each of these could be the partner")
                 )
             elif its and not (of_A and of_B):
                 problems.append(

@@ -24,19 +24,19 @@ def preview_data(
     columns: int = 4,
     progress: CountProgress | None = None,
 ) -> Picture:
-    """The first training images of a data set, as training will see them.
+    """Draw the first training images of a data set, as training will see them.
 
-    One row a pair, or an image of each domain: A and B as they are, then `columns` of their
-    augmentations, the input on the left.
+    Each row has a pair, or an image of each domain: first A and B unchanged, then `columns`
+    augmentations of them, with the input on the left.
 
     Args:
-        progress: called with (items looked at, items): the sizes follow from those of all.
+        progress: called with (items read, all items), because sizes depend on all images.
 
     Returns:
         8-bit RGB on white.
 
     Raises:
-        ConfigError, DataError: there are no good images, or a setting does not fit them.
+        ConfigError, DataError: there are no usable images, or a setting does not fit them.
         ImageError: a file does not decode.
     """
     survey = check_images((found := kind.find(data, seed)).items, progress, found.held_out)
@@ -44,7 +44,7 @@ def preview_data(
     found = kind.find(data, seed, leave_out=bad)
     found = found.seen_as(resolve_domains(data, survey.values))
     if found.empty:
-        raise DataError(f"{found.layout}: there is nothing to show")
+        raise DataError(f"{found.layout}: there are no usable images to show")
     transform = Transform(data, *resolve_sizes(data, survey.smallest))
     sheet_rows = []
     for row in range(min(rows, len(found))):

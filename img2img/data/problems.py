@@ -1,4 +1,4 @@
-"""What is wrong with a folder of images, all of it at once, and what to do about it."""
+"""Reports all problems of a folder of images at once, with ways to solve them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,8 +11,7 @@ Kind = Literal["unmatched", "ambiguous", "unreadable", "size"]
 
 EXPLANATIONS: dict[Kind, str] = {
     "unmatched": "without a partner in the other domain",
-    "ambiguous": "with the same name as another in their folder, so it is not clear which is the"
-    " partner",
+    "ambiguous": "with the same name as another in their folder, so that the partner is not clear",
     "unreadable": "that cannot be read",
     "size": "whose two images have different aspect ratios",
 }
@@ -23,21 +22,21 @@ UNEQUAL = (
 )
 # The same where nothing has a partner, and no way to match names finds one.
 NO_PAIRS = (
-    "if the two folders are not pairs, train cyclegan, which does not need pairs; if they are"
-    " pairs with unrelated names, list them in a table, `data.pairs=FILE.csv`"
+    "if the images are not pairs, use cyclegan, which needs none; if they are pairs with"
+    " unrelated names, list them in a table, `data.pairs=FILE.csv`"
 )
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that keeps a file or a pair from being used.
+    """A reason why a file or a pair cannot be used.
 
     Attributes:
         kind: `unmatched`, `ambiguous` (several files on one side of the pair), `unreadable` or
             `size` (the two images differ in shape).
-        name: the file, or the pair.
-        message: one sentence, naming the file.
-        item: the pair or image that cannot be used; None where there is no pair to begin with.
+        name: the name of the file or of the pair.
+        message: one sentence that names the file.
+        item: the pair or image that cannot be used; None if it never formed a pair.
     """
 
     kind: Kind
@@ -49,11 +48,11 @@ class Problem:
 def refusal(
     problems: Sequence[Problem], proposal: object = None, *, any_pairs: bool = True
 ) -> DataProblems:
-    """The error that ends a run on data with problems: a line a kind, and the ways on.
+    """The error for data with problems: a line for each kind, and the ways to solve them.
 
     Args:
-        proposal: what might mend what finds no partner, in words.
-        any_pairs: whether some have a partner.
+        proposal: a remedy for missing partners, as text.
+        any_pairs: whether any images have a partner.
     """
     lines = []
     for kind, explanation in EXPLANATIONS.items():
@@ -68,5 +67,5 @@ def refusal(
     elif not any_pairs:
         lines.append(NO_PAIRS)
     if any_pairs:
-        lines.append("fix or remove them, or leave them out by `data.skip_bad=true`")
+        lines.append("fix or remove them, or leave them out with `data.skip_bad=true`")
     return DataProblems("\n".join(lines), [problem.message for problem in problems])

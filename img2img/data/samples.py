@@ -1,4 +1,4 @@
-"""What samples and batches are, and what makers of samples share."""
+"""Samples and batches, and what paired and unpaired samples share."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class Sample(NamedTuple):
-    """One sample: what `Batch` has, without its first dimension."""
+    """One sample: the same as `Batch`, without the first dimension."""
 
     A: Tensor
     B: Tensor
@@ -33,18 +33,19 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """What a training step is given.
+    """The input of a training step.
 
     Attributes:
-        A: float32 (N, channels of A, H, W) in [-1, 1]; in paired data the networks' input.
+        A: float32 (N, channels of A, H, W) in [-1, 1]; in paired data the input.
         B: float32 (N, channels of B, s * H, s * W) in [-1, 1]; in paired data the target.
         path_A: the file of each image of `A`.
         path_B: the file of each image of `B`.
         skipped: one message for each file that could not be read and was replaced by another.
         valid_A: float32 (N, 1, H, W), 1 where `A` holds data and 0 elsewhere; None: everywhere.
-        valid_B: the same of `B`, of its height and width.
-        label_A: int64 (N,), the domain of each image of `A` in data of several; None: there is one.
-        label_B: the same of `B`.
+        valid_B: the same for `B`, with its height and width.
+        label_A: int64 (N,), the domain of each image of `A` if there are several domains; None:
+            there is one.
+        label_B: the same for `B`.
     """
 
     A: Tensor
@@ -61,18 +62,18 @@ class Batch:
         return len(self.path_A)
 
     def map(self, change: Callable[[Tensor], Tensor]) -> "Batch":
-        """The batch with each of its tensors changed."""
+        """The batch with a function applied to each of its tensors."""
         changed: dict[str, Any] = {name: change(each) for name, each in self.tensors.items()}
         return replace(self, **changed)
 
     @property
     def tensors(self) -> dict[str, Tensor]:
-        """Those that it has, by attribute."""
+        """The tensors that it has, by attribute."""
         found = {f.name: getattr(self, f.name) for f in fields(self)}
         return {name: value for name, value in found.items() if isinstance(value, Tensor)}
 
     def to(self, device: torch.device | str) -> "Batch":
-        """The batch on a device; copying pinned memory does not wait."""
+        """The batch on a device; copying from pinned memory is asynchronous."""
         # Without pinned memory, not waiting gains nothing and is unsafe on some devices.
         return self.map(lambda tensor: tensor.to(device, non_blocking=tensor.is_pinned()))
 
@@ -82,17 +83,18 @@ class Batch:
 
 
 class Samples(Protocol):
-    """What batches are made of: one sample at each position, counted over the whole training."""
+    """The samples of a data set: one at each position, counted over the whole training."""
 
     def __len__(self) -> int:
-        """Positions an epoch."""
+        """Positions per epoch."""
         ...
 
     def __getitem__(self, position: int) -> Sample: ...
 
 
 def collate(samples: Sequence[Sample], skipped: Sequence[str] = ()) -> Batch:
-    """Samples of one size as a batch. An optional part is in all of them, or in none."""
+    """Combine samples of one size into a batch; optional parts must be in all of them or in
+    none."""
     A, B, path_A, path_B, valid_A, valid_B, label_A, label_B = zip(*samples, strict=True)
     return Batch(
         _stacked(A),
@@ -111,10 +113,9 @@ def _stacked(images: Sequence[Tensor]) -> Tensor:
 
 
 class Shuffled:
-    """Which item is at a position.
+    """Maps positions to items, in a new order for each epoch.
 
-    Each run of `count` positions, an epoch, has an order of its own, which depends on the seed and
-    the epoch alone.
+    An epoch is `count` positions. Its order depends only on the seed and the epoch.
     """
 
     def __init__(self, count: int, seed: int) -> None:
@@ -131,13 +132,13 @@ class Shuffled:
 
 
 class Cache(Generic[T]):
-    """The prepared images of some items in one block of memory.
+    """The prepared images of some items, in one block of memory.
 
-    One tensor, because torch moves a tensor into shared memory when a worker is started with it,
-    while arrays would be copied for each worker, and many tensors would be many open files.
+    It is a single tensor because torch shares a tensor with a worker, while arrays would be copied
+    for each worker, and many tensors would need many open files.
 
     Args:
-        prepare: the images of an item, of every item as many.
+        prepare: returns the images of an item, the same number for each.
         progress: called with (items cached, items).
     """
 

@@ -1,4 +1,4 @@
-"""How large images are resized and cropped, and how the two of a pair come to be of one size."""
+"""The sizes to which images are resized and cropped, and equal sizes for the two of a pair."""
 
 import math
 from collections import Counter
@@ -19,17 +19,18 @@ _SAME_SHAPE = 0.02
 
 
 def resolve_sizes(data: DataConfig, smallest: HeightWidth) -> tuple[HeightWidth, HeightWidth]:
-    """The size to resize to and the size to crop, each (height, width).
+    """The size to resize to and the size to crop to, each (height, width).
 
-    `auto` is the published 286 and 256 for images of 256 pixels and up; below, the crop is the
-    largest power of two that fits, and the load size stays 286/256 of the crop. With only one of
-    the two given, the other follows from it. Where `data.resize` is `none` the load size is unused.
+    `auto` is the published 286 and 256 for images of at least 256 pixels. For smaller images the
+    crop is the largest power of two that fits, and the load size is 286/256 of the crop. If only
+    one of the two is given, the other follows from it. If `data.resize` is `none`, the load size is
+    not used.
 
     Args:
         smallest: the smallest height and the smallest width among the images.
 
     Raises:
-        ConfigError: the crop is larger than what it is to be cut from.
+        ConfigError: the crop is larger than the resized image.
     """
     load, crop = data.load_size, data.crop_size
     if crop == "auto":
@@ -41,7 +42,7 @@ def resolve_sizes(data: DataConfig, smallest: HeightWidth) -> tuple[HeightWidth,
     if data.resize != "none" and (crop[0] > load[0] or crop[1] > load[1]):
         raise ConfigError(
             f"data.crop_size: {crop[0]} x {crop[1]} (height x width) does not fit into"
-            f" data.load_size {load[0]} x {load[1]}; make load_size larger, or auto"
+            f" data.load_size {load[0]} x {load[1]}; raise data.load_size, or set it to auto"
         )
     return load, crop
 
@@ -55,17 +56,17 @@ def _load_for(crop: int) -> int:
 
 
 def same_shape(one: HeightWidth, other: HeightWidth) -> bool:
-    """Whether two sizes have the same aspect, but for 2 %."""
+    """Whether two sizes have the same aspect ratio, within 2 %."""
     across, down = one[1] * other[0], other[1] * one[0]
     return abs(across - down) <= _SAME_SHAPE * min(across, down)
 
 
 def brought_to(picture: Picture, size: HeightWidth, unequal: Unequal) -> Picture | None:
-    """The picture at another's size; None where its shape differs, and that is to be refused.
+    """The picture resized to another's size; None if its shape differs and `unequal` is `refuse`.
 
-    One of the same shape is resized, with the filter that training resizes by. Another shape is
-    stretched; or fitted: scaled to cover the size, and cut to it; or padded: scaled into the size,
-    the rest white. Both leave the middle in the middle.
+    A picture of the same shape is resized with the same filter as in training. Another shape is
+    stretched; or fitted, that is scaled to cover the size and cropped at the centre; or padded,
+    that is scaled to fit inside and centred on white.
 
     Args:
         size: height and width.
@@ -108,7 +109,7 @@ def _middle(pixels: Pixels, size: HeightWidth) -> Pixels:
 
 
 def training_scale(data: DataConfig, sizes: Counter[HeightWidth], load_size: HeightWidth) -> float:
-    """Pixels of a training image to a pixel of its file, the mean over all files."""
+    """The scale of training images relative to their files, averaged over all files."""
     if data.resize == "none" or not sizes:
         return 1.0
     ratios = []
@@ -122,9 +123,9 @@ def training_scale(data: DataConfig, sizes: Counter[HeightWidth], load_size: Hei
 
 
 def image_size(data: DataConfig, sizes: Counter[HeightWidth]) -> HeightWidth | None:
-    """The size of the files, of one with the median area.
+    """The typical size of the files: that of the file with the median area.
 
-    None where images are not resized: then a model is as much at home on larger ones.
+    None if images are not resized: then the model works on larger images as well.
     """
     if data.resize == "none" or not sizes:
         return None

@@ -1,4 +1,4 @@
-"""Where one image, or one pair of images, comes from."""
+"""The source of an image, or of a pair of images."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -16,10 +16,10 @@ CountProgress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class ImageSource:
-    """An image file, or one half of a file that holds two images side by side.
+    """An image file, or one half of a file with two images side by side.
 
     Attributes:
-        domain: what its values mean; None: black and white are the ends of their type.
+        domain: what its values mean; None: black and white are the ends of the range of their type.
     """
 
     path: Path
@@ -28,23 +28,23 @@ class ImageSource:
 
     @property
     def files(self) -> tuple["ImageSource", ...]:
-        """What has to be decoded."""
+        """The files to decode."""
         return (self,)
 
     def seen_as(self, domain: Domain | None) -> "ImageSource":
-        """The same, its values taken as those of a domain."""
+        """The same source, with its values read by a domain."""
         return replace(self, domain=domain)
 
     def read(self) -> Picture:
         """Read the image.
 
         Raises:
-            ImageError: the file does not decode, or its width is odd and it is to be halved.
+            ImageError: the file cannot be decoded, or it has two halves but an odd width.
         """
         return self.cut(read_picture(self.path))
 
     def cut(self, whole: Picture) -> Picture:
-        """This source's part of the file's picture."""
+        """The part of the file's picture that belongs to this source."""
         if self.domain is not None:
             whole = self.domain.seen(whole)
         if self.half is None:
@@ -60,11 +60,11 @@ class ImageSource:
 
 @dataclass(frozen=True)
 class Pair:
-    """The same thing seen in domain A and in domain B. `name` is unique among a folder's pairs.
+    """The same thing in domain A and in domain B. `name` is unique in a folder.
 
     Attributes:
-        target: the domain whose image is brought to the other's size where they differ.
-        unequal: what becomes of it where the shapes differ, too; see `brought_to`.
+        target: the domain whose image is changed to the other's size if they differ.
+        unequal: what to do with it if the shapes differ too; see `brought_to`.
     """
 
     name: str
@@ -75,18 +75,18 @@ class Pair:
 
     @property
     def files(self) -> tuple[ImageSource, ...]:
-        """What has to be decoded; of a file that holds both, one half tells all."""
+        """The files to decode; a file with both images is named once."""
         return (self.A,) if self.A.path == self.B.path else (self.A, self.B)
 
     def seen_as(self, domains: Mapping[str, Domain | None]) -> "Pair":
-        """The same, the values of A and of B taken as those of their domain."""
+        """The same pair, with the values of A and B read by their domains."""
         return replace(self, A=self.A.seen_as(domains["A"]), B=self.B.seen_as(domains["B"]))
 
     def read(self) -> tuple[Picture, Picture]:
-        """Both images, of one size; a file that holds both is decoded once.
+        """Read both images, in one size; a file with both is decoded once.
 
         Raises:
-            ImageError: a file does not decode, or the two images differ in shape.
+            ImageError: a file cannot be decoded, or the two images differ in shape.
         """
         A = read_picture(self.A.path)
         B = A if self.B.path == self.A.path else read_picture(self.B.path)

@@ -1,4 +1,4 @@
-"""A data set decoded by several processes together, and not again while its files are the same."""
+"""Decodes a data set in several processes, and caches the result until files change."""
 
 import json
 import os
@@ -35,14 +35,14 @@ def survey_folder() -> Path:
 def survey_together(
     found: DataSet, processes: Processes, progress: CountProgress | None = None
 ) -> Survey:
-    """What decoding all images shows; each process decodes its share.
+    """Decode all images, a share in each process, and return the survey.
 
-    Nothing is decoded if that was done before, by any run, and no file is another since, told by
-    paths, sizes and times. What has unreadable files is not remembered: they may be mended by what
-    shows in no time, such as a disk that is there again.
+    Nothing is decoded if any run has done so before and no path, size or modification time has
+    changed. Surveys with unreadable files are not cached, because a cause such as a missing disk
+    leaves no trace in them.
 
     Args:
-        progress: called with (items done, items), of this process.
+        progress: called with (items done, all items) of this process.
     """
     path = survey_folder() / f"{_key(found)}.json"
     known = processes.from_first(_recalled(path) if processes.first else None)
@@ -69,7 +69,7 @@ def _stats(found: DataSet) -> Iterator[tuple[str, os.stat_result]]:
 
 
 def _key(found: DataSet) -> str:
-    """Of all that a survey depends on."""
+    """A key of everything that a survey depends on."""
     held_out = {item for pair in found.held_out for item in (pair, pair.A, pair.B)}
     key = sha256(f"{__version__} survey 1".encode())
     for domains, item in _items(found):
@@ -94,7 +94,7 @@ def _fresh(found: DataSet) -> bool:
 
 
 def _merged(found: DataSet, parts: list[Survey]) -> Survey:
-    """The surveys of all shares as one; problems in the order of the items."""
+    """Merge the surveys of all shares, with problems in the order of the items."""
     if len(parts) == 1:
         return parts[0]
     whole = Survey({"A": Counter(), "B": Counter()}, Counter(), [])
@@ -112,7 +112,7 @@ def _merged(found: DataSet, parts: list[Survey]) -> Survey:
 
 
 def _remember(path: Path, survey: Survey) -> None:
-    """Keep a survey without problems. Where that cannot be done, it is not kept."""
+    """Cache a survey without problems; errors in writing are ignored."""
     tree = {
         "sizes": {domain: [*sizes.items()] for domain, sizes in survey.sizes.items()},
         "formats": survey.formats,
@@ -134,7 +134,7 @@ def _remember(path: Path, survey: Survey) -> None:
 
 
 def _recalled(path: Path) -> Survey | None:
-    """What was kept; None if nothing was, or it is damaged."""
+    """The cached survey; None if there is none or it is damaged."""
     with suppress(OSError, ValueError, TypeError, LookupError, AttributeError):
         tree = json.loads(path.read_text(encoding="utf-8"))
         survey = Survey(

@@ -1,4 +1,4 @@
-"""Pictures that are large against memory are decoded one at a time, by all who load."""
+"""Ensures that pictures that are large compared with memory are decoded one at a time."""
 
 import os
 import threading
@@ -22,10 +22,10 @@ _LOADERS = 8
 
 
 class Turns:
-    """Whose turn it is, among the threads of a process or among processes.
+    """Takes turns among threads, or among processes that load.
 
     Attributes:
-        lock: held by whoever is at a large picture; processes that load are given one of theirs.
+        lock: held while a large picture is decoded; loading processes share one.
     """
 
     def __init__(self) -> None:
@@ -33,16 +33,16 @@ class Turns:
 
     @cached_property
     def large(self) -> int:
-        """Bytes of decoded pixels up to which all may load at once: in half of what is free.
+        """Bytes of decoded pixels up to which all may load at once, in half of free memory.
 
-        Asked for once in a process: to find out what is free takes time.
+        Computed once in a process, because measuring free memory takes time.
         """
         loaders = min(_LOADERS, os.cpu_count() or 1)
         return free_memory(torch.device("cpu")) // 2 // _PEAK // loaders
 
     @contextmanager
     def at(self, item: Item) -> Iterator[None]:
-        """While the item is read, and until no more of it is left than is kept of every one."""
+        """Hold the turn while the item is read, if it is large."""
         if sum(map(_held, {source.path for source in item.files})) <= self.large:
             yield
         else:
@@ -51,7 +51,7 @@ class Turns:
 
 
 def _held(path: Path) -> int:
-    """Bytes of decoded pixels; 0 where that cannot be said, which reading will explain."""
+    """Bytes of decoded pixels; 0 if the file cannot be read, which decoding will report."""
     try:
         return measure(path, first=True).held
     except ImageError:

@@ -1,4 +1,4 @@
-"""Two sets of images without partners: where they are found, and the samples that they make."""
+"""Two sets of images without partners, and samples from them."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from img2img.data.partners import Partners, find_pairs
 from img2img.data.samples import Batch, Cache, Sample, Shuffled, collate
 from img2img.data.sources import CountProgress, ImageSource, Item, Pair
 from img2img.data.turns import TURNS
-from img2img.errors import ConfigError, DataError
+from img2img.errors import ConfigError, DataError, counted
 from img2img.images import Domain, Pixels, to_tensor
 
 # A domain with so many times fewer images than the other is worth a word.
@@ -26,7 +26,7 @@ _PARTNER = 2
 
 @dataclass(frozen=True)
 class UnpairedData(DataSet):
-    """Two domains, of any sizes and counts.
+    """Images of two domains, of any size and number.
 
     Attributes:
         train_A: the images of domain A to train on.
@@ -56,8 +56,8 @@ class UnpairedData(DataSet):
         if held is None:
             if data.holdout_aligned:
                 raise ConfigError(
-                    "data.holdout_aligned: images held out from unpaired training images have no"
-                    " partners; set data.holdout to a folder of pairs"
+                    "data.holdout_aligned: needs held-out pairs, but these images are held out"
+                    " from unpaired training images; set data.holdout to a folder of pairs"
                 )
             train_A, held_A = divide(A, data, seed)
             train_B, held_B = divide(B, data, seed)
@@ -66,7 +66,7 @@ class UnpairedData(DataSet):
             chosen = f"{len(held_A)} of A and {len(held_B)} of B, at random"
             word = f"held out: {chosen}" if held_A else "none held out"
             layout = f"{train.where} ({word})"
-            return cls(layout, _beside(held_A, held_B), False, [], None, 0, train_A, train_B)
+            return cls(layout, _combined(held_A, held_B), False, [], None, 0, train_A, train_B)
         layout = f"{train.where} (held out: {held.where})"
         found = Partners([])
         if data.holdout_aligned:
@@ -74,7 +74,7 @@ class UnpairedData(DataSet):
             held_out = [pair for pair in found.pairs if pair not in leave_out]
         else:
             apart = (_sources(folder, leave_out).values() for folder in (held.A, held.B))
-            held_out = _beside(*(list(sources) for sources in apart))
+            held_out = _combined(*(list(sources) for sources in apart))
         trained = list(A.values()), list(B.values())
         aligned, problems = data.holdout_aligned, found.problems
         return cls(layout, held_out, aligned, problems, found.proposal, found.unlisted, *trained)
@@ -90,7 +90,7 @@ class UnpairedData(DataSet):
 
     @property
     def counts(self) -> str:
-        return f"{len(self.train_A)} A and {len(self.train_B)} B to train"
+        return f"{counted(len(self.train_A), 'training image')} of A and {len(self.train_B)} of B"
 
     @property
     def empty(self) -> bool:
@@ -117,8 +117,8 @@ class UnpairedData(DataSet):
         if more >= UNEQUAL * fewer:
             domain = "A" if len(self.train_A) == fewer else "B"
             yield (
-                f"domain {domain} has {fewer} images against {more}: each is seen"
-                f" {round(more / fewer)} times per epoch, so the critic may memorise them"
+                f"domain {domain} has only {counted(fewer, 'image')}, the other {more}: each is"
+                f" seen {round(more / fewer)} times per epoch, so the critic may memorise them"
             )
 
     def samples(
@@ -142,13 +142,13 @@ class UnpairedData(DataSet):
 
 
 def _refuse_pairing(data: DataConfig) -> None:
-    """Settings of pairs would do nothing."""
+    """Refuse settings for pairs, which would have no effect."""
     plain = PairingConfig()
     for key in PairingConfig.model_fields:
         if getattr(data, key) != getattr(plain, key):
             raise ConfigError(
-                f"data.{key}: these images are not pairs; it applies only to pix2pix and to"
-                " held-out pairs (data.holdout_aligned)"
+                f"data.{key}: applies only to pairs, that is to pix2pix and to held-out pairs"
+                " (data.holdout_aligned), but these images are unpaired"
             )
 
 
@@ -162,8 +162,8 @@ def _sources(folder: Path, leave_out: Collection[Item]) -> dict[str, ImageSource
     return {name: source for name, source in sources.items() if source not in leave_out}
 
 
-def _beside(A: Sequence[ImageSource], B: Sequence[ImageSource]) -> list[Pair]:
-    """Every image once at least, beside one of the other domain."""
+def _combined(A: Sequence[ImageSource], B: Sequence[ImageSource]) -> list[Pair]:
+    """Every image at least once, each with one of the other domain."""
     if not (A and B):
         return []
     count = max(len(A), len(B))
@@ -173,17 +173,18 @@ def _beside(A: Sequence[ImageSource], B: Sequence[ImageSource]) -> list[Pair]:
 class UnpairedSamples:
     """Augmented images of two domains by position.
 
-    An epoch is as many positions as the larger domain has images. It shows each image of A once,
-    or as often as it takes, in an order of its own; beside it an image of B drawn at random, as
-    published (Zhu et al. 2017). What is at a position depends on the seed and the position alone.
+    An epoch has as many positions as the larger domain has images. It has each image of A once, or
+    as often as necessary, in a new order, each with a random image of B, as published (Zhu et al.
+    2017). The sample at a position depends only on the seed and the position.
 
     Args:
-        cache: `memory` decodes and prepares every image now, and shares the result with workers.
-        progress: called with (images cached, images) while the cache is filled.
+        cache: `memory` decodes and prepares all images at once, and shares them with workers.
+        progress: called with (images cached, all images) while the cache is filled.
 
     Raises:
-        DataError: a domain has no image.
-        ImageError: a file does not decode (here with a cache, else when it is come to).
+        DataError: a domain has no images.
+        ImageError: a file cannot be decoded: at once with a cache, otherwise when its sample is
+            loaded.
     """
 
     def __init__(
@@ -197,7 +198,7 @@ class UnpairedSamples:
         progress: CountProgress | None = None,
     ) -> None:
         if not (A and B):
-            raise DataError(f"there is no image of domain {'B' if A else 'A'} to train on")
+            raise DataError(f"there are no images of domain {'B' if A else 'A'} to train on")
         self._images = [*A, *B]
         self._counts = len(A), len(B)
         self._transform = transform
@@ -206,7 +207,7 @@ class UnpairedSamples:
         self._order = Shuffled(max(self._counts), seed)
 
     def __len__(self) -> int:
-        """Images of the larger domain, which is positions an epoch."""
+        """Number of images in the larger domain, which is the number of positions per epoch."""
         return max(self._counts)
 
     def __getitem__(self, position: int) -> Sample:

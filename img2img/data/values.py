@@ -1,4 +1,4 @@
-"""Which values the files of each domain use, and the range of them that networks are given."""
+"""The values that the files of each domain use, and their range for the networks."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,12 +25,12 @@ _TAIL = 0.001
 
 @dataclass
 class Values:
-    """What the files of one domain hold.
+    """The values in the files of one domain.
 
     Attributes:
-        files: number of files by type.
-        trained: by type, how often each value occurs in the training images.
-        held_out: the same of those that are held out.
+        files: number of files by data type.
+        trained: by data type, how often each value occurs in training images.
+        held_out: the same for held-out images.
     """
 
     files: Counter[Depth] = field(default_factory=Counter)
@@ -38,13 +38,13 @@ class Values:
     held_out: dict[Depth, Counts] = field(default_factory=dict)
 
     def add(self, dtype: Depth, counts: Counts, *, held_out: bool) -> None:
-        """One more file."""
+        """Add a file."""
         self.files[dtype] += 1
         known = self.held_out if held_out else self.trained
         known[dtype] = known[dtype] + counts if dtype in known else counts
 
     def update(self, other: "Values") -> None:
-        """All files of another, too."""
+        """Add all files of another object."""
         self.files.update(other.files)
         for mine, theirs in (self.trained, other.trained), (self.held_out, other.held_out):
             for dtype, counts in theirs.items():
@@ -52,34 +52,35 @@ class Values:
 
     @property
     def dtype(self) -> Depth:
-        """The deepest of the files' types."""
+        """The type with the greatest depth."""
         return "uint16" if "uint16" in self.files else "uint8"
 
     @property
     def counts(self) -> Counts:
-        """How often each value of that type occurs in what is trained on, else in what is not."""
+        """How often each value of that type occurs in training images, otherwise in held-out
+        ones."""
         known = self.trained.get(self.dtype, self.held_out.get(self.dtype))
         return np.zeros(1, np.int64) if known is None else known
 
 
 def values_of(picture: Picture) -> tuple[Depth, Counts]:
-    """The type of a picture's values, and how often each occurs."""
+    """The data type of a picture, and how often each value occurs."""
     return ("uint8" if picture.pixels.dtype == np.uint8 else "uint16"), count_values(picture)
 
 
 def resolve_domains(data: DataConfig, values: Mapping[str, Values]) -> dict[str, Domain]:
-    """What black and white are in the files of each domain, as `data.A.range` has it.
+    """The values of black and white in the files of each domain, as `data.A.range` says.
 
-    `auto` is all that the type has of 8-bit files. Of 16-bit ones it is the smallest depth of 8,
-    10, 12, 14 or 16 bits that holds all values to train on: nothing that is seen in training is
-    clipped, and images to come may be as light as their sensor can. Where they use less than a
-    quarter of that, as values far from 0 do, it is what they span, and 5 % of it on both sides.
+    For 8-bit files `auto` is the whole range of the type. For 16-bit files it is the range of the
+    smallest depth (8, 10, 12, 14 or 16 bits) that holds all training values. So no training value
+    is clipped, and later images may be as bright as the sensor allows. If the values start above 0
+    and use less than a quarter of that range, it is their span plus 5 % on both sides.
 
     Args:
-        values: by domain; those of 8 bits among deeper ones are taken for what they are.
+        values: by domain; 8-bit files among deeper ones keep the range of their own type.
 
     Raises:
-        ConfigError: a range is more than the type of the files has.
+        ConfigError: a range exceeds that of the files' type.
     """
     return {
         side: _domain(getattr(data, side).range, known, f"data.{side}.range")
@@ -88,15 +89,15 @@ def resolve_domains(data: DataConfig, values: Mapping[str, Values]) -> dict[str,
 
 
 def domain_of(sources: Sequence[ImageSource], wanted: Range = "auto", key: str = "") -> Domain:
-    """The same of images that are not trained on; of 8-bit ones, only the first is decoded.
+    """The same for images that are not trained on; if they are 8-bit, only the first is decoded.
 
     Args:
-        wanted: as `data.A.range` has it.
-        key: what errors call it.
+        wanted: the range, as in `data.A.range`.
+        key: the name of the range in errors.
 
     Raises:
-        ConfigError: the range is more than the type of the files has.
-        ImageError: a file does not decode.
+        ConfigError: the range exceeds that of the files' type.
+        ImageError: a file cannot be decoded.
     """
     values = Values()
     for source in sources:
@@ -113,7 +114,7 @@ def _domain(wanted: object, values: Values, key: str) -> Domain:
             most = whole.ends[1]
             if high > most:
                 raise ConfigError(
-                    f"{key}: {high} is beyond the range of {values.dtype} files (0..{most})"
+                    f"{key}: {high} is outside the range of {values.dtype} files (0..{most})"
                 )
             return Domain(dtype=values.dtype, low=low, high=high)
         case {"percentiles": (low, high)}:
@@ -134,26 +135,26 @@ def _used(counts: Counts) -> Domain:
 
 
 def _spanning(dtype: Depth, low: int, high: int) -> Domain:
-    """From one value to another, as far as the type has them, and at least two."""
+    """The range from one value to another, within the type, with at least two values."""
     most = Domain.of_type(dtype).ends[1]
     low = min(max(low, 0), most - 1)
     return Domain(dtype=dtype, low=low, high=min(max(high, low + 1), most))
 
 
 def _extent(counts: Counts) -> tuple[int, int]:
-    """The smallest and the largest value; of none, 0."""
+    """The smallest and the largest value; 0 if there are none."""
     there = np.flatnonzero(counts)
     return (int(there[0]), int(there[-1])) if len(there) else (0, 0)
 
 
 def _percentile(counts: Counts, percent: float) -> int:
-    """The smallest value that so many per cent of all do not exceed."""
+    """The smallest value that this percentage of all values does not exceed."""
     sums = counts.cumsum()
     return int(np.searchsorted(sums, percent / 100 * sums[-1])) if sums[-1] else 0
 
 
 def value_facts(domains: Mapping[str, Domain], values: Mapping[str, Values]) -> str:
-    """In words, such as `A and B: uint16 values 7..4071, scaled by 0..4095 (12 bits)`."""
+    """A text such as `A and B: uint16 values 7..4071, scaled by 0..4095 (12 bits)`."""
     facts: dict[str, list[str]] = {}
     for side, domain in domains.items():
         if not values[side].files:
@@ -167,13 +168,13 @@ def value_facts(domains: Mapping[str, Domain], values: Mapping[str, Values]) -> 
 
 
 def value_notices(domains: Mapping[str, Domain], values: Mapping[str, Values]) -> Iterator[str]:
-    """What a person should know of the values before training on them."""
+    """Notices on the values for the user before training."""
     for side, domain in domains.items():
         known, key = values[side], f"data.{side}.range"
         if len(known.files) > 1:
             yield (
-                f"{side} has files of 8 bits ({known.files['uint8']}), scaled by 0..255, and of 16"
-                f" ({known.files['uint16']}), scaled by {domain.extent}"
+                f"{side} has 8-bit files ({known.files['uint8']}), scaled by 0..255, and 16-bit"
+                f" files ({known.files['uint16']}), scaled by {domain.extent}"
             )
         low, high = (_percentile(known.counts, 100 * p) for p in (_TAIL, 1 - _TAIL))
         span = domain.ends[1] - domain.ends[0]
@@ -192,7 +193,7 @@ def value_notices(domains: Mapping[str, Domain], values: Mapping[str, Values]) -
 
 
 def _advice(domain: Domain, values: Values) -> str:
-    """The range to propose instead of one that is hardly used."""
+    """The range to propose instead of one of which little is used."""
     better = _used(values.counts) if domain.dtype == "uint16" else domain
     if better.ends[1] - better.ends[0] < domain.ends[1] - domain.ends[0]:
         return "auto"
@@ -200,7 +201,7 @@ def _advice(domain: Domain, values: Values) -> str:
 
 
 def _outside(counts: Counts | None, domain: Domain) -> tuple[int, int]:
-    """How many values are outside of a range, and how many there are."""
+    """How many values are outside a range, and how many there are in total."""
     if counts is None:
         return 0, 0
     low, high = domain.ends

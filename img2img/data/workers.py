@@ -1,4 +1,4 @@
-"""Waiting for the processes that load images, and seeing when that has become of no use."""
+"""Waits for the processes that load images, and notices if they have failed."""
 
 import math
 import signal
@@ -22,23 +22,24 @@ from img2img.errors import LoadingFailed
 LOOK = 1.0
 # Seconds in which it may end by itself.
 PATIENCE = 5.0
-NO_ROOM = "shared memory is full; give it more (Docker's shm-size), or set data.workers to 0"
+NO_ROOM = "shared memory is full; enlarge it (in Docker by shm-size), or set data.workers to 0"
 
 
 def supervised(
     loader: DataLoader[Any], *, timeout: float, stopping: Callable[[], bool], pin_memory: bool
 ) -> Generator[Any]:
-    """What a loader with workers gives, in order; one item is fetched ahead.
+    """The items of a loader with workers, in order; one item is fetched ahead.
 
-    A thread fetches, because that may hang in more ways than the loader's own timeout covers.
+    A thread fetches them, because this can hang in ways that the loader's own timeout does not
+    cover.
 
     Args:
-        timeout: seconds to wait for an item; 0: for ever.
-        stopping: asked while one is waited for: whether to give up.
-        pin_memory: call what is given by its `pin_memory`, in the thread.
+        timeout: seconds to wait for an item; 0: forever.
+        stopping: called while waiting; returns whether to give up.
+        pin_memory: call `pin_memory` of each item, in the thread.
 
     Raises:
-        LoadingFailed: a worker was killed, or does not answer, or `stopping` said so.
+        LoadingFailed: a worker was killed or does not answer, or `stopping` returned True.
     """
     with _quiet_about_children(), quiet_about_cores():
         others = set(active_children())
@@ -87,7 +88,7 @@ def _wait(
     timeout: float,
     stopping: Callable[[], bool],
 ) -> Any:
-    """What is fetched next, once it is there; None at the end."""
+    """Wait for the next item; None at the end."""
     # Counted and not timed: the clock goes on while the whole program is suspended.
     most = math.ceil(timeout / LOOK) if timeout else None
     for look in count(1):
@@ -121,7 +122,7 @@ def _wait(
 
 
 def _why(status: int) -> str:
-    """What the end of a worker means, and what may help."""
+    """Explains the end of a worker, and what may help."""
     name = signal.Signals(-status).name if status < 0 else ""
     what = (
         f"a process that loads images was killed by {name}"
@@ -131,11 +132,11 @@ def _why(status: int) -> str:
     if name == "SIGBUS":
         return f"{what}: {NO_ROOM}"
     cause = ", as the system does when memory runs out" if name == "SIGKILL" else ""
-    return f"{what}{cause}; fewer data.workers (0: none) need less memory"
+    return f"{what}{cause}; a lower data.workers needs less memory (0: no such processes)"
 
 
 def _kill(workers: Sequence[BaseProcess]) -> None:
-    """End what has not ended by itself: it would be waited for when the program ends."""
+    """Kill workers that have not ended, so that the program does not wait for them at its end."""
     for worker in workers:
         if worker.is_alive():
             worker.kill()
@@ -143,7 +144,7 @@ def _kill(workers: Sequence[BaseProcess]) -> None:
 
 @contextmanager
 def quiet_about_cores() -> Iterator[None]:
-    """No warning of more workers than cores, which are there because they were asked for."""
+    """Suppress the warning of more workers than cores, because the user has asked for them."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         yield
@@ -151,9 +152,9 @@ def quiet_about_cores() -> Iterator[None]:
 
 @contextmanager
 def _quiet_about_children() -> Iterator[None]:
-    """Leave the end of a worker to be seen by who waits for it.
+    """Leave the end of a worker to be noticed by the code that waits for it.
 
-    torch has SIGCHLD raise an error wherever the training is, in the middle of an update perhaps.
+    torch lets SIGCHLD raise an error wherever the training is, perhaps in the middle of an update.
     """
     if not hasattr(signal, "SIGCHLD") or current_thread() is not main_thread():
         yield

@@ -1,4 +1,4 @@
-"""Augmentations of the critics' images; importing the package registers all of them."""
+"""Augmentations of the images that critics see; importing the package registers all of them."""
 
 from img2img.diffaug.base import AUGMENTATIONS, Augmentation
 from img2img.registry import import_submodules

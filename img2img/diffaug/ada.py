@@ -18,29 +18,29 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 
 @AUGMENTATIONS.register("ada")
 class AdaptiveAugmentation(Augmentation):
-    """Moves, turns and recolours images, the more the critic overfits (ADA, Karras et al. 2020).
+    """Moves, rotates and recolours images, more if the critic overfits (ADA, Karras et al. 2020).
 
-    The transforms are those of "pixel blitting", "general geometric" and "color" (appendix B), each
-    made or left out by a draw of its own. As each is left out often enough, the generator
-    cannot match the changed real images without matching the real ones: the changes do not leak
-    (section 2.2).
+    The transforms are those of "pixel blitting", "general geometric" and "color" (appendix B). Each
+    is applied independently with probability p. Because each is often not applied, the generator
+    cannot match the augmented real images without matching the real images: the augmentations do
+    not leak (section 2.2).
 
-    Their probability p follows how surely the critic tells real images: r = E[sign(D(real) - m)]
-    (equation 1), where m, here, is the middle between the mean logits of real and fake images. The
-    paper's m is 0, which it is for objectives with symmetric logits; so defined, r is right for
-    all of them, as for least squares (1/2) and for Wasserstein and relativistic ones (any).
-    Every `interval` updates p moves by the share of `images` seen since, up where r is over its
-    target and down where it is under it.
+    p follows from how certain the critic is of real images: r = E[sign(D(real) - m)] (equation 1),
+    where m is the middle between the mean logits of real and fake images. In the paper m is 0,
+    which is right for objectives with symmetric logits. The middle works for all objectives,
+    including least squares (1/2) and Wasserstein and relativistic ones (any value). Every
+    `interval` updates, p changes by the share of `images` seen since then: up if r is above its
+    target, down if it is below.
 
-    Between pixels images are sampled bilinearly, where the paper has wavelet filters.
+    Images are resampled bilinearly; the paper uses wavelet filters.
 
     Args:
-        target: of r.
-        images: real images judged in which p can go from 0 to 1; the paper's 500,000 are for much
-            longer trainings than these.
-        interval: updates of the critic between two changes of p.
-        most: the highest p; changes may leak from about 0.8 on (section 2.2).
-        color: whether colours are changed, too, which only RGB images have.
+        target: the target of r.
+        images: number of real images over which p can rise from 0 to 1; the paper's 500,000 are for
+            much longer training.
+        interval: number of critic updates between two changes of p.
+        most: the highest p; augmentations may leak above about 0.8 (section 2.2).
+        color: whether colours are changed too, which needs RGB images.
     """
 
     p: Tensor
@@ -107,13 +107,13 @@ class AdaptiveAugmentation(Augmentation):
 
 
 def geometry(count: int, height: int, width: int, p: Tensor) -> Tensor:
-    """Draw what moves and turns `count` images, each transform with probability p.
+    """Draw random geometric maps for `count` images, each transform with probability p.
 
-    A map leads back from the result, so that the last transform is its last factor. It makes no
-    difference that transforms are drawn and not their inverses: one is as likely as the other.
+    A map leads from the result back to the image, so the last transform is its last factor.
+    Transforms are drawn instead of their inverses, which are equally likely.
 
     Returns:
-        Maps as `affine` has them, float32 [count, 3, 3].
+        Maps as in `affine`, float32 [count, 3, 3].
     """
 
     def normal(*shape: int) -> Tensor:
@@ -150,11 +150,11 @@ def geometry(count: int, height: int, width: int, p: Tensor) -> Tensor:
 
 
 def colours(count: int, p: Tensor) -> tuple[Tensor, Tensor]:
-    """Draw what recolours `count` images, each transform with probability p.
+    """Draw random colour changes for `count` images, each transform with probability p.
 
     Returns:
-        What to add to every channel, float32 [count]; and what to multiply a pixel's channels by
-        then, [count, 3, 3].
+        The value to add to every channel, float32 [count], and the matrix by which to multiply the
+        channels of a pixel afterwards, [count, 3, 3].
     """
 
     def normal() -> Tensor:
@@ -179,5 +179,5 @@ def colours(count: int, p: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _some(drawn: Tensor, neutral: float, p: Tensor) -> Tensor:
-    """What was drawn, [..., N], for some images; the others, each with 1 - p, get `neutral`."""
+    """The drawn values [..., N], each replaced by `neutral` with probability 1 - p."""
     return torch.where(torch.rand(drawn.shape[-1], device=p.device) < p, drawn, neutral)

@@ -1,7 +1,8 @@
-"""Affine maps of images, twice differentiable, exact where they move whole pixels.
+"""Affine maps of images: twice differentiable, and exact if they move whole pixels.
 
-A map is a float matrix [N, 3, 3], one an image: from the place (x, y, 1) of a pixel of the result,
-in pixels from the centre, to where its value is taken. torch's `grid_sample` has neither property.
+A map is a float matrix [N, 3, 3], one for each image. It leads from the place (x, y, 1) of a pixel
+in the result, in pixels from the centre, to the place from which its value is taken. torch's
+`grid_sample` has neither property.
 """
 
 import torch
@@ -14,7 +15,7 @@ def scaling(x: Tensor, y: Tensor) -> Tensor:
 
 
 def turning(cosine: Tensor, sine: Tensor) -> Tensor:
-    """Turn by angles, whose cosines and sines are [N]."""
+    """Rotate by angles with these cosines and sines [N]."""
     zero, one = torch.zeros_like(cosine), torch.ones_like(cosine)
     entries = [cosine, -sine, zero, sine, cosine, zero, zero, zero, one]
     return torch.stack(entries, 1).view(-1, 3, 3)
@@ -27,7 +28,7 @@ def moving(x: Tensor, y: Tensor) -> Tensor:
 
 
 def resample(images: Tensor, maps: Tensor) -> Tensor:
-    """Each of [N, C, H, W] by its map, bilinear; beyond the edges images are reflected."""
+    """Resample images [N, C, H, W] by their maps, bilinearly, with reflection at the edges."""
     count, channels, height, width = images.shape
     middle_x, middle_y = (width - 1) / 2, (height - 1) / 2
     y, x = torch.meshgrid(
@@ -58,7 +59,7 @@ def _between(first: Tensor, second: Tensor, share: Tensor) -> Tensor:
 
 
 def _reflected(index: Tensor, size: int) -> Tensor:
-    """Whole numbers as indices of `size` pixels, mirrored at the outermost ones."""
+    """Whole numbers as indices of `size` pixels, mirrored at the outermost pixels."""
     period = max(2 * (size - 1), 1)
     index = index.long().remainder(period)
     return torch.minimum(index, period - index) if size > 1 else index

@@ -1,4 +1,4 @@
-"""What every augmentation of a critic's images is, and the catalogue they are entered in."""
+"""The base class of augmentations of a critic's images, and their registry."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -9,42 +9,42 @@ from img2img.registry import Registry
 
 
 class Augmentation(nn.Module, ABC):
-    """A random change of what a critic sees, made to real images and to fake ones.
+    """A random change of the images that a critic sees, both real and fake.
 
-    Unlike an augmentation of the data it is not learned by the generator: that sees the critic's
-    verdict through it, by gradients. So it is differentiable, and twice so, for penalties on the
-    critic's gradient.
+    Gradients flow through it to the generator, which therefore does not learn to produce augmented
+    images. It must be differentiable, and twice so for gradient penalties.
 
-    Real and fake images have any number of channels. One that only works on RGB images says why in
-    `needs_rgb`.
+    Images may have any number of channels. An augmentation that only works on RGB images says why
+    in `needs_rgb`.
 
-    Draws come from torch's default generator for the images' device. What changes from update to
-    update is in buffers, which are saved with the critic.
+    Random numbers come from torch's default generator for the images' device. Values that change
+    between updates are buffers, which are saved with the critic.
     """
 
     needs_rgb: str = ""
 
     @abstractmethod
     def forward(self, seen: Tensor) -> Tensor:
-        """Change float [N, C, H, W] in [-1, 1]; the result keeps shape and type, not the range.
+        """Augment float [N, C, H, W] in [-1, 1], with the same shape and type, maybe beyond the
+        range.
 
-        The channels may be those of several images that belong together, as condition and image
-        do: they are changed alike. Each of the N gets draws of its own.
+        The channels may be those of several images that belong together, such as condition and
+        image, which are changed in the same way. Each of the N gets its own random numbers.
         """
 
     def observe(
         self, real_logits: Sequence[Tensor], fake_logits: Sequence[Tensor], images: int
     ) -> None:
-        """Take note of what the critic made of a batch; an update may be of several.
+        """Record the critic's logits for a batch; an update may have several batches.
 
         Args:
-            real_logits: its verdicts on changed real images, [N, 1, h, w] for each scale.
-            fake_logits: the same of changed fake images.
-            images: how many real images were judged, by all processes together.
+            real_logits: its logits for augmented real images, [N, 1, h, w] for each scale.
+            fake_logits: the same for augmented fake images.
+            images: number of real images, in all processes together.
         """
 
     def tensors_to_reduce(self) -> list[Tensor]:
-        """What was taken note of, float32, to be averaged over processes before `after_update`."""
+        """The recorded values, float32, to be averaged over processes before `after_update`."""
         return []
 
     def after_update(self) -> None:

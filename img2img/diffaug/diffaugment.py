@@ -20,9 +20,10 @@ class DiffAugment(Augmentation):
     """Colour, translation and cutout of every image (DiffAugment, Zhao et al. 2020).
 
     Args:
-        policy: what is done, in this order. `color`: brightness by up to 0.5 up or down, saturation
+        policy: the changes, in this order. `color`: brightness up or down by up to 0.5, saturation
             times 0 to 2, contrast times 0.5 to 1.5; `translation`: by up to 1/8 of the size;
-            `cutout`: a rectangle of half the size. What is not image then is 0, mid-grey.
+            `cutout`: a rectangle of half the size. Pixels that are moved in or cut out are 0,
+            mid-grey.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ def color(seen: Tensor) -> Tensor:
 
 
 def translation(seen: Tensor) -> Tensor:
-    """Move each image by whole pixels; zeros move in."""
+    """Move each image by whole pixels; the new pixels are 0."""
     for dim in (2, 3):
         size = seen.shape[dim]
         most = int(size * MOST_SHIFT + 0.5)
@@ -72,7 +73,7 @@ def translation(seen: Tensor) -> Tensor:
 
 
 def cutout(seen: Tensor) -> Tensor:
-    """Make a rectangle zero, whose centre is anywhere in the image."""
+    """Set a rectangle to 0; its centre can be anywhere in the image."""
     inside = []
     for size in seen.shape[2:]:
         side = int(size * CUT_OUT + 0.5)
@@ -88,5 +89,5 @@ CHANGES = {"color": color, "translation": translation, "cutout": cutout}
 
 
 def _uniform(like: Tensor, low: float, high: float) -> Tensor:
-    """A number for each image of `like` [N, k, 3, H, W], as [N, 1, 1, 1, 1]."""
+    """A random number for each image of `like` [N, k, 3, H, W], as [N, 1, 1, 1, 1]."""
     return low + (high - low) * torch.rand(len(like), 1, 1, 1, 1, device=like.device)

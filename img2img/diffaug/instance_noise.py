@@ -13,13 +13,14 @@ from img2img.registry import NonNegative, Positive
 class InstanceNoise(Augmentation):
     """Gaussian noise that decays to zero (Sonderby et al. 2017; Arjovsky & Bottou 2017).
 
-    Real and fake images lie on thin sets that hardly meet, so that a critic can be perfect and
-    tell the generator nothing; with noise they overlap. Every channel has noise of its own, the
-    condition's too: what has to overlap is the distributions of all that the critic sees.
+    Real and fake images lie on thin sets that hardly meet, so a critic can be perfect and yet teach
+    the generator nothing; with noise the sets overlap. Every channel gets its own noise, including
+    those of the condition, because the distributions of everything that the critic sees must
+    overlap.
 
     Args:
-        std: standard deviation at the start; black and white are 2 apart.
-        images: real images judged until there is no noise left, falling linearly.
+        std: standard deviation at the start, on a scale on which black is -1 and white is 1.
+        images: number of real images over which the noise falls linearly to 0.
     """
 
     judged: Tensor

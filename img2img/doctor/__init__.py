@@ -1,4 +1,4 @@
-"""What is wrong with a training, found in its log; importing it registers all conditions."""
+"""The doctor finds faults of a run in its log; importing it registers all conditions."""
 
 from img2img.doctor.condition import CONDITIONS, Evidence, Finding, Rounds, examine, follow
 from img2img.registry import import_submodules

@@ -1,4 +1,4 @@
-"""Conditions of the balance between critic and generator."""
+"""Conditions that concern the balance between critic and generator."""
 
 import math
 from collections.abc import Iterator
@@ -21,24 +21,24 @@ WINDOW = 30
 IMAGES = 8
 
 
-class Levels(NamedTuple):
-    """Losses by which those of an objective are judged."""
+class ReferenceLosses(NamedTuple):
+    """Reference values for the losses of an objective."""
 
     d: float
-    """The critic's loss by chance: the best it can have if it rates all images alike."""
+    """The critic's loss at chance: the best possible if it rates all images alike."""
     g: float
-    """The generator's loss then."""
+    """The generator's loss at chance."""
     floor: float
-    """The critic's loss if it is sure and right: nearly the lowest there is."""
+    """The critic's loss if it is certain and right, which is nearly the lowest possible."""
 
     @classmethod
-    def of(cls, objective: Component) -> "Levels":
+    def of(cls, objective: Component) -> "ReferenceLosses":
         return _levels(objective.model_dump_json())
 
 
 @cache
 @torch.no_grad()
-def _levels(objective: str) -> Levels:
+def _levels(objective: str) -> ReferenceLosses:
     built = OBJECTIVES.build(Component.model_validate_json(objective), "objective")
     # Logits near 0 first: they are chosen where all are equally good.
     guesses = torch.tensor(sorted(range(-80, 81), key=abs))[:, None] / 40
@@ -47,7 +47,7 @@ def _levels(objective: str) -> Levels:
     real, fake = torch.cartesian_prod(torch.linspace(-16, 16, 65), torch.linspace(-16, 16, 65)).T
     floor = built.d_loss(real[:, None], fake[:, None]).min().item()
     # Without the sign that a zero may have.
-    return Levels(
+    return ReferenceLosses(
         losses[best].item() + 0.0, built.g_loss(guesses, guesses)[best].item() + 0.0, floor
     )
 
@@ -57,16 +57,17 @@ def _levels(objective: str) -> Levels:
 class CriticTooStrong(Condition):
     """The critic recognises every translation, and the generator no longer improves.
 
-    A critic that is nearly always right is common, above all one that sees the input too: it is a
+    A critic that is nearly always right is common, especially if it also sees the input. It is a
     fault only if the generator does not improve.
 
     Args:
-        accuracy: share of places where the real image has the higher logit; higher is a fault if
-        loss: the critic's loss, 0 at its floor and 1 by chance, is lower than this,
+        accuracy: share of places where the real image has the higher logit; a higher share is a
+            fault if
+        loss: the critic's loss is lower than this (0 is its floor, 1 is chance),
         growth: or, for objectives without a floor, the gap between the logits has grown by this
             factor,
-        better: and the L1 of translations has not improved by this factor over the last quarter
-            of the run; that of held-out ones if there are any.
+        better: and the L1 of translations (held-out ones, if there are any) has not improved by
+            this factor over the last quarter of the run.
     """
 
     accuracy: float = 0.99
@@ -75,8 +76,8 @@ class CriticTooStrong(Condition):
     better: float = 0.98
     remedies = (proposals.slower_critic, proposals.r1, proposals.diffaugment)
 
-    def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
-        levels = Levels.of(config.objective)
+    def detect(self, history: RunHistory, config: RunConfig) -> Evidence | None:
+        levels = ReferenceLosses.of(config.objective)
         for ending in history.suffixes("D/adv"):
             d, g = history[f"D/adv{ending}"], history[f"G/adv{ending}"]
             accuracy = history[f"D/accuracy{ending}"]
@@ -85,13 +86,13 @@ class CriticTooStrong(Condition):
             values = {"D": trends.recent(d).mean, "G": trends.recent(g).mean}
             gaps = _gap(history, ending)
             text = (
-                f"D/adv{ending} is {values['D']:.3g} and G/adv{ending} {values['G']:.3g} (chance:"
-                f" {levels.d:.3g} and {levels.g:.3g})"
+                f"D/adv{ending} is {values['D']:.3g} and G/adv{ending} {values['G']:.3g} (at"
+                f" chance: {levels.d:.3g} and {levels.g:.3g})"
             )
             growth = 0.0
             if gaps is not None:
                 values["gap"] = gaps[1]
-                text += f", the logits are {gaps[1]:.3g} apart"
+                text += f", and the logits are {gaps[1]:.3g} apart"
                 growth = gaps[1] / max(gaps[0], 1e-6)
             above, chance = values["D"] - levels.floor, levels.d - levels.floor
             won = above < self.loss * chance if levels.d > 0 else growth > self.growth
@@ -109,7 +110,7 @@ class CriticTooStrong(Condition):
         return None
 
     def _stuck(self, history: RunHistory, now: Series) -> str | None:
-        """The evidence that the generator does not improve; None if it does."""
+        """The evidence that the generator is not improving; None if it is."""
         for tag in ("diagnostics/held_out_l1", "diagnostics/train_l1"):
             looks = history[tag]
             lately = looks.since(int(now.steps[0]))
@@ -118,7 +119,7 @@ class CriticTooStrong(Condition):
                 first = (lately if len(lately) > 1 else looks.last(2)).values[0]
                 if lately.values[-1] < self.better * first:
                     return None
-                return f"; {tag} is {lately.values[-1]:.3g}, and was {first:.3g}"
+                return f"; {tag} was {first:.3g}, and is now {lately.values[-1]:.3g}"
         told = [tag for tag in history.tags("G/") if trends.is_reconstruction(tag)]
         for tag in told:
             recent = trends.recent(history[tag])
@@ -134,11 +135,11 @@ class CriticTooWeak(Condition):
     """The critic cannot tell translations from real images, so the generator cannot learn from it.
 
     Args:
-        accuracy: it is a fault if the share of places that it gets right is this close to one half,
-        loss: and its loss this close to chance, as a share of that,
-        lines: for so many lines of the log, and a quarter of the run,
-        most: unless that share is farther from one half over five lines, or swings farther: then
-            the critic is not weak.
+        accuracy: it is a fault if its share of correct places is this close to one half,
+        loss: and its loss is this close to chance, relative to chance,
+        lines: for at least this many lines of the log, and for a quarter of the run,
+        most: unless the share differs from one half by more than this over five lines, or swings by
+            more: then the critic is not weak.
     """
 
     accuracy: float = 0.03
@@ -147,8 +148,8 @@ class CriticTooWeak(Condition):
     most: float = 0.25
     remedies = (proposals.faster_critic, proposals.unclipped)
 
-    def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
-        even = Levels.of(config.objective).d
+    def detect(self, history: RunHistory, config: RunConfig) -> Evidence | None:
+        even = ReferenceLosses.of(config.objective).d
         if trends.warming_up(history, config.schedule):
             return None
         for ending in history.suffixes("D/accuracy"):
@@ -164,8 +165,8 @@ class CriticTooWeak(Condition):
                 continue
             if off <= self.accuracy and abs(value - even) <= self.loss * (even or 1):
                 return judged(
-                    f"D/accuracy{ending} is {share:.3f} (0.5 is chance), and D/adv{ending}"
-                    f" {value:.3g} ({even:.3g} is chance), over {lines} lines of the log",
+                    f"D/accuracy{ending} is {share:.3f} (0.5 at chance) and D/adv{ending} is"
+                    f" {value:.3g} ({even:.3g} at chance), over {lines} lines of the log",
                     {"accuracy": share, "loss": value, "even": even},
                     -off,
                     accuracy.last(lines),
@@ -180,11 +181,10 @@ class Oscillation(Condition):
     """Critic and generator keep overtaking each other.
 
     Args:
-        accuracy: a swing is when the share of places that the critic gets right goes up or down by
-            this much,
-        swing: or an adversarial loss of one sign by this share of its mean,
-        low: or the critic's loss from this share of chance to above chance, or back.
-        turns: so many swings in the last half of the run, quarter, and so on, are a fault.
+        accuracy: a swing is a rise or fall of the critic's share of correct places by this much,
+        swing: or of an adversarial loss that does not change sign by this share of its mean,
+        low: or of the critic's loss from below this share of chance to above chance, or back.
+        turns: this many swings in the last half of the run, its last quarter and so on are a fault.
     """
 
     accuracy: float = 0.5
@@ -193,8 +193,10 @@ class Oscillation(Condition):
     turns: int = 5
     remedies = (proposals.slightly_slower, proposals.average, proposals.r1)
 
-    def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
-        return self._swings(history) or self._extremes(history, Levels.of(config.objective))
+    def detect(self, history: RunHistory, config: RunConfig) -> Evidence | None:
+        return self._swings(history) or self._extremes(
+            history, ReferenceLosses.of(config.objective)
+        )
 
     def _swings(self, history: RunHistory) -> Evidence | None:
         for tag in history.tags("D/accuracy") + history.tags("G/adv") + history.tags("D/adv"):
@@ -210,8 +212,9 @@ class Oscillation(Condition):
                     return _in_turns(part, f"swung up or down by {by}", turns)
         return None
 
-    def _extremes(self, history: RunHistory, levels: Levels) -> Evidence | None:
-        """Swings of a critic whose loss has a floor, from sure and right to worse than chance."""
+    def _extremes(self, history: RunHistory, levels: ReferenceLosses) -> Evidence | None:
+        """A critic's swings from certain and right to worse than chance, if its loss has a
+        floor."""
         low = levels.floor + self.low * (levels.d - levels.floor)
         for tag in history.tags("D/adv") if levels.d > 0 else ():
             series = history[tag]
@@ -232,7 +235,7 @@ class Oscillation(Condition):
 
 
 def _gap(history: RunHistory, ending: str) -> tuple[float, float] | None:
-    """How far the mean logits of real and fake images were apart, and are."""
+    """The gap between the mean logits of real and fake images, earlier and now."""
     real, fake = history[f"D/real{ending}"], history[f"D/fake{ending}"]
     now = [trends.recent(series) for series in (real, fake)]
     before = [series.before(part) for series, part in zip((real, fake), now, strict=True)]
@@ -242,7 +245,7 @@ def _gap(history: RunHistory, ending: str) -> tuple[float, float] | None:
 
 
 def _stretches(series: Series) -> Iterator[Series]:
-    """Where slow and quick swings are looked for: the last half, quarter, and so on."""
+    """The parts of a series in which to look for swings: the last half, quarter, and so on."""
     length = max(2 * trends.MIN_LINES, len(series) // 2)
     while len(series) >= length >= 2 * trends.MIN_LINES:
         yield trends.binned(series.last(length))
@@ -250,7 +253,7 @@ def _stretches(series: Series) -> Iterator[Series]:
 
 
 def _turns(series: Series, least: float) -> int:
-    """How often values go up or down by `least` or more before they turn, beyond noise."""
+    """How often values rise or fall by at least `least`, beyond noise, before they turn."""
     values = trends.smooth(series, 3).tolist()
     # Three deviations of a difference between means of three.
     least = max(least, 3 * np.sqrt(2 / 3) * trends.noise(series))

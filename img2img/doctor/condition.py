@@ -1,7 +1,7 @@
-"""What can be wrong with a training, and how a run is examined for it.
+"""Conditions: faults of a training run, and how a run is examined for them.
 
-A condition reads the history of a run and returns the evidence for a fault, or None. The fault must
-last: the numbers of a GAN are noisy. The thresholds are the arguments of each class.
+A condition reads the history of a run and returns the evidence for a fault, or None. A fault must
+persist, because the numbers of a GAN are noisy. The thresholds are the arguments of each class.
 """
 
 from abc import ABC, abstractmethod
@@ -24,12 +24,12 @@ class Evidence:
     """The evidence for a condition.
 
     Attributes:
-        text: one phrase with the numbers.
+        text: a phrase that states the numbers.
         values: the numbers by name.
-        tags: the series that show it.
-        since: the first step of the part that was judged.
-        strength: higher is worse; comparable within a condition.
-        fatal: whether no other condition means anything beside it.
+        tags: the tags of the series that show it.
+        since: the first step of the part that was examined.
+        strength: higher is worse; only comparable within one condition.
+        fatal: whether it makes all other conditions meaningless.
     """
 
     text: str
@@ -43,7 +43,7 @@ class Evidence:
 def judged(
     text: str, values: dict[str, float], strength: float, *series: Series, fatal: bool = False
 ) -> Evidence:
-    """Evidence from parts of series, each as far as it was judged."""
+    """Evidence from the parts of series that were examined."""
     tags = tuple(each.tag for each in series)
     since = int(min(each.steps[0] for each in series))
     return Evidence(text, values, tags, since, strength, fatal)
@@ -51,16 +51,16 @@ def judged(
 
 @dataclass(frozen=True)
 class Finding:
-    """A condition that was found.
+    """A condition that was found in a run.
 
     Attributes:
-        evidence: from when it was worst.
-        proposals: for the settings that the run has now.
+        evidence: the evidence at the worst step.
+        proposals: remedies, given the present settings of the run.
         first: the step at which it was first found.
-        worst: the step of the evidence.
+        worst: the step at which the evidence was strongest.
         last: the last step at which it was found.
-        now: whether it is still there: found in one of the last two rounds, or hidden by what is
-            fatal.
+        now: whether it is still present: found in one of the last two rounds, or hidden by a fatal
+            condition.
     """
 
     name: str
@@ -74,25 +74,25 @@ class Finding:
 
 
 class Condition(ABC):
-    """Something that can be wrong. The first line of the docstring says what it is."""
+    """A fault of a run. The first line of each class's docstring is shown to the user."""
 
     remedies: ClassVar[Sequence[Remedy]]
-    """What may help, the most promising first."""
+    """Remedies, the most promising first."""
 
     @abstractmethod
-    def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
-        """The evidence for it; None if there is none, or too little is known."""
+    def detect(self, history: RunHistory, config: RunConfig) -> Evidence | None:
+        """The evidence for the fault; None if there is none, or too little is known."""
 
 
 CONDITIONS = Registry[Condition]("condition")
 
 
 def examine(history: RunHistory, config: RunConfig) -> list[Finding]:
-    """The conditions that a run shows now; a fatal one hides the others."""
+    """The conditions that a run shows now. A fatal condition hides the others."""
     found = []
     for part in CONDITIONS:
         condition = part.factory()
-        evidence = condition.look(history, config)
+        evidence = condition.detect(history, config)
         if evidence is not None:
             helpful = tuple(made for each in condition.remedies if (made := each(config)))
             step = history.step
@@ -102,9 +102,10 @@ def examine(history: RunHistory, config: RunConfig) -> list[Finding]:
 
 
 class Rounds:
-    """When a run is examined: at the same steps while it trains and afterwards.
+    """Decides when to examine a run: at the same steps during training and afterwards.
 
-    Every `EVERY` lines of losses and every health probe; in long runs, when there are 2 % more.
+    That is after every `EVERY` lines of losses and every health probe; in long runs, after 2 %
+    more.
     """
 
     def __init__(self) -> None:
@@ -112,7 +113,7 @@ class Rounds:
         self._probes = 0
 
     def due(self, history: RunHistory) -> bool:
-        """Whether it is time for an examination, after one more line."""
+        """Whether an examination is due after this line."""
         losses, probes = history.losses - self._losses, history.probes - self._probes
         enough = losses >= max(EVERY, self._losses / trends.POINTS)
         if not enough and probes < max(1, self._probes / trends.POINTS):
@@ -122,10 +123,10 @@ class Rounds:
 
 
 def follow(lines: Sequence[Mapping[str, Any]], config: RunConfig) -> list[Finding]:
-    """Every condition that a run has shown along its way, as the live doctor would have found it.
+    """All conditions that a run has shown at any time, as the live doctor would have found them.
 
     Args:
-        lines: of the log; see `RunHistory`.
+        lines: the lines of the log; see `RunHistory`.
     """
     lines = trends.comparable(lines)
     history, rounds = RunHistory(), Rounds()

@@ -1,7 +1,7 @@
-"""Diagnostics: numbers that show the health of a generator in a few translations.
+"""Diagnostics: numbers from a few translations that show the health of a generator.
 
-Images are float [N, C, H, W] in [-1, 1]. A diagnostic is left out if the images do not tell it, as
-the diversity of a single picture or the correlation with an input of one colour.
+Images are float [N, C, H, W] in [-1, 1]. A diagnostic is left out if the images do not define it,
+such as the diversity of a single image or the correlation with an input of one colour.
 """
 
 import math
@@ -28,23 +28,23 @@ def diagnostics_of(
     """The diagnostics of some translations.
 
     Args:
-        inputs: what was translated. Of another shape than the outputs, such as noise, it is not
-            compared with them.
+        inputs: the inputs. If their shape differs from that of the outputs, as for noise, the two
+            are not compared.
         outputs: the translations.
-        targets: images of the domain that they should be in.
-        aligned: whether each target is what its input should have become.
+        targets: real images of the output's domain.
+        aligned: whether each target is the desired translation of its input.
 
     Returns:
-        diversity: mean distance between two outputs, over that of two inputs or two targets,
-            whichever is less; 0 if all outputs are alike.
-        change: mean distance between input and output, over that between input and target; 0 if
-            the input is copied.
-        correlation: mean correlation of the brightness of output and input, -1 to 1;
-            `correlation_target`, that of the target and the input. Without `aligned` there is
-            `correlation_expected` instead, that of the mean target and the mean input.
-        saturation: share of the outputs' values that are at an end of the range;
-            `saturation_target`, of the targets'.
-        grid: strength of the grid that up-sampling leaves, in grey levels of 255; `grid_target`,
+        diversity: mean distance between two outputs, divided by that between two inputs or two
+            targets, whichever is smaller; 0 if all outputs are alike.
+        change: mean distance between input and output, divided by that between input and target; 0
+            if the input is copied.
+        correlation: mean correlation between the brightness of output and input, from -1 to 1.
+            `correlation_target` is that between target and input; without `aligned` there is
+            instead `correlation_expected`, between the mean target and the mean input.
+        saturation: share of the outputs' values at an end of the range; `saturation_target` is that
+            of the targets.
+        grid: strength of the grid that upsampling leaves, in grey levels of 255; `grid_target` is
             that of the targets at the same frequencies.
     """
     comparable = inputs.shape == outputs.shape
@@ -72,7 +72,7 @@ def _against_inputs(
 
 
 def _variety(images: Tensor) -> float:
-    """Mean absolute difference of two of the images, made small; 0 of a single one."""
+    """Mean absolute difference between two of the images, reduced in size; 0 for a single one."""
     small = F.interpolate(images.float(), size=(SIDE, SIDE), mode="area").flatten(1)
     count = len(small)
     # Scaled to a mean over pixels; each pair is counted twice.
@@ -89,7 +89,7 @@ def _ratio(value: float, norm: float) -> float | None:
 
 
 def _correlation(images: Tensor, others: Tensor) -> float | None:
-    """Mean over the pairs of images that are not both of one brightness."""
+    """Mean correlation over the pairs in which neither image has uniform brightness."""
     first, second = (each.float().mean(1).flatten(1) for each in (images, others))
     first, second = first - first.mean(1, keepdim=True), second - second.mean(1, keepdim=True)
     spreads = first.square().mean(1).sqrt(), second.square().mean(1).sqrt()

@@ -1,4 +1,4 @@
-"""Losses and gradients that grow without bound, vanish or do not change."""
+"""Conditions of losses and gradients: growing without bound, vanishing, or not changing."""
 
 import math
 from dataclasses import dataclass
@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from img2img.config import RunConfig
 from img2img.doctor import proposals, trends
-from img2img.doctor.balance import Levels
+from img2img.doctor.balance import ReferenceLosses
 from img2img.doctor.condition import CONDITIONS, Condition, Evidence, judged
+from img2img.errors import counted
 from img2img.metrics.measure import MEASURES
 from img2img.runs.history import RunHistory, Series
 from img2img.runs.log import BASELINE, VAL
@@ -21,13 +22,13 @@ class NonFinite(Condition):
     """Losses or gradients are infinite or not a number.
 
     Args:
-        most: if a larger share of the last steps was skipped, nothing else means anything.
+        most: if a larger share of the last steps was skipped, all other conditions are meaningless.
     """
 
     most: float = 0.5
     remedies = (proposals.slower, proposals.clipped, proposals.exact, proposals.skipping)
 
-    def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
+    def detect(self, history: RunHistory, config: RunConfig) -> Evidence | None:
         if history.diverged is not None:
             text = f"the run ended: {history.diverged}"
             return Evidence(text, {}, (), history.step, np.inf, fatal=True)
@@ -46,7 +47,7 @@ class NonFinite(Condition):
         known = [skipped, *(history[tag] for tag in history.tags("G/"))]
         earlier = [each.steps[each.steps < recent.steps[0]] for each in known]
         steps = history.step - max((int(each[-1]) for each in earlier if len(each)), default=0)
-        text = f"{count:.0f} of the last {steps} steps were skipped"
+        text = f"{count:.0f} of the last {counted(steps, 'step')} were skipped"
         share = count / steps
         values = {"skipped": float(count), "steps": float(steps)}
         return judged(text, values, share, recent, fatal=bool(share > self.most))
@@ -58,11 +59,11 @@ class Diverging(Condition):
     """Losses grow without bound.
 
     Args:
-        times: an adversarial loss this many times as large as at the start and by chance is a
+        times: an adversarial loss this many times as large as at the start and at chance is a
             fault,
-        wild: as is one this many times as large as by chance, however it began,
-        chance: a critic's loss this many times as large as by chance,
-        worse: and a reconstruction loss this many times as large as it was at its best.
+        wild: or one this many times as large as at chance, whatever it was at the start,
+        chance: or a critic's loss this many times as large as at chance,
+        worse: or a reconstruction loss this many times as large as its lowest value.
     """
 
     times: float = 20.0
@@ -71,11 +72,11 @@ class Diverging(Condition):
     worse: float = 2.0
     remedies = (proposals.slower, proposals.clipped, proposals.r1)
 
-    def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
+    def detect(self, history: RunHistory, config: RunConfig) -> Evidence | None:
         return self._adversarial(history, config) or self._distances(history, config)
 
     def _adversarial(self, history: RunHistory, config: RunConfig) -> Evidence | None:
-        even = Levels.of(config.objective).d
+        even = ReferenceLosses.of(config.objective).d
         for tag in history.tags("D/adv") + history.tags("G/adv"):
             series = history[tag]
             if not trends.long_enough(series):
@@ -84,12 +85,12 @@ class Diverging(Condition):
             now, is_long = abs(latest.median), len(series) >= 2 * trends.MIN_LINES
             values = {"now": now, "even": even}
             if even and now > self.wild * even:
-                text = f"{tag} is {now:.3g} (chance: {even:.3g})"
+                text = f"{tag} is {now:.3g} (at chance: {even:.3g})"
             elif is_long and now > self.times * max(even, 1.0, abs(first)):
-                text = f"{tag} is {now:.3g}, and was {first:.3g} at first"
+                text = f"{tag} was {first:.3g} at first, and is now {now:.3g}"
                 values = {"now": now, "first": first}
             elif is_long and tag.startswith("D/") and even and now > self.chance * even:
-                text = f"{tag} is {now:.3g}, worse than chance ({even:.3g})"
+                text = f"{tag} is {now:.3g}, worse than at chance ({even:.3g})"
             else:
                 continue
             return judged(text, values, now, latest, fatal=True)
@@ -109,7 +110,7 @@ class Diverging(Condition):
             now = float(np.quantile(trends.latest(series).values, 0.25))
             if now > self.worse * best and now > 1e-3:
                 return judged(
-                    f"{tag} is {now:.3g}, and was as low as {best:.3g}",
+                    f"{tag} was as low as {best:.3g}, and is now {now:.3g}",
                     {"now": now, "best": best},
                     now / max(best, 1e-9),
                     trends.latest(series),
@@ -124,13 +125,13 @@ class ExplodingGradients(Condition):
     """Gradients grow by orders of magnitude.
 
     Args:
-        times: the growth of their norm that is a fault.
+        times: growth of their norm by this factor is a fault.
     """
 
     times: float = 100.0
     remedies = (proposals.clipped, proposals.slower, proposals.r1)
 
-    def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
+    def detect(self, history: RunHistory, config: RunConfig) -> Evidence | None:
         for tag in ("G/gradient", "D/gradient"):
             series = history[tag]
             if not trends.long_enough(series):
@@ -138,7 +139,7 @@ class ExplodingGradients(Condition):
             before, now = series.before(trends.latest(series)).median, trends.latest(series).median
             if now > self.times * before > 0:
                 return judged(
-                    f"{tag} is {now:.3g}, and was {before:.3g}",
+                    f"{tag} was {before:.3g}, and is now {now:.3g}",
                     {"now": now, "before": before},
                     now / before,
                     trends.latest(series),
@@ -152,14 +153,14 @@ class VanishingGradient(Condition):
     """The generator's gradient has almost vanished.
 
     Args:
-        share: of the largest norm in the first half of the run, without the very first lines;
-            lower is a fault.
+        share: a norm below this share of the largest one in the first half of the run, without the
+            very first lines, is a fault.
     """
 
     share: float = 0.01
     remedies = (proposals.least_squares, proposals.slower_critic, proposals.r1)
 
-    def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
+    def detect(self, history: RunHistory, config: RunConfig) -> Evidence | None:
         series = history["G/gradient"]
         if len(series) < 2 * trends.MIN_LINES:
             return None
@@ -171,7 +172,7 @@ class VanishingGradient(Condition):
         if first == 0 or now > self.share * first:
             return None
         return judged(
-            f"G/gradient is {now:.3g}, and was up to {first:.3g} in the first half",
+            f"G/gradient was up to {first:.3g} in the first half, and is now {now:.3g}",
             {"now": now, "first": first},
             1 - now / first,
             trends.latest(series),
@@ -184,15 +185,15 @@ class NothingLearned(Condition):
     """No loss changes, and translations stay the same.
 
     Args:
-        change: it is a fault if no loss has changed more since the start, as a share of it.
-        chance: losses with more noise than this share need two health probes to tell.
+        change: it is a fault if no loss has changed by a larger share since the start.
+        chance: losses with relative noise above this need two health probes to confirm it.
     """
 
     change: float = 0.01
     chance: float = 0.2
     remedies = (proposals.faster, proposals.unclipped)
 
-    def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
+    def detect(self, history: RunHistory, config: RunConfig) -> Evidence | None:
         known = [history[tag] for side in "GD" for tag in history.tags(f"{side}/") if _is_loss(tag)]
         short = not known or any(len(series) < 2 * trends.MIN_LINES for series in known)
         if short or trends.warming_up(history, config.schedule):
@@ -234,15 +235,15 @@ class NoBetterThanInput(Condition):
     """Held-out translations are no closer to their targets than the untouched inputs.
 
     Args:
-        share: of the length of the run that has to be over.
-        times: evaluations in a row that must show it; fewer if there were not as many.
+        share: share of the run that must be over.
+        times: number of evaluations in a row that must show it, or all if there were fewer.
     """
 
     share: float = 0.25
     times: int = 2
     remedies = (proposals.heavier_targets, proposals.from_scratch, proposals.faster)
 
-    def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
+    def detect(self, history: RunHistory, config: RunConfig) -> Evidence | None:
         if trends.share_done(history, config.schedule) < self.share:
             return None
         for measure in dict.fromkeys([config.metrics.best or "l1", "l1"]):
@@ -256,7 +257,7 @@ class NoBetterThanInput(Condition):
                 return None
             now = float(last.values[-1])
             return judged(
-                f"held-out {measure} is {now:.3g}; the untouched inputs have {base:.3g}",
+                f"held-out {measure} is {now:.3g}, and {base:.3g} for the untouched inputs",
                 {"now": now, "baseline": base},
                 sign * (now - base) / max(abs(base), 1e-9),
                 last,
@@ -266,11 +267,11 @@ class NoBetterThanInput(Condition):
 
 
 def _first(series: Series) -> float:
-    """How a series began: the median of its first values."""
+    """The start of a series: the median of its first values."""
     values: NDArray[np.float64] = series.values[:5]
     return float(np.median(values))
 
 
 def _is_loss(tag: str) -> bool:
-    """Whether a tag of the log is of a loss: no score of a critic, no gradient."""
+    """Whether a tag of the log is a loss, not a critic's score or a gradient."""
     return not tag.startswith(("D/real", "D/fake", "D/accuracy", "D/gradient", "G/gradient"))

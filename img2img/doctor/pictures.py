@@ -1,4 +1,4 @@
-"""Conditions that translations show."""
+"""Conditions that show in translations."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -10,22 +10,22 @@ from img2img.runs.history import RunHistory
 
 
 class OfPictures(Condition):
-    """A condition that translations show in each of the last health probes."""
+    """A condition that shows in the translations of each of the last health probes."""
 
     name: str
-    """Of the diagnostic."""
+    """The name of the diagnostic."""
     sense: int
-    """1 if a high value is bad, -1 if a low one is."""
+    """1 if a high value is a fault, -1 if a low one is."""
     probes: int = 3
-    """How many in a row must show it."""
+    """How many probes in a row must show it."""
 
-    def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
+    def detect(self, history: RunHistory, config: RunConfig) -> Evidence | None:
         endings = history.suffixes(f"diagnostics/{self.name}")
-        found = [each for ending in endings if (each := self._look(history, ending))]
+        found = [each for ending in endings if (each := self._detect_in(history, ending))]
         return max(found, key=lambda evidence: evidence.strength, default=None)
 
-    def _look(self, history: RunHistory, ending: str) -> Evidence | None:
-        """The evidence in one direction; the worse direction is told."""
+    def _detect_in(self, history: RunHistory, ending: str) -> Evidence | None:
+        """The evidence in one direction; the worse direction is reported."""
         series = history[f"diagnostics/{self.name}{ending}"].last(self.probes)
         # A diagnostic that the last probe does not have says nothing of the present.
         if len(series) < self.probes or series.steps[-1] < history.last_probe:
@@ -35,23 +35,23 @@ class OfPictures(Condition):
         if len(expected) == len(series):  # where there are no pairs
             target = expected
         others = target.values if len(target) == len(series) else [None] * len(series)
-        if all(self.bad(*both) for both in zip(series.values, others, strict=True)):
+        if all(self.is_fault(*both) for both in zip(series.values, others, strict=True)):
             now, other = float(series.values[-1]), others[-1]
             values = {self.name: now} | ({} if other is None else {"target": float(other)})
             strength = self.sense * (now - (other or 0))
-            text = (f"{ending[1:]}: " if ending else "") + self.say(now, other)
+            text = (f"{ending[1:]}: " if ending else "") + self.describe(now, other)
             if target is expected:
-                text += " (estimated from mean pictures)"
+                text += " (estimated from mean images)"
             return judged(text, values, strength, series)
         return None
 
     @abstractmethod
-    def bad(self, value: float, target: float | None) -> bool:
+    def is_fault(self, value: float, target: float | None) -> bool:
         """Whether the value in one probe shows the condition."""
 
     @abstractmethod
-    def say(self, value: float, target: float | None) -> str:
-        """The evidence in words."""
+    def describe(self, value: float, target: float | None) -> str:
+        """The evidence as text."""
 
 
 @CONDITIONS.register("mode-collapse")
@@ -60,8 +60,9 @@ class ModeCollapse(OfPictures):
     """Whatever the input, the output is nearly the same picture.
 
     Args:
-        diversity: of outputs over that of inputs and targets; lower is a fault,
-        growth: unless it has grown by this factor over these probes, as when a run begins.
+        diversity: the variety of outputs relative to that of inputs and targets; a lower value is a
+            fault,
+        growth: unless it has grown by this factor over these probes, as at the start of a run.
     """
 
     name = "diversity"
@@ -76,18 +77,18 @@ class ModeCollapse(OfPictures):
         proposals.r1,
     )
 
-    def _look(self, history: RunHistory, ending: str) -> Evidence | None:
-        found = super()._look(history, ending)
+    def _detect_in(self, history: RunHistory, ending: str) -> Evidence | None:
+        found = super()._detect_in(history, ending)
         if found is None:
             return None
         values = history[found.tags[0]].last(self.probes).values
         return found if values[-1] <= self.growth * values[0] else None
 
-    def bad(self, value: float, target: float | None) -> bool:
+    def is_fault(self, value: float, target: float | None) -> bool:
         return value < self.diversity
 
-    def say(self, value: float, target: float | None) -> str:
-        return f"translations vary {100 * value:.1f} % as much as inputs and targets do"
+    def describe(self, value: float, target: float | None) -> str:
+        return f"the variety of translations is {100 * value:.1f} % of that of inputs and targets"
 
 
 @CONDITIONS.register("copies-input")
@@ -96,7 +97,8 @@ class CopiesInput(OfPictures):
     """The generator returns its input.
 
     Args:
-        change: distance of output and input over that of target and input; lower is a fault.
+        change: distance between output and input, divided by that between target and input; a lower
+            value is a fault.
     """
 
     name = "change"
@@ -110,11 +112,14 @@ class CopiesInput(OfPictures):
         proposals.faster_critic,
     )
 
-    def bad(self, value: float, target: float | None) -> bool:
+    def is_fault(self, value: float, target: float | None) -> bool:
         return value < self.change
 
-    def say(self, value: float, target: float | None) -> str:
-        return f"outputs differ from inputs {100 * value:.1f} % as much as targets do"
+    def describe(self, value: float, target: float | None) -> str:
+        return (
+            f"the difference between outputs and inputs is {100 * value:.1f} % of that between"
+            " targets and inputs"
+        )
 
 
 @CONDITIONS.register("colour-inversion")
@@ -123,8 +128,9 @@ class ColourInversion(OfPictures):
     """Bright becomes dark and dark becomes bright.
 
     Args:
-        correlation: of the brightness of output and input; lower is a fault,
-        margin: where that of target and input is known, only if it is higher by this much.
+        correlation: between the brightness of output and input; a lower value is a fault,
+        margin: but if the correlation between target and input is known, only if that is higher by
+            this much.
     """
 
     name = "correlation"
@@ -138,12 +144,12 @@ class ColourInversion(OfPictures):
         proposals.slightly_slower,
     )
 
-    def bad(self, value: float, target: float | None) -> bool:
+    def is_fault(self, value: float, target: float | None) -> bool:
         return value < self.correlation and (target is None or target > value + self.margin)
 
-    def say(self, value: float, target: float | None) -> str:
-        known = "" if target is None else f", of target and input at {target:.2f}"
-        return f"brightness of output and input correlates at {value:.2f}{known}"
+    def describe(self, value: float, target: float | None) -> str:
+        known = "" if target is None else f", between target and input {target:.2f}"
+        return f"the correlation between the brightness of output and input is {value:.2f}{known}"
 
 
 @CONDITIONS.register("saturation")
@@ -152,8 +158,8 @@ class Saturation(OfPictures):
     """Outputs are driven to black, white and pure colours.
 
     Args:
-        more: share of values at an end of the range that is a fault, above that of targets;
-        rest: or, if that is less, this share of the targets' values that are at no end.
+        more: share of values at an end of the range, beyond that of the targets, that is a fault;
+        rest: or this share of the targets' values that are not at an end, if that is less.
     """
 
     name = "saturation"
@@ -163,11 +169,11 @@ class Saturation(OfPictures):
     rest: float = 0.6
     remedies = (proposals.slower, proposals.clipped, proposals.heavier_targets)
 
-    def bad(self, value: float, target: float | None) -> bool:
+    def is_fault(self, value: float, target: float | None) -> bool:
         known = target or 0.0
         return value - known > min(self.more, self.rest * (1 - known))
 
-    def say(self, value: float, target: float | None) -> str:
+    def describe(self, value: float, target: float | None) -> str:
         known = "" if target is None else f", {100 * target:.0f} % of the targets'"
         return f"{100 * value:.0f} % of the outputs' values are at an end of the range{known}"
 
@@ -178,8 +184,9 @@ class Checkerboard(OfPictures):
     """Outputs show a grid left by upsampling.
 
     Args:
-        times: how much stronger than the targets' power at its frequencies is a fault,
-        levels: if it is also stronger by so many grey levels of 255.
+        times: a grid this many times as strong as in the targets, at the same frequencies, is a
+            fault,
+        levels: if it is also stronger by this many grey levels of 255.
     """
 
     name = "grid"
@@ -189,13 +196,13 @@ class Checkerboard(OfPictures):
     levels: float = 4.0
     remedies = (proposals.bilinear, proposals.slightly_slower)
 
-    def bad(self, value: float, target: float | None) -> bool:
+    def is_fault(self, value: float, target: float | None) -> bool:
         known = target or 0.0
         return value > self.times * known and value > known + self.levels
 
-    def say(self, value: float, target: float | None) -> str:
-        known = "" if target is None else f", against {target:.1f} in targets"
-        return f"a grid of {value:.1f} grey levels{known}"
+    def describe(self, value: float, target: float | None) -> str:
+        known = "" if target is None else f", compared with {target:.1f} in targets"
+        return f"the grid has {value:.1f} grey levels{known}"
 
 
 @CONDITIONS.register("overfitting")
@@ -204,9 +211,9 @@ class Overfitting(Condition):
     """Held-out images no longer improve, while training images come out far better.
 
     Args:
-        gap: held-out L1 over training L1; higher is a fault,
-        better: unless the held-out L1 has improved on its best by this factor.
-        probes: how many in a row must show it.
+        gap: held-out L1 divided by training L1; a higher value is a fault,
+        better: unless the held-out L1 has improved on its earlier best by this factor.
+        probes: number of probes in a row that must show it.
     """
 
     gap: float = 2.0
@@ -219,7 +226,7 @@ class Overfitting(Condition):
         proposals.patience,
     )
 
-    def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
+    def detect(self, history: RunHistory, config: RunConfig) -> Evidence | None:
         held_out, trained = history["diagnostics/held_out_l1"], history["diagnostics/train_l1"]
         if len(held_out) <= self.probes or len(trained) != len(held_out):
             return None
@@ -228,7 +235,7 @@ class Overfitting(Condition):
         if now.values.min() < self.better * best or now.mean < self.gap * seen.mean:
             return None
         return judged(
-            f"held-out L1 is {now.mean:.3g}, and was as low as {best:.3g}; training L1 is"
+            f"held-out L1 was as low as {best:.3g}, and is now {now.mean:.3g}; training L1 is"
             f" {seen.mean:.3g}",
             {"held_out": now.mean, "best": best, "trained": seen.mean},
             now.mean / max(seen.mean, 1e-9),

@@ -1,4 +1,4 @@
-"""A plot of the series that the doctor reads, with the evidence marked."""
+"""Plots the series that the doctor reads, with the evidence in red."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,10 +24,10 @@ USUAL = (
 
 
 def draw(history: RunHistory, findings: Sequence[Finding], path: Path) -> Path | None:
-    """Draw the most telling series and, in red, the evidence for what was found.
+    """Draw the most important series and, in red, the evidence for the findings.
 
     Returns:
-        Where; None of a run that has logged nothing.
+        The path of the plot; None if the run has logged nothing.
 
     Raises:
         StorageError: the file cannot be written.

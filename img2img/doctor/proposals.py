@@ -1,6 +1,6 @@
-"""Changes of a configuration that may cure a training, with values derived from the run's own.
+"""Proposals: changes of a configuration that may solve a problem, derived from the run's settings.
 
-Each function returns one change, or None where the run has it already or its parts do not take it.
+Each function returns one change, or None if the run has it already or its parts do not support it.
 """
 
 import json
@@ -19,11 +19,11 @@ RATE = 2e-4
 
 @dataclass(frozen=True)
 class Proposal:
-    """A change.
+    """A change of the configuration.
 
     Attributes:
-        settings: values by dotted key.
-        why: what it does.
+        settings: the new values by dotted key.
+        why: its effect.
     """
 
     settings: Mapping[str, Any]
@@ -39,7 +39,7 @@ Remedy = Callable[[RunConfig], Proposal | None]
 
 
 def slower_critic(config: RunConfig) -> Proposal:
-    """A quarter of the critic's rate, 2e-4 at most."""
+    """A quarter of the critic's learning rate, at most 2e-4."""
     rate = config.optimizer.lr_d or config.optimizer.lr
     return Proposal(
         {"optimizer.lr_d": _short(min(rate / 4, RATE))}, "the critic learns more slowly"
@@ -47,7 +47,7 @@ def slower_critic(config: RunConfig) -> Proposal:
 
 
 def faster_critic(config: RunConfig) -> Proposal | None:
-    """Four times the critic's rate (Heusel et al. 2017), 2e-4 at least and 2e-3 at most."""
+    """Four times the critic's learning rate (Heusel et al. 2017), from 2e-4 to 2e-3."""
     now = config.optimizer.lr_d or config.optimizer.lr
     rate = min(max(RATE, 4 * now), 10 * RATE)
     return (
@@ -58,7 +58,7 @@ def faster_critic(config: RunConfig) -> Proposal | None:
 
 
 def slower(config: RunConfig, times: int = 10) -> Proposal:
-    """Lower rates of both sides, 2e-4 at most."""
+    """Lower learning rates of both sides, at most 2e-4."""
     rates = {"lr": config.optimizer.lr, "lr_d": config.optimizer.lr_d}
     settings = {
         f"optimizer.{key}": _short(min(rate / times, RATE)) for key, rate in rates.items() if rate
@@ -67,7 +67,7 @@ def slower(config: RunConfig, times: int = 10) -> Proposal:
 
 
 def faster(config: RunConfig) -> Proposal | None:
-    """Ten times the rate, 2e-4 at least and 2e-3 at most."""
+    """Ten times the learning rate, at least 2e-4 and at most 2e-3."""
     now = config.optimizer.lr
     rate = min(max(RATE, 10 * now), 10 * RATE)
     return Proposal({"optimizer.lr": _short(rate)}, "larger steps") if rate > now else None
@@ -82,9 +82,9 @@ def clipped(config: RunConfig) -> Proposal:
 
 
 def r1(config: RunConfig) -> Proposal | None:
-    """R1 (Mescheder et al. 2018), which BatchNorm in the critic does not allow.
+    """R1 (Mescheder et al. 2018), which replaces BatchNorm in the critic.
 
-    None where `gp` does what it is for.
+    None if `gp` already serves its purpose.
     """
     known = config.model_dump(mode="json").get("regularizers", [])
     if any(each["name"] == "gp" for each in known):
@@ -127,7 +127,7 @@ def more_augmentation(config: RunConfig) -> Proposal | None:
 
 
 def narrower_generator(config: RunConfig) -> Proposal | None:
-    """Half the channels."""
+    """A generator with half the channels."""
     arguments = _generator_arguments(config)
     if arguments.get("ngf", 0) < 16:
         return None
@@ -144,7 +144,7 @@ def average(config: RunConfig) -> Proposal | None:
 
 
 def bilinear(config: RunConfig) -> Proposal | None:
-    """Resizing and a convolution in place of a transposed one (Odena et al. 2016)."""
+    """Resizing and a convolution instead of a transposed convolution (Odena et al. 2016)."""
     if _generator_arguments(config).get("upsample") in (None, "bilinear"):
         return None
     return Proposal({"generator.upsample": "bilinear"}, "upsamples without leaving a grid")
@@ -158,9 +158,9 @@ def patience(config: RunConfig) -> Proposal | None:
 
 
 def heavier(section: str, times: float, why: str) -> Remedy:
-    """Other weights of the losses of a section; more than none is the published weight.
+    """Higher weights for the losses of a section; if it has none, the published weight.
 
-    None where such losses are not part of the method.
+    None if the method has no such losses.
     """
 
     def proposal(config: RunConfig) -> Proposal | None:

@@ -1,4 +1,4 @@
-"""How the values of a log develop: what is recent, what is noise, and which can be compared."""
+"""Trends of logged values: recent values, noise, and comparable lines."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -22,27 +22,27 @@ POINTS = 50
 
 
 def long_enough(series: Series) -> bool:
-    """Whether there are values enough to judge by."""
+    """Whether there are enough values to judge by."""
     return len(series) >= MIN_LINES
 
 
 def recent(series: Series) -> Series:
-    """The last quarter, and at least five values."""
+    """The last quarter of the values, but at least five."""
     return series.last(max(MIN_LINES // 2, math.ceil(RECENT * len(series))))
 
 
 def latest(series: Series) -> Series:
-    """The recent values, but at most the last `LATEST`."""
+    """The recent values, but at most `LATEST`."""
     return series.last(min(len(recent(series)), LATEST))
 
 
 def noise(series: Series) -> float:
-    """Standard deviation of the noise: of what differs from one value to the next."""
+    """Standard deviation of the noise, from the differences between successive values."""
     return float(np.diff(series.values).std() / math.sqrt(2)) if len(series) > 1 else 0.0
 
 
 def binned(series: Series) -> Series:
-    """Means over equal stretches of steps: at most `POINTS`, each at its last step."""
+    """Means over equal intervals of steps: at most `POINTS`, each at its last step."""
     if len(series) <= POINTS:
         return series
     edges = np.linspace(series.steps[0], series.steps[-1], POINTS + 1)[1:-1]
@@ -69,7 +69,7 @@ def warming_up(history: RunHistory, schedule: ScheduleConfig) -> bool:
 
 
 def share_done(history: RunHistory, schedule: ScheduleConfig) -> float:
-    """How much of the length is over; 0 while a length in minutes is not measured."""
+    """The share of the run that is over; 0 if its length in steps is not known yet."""
     if steps := schedule.steps or schedule.measured_steps:
         return history.step / steps
     if schedule.minutes is not None:
@@ -79,12 +79,12 @@ def share_done(history: RunHistory, schedule: ScheduleConfig) -> float:
 
 
 def is_reconstruction(tag: str) -> bool:
-    """Whether a tag is of a reconstruction loss: a distance to targets, or back to the input."""
+    """Whether a tag is a reconstruction loss: a distance to the target, or back to the input."""
     return tag.startswith("G/") and not tag.startswith(("G/adv", "G/gradient", "G/features"))
 
 
 def comparable(lines: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Lines of a log without losses and scores by another objective than the last one."""
+    """The lines of a log without losses and scores of earlier objectives."""
     others = 0
     for number, line in enumerate(lines):
         changes = line.get(CHANGED)

@@ -1,4 +1,4 @@
-"""Conditions of the values that networks are given."""
+"""Conditions of the values that the networks get."""
 
 from dataclasses import dataclass
 
@@ -14,27 +14,30 @@ from img2img.runs.log import TARGETS, VAL
 class NarrowTargets(Condition):
     """Targets use a small part of the range of values, which makes distances look small.
 
-    As do 12 bits in 16-bit files whose range is taken to be all of the type's.
+    An example is 12-bit data in 16-bit files that are scaled by the whole range of their type.
 
     Args:
-        share: of the range that 99 % of the held-out targets' values span; less is a fault.
+        share: share of the range that 99 % of the held-out targets' values span; a smaller share is
+            a fault.
     """
 
     share: float = 0.125
     remedies = (proposals.stretched,)
 
-    def look(self, history: RunHistory, config: RunConfig) -> Evidence | None:
+    def detect(self, history: RunHistory, config: RunConfig) -> Evidence | None:
         for ending in history.suffixes(f"{TARGETS}span"):
             spans = history[f"{TARGETS}span{ending}"].last(1)
             span = float(spans.values[-1])
             if not 0 < span < self.share:
                 continue
             text = f"{ending[1:]}: " if ending else ""
-            text += f"held-out targets span {100 * span:.2g} % of the range"
+            text += f"held-out targets span only {100 * span:.2g} % of the range"
             distances = history[f"{VAL}l1{ending}"].last(1)
             values = {"span": span}
             if len(distances):
                 values["l1"] = distance = float(distances.values[-1])
-                text += f", of which an L1 of {distance:.4f} is {100 * distance / span:.2g} %"
+                text += (
+                    f", and an L1 of {distance:.4f} is {100 * distance / span:.2g} % of that span"
+                )
             return judged(text, values, 1 - span, spans)
         return None

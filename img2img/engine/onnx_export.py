@@ -11,7 +11,7 @@ from img2img.engine.exportable import Exportable, Fixed, ValueRange
 from img2img.errors import ConfigError, shortened
 from img2img.networks import Generator
 from img2img.runtime.installation import install_extra
-from img2img.runtime.scoped import Held
+from img2img.runtime.scoped import TemporarySetting
 
 # The oldest version that torch's exporter writes; older ones are converted from it.
 OPSET = 18
@@ -20,7 +20,7 @@ OLDEST_OPSET = 11
 MAX_BYTES = 2**31 - 1
 # Without torchvision, the exporter warns about each of its operators, none of which is used here.
 _LOGGER = logging.getLogger("torch.onnx._internal.exporter._registration")
-_TORCHVISION_UNMISSED = Held(lambda: _LOGGER.level, _LOGGER.setLevel, logging.ERROR)
+_TORCHVISION_UNMISSED = TemporarySetting(lambda: _LOGGER.level, _LOGGER.setLevel, logging.ERROR)
 
 
 def missing_packages(extra: str, *modules: str) -> str | None:

@@ -1,1 +1,1 @@
-"""Models and results measured against targets, and compared with each other."""
+"""Measures models and results against targets, and compares models with each other."""

@@ -1,4 +1,4 @@
-"""Features of images, kept for the next time by the content of the files."""
+"""A cache of image features, by the content of files."""
 
 import os
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ class FeatureCache:
         self._path = cache_folder() / f"{key.hexdigest()}.safetensors"
 
     def load(self) -> Features | None:
-        """The features; None if none are kept, or the file is damaged."""
+        """The cached features; None if there are none or the file is damaged."""
         with suppress(OSError, SafetensorError, KeyError):
             tensors = load_file(self._path)
             os.utime(self._path)
@@ -46,7 +46,7 @@ class FeatureCache:
         return None
 
     def save(self, features: Features) -> None:
-        """Keep features. Where that fails, nothing is kept."""
+        """Cache features; errors in writing are ignored."""
         with suppress(StorageError, OSError):
             with atomic_write(self._path) as temporary:
                 save_file(features._asdict(), temporary)

@@ -1,6 +1,6 @@
-"""Several models on one test set: how good, how fast and how large each is, and where they differ.
+"""Compares models on one test set: quality, speed and size, and the images on which they differ.
 
-The result is a `Comparison`, which `write_comparison` makes a page of.
+The result is a `Comparison`, from which `write_comparison` makes a page.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -38,14 +38,14 @@ class Compared:
     """One of the compared models.
 
     Attributes:
-        name: the shortest end of its path that no other model has.
+        name: the shortest end of its path that is unique among the models.
         parameters: number of weights of its generator; None for an exported model.
-        bytes: size of its file or files.
-        times: how long each picture took, in seconds.
+        bytes: size of its files.
+        times: seconds for each image.
         device: where it ran.
-        scale: at which scale it translated; see `Figure.scale`.
+        scale: the scale at which it translated; see `Figure.scale`.
         figures: by the name of the measure.
-        missing: measures that could not be taken, each with what it needs.
+        missing: measures that could not be computed, each with the reason.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Compared:
 
     @property
     def seconds(self) -> float:
-        """How long a picture takes, the median over the test set."""
+        """Median seconds per image."""
         return median(self.times)
 
 
@@ -69,9 +69,10 @@ class ComparedImage:
     """One image, and its translations.
 
     Attributes:
-        disagreement: mean absolute difference of two models' results, over all pairs of models.
+        disagreement: mean absolute difference between the results of two models, over all pairs of
+            models.
         pictures: names and files of the input, the target if there is one, and each model's result.
-        values: of the primary measure, one a model; empty without targets.
+        values: the primary measure for each model; empty without targets.
     """
 
     name: str
@@ -85,12 +86,12 @@ class Comparison:
     """The result of `compare_models`.
 
     Attributes:
-        where: which images the test set has, for people.
-        trained_on: whether one of the models was trained on it; None: not known.
-        names: of its images.
-        paired_tests: for each measure of single images and each two models.
+        where: which images are in the test set, as text.
+        trained_on: whether one of the models was trained on it; None if not known.
+        names: the names of its images.
+        paired_tests: one for each measure of single images and each pair of models.
         most_different: the images on which the models differ most, in descending order.
-        folder: holds their results, and is deleted together with this object.
+        folder: the folder of their results, which is deleted together with this object.
     """
 
     data: str
@@ -104,7 +105,7 @@ class Comparison:
     folder: ResultFolder
 
     def to_json(self) -> dict[str, Any]:
-        """What JSON can hold of it: all but the pictures."""
+        """The comparison as JSON, without the images."""
         models = [
             {
                 **asdict(model),
@@ -138,26 +139,27 @@ def compare_models(
     examples: int = 24,
     **options: Unpack[EvaluationOptions],
 ) -> Comparison:
-    """Translate a test set with each model, with the defaults of `Translator`, and measure that.
+    """Translate a test set with each model, with the defaults of `Translator`, and measure it.
 
-    Figures of pairs have the untouched inputs as their baseline. The test set is the split `test`
-    of a data set in any known layout, else `val`, else all of it. Its images are pairs if all names
-    have a partner.
+    Measures of pairs have the untouched inputs as their baseline. The test set is the split `test`
+    of a data set in any known layout, or else `val`, or else all images. Its images are pairs if
+    all names have a partner.
 
     Args:
         models: run folders, model files, exported models, checkpoints of the reference.
         data: a data set, or two folders, of A and of B; None: the held-out images of the models'
-            runs, which must be the same.
-        direction: which generator of models that translate both ways.
-        scale: at which size pictures are translated; see `Translator`.
-        examples: how many images to keep for the page: those on which the models differ most.
-        options: `progress` is called with (images translated, images), over all models.
+            runs, which must be the same for all.
+        direction: translation direction of two-way models.
+        scale: the size at which images are translated; see `Translator`.
+        examples: number of images to keep for the page: those on which the models differ most.
+        options: `progress` is called with (images translated, all images), over all models.
 
     Raises:
-        ConfigError: fewer than two models, models of two directions, or no such measure or device.
+        ConfigError: fewer than two models, models of different directions, or an unknown measure or
+            device.
         DataError: no images in a known layout, or the runs hold out different images.
-        ImageError: a file does not decode, or the two of a pair differ in size.
-        ModelFileError: there is no model.
+        ImageError: a file cannot be decoded, or the two images of a pair differ in size.
+        ModelFileError: a model does not exist or cannot be read.
     """
     paths = [Path(model) for model in models]
     if len(paths) < 2:
@@ -234,7 +236,7 @@ def _translate(
     results: Sequence[TimedTranslations],
     progress: CountProgress | None,
 ) -> None:
-    """Translate all pictures with each model."""
+    """Translate all images with each model."""
     for number, source in enumerate(sources):
         picture = source.read()
         # In turn, and each as often the first, so that what else the machine does slows all alike.
@@ -246,7 +248,7 @@ def _translate(
 
 
 def _with_baseline(figure: Figure, others: Mapping[str, Figure]) -> Figure:
-    """A figure with the baseline of another model's."""
+    """A figure with the baseline of another model's figure."""
     other = others.get(figure.name)
     return replace(figure, baseline=other.baseline) if other else figure
 
@@ -257,7 +259,7 @@ def _most_different(
     models: Sequence[Compared],
     results: Sequence[TimedTranslations],
 ) -> list[ComparedImage]:
-    """All images, those on which the models differ most first."""
+    """All images, sorted by how much the models differ, most first."""
     measure = primary_measure(models)
     images = []
     for index, name in enumerate(names):
@@ -275,14 +277,14 @@ def _most_different(
 def _narrowest(
     translators: Sequence[Translator], side: Literal["input", "output"]
 ) -> Domain | None:
-    """The smallest range of values that a model has on this side; None: the files' own."""
+    """The smallest range of values of any model on this side; None: the range of the files."""
     found = [getattr(translator.spec, side) for translator in translators]
     own = [domain for domain in found if not domain.whole]
     return min(own, key=lambda domain: domain.ends[1] - domain.ends[0], default=None)
 
 
 def _once(say: Callable[[str], None]) -> Callable[[str], None]:
-    """A function that passes each notice on once, however many models give it."""
+    """A function that passes on each notice only once, however many models give it."""
     said: set[str] = set()
 
     def unless_said(sentence: str) -> None:
@@ -294,7 +296,7 @@ def _once(say: Callable[[str], None]) -> Callable[[str], None]:
 
 
 def primary_measure(models: Sequence[Compared]) -> str | None:
-    """The first measure that has a value for each image; None where images have no targets."""
+    """The first measure with a value for each image; None without targets."""
     figures = models[0].figures.values()
     return next((figure.name for figure in figures if figure.per_image is not None), None)
 
@@ -315,7 +317,7 @@ def _paired_tests(models: Sequence[Compared], seed: int) -> list[PairedTest]:
 
 
 def _short_names(paths: Sequence[Path]) -> list[str]:
-    """The shortest end of each path that no other has; the same path twice is numbered."""
+    """The shortest unique end of each path; equal paths are numbered."""
     parts = [path.resolve().parts for path in paths]
     names = []
     for index, own in enumerate(parts):

@@ -1,4 +1,4 @@
-"""Measuring a folder of images against another."""
+"""Measures a folder of images against another."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,30 +23,29 @@ def evaluate_folders(
 ) -> Evaluation:
     """Measure a folder of images against a folder of real images.
 
-    Images with the same path below their folder, but for the suffix, are pairs if all have a
+    Images with the same path in their folder, apart from the suffix, are pairs if all have a
     partner. Values are relative to the range of the real images; see `data.values.domain_of`.
 
     Args:
-        inputs: the folder of the inputs of the results, to measure these as a baseline.
+        inputs: the folder of the inputs, which are measured as a baseline.
 
     Raises:
-        DataError: a folder is empty; some images have a partner and others do not; or a result has
-            no input.
+        DataError: a folder is empty; only some images have a partner; or a result has no input.
         ImageError: a file does not decode, or the two of a pair differ in size.
-        ConfigError: no such measure, network or device.
+        ConfigError: an unknown measure, network or device.
     """
     result, real, inputs = Path(result), Path(real), Path(inputs) if inputs else None
     for folder in (result, real, *([inputs] if inputs else [])):
         if not folder.is_dir():
             raise DataError(no_folder(folder))
     if pairing_of(options).layout == "side_by_side":
-        raise ConfigError("`side_by_side` is for a data set (`data`), not for two folders")
+        raise ConfigError("`side_by_side` only applies to a data set (`data`), not to two folders")
     wanted = chosen(options.get("measures"), {"pair", "set"})
     results, targets, paired = by_name(Folders(result, real, f"{result} + {real}"), wanted, options)
     weights_of(options)  # an error before any picture is decoded
     domain = domain_of([*targets.values()])
     if not domain.whole:
-        notifier(options)(f"values: {domain}, the range of the real images")
+        notifier(options)(f"values are relative to {domain}, the range of the real images")
     pictures = (source.seen_as(domain).read() for source in results.values())
     against = [source.seen_as(domain) for source in targets.values()]
     before = _inputs(inputs, [*results]) if inputs and paired else None

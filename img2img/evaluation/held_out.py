@@ -1,4 +1,4 @@
-"""What a run's model makes of the images that it was not trained on."""
+"""Translates the held-out images of a run with its model."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -32,8 +32,8 @@ class Example:
     """One held-out image, and its translation.
 
     Attributes:
-        target: None if there is none.
-        error: see `HeldOutResults.measure`; None where nothing can be measured.
+        target: the target; None if there is none.
+        error: see `HeldOutResults.measure`; None if it cannot be measured.
         baseline: the error of the untouched input; None without a target.
     """
 
@@ -59,13 +59,13 @@ class HeldOutResults:
     Attributes:
         measure: what `error` is: `l1` between results and their targets, or `cycle`, L1 between
             inputs and their translation there and back.
-        count: how many images are held out; at most `MOST` of them are translated.
-        examples: those translated, the best first where there is an error.
-        failed: by name, why others were not translated.
-        seconds: how long a picture takes, the median; None if none was translated.
+        count: number of held-out images, of which at most `MOST` are translated.
+        examples: the translated images, the best first if they have an error.
+        failed: by name, the reasons why others were not translated.
+        seconds: median seconds per image; None if none was translated.
         device: where it ran.
-        scale: at which the model translated; see `metrics.measure.Figure`.
-        folder: holds the results, and is deleted together with this object.
+        scale: the scale at which the model translated; see `metrics.measure.Figure`.
+        folder: the folder of the results, which is deleted together with this object.
     """
 
     direction: Direction
@@ -80,18 +80,18 @@ class HeldOutResults:
 
     @property
     def error(self) -> float | None:
-        """The mean over all examples."""
+        """The mean error of all examples."""
         return fmean(e.error for e in self.examples if e.error is not None) if self.ranked else None
 
     @property
     def baseline(self) -> float | None:
-        """The same of the untouched inputs."""
+        """The mean error of the untouched inputs."""
         known = [e.baseline for e in self.examples if e.baseline is not None]
         return fmean(known) if known else None
 
     @property
     def ranked(self) -> bool:
-        """Whether there is a best and a worst."""
+        """Whether the examples are ranked by their errors."""
         return any(example.error is not None for example in self.examples)
 
 
@@ -104,13 +104,13 @@ def translate_held_out(
     progress: CountProgress | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Iterator[HeldOutResults]:
-    """Translate held-out images as `evaluate_model` does, in float32, in each direction there is.
+    """Translate held-out images in float32, as `evaluate_model` does, in each direction.
 
     Args:
         test_set: the held-out images of the run.
 
     Raises:
-        ModelFileError: the run has no model yet, or not one that can be rebuilt.
+        ModelFileError: the run has no model yet, or this version cannot rebuild it.
     """
     specs = load_model(run).specs.values()
     translators = {

@@ -1,4 +1,4 @@
-"""Measuring images: each against its target, or all of them against real ones."""
+"""Measures images: each against its target, or all of them against real images."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from img2img.data.sources import ImageSource
-from img2img.errors import ConfigError
+from img2img.errors import ConfigError, counted
 from img2img.evaluation.cache import FeatureCache
 from img2img.evaluation.options import EvaluationOptions, notifier, pairing_of, weights_of
 from img2img.evaluation.results import at_size_of
@@ -27,14 +27,14 @@ _AHEAD = 200 * 10**6
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was measured.
+    """The result of an evaluation.
 
     Attributes:
-        figures: by the name of the measure.
-        names: of the images, in the order of each figure's `per_image`.
+        figures: by measure.
+        names: the names of the images, in the order of `Figure.per_image`.
         missing: measures that could not be taken, each with what it needs.
-        where: which images they are, for people; empty for two folders.
-        trained_on: whether the model was trained on some of them; None: not known.
+        where: which images were measured, as text; empty for two folders.
+        trained_on: whether the model was trained on some of them; None if not known.
     """
 
     figures: dict[str, Figure]
@@ -44,9 +44,9 @@ class Evaluation:
     trained_on: bool | None = field(default=None, compare=False)
 
     def to_json(self) -> dict[str, Any]:
-        """Figures by name, as JSON can hold them, with the values of images by their names.
+        """The figures by measure as JSON, with the values of single images by name.
 
-        Under `missing` is what could not be measured, and why.
+        The entry `missing` has the measures that could not be computed, with the reasons.
         """
         tree = {name: figure.to_json() for name, figure in self.figures.items()}
         for figure in tree.values():
@@ -61,11 +61,11 @@ class Images:
     """The images to measure.
 
     Attributes:
-        names: of the results, in order.
-        results: the results, which are read once.
-        real: the images to measure them against.
+        names: the names of the results, in order.
+        results: the results, which are read only once.
+        real: the real images to measure them against.
         paired: whether `real` has the target of each result, in the same order.
-        inputs: the inputs of the results, in the same order, which give the baseline of pairs.
+        inputs: the inputs of the results, in the same order, for the baseline of pairs.
     """
 
     names: Sequence[str]
@@ -76,12 +76,12 @@ class Images:
 
 
 class _Measured(NamedTuple):
-    """A result; of a pair, its real image too, and what was measured of both.
+    """A result and, for pairs, its real image and the measured values.
 
     Attributes:
-        values: by measure; see `PairMeasures.measure`.
-        baseline: the same of the untouched input; empty where it cannot be compared.
-        resized: whether the real image was brought to the result's size.
+        values: the values by measure; see `PairMeasures.measure`.
+        baseline: the same for the untouched input; empty if it cannot be compared.
+        resized: whether the real image was resized to the size of the result.
     """
 
     result: Picture
@@ -97,12 +97,12 @@ def evaluate(
     """Measure images; see `evaluate_folders`.
 
     Args:
-        wanted: the measures to take; see `chosen`.
+        wanted: the measures to compute; see `chosen`.
 
     Raises:
         ImageError: a file does not decode, or the two of a pair differ in size.
-        ConfigError: no such network, device or file of weights; or one of the measures that are
-            required cannot be taken.
+        ConfigError: an unknown network, device or file of weights; or a required measure cannot be
+            computed.
     """
     device = resolve_device(options.get("device", "auto"))
     seed, progress = options.get("seed", 0), options.get("progress") or (lambda done, total: None)
@@ -161,7 +161,9 @@ def evaluate(
             sets.add_real(source.read().composited())
         progress(index + 1, total)
     if resized:
-        notifier(options)(f"in {resized} pairs the real image is changed to its result's size")
+        notifier(options)(
+            f"in {counted(resized, 'pair')} the real image is resized to the size of its result"
+        )
     figures = pairs.figures(seed)
     if sets:
         if cache and not sets.known:
@@ -171,7 +173,7 @@ def evaluate(
 
 
 def _unmet(images: Images, wanted: Sequence[str]) -> dict[str, str]:
-    """The measures that cannot be taken of such images, and why."""
+    """The measures that cannot be computed for such images, with the reasons."""
     unmet: dict[str, str] = {}
     domain = images.real[0].domain if images.real else None
     for name in wanted:
@@ -197,7 +199,7 @@ def _refuse_missing(options: EvaluationOptions, missing: Mapping[str, str]) -> N
 
 @contextmanager
 def _cores(device: torch.device) -> Iterator[int]:
-    """How many threads to measure in; torch's own number of threads is restored at the end."""
+    """The number of threads to measure in; torch's own number is restored at the end."""
     cores = torch.get_num_threads()
     if device.type != "cpu":
         yield 1
@@ -215,14 +217,14 @@ def _network(
     device: torch.device,
     missing: dict[str, str],
 ) -> FeatureNetwork | None:
-    """The network for measures of sets; None, and entries in `missing`, where there is none."""
+    """The network for measures of sets; if there is none, None, with reasons in `missing`."""
     if not of_sets:
         return None
     counts = len(images.names), len(images.real)
     name = options.get("features", "auto")
     if min(counts) < LEAST_IMAGES:
         reason = (
-            f"needs {LEAST_IMAGES} or more images in each set; there are {counts[0]} and"
+            f"needs at least {LEAST_IMAGES} images in each set, but there are {counts[0]} and"
             f" {counts[1]}"
         )
     else:

@@ -1,4 +1,4 @@
-"""Measuring a trained model on a test set."""
+"""Measures a trained model on a test set."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -28,24 +28,25 @@ def evaluate_model(
 ) -> Evaluation:
     """Translate a test set in memory, and measure the results against the other domain's images.
 
-    The test set is the split `test` of a data set in any known layout, else `val`, else all of it.
-    Its images are pairs if all names have a partner. Translations are computed in float32, so that
-    figures do not depend on the machine, and rounded to the depth of the files, as written results
-    are. Figures of pairs have the untouched inputs as their baseline.
+    The test set is the split `test` of a data set in any known layout, or else `val`, or else all
+    images. Its images are pairs if all names have a partner. Translations are computed in float32,
+    so that figures do not depend on the machine, and rounded to the depth of the files, like
+    written results. Measures of pairs have the untouched inputs as their baseline.
 
     Args:
         model: a run folder, model file, exported model or checkpoint of the reference.
-        data: a data set, or two folders, of A and of B; None: the images that the model's run
-            holds out.
-        direction: translation direction of a two-way model, which is measured by `cycle`, too.
-        scale: at which size pictures are translated; see `Translator`.
+        data: a data set, or two folders, of A and of B; None: the held-out images of the model's
+            run.
+        direction: translation direction of a two-way model, for which `cycle` is measured too.
+        scale: the size at which images are translated; see `Translator`.
 
     Raises:
-        DataError: no images in a known layout; or, for a one-way model, some images have a partner
-            and others do not.
-        ImageError: a file does not decode, or the two of a pair differ in size.
-        ModelFileError: there is no model.
-        ConfigError: no such measure, network, device or direction; or, without `data`, no run.
+        DataError: no images in a known layout; or, for a one-way model, only some images have a
+            partner.
+        ImageError: a file cannot be decoded, or the two images of a pair differ in size.
+        ModelFileError: the model does not exist or cannot be read.
+        ConfigError: an unknown measure, network, device or direction; or `data` is None and the
+            model is not in a run folder.
     """
     say, model = notifier(options), Path(model)
     device = options.get("device", "auto")

@@ -1,4 +1,4 @@
-"""Translations of a test set, timed, in temporary files."""
+"""Translates a test set to temporary files, and measures the time."""
 
 import shutil
 import time
@@ -37,13 +37,14 @@ class ResultFolder:
 
 @dataclass
 class TimedTranslations:
-    """Translations of pictures by one model, in order.
+    """Translations by one model, in order.
 
     Attributes:
-        folder: where their files are.
-        domain: what the values of the files mean; None: black and white are the ends of their type.
-        seconds: how long each took.
-        scales: how many were translated at which scale.
+        folder: the folder of their files.
+        domain: what the values of the files mean; None: black and white are the ends of the range
+            of their type.
+        seconds: the time for each.
+        scales: by scale, the number of images translated at it.
     """
 
     translator: Translator
@@ -54,7 +55,7 @@ class TimedTranslations:
     scales: Counter[AppliedScale] = field(default_factory=Counter)
 
     def add(self, picture: Picture) -> Picture:
-        """Translate one more, and return the result."""
+        """Translate another image, and return the result."""
         start = time.perf_counter()
         result = self.translator.translate(picture)
         seconds = time.perf_counter() - start
@@ -67,42 +68,42 @@ class TimedTranslations:
 
 
 def at_size_of(result: Picture, real: Picture, name: str, pairing: PairingConfig) -> Picture:
-    """The real image of a pair at the size of its result.
+    """The real image of a pair, resized to the size of its result.
 
     Raises:
-        ImageError: their shapes differ, and `pairing.unequal` does not say what to do then.
+        ImageError: their shapes differ, and `pairing.unequal` is `refuse`.
     """
     resized = brought_to(real, result.size, pairing.unequal)
     if resized is None:
         sizes = [f"{width} x {height}" for height, width in (result.size, real.size)]
         raise ImageError(
-            f"{name}: {sizes[0]} pixels, but the real image has {sizes[1]}, a different"
-            f" shape; {UNEQUAL}; or compare the folders as sets (`measures=fid,kid`)"
+            f"{name} has {sizes[0]} pixels, but the real image has {sizes[1]}, a different shape;"
+            f" {UNEQUAL}; or compare the folders as sets (`measures=fid,kid`)"
         )
     return resized
 
 
 def l1_of_pictures(one: Picture, other: Picture) -> float:
-    """Mean absolute difference of two pictures, of pixels in [0, 1].
+    """Mean absolute difference of two pictures, with pixels in [0, 1].
 
     Raises:
         ImageError: their sizes differ.
     """
     if one.size != other.size:
-        raise ImageError("the result is not of the target's size")
+        raise ImageError("the result does not have the size of the target")
     a, b = (to_tensor(picture.composited())[None] for picture in (one, other))
     return l1(a, b).item()
 
 
 def scale_text(scales: Counter[AppliedScale]) -> str:
-    """The scale at which pictures were translated, or how many were translated at which."""
+    """The scale at which images were translated, or the number at each scale."""
     if len(scales) == 1:
         return next(iter(scales))
     return ", ".join(f"{count} {scale}" for scale, count in sorted(scales.items()))
 
 
 def evenly_spaced(items: Sequence[T], most: int) -> Sequence[T]:
-    """At most so many of them, at equal distances, the first and the last among them."""
+    """At most `most` of the items, evenly spaced, including the first and the last."""
     if len(items) <= most:
         return items
     return [items[round(index * (len(items) - 1) / max(1, most - 1))] for index in range(most)]

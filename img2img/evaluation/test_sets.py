@@ -1,4 +1,4 @@
-"""The images that models are measured on."""
+"""Test sets: the images that models are measured on."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from img2img.data.dataset import DataSet
 from img2img.data.layouts import Folders, find_splits, find_splits_of_two, images_by_name
 from img2img.data.partners import find_pairs
 from img2img.data.sources import ImageSource
-from img2img.errors import ConfigError, DataError, some_names
+from img2img.errors import ConfigError, DataError, counted, some_names
 from img2img.evaluation.options import EvaluationOptions, notifier, pairing_of
 from img2img.images import Domain
 from img2img.metrics.measure import MEASURES
@@ -28,12 +28,12 @@ class TestSet:
     """Images to translate, and those of the other domain.
 
     Attributes:
-        A, B: by name; pairs are in the same order.
+        A: the images of domain A by name; `B` likewise, for pairs in the same order.
         paired: whether they are pairs.
-        data: the path of the data set or of the run.
-        where: which images they are, for people.
-        trained_on: whether a model was trained on some of them; None: not known.
-        pairing: how pairs were found, and how the target of a pair is resized.
+        data: the path of the data set or run.
+        where: which images they are, as text.
+        trained_on: whether a model was trained on some of them; None if not known.
+        pairing: how pairs were found, and how targets are resized.
     """
 
     A: dict[str, ImageSource]
@@ -52,18 +52,18 @@ class TestSet:
         return A, [*B.values()]
 
     def seen_as(self, domains: Mapping[str, Domain | None]) -> "TestSet":
-        """The same, with the values of its files read as those of the domain, `A` or `B`."""
+        """The same set, with the values of its files read by the domains `A` and `B`."""
         A = {name: source.seen_as(domains["A"]) for name, source in self.A.items()}
         B = {name: source.seen_as(domains["B"]) for name, source in self.B.items()}
         return replace(self, A=A, B=B)
 
 
 def held_out_of(run: Path) -> TestSet:
-    """The held-out images of a run, the ones of the time when it was trained.
+    """The images that were held out when a run was trained.
 
     Raises:
-        ConfigError: it is no run folder.
-        DataError: no image is held out, or the images are gone.
+        ConfigError: it is not a run folder.
+        DataError: no images are held out, or they no longer exist.
     """
     directory = RunDirectory(run)
     config = directory.config()
@@ -75,8 +75,8 @@ def held_out_of(run: Path) -> TestSet:
 
 
 def held_out_set(run: Path, found: DataSet, pairing: PairingConfig) -> TestSet:
-    """The held-out images of a run's data, which need not be there."""
-    where = f"{len(found.held_out)} held out by {run}: {found.layout}"
+    """The held-out images of a run's data; there may be none."""
+    where = f"{counted(len(found.held_out), 'image')} held out by {run}: {found.layout}"
     if found.aligned:
         A = {pair.name: pair.A for pair in found.held_out}
         B = {pair.name: pair.B for pair in found.held_out}
@@ -87,7 +87,7 @@ def held_out_set(run: Path, found: DataSet, pairing: PairingConfig) -> TestSet:
 
 
 def _held_out_of_all(models: Sequence[Path]) -> TestSet:
-    """The held-out images of the models' runs, which must be the same."""
+    """The held-out images of the models' runs, which must be the same for all."""
     found: list[TestSet] = []
     for model in models:
         run = _run_of(model)
@@ -116,10 +116,11 @@ def test_set_of(
     *,
     lone_refused: bool,
 ) -> TestSet:
-    """The split `test` of a data set in any known layout, else `val`, else all of it.
+    """The split `test` of a data set in any known layout, or else `val`, or else all images.
 
-    If `data` is None, the held-out images of the models' runs. If a model was trained on the data,
-    pairs are found as in training by default, and `where` warns of measuring training images.
+    If `data` is None, it is the held-out images of the models' runs. If a model was trained on the
+    data, pairs are found as in training by default, and `where` warns that training images are
+    measured.
 
     Args:
         wanted: the measures to take.
@@ -150,14 +151,14 @@ def test_set_of(
     A, B, paired = by_name(folders, wanted, options, lone_refused=lone_refused)
     if split != "train":
         return TestSet(A, B, paired, called, f"{split} of {of}", None, pairing)
-    where = f"all of {of}, which has neither test nor val"
+    where = f"all images in {of}, which has neither test nor val"
     if about:
         where += (
-            "; the model was trained on these images (without a data set, the held-out images of"
-            f" {about[0]} are measured)"
+            "; the model was trained on these images, so its figures are too good (without a"
+            f" data set, the held-out images of {about[0]} are measured)"
         )
     else:
-        where += "; if the model was trained on these images, its figures are too optimistic"
+        where += "; if the model was trained on these images, its figures are too good"
     return TestSet(A, B, paired, called, where, True if about else None, pairing)
 
 
@@ -168,20 +169,22 @@ def by_name(
     *,
     lone_refused: bool = True,
 ) -> tuple[dict[str, ImageSource], dict[str, ImageSource], bool]:
-    """The images of both folders by name, and whether they are pairs, which have one order.
+    """The images of both folders by name, and whether they are pairs, which are in the same order.
 
     Args:
         wanted: the measures to take.
-        lone_refused: whether it is an error if some images have a partner and others do not; else
-            they are compared as sets.
+        lone_refused: whether it is an error if only some images have a partner; if not, they are
+            compared as sets.
 
     Raises:
-        DataError: see `lone_refused`; or there are no pairs, and a measure of pairs was named.
+        DataError: see `lone_refused`; or there are no pairs, but a measure of pairs was requested.
     """
     partners = find_pairs(folders, pairing_of(options))
     pairs, problems = partners.pairs, partners.problems
     if partners.unlisted:
-        notifier(options)(f"{partners.unlisted} images that the list does not name are left out")
+        notifier(options)(
+            f"left out, not in the list of pairs: {counted(partners.unlisted, 'image')}"
+        )
     if not problems:
         return {pair.name: pair.A for pair in pairs}, {pair.name: pair.B for pair in pairs}, True
     if any(MEASURES[name].of == "pair" for name in wanted):
@@ -193,11 +196,13 @@ def by_name(
             raise DataError(
                 f"{len(problems)} of the files have no partner, or more than one:"
                 f" {some_names([problem.message for problem in problems], 3)};{way} rename them,"
-                " list the pairs in a file (`pairs`), which leaves out all others, or compare the"
-                " folders as sets (`measures=fid,kid`)"
+                " list the pairs in a table (`pairs`), which leaves out all others, or compare"
+                " the folders as sets (`measures=fid,kid`)"
             )
         way = f" ({proposal})" if proposal else ""
-        notifier(options)(f"the names do not form pairs: the images are compared as sets{way}")
+        notifier(options)(
+            f"the names do not match, so the images are compared as sets, not as pairs{way}"
+        )
     A, B = (
         {name: ImageSource(file) for name, (file, *_) in images_by_name(folder).items()}
         for folder in (folders.A, folders.B)
@@ -210,7 +215,7 @@ def _matched_by(match: Match, options: EvaluationOptions) -> PairingConfig:
 
 
 def _named(sources: Sequence[ImageSource]) -> dict[str, ImageSource]:
-    """Each image once, by its file name, or by its path where several have the same name."""
+    """Each image once, by its file name, or by its path if several have the same name."""
     once = [*dict.fromkeys(sources)]
     count = Counter(source.path.name for source in once)
     return {
@@ -220,7 +225,7 @@ def _named(sources: Sequence[ImageSource]) -> dict[str, ImageSource]:
 
 
 def _run_of(model: Path) -> Path | None:
-    """The run folder that a model lies in, if any."""
+    """The run folder that a model is in, if any."""
     for folder in (model, model.parent, model.parent.parent):
         if RunDirectory(folder).config_path.is_file():
             return folder

@@ -1,5 +1,6 @@
-"""A sentence or two on which of the compared models is best."""
+"""A sentence or two that say which of the compared models is best."""
 
+from img2img.errors import counted
 from img2img.evaluation.comparison import Compared, Comparison, primary_measure
 from img2img.metrics.measure import short_number
 from img2img.metrics.significance import CHANCE, times_as_long
@@ -9,11 +10,11 @@ SLOWER = 1.2
 
 
 def verdict(comparison: Comparison) -> str:
-    """Which model is the best, and how sure that is, in a sentence or two."""
+    """A sentence or two that say which model is best, and how certain this is."""
     models = comparison.models
     measure = primary_measure(models) or next(iter(models[0].figures), None)
     if measure is None or any(measure not in model.figures for model in models):
-        return "Nothing was measured that compares the models."
+        return "No measure was computed by which the models could be compared."
     higher = models[0].figures[measure].higher_is_better
     ranked = sorted(models, key=lambda model: model.figures[measure].value, reverse=higher)
     best, second = ranked[:2]
@@ -24,8 +25,7 @@ def verdict(comparison: Comparison) -> str:
     figure = best.figures[measure]
     if figure.baseline is not None and figure.no_better:
         sentences.append(
-            "No model is better than the untouched input, which has"
-            f" {short_number(figure.baseline)}."
+            f"No model is better than the untouched input ({short_number(figure.baseline)})."
         )
     return " ".join(sentences)
 
@@ -39,9 +39,9 @@ def _lead(comparison: Comparison, measure: str, best: Compared, second: Compared
         return f"{best.name} has the better {measure}: {values}."
     wins, p = test.better if test.first == best.name else test.worse, test.p
     sure = "" if p is None else ", p < 0.001" if p < 0.001 else f", p {p:.2g}"
-    counted = f"on {wins} of {len(comparison.names)} images ({measure} {values}{sure})"
+    tally = f"on {wins} of {counted(len(comparison.names), 'image')} ({measure} {values}{sure})"
     if p is not None and p > CHANCE:
         return (
-            f"{best.name} and {second.name} are too close to call: {best.name} is ahead {counted}."
+            f"{best.name} and {second.name} are too close to call: {best.name} is ahead {tally}."
         )
     return f"{best.name} is better than {second.name} {counted}."

@@ -1,4 +1,4 @@
-"""Measuring a translated video against the one it was made of."""
+"""Measures a translated video against its input."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,18 +13,19 @@ from img2img.video import Frame, VideoInfo, frames, probe
 
 @dataclass(frozen=True)
 class TemporalConsistency:
-    """How a translated video compares with its input. Errors are squares of colours in [0, 1]."""
+    """A comparison of a translated video with its input. Errors are for colours in [0, 1],
+    squared."""
 
     frames: int
-    """How many were compared."""
+    """The number of frames that were compared."""
     cuts: int
-    """Changes of scene, across which nothing is measured."""
+    """The number of scene changes, across which nothing is measured."""
     input_error: float
     output_error: float
     ratio: float | None
-    """The warping error of the output over that of the input; None where that has none."""
+    """The warping error of the output divided by that of the input; None if the input has none."""
     sharpness: float | None
-    """Over that of the reference, or the input."""
+    """The sharpness of the output divided by that of the reference, or of the input."""
 
 
 def evaluate_video(
@@ -33,20 +34,20 @@ def evaluate_video(
     reference: Path | None = None,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> TemporalConsistency:
-    """Measure how steady and how sharp a translated video is, against the one it was made of.
+    """Measure how steady and how sharp a translated video is, compared with its input.
 
-    Frames that have the same time are compared; others, such as those of which no translation was
-    made, are passed over.
+    Frames with the same time are compared; others, such as frames that were not translated, are
+    ignored.
 
     Args:
         source: the video that was translated.
         output: the translation.
-        reference: another translation to compare sharpness with, such as one not stabilised; None:
+        reference: another translation to compare sharpness with, such as an unstabilised one; None:
             the input.
-        progress: called with (frames of the output done, frames).
+        progress: called with (frames of the output done, all frames).
 
     Raises:
-        VideoError: a file is no video, or no two frames have the same time.
+        VideoError: a file is not a video, or no two frames have the same time.
     """
     meter = VideoMeter()
     info = probe(output)
@@ -71,7 +72,7 @@ def evaluate_video(
 
 
 def _at_times_of(other: VideoInfo, path: Path) -> Callable[[Frame], Pixels | None]:
-    """A function from frames of one video, in their order, to pixels of another at that time."""
+    """A function from successive frames of one video to the pixels of another at the same time."""
     info = probe(path)
     left = frames(info)
     waiting = next(left, None)

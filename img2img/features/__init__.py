@@ -1,7 +1,7 @@
-"""Frozen feature networks: what sees images for measures, losses and discriminators.
+"""Frozen feature networks for measures, losses and discriminators.
 
-Each needs a file of weights: one that is given; one that torch keeps from an earlier download; one
-that is part of a package; or, where the caller allows it, one that is downloaded.
+Each needs a file of weights: one given by the user, one that torch has kept from an earlier
+download, one that is part of a package, or, if the caller allows it, a download.
 """
 
 from img2img.features.network import FeatureExtractor, FeatureNetwork, Features, feature_network

@@ -1,7 +1,6 @@
-"""EfficientNet-Lite0 of `efficientnet_lite_pytorch`.
+"""EfficientNet-Lite0 from `efficientnet_lite_pytorch`.
 
-The package names the parts of its network as private. All that this program knows of those names
-is here.
+The package has private names for the parts of its network. Only this module uses them.
 """
 
 from pathlib import Path
@@ -27,21 +26,21 @@ class PooledFeatures(nn.Module):
 
 
 def classifier(file: Path) -> tuple[PooledFeatures, nn.Linear]:
-    """The network in two: what gives features, and the layer that classifies them.
+    """The network in two parts: the one that computes features, and the layer that classifies them.
 
     Raises:
         MissingFeatures: the package is not installed.
-        ModelFileError: the file is not of its weights.
+        ModelFileError: the file does not hold its weights.
     """
     network = _load(file)
     return PooledFeatures(network), network._fc
 
 
 def stem_and_blocks(file: Path) -> tuple[nn.Sequential, list[nn.Module]]:
-    """The first layers, and the 16 blocks after them, with each BatchNorm part of its convolution.
+    """The first layers and the 16 blocks, with each BatchNorm merged into its convolution.
 
     Raises:
-        MissingFeatures, ModelFileError: as of `classifier`.
+        MissingFeatures, ModelFileError: as for `classifier`.
     """
     network = _load(file).eval()
     _fuse(network, "_conv_stem", "_bn0")
@@ -64,7 +63,7 @@ def _load(file: Path) -> Any:
 
 
 def _fuse(owner: nn.Module, convolution: str, norm: str) -> None:
-    """Put what a BatchNorm does into the convolution before it, which saves a third of the time."""
+    """Merge a BatchNorm into the convolution before it, which saves a third of the time."""
     fused = fuse_conv_bn_eval(getattr(owner, convolution), getattr(owner, norm))
     setattr(owner, convolution, fused)
     setattr(owner, norm, nn.Identity())

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from img2img.errors import ConfigError
+from img2img.errors import ConfigError, unknown
 from img2img.features import efficientnet
 from img2img.features.weights import (
     MissingFeatures,
@@ -26,31 +26,30 @@ BATCH = 16
 
 
 class Features(NamedTuple):
-    """A network's output for N images: float32 features [N, d], and logits of classes [N, c]."""
+    """A network's output for N images: float32 features [N, d] and class logits [N, c]."""
 
     features: Tensor
     logits: Tensor
 
     def of(self, chosen: Tensor) -> "Features":
-        """Only some of the images, by number or by mask."""
+        """The output for some of the images, by index or by mask."""
         return Features(self.features[chosen], self.logits[chosen])
 
 
 class FeatureNetwork:
-    """A frozen classifier that gives features of images.
+    """A frozen classifier that computes features of images.
 
     Attributes:
-        name: as `WEIGHTS` has it.
-        resize: how images are resized for it, for people.
-        dimensions: how many features there are.
+        name: a name from `WEIGHTS`.
+        resize: how images are resized for it, as text.
+        dimensions: number of features.
     """
 
     def __init__(self, name: str, supply: Supply, device: torch.device) -> None:
-        load = {"inception": _inception, "efficientnet-lite0": _efficientnet}.get(name)
+        loaders = {"inception": _inception, "efficientnet-lite0": _efficientnet}
+        load = loaders.get(name)
         if load is None:
-            raise ConfigError(
-                f"features: there is no network {name!r}; there are: inception, efficientnet-lite0"
-            )
+            raise ConfigError(f"features: {unknown('network', name, [*loaders])}")
         self.name = name
         self.file = supply.find(name)
         parts = load(self.file)
@@ -63,13 +62,13 @@ class FeatureNetwork:
             module.requires_grad_(False).eval().to(device)
 
     def prepared(self, pixels: Pixels) -> Tensor:
-        """An image as the network is given it, float32 (3, size, size) in grey levels of 255.
+        """An image as the network gets it, float32 (3, size, size) in grey levels of 255.
 
-        Resized as clean-fid does (Parmar et al. 2022): with a filter that does not alias, and not
-        rounded to whole levels.
+        It is resized as in clean-fid (Parmar et al. 2022): antialiased, and not rounded to whole
+        levels.
 
         Args:
-            pixels: uint8 or uint16, (height, width, 3); float32 is in grey levels already.
+            pixels: uint8 or uint16, (height, width, 3); or float32, already in grey levels.
         """
         levels = pixels.astype(np.float32)
         if pixels.dtype == np.uint16:
@@ -87,7 +86,7 @@ class FeatureNetwork:
 
 
 class FeatureExtractor:
-    """Takes images one by one, runs the network on batches, and gives the features of all."""
+    """Collects images one by one, runs the network on batches, and returns the features of all."""
 
     def __init__(self, network: FeatureNetwork) -> None:
         self._network = network
@@ -95,13 +94,13 @@ class FeatureExtractor:
         self._extracted: list[Features] = []
 
     def add(self, pixels: Pixels) -> None:
-        """One more image; see `FeatureNetwork.prepared`."""
+        """Add an image; see `FeatureNetwork.prepared`."""
         self._waiting.append(self._network.prepared(pixels))
         if len(self._waiting) == BATCH:
             self._extract()
 
     def features(self) -> Features:
-        """Of all images, in order."""
+        """The features of all images, in order."""
         if self._waiting:
             self._extract()
         return Features(*(torch.cat(each) for each in zip(*self._extracted, strict=True)))
@@ -112,12 +111,12 @@ class FeatureExtractor:
 
 
 def feature_network(name: str, supply: Supply, device: torch.device) -> FeatureNetwork:
-    """A network by name; `auto`: inception where its weights are here, else efficientnet-lite0.
+    """A network by name; `auto`: inception if its weights are here, otherwise efficientnet-lite0.
 
     Raises:
-        MissingFeatures: it is not to be had.
+        MissingFeatures: it is not available.
         ConfigError: there is no network of that name.
-        ModelFileError: its file is not what it should be.
+        ModelFileError: its file does not hold its weights.
     """
     if name != "auto":
         return FeatureNetwork(name, supply, device)
@@ -134,7 +133,7 @@ def feature_network(name: str, supply: Supply, device: torch.device) -> FeatureN
 
 
 class _Parts(NamedTuple):
-    """A classifier in two: grey levels less `middle`, over 128 -> features -> logits."""
+    """A classifier in two parts: (grey levels - `middle`) / 128 -> features -> logits."""
 
     body: nn.Module
     head: nn.Linear

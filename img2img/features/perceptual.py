@@ -1,4 +1,4 @@
-"""How different two images look to a frozen network."""
+"""Perceptual distance: how different two images are to a frozen network."""
 
 from pathlib import Path
 
@@ -15,14 +15,14 @@ LEARNED = {"alexnet": "alex.pth", "vgg16": "vgg.pth"}
 class PerceptualDistance:
     """Perceptual distance (Zhang et al. 2018, arXiv 1801.03924, equation 1), differentiable.
 
-    A network's maps of both images are scaled to length 1 at each place; their squared differences,
-    times a weight for each channel, are summed over channels, averaged over places and summed over
-    maps. For `alexnet` and `vgg16` the weights are the learned ones, which is LPIPS; nobody has
-    learned any for `efficientnet-lite0`: there all are 1.
+    A network's feature maps of both images are normalised to length 1 at each place. Their squared
+    differences, times a weight for each channel, are summed over channels, averaged over places and
+    summed over maps. For `alexnet` and `vgg16` the weights are the learned ones of LPIPS; for
+    `efficientnet-lite0` there are no learned weights, and all are 1.
 
     Args:
-        network: whose maps are compared.
-        supply: of its weights.
+        network: the name of the network.
+        supply: the source of its weights.
 
     Raises:
         MissingFeatures, ModelFileError: see `FeaturePyramid`.
@@ -36,14 +36,15 @@ class PerceptualDistance:
             self._weights = [torch.ones(channels) for channels in self._pyramid.channels]
 
     def __call__(self, output: Tensor, target: Tensor) -> Tensor:
-        """Float32 [N], of [N, 3, H, W] in [-1, 1] twice, of `MIN_SIDE` and more a side."""
+        """The distances, float32 [N], of images [N, 3, H, W] in [-1, 1], at least `MIN_SIDE` a
+        side."""
         self._weights = [weights.to(output.device) for weights in self._weights]
         maps = zip(self._pyramid(output), self._pyramid(target), self._weights, strict=True)
         return torch.stack([_difference(x, y, weights) for x, y, weights in maps]).sum(0)
 
 
 def _difference(x: Tensor, y: Tensor, weights: Tensor) -> Tensor:
-    """The mean over places of weighted squared differences, [N], of maps [N, C, h, w]."""
+    """The mean over places of weighted squared differences of maps [N, C, h, w], as [N]."""
     squares = (_unit(x) - _unit(y)).square()
     return (squares * weights[:, None, None]).sum(1).mean((1, 2))
 
@@ -54,7 +55,7 @@ def _unit(x: Tensor) -> Tensor:
 
 
 def _learned(file: str) -> list[Tensor]:
-    """The weights of the channels [C] of each map."""
+    """The weights of the channels of each map, [C] each."""
     from torchmetrics.functional.image import lpips
 
     tensors = read_weights(Path(lpips.__file__).parent / "lpips_models" / file)

@@ -1,4 +1,4 @@
-"""What frozen classifiers see of images on the way, at several scales; gradients go through."""
+"""Feature maps of frozen classifiers at several scales, with gradients."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -18,23 +18,24 @@ MIN_SIDE = 32
 
 
 class FeaturePyramid:
-    """A frozen network's maps of images, from the finest to the coarsest.
+    """A frozen network's feature maps of images, from the finest to the coarsest.
 
-    It is no module, so that nothing it is part of trains, saves or converts it: its normalisation
-    always uses the averages of its own training, and it computes in float32, where the images are.
+    It is not a module, so that networks that contain it do not train, save or convert it. Its
+    normalisation always uses its own running averages, and it computes in float32 on the device of
+    the images.
 
     Args:
-        name: `efficientnet-lite0`: what the last block of each size gives, at 1/4 to 1/32 of the
-            image's; it ends without an activation. `alexnet`, `vgg16`: the activations that LPIPS
+        name: `efficientnet-lite0`: the outputs of the last block of each size, at 1/4 to 1/32 of
+            the image's size, without an activation. `alexnet`, `vgg16`: the activations that LPIPS
             compares (Zhang et al. 2018).
-        supply: of its weights.
+        supply: the source of its weights.
 
     Attributes:
-        channels: of each map.
+        channels: number of channels of each map.
 
     Raises:
-        MissingFeatures: it is not to be had.
-        ModelFileError: its file is not what it should be.
+        MissingFeatures: it is not available.
+        ModelFileError: its file does not hold its weights.
     """
 
     def __init__(self, name: PyramidName, supply: Supply) -> None:
@@ -47,7 +48,7 @@ class FeaturePyramid:
         self._device = torch.device("cpu")
 
     def __call__(self, images: Tensor) -> list[Tensor]:
-        """Float32 [N, channels, h, w] each, of images [N, 3, H, W] in [-1, 1].
+        """The maps, float32 [N, channels, h, w] each, of images [N, 3, H, W] in [-1, 1].
 
         Raises:
             ConfigError: the images are smaller than `MIN_SIDE`.
@@ -69,7 +70,7 @@ class FeaturePyramid:
 
 
 class _Standardized(nn.Module):
-    """Images in [-1, 1] as a network was trained to see them."""
+    """Converts images in [-1, 1] to the range that a network was trained on."""
 
     mean: Tensor
     deviation: Tensor
@@ -84,7 +85,7 @@ class _Standardized(nn.Module):
 
 
 class _Parts(NamedTuple):
-    """A network in stages that each give a map, and what its images were standardised by."""
+    """A network in stages that each return a map, with the mean and deviation of its images."""
 
     stages: list[nn.Sequential]
     channels: list[int]

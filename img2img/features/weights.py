@@ -1,4 +1,4 @@
-"""The files of weights of feature networks: one that is given, kept, packaged or downloaded."""
+"""The files with the weights of feature networks: given, kept, packaged or downloaded."""
 
 import warnings
 from collections.abc import Callable
@@ -15,18 +15,18 @@ from img2img.runtime.installation import install_extra
 
 
 class MissingFeatures(Img2ImgError):
-    """A network is not to be had on this machine; the message says the ways out."""
+    """A network is not available on this machine; the message says how to get it."""
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Where the weights of a network are published.
+    """The published weights of a network.
 
     Attributes:
-        file: the name of the file, which ends in the start of its SHA-256.
-        url: the folder it is in; None: it comes in a package.
-        megabytes: its size.
-        key: a tensor that this network alone has, and its shape.
+        file: the name of the file, which ends in the beginning of its SHA-256.
+        url: the folder of the file; None: it is part of a package.
+        megabytes: the size of the file.
+        key: a tensor that only this network has, and its shape.
     """
 
     file: str
@@ -62,14 +62,14 @@ WEIGHTS = {
 
 @dataclass(frozen=True)
 class Supply:
-    """Where weights are taken from.
+    """The source of weights.
 
     Args:
-        given: a file of weights, of the network that its content says, or a folder of such files
-            under the names they are published by.
-        download: whether those that are not here may be downloaded.
-        say: told, in a sentence, before something is.
-        option: what names a file, for messages.
+        given: a file of weights, whose network is recognised by its content, or a folder of such
+            files with their published names.
+        download: whether missing weights may be downloaded.
+        say: called with a sentence before a download.
+        option: how to name a file, for messages.
     """
 
     given: Path | None
@@ -81,8 +81,8 @@ class Supply:
         """The file of a network's weights.
 
         Raises:
-            MissingFeatures: they are not here and may not be downloaded, or cannot be.
-            ModelFileError: the given file holds no weights of a known network.
+            MissingFeatures: they are not on this machine, and may not or cannot be downloaded.
+            ModelFileError: the given file does not hold the weights of a known network.
         """
         weights = WEIGHTS[network]
         kept = Path(torch.hub.get_dir()) / "checkpoints" / weights.file
@@ -111,7 +111,7 @@ class Supply:
 
 
 def supply_of_part(weights: Path | None) -> Supply:
-    """Where a part of a configuration takes weights from, whose setting `weights` is this."""
+    """The source of weights for a part of a configuration with this setting `weights`."""
     return Supply(weights, True, lambda text: warnings.warn(text, stacklevel=2), "its `weights`")
 
 
@@ -119,7 +119,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """The tensors of a file by name; reading it runs no code.
 
     Raises:
-        ModelFileError: it cannot be read, or holds anything else.
+        ModelFileError: it cannot be read, or holds something other than tensors.
     """
     content = read_pth(path)
     tensors = content.tree
@@ -139,10 +139,10 @@ def _packaged() -> Path:
 
 
 def load_weights(network: nn.Module, tensors: dict[str, Tensor], file: Path) -> None:
-    """Give a network the tensors of a file as its weights, in place of those it was built with.
+    """Load the tensors of a file as the weights of a network.
 
     Raises:
-        ModelFileError: they are not those of such a network.
+        ModelFileError: they do not fit the network.
     """
     try:
         network.load_state_dict(tensors, assign=True)
@@ -152,7 +152,7 @@ def load_weights(network: nn.Module, tensors: dict[str, Tensor], file: Path) -> 
 
 @lru_cache
 def _network_of(file: Path) -> str:
-    """The network whose weights a file holds."""
+    """The name of the network whose weights a file holds."""
     tensors = read_weights(file)
     for name, weights in WEIGHTS.items():
         key, shape = weights.key
@@ -162,10 +162,10 @@ def _network_of(file: Path) -> str:
 
 
 def unfitting(file: Path, error: RuntimeError) -> ModelFileError:
-    """What to say of a file whose tensors do not fit its network."""
+    """The message for a file whose tensors do not fit its network."""
     return ModelFileError.of(file, f"the weights do not fit ({str(error).splitlines()[0]})")
 
 
 def not_installed() -> MissingFeatures:
-    """What to say where the packages are not installed."""
+    """The message if the packages are not installed."""
     return MissingFeatures(f"feature networks need a package: {install_extra('metrics')}")

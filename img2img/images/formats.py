@@ -10,7 +10,7 @@ import cv2
 from PIL import Image, features
 
 from img2img.runtime.installation import install
-from img2img.runtime.scoped import Held
+from img2img.runtime.scoped import TemporarySetting
 
 HAS_AVIF = "avif" in features.modules and features.check_module("avif")
 
@@ -130,7 +130,7 @@ def _limit_pixels(most: int | None) -> None:
 
 
 _handlers = _TiffHandlers()
-_TIFF = Held(_handlers.read, _handlers.write, None)
+_TIFF = TemporarySetting(_handlers.read, _handlers.write, None)
 _OPENCV_LOG = getattr(cv2.utils, "logging", cv2)  # OpenCV 4 has them at the top
-_OPENCV = Held(_OPENCV_LOG.getLogLevel, _silence_opencv, 0)
-_LIMIT = Held(lambda: Image.MAX_IMAGE_PIXELS, _limit_pixels, MAX_PIXELS)
+_OPENCV = TemporarySetting(_OPENCV_LOG.getLogLevel, _silence_opencv, 0)
+_LIMIT = TemporarySetting(lambda: Image.MAX_IMAGE_PIXELS, _limit_pixels, MAX_PIXELS)

@@ -1,4 +1,4 @@
-"""Loss terms; importing the package enters them all in their catalogues."""
+"""Loss terms; importing the package registers all of them."""
 
 from img2img.losses.adversarial import OBJECTIVES, Objective
 from img2img.losses.places import mean_per_image, of_valid, without_invalid

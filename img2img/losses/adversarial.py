@@ -1,7 +1,7 @@
-"""Adversarial objectives: what the critic and the generator each minimise, given the logits.
+"""Adversarial objectives: the losses of critic and generator, given the logits.
 
-Logits are float [N, 1, h, w], positive for real; every loss is float [N], the mean over an image's
-own logits, of places that hold data (see `losses.places`).
+Logits are float [N, 1, h, w], positive for real. Every loss is float [N], the mean over the logits
+of each image at places that hold data (see `losses.places`).
 """
 
 from abc import ABC, abstractmethod
@@ -24,14 +24,14 @@ Bound = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Valid(NamedTuple):
-    """Where real and fake images hold data, as `losses.places` has it; None: everywhere."""
+    """Where real and fake images hold data, as in `losses.places`; None: everywhere."""
 
     real: Tensor | None = None
     fake: Tensor | None = None
 
     @property
     def both(self) -> Tensor | None:
-        """Where both do."""
+        """Where both hold data."""
         return valid_in_both(self.real, self.fake)
 
 
@@ -39,28 +39,28 @@ ALL = Valid()
 
 
 class Objective(ABC):
-    """One of the games that a generator and a critic can play."""
+    """An adversarial objective: the losses of a critic and of a generator."""
 
     needs_real_for_g: ClassVar[bool] = False
-    """Whether `g_loss` wants the real logits, which cost one more forward of the critic."""
+    """Whether `g_loss` needs the real logits, which take one more forward pass of the critic."""
 
     @abstractmethod
     def d_loss(self, real_logits: Tensor, fake_logits: Tensor, valid: Valid = ALL) -> Tensor:
-        """What the critic minimises, [N]."""
+        """The critic's loss, [N]."""
 
     @abstractmethod
     def g_loss(self, real_logits: Tensor | None, fake_logits: Tensor, valid: Valid = ALL) -> Tensor:
-        """What the generator minimises, [N]. `real_logits` is None unless `needs_real_for_g`."""
+        """The generator's loss, [N]. `real_logits` is None unless `needs_real_for_g`."""
 
     def check(self, discriminator: nn.Module) -> None:  # noqa: B027
-        """Refuse a critic that this cannot be played with.
+        """Refuse a critic that does not work with this objective.
 
         Raises:
-            ConfigError: it says why.
+            ConfigError: the message gives the reason.
         """
 
     def after_update(self, discriminator: nn.Module) -> None:  # noqa: B027
-        """Put right, in place, what an update of the critic's weights has done to them."""
+        """Change the critic's weights after an update, in place, for example by clipping."""
 
 
 OBJECTIVES = Registry[Objective]("objective", others=presets)
@@ -145,13 +145,13 @@ class Hinge(Objective):
 
 @OBJECTIVES.register("wgan")
 class WGAN(Objective):
-    """Wasserstein distance, by a critic with clipped weights (Arjovsky et al. 2017, algorithm 1).
+    """Wasserstein distance, with a critic of clipped weights (Arjovsky et al. 2017, algorithm 1).
 
     D: fake - real.  G: -fake.
 
     Args:
-        clip: the largest size of a weight of the critic; null clips none, and a regularizer (`gp`)
-            has to bound the critic's slope.
+        clip: the largest absolute value of the critic's weights; null disables clipping, and then a
+            regularizer (`gp`) must limit the critic's gradient.
     """
 
     def __init__(self, *, clip: Bound | None = 0.01) -> None:
@@ -166,8 +166,8 @@ class WGAN(Objective):
     def check(self, discriminator: nn.Module) -> None:
         if self.clip is not None and any(map(is_parametrized, discriminator.modules())):
             raise ConfigError(
-                "objective.clip: a critic with spectral normalisation cannot have its weights"
-                " clipped, and does not need it: set it to null"
+                "objective.clip: the weights of a critic with spectral normalisation cannot be"
+                " clipped, and need not be; set it to null"
             )
 
     @torch.no_grad()
@@ -181,10 +181,10 @@ class WGAN(Objective):
 
 @OBJECTIVES.register("rpgan")
 class RpGAN(Objective):
-    """Relativistic: pairs real and fake (Jolicoeur-Martineau 2018; Huang et al. 2024, equation 2).
+    """Relativistic pairing GAN (Jolicoeur-Martineau 2018; Huang et al. 2024, equation 2).
 
-    D: softplus(fake - real).  G: softplus(real - fake). A pair are the logits at the same place of
-    the images with the same index in the batch.
+    D: softplus(fake - real).  G: softplus(real - fake). A pair consists of the logits at the same
+    place of the images with the same index in the batch.
     """
 
     needs_real_for_g = True

@@ -1,4 +1,4 @@
-"""How different an image looks from the one it should be, to a frozen network."""
+"""A perceptual loss between translation and target, by a frozen network."""
 
 from pathlib import Path
 
@@ -17,11 +17,11 @@ class Perceptual(Reconstruction):
     Places without data are made equal in both images.
 
     Args:
-        network: `alexnet` and `vgg16` are LPIPS, with its learned weights; those of
-            `efficientnet-lite0`, which comes as a package, are all 1. Images have 32 pixels and
-            more a side.
-        weights: a file of the network's weights, or a folder of such files; without one, from where
-            torch keeps them, else downloaded.
+        network: `alexnet` and `vgg16` are LPIPS, with its learned weights; for
+            `efficientnet-lite0`, which comes as a package, all weights are 1. Images must have at
+            least 32 pixels per side.
+        weights: a file with the network's weights, or a folder of such files; by default they are
+            taken from torch's folder of downloads, or downloaded.
     """
 
     needs_rgb = "its network was trained on photographs"

@@ -1,4 +1,4 @@
-"""How far a translated image is from the one it should be."""
+"""Reconstruction losses: distances between a translation and its target."""
 
 from abc import ABC, abstractmethod
 from typing import Annotated
@@ -17,9 +17,9 @@ _SSIM_WINDOW = 11
 
 
 class Reconstruction(ABC):
-    """A distance between images, with the weight that it has in the generator's loss.
+    """A distance between images, with its weight in the generator's loss.
 
-    One that only works on RGB images says why in `needs_rgb`.
+    A loss that only works on RGB images says why in `needs_rgb`.
     """
 
     needs_rgb: str = ""
@@ -29,10 +29,11 @@ class Reconstruction(ABC):
 
     @abstractmethod
     def __call__(self, output: Tensor, target: Tensor, valid: Tensor | None = None) -> Tensor:
-        """The distance of float [N, C, H, W] in [-1, 1], as float [N], not yet weighted.
+        """The unweighted distance of float [N, C, H, W] in [-1, 1], as float [N].
 
         Args:
-            valid: [N, 1, H, W], 1 where both hold data: of these places it is; None: of all.
+            valid: [N, 1, H, W], 1 where both images hold data; the distance is over these places.
+                None: everywhere.
         """
 
 
@@ -51,10 +52,11 @@ class L1(Reconstruction):
 class Charbonnier(Reconstruction):
     """Mean of sqrt(d^2 + eps^2), an L1 that is smooth at 0 (Charbonnier et al. 1994; Lai 2017).
 
-    Between equal images it is eps.
+    For equal images it is eps.
 
     Args:
-        eps: where the parabola turns into the absolute value, on the scale of [-1, 1].
+        eps: the difference at which the parabola turns into the absolute value, on the scale of
+            [-1, 1].
     """
 
     def __init__(
@@ -74,13 +76,13 @@ class Charbonnier(Reconstruction):
 class SSIM(Reconstruction):
     """1 - structural similarity, averaged over the channels (Wang et al. 2004, equation 13).
 
-    Through a Gaussian window of 11 pixels and deviation 1.5. From 0, equal, to 2; in float32, areas
-    that are even to a quarter of a grey level are up to 0.003 off. Places without data are made
-    equal in both images.
+    It uses a Gaussian window of 11 pixels with a standard deviation of 1.5, and ranges from 0
+    (equal) to 2. In float32, areas that are uniform to within a quarter of a grey level have errors
+    of up to 0.003. Places without data are made equal in both images.
     """
 
     def __call__(self, output: Tensor, target: Tensor, valid: Tensor | None = None) -> Tensor:
-        """As in every reconstruction loss.
+        """See `Reconstruction`.
 
         Raises:
             ConfigError: the images are smaller than the window.

@@ -1,8 +1,9 @@
-"""Penalties on how steeply a critic's verdict changes with the image.
+"""Gradient penalties: on the gradient of a critic's logits with respect to the image.
 
-A critic of patches gives N logits an image. The slope of their sum, squared and divided by N, stays
-the same when more patches look at pixels of their own, and is that of the papers for N = 1: so a
-weight keeps its meaning from critic to critic. Of several scales each is penalised by itself.
+A PatchGAN gives N logits per image. The squared norm of the gradient of their sum, divided by N,
+stays the same if there are more patches that do not overlap, and is that of the papers for N = 1. A
+weight therefore means the same for all critics. If there are several scales, each is penalised
+separately.
 """
 
 from abc import ABC, abstractmethod
@@ -16,16 +17,16 @@ from img2img.registry import NonNegative, Positive, Registry
 from img2img.runtime.devices import at_least_float32
 
 Judge = Callable[[Tensor], list[Tensor]]
-"""A critic: images [N, C, H, W] to logits, one [N, 1, h, w] a scale."""
+"""A critic: from images [N, C, H, W] to logits, [N, 1, h, w] for each scale."""
 
 
 class Regularizer(ABC):
-    """A penalty on a critic, with the weight that it has in the critic's loss.
+    """A penalty on a critic, with its weight in the critic's loss.
 
     Args:
-        weight: gamma or lambda of the papers.
-        every: add it at each so many-th update of the critic only, so many times as heavy (lazy
-            regularisation, Karras et al. 2020, appendix B).
+        weight: gamma or lambda in the papers.
+        every: with 16, add it only in every 16th update of the critic, with 16 times the weight
+            (lazy regularization, Karras et al. 2020, appendix B).
     """
 
     def __init__(self, *, weight: NonNegative = 10.0, every: Positive = 1) -> None:
@@ -34,13 +35,13 @@ class Regularizer(ABC):
 
     @abstractmethod
     def __call__(self, judge: Judge, real: Tensor, fake: Tensor) -> Tensor:
-        """The penalty, a scalar that is not yet weighted, to be differentiated by the weights.
+        """The unweighted penalty, a scalar that can be differentiated with respect to the weights.
 
         Args:
-            judge: what is differentiated; everything in it, a condition and augmentation too, is
-                part of the slope, but only the images that it is given are varied.
-            real: [N, C, H, W] before augmentation; `fake` likewise. No gradient goes back to where
-                they come from.
+            judge: the function that is differentiated with respect to the images it gets. It may
+                include augmentation and a condition, which are not varied.
+            real: [N, C, H, W] before augmentation; `fake` likewise. No gradient flows back to their
+                source.
 
         Returns:
             float32, or float64 where the images are.
@@ -53,16 +54,16 @@ REGULARIZERS = Registry[Regularizer]("regularizer")
 def refuse_batch_norm(discriminator: nn.Module, name: str) -> None:
     """Refuse a discriminator with BatchNorm.
 
-    By it every verdict hangs on all images of the batch, and the slope by an image is not that
-    image's own (Gulrajani et al. 2017, section 4). One whose weights are frozen belongs to a
-    feature network, which uses its running averages. The spread of a batch as one more channel is
-    no such matter: that is usual with penalties (Karras et al. 2020, arXiv 1912.04958).
+    With BatchNorm, every logit depends on all images of the batch, so the gradient is not that of a
+    single image (Gulrajani et al. 2017, section 4). A BatchNorm with frozen weights belongs to a
+    feature network, which uses its running averages. Minibatch standard deviation is accepted: it
+    is usual together with penalties (Karras et al. 2020, arXiv 1912.04958).
 
     Args:
-        name: the regularizer.
+        name: the name of the regularizer.
 
     Raises:
-        ConfigError: the discriminator has a BatchNorm that trains.
+        ConfigError: the discriminator has a BatchNorm that is trained.
     """
     for layer in discriminator.modules():
         if isinstance(layer, nn.BatchNorm2d | nn.SyncBatchNorm) and any(
@@ -101,8 +102,8 @@ class R2(Regularizer):
 class GradientPenalty(Regularizer):
     """One-centred gradient penalty between real and fake (Gulrajani et al. 2017, equation 3).
 
-    Mean over the batch of (|gradient of D| - 1)^2 at a point drawn uniformly, for each index in the
-    batch, from the line between the real and the fake image; `weight` is the paper's lambda.
+    Mean over the batch of (|gradient of D| - 1)^2, at a point drawn uniformly from the line between
+    the real and the fake image with the same index; `weight` is the paper's lambda.
     """
 
     def __call__(self, judge: Judge, real: Tensor, fake: Tensor) -> Tensor:

@@ -1,1 +1,1 @@
-"""Measures of how good translations are."""
+"""Measures of the quality of translations."""

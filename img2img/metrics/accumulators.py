@@ -1,4 +1,4 @@
-"""Measures of images that are added one by one."""
+"""Computes measures of images that are added one by one."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -25,12 +25,12 @@ class PairMeasures:
     """Measures of images against their targets.
 
     Args:
-        names: of the measures.
-        supply: of the weights that some need.
+        names: the measures to compute.
+        supply: the source of weights that some measures need.
 
     Attributes:
-        missing: measures that cannot be taken, and why.
-        values: by measure, a value for each image.
+        missing: measures that cannot be computed, with the reasons.
+        values: by measure, the value for each image.
     """
 
     def __init__(self, names: Iterable[str], supply: Supply, device: torch.device) -> None:
@@ -47,7 +47,7 @@ class PairMeasures:
     def measure(self, output: Tensor, target: Tensor) -> dict[str, float | None]:
         """Measure an image against its target, both [1, C, H, W] in [-1, 1].
 
-        None for measures that the image is too small for. Safe to use from several threads.
+        The value is None if the image is too small for a measure. This method is thread-safe.
         """
         side = min(output.shape[2:])
         return {
@@ -56,18 +56,18 @@ class PairMeasures:
         }
 
     def add(self, measured: Mapping[str, float | None], before: Mapping[str, float | None]) -> None:
-        """The values of one more image, as `measure` returns them, and of its untouched input."""
+        """Add the values of an image, from `measure`, and those of its untouched input."""
         for name, value in measured.items():
             if value is None:
                 least = LEAST_SIDE[name]
-                self.missing[name] = f"needs images of {least} pixels and more a side"
+                self.missing[name] = f"needs images of at least {least} pixels per side"
             else:
                 self.values.setdefault(name, []).append(value)
             if (untouched := before.get(name)) is not None:
                 self._before[name].append(untouched)
 
     def figures(self, seed: int) -> dict[str, Figure]:
-        """The figures of all measures that could be taken of every image."""
+        """The figures of all measures that could be computed for every image."""
         return {
             name: replace(
                 mean_figure(name, values, seed, PERCEPTUAL.get(name)),
@@ -81,11 +81,11 @@ class PairMeasures:
 
 
 class SetMeasures:
-    """Measures of results against real images.
+    """Measures of a set of results against a set of real images.
 
     Args:
-        network: whose features are compared.
-        real: its features of the real images, if they are known; else these are to be added.
+        network: the network whose features are compared.
+        real: its features of the real images, if they are known; otherwise use `add_real`.
     """
 
     def __init__(self, network: FeatureNetwork, real: Features | None = None) -> None:
@@ -95,11 +95,11 @@ class SetMeasures:
         self._extractors = FeatureExtractor(network), FeatureExtractor(network)
 
     def add_result(self, image: Pixels) -> None:
-        """One more result; see `FeatureNetwork.prepared`."""
+        """Add a result; see `FeatureNetwork.prepared`."""
         self._extractors[0].add(image)
 
     def add_real(self, image: Pixels) -> None:
-        """One more real image, unless they are known."""
+        """Add a real image; ignored if their features are known."""
         if not self.known:
             self._extractors[1].add(image)
 
@@ -110,11 +110,11 @@ class SetMeasures:
         return self._real
 
     def values(self, names: Iterable[str]) -> dict[str, float]:
-        """The named measures of all images that were added."""
+        """The named measures of all added images."""
         results, real = self._extractors[0].features(), self.real_features()
         return {name: SETS[name](results, real, 0) for name in names}
 
     def figures(self, names: Iterable[str], seed: int) -> dict[str, Figure]:
-        """The same, with intervals."""
+        """The same with intervals, as figures."""
         results, real = self._extractors[0].features(), self.real_features()
         return {name: set_figure(name, results, real, self.network, seed) for name in names}

@@ -1,23 +1,23 @@
-"""The grid that up-sampling layers leave in an image."""
+"""The grid that upsampling layers leave in an image."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 
 def checkerboard_energy(pixels: NDArray[np.generic]) -> float:
-    """Power of an image at the frequencies where up-sampling by 2, 4 and 8 leaves a grid.
+    """Power of an image at the frequencies at which upsampling by 2, 4 and 8 leaves a grid.
 
     These are the multiples of 1/8 cycles per pixel in both directions, without the mean. Odena et
-    al., "Deconvolution and Checkerboard Artifacts", Distill 2016, explain how the grid arises.
-    A Hann window keeps the image's borders, which do not join, from leaking into them.
+    al., "Deconvolution and Checkerboard Artifacts", Distill 2016, explain how the grid arises. A
+    Hann window keeps the discontinuity at the borders from leaking into these frequencies.
 
     Args:
-        pixels: [H, W, C], any range; the part used is the largest whose sides divide by 8.
+        pixels: [H, W, C] in any range; the largest part whose sides are multiples of 8 is used.
 
     Returns:
-        Mean over channels, in squared units of `pixels`; a pure grid gives the same whatever the
-        size of the image. Compare it with that of a real image of the same size: natural edges
-        have some power at these frequencies too.
+        The mean over channels, in squared units of `pixels`; for a pure grid it does not depend on
+        the size of the image. Compare it with that of a real image of the same size, because
+        natural edges have some power at these frequencies too.
 
     Raises:
         ValueError: a side is below 8 pixels.

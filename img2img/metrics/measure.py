@@ -1,4 +1,4 @@
-"""The measures of translations, and figures with their intervals."""
+"""The measures of translations, and figures with confidence intervals."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -22,15 +22,16 @@ STUDENT = 2.262
 
 @dataclass(frozen=True)
 class Measure:
-    """One thing that can be measured.
+    """The definition of a measure.
 
     Attributes:
-        of: `pair`: an image against its target, then the mean over all; `set`: a set of images
-            against another, by a feature network; `cycle`: an image against its way there and back.
-        meaning: a phrase for people who have not met it before.
-        by_default: whether it is measured where none are named.
-        needs_rgb: whether it compares features of a network that was trained on RGB photographs;
-            else images of any channels can be measured.
+        of: `pair`: an image against its target, averaged over all images; `set`: a set of images
+            against another, by a feature network; `cycle`: an image against itself after
+            translation there and back.
+        meaning: a short explanation.
+        by_default: whether it is computed by default.
+        needs_rgb: whether it uses a network that was trained on RGB photographs; other measures
+            accept any channels.
     """
 
     of: Literal["pair", "set", "cycle"]
@@ -53,42 +54,46 @@ MEASURES: dict[str, Measure] = {
     "psnr": Measure("pair", True, "peak signal to noise ratio, in decibels"),
     "ssim": Measure("pair", True, "structural similarity (Wang et al. 2004)"),
     "ms_ssim": Measure("pair", True, "structural similarity over five scales (Wang et al. 2003)"),
-    "lpips": _perceptual("distance of AlexNet's features (Zhang et al. 2018)", by_default=True),
-    "lpips_vgg": _perceptual("distance of VGG16's features (Zhang et al. 2018)"),
-    "perceptual": _perceptual("distance of EfficientNet-Lite0's features, unweighted"),
-    "fid": _of_sets(False, "Frechet distance of features (Heusel et al. 2017)"),
-    "kid": _of_sets(False, "kernel distance of features (Binkowski et al. 2018)"),
+    "lpips": _perceptual("distance between AlexNet features (Zhang et al. 2018)", by_default=True),
+    "lpips_vgg": _perceptual("distance between VGG16 features (Zhang et al. 2018)"),
+    "perceptual": _perceptual("distance between EfficientNet-Lite0 features, unweighted"),
+    "fid": _of_sets(False, "Frechet distance between features (Heusel et al. 2017)"),
+    "kid": _of_sets(False, "kernel distance between features (Binkowski et al. 2018)"),
     "is": _of_sets(True, "Inception Score of the results (Salimans et al. 2016)"),
-    "precision": _of_sets(True, "results among the real images (Kynkaanniemi et al. 2019)"),
-    "recall": _of_sets(True, "real images among the results (Kynkaanniemi et al. 2019)"),
-    "density": _of_sets(True, "results where real images are dense (Naeem et al. 2020)"),
-    "coverage": _of_sets(True, "real images that have a result near (Naeem et al. 2020)"),
-    "diversity": _of_sets(True, "distance between results, relative to that of real images"),
-    "cycle": Measure("cycle", False, "L1 of an image to itself after translation there and back"),
+    "precision": _of_sets(True, "share of results close to real images (Kynkaanniemi et al. 2019)"),
+    "recall": _of_sets(True, "share of real images close to results (Kynkaanniemi et al. 2019)"),
+    "density": _of_sets(True, "density of real images around results (Naeem et al. 2020)"),
+    "coverage": _of_sets(True, "share of real images with a result nearby (Naeem et al. 2020)"),
+    "diversity": _of_sets(True, "distance between results, relative to that between real images"),
+    "cycle": Measure(
+        "cycle", False, "L1 between an image and itself after translation there and back"
+    ),
 }
 
 
 def unmet_need(name: str, domain: Domain) -> str | None:
-    """Why a measure cannot be taken of images of a domain; None: it can."""
+    """Why a measure cannot be computed for images of a domain; None if it can."""
     if MEASURES[name].needs_rgb and not domain.is_rgb:
-        return f"needs RGB images; these have {' '.join(domain.channels)}"
+        return f"needs RGB images, but these have the channels {', '.join(domain.channels)}"
     return None
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One measure of a set of images.
+    """The value of one measure for a set of images.
 
     Attributes:
-        low, high: the bounds of its 95 % interval; None where there are too few images for one.
+        low: the lower bound of its 95 % interval, and `high` the upper; None if there are too few
+            images.
         n: number of images that were measured.
-        n_real: number of real images that they were measured against, for measures of sets.
-        network: the feature network, and `resize`, how images were resized for it; None without.
-        note: a warning, such as that the figure is unreliable, and why.
-        per_image: the value of each image, for measures of pairs and cycles.
-        baseline: the same measure of the untouched inputs in place of the results, for pairs.
-        scale: the scale at which a model translated: `native`, `trained`, or how many images at
-            which; None where nothing was translated.
+        n_real: for measures of sets, number of real images.
+        network: the feature network; `resize` says how images were resized for it. None without
+            one.
+        note: a warning, for example that the figure is unreliable, and why.
+        per_image: for measures of pairs and cycles, the value for each image.
+        baseline: for measures of pairs, the same measure for the untouched inputs.
+        scale: the scale at which a model translated: `native`, `trained`, or the number of images
+            at each; None if nothing was translated.
     """
 
     name: str
@@ -108,7 +113,7 @@ class Figure:
 
     @property
     def no_better(self) -> bool:
-        """Whether the untouched inputs are at least as good."""
+        """Whether the untouched inputs are at least as good as the results."""
         if self.baseline is None:
             return False
         if self.higher_is_better:
@@ -122,7 +127,7 @@ class Figure:
         return f"{short_number(self.value)} [{low}, {high}]"
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON can hold it, with numbers that are not finite as text, such as `inf`."""
+        """The figure as JSON; numbers that are not finite become text such as `inf`."""
         tree = asdict(self)
         if self.per_image is not None:
             tree["per_image"] = [_finite(value) for value in self.per_image]
@@ -136,7 +141,9 @@ def mean_figure(
     each = np.asarray(values, np.float64)
     random = np.random.default_rng(seed)
     low = high = None
-    few = f"the interval of {len(each)} images is too narrow" if 1 < len(each) < FEW else None
+    few = (
+        f"the interval from only {len(each)} images is too narrow" if 1 < len(each) < FEW else None
+    )
     if len(each) > 1:
         means = [each[random.integers(len(each), size=len(each))].mean() for _ in range(RESAMPLES)]
         # Without interpolation, which knows nothing of infinity.
@@ -160,17 +167,17 @@ def jackknife_error(
     counts: tuple[int, int],
     seed: int,
 ) -> float:
-    """The uncertainty of a measure of two sets, by the delete-a-group jackknife.
+    """The uncertainty of a measure of two sets, from the delete-a-group jackknife.
 
-    Each tenth of the images is left out once. A bootstrap would have some images twice: distances
-    to neighbours would be 0, and distances of sets too large.
+    Each tenth of the images is left out once. A bootstrap would contain some images twice, so that
+    distances between neighbours would be 0 and distances between sets too large.
 
     Args:
-        measured: gives the measure of a part of each set, by masks.
-        counts: images in each set.
+        measured: returns the measure for a part of each set, given masks.
+        counts: number of images in each set.
 
     Returns:
-        The half width of the 95 % interval.
+        Half the width of the 95 % interval.
     """
     random = np.random.default_rng(seed)
     first, second = (random.permutation(count) % PARTS for count in counts)
@@ -181,7 +188,7 @@ def jackknife_error(
 
 
 def short_number(value: float) -> str:
-    """Three significant digits; of what is not finite, its name."""
+    """The number with three significant digits, or its name if it is not finite."""
     return f"{value:.3g}" if math.isfinite(value) else str(value)
 
 
@@ -190,5 +197,5 @@ def _finite(value: Any) -> Any:
 
 
 def measure_of(name: str) -> str:
-    """The measure that a name of `measure_names` is of: `psnr` of `psnr_AtoB`."""
+    """The measure in a name from `measure_names`, such as `psnr` in `psnr_AtoB`."""
     return name.removesuffix("_AtoB").removesuffix("_BtoA")

@@ -26,10 +26,11 @@ def psnr(output: Tensor, target: Tensor) -> Tensor:
 
 
 def ssim(output: Tensor, target: Tensor) -> Tensor:
-    """Structural similarity, float32 [N], from NCHW in [-1, 1] of `SSIM_SIZE` and more a side.
+    """Structural similarity, float32 [N], from NCHW in [-1, 1] with sides of at least `SSIM_SIZE`.
 
-    Of each channel by itself, with a Gaussian window of 11 pixels and deviation 1.5. Variances are
-    small differences of squares: a light, entirely even area is up to 0.003 off from itself.
+    It is computed for each channel, with a Gaussian window of 11 pixels and a standard deviation of
+    1.5. Variances are small differences of squares, so a bright uniform area may differ from itself
+    by up to 0.003.
     """
     from torchmetrics.functional.image import structural_similarity_index_measure as measure
 
@@ -37,7 +38,7 @@ def ssim(output: Tensor, target: Tensor) -> Tensor:
 
 
 def ms_ssim(output: Tensor, target: Tensor) -> Tensor:
-    """The same over five scales, from images of `MS_SSIM_SIZE` and more a side."""
+    """The same over five scales, from images with sides of at least `MS_SSIM_SIZE`."""
     from torchmetrics.functional.image import (
         multiscale_structural_similarity_index_measure as measure,
     )
@@ -68,10 +69,10 @@ LEAST_SIDE = {
 
 
 def pair_measure(name: str, supply: Supply, device: torch.device) -> PairMeasure:
-    """A measure of images against their targets, by name.
+    """The function for a measure of images against their targets.
 
     Args:
-        supply: of the weights that some need.
+        supply: the source of weights that some measures need.
 
     Raises:
         MissingFeatures: its network or its weights are not available.

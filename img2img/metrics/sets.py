@@ -1,4 +1,4 @@
-"""Measures of a set of images against another, by their features."""
+"""Measures of a set of images against another set, by their features."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ BLOCK = 1000
 def set_figure(
     name: str, result: Features, real: Features, network: FeatureNetwork, seed: int = 0
 ) -> Figure:
-    """A measure of two sets of `LEAST` images and more, with its jackknife interval."""
+    """A measure of two sets of at least `LEAST` images, with its jackknife interval."""
     measure = SETS[name]
     value = measure(result, real, seed)
     counts = len(result.features), len(real.features)
@@ -39,13 +39,13 @@ def set_figure(
     least, most = BOUNDS.get(name, (-torch.inf, torch.inf))
     note = None
     if not error:
-        note = "leaving out images does not change it: the interval says nothing"
+        note = "leaving out images does not change the value, so the interval means nothing"
     if math.isnan(value):
-        note = "not a number: all real images are alike"
+        note = "not a number, because all real images are the same"
     if name == "fid" and min(counts) < network.dimensions:
         note = (
-            f"unreliable: {min(counts)} images for {network.dimensions} features make it too large;"
-            " kid does not depend on how many there are"
+            f"unreliable: it is too large with {min(counts)} images for {network.dimensions}"
+            " features; kid does not depend on the number of images"
         )
     return Figure(
         name,
@@ -77,9 +77,9 @@ def fid(result: Features, real: Features, seed: int = 0) -> float:
 
 
 def kid(result: Features, real: Features, seed: int = 0) -> float:
-    """Squared maximum mean discrepancy by a cubic kernel, unbiased: of equal sets about 0.
+    """Unbiased squared maximum mean discrepancy with a cubic kernel; about 0 for equal sets.
 
-    The mean over subsets drawn by the seed, where there are more images than one takes.
+    If there are more images than in one subset, the mean over subsets drawn by the seed.
     """
     from torch_fidelity.metric_kid import kid_features_to_metric
 
@@ -97,9 +97,9 @@ def kid(result: Features, real: Features, seed: int = 0) -> float:
 
 
 def inception_score(result: Features, real: Features, seed: int = 0) -> float:
-    """How certain the classes of results are, and how diverse: from 1 to the number of classes.
+    """How certain and how diverse the classes of results are: from 1 to the number of classes.
 
-    Of all results at once; published scores are the mean over ten parts of 5,000 images.
+    It is computed over all results; published scores are the mean over ten parts of 5,000 images.
     """
     from torch_fidelity.metric_isc import isc_features_to_metric
 
@@ -108,26 +108,26 @@ def inception_score(result: Features, real: Features, seed: int = 0) -> float:
 
 
 def precision(result: Features, real: Features, seed: int = 0) -> float:
-    """The share of results that are nearer to some real image than its third neighbour is."""
+    """The share of results that are closer to some real image than its third neighbour."""
     return _precision_and_recall(result, real)[0]
 
 
 def recall(result: Features, real: Features, seed: int = 0) -> float:
-    """The share of real images that are nearer to some result than its third neighbour is."""
+    """The share of real images that are closer to some result than its third neighbour."""
     return _precision_and_recall(result, real)[1]
 
 
 def density(result: Features, real: Features, seed: int = 0) -> float:
-    """How many real images have a result nearer than their fifth neighbour, over five.
+    """A fifth of the number of real images to which a result is closer than their fifth neighbour.
 
-    The mean over results (equation 4 of arXiv 2002.09797); it may be above 1.
+    This is the mean over results (equation 4 of arXiv 2002.09797), which may be above 1.
     """
     count = sum(near.sum().item() for near in _near(result.features, real.features))
     return count / NEAREST["density"] / len(result.features)
 
 
 def coverage(result: Features, real: Features, seed: int = 0) -> float:
-    """The share of real images that have a result nearer than their fifth neighbour.
+    """The share of real images with a result that is closer than their fifth neighbour.
 
     Equation 5 of arXiv 2002.09797.
     """
@@ -136,11 +136,11 @@ def coverage(result: Features, real: Features, seed: int = 0) -> float:
 
 
 def diversity(result: Features, real: Features, seed: int = 0) -> float:
-    """The mean distance of features between two results, over that between two real images.
+    """The mean feature distance between two results, divided by that between two real images.
 
-    0 if all results are the same, 1 if they differ as much as the real images do; above 1 they
-    differ more, which need not be better. k different results in turn have about 1 - 1/k. Not a
-    number if all real images are alike.
+    It is 0 if all results are the same and 1 if they differ as much as the real images. Above 1
+    they differ more, which need not be better. If only k results are different, it is about 1 -
+    1/k. If all real images are the same, it is not a number.
     """
     distance, usual = (_mean_distance(seen.features) for seen in (result, real))
     alike = usual <= ALIKE * real.features.double().norm(dim=1).mean()
@@ -183,7 +183,7 @@ def _precision_and_recall(result: Features, real: Features) -> tuple[float, floa
 
 
 def _near(result: Tensor, real: Tensor) -> Iterator[Tensor]:
-    """Whether results [columns] are nearer to real images [rows, in blocks] than their fifth."""
+    """Whether results (columns) are closer to real images (rows) than their fifth neighbour."""
     result, real = result.double(), real.double()
     for block in torch.split(real, BLOCK):
         # The nearest is the image itself.
@@ -192,7 +192,7 @@ def _near(result: Tensor, real: Tensor) -> Iterator[Tensor]:
 
 
 def _mean_distance(features: Tensor) -> Tensor:
-    """Of two images drawn without repetition: the mean over all pairs, a scalar."""
+    """The mean distance over all pairs of different images, a scalar."""
     features, count = features.double(), len(features)
     sums = [torch.cdist(block, features).sum() for block in torch.split(features, BLOCK)]
     return torch.stack(sums).sum() / (count * (count - 1))

@@ -1,4 +1,4 @@
-"""Whether one of two models is better, by what both make of the same images."""
+"""Tests whether one of two models is better, from their results for the same images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ class PairedTest:
     """Two models compared by one measure, image by image.
 
     Attributes:
-        better, worse, equal: on how many images the first is better than the second, and so on.
-        difference: the mean of the first's value less the second's, over images where both are
-            finite, with the bounds of its bootstrap 95 % interval; None where there are no two.
-        p: how often a difference at least as large comes about when it is left to chance, image by
-            image, which model's value is whose.
+        better: number of images on which the first is better; `worse` and `equal` likewise.
+        difference: the mean of the first value minus the second, over images for which both are
+            finite, with the bounds of its 95 % bootstrap interval; None with fewer than two images.
+        p: the probability of a difference at least as large if, for each image, the values of the
+            two models are swapped at random.
     """
 
     measure: str
@@ -40,11 +40,11 @@ class PairedTest:
 
 
 def paired_test(first: tuple[str, Figure], second: tuple[str, Figure], seed: int = 0) -> PairedTest:
-    """Compare two models, each given by its name and a measure's values of the same images.
+    """Compare two models, each given by its name and the values of a measure for the same images.
 
-    The test is Fisher's for pairs (The Design of Experiments, 1935, section 21) with exchanges
-    drawn at random, of which the observed one is counted as one (Phipson & Smyth 2010, so that p is
-    never 0).
+    This is Fisher's permutation test for pairs (The Design of Experiments, 1935, section 21) with
+    random permutations. The observed values count as one of them (Phipson & Smyth 2010), so p is
+    never 0.
     """
     (name, one), (other_name, other) = first, second
     assert one.per_image is not None
@@ -72,13 +72,12 @@ def paired_test(first: tuple[str, Figure], second: tuple[str, Figure], seed: int
 
 
 def times_as_long(slow: Sequence[float], quick: Sequence[float]) -> float:
-    """How many times as long one model takes as another, the median over pictures.
+    """How many times as long one model takes as another: the median over images.
 
-    1 where that may be chance by a sign test: how often a coin falls on one side for as many
-    pictures.
+    It is 1 if the difference is not significant in a sign test.
 
     Args:
-        slow, quick: seconds of the same pictures.
+        slow: seconds of one model for each image; `quick` likewise for the other.
     """
     ratios = [one / other for one, other in zip(slow, quick, strict=True)]
     count, longer = len(ratios), sum(ratio > 1 for ratio in ratios)

@@ -11,7 +11,7 @@ from img2img.video.flow import LEAST_SIDE, Floats, Motion, grey, warp
 
 @dataclass(frozen=True)
 class _Moment:
-    """A frame of both videos, the colours in [0, 1]."""
+    """A frame of both videos, with colours in [0, 1]."""
 
     grey: Pixels
     given: Floats
@@ -19,16 +19,16 @@ class _Moment:
 
 
 class VideoMeter:
-    """Measures an output by the optical flow of its input, a frame at a time.
+    """Measures an output by the optical flow of its input, frame by frame.
 
     The warping error is that of Lai et al. ("Learning Blind Video Temporal Consistency", ECCV
-    2018): the mean over all t of sum(M |V_t - warp(V_t+1)|^2) / sum(M), and over the channels,
-    pixels being in [0, 1]. M is 1 where the flow from the input's frame t to the next is to be
-    trusted (`Motion.reliable`), else 0. Pairs across a cut of the input do not count, nor do those
-    without a pixel to be trusted.
+    2018): the mean over all t and over the channels of sum(M |V_t - warp(V_t+1)|^2) / sum(M), with
+    pixels in [0, 1]. M is 1 where the flow from frame t of the input to the next is reliable
+    (`Motion.reliable`), else 0. Pairs of frames across a cut, or without any reliable pixel, do not
+    count.
 
-    Sharpness is the mean magnitude of the gradient of the grey frames: blur, too, lowers the
-    warping error.
+    Sharpness is the mean gradient magnitude of the grey frames. It is needed because blur lowers
+    the warping error too.
     """
 
     def __init__(self) -> None:
@@ -39,13 +39,14 @@ class VideoMeter:
         self._before: _Moment | None = None
 
     def add(self, given: Pixels, made: Pixels, reference: Pixels | None = None) -> None:
-        """Take in the next frame.
+        """Add the next frame.
 
         Args:
-            given: of the input, uint8 or uint16 [H, W, 3]; it is measured at the size of `made`.
-            made: of the output, always of one size.
-            reference: of a video to compare sharpness with, such as an output not stabilised;
-                None: the input.
+            given: the frame of the input, uint8 or uint16 [H, W, 3]; it is measured at the size of
+                `made`.
+            made: the frame of the output, always of the same size.
+            reference: the frame of a video to compare sharpness with, such as an unstabilised
+                output; None: the input.
         """
         height, width = (max(LEAST_SIDE, side) for side in made.shape[:2])
         given, made = (resized(pixels, (height, width)) for pixels in (given, made))
@@ -61,7 +62,8 @@ class VideoMeter:
 
     @property
     def input_error(self) -> float:
-        """The warping error of the input: what flow and resampling leave of a steady video."""
+        """The warping error of the input, which flow and resampling leave even in a steady
+        video."""
         return self._input_error / max(1, self._pairs)
 
     @property
@@ -71,12 +73,12 @@ class VideoMeter:
 
     @property
     def ratio(self) -> float | None:
-        """The warping error of the output over that of the input; None where that has none."""
+        """The warping error of the output over that of the input; None if that is 0."""
         return self.output_error / self.input_error if self.input_error else None
 
     @property
     def sharpness(self) -> float | None:
-        """The sharpness of the output over that of the reference; None where that is flat."""
+        """The sharpness of the output over that of the reference; None if that is 0."""
         if not self._reference_sharpness:
             return None
         return self._sharpness / self._reference_sharpness

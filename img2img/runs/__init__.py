@@ -1,1 +1,1 @@
-"""What a run folder is: configuration, log, record and checkpoints."""
+"""Run folders: configuration, log, facts and checkpoints."""

@@ -1,4 +1,4 @@
-"""The data of a run as it was trained: what was left out and held out then is so again."""
+"""Finds the data of a run as it was trained: with the same images left out and held out."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -17,20 +17,20 @@ D = TypeVar("D", bound=DataSet)
 def find_as_trained(
     kind: type[D], config: RunConfig, facts: SavedFacts, progress: CountProgress | None = None
 ) -> D:
-    """Find the images of a run, with the same ones held out as when it was trained.
+    """Find the images of a run; those held out during training are held out again.
 
-    Other images may be there now, and which are held out as a share of them depends on all. Of data
-    that was moved since, those are held out that would be chosen today.
+    Images may have been added since, which would change a random choice. If the data was moved, the
+    images to hold out are chosen anew.
 
     Args:
-        kind: the data set of the run's method.
-        config: as the run folder has it.
-        facts: if they do not say what was left out, as in runs of older versions, all images are
-            decoded once more to see whether any are broken (`data.skip_bad`).
+        kind: the class of data set that the run's method uses.
+        config: the configuration from the run folder.
+        facts: from the run folder. If they do not say what was left out, as in runs of older
+            versions, all images are decoded again to find broken ones (`data.skip_bad`).
         progress: called with (images decoded, images).
 
     Raises:
-        ConfigError, DataError: the images are gone; see `DataSet.find`.
+        ConfigError, DataError: the images are no longer there; see `DataSet.find`.
     """
     data = layout_as_trained(config.data, facts)
     found = kind.find(data, config.seed)
@@ -50,12 +50,12 @@ def find_as_trained(
 
 
 def layout_as_trained(data: DataConfig, facts: SavedFacts) -> DataConfig:
-    """The data's configuration with the layout that was detected when the run began."""
+    """The section `data` with the layout that was detected when the run began."""
     return data.model_copy(update={"layout": "side_by_side"}) if facts.side_by_side else data
 
 
 def files_of(item: Item) -> set[str]:
-    """The names of an item's files, by which a run remembers it."""
+    """The names of an item's files, by which the run folder identifies it."""
     sources = (item.A, item.B) if isinstance(item, Pair) else (item,)
     return {str(source.path.resolve()) for source in sources}
 
@@ -66,5 +66,5 @@ def names_of(items: Iterable[Item]) -> list[str]:
 
 
 def unusable(problems: Iterable[Problem]) -> set[Item]:
-    """The items that have something wrong with them."""
+    """The items that cannot be used."""
     return {problem.item for problem in problems if problem.item is not None}

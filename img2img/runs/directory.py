@@ -1,4 +1,4 @@
-"""The files of a run folder: where they are, and saving those from which a run is resumed."""
+"""The files of a run folder: their paths, and saving models and states."""
 
 import os
 import shutil
@@ -22,11 +22,11 @@ STATES_KEPT = 2
 
 
 class RunDirectory:
-    """Names and keeps the files of one run.
+    """Names and writes the files of one run.
 
     Args:
         folder: the run folder.
-        models_kept: how many models of earlier steps are kept in `checkpoints/`.
+        models_kept: number of models of earlier steps to keep in `checkpoints/`.
     """
 
     def __init__(self, folder: Path, models_kept: int = 3) -> None:
@@ -44,26 +44,26 @@ class RunDirectory:
 
     @contextmanager
     def opened(self, resume: bool) -> Iterator[None]:
-        """Lock the folder while this context lasts.
+        """Create and lock the folder; the lock is held within this context.
 
         Raises:
-            ConfigError: the folder is a file, or not empty and not to be resumed, or in use by
-                another run.
-            StorageError: it cannot be made or written to.
+            ConfigError: the folder is a file, is in use by another run, or is not empty and the run
+                is not to be resumed.
+            StorageError: the folder cannot be created or written to.
         """
         if self.folder.exists() and not self.folder.is_dir():
-            raise ConfigError.of(self.folder, "a file, where the run folder should be")
+            raise ConfigError.of(self.folder, "this is a file, but `output` must be a folder")
         there = self.folder.iterdir() if self.folder.is_dir() else ()
         if not resume and any(path != self._lock_path for path in there):
             raise ConfigError(
-                f"{self.folder} is not empty: choose another `output`",
+                f"{self.folder} is not empty; choose another `output`",
                 path=self.folder,
                 resumable=True,
             )
         made = [path for path in (self.folder, *self.folder.parents) if not path.exists()]
         busy = ConfigError.of(
             self.folder,
-            "another run is writing to this folder; wait for it, or choose another `output`",
+            "another run is writing to this folder; wait until it ends, or choose another `output`",
         )
         try:
             with locked(self._lock_path, busy):
@@ -84,7 +84,7 @@ class RunDirectory:
         if not self.config_path.is_file():
             near = "" if self.folder.exists() else nearest_path(self.folder)
             raise ConfigError.of(
-                self.folder, f"not a run folder: it has no {self.config_path.name}{near}"
+                self.folder, f"not a run folder, because it has no {self.config_path.name}{near}"
             )
         try:
             return check(read_yaml(self.config_path))
@@ -94,7 +94,7 @@ class RunDirectory:
             raise ConfigError.of(self.config_path, f"{error}") from None
 
     def sheet_path(self, step: int) -> Path:
-        """Where the samples of a step are."""
+        """The path of the sample sheet of a step."""
         return self.samples / f"step-{step:08d}.png"
 
     def save_config(self, config: RunConfig) -> None:
@@ -103,7 +103,7 @@ class RunDirectory:
     def save_model(
         self, step: int, specs: Mapping[str, ModelSpec], generators: Mapping[str, nn.Module]
     ) -> None:
-        """Write the model of a step, and make it the run's `model.safetensors`."""
+        """Save the model of a step, also as the run's `model.safetensors`."""
         path = self.checkpoints / f"model-{step:08d}.safetensors"
         save_model(path, specs, generators)
         with atomic_write(self.model_path) as temporary:
@@ -125,20 +125,20 @@ class RunDirectory:
         return path
 
     def states(self) -> list[Path]:
-        """The states that a run can be resumed from, the newest first."""
+        """The states from which the run can be resumed, newest first."""
         return self._files("state")[::-1]
 
     def skip(self, path: Path) -> None:
-        """Keep a state that cannot be read, also when the run reaches its step again."""
+        """Mark a state that cannot be read, to be renamed if the run reaches its step again."""
         self._skipped.add(path)
 
     def _files(self, kind: str) -> list[Path]:
         return sorted(self.checkpoints.glob(f"{kind}-{'[0-9]' * 8}.safetensors"))
 
     def _prune(self, kind: str, keep: int, step: int) -> None:
-        """Keep so many files of the steps up to this one; later ones are not of this session.
+        """Delete all but the newest `keep` files of steps up to this one.
 
-        Anything but a file, such as a folder of that name, stays.
+        Later files, which are from other sessions, are kept, and so is anything that is not a file.
         """
         done = [path for path in self._files(kind) if int(path.stem.partition("-")[2]) <= step]
         for path in done[:-keep]:
@@ -147,6 +147,6 @@ class RunDirectory:
 
 
 def _unused(path: Path) -> Path:
-    """The path, or if it is taken, one with a number before its name."""
+    """The path, or if it exists, one with a number before its name."""
     names = chain([path], (path.with_name(f"{number}-{path.name}") for number in count(2)))
     return next(each for each in names if not os.path.lexists(each))

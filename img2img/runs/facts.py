@@ -1,4 +1,4 @@
-"""The facts of a run, `facts.json`: what was known before the first step of its last session."""
+"""The facts of a run, `facts.json`: what is known before the first step of a session."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,55 +12,55 @@ from img2img.runtime.files import parse_json, write_text
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What is known before the first step."""
+    """The facts of a run that are known before its first step."""
 
     output: Path
     method: str
     device: str
     precision: str
     images: str
-    """What is trained on and held out, and where it was found, in words to be shown."""
+    """How many images are trained on and held out, and where they were found, as text."""
     batches: str
-    """How many images a step takes, and how, in words to be shown."""
+    """How many images a step uses, and in which batches, as text."""
     load_size: tuple[int, int] | None
-    """(height, width) in pixels, as `crop_size`; None where images are left as they are."""
+    """(height, width) in pixels, as for `crop_size`; None if images are not resized."""
     crop_size: tuple[int, int]
     parameters: Mapping[str, int]
-    """By network name."""
+    """Number of weights by name of the network."""
     step: int
-    """Where the session starts: 0, or the step it is resumed at."""
+    """The step at which the session starts: 0, or the one it resumes from."""
     total_steps: int | None
-    """None when the length is in minutes and not yet measured."""
+    """The length in steps; None if it is in minutes and not yet converted."""
     minutes: float | None
-    """The length, where it is in minutes."""
+    """The length in minutes, if it is set in minutes."""
     seconds: float
-    """Spent training in earlier sessions."""
+    """Training time in earlier sessions."""
     step_seconds: float
-    """Duration of one step in a trial."""
+    """Duration of a trial step."""
     memory_bytes: int | None
-    """Peak memory of a trial step and what the optimizers will add; None if unknown here."""
+    """Peak memory of a trial step plus what the optimizers will add; None if unknown."""
     disk_bytes: int
-    """The most that models and states will take."""
+    """The most disk space that models and states will need."""
     free_disk_bytes: int
     side_by_side: bool = False
-    """Whether each image holds both domains."""
+    """Whether each image is a pair, side by side."""
     held_out: Sequence[str] = ()
-    """The files that are held out; see `runs.data`."""
+    """The names of the files that are held out; see `runs.data`."""
     left_out: Sequence[str] = ()
-    """The files that cannot be used (`data.skip_bad`)."""
+    """The names of the files that cannot be used (`data.skip_bad`)."""
     changes: Sequence[Change] = ()
-    """Settings that differ from those that a resumed run was started with."""
+    """Settings of a resumed run that differ from those it was started with."""
     values: str = ""
-    """What the values in the files of both domains are, in words to be shown."""
+    """The values in the files of both domains and their ranges, as text."""
     translates: bool = True
-    """Whether the model's input is images; not of one that makes images from noise."""
+    """Whether the model translates images; False if it makes images from noise."""
     versions: Mapping[str, str] = field(default_factory=dict)
-    """Of this program, of torch and of Python."""
+    """The versions of this program, torch and Python."""
 
 
 @dataclass(frozen=True)
 class SavedFacts:
-    """What a run folder says of them; None for what an earlier version has not written."""
+    """The facts that a run folder holds; None for those that an earlier version did not write."""
 
     images: str | None = None
     batches: str | None = None
@@ -77,13 +77,13 @@ def save_facts(path: Path, facts: RunFacts) -> None:
     """Write `facts.json`.
 
     Raises:
-        StorageError: the disk refused.
+        StorageError: writing to disk failed.
     """
     write_text(path, f"{json.dumps(asdict(facts), indent=2, default=str)}\n")
 
 
 def read_facts(path: Path) -> SavedFacts:
-    """Read `facts.json`. What is missing or damaged is None: nothing else depends on it."""
+    """Read `facts.json`. Facts that are missing or damaged are None."""
     try:
         found = parse_json(path.read_bytes())
     except (OSError, ValueError):
@@ -104,7 +104,7 @@ def read_facts(path: Path) -> SavedFacts:
 
 
 def _side_by_side(found: Mapping[str, Any]) -> bool:
-    """Whether images hold both domains; version 0.1.0 says so only in words."""
+    """Whether each image is a pair, side by side; version 0.1.0 says so only in a text."""
     if "side_by_side" in found:
         return found["side_by_side"] is True
     return "side-by-side images in" in str(found.get("images"))

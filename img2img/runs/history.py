@@ -1,4 +1,4 @@
-"""The history of a run: the values that its log has of each tag, over the steps."""
+"""The history of a run: the logged values of each tag, over the steps."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _SUFFIXES = ("", "_A", "_B", "_AtoB", "_BtoA")
 
 @dataclass(frozen=True)
 class Series:
-    """The finite values of one tag, in order, with the steps they were logged at."""
+    """The finite values of one tag, in order, with the steps at which they were logged."""
 
     tag: str
     steps: NDArray[np.int64]
@@ -27,16 +27,16 @@ class Series:
         return len(self.values)
 
     def since(self, step: int) -> "Series":
-        """What was logged from a step on."""
+        """The part from this step on."""
         cut = int(np.searchsorted(self.steps, step))
         return Series(self.tag, self.steps[cut:], self.values[cut:])
 
     def last(self, count: int) -> "Series":
-        """The last values; all where there are fewer."""
+        """The last `count` values, or all if there are fewer."""
         return Series(self.tag, self.steps[-count:], self.values[-count:])
 
     def before(self, part: "Series") -> "Series":
-        """What comes before a last part of this series."""
+        """The values before `part`, which is the end of this series."""
         cut = len(self) - len(part)
         return Series(self.tag, self.steps[:cut], self.values[:cut])
 
@@ -50,10 +50,10 @@ class Series:
 
 
 class RunHistory:
-    """What was logged of a run so far.
+    """All that was logged in a run so far.
 
     Args:
-        lines: of `metrics.jsonl`, in order; see `runs.log`.
+        lines: the lines of `metrics.jsonl`, in order; see `runs.log`.
     """
 
     def __init__(self, lines: Iterable[Mapping[str, Any]] = ()) -> None:
@@ -61,20 +61,20 @@ class RunHistory:
         self.images = 0
         self.epoch = 0.0
         self.losses = 0
-        """Lines with losses."""
+        """The number of lines with losses."""
         self.probes = 0
-        """Lines with diagnostics of translations."""
+        """The number of lines with diagnostics, one for each health probe."""
         self.last_probe = 0
-        """The step of the last of these."""
+        """The last step that was logged."""
         self.diverged: str | None = None
-        """What was not finite, if that has ended the run."""
+        """The number that was not finite, if it has ended the run."""
         self._points: dict[str, tuple[list[int], list[float]]] = {}
         self._series: dict[str, Series] = {}
         for line in lines:
             self.add(line)
 
     def add(self, line: Mapping[str, Any]) -> None:
-        """Take in one more line."""
+        """Add a line of the log."""
         self.step = max(self.step, line["step"])
         self.images = max(self.images, line.get("images", 0))
         self.epoch = max(self.epoch, line.get("epoch", 0.0))
@@ -95,7 +95,7 @@ class RunHistory:
         return tag in self._points
 
     def __getitem__(self, tag: str) -> Series:
-        """The values of a tag; none if it was never logged."""
+        """The values of a tag; empty if it was never logged."""
         if tag not in self._series:
             steps, values = self._points.get(tag, ([], []))
             self._series[tag] = Series(
@@ -104,9 +104,10 @@ class RunHistory:
         return self._series[tag]
 
     def tags(self, start: str = "") -> list[str]:
-        """The tags that start so, of each domain or direction, in the order of the log."""
+        """The tags that start with `start`, in the order of the log."""
         return [tag for tag in self._points if tag.startswith(start)]
 
     def suffixes(self, tag: str) -> list[str]:
-        """What follows a tag in the log: nothing, or each domain or direction: `_A`, `_AtoB`."""
+        """The endings of a tag in the log: empty, or a domain or direction, such as `_A` or
+        `_AtoB`."""
         return [suffix for suffix in _SUFFIXES if f"{tag}{suffix}" in self._points]

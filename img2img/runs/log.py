@@ -1,7 +1,7 @@
-"""The log of a run, `metrics.jsonl`: a line of JSON for what was observed at a step.
+"""The log of a run, `metrics.jsonl`: a line of JSON for each observation.
 
-Every line has `step`, `images` and `epoch`. A number is kept under a tag: `G/...` and `D/...` are
-losses and scores of the generators and the critics, and the tags below begin as they say.
+Every line has `step`, `images` and `epoch`. Each number has a tag: `G/...` and `D/...` are losses
+and scores of generators and critics; the constants below are the beginnings of the other tags.
 """
 
 import json
@@ -39,7 +39,7 @@ _OLD_NAMES = {
 
 @dataclass(frozen=True)
 class Change:
-    """A setting that differs from the one that a run was started with."""
+    """A setting that differs from the one the run was started with."""
 
     key: str
     before: Any
@@ -50,10 +50,10 @@ class Change:
 
 
 def read_log(path: Path) -> list[Line]:
-    """The lines of a log; a last line cut short by a crash is left out.
+    """Read the lines of a log; a last line cut short by a crash is left out.
 
     Raises:
-        ConfigError: another line is damaged, or it cannot be read.
+        ConfigError: another line is damaged, or the file cannot be read.
     """
     try:
         found = list(json_lines(path))
@@ -66,12 +66,14 @@ def read_log(path: Path) -> list[Line]:
         if isinstance(line, dict) and _is_step(line.get("step")):
             lines.append(_renewed(line))
         elif number < len(found):
-            raise ConfigError.of(path, f"line {number} is damaged; remove it, or restore the file")
+            raise ConfigError.of(
+                path, f"line {number} is damaged; remove this line, or restore the file"
+            )
     return lines
 
 
 def lines_until(path: Path, step: int, changes: Sequence[Change] = ()) -> list[Line]:
-    """The lines of a log up to a step at which a run is resumed, and what has changed there.
+    """The lines of a log up to the step of a resumed run, with the settings changed there.
 
     Raises:
         ConfigError: see `read_log`.
@@ -84,19 +86,19 @@ def lines_until(path: Path, step: int, changes: Sequence[Change] = ()) -> list[L
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Whether a value can be drawn: losses of a run gone wrong may be infinite."""
+    """Whether a value is a finite number; losses of a diverged run may not be."""
     return isinstance(value, int | float) and abs(value) <= sys.float_info.max
 
 
 class LogWriter:
-    """Appends to a log. Nothing is written before `begin`."""
+    """Appends lines to a log. Nothing is written before `begin`."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: IO[str] | None = None
 
     def begin(self, step: int, changes: Sequence[Change] = ()) -> None:
-        """Continue after a step: lines of later steps are dropped, as these are made again."""
+        """Continue after a step; lines of later steps are dropped, as they are made again."""
         kept = lines_until(self._path, step, changes)
         write_text(self._path, "".join(f"{json.dumps(line)}\n" for line in kept))
         self._file = self._path.open("a", encoding="utf-8")
@@ -116,7 +118,7 @@ class LogWriter:
             raise StorageError(f"cannot write {self._path}: {error.strerror}") from error
 
     def close(self) -> None:
-        """Write no more."""
+        """Close the file."""
         if self._file is not None:
             # Closing tries again what could not be written, an error that was raised before.
             with suppress(OSError):
@@ -129,7 +131,7 @@ def _is_step(value: object) -> bool:
 
 
 def _renewed(line: Line) -> Line:
-    """A line with the tags of today and its changes by key, whichever version has written it."""
+    """A line of any earlier version with the present tags, and with its changes by key."""
     renewed = {_tag(key): value for key, value in line.items()}
     changes = renewed.get(CHANGED)
     if isinstance(changes, list):
@@ -145,5 +147,5 @@ def _tag(tag: str) -> str:
 
 
 def _change(sentence: object) -> dict[str, Any]:
-    """What version 0.1.0 has as a sentence: `KEY was BEFORE when the run was started, ...`."""
+    """A change that version 0.1.0 wrote as `KEY was BEFORE when the run was started, ...`."""
     return {"key": str(sentence).partition(" ")[0], "before": None, "after": None}

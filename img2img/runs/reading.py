@@ -1,4 +1,4 @@
-"""Reading a run folder: of a run that is finished, stopped or still training."""
+"""Reads the folder of a run that is finished, stopped or still training."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from img2img.runs.log import VAL, is_number, read_log
 
 @dataclass(frozen=True)
 class Record:
-    """What a run folder holds.
+    """The contents of a run folder.
 
     Attributes:
-        config_text: `config.yaml` as it stands.
-        lines: those of `metrics.jsonl` that have a step, images and an epoch.
-        sheets: the sample sheets by step, in order.
+        config_text: the text of `config.yaml`.
+        lines: the lines of `metrics.jsonl` that have a step, images and an epoch.
+        sheets: the sample sheets by step, in ascending order.
     """
 
     folder: Path
@@ -47,7 +47,7 @@ class Record:
 
     @property
     def stopped_early(self) -> bool:
-        """Whether there were `metrics.patience` evaluations without improvement."""
+        """Whether the run was ended by early stopping (`metrics.patience`)."""
         best, patience = self.config.metrics.best, self.config.metrics.patience
         values = self.history[f"{VAL}{best}"].values
         if patience is None or not len(values):
@@ -62,15 +62,15 @@ class Record:
         return RunHistory(self.lines)
 
     def last(self, tag: str) -> Any:
-        """The newest value of a tag; None where there is none."""
+        """The last value of a tag; None if there is none."""
         return next((line[tag] for line in reversed(self.lines) if tag in line), None)
 
 
 def read_run(folder: Path) -> Record:
-    """Read what a run folder holds so far.
+    """Read the contents of a run folder.
 
     Raises:
-        ConfigError: it is no run folder, or its configuration is damaged.
+        ConfigError: it is not a run folder, or its configuration is damaged.
     """
     directory = RunDirectory(folder)
     return Record(

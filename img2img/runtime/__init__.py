@@ -1,1 +1,1 @@
-"""What the program stands on: devices, processes, files, threads, signals."""
+"""The system under the program: devices, processes, files, threads, signals."""

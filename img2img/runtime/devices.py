@@ -1,4 +1,4 @@
-"""Which device to compute on, in which numbers, and what its memory says."""
+"""Devices: names, numeric precision and memory."""
 
 import ctypes
 import re
@@ -22,10 +22,10 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
 def resolve_device(name: str) -> torch.device:
-    """The best device of this machine for `auto`; any other name, if there is such a device.
+    """The device for a name; for `auto`, the best one of this machine.
 
     Raises:
-        ConfigError: there is no such device, or not here.
+        ConfigError: there is no such device, or not on this machine.
     """
     if name == "auto":
         if torch.cuda.is_available():
@@ -35,7 +35,9 @@ def resolve_device(name: str) -> torch.device:
         return torch.device("cpu")
     if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", name):
         raise ConfigError(
-            f"device: no such device: {name!r}; use auto, cpu, mps, cuda, cuda:1 ...", key="device"
+            f"device: unknown device {name!r}; choose from: auto, cpu, mps, cuda, or one GPU such"
+            " as cuda:1",
+            key="device",
         )
     device = torch.device(name)
     there = {
@@ -49,15 +51,15 @@ def resolve_device(name: str) -> torch.device:
 
 
 def named_devices(names: str) -> list[str]:
-    """`all`, every GPU there is, or a list with commas.
+    """The names of several devices: `all` for every GPU, or a list separated by commas.
 
     Raises:
-        ConfigError: no GPU for `all`.
+        ConfigError: `all`, but there is no GPU.
     """
     if names != "all":
         return [name.strip() for name in names.split(",")]
     if not torch.cuda.is_available():
-        raise ConfigError("devices: `all` stands for all GPUs, and there are none; use cpu")
+        raise ConfigError("devices: all means all GPUs, but this machine has none; use cpu")
     return [f"cuda:{index}" for index in range(torch.cuda.device_count())]
 
 
@@ -68,10 +70,10 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 def resolve_precision(
     name: Literal["auto", "fp32", "bf16", "fp16"], device: torch.device
 ) -> PrecisionName:
-    """Decide `auto` for a device, and refuse what it cannot do.
+    """Resolve `auto` for a device, and refuse a precision that it does not support.
 
     Raises:
-        ConfigError: float16 anywhere but on CUDA, or bfloat16 on MPS.
+        ConfigError: float16 on a device other than CUDA, or bfloat16 on MPS.
     """
     if name == "auto":
         if device.type == "cuda":
@@ -83,19 +85,19 @@ def resolve_precision(
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """The tensor in float32, or in float64 if it is."""
+    """The tensor in float32; a float64 tensor is kept."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _cpu_multiplies_bfloat16() -> bool:
-    """Whether matrix products in bfloat16 are faster than in float32: with AMX they are."""
+    """Whether matrix products are faster in bfloat16 than in float32, as with AMX."""
     # Older releases of torch do not say; they compute in float32.
     capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(capabilities.get("amx_bf16"))
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether an error means that memory ran out, on any device."""
+    """Whether an error means that a device has run out of memory."""
     if isinstance(error, MemoryError):
         return True
     words = ["out of memory", "not enough memory", "allocate memory", "ALLOC_FAILED", "bad_alloc"]
@@ -105,7 +107,7 @@ def is_out_of_memory(error: Exception) -> bool:
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait until the device has finished its work, so that measured times are right."""
+    """Wait until the device has finished its work, so that measured times are correct."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":
@@ -113,7 +115,7 @@ def synchronize(device: torch.device) -> None:
 
 
 def peak_memory(device: torch.device) -> int | None:
-    """The most memory used so far, in bytes: the GPU's, or the process's."""
+    """Peak memory in bytes: of the GPU, or of this process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     if device.type == "mps":
@@ -125,7 +127,7 @@ def peak_memory(device: torch.device) -> int | None:
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that can be allocated now without swapping: of the GPU, or of the system."""
+    """Bytes that can be allocated without swapping, on the GPU or on the system."""
     if device.type == "cuda":
         # What torch holds in reserve is not in use either.
         held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
@@ -138,11 +140,11 @@ def free_memory(device: torch.device) -> int:
 
 
 def left_by_control_groups(listed: Path, root: Path = Path("/sys/fs/cgroup")) -> list[int]:
-    """Bytes that Linux would still give to each group this process is in, as in a container.
+    """Bytes left under the memory limit of each control group of this process, as in containers.
 
     Args:
-        listed: the file that names the groups, a line each: `0::/group` of the second version,
-            `4:memory:/group` of the first.
+        listed: the file that names the groups, one per line: `0::/group` in version 2,
+            `4:memory:/group` in version 1.
     """
     if not listed.is_file():
         return []
@@ -164,7 +166,7 @@ def left_by_control_groups(listed: Path, root: Path = Path("/sys/fs/cgroup")) ->
 
 
 def _left_by(group: Path, limit: str, usage: str, reclaimable: str) -> list[int]:
-    """What is left of a group's limit, if it has one; cached files are given up for the asking."""
+    """The bytes left under a group's limit, if it has one; cached files do not count as used."""
     try:
         most = (group / limit).read_text().strip()
         used = int((group / usage).read_text())
@@ -175,21 +177,21 @@ def _left_by(group: Path, limit: str, usage: str, reclaimable: str) -> list[int]
 
 
 def give_back_freed_memory() -> None:
-    """Have the C library return to the system what `keep_freed_memory` has kept."""
+    """Return the memory that `keep_freed_memory` has kept to the system."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:
         trim(0)
 
 
 def keep_freed_memory(largest: int = 2**31 - 1) -> None:
-    """Have the C library keep what this process frees, for its next allocations.
+    """Keep memory that this process frees for its next allocations.
 
     Args:
-        largest: bytes of a block that is kept; larger ones go back to the system at once.
+        largest: size in bytes of the largest block to keep; larger ones are returned at once.
 
-    By default glibc gives large blocks back to the system at once. A training step on a CPU frees
-    and allocates the same gigabytes each time, and getting them page by page takes a quarter of
-    the time of a small batch. Elsewhere than on glibc nothing happens.
+    By default glibc returns large blocks to the system at once. A training step on a CPU frees and
+    allocates the same gigabytes each time, and getting them back page by page takes a quarter of
+    the time of a small batch. Without glibc this function does nothing.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:

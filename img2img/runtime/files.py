@@ -1,4 +1,4 @@
-"""Writing files so that a reader never sees half of one."""
+"""Writes files so that a reader never sees an incomplete one."""
 
 import errno
 import json
@@ -21,20 +21,20 @@ from img2img.errors import Img2ImgError, StorageError
 PART = ".img2img-part-"
 # Bytes of a line that we write are far fewer.
 LONGEST_LINE = 2**20
-NO_ADDRESS = "an address, but a path on this machine is needed; download or mount it first"
+NO_ADDRESS = "this is an address, but a path on this machine is needed; download or mount it first"
 
 
 @contextmanager
 def atomic_write(path: Path, folder: Path | None = None) -> Iterator[Path]:
-    """Yield a temporary path to write; when the block ends well, flush it and take `path`'s place.
+    """Yield a temporary path to write to; if the block succeeds, that file replaces `path`.
 
-    Whatever stood at `path` stays until the new file is whole and on the disk. The temporary file
-    has a folder of its own beside `path`, for what a writer may put next to it. Both are removed
-    when the block fails.
+    The old file stays in place until the new one is complete and on the disk. The temporary file is
+    in a folder of its own, where a writer may create further files. If the block fails, that folder
+    is removed.
 
     Args:
-        path: the file to write.
-        folder: where the temporary one grows, on the same disk; None: beside `path`.
+        path: the file to write or replace.
+        folder: where to put the temporary file, on the same disk; None: beside `path`.
 
     Raises:
         StorageError: the disk is full, or the folder cannot be written.
@@ -43,7 +43,7 @@ def atomic_write(path: Path, folder: Path | None = None) -> Iterator[Path]:
     try:
         if path.exists() and not path.is_file():
             raise StorageError(
-                f"cannot write {path}: it exists and is not a regular file", path=path
+                f"cannot write {path}: it exists, but is not a regular file", path=path
             )
         path.parent.mkdir(parents=True, exist_ok=True)
         own = Path(tempfile.mkdtemp(dir=folder or path.parent, prefix=PART))
@@ -64,11 +64,11 @@ def atomic_write(path: Path, folder: Path | None = None) -> Iterator[Path]:
 
 @contextmanager
 def locked(path: Path, busy: Img2ImgError) -> Iterator[None]:
-    """Hold a lock file; it is removed at the end.
+    """Hold a lock file within this context; it is removed at the end.
 
     Raises:
-        Img2ImgError: `busy`, if another process holds it.
-        StorageError: the file cannot be made.
+        Img2ImgError: this is `busy`; another process holds the lock.
+        StorageError: the file cannot be created.
     """
     lock = FileLock(path)
     try:
@@ -89,7 +89,7 @@ def locked(path: Path, busy: Img2ImgError) -> Iterator[None]:
 
 
 def remove_leftovers(folder: Path, older: float = 0.0) -> None:
-    """Remove what killed processes were writing to a folder, if begun `older` seconds ago."""
+    """Remove temporary files of killed processes that are at least `older` seconds old."""
     for path in [*folder.glob(f"{PART}*")]:
         with suppress(OSError):
             if time.time() - path.stat().st_mtime >= older:
@@ -97,7 +97,7 @@ def remove_leftovers(folder: Path, older: float = 0.0) -> None:
 
 
 def is_address(text: str) -> bool:
-    """Whether a text is of the form `s3://...`; as a path it would be a folder called `s3:`."""
+    """Whether a text is an address such as `s3://...`, which as a path would be a folder `s3:`."""
     return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text) is not None
 
 
@@ -111,8 +111,8 @@ def parse_json(text: str | bytes) -> Any:
     """The value of a JSON text.
 
     Raises:
-        ValueError: it is not JSON, or beyond what Python reads: nested too deeply, or a number of
-            thousands of digits.
+        ValueError: it is not JSON, or Python cannot read it: it is nested too deeply, or a number
+            has thousands of digits.
     """
     try:
         return json.loads(text)
@@ -121,13 +121,13 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def json_lines(path: Path) -> Iterator[Any]:
-    """The values of a file of JSON lines, one by one; None stands for a line that is damaged.
+    """The values of a file of JSON lines, one by one; None for a damaged line.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     if path.exists() and not path.is_file():  # a pipe would be waited for
-        raise OSError(errno.EINVAL, "no regular file", str(path))
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
     with path.open("rb") as file:
         while line := file.readline(LONGEST_LINE):
             try:
@@ -137,7 +137,7 @@ def json_lines(path: Path) -> Iterator[Any]:
 
 
 def _usual_mode(folder: Path) -> int:
-    """The permissions of a new file. The umask itself cannot be read without being changed."""
+    """The permissions of a new file; the umask itself cannot be read without changing it."""
     probe = folder / ".mode"
     descriptor = os.open(probe, os.O_CREAT | os.O_WRONLY, 0o666)
     try:
@@ -148,7 +148,7 @@ def _usual_mode(folder: Path) -> int:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the rename itself durable, where the system lets a folder be opened (not on Windows)."""
+    """Make the renaming durable, if the system can open folders (Windows cannot)."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

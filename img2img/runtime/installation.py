@@ -1,4 +1,4 @@
-"""The commands that install missing packages into this Python."""
+"""Commands that install missing packages into this Python."""
 
 import re
 import shlex
@@ -13,9 +13,9 @@ _OF_EXTRA = re.compile(r"""(.+?)\s*;\s*extra\s*==\s*["']([\w-]+)["']""")
 
 
 def install_extra(extra: str) -> str:
-    """The command that adds what an extra of this distribution is made of.
+    """The command that installs an extra of this program.
 
-    It names the packages: neither an index nor a checkout may have this distribution any more.
+    It names the extra's packages, because this program itself may not be on any index.
     """
     try:
         required = metadata.requires(_DISTRIBUTION) or []
@@ -27,7 +27,7 @@ def install_extra(extra: str) -> str:
 
 
 def install(packages: Sequence[str]) -> str:
-    """The command that adds packages to the Python that is running this."""
+    """The command that installs packages into the running Python."""
     if any(metadata.distributions(name="pip")):
         return shlex.join([sys.executable, "-m", "pip", "install", *packages])
     return shlex.join(["uv", "pip", "install", "--python", sys.executable, *packages])

@@ -1,4 +1,4 @@
-"""Work done ahead in threads, handed out in order."""
+"""Computes results ahead in threads, and returns them in order."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
@@ -18,15 +18,16 @@ def ahead(
     weight: Callable[[T], int] = lambda _: 0,
     most: int = 0,
 ) -> Generator[U, None, None]:
-    """What `work` makes of each item, in order, computed by threads before it is asked for.
+    """The results of `work` for each item, in order, computed by threads ahead of time.
 
-    The items are taken in the caller's thread. An error that `work` raises is raised where its
-    result would have been handed out; work that has begun is waited for.
+    Items are drawn in the caller's thread. An error in `work` is raised when its result would have
+    been returned, after all work that has begun is finished.
 
     Args:
-        bound: most items begun and not yet handed out; None: twice the workers.
-        weight: of an item, in any unit.
-        most: weight of the items begun and not yet handed out; a heavier one is begun alone.
+        bound: maximum number of items begun but not yet returned; None: twice the workers.
+        weight: returns the weight of an item, in any unit.
+        most: maximum total weight of the items begun but not yet returned; a heavier item is
+            processed alone.
     """
     bound = 2 * workers if bound is None else bound
     begun: deque[tuple[int, Future[U]]] = deque()

@@ -1,7 +1,7 @@
-"""The processes that work on one thing together, as `torchrun` or `accelerate launch` start them.
+"""Processes that work together, as `torchrun` or `accelerate launch` starts them.
 
-A launcher tells each process its number by environment variables; without one there is a single
-process, and everything here costs nothing.
+A launcher gives each process its number in environment variables. Without a launcher there is a
+single process, and everything here costs nothing.
 """
 
 import os
@@ -15,7 +15,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from img2img.errors import ConfigError, ProcessLost
+from img2img.errors import ConfigError, ProcessLost, counted
 
 # The others wait while the first process does something alone, such as measuring.
 TIMEOUT = timedelta(hours=2)
@@ -27,14 +27,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Processes:
-    """Which of the processes this is, and the communication between them.
+    """The number of this process, and communication with the others.
 
-    Every method but the properties must be called by all of them, in the same order. Each raises
-    ProcessLost where one of them has ended, or does not come for `TIMEOUT`.
+    All processes must call the methods in the same order. A method raises ProcessLost if a process
+    has ended, or does not call it within the timeout.
 
     Attributes:
-        rank: this process's number, from 0.
-        count: how many there are.
+        rank: the number of this process, from 0.
+        count: the number of processes.
     """
 
     rank: int = 0
@@ -42,11 +42,11 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """Whether this is the one that writes files and talks to people."""
+        """Whether this is the process that writes files and messages."""
         return self.rank == 0
 
     def average(self, tensors: Sequence[Tensor]) -> None:
-        """Replace tensors of one type by their means over all processes."""
+        """Replace tensors, all of the same type, by their means over all processes."""
         if self.count == 1:
             return
         for block in _blocks(tensors):
@@ -60,7 +60,7 @@ class Processes:
                 start += tensor.numel()
 
     def gather(self, value: T) -> list[T]:
-        """The value of each process, in order of their numbers."""
+        """The values of all processes, in order of their numbers."""
         if self.count == 1:
             return [value]
         values: list[Any] = [None] * self.count
@@ -69,7 +69,7 @@ class Processes:
         return values
 
     def to_first(self, value: T) -> list[T]:
-        """As `gather`, for the first process alone; an empty list in the others."""
+        """The same for the first process only; the others get an empty list."""
         if self.count == 1:
             return [value]
         values: list[Any] = [None] * self.count
@@ -78,7 +78,7 @@ class Processes:
         return values if self.first else []
 
     def from_first(self, value: T) -> T:
-        """The first process's value."""
+        """The value of the first process."""
         if self.count == 1:
             return value
         values: list[Any] = [value]
@@ -88,7 +88,7 @@ class Processes:
         return first
 
     def largest(self, number: int) -> int:
-        """The largest of the processes' numbers."""
+        """The largest value of all processes."""
         if self.count == 1:
             return number
         # On the CPU, where it makes no GPU wait.
@@ -103,14 +103,14 @@ ALONE = Processes()
 
 @contextmanager
 def joined(device_type: str, timeout: timedelta = TIMEOUT) -> Iterator[Processes]:
-    """Join the processes that a launcher has started, if one has, while this context lasts.
+    """Join the processes that a launcher has started, if any, within this context.
 
     Args:
         device_type: `cuda` gives each process of a machine a GPU of its own.
-        timeout: how long they wait for each other.
+        timeout: how long processes wait for each other.
 
     Raises:
-        ConfigError: there are more processes than GPUs, or the launcher's variables do not fit.
+        ConfigError: there are more processes than GPUs, or the launcher's variables are wrong.
     """
     count = _variable("WORLD_SIZE", 1)
     if count == 1:
@@ -121,8 +121,8 @@ def joined(device_type: str, timeout: timedelta = TIMEOUT) -> Iterator[Processes
         there = torch.cuda.device_count()
         if 1 < there <= local:
             raise ConfigError(
-                f"{local + 1} processes or more on a machine with {there} GPUs: start one process"
-                " per GPU"
+                f"at least {local + 1} processes on a machine with {counted(there, 'GPU')}: start"
+                " one process per GPU"
             )
         torch.cuda.set_device(local if there > 1 else 0)  # a scheduler may show each its own
     try:
@@ -151,11 +151,11 @@ def _reaching_all() -> Iterator[None]:
 def _variable(name: str, default: int | None = None) -> int:
     value = os.environ.get(name, default)
     if value is None:
-        raise ConfigError(f"{name} is not set, although WORLD_SIZE is: the launcher should do both")
+        raise ConfigError(f"{name} is not set, although WORLD_SIZE is: the launcher must set both")
     try:
         return int(value)
     except ValueError:
-        raise ConfigError(f"{name}={value}: the launcher should set a number") from None
+        raise ConfigError(f"{name}={value}: the launcher must set this to a whole number") from None
 
 
 def _blocks(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:

@@ -1,4 +1,4 @@
-"""Settings of other libraries that are the whole process's, changed for as long as they must be."""
+"""Changes process-wide settings of other libraries only temporarily."""
 
 import os
 import sys
@@ -9,13 +9,15 @@ from types import TracebackType
 from typing import Any
 
 
-class Held:
-    """A setting that is held at a value while any thread is inside, and then set back.
+class TemporarySetting:
+    """Gives a process-wide setting a value within a context, and then restores it.
+
+    Several threads may be inside at once: the last to leave restores the setting.
 
     Args:
-        read: gives the setting as it is.
+        read: returns the setting.
         write: sets it.
-        value: what it is held at.
+        value: the temporary value.
     """
 
     def __init__(self, read: Callable[[], Any], write: Callable[[Any], object], value: Any) -> None:
@@ -45,7 +47,7 @@ class Held:
 
 @contextmanager
 def environment(**variables: str) -> Iterator[None]:
-    """Have environment variables say so, unless they are set already."""
+    """Set environment variables within a context, unless they are set already."""
     added = {name: value for name, value in variables.items() if name not in os.environ}
     os.environ.update(added)
     try:
@@ -57,7 +59,7 @@ def environment(**variables: str) -> Iterator[None]:
 
 @contextmanager
 def hidden_module(name: str) -> Iterator[None]:
-    """Have a module that is not imported yet seem not to be installed."""
+    """Make a module that is not imported yet look as if it were not installed."""
     hidden = name not in sys.modules
     if hidden:
         sys.modules[name] = None  # type: ignore[assignment]

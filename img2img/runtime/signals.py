@@ -1,4 +1,4 @@
-"""Signals that ask a program to end."""
+"""The signals that ask a program to end."""
 
 import signal
 

@@ -1,4 +1,4 @@
-"""Training: methods, the loop that runs them, and those who watch it."""
+"""Training: the methods, the loop that runs them, and its observers."""
 
 from img2img.registry import import_submodules
 from img2img.training.methods import METHODS, Method

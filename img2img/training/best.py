@@ -1,4 +1,4 @@
-"""The best model so far by its held-out measures: when it is evaluated, and early stopping."""
+"""Which model is the best so far, when to evaluate, and early stopping."""
 
 import math
 from collections.abc import Mapping
@@ -18,23 +18,23 @@ PLATEAU = 0.2
 
 
 class BestTracker:
-    """Tracks the best value of a held-out measure, and how long ago that was.
+    """Tracks the best value of a held-out measure, and how many evaluations ago it was reached.
 
     Args:
-        config: which measure is tracked, how often it is taken, and the patience.
+        config: which measure is tracked, how often it is evaluated, and the patience.
     """
 
     def __init__(self, config: MetricsConfig) -> None:
         self._config = config
         self.measures: dict[str, float] = {}
-        """The last that were taken."""
+        """Of the last evaluation."""
         self._best: float | None = None
         self._best_step = 0
         self._told = False
         self.without_improvement = 0
         """Evaluations since the best one."""
         self.every = 0 if config.every == "auto" else config.every
-        """Steps between two evaluations; of `auto`, fixed after the first."""
+        """Steps between two evaluations; with `auto` it is fixed after the first evaluation."""
 
     def due(self, step: int) -> bool:
         """Whether it is time for an evaluation."""
@@ -42,8 +42,8 @@ class BestTracker:
         early = self._config.every == "auto" and every == EVERY and step in EARLY
         return early or (every > 0 and step % every == 0)
 
-    def take(self, measures: dict[str, float], step: int = 0) -> bool:
-        """Take in what was measured at a step; True where the model is the best so far."""
+    def update(self, measures: dict[str, float], step: int = 0) -> bool:
+        """Record the measures of a step; return whether the model is the best so far."""
         self.measures = measures
         best = self._config.best
         value = measures.get(best or "", math.nan)
@@ -58,11 +58,11 @@ class BestTracker:
         return True
 
     def plateau(self, step: int, steps: int | None) -> str | None:
-        """A notice, once, for a measure that has not improved for long; else None.
+        """A notice, given once, if the measure has not improved for long; otherwise None.
 
         Args:
-            step: now.
-            steps: of the whole run; None while that is not known.
+            step: the present one.
+            steps: length of the whole run; None if it is not known yet.
         """
         waits = self._config.patience is None and not self._told and self.without_improvement > 1
         if not waits or not steps or step == steps or step - self._best_step < PLATEAU * steps:
@@ -71,34 +71,35 @@ class BestTracker:
         share = 100 * (step - self._best_step) / steps
         return (
             f"held-out {self._config.best} has not improved for {share:.0f} % of the"
-            f" run, since step {self._best_step}: Ctrl-C or `stop_after` ends it with everything"
-            " saved; `metrics.patience` ends it by itself"
+            f" run, since step {self._best_step}: Ctrl-C or `stop_after` saves everything and"
+            " ends it; `metrics.patience` ends such a run automatically"
         )
 
     @property
     def interval_unknown(self) -> bool:
-        """Whether the interval is still to be fixed."""
+        """Whether the interval has yet to be fixed."""
         return self._config.every == "auto" and not self.every
 
     def fix_interval(self, steps: float) -> None:
-        """Have evaluations so rarely that they take a small share of the time.
+        """Set the interval so that evaluations take only a small share of the time.
 
-        Once: a resumed run has them at the steps at which it would have had them.
+        This is done once: a resumed run then evaluates at the steps at which it would have done so
+        without a break.
 
         Args:
-            steps: how many could be made in the time of one evaluation.
+            steps: how many training steps take as long as one evaluation.
         """
         self.every = max(1, math.ceil(steps / SHARE / EVERY)) * EVERY
 
     @property
     def exhausted(self) -> bool:
-        """Whether there were `metrics.patience` evaluations without improvement."""
+        """Whether `metrics.patience` evaluations have passed without improvement."""
         return (
             self._config.patience is not None and self.without_improvement >= self._config.patience
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run needs."""
+        """The values that a resumed run needs."""
         return {
             "best": self._best,
             "worse": self.without_improvement,

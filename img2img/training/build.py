@@ -1,4 +1,4 @@
-"""From a configuration to networks, and to what their model file will say of them."""
+"""Builds the networks of a configuration, and the specifications for their model files."""
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ from img2img.data.dataset import DataSet
 from img2img.data.loader import resolve_workers
 from img2img.data.samples import Batch
 from img2img.data.sizes import HeightWidth
-from img2img.errors import ConfigError
+from img2img.errors import ConfigError, unknown
 from img2img.features import Supply, feature_network
 from img2img.images import Domain
 from img2img.losses import RECONSTRUCTIONS
@@ -38,19 +38,19 @@ ONCE_IN_EVERY_CONFIG = {"reconstruction", "cycle", "identity"}
 
 
 def method_class(name: str) -> type[Method]:
-    """The class of a method.
+    """The class of the method with this name.
 
     Raises:
-        ConfigError: there is none of that name.
+        ConfigError: there is no such method.
     """
     return cast(type[Method], METHODS.find(Component(name=name), "method").factory)
 
 
 def on_device(config: RunConfig) -> RunConfig:
-    """The configuration with its device and precision decided.
+    """The configuration with its device and precision resolved.
 
     Raises:
-        ConfigError: they are not to be had.
+        ConfigError: they are not available.
     """
     device = resolve_device(config.device)
     precision = resolve_precision(config.precision, device)
@@ -58,29 +58,25 @@ def on_device(config: RunConfig) -> RunConfig:
 
 
 def check_parts(config: RunConfig) -> None:
-    """Look every part up that the configuration names, before anything slow is done.
+    """Check every part that the configuration names, before anything slow is done.
 
     Raises:
-        ConfigError: a name is unknown, or an argument is or does not fit.
+        ConfigError: a name or an argument is unknown, or a value does not fit.
     """
     method = method_class(config.method)
     known = measure_names(method, aligned=True)
     best, patience = config.metrics.best, config.metrics.patience
     if best is not None and best not in known:
-        raise ConfigError(
-            f"metrics.best: no measure is called {best!r}; there are: {', '.join(known)}, and null"
-            " for none"
-        )
+        raise ConfigError(f"metrics.best: {unknown('measure', best, [*known, 'null'])}")
     if patience is not None and best is None:
-        raise ConfigError("metrics.patience: waits for a better metrics.best, which is null")
+        raise ConfigError("metrics.patience: needs a measure to watch, but metrics.best is null")
     for name in config.metrics.measures:
         if name not in known:
-            raise ConfigError(
-                f"metrics.measures: no measure is called {name!r}; there are: {', '.join(known)}"
-            )
+            raise ConfigError(f"metrics.measures: {unknown('measure', name, known)}")
     if config.data.direction == "BtoA" and len(method.translations) > 1:
         raise ConfigError(
-            f"data.direction: {config.method} learns both directions; choose one when translating"
+            f"data.direction: {config.method} always learns both directions; choose one when"
+            " translating"
         )
     check_names(config.data.augment)
     GENERATORS.arguments(config.generator, "generator")
@@ -89,16 +85,16 @@ def check_parts(config: RunConfig) -> None:
         if name not in method.losses and (parts or name not in ONCE_IN_EVERY_CONFIG):
             takes = " and ".join(f"losses.{each}" for each in method.losses) or "none"
             raise ConfigError(
-                f"losses.{name}: {config.method} has no such losses{nearest(name, method.losses)};"
-                f" it takes {takes}"
+                f"losses.{name}: {config.method} has no losses of this"
+                f" name{nearest(name, method.losses)}; it takes {takes}"
             )
         RECONSTRUCTIONS.build_all(parts, f"losses.{name}")
     check_settings(method.settings, config)
     if config.critic.top_k is not None and config.data.batch_size == 1:
-        raise ConfigError("critic.top_k: chooses among the images of a batch: data.batch_size is 1")
+        raise ConfigError("critic.top_k: selects images within a batch, but data.batch_size is 1")
     if discriminator.get("minibatch_std") and config.data.batch_size == 1:
         raise ConfigError(
-            "discriminator.minibatch_std: compares the images of a batch: data.batch_size is 1"
+            "discriminator.minibatch_std: compares the images of a batch, but data.batch_size is 1"
         )
     # Whether objective and penalties go with a discriminator shows when it is there.
     Critic.from_config(config, Domain(dtype="uint8"))
@@ -112,14 +108,14 @@ def resolve(
     crop_size: HeightWidth,
     domains: Mapping[str, Domain] | None = None,
 ) -> RunConfig:
-    """The configuration with every `auto` decided and the paths of folders and files made absolute.
+    """The configuration with every `auto` resolved and all paths made absolute.
 
     Args:
-        config: with its device decided; see `on_device`.
-        domains: what the values in the files of `A` and `B` mean; None: not known.
+        config: its device is already resolved; see `on_device`.
+        domains: what the values in the files of `A` and `B` mean; None if that is not known.
 
     Raises:
-        ConfigError: the generator cannot be had as asked.
+        ConfigError: the generator cannot be built as configured.
     """
     device = torch.device(config.device).type
     here = {
@@ -169,7 +165,7 @@ def resolve(
 
 
 def _located(section: Component, parts: Registry[Any], path: str) -> Component:
-    """A part's section, its paths made absolute: a run may be gone on with from another folder."""
+    """A part's section with absolute paths, for resuming from another working directory."""
     arguments = parts.arguments(section, path)
     located = {
         key: str(arguments[key].resolve())
@@ -182,13 +178,14 @@ def _located(section: Component, parts: Registry[Any], path: str) -> Component:
 def build_method(
     config: RunConfig, crop_size: HeightWidth, domains: Mapping[str, Domain] | None = None
 ) -> Method:
-    """The networks of a resolved configuration, on its device.
+    """Build the networks of a resolved configuration, on its device.
 
     Args:
         domains: what the images of `A` and `B` are; None: 8-bit RGB.
 
     Raises:
-        ConfigError: a part does not fit, or a network cannot take such crops, or the first ones.
+        ConfigError: a part does not fit, or a network cannot take crops of this size, or of the
+            size that training starts with.
     """
     domains, rgb = domains or {}, Domain(dtype="uint8")
     # A batch is read in the direction of the data.
@@ -199,28 +196,30 @@ def build_method(
     size = smallest_size(crop_size, config.data.grow)
     grows = config.data.grow.halvings > 0
     what = f"{size[0]} x {size[1]} (height x width)"
-    what = f"data.grow.halvings: {what}, the first crop," if grows else f"data.crop_size: {what}"
+    what = (
+        f"data.grow.halvings: {what}, the first crop size," if grows else f"data.crop_size: {what}"
+    )
     halve = "halve less often, " if grows else ""
     for generator in method.generators.values():
         multiple, least = generator.size_multiple, generator.min_size
         if any(side % multiple or side < least for side in size):
             raise ConfigError(
-                f"{what} does not suit generator {config.generator.name!r}, which takes multiples"
-                f" of {multiple} from {least} up; {halve}change the crop, or choose another"
+                f"{what} does not fit generator {config.generator.name!r}, which needs multiples"
+                f" of {multiple}, at least {least}; {halve}change the crop, or choose another"
                 " generator"
             )
         if generator.style_dim and not method.gives_style:
             raise ConfigError(
-                f"generator: {config.generator.name!r} takes a style of {generator.style_dim}"
-                f" numbers, and {config.method} gives none"
+                f"generator: {config.generator.name!r} needs a style of {generator.style_dim}"
+                f" numbers, which {config.method} does not provide"
             )
     for critic in method.critics.values():
         least = critic.discriminator.min_size
         if min(size) < least:
             raise ConfigError(
-                f"{what} is too small for discriminator {config.discriminator.name!r}, which takes"
-                f" {least} and up; {halve}give it fewer n_layers, or resize the images"
-                " (data.load_size)"
+                f"{what} is too small for discriminator {config.discriminator.name!r}, which"
+                f" needs at least {least}; {halve}lower discriminator.n_layers, or resize the"
+                " images (data.load_size)"
             )
     if config.activation_checkpointing:
         for generator in method.generators.values():
@@ -234,7 +233,7 @@ def build_method(
 def check_measures(
     metrics: MetricsConfig, method: type[Method], found: DataSet, crop_size: HeightWidth
 ) -> None:
-    """Refuse measures that cannot be had from these held-out images.
+    """Refuse measures that cannot be computed from these held-out images.
 
     Raises:
         ConfigError: they need targets, more images, or larger ones.
@@ -243,24 +242,24 @@ def check_measures(
         least = LEAST_SIDE.get(name, 1)
         if min(crop_size) < least:
             raise ConfigError(
-                f"metrics: {name} needs images of {least} pixels and more a side, and crops are"
+                f"metrics: {name} needs images of at least {least} pixels per side, but crops are"
                 f" {crop_size[1]} x {crop_size[0]}"
             )
         if name in SETS and len(found.held_out) < LEAST_IMAGES:
             raise ConfigError(
-                f"metrics: {name} needs {LEAST_IMAGES} held-out images and more, and there are"
-                f" {len(found.held_out)} (data.holdout)"
+                f"metrics: {name} needs at least {LEAST_IMAGES} held-out images; data.holdout"
+                f" gives {len(found.held_out)}"
             )
     known = measure_names(method, found.aligned)
     if metrics.best is not None and found.held_out and metrics.best not in known:
         raise ConfigError(
-            f"metrics.best: {metrics.best} needs held-out images of the same thing in both domains"
-            f" (data.holdout_aligned); without: {', '.join(known)} or null"
+            f"metrics.best: {metrics.best} needs held-out pairs (data.holdout_aligned); without"
+            f" them choose from: {', '.join(known)}, null"
         )
 
 
 def measures_taken(metrics: MetricsConfig, found: DataSet) -> list[str]:
-    """The measures of pairs and sets that are taken of held-out images, if there are any."""
+    """The measures of pairs and sets to take of the held-out images."""
     wanted = {measure_of(name) for name in (metrics.best or "", *metrics.measures)}
     kinds = ({"pair", "set"} if found.aligned else {"set"}) if found.held_out else set[str]()
     return [name for name, m in MEASURES.items() if name in wanted and m.of in kinds]
@@ -274,11 +273,11 @@ def build_held_out(
     batches: Callable[[], Iterator[Batch]],
     say: Callable[[str], None],
 ) -> HeldOut:
-    """What judges generators on held-out batches, as the configuration names the measures.
+    """The evaluation on held-out batches, with the measures that the configuration names.
 
     Raises:
-        MissingFeatures: a measure needs weights that are not here.
-        ConfigError: a measure needs RGB images, and these are not.
+        MissingFeatures: a measure needs weights that are not on this machine.
+        ConfigError: a measure needs RGB images, and these are not RGB.
     """
     device = next(method.parameters()).device
     taken = measures_taken(metrics, found)
@@ -305,10 +304,10 @@ def describe(
     image_sizes: Mapping[str, HeightWidth | None] | None = None,
     domains: Mapping[str, Domain] | None = None,
 ) -> dict[str, ModelSpec]:
-    """What a model file says of each generator of a method.
+    """The specification that the model file has of each generator.
 
     Args:
-        scales, image_sizes: by domain; see `TrainingData`.
+        scales: by domain; see `TrainingData`, as for `image_sizes`.
         domains: what the images of `A` and `B` are; None: 8-bit RGB.
     """
     domains, rgb = domains or {}, Domain(dtype="uint8")

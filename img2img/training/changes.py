@@ -1,4 +1,4 @@
-"""The settings of a resumed run that differ from those that it was started with."""
+"""Settings of a resumed run that differ from those it was started with."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,10 +16,10 @@ _OF_NETWORKS = ("method", "generator", "discriminator")
 
 
 def changes_on_resume(saved: Mapping[str, Any], config: RunConfig) -> list[Change]:
-    """Which settings differ from those that a run was started with.
+    """The settings that differ from those the run was started with.
 
     Raises:
-        ConfigError: the networks differ: the saved state does not fit others.
+        ConfigError: the networks differ, so the saved state does not fit.
     """
     then, now = _leaves(renewed(saved)), _leaves(config.model_dump(mode="json"))
     # A run has had the defaults of settings that are newer than it.
@@ -50,16 +50,15 @@ def changes_on_resume(saved: Mapping[str, Any], config: RunConfig) -> list[Chang
 
 
 def _check_networks(changes: Sequence[Change]) -> None:
-    """Refuse a run whose saved state does not fit its networks any more."""
+    """Refuse to resume a run if its saved state no longer fits its networks."""
     others = [x for x in changes if x.key.partition(".")[0] in _OF_NETWORKS]
     if others:
         # If it is another network, its arguments differ anyway.
         named = [change for change in others if change.key.endswith(".name")]
         told = "; ".join(
-            f"{x.key}: the run was started with {x.before}, not with {x.after}"
-            for x in named or others
+            f"{x.key}: the run was started with {x.before}, not {x.after}" for x in named or others
         )
-        raise ConfigError(f"{told}; it can only be resumed with the same networks")
+        raise ConfigError(f"{told}; a run can only be resumed with the same networks")
 
 
 def _leaves(tree: Mapping[str, Any], path: str = "") -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The data of a training: found, checked, and what its files are."""
+"""The images of a run: found, checked and described."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -32,15 +32,15 @@ class TrainingData:
     """The images of a run.
 
     Attributes:
-        found: without what cannot be used; values are read as those of `domains`.
+        found: the data set without the files that cannot be used; values are read by `domains`.
         left_out: the files that cannot be used.
-        domains: what the files of `A` and `B` hold.
-        load_size: (height, width) to resize to, as `crop_size`.
-        scales: by domain, pixels of a training image to a pixel of its file.
-        image_sizes: by domain, the usual size of the files; None where they are not resized.
-        values: the values in the files, in words to be shown.
-        settings: as the files are read and batches made.
-        transform: makes crops of the images.
+        domains: what the values in the files of `A` and `B` mean.
+        load_size: (height, width) to resize to; `crop_size` likewise.
+        scales: by domain, size of a training image relative to its file.
+        image_sizes: by domain, the typical size of the files; None if they are not resized.
+        values: a description of the values in the files, for display.
+        settings: the section `data` of the configuration.
+        transform: makes training crops from images.
     """
 
     found: DataSet
@@ -59,11 +59,11 @@ class TrainingData:
         return self.found.samples(self.settings, seed, self.transform, progress)
 
     def held_out_batches(self) -> Iterator[Batch]:
-        """What is held out, one by one, not augmented."""
+        """The held-out images in batches of one, not augmented."""
         return self.found.held_out_batches(self.settings, self.transform)
 
     def trained_batches(self, most: int) -> Iterator[Batch]:
-        """Some of what is trained on, one by one, not augmented."""
+        """Some training images in batches of one, not augmented."""
         count = len(self.found)
         for index in range(0, count, -(-count // most)):
             yield from self.found.only(index).held_out_batches(self.settings, self.transform)
@@ -72,14 +72,15 @@ class TrainingData:
 def prepare_data(
     kind: type[DataSet], data: DataConfig, seed: int, inputs: str, session: Session
 ) -> TrainingData:
-    """Find and decode all images, and settle sizes and domains.
+    """Find and decode all images, and determine sizes and domains.
 
     Args:
-        kind: of data that the method is trained on.
-        inputs: the domains that are translated, `A`, `B` or `AB`.
+        kind: the class of data set that the method is trained on.
+        inputs: the domains that are translated: `A`, `B` or `AB`.
 
     Raises:
-        ConfigError, DataError: there are none, or some cannot be used (`data.skip_bad`).
+        ConfigError: a setting does not fit the images.
+        DataError: there are no images, or some cannot be used (see `data.skip_bad`).
     """
     found, survey = _usable(kind, data, seed, session)
     load_size, crop_size = resolve_sizes(data, survey.smallest)
@@ -110,7 +111,7 @@ def prepare_data(
 def _usable(
     kind: type[DataSet], data: DataConfig, seed: int, session: Session
 ) -> tuple[DataSet, Survey]:
-    """The images that can be used; the others are refused, or left out with a notice."""
+    """The usable images; the others are refused, or left out with a notice."""
     observer, processes = session.observer, session.processes
     found = kind.find(data, seed)
     decoded = survey_together(found, processes, partial(observer.preparing, "checking images"))
@@ -125,30 +126,30 @@ def _usable(
     bad = unusable(report.survey.problems)
     kept = kind.find(data, seed, leave_out=bad) if bad else found
     if kept.empty:
-        raise DataError(f"{found.layout}: nothing is left to train on")
+        raise DataError(f"{found.layout}: no usable images are left to train on")
     return kept, report.survey
 
 
 def size_notices(
     data: DataConfig, survey: Survey, crop_size: HeightWidth, scales: Mapping[str, float]
 ) -> Iterator[str]:
-    """What a person should know of the sizes before training with them.
+    """Notices about image sizes that may come as a surprise.
 
     Args:
-        scales: by domain that is translated; see `training_scale`.
+        scales: of each domain that is translated; see `training_scale`.
     """
     sizes = survey.all_sizes
     usual = sorted(min(size) for size in sizes.elements())[sizes.total() // 2]
     if data.crop_size == "auto" and min(crop_size) < min(PUBLISHED_CROP, usual // 2):
         height, width = survey.smallest
         yield (
-            f"crops are {crop_size[1]} x {crop_size[0]} because the smallest image has"
-            f" {width} x {height} pixels; leave it out, or set data.crop_size"
+            f"crops are {crop_size[1]} x {crop_size[0]} because the smallest image has {width} x"
+            f" {height} pixels; for larger crops remove that image or set data.crop_size"
         )
     for scale in dict.fromkeys(scales.values()):
         if not 1 / SCALE_WORTH_SAYING <= scale <= SCALE_WORTH_SAYING:
             yield (
-                f"images are resized to {100 * scale:.0f} % of their size for training, and"
-                " translation resizes larger images in the same way, and the results back;"
-                " `data.resize=none` trains on crops at full size"
+                f"images are resized to {100 * scale:.0f} % of their size for training; when"
+                " translating, larger images are resized in the same way, and the results"
+                " resized back; `data.resize=none` trains on crops at full size"
             )

@@ -12,10 +12,11 @@ class Ema:
     """Averages of networks, kept in float32 beside the networks themselves.
 
     Args:
-        networks: what to average; the average starts as a copy.
-        half_life: images after which a weight counts half. Early on it is at most a twentieth of
-            the images seen, so that the first random weights are soon forgotten (Karras et al.
-            2020, arXiv 2006.06676, appendix C). None: no average, the networks themselves.
+        networks: the networks to average; the averages start as copies.
+        half_life: number of images after which a weight's contribution has halved. Early on it is
+            limited to a twentieth of the images seen, so that the first random weights are soon
+            forgotten (Karras et al. 2020, arXiv 2006.06676, appendix C). None: no averages; the
+            networks themselves are used.
     """
 
     WARM_UP = 0.05
@@ -24,14 +25,14 @@ class Ema:
         self.networks = networks
         self.half_life = half_life
         self.average = dict(networks)
-        """The averaged networks; the networks themselves where there is no average."""
+        """The averaged networks; without averaging, the networks themselves."""
         if half_life is not None:
             self.average = copy.deepcopy(self.average)
         self._modules = nn.ModuleDict(self.average)
 
     @torch.no_grad()
     def update(self, images: int, batch_size: int) -> None:
-        """Take in the weights after an update by which `images` have been seen."""
+        """Update the averages after a step, when `images` have been seen in total."""
         if self.half_life is None:
             return
         half_life = max(min(self.half_life, self.WARM_UP * images), 1e-8)

@@ -1,4 +1,4 @@
-"""The events of a run, and the interface of those who observe them."""
+"""The events of a run, and the interface of observers."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -13,49 +13,49 @@ from img2img.runs.log import BASELINE, DIAGNOSTICS, DIVERGED, TARGETS, VAL
 
 @dataclass(frozen=True)
 class Progress:
-    """Where the run is."""
+    """How far a run is, and how fast it goes."""
 
     step: int
     total_steps: int | None
     images: int
     images_per_epoch: int
     seconds: float
-    """Time spent training, over all sessions of the run."""
+    """Training time over all sessions of the run."""
     images_per_second: float
-    """Over the last steps of this session."""
+    """The speed of the last steps of this session."""
     waiting: float
-    """The share of the time since the last line of the log that went into waiting for images."""
+    """The share of time spent waiting for images since the last line of the log."""
     lr: float
 
     @property
     def epoch(self) -> float:
-        """Epochs done."""
+        """The number of epochs completed so far; it has a fractional part."""
         return self.images / self.images_per_epoch
 
 
 @dataclass(frozen=True)
 class Measures:
-    """Measures of held-out images, by name; of a two-way model also `l1_AtoB`, `l1_BtoA`."""
+    """Measures of held-out images, by name; two-way models also have `l1_AtoB` and `l1_BtoA`."""
 
     values: Mapping[str, float] = field(default_factory=dict)
     baseline: Mapping[str, float] = field(default_factory=dict)
-    """Of the untouched inputs in place of translations, by the same names."""
+    """The same measures of the untouched inputs instead of translations."""
     spans: Mapping[str, float] = field(default_factory=dict)
-    """The part of the range that targets span, to read `l1` beside; see `HeldOut.spans`."""
+    """The share of the range that the targets span, as a scale for `l1`; see `HeldOut.spans`."""
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What was observed of a run at one step; each part may be missing."""
+    """What was observed at one step of a run; each part may be missing."""
 
     progress: Progress
     losses: Mapping[str, float] = field(default_factory=dict)
-    """Losses and scores by tag, `G/l1`, averaged since the last time."""
+    """Losses and scores by tag, such as `G/l1`: means since the last line of the log."""
     measures: Measures = field(default_factory=Measures)
     diagnostics: Mapping[str, float] = field(default_factory=dict)
-    """The generators' health; see `doctor.diagnostics`."""
+    """Numbers that show the generators' health; see `doctor.diagnostics`."""
     diverged: str | None = None
-    """The number that is not finite, for which the run ends."""
+    """Names the number that is not finite and ends the run."""
 
     def scalars(self) -> dict[str, float]:
         """All numbers by their tags in the log."""
@@ -68,7 +68,7 @@ class Observation:
         }
 
     def line(self) -> dict[str, Any]:
-        """It as a line of the log."""
+        """The observation as a line of the log."""
         progress = self.progress
         line = {"step": progress.step, "images": progress.images, "epoch": progress.epoch}
         if self.losses:
@@ -83,7 +83,7 @@ class Observation:
 
 @dataclass(frozen=True)
 class Summary:
-    """What came of a run."""
+    """The outcome of a run."""
 
     output: Path
     steps: int
@@ -95,38 +95,38 @@ class Summary:
     measures: Measures
     """The last that were taken."""
     stopped_early: bool
-    """Whether it has ended for lack of improvement (`metrics.patience`)."""
+    """Whether the run was ended by early stopping (`metrics.patience`)."""
 
 
 class Observer:
-    """Observes a run. Every event may be left unheard, and none depends on other observers."""
+    """Observes a run. Override the events of interest; the others do nothing."""
 
     def preparing(self, what: str, done: int, total: int) -> None:
-        """`what` is going on before the run can start."""
+        """The run cannot start yet; `what` says what is being done."""
 
     def started(self, facts: RunFacts) -> None:
         """Before the first step of this session."""
 
     def stepped(self, progress: Progress) -> None:
-        """After every step; should cost next to nothing."""
+        """A step was made. It is called after every step, so it must be fast."""
 
     def observed(self, observation: Observation) -> None:
-        """Losses, measures or diagnostics."""
+        """Losses, measures or diagnostics are available."""
 
     def sampled(self, progress: Progress, sheet: Picture) -> None:
-        """A sheet of held-out translations."""
+        """A sheet of held-out translations was drawn."""
 
     def saved(self, progress: Progress, path: Path) -> None:
-        """A training state is on the disk."""
+        """A training state was saved."""
 
     def noticed(self, message: str) -> None:
-        """Something a person should know."""
+        """There is something that the user should know."""
 
     def ended(self, summary: Summary) -> None:
         """The run has reached its end."""
 
     def closed(self) -> None:
-        """The session is over, however it ended."""
+        """The session is over, whether or not the run is finished."""
 
 
 def _to_each(event: str) -> Any:
@@ -141,7 +141,7 @@ class Observers(Observer):
     """Several observers as one: each gets every event, in order.
 
     Attributes:
-        observers: who they are.
+        observers: those that get the events.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What there is to say of a run before its first step: sizes, memory, disk and time."""
+"""The facts of a run before its first step: sizes, memory, disk and time."""
 
 import shutil
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ def facts_of(
     changes: Sequence[Change],
     session: Session,
 ) -> RunFacts:
-    """The facts of a run that is about to start.
+    """Collect the facts of a run that is about to start.
 
     Args:
         trial: seconds and peak memory of a step.
@@ -74,7 +74,7 @@ def _batches(config: RunConfig, processes: int) -> str:
     if config.optimizer.accumulate > 1:
         text += f", {config.optimizer.accumulate} per update"
     if config.n_critic > 1:
-        text += f", {config.n_critic} updates of the critic per step"
+        text += f", {config.n_critic} critic updates per step"
     if processes > 1:
         text += f", in each of {processes} processes"
     return text
@@ -83,7 +83,7 @@ def _batches(config: RunConfig, processes: int) -> str:
 def _disk_bytes(
     trainer: Trainer, weights: dict[str, int], crop_size: tuple[int, int], processes: int
 ) -> int:
-    """The most that models and states will take, given the bytes of each network's weights."""
+    """The most disk space that models and states will need; `weights` are bytes by network."""
     config = trainer.config
     model = sum(weights[name] for name in trainer.method.generators)
     # Weights and Adam's two moments of them, the average, and the pools when full.

@@ -1,4 +1,4 @@
-"""The health probe: diagnostics of a few translations, taken again and again."""
+"""The health probe: diagnostics of a few translations, repeated during training."""
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -26,20 +26,20 @@ MIN_STEPS = 50
 
 
 def steps_between(images_a_step: int, device: str) -> int:
-    """Steps between two probes where `doctor.every` is `auto`, on a type of device."""
+    """Steps between two probes on a type of device if `doctor.every` is `auto`."""
     trained = 2 * IMAGES * TRAINED_FOR_EACH.get(device, TRAINED_ELSEWHERE)
     return max(MIN_STEPS, trained // images_a_step)
 
 
 class HealthProbe:
-    """Translates the same images each time, as inference does, and takes their diagnostics.
+    """Translates the same few images each time, as inference does, and returns their diagnostics.
 
-    The first held-out and some training images, not augmented, are kept in memory from the first
-    probe on.
+    These are the first held-out images and some training images, without augmentation. They are
+    kept in memory after the first probe.
 
     Args:
-        method: says which images a batch leads to.
-        specs: how each generator is set up for inference.
+        method: translates the images of a batch.
+        specs: by generator, its settings for inference.
         every: steps between two probes.
     """
 
@@ -61,11 +61,11 @@ class HealthProbe:
         return list(self._data.trained_batches(IMAGES))
 
     def diagnostics(self, generators: Mapping[str, nn.Module]) -> dict[str, float]:
-        """Diagnostics by name (see `diagnostics_of`), of held-out images if there are several.
+        """Diagnostics by name (see `diagnostics_of`), of the held-out images if there are several.
 
-        With a two-way method they end in `_AtoB` and `_BtoA`. `held_out_l1` and `train_l1` are mean
-        L1 distances, pixels in [0, 1], of images of that kind to their targets, or with cycles, to
-        themselves after translation there and back.
+        With a two-way method the names end in `_AtoB` and `_BtoA`. `held_out_l1` and `train_l1` are
+        mean L1 distances, with pixels in [0, 1], between held-out or training translations and
+        their targets; with cycles, between images and themselves after translation there and back.
 
         Raises:
             ImageError: a file does not decode.
@@ -102,7 +102,7 @@ class HealthProbe:
     def _images(
         self, generators: Mapping[str, nn.Module], batches: Sequence[Batch]
     ) -> dict[str, Tensor]:
-        """The images that the method names, of all batches, on the CPU."""
+        """The images that the method returns for all batches, by name, on the CPU."""
         with set_for_inference(generators, self._specs):
             each = [self._method.images(generators, batch.to(self._device)) for batch in batches]
         return {name: torch.cat([images[name].cpu() for images in each]) for name in each[0]}

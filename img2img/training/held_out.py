@@ -1,4 +1,4 @@
-"""Evaluating generators on held-out images: measures, and sheets of samples."""
+"""Evaluates generators on held-out images: measures and sample sheets."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ _BINS = 1024
 
 
 def measure_names(method: type[Method], aligned: bool) -> list[str]:
-    """What `HeldOut.measures` can return if there are held-out images.
+    """The names of the measures that `HeldOut.measures` can return.
 
     Args:
         aligned: whether held-out images have known targets.
@@ -34,10 +34,10 @@ def measure_names(method: type[Method], aligned: bool) -> list[str]:
 
 
 class SetEvaluator:
-    """Takes measures of sets: of the translations in one direction, against their domain.
+    """Computes measures of sets: translations in one direction against real images of that domain.
 
     Args:
-        names: of the measures.
+        names: the measures to compute.
         network: extracts the features.
     """
 
@@ -48,14 +48,15 @@ class SetEvaluator:
         self.begin()
 
     def begin(self) -> None:
-        """Start an evaluation; features of real images are kept from the first one."""
+        """Start an evaluation. Features of the real images are kept from the first one."""
         self._measures = SetMeasures(self._network, self._real)
         self._shown: set[tuple[str, str]] = set()
 
-    def take(self, files: Sequence[tuple[str, str]], output: Tensor, target: Tensor) -> None:
+    def add(self, files: Sequence[tuple[str, str]], output: Tensor, target: Tensor) -> None:
         """Add translations and real images, NCHW in [-1, 1], with the names of their files.
 
-        Each counts once: of unpaired domains, images of the smaller one are repeated.
+        Each image counts once, even if it occurs several times, as images of the smaller of two
+        unpaired domains do.
         """
         for index, (source, real) in enumerate(files):
             if ("source", source) not in self._shown:
@@ -65,22 +66,21 @@ class SetEvaluator:
             self._shown |= {("source", source), ("real", real)}
 
     def values(self) -> dict[str, float]:
-        """The measures of what was taken."""
+        """The measures of all images that were added."""
         self._real = self._measures.real_features()
         return self._measures.values(self._names)
 
 
 class HeldOut:
-    """Runs generators on held-out batches as inference does, and leaves them unchanged.
+    """Evaluates generators on held-out batches, as inference runs them, without changing them.
 
     Args:
-        method: says which images a batch leads to.
-        specs: how each generator is set up for inference.
-        batches: yields the batches, on the CPU, the same each time; may yield none.
-        aligned: whether the images of a batch show the same thing, so that translations have a
-            target.
-        pairs: the measures of translations against targets, where there are targets.
-        sets: the names of measures of sets, and the network for their features.
+        method: translates the images of a batch.
+        specs: by generator, its settings for inference.
+        batches: yields the batches, on the CPU, the same each time; it may yield none.
+        aligned: whether the images of a batch are pairs, so that translations have a target.
+        pairs: the measures of translations against targets, if there are targets.
+        sets: the names of the measures of sets, and the network for their features.
     """
 
     def __init__(
@@ -99,17 +99,18 @@ class HeldOut:
         self._pairs = ({"l1": l1} if pairs is None else pairs) if aligned else {}
         self._sets = {name: SetEvaluator(*sets) for name in method.translations} if sets else {}
         self.baseline: dict[str, float] = {}
-        """Measures of pairs for the untouched inputs, by the names that `measures` has.
+        """Measures of pairs for the untouched inputs, by the same names as in `measures`.
 
         Known after the first evaluation."""
         self.spans: dict[str, float] = {}
-        """The part of the range, in [0, 1], that 99 % of the targets' values span, by direction.
+        """By direction, the share of the range, in [0, 1], that 99 % of the targets' values span.
 
-        To be read beside `l1`: for dark targets, a small distance may be all that can be seen."""
+        It puts `l1` into proportion: for dark targets, even a small distance may be large.
+        """
         self._device = next(method.parameters()).device
 
     def measures(self, generators: Mapping[str, nn.Module]) -> dict[str, float]:
-        """The mean of each measure over all images, and measures of sets; see `measure_names`.
+        """The mean of each measure over all images, and the measures of sets; see `measure_names`.
 
         With a two-way method, `l1` is the mean of `l1_AtoB` and `l1_BtoA`, and so on. `cycle` is
         the mean L1 distance between images and themselves after translation there and back.
@@ -141,7 +142,7 @@ class HeldOut:
                 if direction in self._sets:
                     ways = batch.path_A, batch.path_B
                     files = list(zip(*(ways if direction == "AtoB" else ways[::-1]), strict=True))
-                    self._sets[direction].take(files, images[output], images[target])
+                    self._sets[direction].add(files, images[output], images[target])
             for output, target in self._method.cycles.values():
                 values.setdefault("cycle", []).append(l1(images[output], images[target]))
         for direction, each in self._sets.items():
@@ -156,7 +157,7 @@ class HeldOut:
         return _means(values)
 
     def sheet(self, generators: Mapping[str, nn.Module], rows: int) -> Picture | None:
-        """One row per image, one column per name; None if there are no held-out images."""
+        """A sheet with one row per image and one column per name; None without held-out images."""
         cells: list[list[Tensor]] = []
         titles: list[str] = []
         for _, images in self._images(generators, self._method.samples):
@@ -193,10 +194,10 @@ def _means(values: Mapping[str, Sequence[Tensor]]) -> dict[str, float]:
 def set_for_inference(
     networks: Mapping[str, nn.Module], specs: Mapping[str, ModelSpec]
 ) -> Iterator[None]:
-    """Set networks up for inference in this block, and for training after it.
+    """Set networks up for inference within this block, and for training after it.
 
     Args:
-        networks: generators, and others without a spec.
+        networks: generators, and networks without a specification.
     """
     for name, network in networks.items():
         if name in specs:

@@ -1,4 +1,4 @@
-"""Starting from another model's weights."""
+"""Initialises a run with another model's weights."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from img2img.config import Direction
-from img2img.errors import ConfigError, some_names
+from img2img.errors import ConfigError, counted, some_names
 from img2img.images import Domain
 from img2img.models.checkpoint import load_model
 from img2img.models.spec import DiscriminatorSpec, ModelSpec
@@ -17,24 +17,23 @@ from img2img.training.methods.base import Method
 def init_from(
     path: Path, method: Method, data: Direction, domains: Mapping[str, Domain] | None = None
 ) -> list[str]:
-    """Give networks the weights of a model file: generators by direction, discriminators by name.
+    """Initialise networks from a model file: generators by direction, discriminators by name.
 
-    Layers are matched by name; those that the file lacks, or has in another shape, keep their own
-    weights.
+    Layers are matched by name. Those that the file lacks, or has in another shape, keep their
+    random weights.
 
     Args:
-        path: a model file, a run folder, or what `img2img import` reads.
-        data: the direction that the data is read in.
-        domains: what the values in the files of `A` and `B` mean here; None: not known.
+        path: a model file, a run folder, or a checkpoint that `img2img import` reads.
+        data: the direction in which pairs are read.
+        domains: what the values in the files of `A` and `B` mean in this run; None if not known.
 
     Returns:
-        A line on each network: what was taken, and which layers do not match; and one where values
-        meant something else to it.
+        A line for each network, which says how much was taken and which layers do not match; and
+        one for each side whose values the model scaled differently.
 
     Raises:
         ModelFileError: there is no model, or it is damaged.
-        ConfigError: it has no generator of such a direction, or not a single layer of a network
-            fits.
+        ConfigError: it has no generator of this direction, or none of a network's layers fits.
     """
     model = load_model(path)
     sources = {spec.direction: name for name, spec in model.specs.items()}
@@ -45,23 +44,27 @@ def init_from(
     for name, generator in method.generators.items():
         direction = directions[name]
         if direction not in sources:
-            told.append(f"{name} starts anew: {path} translates {' and '.join(sources)} only")
+            told.append(
+                f"{name} starts from random weights: {path} translates {' and '.join(sources)} only"
+            )
             continue
         source = sources[direction]
         spec = model.specs[source]
-        taken = _take(generator, model.tensors[source], name, "generator", spec, path)
+        taken = _load_matching(generator, model.tensors[source], name, "generator", spec, path)
         told.append(f"{name} starts from {source} of {path}, {taken}")
         told += _other_values(name, spec, domains or {})
     for name, critic in method.critics.items():
         if judge := model.discriminators.get(name):
             weights = model.tensors[name]
-            taken = _take(critic.discriminator, weights, name, "discriminator", judge, path)
+            taken = _load_matching(
+                critic.discriminator, weights, name, "discriminator", judge, path
+            )
             told.append(f"{name} starts from {name} of {path}, {taken}")
     return told
 
 
 def _other_values(name: str, spec: ModelSpec, domains: Mapping[str, Domain]) -> Iterator[str]:
-    """A line for each side whose values the model has had scaled otherwise."""
+    """A line for each side whose values the model scaled differently."""
     for side, here in domains.items():
         there = spec.domains[side]
         if there.whole:
@@ -69,12 +72,12 @@ def _other_values(name: str, spec: ModelSpec, domains: Mapping[str, Domain]) -> 
         if there.ends != here.ends:
             kept = "[{},{}]".format(*there.ends)
             yield (
-                f"{name}: values of {side} are scaled by {here.range} here, but by"
-                f" {there.range} in the model; data.{side}.range={kept} keeps the model's"
+                f"{name}: values of {side} are scaled by {here.range} here, but by {there.range}"
+                f" in the model; `data.{side}.range={kept}` keeps the model's range"
             )
 
 
-def _take(
+def _load_matching(
     network: nn.Module,
     theirs: Mapping[str, Tensor],
     name: str,
@@ -82,7 +85,7 @@ def _take(
     spec: ModelSpec | DiscriminatorSpec,
     path: Path,
 ) -> str:
-    """Load what fits; how much that is, in words."""
+    """Load the layers that fit; return a phrase that says how many."""
     own = plain_state(network)
     taken = {
         key: tensor
@@ -94,9 +97,9 @@ def _take(
         f"`{section}.{key}={'null' if value is None else value}`" for key, value in settings.items()
     )
     if not taken:
-        raise ConfigError(f"init_from: no layer of {path} fits {name}; it needs {matching}")
+        raise ConfigError(f"init_from: no layer of {path} fits {name}; its layers need {matching}")
     load_plain(network, taken)
-    count = f"{len(taken)} of {len(own)} layers"
+    count = f"{len(taken)} of {counted(len(own), 'layer')}"
     numbers = sum(tensor.numel() for tensor in own.values())
     share = sum(tensor.numel() for tensor in taken.values()) / numbers
     others = sorted(own.keys() ^ theirs.keys() | (own.keys() & theirs.keys()) - taken.keys())
@@ -104,4 +107,4 @@ def _take(
         return count
     little = f", only {100 * share:.0f} % of its weights" if share < 0.5 else ""
     names = some_names(others, most=4)
-    return f"{count}{little}; these do not match: {names}; all would with {matching}"
+    return f"{count}{little}; these do not match: {names}; with {matching} all would"

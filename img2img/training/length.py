@@ -18,12 +18,12 @@ WARM_UP_STEPS = 5
 def steps_in_time(
     minutes: float, seconds: float, steps: int, ticks: Sequence[float], longer: float = 0.0
 ) -> int | None:
-    """How many steps fit into `minutes` in total; None while it is too early to tell.
+    """How many steps fit into `minutes` in total; None if it is too early to tell.
 
     Args:
-        seconds: spent so far.
-        steps: made so far.
-        ticks: when the last steps of this session ended, in seconds.
+        seconds: training time so far.
+        steps: steps made so far.
+        ticks: the times at which the last steps of this session ended, in seconds.
         longer: how many seconds longer than so far a step takes, on average over the whole length.
     """
     if len(ticks) <= CALIBRATION_STEPS and seconds < 60 * minutes:
@@ -42,8 +42,8 @@ class Length:
     """A run's length in steps, and the learning rate along it.
 
     Args:
-        images_per_epoch: positions in an epoch.
-        images_per_step: by all processes together.
+        images_per_epoch: number of positions in an epoch.
+        images_per_step: images that all processes see together in a step.
     """
 
     def __init__(
@@ -53,16 +53,17 @@ class Length:
         self._config = schedule
         self._images_per_step = images_per_step
         self.steps: int | None
-        """Total generator updates; None for a length in minutes that is not yet measured."""
+        """Total generator updates; None if the length is in minutes and not yet converted."""
         self._images: float
-        """The length in images; infinite while it is not known."""
+        """The length in images; infinite if it is not known yet."""
         self._schedule: Schedule
         self.continue_at(0, 0)
 
     def continue_at(self, step: int, images: int) -> None:
-        """Continue from a step at which so many images have been seen.
+        """Continue from a step at which `images` have been seen.
 
-        A length in epochs is one in images: with another batch size, the number of steps changes.
+        A length in epochs is a number of images, so with another batch size the number of steps
+        changes.
         """
         rest = self._config
         per_step = self._images_per_step
@@ -73,7 +74,7 @@ class Length:
         self.fix(planned, step, images)
 
     def fix(self, steps: int | None, step: int, images: int) -> None:
-        """Set the length, at a step at which so many images have been seen."""
+        """Set the length to `steps`, when `images` have been seen at `step`."""
         self.steps = steps
         config = self._config
         # A length in minutes is not yet measured at the very start.
@@ -90,17 +91,17 @@ class Length:
         )
 
     def measured(self, throughput: Throughput, step: int, longer: float) -> int | None:
-        """The steps that a length in minutes amounts to; None while it is too early to tell.
+        """The number of steps for a length in minutes; None if it is too early to tell.
 
         Args:
-            longer: how many seconds longer than so far a step takes, on average over the length.
+            longer: how many seconds longer than so far a step takes, on average over the run.
         """
         minutes = self._config.minutes
         assert minutes is not None
         return steps_in_time(minutes, throughput.seconds, step, [*throughput.ticks], longer)
 
     def done(self, images: int) -> float:
-        """The share of the length that is over when `images` have been seen."""
+        """The share of the run that is over when `images` have been seen."""
         return images / self._images
 
     def rate(self, images: int) -> float:

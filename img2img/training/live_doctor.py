@@ -1,4 +1,4 @@
-"""The live doctor: says while a run goes on what is wrong with it."""
+"""The live doctor: warns of problems while a run trains."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,12 +12,12 @@ from img2img.training.events import Observation, Observer
 
 
 class LiveDoctor(Observer):
-    """Examines the history of a run as it grows, and gives a line to each condition that it finds.
+    """Examines the history of a run as it grows, and reports each condition in one line.
 
-    A condition is named again only in a later epoch, and when the run has twice as many: no flood.
+    To avoid a flood, a condition is reported again only after the number of epochs has doubled.
 
     Args:
-        log: of the run, for what was before it was resumed.
+        log: the log of the run, for its history before it was resumed.
         notify: called with each line.
     """
 
@@ -28,7 +28,7 @@ class LiveDoctor(Observer):
         self._history = RunHistory()
         self._rounds = Rounds()
         self._named: dict[str, int] = {}
-        """The epoch, from 0, in which a condition was last named."""
+        """By condition, the epoch (from 0) in which it was last reported."""
 
     def started(self, facts: RunFacts) -> None:
         self._history, self._rounds = RunHistory(), Rounds()

@@ -1,4 +1,4 @@
-"""The training loop: what happens around the steps. It knows nothing of methods."""
+"""The training loop: everything around the steps, whatever the method."""
 
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -17,6 +17,7 @@ from img2img.errors import (
     StorageError,
     TrainingDiverged,
     TrainingStopped,
+    counted,
 )
 from img2img.models.spec import ModelSpec
 from img2img.runtime.devices import synchronize
@@ -37,20 +38,21 @@ from img2img.training.trial import try_step
 
 
 class Trainer:
-    """Runs a method on batches until its length is reached or it is asked to stop.
+    """Trains a method on batches until the run has its full length or is asked to stop.
 
-    Random numbers are seeded by step and batches come by position, so a resumed run goes on as if
-    it had never stopped.
+    Random numbers are seeded by step, and batches depend only on their position, so a resumed run
+    continues exactly as if it had never stopped.
 
     Args:
-        method: float32 networks, already on the device.
-        specs: what each generator's model file will say, but for the counts of steps and images.
-        config: resolved: no `auto` left in it.
-        batches: gives an iterator of this process's batches from a position on, on the CPU.
-        images_per_epoch: positions in an epoch.
-        held_out: judges generators on held-out images.
-        session: what is around it.
-        probe: looks at what the generators make of some images, in one of the processes.
+        method: its networks are float32 and already on the device.
+        specs: by generator, the specification for its model file, without the counts of steps and
+            images.
+        config: resolved, so that no value is `auto`.
+        batches: returns an iterator of this process's batches from a position on, on the CPU.
+        images_per_epoch: number of positions in an epoch.
+        held_out: evaluates generators on held-out images.
+        session: the run folder, the observer, and the processes.
+        probe: checks the health of the generators, in one of the processes.
     """
 
     def __init__(
@@ -83,23 +85,23 @@ class Trainer:
         self._images_per_step = processes.count * self._batches_per_step * config.data.batch_size
         self._length = Length(config.schedule, images_per_epoch, self._images_per_step)
         self._step_seconds: dict[int, float] = {}
-        """Of trials, by how often crops are halved."""
+        """The duration of a trial step, by how often crops are halved."""
 
         self.step = 0
         self.images = 0
-        """Images seen by all processes, which is the position of the next one."""
+        """Images seen by all processes together, which is also the position of the next one."""
         self._saved: Path | None = None
         self._passed_over = 0
         self._problems: list[str] = []
-        """With files, of this process since the last line of the log."""
+        """Files that this process could not read since the last line of the log."""
         self._asked = False
         self._failure: Img2ImgError | None = None
 
     def fit(self) -> Summary:
-        """Train to the end, one step at least if there is one to be made.
+        """Train to the end; at least one step is made, if any is left.
 
         Raises:
-            TrainingStopped: it was asked for, or images stopped coming; the state is saved.
+            TrainingStopped: a stop was requested, or images stopped coming; the state is saved.
             ProcessLost: one of several processes has ended; the last saved state is intact.
             DataError: an image could not be read by one of the processes; the state is saved.
             TrainingDiverged: a loss or gradient is not finite; the last saved state is intact.
@@ -113,7 +115,10 @@ class Trainer:
             folder = self._directory.folder
             raise ProcessLost(f"stopped: {error}; {kept}", path=folder) from error
         if self._passed_over:
-            self._observer.noticed(f"{self._passed_over} times a file could not be read")
+            self._observer.noticed(
+                f"{counted(self._passed_over, 'time')} a file could not be read, and another was"
+                " used instead"
+            )
         summary = self.summary()
         self._observer.ended(summary)
         return summary
@@ -121,7 +126,7 @@ class Trainer:
     def _go_through(self) -> None:
         with closing(self._batches(self.images)) as batches:
             while not self.finished:
-                step = self._take(batches)
+                step = self._next_batches(batches)
                 self._leave_if_asked()
                 if not step:  # the batches have an end
                     break
@@ -130,10 +135,10 @@ class Trainer:
                 self._asked = self._stop.asked()
 
     def trial(self, batch: Batch) -> tuple[float, int | None]:
-        """Make a step that changes nothing; see `try_step`.
+        """Try a step without changing anything; see `try_step`.
 
-        Where crops grow it is tried at every size: the seconds are the mean over the length, the
-        memory is the largest size's.
+        If crops grow, every size is tried: the seconds are the mean over the run, the memory is
+        that of the largest size.
         """
         grow = self.config.data.grow
         for halvings in range(grow.halvings, 0, -1):
@@ -142,7 +147,7 @@ class Trainer:
         return mean_seconds(self._step_seconds, grow), memory
 
     def state(self) -> dict[str, Any]:
-        """All that a resumed run needs to end as this one would. To be called by all processes."""
+        """All that a resumed run needs to end as this one would. All processes must call it."""
         return {
             "step": self.step,
             "images": self.images,
@@ -155,7 +160,7 @@ class Trainer:
         }
 
     def load_state(self, state: Mapping[str, Any], path: Path) -> None:
-        """Continue where `state`, read from `path`, was taken, by as many processes or others.
+        """Continue from `state`, which was read from `path`; the number of processes may differ.
 
         Raises:
             ConfigError: it is of networks that the configuration no longer describes.
@@ -175,8 +180,8 @@ class Trainer:
 
     # -- a step ------------------------------------------------------------------------------
 
-    def _take(self, batches: Iterator[Batch]) -> list[Batch]:
-        """The batches of the next step; none if they cannot be read, or have an end."""
+    def _next_batches(self, batches: Iterator[Batch]) -> list[Batch]:
+        """The batches of the next step; none if they cannot be read, or there are no more."""
         began = time.monotonic()
         try:
             return list(islice(batches, self._batches_per_step))
@@ -223,7 +228,7 @@ class Trainer:
             self._review.sample(self._ema.average, progress)
         probe = self._review.probe
         if probe is not None and (last or _due(self.step, probe.every)):
-            self._review.look(self._ema.average, progress)
+            self._review.check_health(self._ema.average, progress)
         if last or _due(self.step, every.checkpoint.every):
             self._save(progress)
 
@@ -240,14 +245,14 @@ class Trainer:
             self._throughput.mark()
 
     def _tell_of_problems(self) -> None:
-        """Name the files that other samples were taken for, by any process."""
+        """Report the files that any process had to replace."""
         for problem in chain(*self._processes.gather(self._problems)):
             self._passed_over += 1
-            self._observer.noticed(f"passed over ({self._passed_over} so far): {problem}")
+            self._observer.noticed(f"skipped ({self._passed_over} so far): {problem}")
         self._problems = []
 
     def _measure(self, progress: Progress) -> None:
-        """Evaluate, and time the first evaluation; all processes learn what ends a run."""
+        """Evaluate, and time the first evaluation. All processes are told if this ends the run."""
         began = time.monotonic()
         if self._processes.first:
             error = self._review.measure(self._ema.average, self._specs_now(), progress)
@@ -266,7 +271,7 @@ class Trainer:
             )
 
     def _save(self, progress: Progress) -> None:
-        """Save, unless what would be saved is no longer finite.
+        """Save, unless a weight is no longer finite.
 
         Raises:
             TrainingDiverged, StorageError: not saved; what was saved before is intact.
@@ -292,10 +297,10 @@ class Trainer:
             self._observer.saved(progress, self._saved)
 
     def _leave_if_asked(self) -> None:
-        """Save and end, if any process has reason to; all do so at the same step.
+        """Save and stop if any process has a reason to; all processes do so at the same step.
 
         Raises:
-            DataError, TrainingStopped: says why, and how to go on.
+            DataError, TrainingStopped: the message gives the reason, and how to continue.
         """
         if not self._processes.largest(int(self._asked or self._failure is not None)):
             return
@@ -306,7 +311,7 @@ class Trainer:
                 raise TrainingStopped(f"stopped: {failure}; {saved}", path=self._directory.folder)
             if failure is not None and not isinstance(failure, LoadingFailed):
                 raise DataError(
-                    f"{failure}; {saved}: mend or remove the file, or give `data.skip_bad`",
+                    f"{failure}; {saved}; repair or remove the file, or set `data.skip_bad`",
                     **self._resumable(),
                 )
         raise self._stop.error(saved, self._directory.folder)
@@ -321,28 +326,28 @@ class Trainer:
 
     def _kept(self) -> str:
         if self._saved is None:
-            return "nothing was saved before"
+            return "no state had been saved"
         return f"{self._saved} is intact"
 
     def _resumable(self) -> dict[str, Any]:
-        """What an error that ends the run says of it, besides its message."""
+        """The attributes of an error that ends the run."""
         return {"path": self._directory.folder, "resumable": self._saved is not None}
 
     # -- where the run is --------------------------------------------------------------------
 
     @property
     def total_steps(self) -> int | None:
-        """The length; None while it is to be measured."""
+        """The length in steps; None if it is not known yet."""
         return self._length.steps
 
     @property
     def finished(self) -> bool:
-        """Whether the length is reached, or there was no improvement for too long."""
+        """Whether the run has its full length, or was ended by early stopping."""
         at_end = self.total_steps is not None and self.step >= self.total_steps
         return at_end or self._tracker.exhausted
 
     def _fix_length(self) -> None:
-        """Turn a length in minutes into steps, once their pace is known, and save it."""
+        """Convert a length in minutes to steps once the speed is known, and save it."""
         if self._length.steps is not None:
             return
         synchronize(self._stepper.device)
@@ -355,7 +360,7 @@ class Trainer:
                 self._directory.save_config(self.config)
 
     def _seconds_to_come(self) -> float:
-        """What a step takes beyond one on the first crops, in the mean over the whole length."""
+        """How much longer than a step on the first crops a step takes, on average over the run."""
         grow = self.config.data.grow
         if not self._step_seconds:  # without a trial nothing is known of it
             return 0.0
@@ -379,7 +384,7 @@ class Trainer:
         )
 
     def summary(self) -> Summary:
-        """What has come of the run so far."""
+        """The outcome of the run so far."""
         seconds = self._throughput.seconds
         return Summary(
             output=self._directory.folder,

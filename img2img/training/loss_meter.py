@@ -1,4 +1,4 @@
-"""Losses on their way to the log: summed, averaged, and watched for numbers that are not finite."""
+"""Collects losses for the log, and checks that they are finite."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,12 +12,12 @@ from img2img.runtime.processes import Processes
 
 
 class LossMeter:
-    """The losses and scores of the steps since the last line of the log.
+    """Collects losses and scores of the steps since the last line of the log.
 
-    They stay on the device until they are wanted: reading one makes the device wait.
+    They stay on the device until they are needed, because reading one makes the device wait.
 
     Args:
-        processes: whose losses are averaged.
+        processes: those whose losses are averaged.
     """
 
     def __init__(self, processes: Processes) -> None:
@@ -27,16 +27,16 @@ class LossMeter:
         self._counts: dict[str, int] = {}
 
     def add(self, step: int, values: Sequence[Mapping[str, Tensor]]) -> None:
-        """Take in scalars by tag: those of each batch that a step is made of."""
+        """Add the scalars of a step, by tag, for each of its batches."""
         tags = list(values[0])
         rows = [torch.stack([each[tag].detach().float() for tag in tags]) for each in values]
         self._unread.append((step, tags, torch.stack(rows).mean(0)))
 
     def check(self) -> None:
-        """Read what has not been read.
+        """Read the values that have not been read yet, and check them.
 
         Raises:
-            TrainingDiverged: in some process a number is not finite; it names the first.
+            TrainingDiverged: a number is not finite in some process; the message names the first.
         """
         bad: str | None = None
         for step, tags, row in self._unread:
@@ -51,7 +51,7 @@ class LossMeter:
                 raise TrainingDiverged(found)
 
     def means(self) -> dict[str, float]:
-        """The mean of each by tag, over all processes, and begin anew.
+        """The mean by tag over all processes; the meter then starts again from nothing.
 
         Raises:
             TrainingDiverged: a number is not finite.
@@ -63,7 +63,7 @@ class LossMeter:
         return {tag: sum(each[tag] for each in everyone) / len(everyone) for tag in mine}
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run needs, after `check`."""
+        """The values that a resumed run needs; call `check` first."""
         return {"sums": dict(self._sums), "counts": dict(self._counts)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

@@ -1,12 +1,12 @@
 """The precision of a training step: float32, autocast, or bfloat16 working copies.
 
-Weights, optimizer and averages are always float32. What is lower is how the networks compute:
+Weights, optimizers and averages are always float32. Only the networks compute in lower precision:
 
 - On CUDA, autocast, with loss scaling for float16.
-- On a CPU with bfloat16 units, autocast leaves most of their speed unused (it converts weights at
-  each call, and some layers not at all). Instead the networks compute with bfloat16 copies of
-  their convolutions, which are refreshed from the float32 masters after each update (mixed
-  precision as in Micikevicius et al. 2018, section 3.1), and all is laid out as channels_last.
+- On a CPU with bfloat16 units, autocast would leave most of their speed unused: it converts weights
+  in each call, and some layers not at all. Instead, the networks compute with bfloat16 copies of
+  their convolutions, which are refreshed from the float32 weights after each update (mixed
+  precision as in Micikevicius et al. 2018, section 3.1), and all tensors are channels_last.
 """
 
 import copy
@@ -28,11 +28,11 @@ from img2img.training.methods.critic import Critic
 
 
 class MixedPrecision:
-    """Computes gradients and makes updates of a method, in one of the precisions.
+    """Computes gradients and updates of a method in one of the precisions.
 
     Args:
-        method: the float32 networks, already on the device; the optimizers change these.
-        precision: `fp32`, `bf16` or `fp16`, as the device has it.
+        method: its float32 networks are already on the device; the optimizers update these.
+        precision: `fp32`, `bf16` or `fp16`; the device must support it.
         device: where the networks are.
     """
 
@@ -46,7 +46,7 @@ class MixedPrecision:
             # Copies then have the layout of their masters: converting goes straight through both.
             _use_channels_last(method)
         self.method = _working_copy(method, self.dtype) if low and not self._autocast else method
-        """The method to take losses from."""
+        """The method to compute losses with."""
         # Penalties reach the masters directly; a weight that has no copy is its own master.
         self._trained = {group: _trained(group, method, self.method) for group in method.groups}
         self._copies = {
@@ -71,53 +71,53 @@ class MixedPrecision:
         self._refresh()
 
     def context(self) -> AbstractContextManager[Any]:
-        """The context to compute losses in."""
+        """The context in which to compute losses."""
         if self._autocast:
             return torch.autocast(self.device.type, self.dtype)
         return nullcontext()
 
     @property
     def scales_losses(self) -> bool:
-        """Whether gradients are of a scaled loss, so that now and then they overflow."""
+        """Whether losses are scaled, in which case gradients overflow now and then."""
         return self._scaler.is_enabled()
 
     def backward(self, group: str, loss: Tensor, share: float = 1.0) -> None:
         """Add `share` times the gradients of a group's loss to those of its float32 networks.
 
-        Networks of other groups that have a part in the loss get none.
+        Networks of other groups that take part in the loss get none.
         """
         scaled = self._scaler.scale(loss if share == 1 else share * loss)
         torch.autograd.backward(scaled, inputs=self._trained[group])
 
     def unscale(self, optimizer: torch.optim.Optimizer) -> None:
-        """Make a group's gradients those of the loss itself, where losses are scaled."""
+        """If losses are scaled, scale a group's gradients back."""
         self._scaler.unscale_(optimizer)
 
     def step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Make one group's update and forget its gradients."""
+        """Update one group, and clear its gradients."""
         self._scaler.step(optimizer)
         optimizer.zero_grad(set_to_none=True)
 
     def follow_update(self, group: str) -> None:
-        """Bring what is derived from a group's weights up to date: spectral norms and copies."""
+        """Update what is derived from a group's weights: spectral norms and working copies."""
         for weight in self._normalized[group]:
             iterate(weight)
         self._refresh(group)
 
     def abandon_step(self) -> None:
-        """Leave a step before all its updates were made."""
+        """Give up a step before all its updates have been made."""
         scaler = torch.amp.GradScaler(self.device.type, enabled=self.scales_losses)
         if self.scales_losses:
             scaler.load_state_dict(self._scaler.state_dict())
         self._scaler = scaler  # one that has not begun
 
     def end_step(self) -> None:
-        """Adapt the loss scale, once all updates of a batch are made."""
+        """Adapt the loss scale after all updates of a step."""
         self._scaler.update()
 
     @torch.no_grad()
     def _refresh(self, *groups: str) -> None:
-        """Bring the working copies of these groups (of all, if none is named) up to date."""
+        """Update the working copies of these groups, or of all groups if none is named."""
         for group in groups or self._copies:
             for master, working in self._copies[group]:
                 working.copy_(master)
@@ -132,16 +132,16 @@ class MixedPrecision:
 
 
 def _trained(group: str, *methods: Method) -> list[nn.Parameter]:
-    """The weights of a group in some methods, each once, that take gradients."""
+    """The weights of a group that take gradients, in some methods, each once."""
     weights = dict.fromkeys(p for method in methods for p in method.parameters_of(group))
     return [weight for weight in weights if weight.requires_grad]
 
 
 def _working_copy(method: Method, dtype: torch.dtype) -> Method:
-    """A method whose weights are copies in `dtype`; it shares normalisation and what remembers.
+    """A copy of a method with weights in `dtype`; it shares normalisation and the critics' memory.
 
-    Weights under spectral normalisation are shared, too, and normalised in float32. Networks take
-    and give float32, so that losses stay in float32.
+    Weights with spectral normalisation are shared too, and normalised in float32. Inputs and
+    outputs of networks are float32, so that losses stay in float32.
     """
     shared = [method.teachers, *(module for module in method.modules() if _is_shared(module))]
     remembered = [part for critic in method.critics.values() for part in critic.shared_state]
@@ -170,7 +170,7 @@ def _is_shared(module: nn.Module) -> bool:
 
 
 def _hand_over(master: Tensor, working: Tensor) -> None:
-    """Add the gradient of a working copy to that of its float32 weight."""
+    """Add the gradient of a working copy to the gradient of its float32 weight."""
     assert working.grad is not None
     if master.grad is None:
         # In the master's own memory layout: fused optimizers walk both side by side.
@@ -181,9 +181,9 @@ def _hand_over(master: Tensor, working: Tensor) -> None:
 
 
 def _use_channels_last(method: Method) -> None:
-    """Lay convolutions out as the matrix units want them, where no layer undoes it.
+    """Use the memory layout that matrix units need, unless a layer undoes it.
 
-    On a GPU InstanceNorm leaves that layout.
+    On a GPU, InstanceNorm undoes it.
     """
     for network in method.networks.values():
         on_cpu = all(weight.device.type == "cpu" for weight in network.parameters())
@@ -202,7 +202,7 @@ def _cast_output(_: nn.Module, __: Any, output: Any) -> Any:
 
 
 def _cast(value: Any, dtype: torch.dtype) -> Any:
-    """A value with its floating-point tensors in another type, also those in lists and the like."""
+    """A value with its floating-point tensors, also in lists and the like, in another type."""
     if isinstance(value, Tensor):
         return value.to(dtype) if value.is_floating_point() else value
     if isinstance(value, DiscriminatorOutput):

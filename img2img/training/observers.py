@@ -1,4 +1,4 @@
-"""The observers that keep the records of a run in its folder."""
+"""The observers that write the records of a run to its folder."""
 
 import threading
 import uuid
@@ -20,7 +20,7 @@ from img2img.training.events import Observation, Observer, Progress, Summary
 
 
 def recorders(directory: RunDirectory, metrics: MetricsConfig) -> list[Observer]:
-    """The observers that keep the records of a run."""
+    """The observers that write the records of a run."""
     found: list[Observer] = [
         LogFile(directory.metrics_path),
         FactsFile(directory.facts_path),
@@ -73,16 +73,16 @@ class TensorBoard(Observer):
         # Its writer has a thread, which passes an error on to the next call but prints it too.
         self._hook_before = threading.excepthook
         threading.excepthook = _unless_storage_failed
-        with self._told():
+        with self._as_storage_error():
             self._writer = SummaryWriter(str(self.folder), purge_step=facts.step + 1)
 
     def observed(self, observation: Observation) -> None:
-        with self._told():
+        with self._as_storage_error():
             for tag, value in _curves(observation).items():
                 self._writer.add_scalar(tag, value, observation.progress.step)
 
     def sampled(self, progress: Progress, sheet: Picture) -> None:
-        with self._told():
+        with self._as_storage_error():
             self._writer.add_image("samples", sheet.pixels, progress.step, dataformats="HWC")
 
     def closed(self) -> None:
@@ -93,7 +93,7 @@ class TensorBoard(Observer):
             threading.excepthook = self._hook_before
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _as_storage_error(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
@@ -149,7 +149,7 @@ class WeightsAndBiases(Observer):
 
 
 def _curves(observation: Observation) -> dict[str, float]:
-    """All numbers of an observation, and with losses the learning rate."""
+    """All numbers of an observation; if it has losses, also the learning rate."""
     rate = {"lr": observation.progress.lr} if observation.losses else {}
     return observation.scalars() | rate
 

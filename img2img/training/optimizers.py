@@ -15,7 +15,7 @@ OPTIMIZERS = Registry[torch.optim.Optimizer]("optimizer", "params", "lr")
 
 @OPTIMIZERS.register("adam")
 class Adam(torch.optim.Adam):
-    """Adam (Kingma & Ba 2015), in one fused kernel; betas (0.5, 0.999) as published for GANs."""
+    """Adam (Kingma & Ba 2015); betas (0.5, 0.999) as published for GANs."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Adam(torch.optim.Adam):
 
 
 def restore(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Give an optimizer the moments of a saved `state_dict`; rates and betas stay its own."""
+    """Load the moments of a saved `state_dict`, but keep the optimizer's own rates and betas."""
     own = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state["state"], "param_groups": own})
     for weight, moments in optimizer.state.items():

@@ -1,7 +1,7 @@
-"""Progressive resolution: training on small images first (after Karras et al. 2018).
+"""Progressive resolution: training starts on small images (after Karras et al. 2018).
 
-arXiv 1710.10196, section 2, adds layers as images grow. Here the networks are complete from the
-start and only the batches grow; loaders, held-out measures and the model do not change.
+The paper (arXiv 1710.10196, section 2) adds layers as images grow. Here the networks are complete
+from the start and only the batches grow; loaders, held-out measures and the model do not change.
 """
 
 from collections.abc import Mapping
@@ -13,36 +13,37 @@ from torch import Tensor
 from img2img.config import GrowConfig
 from img2img.data.samples import Batch
 from img2img.data.sizes import HeightWidth
-from img2img.errors import ConfigError
+from img2img.errors import ConfigError, counted
 
 
 def smallest_size(crop_size: HeightWidth, grow: GrowConfig) -> HeightWidth:
-    """The (height, width) that a training on such crops starts with.
+    """The (height, width) of the first crops.
 
     Raises:
-        ConfigError: they cannot be halved so often.
+        ConfigError: the crop size cannot be halved that often.
     """
     height, width = crop_size
     factor = 2**grow.halvings
     if height % factor or width % factor:
         raise ConfigError(
             f"data.grow.halvings: crops of {height} x {width} (height x width) cannot be halved"
-            f" {grow.halvings} times; make it less, or data.crop_size a multiple of {factor}"
+            f" {counted(grow.halvings, 'time')}; lower it, or make data.crop_size a multiple of"
+            f" {factor}"
         )
     return height // factor, width // factor
 
 
 def halvings_at(done: float, grow: GrowConfig) -> int:
-    """How often crops are halved when the share `done` of the length is over."""
+    """How often crops are halved when the share `done` of the run is over."""
     if done >= grow.until:
         return 0
     return grow.halvings - int(done / grow.until * grow.halvings)
 
 
 def reduced(batch: Batch, halvings: int) -> Batch:
-    """The batch with height and width halved so often.
+    """The batch with height and width halved `halvings` times.
 
-    Each pixel is the mean of those it covers, and valid where all of them are.
+    Each pixel is the mean of those it replaces, and valid if all of them are.
     """
     if not halvings:
         return batch
@@ -61,7 +62,7 @@ def reduced(batch: Batch, halvings: int) -> Batch:
 
 
 def mean_seconds(step_seconds: Mapping[int, float], grow: GrowConfig) -> float:
-    """Mean seconds per step over the whole length.
+    """Mean seconds per step over the whole run.
 
     Args:
         step_seconds: seconds per step, by how often crops are halved.

@@ -1,4 +1,4 @@
-"""Resuming a run: from the newest good state, on its data, with notices of what has changed."""
+"""Resumes a run from its newest good state, with notices of what has changed."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,10 +17,10 @@ from img2img.training.session import Session
 
 
 def data_as_begun(data: DataConfig, directory: RunDirectory) -> DataConfig:
-    """`data`, with what a run of an older version did without asking.
+    """`data`, with the settings that runs of older versions used implicitly.
 
-    Its layout is the one that was detected, and before there were ranges each file had all of its
-    type's.
+    The layout is the one detected when the run began. Runs from before ranges existed used the
+    whole range of each file's type.
     """
     data = layout_as_trained(data, read_facts(directory.facts_path))
     if not directory.config_path.is_file():
@@ -34,7 +34,7 @@ def data_as_begun(data: DataConfig, directory: RunDirectory) -> DataConfig:
 
 
 def note_changes(config: RunConfig, session: Session) -> list[Change]:
-    """The settings that differ from those that the run was started with, each with a notice.
+    """The settings that differ from those the run was started with; a notice reports each.
 
     Raises:
         ConfigError: the networks differ: the saved state does not fit others.
@@ -46,10 +46,10 @@ def note_changes(config: RunConfig, session: Session) -> list[Change]:
 
 
 def load_newest(trainer: Trainer, states: Sequence[Path], session: Session) -> None:
-    """Load the newest state that all processes can read, with a notice for each that they cannot.
+    """Load the newest state that all processes can read; a notice reports each unreadable one.
 
     Raises:
-        ModelFileError: there is none. A run that cannot be resumed is not begun anew.
+        ModelFileError: there is none. Such a run is not started again from nothing.
     """
     directory = session.directory
     for path in states:
@@ -65,8 +65,8 @@ def load_newest(trainer: Trainer, states: Sequence[Path], session: Session) -> N
         directory.skip(path)
     raise ModelFileError.of(
         directory.checkpoints,
-        f"every state is damaged, or of another version; start"
-        f" another run, perhaps with `init_from={directory.model_path}`",
+        "every state is damaged or from another version; start a new run, perhaps with"
+        f" `init_from={directory.model_path}`",
     )
 
 
@@ -80,4 +80,4 @@ def _load(trainer: Trainer, path: Path) -> None:
         if is_out_of_memory(error):
             raise
         what = f"{type(error).__name__}: {error}"
-        raise ModelFileError.of(path, f"not a state that this version can read: {what}") from error
+        raise ModelFileError.of(path, f"this version cannot read the state: {what}") from error

@@ -1,4 +1,4 @@
-"""Evaluating generators along the way: held-out measures, sample sheets, health probes."""
+"""Evaluates generators during training: held-out measures, sample sheets, health probes."""
 
 from collections.abc import Mapping
 
@@ -14,14 +14,14 @@ from img2img.training.session import Session
 
 
 class Review:
-    """Evaluates generators, and tells an observer the outcome.
+    """Evaluates generators, and reports the results to an observer.
 
     Args:
-        held_out: measures generators on held-out images.
-        probe: looks for faults in a few translations; None: no probes.
-        tracker: knows the best so far.
-        session: where the best model is saved, and who is told.
-        rows: images in a sample sheet.
+        held_out: evaluates generators on held-out images.
+        probe: checks a few translations for faults; None: no probes.
+        tracker: tracks the best model so far.
+        session: its run folder gets the best model; its observer gets the results.
+        rows: number of images in a sample sheet.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Review:
 
     @property
     def measures(self) -> Measures:
-        """The last measures that were taken."""
+        """The measures of the last evaluation."""
         taken = self._tracker.measures
         return Measures(taken, self.held_out.baseline, self.held_out.spans)
 
@@ -50,13 +50,13 @@ class Review:
         specs: Mapping[str, ModelSpec],
         progress: Progress,
     ) -> ImageError | None:
-        """Take the measures, and save the best generators; returns the error that prevented it."""
+        """Measure and save the best generators; return the error that prevented it, if any."""
         try:
             measures = self.held_out.measures(generators)
         except ImageError as error:
-            self._observer.noticed(f"nothing was measured: {error}")
+            self._observer.noticed(f"held-out images were not evaluated: {error}")
             return error
-        best = self._tracker.take(measures, progress.step)
+        best = self._tracker.update(measures, progress.step)
         if measures:
             self._observer.observed(Observation(progress, measures=self.measures))
         if plateau := self._tracker.plateau(progress.step, progress.total_steps):
@@ -66,22 +66,22 @@ class Review:
         return None
 
     def sample(self, generators: Mapping[str, nn.Module], progress: Progress) -> None:
-        """Draw a sheet of translations."""
+        """Draw a sample sheet."""
         try:
             sheet = self.held_out.sheet(generators, self._rows)
         except ImageError as error:
-            self._observer.noticed(f"no samples were drawn: {error}")
+            self._observer.noticed(f"no sample sheet was drawn: {error}")
             return
         if sheet is not None:
             self._observer.sampled(progress, sheet)
 
-    def look(self, generators: Mapping[str, nn.Module], progress: Progress) -> None:
+    def check_health(self, generators: Mapping[str, nn.Module], progress: Progress) -> None:
         """Probe the health of the generators."""
         if self.probe is None:
             return
         try:
             found = self.probe.diagnostics(generators)
         except ImageError as error:
-            self._observer.noticed(f"translations were not probed: {error}")
+            self._observer.noticed(f"no health probe was made: {error}")
             return
         self._observer.observed(Observation(progress, diagnostics=found))

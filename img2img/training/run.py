@@ -1,4 +1,4 @@
-"""From a configuration to a trained model: everything is found, checked, built and run."""
+"""From a configuration to a trained model: checks the data, builds the networks, trains."""
 
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack
@@ -47,22 +47,23 @@ def train(
     stop_after: float | None = None,
     observers: Sequence[Observer] = (),
 ) -> Summary:
-    """Train as `config` says, and leave everything in the run folder `output`.
+    """Train as `config` says, and write everything to the run folder `output`.
 
-    Started by `torchrun` or `accelerate launch`, the processes train one model together: each takes
-    `data.batch_size` images a step, and the first writes and is observed.
+    Processes that `torchrun` or `accelerate launch` has started train one model together: each uses
+    `data.batch_size` images per step. Only the first writes files and calls observers.
 
     Args:
         resume: continue from the newest intact state in `output`, if there is one.
-        stop_after: minutes after which to pause, to be resumed later.
-        observers: get every event, beside those that keep the run's records.
+        stop_after: minutes after which to pause; the run can be resumed later.
+        observers: get every event, in addition to those that write the run's records.
 
     Raises:
         ConfigError: a key does not fit, or the run folder is in use.
-        DataError: the images cannot be used as they are, or no longer; then the state is saved.
+        DataError: images cannot be used; if this is found during training, the state is saved
+            first.
         TrainingDiverged: a loss or gradient is not finite; what was saved before is intact.
-        StorageError: the disk refused; what was saved before is intact.
-        TrainingStopped: by Ctrl-C, SIGTERM or `stop_after`; the state is saved.
+        StorageError: writing to disk failed; what was saved before is intact.
+        TrainingStopped: stopped by Ctrl-C, a signal or `stop_after`; the state is saved.
     """
     directory = RunDirectory(Path(output), config.checkpoint.keep)
     stop, observer = StopRequest(stop_after), Observers()
@@ -74,7 +75,9 @@ def train(
         check_parts(config)
         processes = stack.enter_context(joined(device.type))
         if processes.count > 1 and device.index is not None:
-            raise ConfigError(f"device: several processes need cuda, not {config.device}")
+            raise ConfigError(
+                f"device: training with several processes needs cuda, but device is {config.device}"
+            )
         if processes.first:
             stack.enter_context(directory.opened(resume))
         stack.callback(observer.closed)
@@ -107,7 +110,7 @@ def _train(config: RunConfig, session: Session, resume: bool) -> Summary:
     if states:
         load_newest(trainer, states, session)
     elif resume:
-        observer.noticed(f"{directory.folder} has no state to resume: starting anew")
+        observer.noticed(f"{directory.folder} has no state to resume, so a new run starts")
     if trainer.finished:
         observer.noticed(_finished(trainer.summary()))
         return trainer.summary()
@@ -124,7 +127,7 @@ def _train(config: RunConfig, session: Session, resume: bool) -> Summary:
 
 
 def _new_method(config: RunConfig, data: TrainingData, session: Session) -> Method:
-    """The networks, their weights by the seed."""
+    """The networks, with their first weights drawn by the seed."""
     torch.manual_seed(config.seed)
     method = build_method(config, data.crop_size, data.domains)
     several = session.processes.count > 1
@@ -133,7 +136,8 @@ def _new_method(config: RunConfig, data: TrainingData, session: Session) -> Meth
             synchronize_batch_norm(method)
         else:
             session.observer.noticed(
-                "each process has BatchNorm over its own images: only CUDA spans processes"
+                "BatchNorm uses the images of each process separately; statistics are shared"
+                " between processes only on CUDA"
             )
     return method
 
@@ -141,7 +145,7 @@ def _new_method(config: RunConfig, data: TrainingData, session: Session) -> Meth
 def _trainer(
     config: RunConfig, method: Method, data: TrainingData, samples: Samples, session: Session
 ) -> Trainer:
-    """The loop, with all that it needs."""
+    """Assemble the training loop."""
     specs = describe(config, method, data.crop_size, data.scales, data.image_sizes, data.domains)
     every = config.doctor.every
     probe = None
@@ -178,13 +182,13 @@ def _batches(
 
 
 def _finished(run: Summary) -> str:
-    """What to say where nothing is left to train, and what would train on."""
+    """Says that nothing is left to train, and which settings continue the run."""
     if run.stopped_early:
         return (
             f"{run.output} is finished: it stopped early at step {run.steps}; a larger"
-            " `metrics.patience` continues it"
+            " `metrics.patience` continues the run"
         )
     return (
         f"{run.output} is finished: step {run.steps} was its last; a larger `schedule.steps`,"
-        " `schedule.total_epochs` or `schedule.minutes` continues it"
+        " `schedule.total_epochs` or `schedule.minutes` continues the run"
     )

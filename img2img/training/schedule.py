@@ -1,4 +1,4 @@
-"""The learning rate along the training, as a function of the images seen."""
+"""The learning rate during training, as a function of the images seen."""
 
 import math
 from abc import ABC, abstractmethod
@@ -10,11 +10,10 @@ class Schedule(ABC):
     """A factor on the learning rate.
 
     Args:
-        epochs: the config's epochs at the full rate.
-        decay_epochs: the config's epochs of decay.
+        epochs: configured epochs at the full rate.
+        decay_epochs: configured epochs of decay.
         images_per_epoch: size of the training set.
-        total_images: the length, if one was asked for in other terms than these epochs; infinite
-            while it is not known.
+        total_images: the length, if it is not set by these epochs; infinite if it is not known yet.
     """
 
     def __init__(
@@ -27,7 +26,7 @@ class Schedule(ABC):
 
     @abstractmethod
     def factor(self, images: int) -> float:
-        """The factor on the rate, between 0 and 1, when `images` have been seen."""
+        """The factor on the learning rate, between 0 and 1, when `images` have been seen."""
 
 
 SCHEDULES = Registry[Schedule](
@@ -37,7 +36,7 @@ SCHEDULES = Registry[Schedule](
 
 @SCHEDULES.register("linear")
 class Linear(Schedule):
-    """Constant, then linear to zero; by epochs as published, or squeezed into a given length."""
+    """Constant, then linear to zero, as published; fitted to a given length."""
 
     def factor(self, images: int) -> float:
         if self.total_images is None:
@@ -53,8 +52,8 @@ class Linear(Schedule):
 class Cosine(Schedule):
     """Cosine decay from the full learning rate to zero (Loshchilov & Hutter 2017, equation 5).
 
-    arXiv 1608.03983, without restarts: (1 + cos(pi * t)) / 2, where t is the share of the length
-    that is done, after any image. Epochs of full rate and of decay count alike.
+    arXiv 1608.03983, without restarts: (1 + cos(pi * t)) / 2, where t is the share of the run that
+    is over. The epochs at the full rate and those of decay are both part of it.
     """
 
     def factor(self, images: int) -> float:

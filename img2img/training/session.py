@@ -1,4 +1,4 @@
-"""What is around a training: one call of `train`."""
+"""The surroundings of the training loop: one call of `train`."""
 
 from dataclasses import dataclass
 
@@ -10,13 +10,13 @@ from img2img.training.stopping import StopRequest
 
 @dataclass(frozen=True)
 class Session:
-    """One call of `train`.
+    """The folder, observer and processes of one call of `train`.
 
     Attributes:
-        directory: where models and states go.
-        observer: told of everything.
-        stop: asked between steps.
-        processes: those that train together.
+        directory: the run folder, which gets models and states.
+        observer: gets all events.
+        stop: the request to stop, checked between steps.
+        processes: the processes that train together.
     """
 
     directory: RunDirectory

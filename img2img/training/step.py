@@ -25,16 +25,16 @@ from img2img.training.optimizers import OPTIMIZERS, restore
 MOST_SKIPPED = 20
 
 Snapshot = dict[str, tuple[list[Tensor], list[Tensor]]]
-"""By network: its buffers, and the images in its pool if it is a critic."""
+"""By network: its buffers and, for a critic, the images in its pool."""
 
 
 @dataclass
 class Round:
-    """One update of each of some groups, on one batch or several.
+    """One update of some groups, on one or several batches.
 
     Attributes:
-        batches: on the device of the networks.
-        fakes: by batch, what the losses share; None: not made yet.
+        batches: already on the device of the networks.
+        fakes: by batch, the results of `generate`; None if they are not computed yet.
     """
 
     groups: Sequence[str]
@@ -43,13 +43,13 @@ class Round:
 
 
 class Stepper:
-    """Makes steps: one update of each group of a method's networks, on one batch or several.
+    """Makes steps: one update of each group of a method's networks, on one or several batches.
 
     Args:
         method: float32 networks, already on the device.
         config: resolved.
-        processes: those that make each step together.
-        observer: told of skipped steps.
+        processes: the processes that make each step together.
+        observer: gets a notice of each skipped step.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Stepper:
         self.method = method
         self.device = next(method.parameters()).device
         self.skipped = 0
-        """Steps left out for a number that is not finite."""
+        """Steps skipped because a number was not finite."""
         self._skipped_in_a_row = 0
         self.config = config
         self._processes = processes
@@ -84,7 +84,7 @@ class Stepper:
 
     @property
     def learning_rate(self) -> float:
-        """The generators' rate in the last step."""
+        """The generators' learning rate in the last step."""
         rate: float = self._optimizers[self._generator_groups[0]].param_groups[0]["lr"]
         return rate
 
@@ -93,21 +93,21 @@ class Stepper:
     ) -> list[dict[str, Tensor]] | None:
         """Make a step.
 
-        The loss of each group is computed for `optimizer.accumulate` batches before its update, as
-        for one larger batch. Of `n_critic` updates of the critics, each has such batches of its
-        own.
+        Before each update, the loss of the group is computed for `optimizer.accumulate` batches, as
+        for one larger batch. Each of the `n_critic` updates of the critics has batches of its own.
 
         Args:
-            step: its number, from 1; random numbers are seeded by (seed, step, process).
+            step: the number of the step, from 1; random numbers are seeded by (seed, step,
+                process).
             rate: a factor on the learning rates.
-            watch: whether the norm of the gradients is wanted among the scores.
+            watch: whether to report the norm of the gradients among the scores.
 
         Returns:
-            The losses and scores of each batch by tag, of several rounds the mean of those that
-            have it; None if the rest of the step was left out.
+            The losses and scores of each batch by tag, averaged over the rounds that have them;
+            None if the step was skipped.
 
         Raises:
-            TrainingDiverged: too many steps in a row were.
+            TrainingDiverged: too many steps in a row were skipped.
             ConfigError: the memory does not suffice.
         """
         for group, optimizer in self._optimizers.items():
@@ -138,7 +138,7 @@ class Stepper:
     def _update(
         self, step: int, current: Round, snapshot: Snapshot | None, watch: bool
     ) -> list[dict[str, Tensor]] | None:
-        """The updates of a round; see `make`."""
+        """Make the updates of a round; see `make`."""
         values: list[dict[str, Tensor]] = [{} for _ in current.batches]
         for group in current.groups:
             for known, found in zip(values, self._backward(group, current), strict=True):
@@ -162,7 +162,7 @@ class Stepper:
         return Round(groups, [batch.to(self.device) for batch in batches], [None for _ in batches])
 
     def _backward(self, group: str, current: Round) -> list[dict[str, Tensor]]:
-        """Compute the gradients of a group, as for all batches of the round together.
+        """Compute the gradients of a group over all batches of the round.
 
         Returns:
             The losses and scores by tag, of each batch.
@@ -189,10 +189,10 @@ class Stepper:
         return values
 
     def _generate(self, batch: Batch, current: Round) -> Fakes:
-        """What the losses of a round share, with a graph if one of them is the generators'.
+        """Generate what the losses of a round share, with a graph if generators are updated.
 
-        Where several batches wait for the update of critics, only images are kept of each, and what
-        led to them is computed again in the backward pass.
+        If several batches wait for the critics' update, only their images are kept, and the graphs
+        are computed again in the backward pass.
         """
         method, groups = self._precision.method, current.groups
         if all(group in self._critic_groups for group in groups):
@@ -216,10 +216,10 @@ class Stepper:
         return made
 
     def compute(self, groups: Sequence[str], batch: Batch) -> None:
-        """Compute the gradients of groups on a batch, without an update.
+        """Compute the gradients of groups on a batch without an update.
 
         Raises:
-            ConfigError: the networks cannot take such a batch, or the memory does not.
+            ConfigError: the networks cannot take such a batch, or there is not enough memory.
         """
         current = self._round(groups, [batch])
         try:
@@ -229,7 +229,7 @@ class Stepper:
             raise _unfit(batch, error) from error
 
     def snapshot(self, groups: Iterable[str]) -> Snapshot:
-        """Copies of what computing losses changes in the networks of some groups."""
+        """Copies of the buffers and pools that computing losses changes, for some groups."""
         pools = self.method.pools
         return {
             name: (
@@ -241,7 +241,7 @@ class Stepper:
         }
 
     def rollback(self, snapshot: Snapshot) -> None:
-        """Forget the gradients, and put back what a snapshot has."""
+        """Clear the gradients, and restore a snapshot."""
         self._precision.abandon_step()
         for optimizer in self._optimizers.values():
             optimizer.zero_grad(set_to_none=True)
@@ -253,17 +253,17 @@ class Stepper:
                 pools[name].images = list(images)
 
     def check_weights(self, step: int) -> None:
-        """See that the weights are fit to be saved; losses would tell of it a step later only.
+        """Check that all weights are finite before they are saved.
 
         Raises:
-            TrainingDiverged: some are not finite.
+            TrainingDiverged: a weight is not finite.
         """
         for group in self.method.groups:
             if not all(weight.isfinite().all() for weight in self.method.parameters_of(group)):
                 raise TrainingDiverged(f"step {step}: the gradient of {group} was not finite")
 
     def state_dict(self) -> dict[str, Any]:
-        """All that the next steps depend on. To be called by all processes."""
+        """All that the next steps depend on. All processes must call it."""
         pools = {
             name: [image.cpu() for image in pool.images] for name, pool in self.method.pools.items()
         }
@@ -276,7 +276,7 @@ class Stepper:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state, by as many processes as it was taken in, or others.
+        """Continue from a state; the number of processes may differ.
 
         Raises:
             ConfigError: it is of networks that the configuration no longer describes.
@@ -292,11 +292,11 @@ class Stepper:
         self.skipped, self._skipped_in_a_row = state["skipped"]
 
     def _reduce(self, group: str, watch: bool) -> Tensor | None:
-        """Average a group's gradients, and what critics saw, over processes; clip the gradients.
+        """Average a group's gradients and critics' statistics over processes; clip the gradients.
 
         Returns:
-            Their norm before clipping, if it is wanted. Not under loss scaling: there it overflows
-            now and then, which the scaler deals with.
+            Their norm before clipping, if it is needed; None if losses are scaled, because then it
+            overflows now and then, which the scaler handles.
         """
         optimizer = self._optimizers[group]
         weights = [weight for each in optimizer.param_groups for weight in each["params"]]
@@ -315,10 +315,10 @@ class Stepper:
     def _skips(
         self, step: int, group: str, values: Sequence[Mapping[str, Tensor]], norm: Tensor | None
     ) -> bool:
-        """Whether a number of a group's update is not finite in any process.
+        """Whether to skip a group's update because a number is not finite in any process.
 
         Raises:
-            TrainingDiverged: too many steps in a row are skipped.
+            TrainingDiverged: too many steps in a row have been skipped.
         """
         watched = [item for each in values for item in each.items()]
         if norm is not None:
@@ -341,12 +341,12 @@ class Stepper:
 
 
 def _unfit(batch: Batch, error: Exception) -> ConfigError:
-    """What a failed trial step says about the configuration."""
+    """Explains a failed trial step in terms of the configuration."""
     count, _, height, width = batch.B.shape
     if is_out_of_memory(error):
         return ConfigError(
-            f"not enough memory for batches of {count} crops of {height} x {width}: make "
-            "data.batch_size or data.crop_size smaller, or the networks narrower, or set"
+            f"not enough memory for batches of {count} crops of {height} x {width}: lower"
+            " data.batch_size or data.crop_size, use narrower networks, or set"
             " activation_checkpointing"
         )
     reason = str(error).partition("\n")[0]
@@ -361,7 +361,7 @@ def _detached(fakes: Fakes) -> Fakes:
 
 @contextmanager
 def _untouched(buffers: Sequence[Tensor]) -> Iterator[None]:
-    """Put buffers back after this block."""
+    """Restore buffers after this block."""
     before = [buffer.clone() for buffer in buffers]
     try:
         yield
@@ -371,14 +371,14 @@ def _untouched(buffers: Sequence[Tensor]) -> Iterator[None]:
 
 
 def _means(rounds: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """The means by tag, over those that have it: a lazy penalty is not in all."""
+    """The means by tag over the steps that have it: not every step has a lazy penalty."""
     tags = dict.fromkeys(tag for each in reversed(rounds) for tag in each)
     known = {tag: [each[tag].detach() for each in rounds if tag in each] for tag in tags}
     return {tag: torch.stack(values).mean(0) for tag, values in known.items()}
 
 
 def _not_finite(values: Iterable[tuple[str, Tensor]]) -> str | None:
-    """Which of some scalars is the first that is not finite, in words."""
+    """A phrase that names the first scalar that is not finite."""
     for name, value in values:
         number = value.item()
         if not math.isfinite(number):
@@ -387,5 +387,5 @@ def _not_finite(values: Iterable[tuple[str, Tensor]]) -> str | None:
 
 
 def _mixed(*numbers: int) -> int:
-    """One 64-bit seed from several numbers."""
+    """A 64-bit seed from several numbers."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])

@@ -17,14 +17,14 @@ _BY_HAND = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopRequest:
-    """Set from outside, read by the loop between two steps.
+    """A request to stop, which the loop checks between steps.
 
     Args:
-        minutes: stop by itself after so many minutes, but not before a step is made; None: never.
+        minutes: stop after this many minutes, but not before a step has been made; None: never.
 
     Attributes:
-        stepped: whether a step was made. Until then there is nothing to save: a run that is resumed
-            again and again would wait for its first images each time, and never get anywhere.
+        stepped: whether a step has been made. Until then there is nothing to save, so a run that is
+            resumed repeatedly would never get anywhere.
     """
 
     def __init__(self, minutes: float | None = None) -> None:
@@ -43,7 +43,7 @@ class StopRequest:
         return self._error is not None
 
     def error(self, what_now: str, folder: Path) -> TrainingStopped:
-        """The error to end the run with; its class says what kind of stop it is."""
+        """The error that ends the run; its class says what kind of stop it is."""
         kind = self._error or TrainingStopped
         return kind(f"stopped by {self._reason}; {what_now}", path=folder)
 
@@ -52,8 +52,8 @@ class StopRequest:
 def stop_on_signals(stop: StopRequest) -> Iterator[None]:
     """Turn Ctrl-C and the signals in `STOPPING` into requests to stop.
 
-    A second Ctrl-C or SIGTERM acts at once, as usual. A signal that the process was started to
-    ignore, such as SIGHUP under `nohup`, stays ignored.
+    A second Ctrl-C or SIGTERM acts at once, as usual. Signals that the process ignored from the
+    start, such as SIGHUP under `nohup`, stay ignored.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

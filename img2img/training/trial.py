@@ -1,4 +1,4 @@
-"""Trying a step before a training: whether it fits, and how long it takes."""
+"""Tries a step before training: whether it fits into memory, and how long it takes."""
 
 import time
 
@@ -9,18 +9,17 @@ from img2img.training.step import Stepper
 
 
 def try_step(stepper: Stepper, batch: Batch) -> tuple[float, int | None]:
-    """Compute a step that changes nothing.
+    """Compute a step without changing anything.
 
-    Of its rounds each kind is tried, twice: with the generators' update and without, and of both,
-    where there are lazy penalties, one with them and one without.
+    Each kind of round is tried twice: with and without the generators' update and, if there are
+    lazy penalties, each of these with and without them.
 
     Returns:
-        Seconds by the second times, for all the rounds and batches of a step in the mean; and bytes
-        of memory at the peak, with what the optimizers will add (None on a device that does not
-        tell).
+        Mean seconds per step for all its rounds and batches, by the second tries; and peak memory
+        in bytes, including what the optimizers will add (None if the device does not report it).
 
     Raises:
-        ConfigError: the networks cannot take such a batch, or the memory does not.
+        ConfigError: the networks cannot take such a batch, or there is not enough memory.
     """
     method, config = stepper.method, stepper.config
     snapshot = stepper.snapshot(method.groups)
@@ -42,11 +41,11 @@ def try_step(stepper: Stepper, batch: Batch) -> tuple[float, int | None]:
 
 
 def _kinds_of_rounds(method: Method, n_critic: int) -> list[tuple[float, list[str], int]]:
-    """The kinds of rounds that a step has.
+    """The kinds of rounds in a step.
 
     Returns:
-        How many of a kind there are in the mean over steps, the groups that it updates, and how
-        many updates critics have had.
+        For each kind: how many a step has on average, the groups that it updates, and how many
+        updates critics have had.
     """
     penalties = [p for c in method.critics.values() for p in c.regularizers.values()]
     lazy = [1 / penalty.every for penalty in penalties if penalty.every > 1]

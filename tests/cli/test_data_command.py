@@ -57,7 +57,7 @@ def test_a_pairing_is_proposed_and_trains(
     assert "--skip-bad" not in refused.err  # which would leave nothing
     trained = train(studio / "run", *words[3:], "--max-steps", 2)
     assert trained.status == 0, trained.err
-    assert "11 pairs to train, 1 held out" in trained.out
+    assert "11 training pairs, 1 held out" in trained.out
     assert "in 12 pairs the target is resized to its input's size" in trained.out.replace("\n", " ")
 
     assert (
@@ -75,7 +75,7 @@ def test_measuring_pairs_by_the_same_choices(
     line = ("evaluate", "sketches", "finished", "--measures", "l1", "--match", "suffix", "--json")
     outcome = img2img(*line)
     assert json.loads(outcome.out)["l1"]["n"] == 12
-    assert "in 12 pairs the real image is changed to its result's size" in outcome.err
+    assert "in 12 pairs the real image is resized to the size of its result" in outcome.err
     train(studio / "run", *FOLDERS, "--match", "suffix", "--max-steps", 1)
     outcome = img2img("evaluate", "--model", "run", "--measures", "l1", "--json")
     assert json.loads(outcome.out)["l1"]["n"] == 1
@@ -95,7 +95,7 @@ def test_a_table_is_written_changed_and_used(
     report = json.loads(outcome.out)
     assert (report["train"], report["held_out"]) == (6, 1)
     trained = train(studio / "run", *FOLDERS, "--pairs", "pairs.csv", "--max-steps", 1)
-    assert "10 images that data.pairs does not list are left out" in trained.out.replace("\n", " ")
+    assert "left out, not listed in data.pairs: 10 images" in trained.out.replace("\n", " ")
     # From anywhere: the run knows where its table is.
     assert f"pairs: {studio}/pairs.csv" in Path("run/config.yaml").read_text()
 
@@ -157,10 +157,13 @@ def test_a_preview_is_not_put_among_the_data(studio: Path, img2img: Command) -> 
 
 def test_choices_that_would_do_nothing(studio: Path, img2img: Command) -> None:
     for line, words in (
-        (("data", "check", *FOLDERS, "--unpaired", "--match", "case"), "data.match: these images"),
+        (("data", "check", *FOLDERS, "--unpaired", "--match", "case"), "data.match: applies only"),
         (("data", "check", *FOLDERS, "--side-by-side"), "side_by_side needs one folder"),
         (("data", "check", *FOLDERS, "--match", "case", "--pairs", "x.csv"), "set only one"),
-        (("evaluate", "new", "new", "--side-by-side"), "--side-by-side is for a data set (--data)"),
+        (
+            ("evaluate", "new", "new", "--side-by-side"),
+            "--side-by-side only applies to a data set (--data)",
+        ),
     ):
         outcome = img2img(*line)
         assert outcome.status == 2
@@ -175,8 +178,8 @@ def test_two_folders_that_are_no_pairs(studio: Path, img2img: Command, train: Co
         Path("paintings").mkdir(exist_ok=True)
         Image.fromarray(noise(16, 16)).save(f"paintings/{name}.png")
     folders = ("--data-a", "new", "--data-b", "paintings")
-    assert "train cyclegan, which does not need pairs" in img2img("data", "check", *folders).out
-    assert "train cyclegan, which does not need pairs" in train(studio / "run", *folders).err
+    assert "use cyclegan, which needs none" in img2img("data", "check", *folders).out
+    assert "use cyclegan, which needs none" in train(studio / "run", *folders).err
 
 
 def test_measuring_what_only_a_person_sees_as_pairs(

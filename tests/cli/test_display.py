@@ -29,7 +29,7 @@ def facts(**changed: Any) -> RunFacts:
         "method": "cyclegan",
         "device": "cpu",
         "precision": "bf16",
-        "images": "400 pairs to train, 60 held out; A/ + B/",
+        "images": "400 training pairs, 60 held out; A/ + B/",
         "batches": "batches of 1",
         "load_size": (286, 286),
         "crop_size": (256, 256),
@@ -171,7 +171,9 @@ class TestLength:
         shown = Shown()
         resumed = facts(step=500, minutes=120.0, seconds=2100.0, total_steps=total)
         shown.display.started(resumed)
-        assert shown.lines[-1].endswith("; --max-minutes 120 counts the whole run; 35 are over")
+        assert shown.lines[-1].endswith(
+            "; --max-minutes 120 is for the whole run, of which 35 minutes are over"
+        )
 
     def test_in_minutes_not_yet_measured(self) -> None:
         shown = Shown()
@@ -233,33 +235,33 @@ class TestPlateau:
     def tracker(self, **settings: Any) -> BestTracker:
         tracker = BestTracker(MetricsConfig(every=100, **settings))
         for step, value in ((100, 0.3), (200, 0.2), (300, 0.25)):
-            tracker.take({"l1": value}, step)
+            tracker.update({"l1": value}, step)
         return tracker
 
     def test_is_said_once(self) -> None:
         tracker = self.tracker()
         assert tracker.plateau(300, 1000) is None  # too soon
-        tracker.take({"l1": 0.22}, 400)
+        tracker.update({"l1": 0.22}, 400)
         said = tracker.plateau(400, 1000)
         assert said is not None
         assert "has not improved for 20 % of the run, since step 200" in said
         assert "`stop_after`" in said
         assert "`metrics.patience`" in said
         assert tracker.plateau(500, 1000) is None
-        tracker.take({"l1": 0.1}, 600)
+        tracker.update({"l1": 0.1}, 600)
         for step in (700, 800):
-            tracker.take({"l1": 0.11}, step)
+            tracker.update({"l1": 0.11}, step)
         assert tracker.plateau(800, 1000) is not None  # another one
 
     def test_not_where_patience_ends_it(self) -> None:
         tracker = self.tracker(patience=5)
-        tracker.take({"l1": 0.22}, 400)
+        tracker.update({"l1": 0.22}, 400)
         assert tracker.plateau(400, 1000) is None
 
     def test_goes_on_with_the_run(self) -> None:
         first, second = self.tracker(), BestTracker(MetricsConfig(every=100))
         second.load_state_dict(first.state_dict())
-        second.take({"l1": 0.22}, 400)
+        second.update({"l1": 0.22}, 400)
         assert "since step 200" in (second.plateau(400, 1000) or "")
 
 

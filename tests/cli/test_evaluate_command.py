@@ -68,16 +68,16 @@ def test_a_measure_that_is_named_is_taken_or_refused(
         for measures in ("fid", "l1,kid"):
             outcome = img2img("evaluate", *given, "--measures", measures)
             assert (outcome.status, outcome.out) == (2, "")
-            assert "needs 10 or more images in each set; there are 6 and 6" in outcome.err
+            assert "needs at least 10 images in each set, but there are 6 and 6" in outcome.err
     outcome = img2img("evaluate", *folders, "--measures", "l1,ms_ssim")
     assert (outcome.status, outcome.out) == (2, "")
-    assert "ms_ssim: needs images of 176 pixels" in outcome.err
+    assert "ms_ssim: needs images of at least 176 pixels" in outcome.err
     # Nor where none is named, and none can be had.
     x, y = make_image("x/a.png").parent, make_image("y/b.png").parent
     outcome = img2img("evaluate", x, y)
     assert (outcome.status, outcome.out) == (2, "")
     assert (
-        "nothing could be measured: the images have no known targets; needs 10 or more images"
+        "nothing could be measured: the images have no known targets; needs at least 10 images"
         in outcome.err
     )
 

@@ -48,7 +48,7 @@ def test_names_that_are_no_text_at_all(
     assert img2img("translate", *given, "--gallery").status == 0
     refused = train(tmp_path / "run\udce9", "--data", tiny_pairs, "--max-steps", 1)
     assert refused.status == 2  # rather than where the weights are saved
-    assert refused.err == f"error: --output {tmp_path}/run\\udce9: the name is not UTF-8\n"
+    assert f"--output {tmp_path}/run\\udce9: the name is not valid UTF-8;" in refused.err
 
 
 def test_training_goes_on_where_nobody_reads(

@@ -214,7 +214,7 @@ class TestBeforeTheFirstStep:
     def test_facts_are_told(self, tmp_path: Path, train: Command, tiny_pairs: Path) -> None:
         out = train(tmp_path / "run", "--data", tiny_pairs, "--max-steps", 1).out
         for word in (
-            "5 pairs to train, 1 held out",
+            "5 training pairs, 1 held out",
             "32 x 32",
             "parameters",
             "memory",
@@ -332,12 +332,15 @@ class TestResume:
             ("--resume", "--resume: name the run folder, as in: img2img train --resume runs/mine"),
             (
                 "--resume none",
-                "--resume none: not a run folder: there is no none/config.yaml; to start",
+                "--resume none: not a run folder, because none/config.yaml does not exist;",
             ),
-            ("--resume pix2pics", "pix2pics/config.yaml (did you mean 'pix2pix'?)"),
+            ("--resume pix2pics", "pix2pics/config.yaml does not exist (did you mean 'pix2pix'?)"),
             ("$run", "$run is a run folder; to resume it: img2img train --resume $run"),
-            ("--resume $run --output x", "--resume $run --output x: two run folders; give one"),
-            ("--resume bad", "method: there is no method"),
+            (
+                "--resume $run --output x",
+                "--resume $run --output x: these are two run folders; give only one",
+            ),
+            ("--resume bad", "method: unknown method"),
         ],
     )
     def test_of_no_run(
@@ -401,7 +404,7 @@ class TestResume:
         assert line["step"] == 1
         assert {"key": "optimizer.lr", "before": 0.0002, "after": 0.001} in line["changed"]
         nothing = train(tmp_path / "new", "--resume", "--data", tiny_pairs, "--max-steps", 1)
-        assert "has no state to resume: starting anew" in " ".join(nothing.out.split())
+        assert "has no state to resume, so a new run starts" in " ".join(nothing.out.split())
 
     def test_with_other_networks_is_refused(
         self, tmp_path: Path, train: Command, tiny_run: Path
@@ -409,7 +412,7 @@ class TestResume:
         outcome = train(tiny_run, "--resume", "--max-steps", 9, "--set", "generator.ngf=5")
         assert outcome.status == 2
         assert outcome.err.count("\n") <= 2
-        assert "generator.ngf: the run was started with 4, not with 5" in outcome.err
+        assert "generator.ngf: the run was started with 4, not 5" in outcome.err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")

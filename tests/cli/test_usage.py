@@ -15,20 +15,23 @@ Command = Callable[..., Any]
 ALL = dict(commands(typer.main.get_command(app)))
 
 ANSWERS = [
-    ("list generator", "there is no catalogue 'generator' (did you mean 'generators'?)"),
-    ("list", "img2img list: WHAT: missing: Which catalogue: methods, generators"),
-    ("tranlate", "img2img: there is no 'tranlate' (did you mean 'translate'?); there are: train"),
-    ("data chek", "img2img data: there is no 'chek' (did you mean 'check'?)"),
-    ("train pix2pix --lr 0.1", "there is no option --lr (did you mean --set optimizer.lr=...?)"),
-    ("train pix2pix --max-stepz 1", "there is no option --max-stepz (did you mean '--max-steps'?)"),
-    ("train pix2pics", "there is no method 'pix2pics' (did you mean 'pix2pix'?)"),
+    ("list generator", "unknown catalogue 'generator' (did you mean 'generators'?)"),
+    ("list", "img2img list: WHAT: missing: Catalogue to list: methods, generators"),
+    (
+        "tranlate",
+        "img2img: unknown command 'tranlate' (did you mean 'translate'?); choose from: train",
+    ),
+    ("data chek", "img2img data: unknown command 'chek' (did you mean 'check'?)"),
+    ("train pix2pix --lr 0.1", "unknown option --lr (did you mean --set optimizer.lr=...?)"),
+    ("train pix2pix --max-stepz 1", "unknown option --max-stepz (did you mean '--max-steps'?)"),
+    ("train pix2pics", "unknown method 'pix2pics' (did you mean 'pix2pix'?)"),
     ("train IN", "METHOD is missing: img2img train pix2pix --data IN for pairs of images"),
     ("train pix2pix pairs", "unexpected argument: pairs (did you mean --data pairs?)"),
     (
         "train pix2pix discriminator.ndf=8",
         "unexpected argument: discriminator.ndf=8 (did you mean --set discriminator.ndf=8?)",
     ),
-    ("train pix2pix --config IN", "cannot read IN: a folder, not a YAML file"),
+    ("train pix2pix --config IN", "cannot read IN: it is a folder, not a YAML file"),
     ("bench INN", "INN: no such file or folder (did you mean 'IN'?)"),
     ("data check a b", "unexpected argument: a b (did you mean --data-a a --data-b b?)"),
     (
@@ -37,12 +40,12 @@ ANSWERS = [
     ),
     (
         "train pix2pix --resume",
-        "--resume runs/pix2pix: not a run folder: there is no runs/pix2pix/config.yaml",
+        "--resume runs/pix2pix: not a run folder, because runs/pix2pix/config.yaml does not exist",
     ),
-    ("train --resume INN", "INN/config.yaml (did you mean 'IN'?)"),
+    ("train --resume INN", "INN/config.yaml does not exist (did you mean 'IN'?)"),
     ("translate -m INN -i IN -o o", "INN: no such file or folder (did you mean 'IN'?)"),
     ("translate -m IN -i IN -o o", "IN: no model here"),
-    ("report INN", "INN: not a run folder: it has no config.yaml (did you mean 'IN'?)"),
+    ("report INN", "INN: not a run folder, because it has no config.yaml (did you mean 'IN'?)"),
     ("data check --data INN", "INN: no such folder (did you mean 'IN'?)"),
     ("train pix2pix --batch-size x", "train: --batch-size: Input should be a valid integer"),
     ("train pix2pix --max-steps 0", "--max-steps: Input should be greater than or equal to 1"),
@@ -141,7 +144,7 @@ def test_addresses_are_no_paths(
     text = f"{line}{address}" if line.endswith("=") else f"{line} {address}"
     outcome = img2img(*text.split())
     assert outcome.status == 2
-    assert f"{address}: an address, but a path on this machine is needed" in outcome.err
+    assert f"{address}: this is an address, but a path on this machine is needed" in outcome.err
     assert [*tmp_path.iterdir()] == []
 
 

@@ -128,7 +128,7 @@ class TestColor:
         ({"name": "RandomCrop"}, r"geometry\.0\.height: Field required"),
         ({"name": "RandomCrop", "height": 99, "width": 99}, r"geometry\.0: RandomCrop fails on"),
         ({"name": "FDA"}, r"geometry\.0: FDA fails on"),
-        ({"name": "Normalize"}, r"geometry\.0: Normalize changes the type"),
+        ({"name": "Normalize"}, r"geometry\.0: Normalize changes the data type"),
         ({"name": "OneOf"}, r"geometry\.0\.name: .*no transform"),
     ],
 )

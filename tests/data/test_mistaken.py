@@ -70,7 +70,7 @@ def test_folders_within_train(tmp_path: Path, make_image: MakeImage) -> None:
     make_image("train/images/1.png")
     make_image("train/masks/1.png")
     line = f"`data.root_a={tmp_path}/train/images` `data.root_b={tmp_path}/train/masks`"
-    refused(tmp_path, "train: holds images/ and masks/", line)
+    refused(tmp_path, "train: contains images/ and masks/", line)
 
 
 @pytest.mark.parametrize("kind", [PairedData, UnpairedData])
@@ -87,16 +87,16 @@ def test_an_archive_in_a_folder_of_its_own(
 
 def test_what_is_no_folder(tmp_path: Path, make_image: MakeImage) -> None:
     picture = make_image("a.png")
-    refused(picture, "a single picture, not a folder; give the folder")
+    refused(picture, "a single picture, not a folder; use the folder")
     for name, words in (
         ("pairs.zip", "an archive, not a folder; unpack it"),
         ("pairs.tar.gz", "an archive, not a folder; unpack it"),
         ("clip.mp4", "a video, not a folder; extract its frames first"),
-        ("notes.txt", "notes.txt: not a folder; images are looked for as"),
+        ("notes.txt", "notes.txt is not a folder; the supported layouts are"),
     ):
         (tmp_path / name).touch()
         refused(tmp_path / name, words)
-    with pytest.raises(DataError, match=r"pairs\.zip: an archive, not a folder"):
+    with pytest.raises(DataError, match=r"pairs\.zip is an archive, not a folder"):
         PairedData.find(DataConfig(root_a=tmp_path / "pairs.zip", root_b=tmp_path), 0)
 
 
@@ -105,8 +105,8 @@ def test_folders_without_images(tmp_path: Path, make_image: MakeImage) -> None:
         ("x.zip", "only archives: x.zip; unpack"),
         ("x.MP4", "only videos: x.MP4; extract its frames first"),
         ("x.psd", "in a supported format, only .psd (1)"),
-        ("x.txt", "no image here; images are looked for as"),
-        ("", "no image here: the folder is empty; images are looked for as"),
+        ("x.txt", "contains no images; the supported layouts are"),
+        ("", "contains no images: the folder is empty; the supported layouts are"),
     ):
         folder = tmp_path / f"of {name}"
         folder.mkdir()
@@ -118,12 +118,12 @@ def test_folders_without_images(tmp_path: Path, make_image: MakeImage) -> None:
     refused(tmp_path / "run", "a run folder, not a folder of images to train on")
     (tmp_path / "data").mkdir()
     (tmp_path / "run").rename(tmp_path / "data/run")
-    refused(tmp_path / "data", f"no image here except results of img2img: {tmp_path}/data/run")
+    refused(tmp_path / "data", f"contains no images except results of img2img: {tmp_path}/data/run")
 
 
 def test_one_folder_twice_or_in_the_other(tmp_path: Path, make_image: MakeImage) -> None:
     make_image("a/b/1.png")
-    for other, words in (("a", "the same folder"), ("a/b", "one lies inside the other")):
+    for other, words in (("a", "the same folder"), ("a/b", "one is inside the other")):
         with pytest.raises(DataError, match=words):
             PairedData.find(DataConfig(root_a=tmp_path / "a", root_b=tmp_path / other), 0)
 

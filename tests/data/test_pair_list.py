@@ -49,7 +49,7 @@ def test_pairs_of_a_table(folders: Path, text: str) -> None:
     data = found(folders)
     assert names(data) == ROWS
     assert data.problems == []
-    assert [*data.notices()] == ["2 images that data.pairs does not list are left out"]
+    assert [*data.notices()] == ["left out, not listed in data.pairs: 2 images"]
 
 
 def test_what_is_written_is_read(folders: Path) -> None:
@@ -76,7 +76,7 @@ def test_a_table_of_several_splits(tmp_path: Path, make_image: MakeImage) -> Non
         ("x.png,nothing.png", ("row 1", "'nothing.png'", "no such file")),
         ("A,B\nx.png,deep/p.jpg\nx.png,deep/q.jpg", ("row 3", "x.png", "already in row 2")),
         ("x.png,deep/p.jpg\ny.png,deep/p.jpg", ("row 2", "p.jpg", "already in row 1")),
-        ("x.png\n", ("row 1 has 1 columns",)),
+        ("x.png\n", ("row 1 has 1 column,",)),
         ("x.png,deep/p.jpg,0.5\n", ("row 1 has 3 columns",)),
         ("x.png,\n", ("row 1", "''", "no such file")),
         ("x.png,A/y.png\n", ("row 1", "A/y.png is not in")),

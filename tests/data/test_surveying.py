@@ -34,13 +34,13 @@ def looked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[object]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(surveying, "FRESH", -1e9)
     looks: list[object] = []
-    look_at = check._look_at
+    look_at = check._examine
 
     def look(item: Item) -> object:
         looks.append(item)
         return look_at(item)
 
-    monkeypatch.setattr(check, "_look_at", look)
+    monkeypatch.setattr(check, "_examine", look)
     return looks
 
 

@@ -92,7 +92,7 @@ def test_8_bits_are_all_of_them(tiny_pairs: Path) -> None:
 
 def test_more_than_8_bits_hold(tiny_pairs: Path) -> None:
     with pytest.raises(
-        ConfigError, match=r"data\.A\.range: 4095 is beyond the range of uint8 files"
+        ConfigError, match=r"data\.A\.range: 4095 is outside the range of uint8 files"
     ):
         found(tiny_pairs, A=[0, 4095])
 
@@ -178,7 +178,8 @@ class TestToldByDataCheck:
         write_picture(root / "A" / "0.png", Picture(np.full((32, 32, 3), 90, np.uint8)))
         told = img2img("data", "check", "--data", root).out
         assert (
-            "A has files of 8 bits (1), scaled by 0..255, and of 16 (3), scaled by 0..4095" in told
+            "A has 8-bit files (1), scaled by 0..255, and 16-bit files (3), scaled by 0..4095"
+            in told
         )
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from img2img.config import RunConfig, load_config
 from img2img.doctor import CONDITIONS, Rounds, RunHistory, examine, follow
-from img2img.doctor.balance import Levels
+from img2img.doctor.balance import ReferenceLosses
 from img2img.losses import OBJECTIVES, Objective
 from img2img.losses.adversarial import ALL, Valid
 from img2img.training.build import check_parts
@@ -84,7 +84,7 @@ def names(lines: Lines, config: RunConfig) -> list[str]:
 def test_the_loss_by_chance(objective: str) -> None:
     expected = {"vanilla": math.log(2), "lsgan": 0.25}[objective]  # at logits of 0, and of 1/2
     config = load_config("pix2pix", None, {"objective.name": objective})
-    assert Levels.of(config.objective) == pytest.approx((expected, expected, 0), abs=1e-6)
+    assert ReferenceLosses.of(config.objective) == pytest.approx((expected, expected, 0), abs=1e-6)
 
 
 STUCK: Mapping[str, Curve] = {tag: lambda t: 0.12 for tag in DISTANCES}
@@ -186,7 +186,7 @@ def test_no_better_than_the_untouched_input() -> None:
         assert names(measured({40: 0.2, 60: 0.09}), config) == []
         assert names(measured({40: 0.09, 60: 0.11}), config) == []
     (found,) = examine(RunHistory(measured({60: 0.11})), config)
-    assert found.evidence.text == "held-out l1 is 0.11; the untouched inputs have 0.1"
+    assert found.evidence.text == "held-out l1 is 0.11, and 0.1 for the untouched inputs"
     assert set(found.proposals[0].settings) == {"losses.reconstruction"}
     early = load_config("pix2pix", None, {"schedule.steps": 10_000})
     assert names(measured({60: 0.2}), early) == []
@@ -302,7 +302,7 @@ def test_oscillation_is_seen_at_any_pace(periods: int, config: RunConfig) -> Non
 def test_labels_that_are_smoothed_leave_a_floor() -> None:
     """At best, cross entropy with a target of 0.9 is 0.325 for real images: 0.163 in the mean."""
     config = load_config("pix2pix", None, {"objective": {"name": "vanilla", "smoothing": 0.1}})
-    assert Levels.of(config.objective).floor == pytest.approx(0.325 / 2, abs=2e-3)
+    assert ReferenceLosses.of(config.objective).floor == pytest.approx(0.325 / 2, abs=2e-3)
     won: dict[str, Curve] = {**WON, "D/adv": lambda t: 0.165 + 0.5 * math.exp(-9 * t)}
     assert names(log({**won, **STUCK}), config) == ["critic-too-strong"]
 
@@ -318,7 +318,8 @@ def test_targets_that_use_little_of_the_range(
     assert [each.name for each in found] == expected
     for each in found:
         assert each.evidence.text == (
-            "held-out targets span 6.2 % of the range, of which an L1 of 0.0073 is 12 %"
+            "held-out targets span only 6.2 % of the range, and an L1 of 0.0073 is 12 % of"
+            " that span"
         )
         (proposal,) = each.proposals
         assert [*proposal.settings] == ["data.B.range"]
@@ -556,11 +557,11 @@ def test_the_command(tmp_path: Path, tiny_run: Path, img2img: Command) -> None:
     outcome = img2img("doctor", run)
     assert outcome.status == 0
     assert "mode-collapse, first seen at step 600\n" in outcome.out
-    assert "translations vary 1.0 % as much as inputs and targets do" in outcome.out
+    assert "the variety of translations is 1.0 % of that of inputs and targets" in outcome.out
     assert "--set 'losses.reconstruction=[{" in outcome.out
     assert (run / "doctor.png").read_bytes().startswith(b"\x89PNG")
     told = json.loads(img2img("doctor", run, "--json").out)
-    assert (told["step"], told["losses"], told["looks"], told["enough"]) == (1200, 60, 6, True)
+    assert (told["step"], told["losses"], told["probes"], told["enough"]) == (1200, 60, 6, True)
     (finding,) = told["findings"]
     assert (finding["name"], finding["now"]) == ("mode-collapse", True)
     assert finding["values"]["diversity"] == pytest.approx(0.01)
@@ -568,7 +569,7 @@ def test_the_command(tmp_path: Path, tiny_run: Path, img2img: Command) -> None:
     write(log({"diagnostics/diversity": lambda t: 0.01 if t < 0.7 else 0.5}))
     outcome = img2img("doctor", run)
     assert "first seen at step 600, last at " in outcome.out
-    assert "nothing to change" in outcome.out
+    assert "nothing needs to be changed" in outcome.out
     assert "--set" not in outcome.out
     assert json.loads(img2img("doctor", run, "--json").out)["findings"][0]["proposals"] == []
 

@@ -21,7 +21,7 @@ def test_one_that_is_not_ready_in_time_is_dropped(img2img: Command, tiny_run: Pa
     given = ["--backend", "compile", "--device", "cpu", "--size", 32, "--wait", 1]
     outcome = img2img("bench", tiny_run, *given, "--json")
     assert outcome.status == 0
-    assert "note: compile in fp32: getting ready, 1 s at most" in outcome.err
+    assert "note: compile in fp32: starting (at most 1 s)" in outcome.err
     first = json.loads(outcome.out)[0]
     assert (first["backend"], first["precision"], first["alone"]) == ("compile", "fp32", None)
     assert first["missing"] == "not ready after 1 s; `wait` allows more time"
@@ -34,7 +34,7 @@ def test_one_that_is_not_ready_in_time_is_dropped(img2img: Command, tiny_run: Pa
 def test_what_goes_on_is_said(img2img: Command, tiny_run: Path) -> None:
     outcome = img2img("bench", tiny_run, "--backend", "eager", "--device", "cpu", "--size", 32)
     assert outcome.status == 0
-    told = ["eager in fp32: getting ready, 60 s", "eager in fp32: ready in"]
+    told = ["eager in fp32: starting (at most 60 s", "eager in fp32: ready in"]
     for line, words in zip(outcome.err.splitlines(), told, strict=False):
         assert line.startswith(f"note: {words}")
 

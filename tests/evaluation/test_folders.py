@@ -138,8 +138,8 @@ def test_names_that_are_no_pairs_are_sets(tmp_path: Path, make_image: MakeImage)
     notes: list[str] = []
     found = evaluate_folders(tmp_path / "x", tmp_path / "y", **said(notes))
     assert found.figures == {}
-    assert found.missing["kid"] == "needs 10 or more images in each set; there are 3 and 3"
-    assert notes == ["the names do not form pairs: the images are compared as sets"]
+    assert found.missing["kid"] == "needs at least 10 images in each set, but there are 3 and 3"
+    assert notes == ["the names do not match, so the images are compared as sets, not as pairs"]
     with pytest.raises(DataError, match="6 of the files have no partner"):
         evaluate_folders(tmp_path / "x", tmp_path / "y", measures=["psnr"])
 
@@ -182,7 +182,7 @@ def test_a_way_to_match_names_is_proposed_only_where_it_helps(
     listed = PairingConfig(pairs=table)
     found = evaluate_folders(*folders, measures=["l1"], pairing=listed, **said(notes))
     assert found.figures["l1"].per_image == matched.figures["l1"].per_image
-    assert notes == ["290 images that the list does not name are left out"]
+    assert notes == ["left out, not in the list of pairs: 290 images"]
 
 
 def test_one_image_a_folder(tmp_path: Path, make_image: MakeImage) -> None:
@@ -196,12 +196,12 @@ def test_one_image_a_folder(tmp_path: Path, make_image: MakeImage) -> None:
 
 def test_what_cannot_be_measured(tmp_path: Path, make_image: MakeImage) -> None:
     x, y = make_image("x/0.png").parent, make_image("y/0.png", (9, 8)).parent
-    with pytest.raises(ImageError, match=r"0: 8 x 8 pixels, but the real image has 8 x 9"):
+    with pytest.raises(ImageError, match=r"0 has 8 x 8 pixels, but the real image has 8 x 9"):
         evaluate_folders(x, y)
     with pytest.raises(DataError, match="no such folder"):
         evaluate_folders(x, tmp_path / "z")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"empty: no image here: the folder is empty"):
+    with pytest.raises(DataError, match=r"empty contains no images: the folder is empty"):
         evaluate_folders(x, tmp_path / "empty")
     (y / "0.png").write_bytes(b"no image")
     with pytest.raises(ImageError, match=r"y/0\.png"):
@@ -269,7 +269,7 @@ def test_what_needs_rgb_is_refused_by_name_where_there_is_none() -> None:
             ]
         )
     )
-    reason = "needs RGB images; these have DAPI GFP RFP Cy5 phase"
+    reason = "needs RGB images, but these have the channels DAPI, GFP, RFP, Cy5, phase"
     refused = {"lpips", "fid", "kid", "is", "precision", "recall", "density", "coverage"}
     assert {n for n, why in found.missing.items() if why == reason} == refused | {"diversity"}
     for name in ("fid", "lpips_vgg"):

@@ -144,7 +144,7 @@ def test_the_untouched_input(compared: Comparison, tiny_pairs: Path) -> None:
     worse = [
         replace(m, figures={"l1": replace(m.figures["l1"], baseline=0.01)}) for m in compared.models
     ]
-    assert "No model is better than the untouched input, which has 0.01." in verdict(
+    assert "No model is better than the untouched input (0.01)." in verdict(
         replace(compared, models=worse)
     )
 
@@ -288,7 +288,7 @@ def test_images_without_targets(
     shutil.copy(tiny_pairs / "B" / "0.png", data / "B" / "another.png")
     said: list[str] = []
     found = compare_models([tiny_run, named_input], data, device="cpu", say=said.append)
-    assert any("the names do not form pairs" in words for words in said)
+    assert any("the names do not match" in words for words in said)
     assert found.paired_tests == []
     assert len(found.most_different) == 6
     write_comparison(found, tmp_path / "c.html")
@@ -317,7 +317,7 @@ def test_json_alone(
 def test_wrong_use(tmp_path: Path, tiny_run: Path, tiny_pairs: Path, train: Command) -> None:
     with pytest.raises(ConfigError, match="two or more models"):
         compare_models([tiny_run], tiny_pairs)
-    with pytest.raises(ConfigError, match="there is no 'l2'"):
+    with pytest.raises(ConfigError, match="unknown measure 'l2'"):
         compare_models([tiny_run, tiny_run], tiny_pairs, measures=["l2"])
     with pytest.raises(DataError):
         compare_models([tiny_run, tiny_run], tmp_path / "nothing")

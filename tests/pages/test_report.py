@@ -93,7 +93,7 @@ def test_what_was_left_out_in_training_is_left_out(
     flags = ["--skip-bad", "--max-steps", 1, "--set", "data.holdout=0.3"]
     outcome = train(run, "--data", tmp_path / "d", *flags)
     assert outcome.status == 0, outcome.err
-    assert "7 pairs to train, 3 held out" in outcome.out
+    assert "7 training pairs, 3 held out" in outcome.out
     facts = json.loads((run / "facts.json").read_text())
     assert len(facts["held_out"]) == 6
     held_out = {Path(path).stem for path in facts["held_out"]}
@@ -109,7 +109,7 @@ def test_what_was_left_out_in_training_is_left_out(
     for known in (facts, {k: v for k, v in facts.items() if k not in ("held_out", "left_out")}):
         (run / "facts.json").write_text(json.dumps(known))
         text = open_page(write_report(run, device="cpu")).locator("main").inner_text()
-        assert "7 pairs to train, 3 held out" in text
+        assert "7 training pairs, 3 held out" in text
         assert "All 3 held-out images were translated" in text
 
 
@@ -308,7 +308,7 @@ def test_an_interrupted_run_whose_data_is_gone(tmp_path: Path, run: Path, open_p
     text = page.locator("body").inner_text()
     assert f"{json.loads(lines[5])['step']} of 9 steps made" in text
     assert "/moved-" in page.locator("section", has_text="Held-out images").first.inner_text()
-    assert "3 pairs to train, 3 held out" in text  # as it was when it started
+    assert "3 training pairs, 3 held out" in text  # as it was when it started
     assert "step-00000003.png" in text
     assert page.locator(".timeline input").get_attribute("max") == "1"
 
@@ -369,7 +369,7 @@ def test_wrong_use(tmp_path: Path, run: Path) -> None:
     with pytest.raises(ConfigError, match="nonsense"):
         write_report(run, tmp_path / "r.html", device="nonsense")
     assert not (tmp_path / "r.html").exists()
-    with pytest.raises(ConfigError, match=r"not a run folder: it has no config\.yaml"):
+    with pytest.raises(ConfigError, match=r"not a run folder, because it has no config\.yaml"):
         write_report(tmp_path)
 
 

@@ -70,10 +70,10 @@ def test_settings_that_a_network_got_since_a_run_was_started() -> None:
     del saved["generator"]["attention"]
     assert changes_on_resume(saved, resolved()) == []
     assert changes_on_resume(saved, resolved(norm="batch")) == []
-    with pytest.raises(ConfigError, match="spectral: the run was started with False, not with Tr"):
+    with pytest.raises(ConfigError, match="spectral: the run was started with False, not Tr"):
         changes_on_resume(saved, resolved(spectral=True))
     saved["generator"]["attention"] = True
-    with pytest.raises(ConfigError, match="attention: the run was started with True, not with Fa"):
+    with pytest.raises(ConfigError, match="attention: the run was started with True, not Fa"):
         changes_on_resume(saved, resolved())
 
 

@@ -327,7 +327,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, photos: Path, train: Command) 
     output = tmp_path_factory.mktemp("runs") / "tiny"
     outcome = train(output, *folders(photos), "--max-steps", 2)
     assert outcome.status == 0, outcome.err
-    assert "4 A and 2 B to train, 1 held out" in " ".join(outcome.out.split())
+    assert "4 training images of A and 2 of B, 1 held out" in " ".join(outcome.out.split())
     return output
 
 

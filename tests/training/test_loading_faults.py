@@ -116,7 +116,7 @@ def test_no_shared_memory(pairs_folder: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(torch.Tensor, "share_memory_", refuse)
     found = PairedData.find(DataConfig(root=pairs_folder, holdout="none"), 0)
     samples = found.samples(DataConfig(), 0, Transform(DataConfig(), (36, 36), (32, 32)))
-    with pytest.raises(LoadingFailed, match="shared memory is full; give it more"):
+    with pytest.raises(LoadingFailed, match="shared memory is full; enlarge it"):
         next(batches(samples, 2, 0, workers=1))
 
 

@@ -71,7 +71,10 @@ def test_what_needs_rgb_is_refused_by_name(tiny_pairs: Path) -> None:
     found = method.data.find(config.data, 0)
     stack = Domain.of_type("uint8", 5)
     spec = {"G": specs(method)["G"].model_copy(update={"output": stack})}
-    with pytest.raises(ConfigError, match="metrics: kid needs RGB images; these have 1 2 3 4 5"):
+    with pytest.raises(
+        ConfigError,
+        match="metrics: kid needs RGB images, but these have the channels 1, 2, 3, 4, 5",
+    ):
         build_held_out(config.metrics, method, spec, found, lambda: iter(()), print)
 
 
@@ -159,11 +162,11 @@ def test_measures_of_sets_of_both_directions(
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"best": "psnt"}, "metrics.best: no measure is called 'psnt'"),
-        ({"measures": ["psnt"]}, "metrics.measures: no measure is called 'psnt'"),
+        ({"best": "psnt"}, "metrics.best: unknown measure 'psnt'"),
+        ({"measures": ["psnt"]}, "metrics.measures: unknown measure 'psnt'"),
         ({"best": None, "patience": 3}, "metrics.patience"),
-        ({"best": "kid"}, "kid needs 10 held-out images and more, and there are 1"),
-        ({"measures": ["ms_ssim"]}, "ms_ssim needs images of 176 pixels and more a side"),
+        ({"best": "kid"}, "kid needs at least 10 held-out images; data.holdout gives 1"),
+        ({"measures": ["ms_ssim"]}, "ms_ssim needs images of at least 176 pixels per side"),
         ({"every": -1}, "metrics.every"),
     ],
 )

@@ -49,7 +49,7 @@ def test_the_other_direction() -> None:
 def test_parts_that_need_rgb_images(
     changes: dict[str, Any], message: str, name: str, grey: str
 ) -> None:
-    with pytest.raises(ConfigError, match=f"^{message} needs RGB images, and these are not: "):
+    with pytest.raises(ConfigError, match=f"^{message} needs RGB images, but these are not: "):
         built(name, {"A": RGB, "B": RGB} | {grey: GREY}, **changes)
 
 

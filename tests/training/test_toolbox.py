@@ -444,11 +444,14 @@ def test_older_states_and_other_augmentations() -> None:
     plain = stepper(configuration("pix2pix"), observer=Listening())
     plain.load_state_dict(state | {"method": older})
     assert "begun anew: networks.D.clock.updates, networks.D.clock.images (2)" in told[1]
-    assert "dropped from it: networks.D.augmentations.instance_noise.judged" in told[1]
+    assert (
+        "in the saved state, but no longer used: networks.D.augmentations.instance_noise.judged"
+        in told[1]
+    )
     assert plain.method.critics["D"].clock.images == 0
 
     del older[next(key for key in older if key.startswith("networks.D.discriminator."))]
-    with pytest.raises(ConfigError, match="other networks than configured"):
+    with pytest.raises(ConfigError, match="does not fit the configured networks"):
         plain.load_state_dict(state | {"method": older})
 
 

@@ -10,14 +10,14 @@ from img2img.engine.backends.base import BACKENDS, Backend, wants_batches
 from img2img.engine.folding import inference_copy
 from img2img.networks import Generator
 from img2img.runtime.devices import DTYPES, PrecisionName
-from img2img.runtime.scoped import Held
+from img2img.runtime.scoped import TemporarySetting
 
 
 def _allow_tf32(allowed: bool) -> None:
     torch.backends.cudnn.allow_tf32 = allowed
 
 
-_WITHOUT_TF32 = Held(lambda: torch.backends.cudnn.allow_tf32, _allow_tf32, False)
+_WITHOUT_TF32 = TemporarySetting(lambda: torch.backends.cudnn.allow_tf32, _allow_tf32, False)
 
 
 @BACKENDS.register("eager")

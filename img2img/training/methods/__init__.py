@@ -1,4 +1,4 @@
-"""Training methods; importing the package enters them all in their catalogue."""
+"""Training methods; importing the package registers all of them."""
 
 from img2img.registry import import_submodules
 from img2img.training.methods.base import METHODS, Fakes, Method

@@ -1,4 +1,4 @@
-"""What a training method says to the loop, and nothing of how the loop does it."""
+"""The interface between a training method and the loop that runs it."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping
@@ -22,35 +22,35 @@ from img2img.training.methods.loss import Loss
 NETWORKS = "networks."
 
 Fakes = dict[str, Tensor]
-"""What the losses of a batch share, by name."""
+"""Results that the losses of a batch share, such as translations, by name."""
 
 
 class Method(nn.Module, ABC):
-    """Networks in named groups, and how a batch becomes the loss of each group.
+    """Networks in named groups, and the loss of each group for a batch.
 
-    Each group has an optimizer of its own. A step makes one update of each, in their order; the
-    loss of a group is computed when the groups before it have been updated, and changes the weights
-    of that group alone. A method knows nothing of devices, precision, files or progress.
+    Each group has an optimizer of its own. A step updates the groups in order: the loss of a group
+    is computed after the groups before it have been updated, and only changes the weights of that
+    group. Devices, precision, files and progress are not a method's concern.
 
     Args:
-        groups: by group, in the order of the updates, its networks by name. A group is of critics
-            alone or of none: critics have `optimizer.lr_d` and `n_critic` updates a step, and what
-            `generate` makes reaches their loss without gradients.
-        teachers: frozen networks by name, which no optimizer, average or saved state includes.
+        groups: by group, in the order of the updates, its networks by name. A group has either only
+            critics or none: critics are trained with `optimizer.lr_d` and `n_critic` updates per
+            step, and their loss gets the results of `generate` without gradients.
+        teachers: frozen networks by name. They are not trained, averaged or saved.
     """
 
     data: ClassVar[type[DataSet]]
-    """What it is trained on; see `data_class`."""
+    """The kind of data set that it is trained on; see `data_class`."""
     translations: ClassVar[Mapping[str, tuple[str, str]]] = {}
-    """By direction, the names in `images` of a translation and of the domain it should be in."""
+    """By direction, two keys of `images`: the translation, and the domain that it should be in."""
     cycles: ClassVar[Mapping[str, tuple[str, str]]] = {}
-    """By domain, the names in `images` of the way there and back and of what it should give."""
+    """By domain, two keys of `images`: the translation there and back, and the original."""
     gives_style: ClassVar[bool] = False
-    """Whether it gives its generators a style; else those that take one are refused."""
+    """Whether it provides a style; if not, generators that need one are refused."""
     losses: ClassVar[Mapping[str, str]] = {}
-    """The lists of distances that it takes in a configuration's `losses`: name and purpose."""
+    """The lists of distances that it reads from the section `losses`: name and purpose."""
     settings: ClassVar[type[Section]] = Section
-    """What its own keys, the configuration's `settings`, are checked against."""
+    """The model of its own keys, the section `settings` of a configuration."""
 
     def __init__(
         self,
@@ -67,45 +67,45 @@ class Method(nn.Module, ABC):
     @classmethod
     @abstractmethod
     def from_config(cls, config: RunConfig, domains: tuple[Domain, Domain]) -> Self:
-        """Build the networks and losses that a resolved configuration names.
+        """Build the method, with the networks and losses that a resolved configuration names.
 
         Args:
-            domains: what the images of `A` and of `B` of a batch are.
+            domains: the kinds of images in `A` and in `B` of a batch.
 
         Raises:
-            ConfigError: a part or an argument is unknown, or does not go with such images.
+            ConfigError: a part or an argument is unknown, or does not work with such images.
         """
 
     @abstractmethod
     def generate(self, batch: Batch, groups: Collection[str]) -> Fakes:
-        """What the losses of these groups share, such as translations; made once a batch.
+        """The results that the losses of these groups share, such as translations.
 
-        Behind a group that is not of critics it is made again for the next such group, whose loss
-        needs a graph of its own.
+        It is called once per batch, and again after each group that has no critics, because the
+        loss of the next such group needs a graph of its own.
         """
 
     @abstractmethod
     def loss(self, group: str, batch: Batch, fakes: Fakes) -> Loss:
-        """The loss of one group.
+        """The loss of a group for a batch.
 
         Args:
-            fakes: what `generate` made of the batch; for a group of critics, detached.
+            fakes: what `generate` returned for the batch; detached for a group of critics.
         """
 
     @abstractmethod
     def direction(self, generator: str, data: Direction) -> Direction:
-        """Which way a generator translates, given the direction that the data is read in."""
+        """A generator's direction, given the direction in which the data is read."""
 
     @abstractmethod
     def images(self, networks: Mapping[str, nn.Module], batch: Batch) -> dict[str, Tensor]:
-        """Named images of a held-out batch, NCHW in [-1, 1].
+        """Images of a held-out batch and their translations, by name, NCHW in [-1, 1].
 
         Args:
             networks: those that are not critics, by name; they may be averages of its own.
         """
 
     def samples(self, networks: Mapping[str, nn.Module], batch: Batch) -> dict[str, Tensor]:
-        """The columns of a sample sheet, of a held-out batch; as `images`, unless others are shown.
+        """The columns of a sample sheet for a held-out batch; by default as `images`.
 
         Args:
             networks: those that are not critics, by name; they may be averages of its own.
@@ -114,15 +114,15 @@ class Method(nn.Module, ABC):
 
     @classmethod
     def data_class(cls, config: RunConfig) -> type[DataSet]:
-        """What it is trained on: `data`, unless that depends on the method's settings."""
+        """The kind of data set that it is trained on: `data`, unless it depends on the settings."""
         return cls.data
 
     @classmethod
     def distances(cls, config: RunConfig, name: str, *domains: Domain) -> dict[str, Reconstruction]:
-        """The distances of one of the lists in `losses`, by name.
+        """The distances in one of the lists of `losses`, by name.
 
         Args:
-            domains: what the images are that they compare.
+            domains: the kind of images that they compare.
         """
         rgb = all(domain.is_rgb for domain in domains)
         return RECONSTRUCTIONS.build_all(config.losses.get(name, []), f"losses.{name}", rgb=rgb)
@@ -139,18 +139,18 @@ class Method(nn.Module, ABC):
 
     @property
     def averaged(self) -> dict[str, nn.Module]:
-        """The networks that `ema` averages: all but critics."""
+        """The networks that `ema` averages: all except the critics."""
         return {name: net for name, net in self.networks.items() if not isinstance(net, Critic)}
 
     @property
     def critic_groups(self) -> list[str]:
-        """The groups that are of critics."""
+        """The groups whose networks are critics."""
         critics = self.critics
         return [group for group, names in self.groups.items() if critics.keys() >= set(names)]
 
     @property
     def pools(self) -> dict[str, ImagePool]:
-        """The pools of earlier fakes, by their critics' names."""
+        """The pools of earlier fakes, by critic."""
         pools = {name: critic.pool for name, critic in self.critics.items()}
         return {name: pool for name, pool in pools.items() if pool is not None}
 
@@ -163,17 +163,17 @@ class Method(nn.Module, ABC):
         return [b for name in self.groups[group] for b in self.networks[name].buffers()]
 
     def saved(self) -> dict[str, Tensor]:
-        """What a saved training state has of it: all networks but teachers."""
+        """What a training state holds of the method: all networks except teachers."""
         return self.networks.state_dict(prefix=NETWORKS)
 
     def load_saved(self, saved: Mapping[str, Tensor]) -> str:
-        """Take back what `saved` gave.
+        """Load what `saved` returned.
 
-        What critics remember beside their networks may be missing, and begins anew then: the state
-        is an older version's, or augmentations are other ones.
+        The memory that critics have besides their networks may be missing, because the state is
+        from an older version or has other augmentations. It then starts from nothing.
 
         Returns:
-            What begins anew or is dropped, in words; empty if nothing.
+            A phrase that says what starts from nothing or is dropped; empty if nothing does.
 
         Raises:
             ConfigError: it is of networks that the configuration no longer describes.
@@ -188,13 +188,16 @@ class Method(nn.Module, ABC):
         except RuntimeError as error:
             first = " ".join(str(error).split("\n")[1:2]).strip()
             raise ConfigError(
-                f"the saved state is of other networks than configured: {first}"
+                f"the saved state does not fit the configured networks: {first}"
             ) from None
-        what = ("not in the saved state, begun anew", anew), ("dropped from it", dropped)
+        what = (
+            ("not in the saved state, so started from nothing", anew),
+            ("in the saved state, but no longer used", dropped),
+        )
         return "; ".join(f"{text}: {some_names(keys)}" for text, keys in what if keys)
 
     def _of_critics(self, keys: Iterable[str]) -> list[str]:
-        """The keys of what critics remember beside their networks."""
+        """The keys of the memory that critics have besides their networks."""
         critics = tuple(f"{NETWORKS}{name}." for name in self.critics)
         networks = tuple(f"{critic}discriminator." for critic in critics)
         return [key for key in keys if key.startswith(critics) and not key.startswith(networks)]

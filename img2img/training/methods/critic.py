@@ -1,4 +1,4 @@
-"""One discriminator with all that belongs to it."""
+"""A discriminator with all that belongs to it."""
 
 import math
 from collections import OrderedDict
@@ -26,12 +26,12 @@ FEATURES = 4.0
 
 
 class Clock(nn.Module):
-    """How far a critic has come. It is kept on the CPU, where reading a number waits for no GPU."""
+    """Counts a critic's updates, on the CPU, where reading it does not wait for a GPU."""
 
     updates: Tensor
-    """int64: updates it has had."""
+    """int64: updates so far."""
     images: Tensor
-    """int64: real images that it was shown, by all processes."""
+    """int64: real images seen so far, by all processes together."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,31 +40,31 @@ class Clock(nn.Module):
 
 
 class Critic(nn.Module):
-    """A discriminator, and all that makes its game with a generator what it is.
+    """A discriminator with its objective, penalties, augmentations and image pool.
 
-    With a condition it judges pairs, condition and image side by side in the channels (Isola et
+    With a condition it sees pairs: condition and image, concatenated along the channels (Isola et
     al. 2017, equation 1).
 
     Args:
-        pool_size: how many fakes to keep, to show again instead of new ones (conditions and all);
-            0 keeps none.
-        regularizers: penalties on the discriminator, by name. They are of what the generator
-            makes, not of the condition, and of images before they are augmented; of the fakes that
-            the pool gives, but with a condition, which real and fake must share, of the new ones.
-        augmentations: what changes every image on its way to the discriminator, by name, in order.
-        top_k: have a generator learn from the most convincing images of a batch only (Sinha et
-            al. 2020, arXiv 2002.06224).
+        pool_size: how many fakes to keep and show again instead of new ones, together with their
+            conditions; 0 keeps none.
+        regularizers: gradient penalties on the discriminator, by name. The gradient is taken with
+            respect to the image, not the condition, and before augmentation. Fakes come from the
+            pool; with a condition, which real and fake must share, they are the new ones.
+        augmentations: applied in order to every image that the discriminator sees, by name.
+        top_k: lets a generator learn only from the most convincing images of a batch (Sinha et al.
+            2020, arXiv 2002.06224).
         feature_matching: lambda of Wang et al. 2018 (arXiv 1711.11585, equation 5), the weight of
             the distance between the discriminator's features of fake and real images in the
-            generator's loss; 0 leaves it out. It is 4 times the mean absolute difference, in the
-            mean over all maps: equation 4 with the weights of the authors' code, 4 / T for each of
-            T layers, in the mean over scales, which have as many each (of `projected` they do not,
-            and the finest weighs most). With a condition the two images show the same thing and
-            are compared place by place; without, by the means of their channels (Salimans et al.
-            2016, arXiv 1606.03498, section 3.1).
+            generator's loss; 0 disables it. The distance is 4 times the mean absolute difference,
+            averaged over all maps. That is equation 4 with the weights of the authors' code, 4 / T
+            for each of T layers, averaged over scales that have equally many layers (the scales of
+            `projected` do not, and the finest has the largest weight). With a condition the two
+            images show the same thing and are compared place by place; without, the means of their
+            channels are compared (Salimans et al. 2016, arXiv 1606.03498, section 3.1).
 
     Raises:
-        ConfigError: the objective or a regularizer cannot be had with this discriminator.
+        ConfigError: the objective or a regularizer does not work with this discriminator.
     """
 
     def __init__(
@@ -91,15 +91,15 @@ class Critic(nn.Module):
         self.feature_matching = feature_matching
         self.clock = Clock()
         self.processes = 1
-        """How many judge as many images at the same time, this one among them."""
+        """Number of processes whose critics see equally many images at the same time."""
         self._precise = (discriminator,)  # in a tuple, so that it is not a part of this one
 
     @classmethod
     def from_config(cls, config: RunConfig, *domains: Domain) -> Self:
-        """Build one as a configuration describes it.
+        """Build a critic from a configuration.
 
         Args:
-            domains: what it judges: an image, and beside it the condition if there is one.
+            domains: the kinds of images it sees: the condition, if there is one, and the image.
         """
         rgb = all(domain.is_rgb for domain in domains)
         return cls(
@@ -119,11 +119,11 @@ class Critic(nn.Module):
 
     @property
     def shared_state(self) -> list[object]:
-        """What it remembers beside its network: its copy for another precision shares it."""
+        """The memory it has besides its network, which its copy in another precision shares."""
         return [self.clock, self.augmentations, *([self.pool] if self.pool else [])]
 
     def compute_penalties_by(self, other: "Critic") -> None:
-        """Take penalties of another critic's discriminator: of the float32 one, by its copy.
+        """Compute penalties with another critic's discriminator: a copy uses the float32 one.
 
         A penalty is the gradient of a gradient, for which bfloat16 has too few digits.
         """
@@ -138,21 +138,21 @@ class Critic(nn.Module):
         valid: Valid = ALL,
         real_first: bool = False,
     ) -> Loss:
-        """The critic's own loss: `adv`, and its penalties by name.
+        """The critic's own loss: `adv`, and the penalties by name.
 
         Args:
-            real: [N, C, H, W]; `fake` likewise, already detached from its generator.
-            valid: where the two hold data. The discriminator sees 0 elsewhere, and verdicts count
-                as far as they are of places with data. Of pairs, where both do.
-            real_first: whether the discriminator sees them before the fakes, which BatchNorm's
-                running averages depend on; Pix2Pix and CycleGAN as published differ in it.
+            real: [N, C, H, W]; `fake` likewise, and detached from its generator.
+            valid: where the two hold data; of pairs, where both do. The discriminator sees 0
+                elsewhere, and each logit is weighted by the share of its place that holds data.
+            real_first: whether the discriminator sees real images before fakes. BatchNorm's running
+                averages depend on it; in the published code Pix2Pix and CycleGAN differ.
 
         Returns:
             Float32 scalars. The scores carry no gradient: the mean logit of `real` and of `fake`,
             and `accuracy`, the share of places at which the real image's logit is the higher.
 
         Raises:
-            ConfigError: there are augmentations, and not all places hold data.
+            ConfigError: there are augmentations, but some places hold no data.
         """
         self._check_valid(valid)
         images = len(real) * self.processes
@@ -193,9 +193,9 @@ class Critic(nn.Module):
         *,
         valid: Valid = ALL,
     ) -> dict[str, Term]:
-        """What the generator of `fake` [N, C, H, W] minimises: `adv`, and `features` if asked for.
+        """The loss of the generator of `fake` [N, C, H, W]: `adv`, and `features` if it is used.
 
-        The discriminator's own weights take no part in the gradient.
+        The discriminator's own weights get no gradient.
 
         Args:
             valid: as in `d_loss`.
@@ -208,7 +208,7 @@ class Critic(nn.Module):
         with _frozen(self.discriminator):
             if not (self.objective.needs_real_for_g or self.feature_matching):
                 seen = self.augmentations(_seen(fake, condition))
-                fake_logits, fake_features = self._look(seen)
+                fake_logits, fake_features = self._logits_and_features(seen)
                 real_logits: list[Tensor | None] = [None] * len(fake_logits)
                 real_features: list[Tensor] = []
             else:
@@ -217,9 +217,9 @@ class Critic(nn.Module):
                     torch.cat([_seen(fake, condition), _seen(real, condition)], 1)
                 )
                 seen_fake, seen_real = pair.chunk(2, 1)
-                fake_logits, fake_features = self._look(seen_fake)
+                fake_logits, fake_features = self._logits_and_features(seen_fake)
                 with torch.no_grad():
-                    logits, real_features = self._look(seen_real)
+                    logits, real_features = self._logits_and_features(seen_real)
                 real_logits = [*logits]
             losses = [
                 self.objective.g_loss(r, f, valid)
@@ -238,7 +238,7 @@ class Critic(nn.Module):
         return terms
 
     def tensors_to_reduce(self) -> list[Tensor]:
-        """What is to be averaged over processes before `after_update`."""
+        """The tensors to average over processes before `after_update`."""
         return [tensor for part in self._augmentations() for tensor in part.tensors_to_reduce()]
 
     @torch.no_grad()
@@ -252,11 +252,11 @@ class Critic(nn.Module):
     def _check_valid(self, valid: Valid) -> None:
         if len(self.augmentations) and any(each is not None for each in valid):
             raise ConfigError(
-                "critic.augment: images with places that hold no data cannot be augmented"
+                "critic.augment: images in which some places hold no data cannot be augmented"
             )
 
     def _from_pool(self, pool: ImagePool, seen_fake: Tensor, valid: Valid) -> tuple[Tensor, Valid]:
-        """What the pool gives for new fakes, and where that holds data."""
+        """The fakes that the pool returns for new ones, and where they hold data."""
         if valid.fake is None:
             return pool.query(seen_fake), valid
         both = pool.query(torch.cat([seen_fake, valid.fake], 1))
@@ -268,29 +268,31 @@ class Critic(nn.Module):
     def _both_logits(
         self, real: Tensor, fake: Tensor, real_first: bool
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """The logits of two batches, in one forward where that changes nothing but the time."""
+        """The logits of two batches, computed in one forward pass if that only changes the time."""
         if self.discriminator.mixes_images:
             if real_first:
-                return self._look(real)[0], self._look(fake)[0]
-            fake_logits = self._look(fake)[0]
-            return self._look(real)[0], fake_logits
-        scales = [logits.chunk(2) for logits in self._look(torch.cat([real, fake]))[0]]
+                return self._logits_and_features(real)[0], self._logits_and_features(fake)[0]
+            fake_logits = self._logits_and_features(fake)[0]
+            return self._logits_and_features(real)[0], fake_logits
+        scales = [
+            logits.chunk(2) for logits in self._logits_and_features(torch.cat([real, fake]))[0]
+        ]
         return [both[0] for both in scales], [both[1] for both in scales]
 
-    def _look(self, seen: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """Logits, one [N, 1, h, w] a scale, in float32 at least, and features as they come."""
+    def _logits_and_features(self, seen: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Logits [N, 1, h, w] per scale in at least float32, and features in their own type."""
         output = self.discriminator(seen)
         return _float32(output.logits), output.features
 
     def _precisely(self, image: Tensor, condition: Tensor | None) -> list[Tensor]:
-        """The logits of images for a penalty; see `compute_penalties_by`."""
+        """The logits of images, for a penalty; see `compute_penalties_by`."""
         (discriminator,) = self._precise
         return _float32(discriminator(self.augmentations(_seen(image, condition))).logits)
 
     def _of_the_best(
         self, losses: Sequence[Tensor], fake_logits: Sequence[Tensor], valid: Tensor | None
     ) -> Tensor:
-        """The mean of losses [N] over scales, and over the images that a generator learns from."""
+        """The mean of losses [N] over scales and over the images that a generator learns from."""
         if self.top_k is None:
             return _mean(losses)
         ratings = torch.stack([mean_per_image(each, valid) for each in fake_logits]).mean(0)
@@ -301,7 +303,7 @@ class Critic(nn.Module):
 
 
 def _seen(image: Tensor, condition: Tensor | None) -> Tensor:
-    """What the discriminator is given."""
+    """The input of the discriminator."""
     return image if condition is None else torch.cat([condition, image], 1)
 
 
@@ -321,7 +323,7 @@ def _channel_means(values: Tensor, valid: Tensor | None) -> Tensor:
 
 
 def _mean(per_scale: Sequence[Tensor], valid: Tensor | None = None) -> Tensor:
-    """The mean over scales of their means over all places, or over those with data."""
+    """The mean over scales of the mean over all places, or over those with data."""
     means = [v.mean() if valid is None else mean_per_image(v, valid).mean() for v in per_scale]
     return torch.stack(means).mean()
 
@@ -336,7 +338,7 @@ def _float32(tensors: Sequence[Tensor]) -> list[Tensor]:
 
 @contextmanager
 def _frozen(network: nn.Module) -> Iterator[None]:
-    """Keep autograd from computing gradients of the network's weights in this block."""
+    """Keep autograd from computing gradients of the network's weights within this block."""
     trained = [weight for weight in network.parameters() if weight.requires_grad]
     for weight in trained:
         weight.requires_grad_(False)

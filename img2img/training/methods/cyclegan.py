@@ -24,12 +24,12 @@ class CycleGAN(Method):
     """Unpaired translation in both directions, with cycle consistency (Zhu et al. 2017).
 
     Args:
-        G_AB: translates domain A to domain B; `G_BA` the other way.
-        D_A: tells images of domain A from fakes; `D_B` those of B.
+        G_AB: translates domain A to domain B; `G_BA` does the opposite.
+        D_A: distinguishes images of domain A from fakes; `D_B` does so for B.
         cycle: distances between an image and its translation there and back (equation 2), by name;
-            the published one is `l1` with weight 10.
-        identity: distances between an image and what the generator of its own domain makes of it
-            (section 5.2); the published one is `l1` with weight 5, which is 0.5 of the cycle's.
+            as published `l1` with weight 10.
+        identity: distances between an image of the output's domain and its translation (section
+            5.2), by name; as published `l1` with weight 5, half the weight of the cycle.
     """
 
     data = UnpairedData
@@ -68,8 +68,9 @@ class CycleGAN(Method):
         of_A, of_B = (len(domain.channels) for domain in domains)
         if of_A != of_B and config.losses.get("identity"):
             raise ConfigError(
-                "losses.identity: an image goes through the generator of its own domain, so both"
-                f" need as many channels; A has {of_A} and B {of_B}"
+                "losses.identity: needs the same number of channels in both domains, because"
+                f" images are passed through the generator of their own domain; A has {of_A}, B"
+                f" has {of_B}"
             )
         return cls(
             generators[0],
@@ -147,7 +148,7 @@ def _distances(
     target: Tensor,
     valid: Tensor | None,
 ) -> dict[str, Term]:
-    """A term for each distance. Only where there are several do their names tell them apart."""
+    """A term for each distance; if there are several, their names distinguish the terms."""
     return {
         f"{what}_{name}" if len(losses) > 1 else what: Term(
             distance(output, target, valid).mean(), distance.weight

@@ -1,4 +1,4 @@
-"""A pool of earlier translations, from which critics are shown some beside the newest."""
+"""A pool of earlier translations, which critics see besides the newest ones."""
 
 import torch
 from torch import Tensor
@@ -7,10 +7,10 @@ from torch import Tensor
 class ImagePool:
     """A history of generated images (Shrivastava et al. 2017, section 2.3).
 
-    Until the pool is full, images go in and come out as they are. From then on, each image comes
-    out itself or, with probability 1/2, is left in the pool in exchange for a random one of it.
-    When images come in another size than those of the pool, it is emptied first.
-    Draws come from torch's generator for the CPU, which the training seeds anew for each step.
+    Until the pool is full, new images are stored and returned. From then on, each new image is
+    either returned itself or, with probability 1/2, stored in exchange for a random image of the
+    pool. If the size of the images changes, the pool is emptied first. Random numbers come from
+    torch's CPU generator, which the training seeds in every step.
 
     Args:
         size: how many images it holds, at least one.
@@ -19,10 +19,10 @@ class ImagePool:
     def __init__(self, size: int) -> None:
         self.size = size
         self.images: list[Tensor] = []
-        """[C, H, W] each, without gradients; what a resumed run needs."""
+        """The images, [C, H, W] each, without gradients; a resumed run needs them."""
 
     def query(self, images: Tensor) -> Tensor:
-        """Put [N, C, H, W] in, one after the other, and take as many out."""
+        """Pass images [N, C, H, W] to the pool one by one, and return as many."""
         if self.images and self.images[0].shape != images.shape[1:]:
             self.images = []
         return torch.stack([self._exchanged(image) for image in images.detach()])
@@ -40,14 +40,14 @@ class ImagePool:
     def restore(
         self, states: list[list[Tensor]], rank: int, count: int, device: torch.device
     ) -> None:
-        """Take this process's share of the images that several processes had.
+        """Restore this process's share of the images that several processes had.
 
-        As many processes as before get back their own. Otherwise all images, in the order of the
-        processes, are dealt out in turn, as far as the pools hold them.
+        If there are as many processes as before, each gets its own images back. Otherwise all
+        images, in the order of the processes, are dealt out in turn until the pools are full.
 
         Args:
             states: what each process had.
-            rank: which process this is, of `count`.
+            rank: the number of this process, out of `count`.
             device: where to keep the images.
         """
         if len(states) == count:

@@ -1,4 +1,4 @@
-"""What a group of networks is trained on: terms that are summed, and scores beside them."""
+"""The loss of a group of networks: terms that are summed, and scores for the log."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class Term(NamedTuple):
-    """One named part of a loss: a scalar, and what it is multiplied by in the sum."""
+    """One named part of a loss: a scalar and its weight in the sum."""
 
     value: Tensor
     weight: float = 1.0
@@ -18,12 +18,12 @@ class Term(NamedTuple):
 class Loss:
     """The loss of one group of networks for one batch.
 
-    The log has terms and scores by the name of the group and their own: `G/l1`, `D/adv`, ...
+    In the log, terms and scores have the name of the group before their own: `G/l1`, `D/adv` ...
     """
 
     terms: Mapping[str, Term]
     scores: Mapping[str, Tensor] = field(default_factory=dict)
-    """Scalars worth logging that are not part of the loss."""
+    """Scalars for the log that are not part of the loss."""
 
     def total(self) -> Tensor:
         """The weighted sum of the terms, a scalar."""
@@ -31,5 +31,5 @@ class Loss:
         return sum(weighted[1:], start=weighted[0])
 
     def values(self) -> dict[str, Tensor]:
-        """All scalars by name."""
+        """All terms, unweighted, and all scores, by name."""
         return {name: term.value for name, term in self.terms.items()} | dict(self.scores)

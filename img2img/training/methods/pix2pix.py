@@ -24,9 +24,9 @@ class Pix2Pix(Method):
 
     Args:
         generator: translates A.
-        critic: tells (A, B) from (A, translated A).
-        reconstruction: distances between translated A and B, by name; the published one is `l1`
-            with weight 100.
+        critic: distinguishes (A, B) from (A, translated A).
+        reconstruction: distances between translated A and B, by name; as published `l1` with weight
+            100.
     """
 
     data = PairedData

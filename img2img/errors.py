@@ -146,7 +146,7 @@ class TranslationStopped(Stopped):
 
     def __str__(self) -> str:
         if self.video is None:
-            how = f"{self.done} of {counted(self.total, 'file')} done"
+            how = f"{self.done} of {counted(self.total or 0, 'file')} done"
             return f"stopped: {self.cause}; {how}; `skip_existing` continues from there"
         if self.done:
             how = f"{counted(self.done, 'frame')} of {self.video.name} done"

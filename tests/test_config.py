@@ -206,16 +206,16 @@ class TestNumbers:
         ("data.augment.geometry=[{p: 1}]", "data.augment.geometry.0.name: missing"),
         (
             "generator.nfg=4",
-            "generator.nfg: generator 'unet' has no such setting (did you mean 'ngf'?); it takes:",
+            "generator.nfg: generator 'unet' has no such argument (did you mean 'ngf'?); it takes:",
         ),
-        ("optimizer.beta=1", "optimizer.beta: optimizer 'adam' has no such setting (did you mean"),
+        ("optimizer.beta=1", "optimizer.beta: optimizer 'adam' has no such argument (did you mean"),
         (
             "losses.reconstruction.0.wieght=1",
-            "losses.reconstruction.0.wieght: reconstruction loss 'l1' has no such setting",
+            "losses.reconstruction.0.wieght: reconstruction loss 'l1' has no such argument",
         ),
         (
             "critic.augment=[{name: diffaugment, strength: 1}]",
-            "critic.augment.0.strength: augmentation 'diffaugment' has no such setting",
+            "critic.augment.0.strength: augmentation 'diffaugment' has no such argument",
         ),
         ("seed", "seed: write it as key=value"),
         ("=5", "=5: write it as key=value"),

@@ -112,8 +112,8 @@ def export(
             console.print(f"wrote {names}", markup=False, soft_wrap=True)
         return
     if format_name not in FORMATS.names():
-        names = [*FORMATS.names(), "reference"]
-        raise ConfigError(f"--format: {unknown('format', format_name, names)}")
+        known = [*FORMATS.names(), "reference"]
+        raise ConfigError(f"--format: {unknown('format', format_name, known)}")
     with error_console.status(f"exporting to {format_name}", spinner="line"):
         exported = export_model(
             model,

@@ -41,7 +41,5 @@ def _lead(comparison: Comparison, measure: str, best: Compared, second: Compared
     sure = "" if p is None else ", p < 0.001" if p < 0.001 else f", p {p:.2g}"
     tally = f"on {wins} of {counted(len(comparison.names), 'image')} ({measure} {values}{sure})"
     if p is not None and p > CHANCE:
-        return (
-            f"{best.name} and {second.name} are too close to call: {best.name} is ahead {tally}."
-        )
-    return f"{best.name} is better than {second.name} {counted}."
+        return f"{best.name} and {second.name} are too close to call: {best.name} is ahead {tally}."
+    return f"{best.name} is better than {second.name} {tally}."

@@ -61,7 +61,7 @@ def test_two_folders_of_other_names(kind: Kind, tmp_path: Path, make_image: Make
     with pytest.raises(DataError, match=r"horse.*zebra") as caught:
         found(kind, tmp_path / "set")
     hint = {
-        PairedData: r"horse/ and zebra/: name them A and B",
+        PairedData: r"horse/ and zebra/; rename them to A and B",
         UnpairedData: r"`data\.root_a=\S*horse` `data\.root_b=\S*zebra`",
     }
     assert re.search(hint[kind], str(caught.value))

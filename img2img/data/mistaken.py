@@ -23,19 +23,19 @@ def no_folder(path: Path) -> str:
     if not path.exists():
         return f"{path}: no such folder{nearest_path(path)}"
     if suffix_of(path) in readable_suffixes():
-        return f"{path} is a single picture, not a folder; use the folder that contains it"
+        return f"{path}: this is a single picture, not a folder; use the folder that contains it"
     if suffix in _ARCHIVES:
-        return f"{path} is an archive, not a folder; unpack it and use the unpacked folder"
+        return f"{path}: this is an archive, not a folder; unpack it and use the unpacked folder"
     if suffix in _video_suffixes():
-        return f"{path} is a video, not a folder; {_take_frames(path)}"
-    return f"{path} is not a folder"
+        return f"{path}: this is a video, not a folder; {_take_frames(path)}"
+    return f"{path}: this is not a folder"
 
 
 def no_images(folder: Path) -> str:
     """The message for a folder in which no image is found."""
     if is_run(folder):
-        return f"{folder} is a run folder, not a folder of images to train on"
-    return f"{folder} contains no images{_instead(folder)}"
+        return f"{folder}: this is a run folder, not a folder of images to train on"
+    return f"{folder}: contains no images{_instead(folder)}"
 
 
 def _instead(folder: Path) -> str:

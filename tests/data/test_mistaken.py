@@ -92,11 +92,11 @@ def test_what_is_no_folder(tmp_path: Path, make_image: MakeImage) -> None:
         ("pairs.zip", "an archive, not a folder; unpack it"),
         ("pairs.tar.gz", "an archive, not a folder; unpack it"),
         ("clip.mp4", "a video, not a folder; extract its frames first"),
-        ("notes.txt", "notes.txt is not a folder; the supported layouts are"),
+        ("notes.txt", "notes.txt: this is not a folder; the supported layouts are"),
     ):
         (tmp_path / name).touch()
         refused(tmp_path / name, words)
-    with pytest.raises(DataError, match=r"pairs\.zip is an archive, not a folder"):
+    with pytest.raises(DataError, match=r"pairs\.zip: this is an archive, not a folder"):
         PairedData.find(DataConfig(root_a=tmp_path / "pairs.zip", root_b=tmp_path), 0)
 
 

@@ -92,7 +92,7 @@ class TestBadFolders:
     def test_an_empty_domain(self, tmp_path: Path, make_image: MakeImage) -> None:
         make_image("A/1.png")
         (tmp_path / "B").mkdir()
-        with pytest.raises(DataError, match="B contains no images"):
+        with pytest.raises(DataError, match="B: contains no images"):
             found(tmp_path)
 
     @pytest.mark.parametrize("folder", ["A", "trainB", "train/A"])
@@ -116,7 +116,7 @@ class TestBadFolders:
     def test_empty_train(self, tmp_path: Path, make_image: MakeImage) -> None:
         make_image("val/1.png")
         (tmp_path / "train").mkdir()
-        with pytest.raises(DataError, match="train contains no images"):
+        with pytest.raises(DataError, match="train: contains no images"):
             found(tmp_path)
 
     def test_unmatched_and_ambiguous(self, pairs_folder: Path, make_image: MakeImage) -> None:

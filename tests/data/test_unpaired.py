@@ -127,7 +127,7 @@ class TestBadFolders:
     def test_an_empty_domain(self, folders: Path, domain: str) -> None:
         for file in (folders / domain).iterdir():
             file.unlink()
-        with pytest.raises(DataError, match=f"{domain} contains no images") as caught:
+        with pytest.raises(DataError, match=f"{domain}: contains no images") as caught:
             found(folders)
         assert "\n" not in str(caught.value)
 

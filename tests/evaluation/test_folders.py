@@ -201,7 +201,7 @@ def test_what_cannot_be_measured(tmp_path: Path, make_image: MakeImage) -> None:
     with pytest.raises(DataError, match="no such folder"):
         evaluate_folders(x, tmp_path / "z")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"empty contains no images: the folder is empty"):
+    with pytest.raises(DataError, match=r"empty: contains no images: the folder is empty"):
         evaluate_folders(x, tmp_path / "empty")
     (y / "0.png").write_bytes(b"no image")
     with pytest.raises(ImageError, match=r"y/0\.png"):

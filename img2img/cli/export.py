@@ -31,15 +31,15 @@ def export(
     ] = "onnx",
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="File or folder to write; default: beside the model."),
+        typer.Option("--output", "-o", help="File or folder to write; default: next to the model."),
     ] = None,
     direction: Direction = None,
     pixels: Annotated[
         bool,
         typer.Option(
             "--pixels",
-            help="The exported model takes and returns uint8 pixels, (batch, height, width, 3),"
-            " instead of the network's floats.",
+            help="Make input and output uint8 pixels, (batch, height, width, 3), instead of"
+            " floats.",
         ),
     ] = False,
     half: Annotated[

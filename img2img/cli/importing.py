@@ -103,6 +103,8 @@ def import_(
     write_model(target, model)
     for note in imported.notes:
         say_note(note)
+    names = {"output": "output_function"}
+    assumed = {names.get(key, key): value for key, value in imported.assumed.items()}
     if as_json:
         networks = {
             name: spec.model_dump(mode="json")
@@ -112,28 +114,26 @@ def import_(
             {
                 "output": str(target),
                 "networks": networks,
-                "assumed": imported.assumed,
+                "assumed": assumed,
                 "notes": imported.notes,
             }
         )
         return
     for name, own in model.specs.items():
-        if (own.in_channels, own.out_channels) != (3, 3):
+        if not (own.input.is_rgb and own.output.is_rgb):
             channels = f"{own.in_channels} channels to {own.out_channels}"
             say_note(
-                f"{name} translates {channels}; `translate` runs only models with 3 input and 3"
-                " output channels"
+                f"{name} translates {channels}, but `translate` runs only models that translate RGB"
+                " to RGB"
             )
     for name, spec in (model.specs | model.discriminators).items():
         settings = ", ".join(f"{key} {value}" for key, value in spec.arguments.items())
         line = printable(f"{name}: {spec.architecture}, {settings}")
         console.print(line, markup=False, soft_wrap=True)
-    if imported.assumed:
-        names = {"output": "output_function"}
-        shown = (f"`{names.get(key, key)}={value}`" for key, value in imported.assumed.items())
-        assumed = in_options(", ".join(shown))
+    if assumed:
+        shown = in_options(", ".join(f"`{key}={value}`" for key, value in assumed.items()))
         console.print(
-            f"assumed, as it cannot be inferred from the weights: {assumed}", soft_wrap=True
+            f"assumed, because it cannot be inferred from the weights: {shown}", soft_wrap=True
         )
     console.print(printable(f"wrote {target}"), markup=False, soft_wrap=True)
 

@@ -84,7 +84,7 @@ def _about(path: Path, made: "Converted") -> str:
     new = made.frames - made.resumed
     line = f"{path}: {counted(made.frames, 'frame')} to {made.target}"
     if made.resumed:
-        line += f", {made.resumed} of them already done earlier"
+        line += f", {made.resumed} of them made by an earlier call"
     if made.concealed:
         line += f"; {made.concealed} could not be decoded, and the frame before them is repeated"
     return f"{line} ({new / made.seconds:.1f} frames/s)" if made.seconds else line

@@ -99,9 +99,9 @@ def assemble(
     images = list_images(source)
     values = _values(source, images, value_range)
     if like is not None and fps is not None:
-        raise ConfigError("--fps: not with --like, which takes the frame times from that video")
+        raise ConfigError("--fps cannot be used with --like, which sets the frame times")
     if like is None and (start is not None or end is not None or every != 1):
-        raise ConfigError("--start, --end and --every: can only be used with --like")
+        raise ConfigError("--start, --end and --every can only be used with --like")
     with counting("images") as progress:
         made = assemble(
             images,

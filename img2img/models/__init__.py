@@ -1,1 +1,1 @@
-"""What a model is: its spec, its file, the state of a run, and the formats of other programs."""
+"""Models: specification, model file, resume state, and checkpoints of other programs."""

@@ -1,4 +1,4 @@
-"""What a network is, in words that rebuild it: the specification that travels with its weights."""
+"""The specification of a network, stored with its weights, from which it can be rebuilt."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,55 +18,58 @@ from img2img.networks.norms import (
     use_statistics,
 )
 
-# What stands as its method in the description of a model that was not trained here.
+# The `method` of a model that was not trained by img2img.
 ANOTHER_PROGRAM = "another program"
 # Training images that were enlarged or reduced by more than this are worth a notice.
 SCALE_WORTH_SAYING = 1.25
 
 
 class ModelSpec(BaseModel):
-    """Everything that is needed to rebuild and run one generator without its training config."""
+    """Everything needed to rebuild and run a generator without its training configuration."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    architecture: str = Field(description="name in the catalogue of generators")
-    arguments: dict[str, Any] = Field(description="arguments the generator is built with")
-    input: Domain = Field(description="what the images are that it takes")
-    output: Domain = Field(description="what the images are that it makes")
+    architecture: str = Field(description="its name in `img2img list generators`")
+    arguments: dict[str, Any] = Field(description="arguments it is built with")
+    input: Domain = Field(description="channels and values of its input images")
+    output: Domain = Field(description="channels and values of its output images")
     value_range: tuple[Literal[-1], Literal[1]] = Field(
-        default=(-1, 1), description="what `low` and `high` of a domain are as numbers, in and out"
+        default=(-1, 1),
+        description="the network's numbers for `low` and `high` of input and output",
     )
-    direction: Direction = Field(description="which way it translates")
+    direction: Direction = Field(description="translation direction")
     size_multiple: int = Field(gt=0, description="height and width must be multiples of this")
-    min_size: int = Field(gt=0, description="smallest height or width it can take, in pixels")
+    min_size: int = Field(gt=0, description="smallest height and width it accepts, in pixels")
     norm_statistics: Literal["image", "running"] = Field(
         default="image",
-        description="where normalisation takes mean and variance from: each image, or averages",
+        description="statistics for normalisation: those of each image, or running averages",
     )
     dropout: bool = Field(default=False, description="whether dropout stays on at inference")
     exact_tiling: bool = Field(
-        description="whether tiles with enough overlap can give what the whole image gives"
+        description="whether an image translated in parts gives the same result"
     )
     crop_size: tuple[PositiveInt, PositiveInt] = Field(
-        description="height and width it was trained on, in pixels"
+        description="height and width of the training crops, in pixels"
     )
     scale: float = Field(
-        gt=0, le=1000, description="pixels of a training image to a pixel of its file; 1 is native"
+        gt=0,
+        le=1000,
+        description="factor by which training resized the image files; 1: not resized",
     )
     image_size: tuple[PositiveInt, PositiveInt] | None = Field(
         default=None,
-        description="height and width of the files it was trained on, of one with the median area;"
-        " null: not known, or they were not resized",
+        description="typical height and width of the training files (the median by area);"
+        " null: unknown, or the files were not resized",
     )
     style_dim: int = Field(
-        default=0, ge=0, le=65536, description="length of the style vector it takes; 0: none"
+        default=0, ge=0, le=65536, description="length of its style vector; 0: it takes none"
     )
     labels: tuple[Name, ...] = Field(
-        default=(), max_length=1000, description="domains it translates between, where by label"
+        default=(), max_length=1000, description="names of the labels it translates between, if any"
     )
-    method: str = Field(description="what trained it")
-    steps: int = Field(ge=0, description="generator updates it has had")
-    images: int = Field(ge=0, description="images it has seen")
+    method: str = Field(description="training method")
+    steps: int = Field(ge=0, description="number of training steps")
+    images: int = Field(ge=0, description="number of images seen in training")
 
     @classmethod
     def of(cls, generator: Generator, **fields: Any) -> Self:
@@ -97,7 +100,7 @@ class ModelSpec(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _counts_and_domains(cls, given: Any) -> Any:
-        """Files have counts of channels, too; earlier versions wrote nothing else, or no names."""
+        """Check the channel counts in a file; earlier versions wrote them instead of domains."""
         if not isinstance(given, Mapping):
             return given
         spec = dict(given)
@@ -119,48 +122,48 @@ class ModelSpec(BaseModel):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def in_channels(self) -> int:
-        """Channels of the input."""
+        """Number of input channels."""
         return len(self.input.channels)
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def out_channels(self) -> int:
-        """Channels of the output."""
+        """Number of output channels."""
         return len(self.output.channels)
 
     @property
     def domains(self) -> dict[str, Domain]:
-        """What the images of `A` and of `B` are."""
+        """The domains of `A` and `B`."""
         return {self.direction[0]: self.input, self.direction[-1]: self.output}
 
 
 class DiscriminatorSpec(BaseModel):
-    """What rebuilds a discriminator, which only training needs."""
+    """Everything needed to rebuild a discriminator, which only training uses."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    architecture: str = Field(description="name in the catalogue of discriminators")
-    arguments: dict[str, Any] = Field(description="arguments the discriminator is built with")
-    in_channels: int = Field(gt=0, le=128, description="channels of what it judges")
+    architecture: str = Field(description="its name in `img2img list discriminators`")
+    arguments: dict[str, Any] = Field(description="arguments it is built with")
+    in_channels: int = Field(gt=0, le=128, description="number of input channels")
 
 
 @dataclass(frozen=True)
 class ModelFile:
-    """What a model file holds."""
+    """The content of a model file."""
 
     specs: dict[str, ModelSpec]
-    """By the generator's name: `G`, or `G_AB` and `G_BA`."""
+    """The specification of each generator, by its name: `G`, or `G_AB` and `G_BA`."""
     tensors: dict[str, dict[str, Tensor]]
-    """By the network's name: its state_dict."""
+    """The state_dict of each network, by its name."""
     origin: str
-    """What wrote it, as `img2img 0.1.0`."""
+    """The program that wrote it, such as `img2img 0.1.0`."""
     discriminators: dict[str, DiscriminatorSpec] = field(default_factory=dict)
-    """By the discriminator's name: `D`, or `D_A` and `D_B`. Few files have any."""
+    """The specification of each discriminator, `D`, or `D_A` and `D_B`; most files have none."""
     path: Path | None = None
     """The file that it was read from."""
 
     def generator(self, name: str) -> Generator:
-        """Rebuild one generator, ready for inference as its spec says."""
+        """Rebuild a generator, set up for inference according to its specification."""
         try:
             return build_generator(self.specs[name], self.tensors[name])
         except ModelFileError as error:
@@ -170,10 +173,10 @@ class ModelFile:
 
 
 def rebuilt(spec: ModelSpec | DiscriminatorSpec, tensors: Mapping[str, Tensor]) -> nn.Module:
-    """A network that has these very tensors. Only their names and shapes are looked at.
+    """A network that uses these tensors, of which only names and shapes are checked.
 
     Raises:
-        ModelFileError: no such architecture here, or weights that do not fit it.
+        ModelFileError: the architecture is unknown, or the weights do not fit it.
     """
     channels = {"in_channels": spec.in_channels}
     if isinstance(spec, ModelSpec):
@@ -186,7 +189,7 @@ def rebuilt(spec: ModelSpec | DiscriminatorSpec, tensors: Mapping[str, Tensor]) 
             if name in tensors and tensors[name].shape != own.shape:
                 numbers = ", ".join(f"{key} {count}" for key, count in channels.items())
                 raise _unfitting(
-                    f"{name} is {_shape(tensors[name])}, but as described ({numbers}) it would be"
+                    f"{name} is {_shape(tensors[name])}, but the description ({numbers}) requires"
                     f" {_shape(own)}"
                 )
         network.load_state_dict(dict(tensors), assign=True)
@@ -201,7 +204,7 @@ def build_generator(spec: ModelSpec, tensors: Mapping[str, Tensor]) -> Generator
     """A generator with these weights, in float32 on the CPU, set up for inference.
 
     Raises:
-        ModelFileError: no such architecture here, or weights that do not fit it.
+        ModelFileError: the architecture is unknown, or the weights do not fit it.
     """
     for name, tensor in tensors.items():
         _check_numbers(name, tensor)
@@ -220,20 +223,20 @@ def _shape(tensor: Tensor) -> str:
 
 def _unfitting(reason: object) -> ModelFileError:
     text = shortened(" ".join(str(reason).split()))
-    return ModelFileError(f"the model's weights do not fit it: {text}")
+    return ModelFileError(f"the weights do not fit the model's description: {text}")
 
 
 def _check_numbers(name: str, tensor: Tensor) -> None:
     if name.endswith("num_batches_tracked"):
         return
     if not tensor.is_floating_point() or tensor.itemsize < 2:
-        raise _unfitting(f"{name} holds {tensor.dtype}, where real numbers are wanted")
+        raise _unfitting(f"{name} has type {tensor.dtype}, but floating point numbers are needed")
     if not tensor.isfinite().all():
-        raise _unfitting(f"{name} holds other than finite numbers")
+        raise _unfitting(f"{name} contains NaN or infinite numbers")
 
 
 def prepare_for_inference(generator: nn.Module, spec: ModelSpec) -> None:
-    """Set dropout and the source of normalisation statistics as the spec says."""
+    """Set dropout and the source of normalisation statistics according to the specification."""
     running = spec.norm_statistics == "running"
     use_statistics(generator, RunningStatistics() if running else ImageStatistics())
     generator.eval()

@@ -50,18 +50,20 @@ class ImportOptions(Assumptions):
     """Settings that cannot be inferred from the files; None: the usual value."""
 
     direction: Direction | None = None
-    """Of a single generator."""
+    """Translation direction of a single generator; None: `AtoB`."""
     statistics: Literal["image", "running"] = "image"
-    """`image`: as the published code tests; `running`: as it does in evaluation mode."""
+    """Statistics that BatchNorm uses. `image`: those of each image, as in the reference's test
+    script; `running`: the running averages, as with its `--eval`."""
     dropout: bool = False
-    """Whether dropout stays on, as in the published code's tests of Pix2Pix."""
+    """Keep dropout on, as the reference does when testing Pix2Pix; results are then random."""
     crop_size: int = CROP
+    """Side of the training crops, in pixels."""
     part: str | None = None
-    """Beginning of the names of the networks that are wanted, where a file holds several."""
+    """Import only networks whose names in the file begin with this; None: all."""
 
     @property
     def of_weights(self) -> list[str]:
-        """Those that were set and describe the network."""
+        """Names of the options that are set and describe a network."""
         others = {"direction", "part"}
         return [
             field.name
@@ -72,12 +74,13 @@ class ImportOptions(Assumptions):
 
 @dataclass(frozen=True)
 class Imported:
-    """A model, and what a person should know about it."""
+    """A model made from checkpoints of another program, with notes on it."""
 
     model: ModelFile
     assumed: dict[str, str]
-    """What cannot be inferred from the files, by the name of the setting, and the value assumed."""
+    """Settings that cannot be inferred from the files, by name, with the values assumed."""
     notes: list[str] = field(default_factory=list)
+    """Lines for the user, for example on what was left out."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +179,7 @@ def import_files(paths: Sequence[Path], options: ImportOptions | None = None) ->
             raise ModelFileError(f"{each}: {shortened(reason)}") from None
     if not specs:
         names = ", ".join(map(str, paths))
-        raise ModelFileError(f"{names}: only discriminators, no generator")
+        raise ModelFileError(f"{names}: contains only discriminators, no generator")
     # Copied out of the files, which may be replaced while the model is in use.
     tensors = {
         name: {key: tensor.clone() for key, tensor in each.network.tensors.items()}
@@ -221,7 +224,7 @@ def _networks_of(path: Path, options: ImportOptions, notes: list[str]) -> list[_
             reason += (
                 f"; {left_out} could only be rebuilt by running code from the file; none was run"
             )
-        raise ModelFileError.of(path, f"no network that is known: {reason}")
+        raise ModelFileError.of(path, f"contains no known network: {reason}")
     if content.left_out:
         notes.append(f"{path}: left out, as they are not weights: {_named_few(content.left_out)}")
     if search.strange:

@@ -103,11 +103,11 @@ def test_norm_and_dropout_follow_the_spec() -> None:
     ("changes", "reason"),
     [
         ({"architecture": "unet_9000"}, "unet_9000"),
-        ({"arguments": {"ngf": 10**6, "num_downs": 3}}, "as described"),
+        ({"arguments": {"ngf": 10**6, "num_downs": 3}}, "the description"),
         (
             {"input": Domain.of_type("uint8", 5)},
-            r"weight is 4 x 3 x 4 x 4, but as described \(in_channels 5, out_channels 3\) it would"
-            r" be 4 x 5 x 4 x 4$",
+            r"weight is 4 x 3 x 4 x 4, but the description \(in_channels 5, out_channels 3\)"
+            r" requires 4 x 5 x 4 x 4$",
         ),
         ({"style_dim": 8}, "its sizes"),
         ({"arguments": {"ngf": 4, "num_downs": 10**9}}, "less than or equal to 12"),

@@ -122,16 +122,6 @@ def test_16_bit(translate: Translate, tmp_path: Path, suffix: str, channels: int
         assert np.array_equal(got.alpha, levels[..., 3])
 
 
-def test_alpha_is_kept(translate: Translate, tmp_path: Path) -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (9, 11, 4), dtype=np.uint8)
-    for suffix in (".png", ".tif"):
-        Image.fromarray(pixels).save(tmp_path / f"a{suffix}")
-        assert translate(f"a{suffix}", "out").status == 0
-        alpha = read_picture(tmp_path / "out" / f"a{suffix}").alpha
-        assert alpha is not None
-        assert np.array_equal(alpha, pixels[..., 3])
-
-
 @pytest.mark.parametrize(
     ("mode", "suffix"),
     [("1", ".png"), ("L", ".png"), ("LA", ".png"), ("P", ".png"), ("P", ".gif"), ("CMYK", ".jpg")],

@@ -18,7 +18,7 @@ from img2img.models.checkpoint import load_model, load_state
 from img2img.training.build import build_method, describe
 from img2img.training.methods.cyclegan import CycleGAN
 from tests.runs import assert_same, flat, lines, newest, untimed
-from tests.training.recipe import RGB, batch, published, trained, updates
+from tests.training.recipe import RGB, batch, published, updates
 from tests.training.tiny import (
     PIXELS_A,
     PIXELS_B,
@@ -71,13 +71,6 @@ def seen_by(network: nn.Module) -> list[Tensor]:
 
 def is_among(image: Tensor, seen: Sequence[Tensor]) -> bool:
     return any(torch.allclose(image, one) for each in seen for one in torch.split(each, len(image)))
-
-
-def test_terms_are_the_tags_of_the_log(tmp_path: Path) -> None:
-    assert list(cyclegan_by_hand().groups) == ["G", "D"]
-    _, log = trained(cyclegan_by_hand(), configuration(), [hand_batch()], tmp_path)
-    gradients = {"G/gradient", "D/gradient"}
-    assert set(log.values[0]) == {*TAGS["G"], *TAGS["D"], *SCORES, *gradients}
 
 
 def test_no_identity_is_not_computed() -> None:
@@ -505,14 +498,6 @@ def beginning(photos: Path, **changes: object) -> list[object]:
     return [*folders(photos), "--max-steps", STEPS, *sets(**(given | changes))]
 
 
-@pytest.fixture(scope="module")
-def straight(tmp_path_factory: pytest.TempPathFactory, train: Command, photos: Path) -> Path:
-    """The run folder of one that was never interrupted."""
-    output = tmp_path_factory.mktemp("straight") / "run"
-    assert train(output, *beginning(photos)).status == 0
-    return output
-
-
 class TestResume:
     def paused(self, output: Path, train: Command, given: list[object]) -> list[dict[str, Any]]:
         """Pause after every step and go on; the state at each."""
@@ -538,45 +523,17 @@ class TestResume:
             assert {len(pool) for pool in pools} == {2}
             assert not all(map(torch.equal, pools[0], pools[-1]))
 
+    @pytest.mark.parametrize("precision", ["fp32", "bf16"])
     def test_ends_as_if_it_had_never_stopped(
-        self, tmp_path: Path, train: Command, photos: Path, straight: Path
+        self, tmp_path: Path, train: Command, photos: Path, precision: str
     ) -> None:
-        output = tmp_path / "paused"
-        states = self.paused(output, train, beginning(photos))
+        """In bfloat16 the networks compute with copies; the pools are the same ones."""
+        given = beginning(photos, precision=precision)
+        straight, output = tmp_path / "straight", tmp_path / "paused"
+        assert train(straight, *given).status == 0
+        states = self.paused(output, train, given)
         self.assert_complete(states)
         assert_same(flat(states[-1]), flat(load_state(newest(straight))))
         assert untimed(output) == untimed(straight)
         for name in ("G_AB", "G_BA"):
             assert_same(load_model(output).tensors[name], load_model(straight).tensors[name])
-
-    def test_whatever_the_workers(
-        self, tmp_path: Path, train: Command, photos: Path, straight: Path
-    ) -> None:
-        output = tmp_path / "worker"
-        given = beginning(photos, data__workers=1)
-        assert train(output, *given, "--stop-after", 0).status == 75
-        assert train(output, *given, "--resume").status == 0
-        assert_same(flat(load_state(newest(output))), flat(load_state(newest(straight))))
-        assert untimed(output) == untimed(straight)
-
-    def test_another_seed_ends_elsewhere(
-        self, tmp_path: Path, train: Command, photos: Path, straight: Path
-    ) -> None:
-        """Or the comparisons above would be of nothing."""
-        output = tmp_path / "other"
-        assert train(output, *beginning(photos), "--seed", 1).status == 0
-        found, expected = flat(load_state(newest(output))), flat(load_state(newest(straight)))
-        assert found.keys() == expected.keys()
-        tensors = {place: value for place, value in expected.items() if isinstance(value, Tensor)}
-        same = [place for place, value in tensors.items() if torch.equal(found[place], value)]
-        assert len(same) < len(tensors) / 2
-
-    def test_in_bfloat16(self, tmp_path: Path, train: Command, photos: Path) -> None:
-        """The networks compute with copies there; the pools are the same ones."""
-        given = beginning(photos, precision="bf16")
-        assert train(tmp_path / "straight", *given).status == 0
-        output = tmp_path / "paused"
-        states = self.paused(output, train, given)
-        self.assert_complete(states)
-        assert_same(flat(states[-1]), flat(load_state(newest(tmp_path / "straight"))))
-        assert untimed(output) == untimed(tmp_path / "straight")

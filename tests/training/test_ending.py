@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from img2img.cli.app import app
-from img2img.models.checkpoint import load_state
+from img2img.models.checkpoint import load_model, load_state
+from tests.conftest import Command
 from tests.runs import lines, newest
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and POSIX signals")
@@ -53,10 +54,13 @@ def wait_for_steps(run: Path, process: BaseProcess, count: int) -> None:
         time.sleep(0.02)
 
 
-def assert_ends_with_its_state(process: BaseProcess, run: Path) -> None:
+def assert_ends_with_its_state(process: BaseProcess, run: Path, status: int = 75) -> int:
+    """And give its step."""
     process.join(60)
-    assert process.exitcode == 75
-    assert load_state(newest(run))["step"] == lines(run)[-1]["step"]
+    assert process.exitcode == status
+    step: int = load_state(newest(run))["step"]
+    assert step == lines(run)[-1]["step"]
+    return step
 
 
 def group(process: BaseProcess) -> int:
@@ -64,18 +68,40 @@ def group(process: BaseProcess) -> int:
     return process.pid
 
 
-@pytest.mark.parametrize("name", ["SIGHUP", "SIGUSR1", "SIGXCPU"])
-def test_signals_that_schedulers_and_terminals_send(
-    tmp_path: Path, tiny: list[str], tiny_pairs: Path, name: str
+@pytest.mark.parametrize(
+    ("name", "times", "said", "status"),
+    [
+        ("SIGINT", 1, "Ctrl-C", 130),
+        ("SIGTERM", 1, "SIGTERM", 75),
+        # Such signals come more than once.
+        ("SIGHUP", 3, "SIGHUP", 75),
+        ("SIGUSR1", 3, "SIGUSR1", 75),
+        ("SIGXCPU", 3, "SIGXCPU", 75),
+    ],
+)
+def test_signals_that_people_schedulers_and_terminals_send(
+    tmp_path: Path,
+    tiny: list[str],
+    tiny_pairs: Path,
+    train: Command,
+    name: str,
+    times: int,
+    said: str,
+    status: int,
 ) -> None:
+    """The workers get them, too."""
     run = tmp_path / "run"
     process = start(run, tiny_pairs, tiny, lambda: None, "data.workers=2")
-    for _ in range(3):  # such signals come more than once, and to the workers, too
+    for _ in range(times):
         os.killpg(group(process), getattr(signal, name))
-    assert_ends_with_its_state(process, run)
+    step = assert_ends_with_its_state(process, run, status)
     err = run.with_suffix(".err").read_text()
-    assert err.startswith(f"note: stopped by {name}; step ")
-    assert err.count("\n") == 1
+    command = f"img2img train --resume {run}"
+    assert err == f"note: stopped by {said}; step {step} is saved; resume with: {command}\n"
+    assert load_model(run).specs["G"].steps == step
+    assert [line["step"] for line in lines(run)] == list(range(1, step + 1))
+    assert train(run, "--resume", "--max-steps", step + 1).status == 0
+    assert load_model(run).specs["G"].steps == step + 1
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs terminals")

@@ -7,18 +7,14 @@ from typing import Any, ClassVar
 import pytest
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor, nn
 
 from img2img.config import RunConfig
-from img2img.data.augment import Transform
-from img2img.data.loader import batches
-from img2img.data.paired import PairedData, PairedSamples
 from img2img.data.samples import Batch
 from img2img.errors import ConfigError
 from img2img.losses import Objective
 from img2img.losses.adversarial import ALL, Valid, Vanilla
-from img2img.training.build import build_method, describe, resolve
+from img2img.training.build import build_method, resolve
 from img2img.training.methods.pix2pix import Pix2Pix
 from tests.training.recipe import RGB, Log, batch, published, trained, trainer_for, updates
 from tests.training.tiny import (
@@ -194,34 +190,6 @@ def test_images_of_a_sheet() -> None:
     assert torch.allclose(images["translated"], 2 * given.A)
 
 
-@pytest.mark.parametrize("direction", ["AtoB", "BtoA"])
-def test_direction(pairs_with_colours: Path, direction: str) -> None:
-    """The input is what the direction starts from, and the model file says so."""
-    config = tiny_config(
-        data={"root": pairs_with_colours, "direction": direction, "holdout": "none"}
-    )
-    pairs = PairedData.find(config.data, 0).train
-    transform = Transform(config.data, (16, 16), (16, 16))
-    data = PairedSamples(pairs, transform, 0, direction=config.data.direction)
-    (first,) = islice(batches(data, 1, 0, workers=0, pin_memory=False), 1)
-    method = build_method(config, (16, 16))
-    images = method.images(method.generators, first)
-    levels = {"A": -1.0, "B": 1.0}
-    assert images["input"].mean().item() == pytest.approx(levels[direction[0]])
-    assert images["target"].mean().item() == pytest.approx(levels[direction[-1]])
-    (described,) = describe(config, method, (16, 16), {"A": 1.0, "B": 1.0}).values()
-    assert described.direction == direction
-
-
-@pytest.fixture
-def pairs_with_colours(tmp_path: Path) -> Path:
-    """`A/` all black, `B/` all white."""
-    for domain, colour in (("A", "black"), ("B", "white")):
-        (tmp_path / domain).mkdir()
-        Image.new("RGB", (16, 16), colour).save(tmp_path / domain / "0.png")
-    return tmp_path
-
-
 # -- the trainer around it -----------------------------------------------------------------------
 
 
@@ -238,16 +206,6 @@ def test_the_rate_is_never_negative_while_a_length_in_minutes_is_measured(tmp_pa
     for each in islice(trainer._batches(0), 15):
         trainer._train_on([each])
     assert log.rates == pytest.approx([2e-4] * 15)
-
-
-def test_trial_changes_nothing(tmp_path: Path) -> None:
-    method = small_pix2pix()
-    before = {key: value.clone() for key, value in method.state_dict().items()}
-    trainer = trainer_for(method, configuration(), tmp_path, Log(), endless)
-    seconds, _ = trainer.trial(small_batches(method, torch.float32)[0])
-    assert seconds > 0
-    assert all(torch.equal(value, before[key]) for key, value in method.state_dict().items())
-    assert all(p.grad is None for p in method.parameters())
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -343,12 +343,14 @@ def test_wgan_clips_weights_after_each_update(precision: str) -> None:
 
 
 def test_a_trial_changes_nothing() -> None:
-    config = configuration("pix2pix", "n_critic=2", "critic.augment=[{name: ada}]")
+    norms = ("generator.norm=batch", "discriminator.norm=batch")
+    config = configuration("pix2pix", "n_critic=2", "critic.augment=[{name: ada}]", *norms)
     made = stepper(config)
     before = {k: v.clone() for k, v in made.method.state_dict().items()}
     try_step(made, images())
     after = made.method.state_dict()
     assert all(torch.equal(before[key], after[key]) for key in before)
+    assert all(weight.grad is None for weight in made.method.parameters())
 
 
 def test_a_resumed_run_ends_as_one_that_was_not_stopped(

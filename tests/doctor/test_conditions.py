@@ -198,8 +198,14 @@ def test_no_better_than_the_untouched_input() -> None:
 def test_nothing_is_learned(config: RunConfig) -> None:
     still: dict[str, Curve] = {tag: (lambda t: 0.5) for tag in (*HEALTHY, "diagnostics/train_l1")}
     assert "nothing-learned" in names(log(still), config)
-    still["G/l1"] = HEALTHY["G/l1"]
-    assert "nothing-learned" not in names(log(still), config)
+    assert "nothing-learned" not in names(log({**still, "G/l1": HEALTHY["G/l1"]}), config)
+    # Too restless to say so without a look at the same images.
+    lines, random = log(still), np.random.default_rng(0)
+    for line in lines:
+        line |= {tag: 0.3 * random.lognormal(0, 0.6) for tag in ("G/l1",) if tag in line}
+    assert "nothing-learned" in names(lines, config)
+    blind = [line for line in lines if "diagnostics/train_l1" not in line]
+    assert "nothing-learned" not in names(blind, config)
 
 
 def test_a_short_log_says_nothing(config: RunConfig) -> None:
@@ -325,17 +331,6 @@ def test_targets_that_use_little_of_the_range(
         assert [*proposal.settings] == ["data.B.range"]
 
 
-def test_too_restless_to_say_that_nothing_is_learned(config: RunConfig) -> None:
-    still: dict[str, Curve] = {tag: (lambda t: 0.5) for tag in (*HEALTHY, "diagnostics/train_l1")}
-    lines = log(still)
-    random = np.random.default_rng(0)
-    for line in lines:
-        line |= {tag: 0.3 * random.lognormal(0, 0.6) for tag in ("G/l1",) if tag in line}
-    assert "nothing-learned" in names(lines, config)  # by looks
-    blind = [line for line in lines if "diagnostics/train_l1" not in line]
-    assert "nothing-learned" not in names(blind, config)
-
-
 def test_the_worse_direction_is_told() -> None:
     config = load_config("cyclegan")
     lines = log()
@@ -400,12 +395,12 @@ def test_a_damaged_log(
 def test_a_run_is_examined_ever_more_rarely() -> None:
     history, rounds = RunHistory(), Rounds()
     times = []
-    for step in range(1, 30001):
+    for step in range(1, 10001):
         history.add({"step": step, "G/adv": 1.0})
         if rounds.due(history):
             times.append(step)
-    assert times[:4] == [10, 20, 30, 40]
-    assert len(times) < 300
+    assert times[0] < 20
+    assert times[-1] - times[-2] > 5 * (times[1] - times[0])
 
 
 def test_remedies_that_a_run_has_or_lacks() -> None:
@@ -425,10 +420,17 @@ def test_remedies_that_a_run_has_or_lacks() -> None:
     assert rates["optimizer.lr_d"] == pytest.approx(1e-6)
 
 
-def test_what_has_passed_is_told_with_its_time(config: RunConfig) -> None:
+@pytest.mark.parametrize("gone", ["healed", "no longer told"])
+def test_what_has_passed_is_told_with_its_time(gone: str, config: RunConfig) -> None:
     lines = log({"diagnostics/diversity": lambda t: 0.01 if t < 0.7 else 0.5})
+    if gone == "no longer told":
+        lines = log({"diagnostics/diversity": lambda t: 0.01})
+        for line in lines:
+            if line["step"] > 0.7 * 1200:
+                line.pop("diagnostics/diversity", None)
     (found,) = follow(lines, config)
-    assert (found.name, found.first, found.last) == ("mode-collapse", 600, 1000)
+    assert (found.name, found.now) == ("mode-collapse", False)
+    assert found.first < found.last < 1200
     assert examine(RunHistory(lines), config) == []
 
 
@@ -437,13 +439,6 @@ def test_what_is_fatal_hides_but_does_not_heal(config: RunConfig) -> None:
     fatal, hidden = follow([*log({"diagnostics/diversity": lambda t: 0.01}), end], config)
     assert (fatal.name, hidden.name) == ("non-finite", "mode-collapse")
     assert (hidden.last, hidden.now) == (1200, True)
-
-
-@pytest.mark.parametrize(("after", "now"), [(0.9, True), (0.55, False)])
-def test_once_is_not_past(after: float, now: bool, config: RunConfig) -> None:
-    """A condition at its threshold comes and goes; it has passed when it is not found twice."""
-    (found,) = follow(log({"diagnostics/diversity": lambda t: 0.01 if t < after else 0.06}), config)
-    assert found.now == now
 
 
 def test_a_run_that_was_ended(config: RunConfig) -> None:
@@ -460,31 +455,18 @@ def test_steps_that_were_skipped(config: RunConfig) -> None:
                 line["steps/skipped"] = skipped
         return lines
 
-    assert names(skipping(lambda step: step // 100), config) == ["non-finite"]
+    # Two of five, told with every twentieth.
+    (found,) = examine(RunHistory(skipping(lambda step: step * 2 // 5)), config)
+    assert found.name == "non-finite"
+    assert found.evidence.values["skipped"] / found.evidence.values["steps"] == 0.4
+    assert not found.evidence.fatal
     (once,) = follow(skipping(lambda step: int(step > 300)), config)
-    assert (once.first, once.last) == (400, 400)  # and no more a quarter of the run later
+    assert once.last < 1200  # and no more later
     # Beside most of them nothing else means anything.
     collapsed = log({"diagnostics/diversity": lambda t: 0.01})
     for line in collapsed:
         line["steps/skipped"] = line["step"] * 2 // 3
     assert names(collapsed, config) == ["non-finite"]
-
-
-def test_the_share_that_was_skipped_is_of_the_same_steps(config: RunConfig) -> None:
-    """Two of five steps, told with every twentieth."""
-    for count in (3, 12, 60):
-        lines = log(count=count)
-        for line in lines:
-            line["steps/skipped"] = line["step"] * 2 // 5
-        (found,) = examine(RunHistory(lines), config)
-        assert found.evidence.values["skipped"] / found.evidence.values["steps"] == 0.4
-        assert not found.evidence.fatal
-    late = log()
-    for line in late:
-        if line["step"] > 1180:
-            line["steps/skipped"] = 20
-    (found,) = examine(RunHistory(late), config)
-    assert found.evidence.values == {"skipped": 20, "steps": 20}
 
 
 def test_losses_by_another_objective_are_not_judged() -> None:
@@ -511,15 +493,6 @@ def test_one_image_a_line_is_no_oscillation() -> None:
     for line in lines:
         line["step"] = line["images"] = line["step"] // 20
     assert names(lines, config) == []
-
-
-def test_a_sign_that_is_no_longer_told_has_passed(config: RunConfig) -> None:
-    lines = log({"diagnostics/correlation": lambda t: -0.8})
-    for line in lines:
-        if line["step"] > 800:
-            line.pop("diagnostics/correlation", None)
-    (found,) = follow(lines, config)
-    assert (found.name, found.last, found.now) == ("colour-inversion", 1000, False)
 
 
 @pytest.mark.parametrize("value", [10**400, 1e308, -1e308])

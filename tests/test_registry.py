@@ -238,12 +238,6 @@ def test_adam_is_the_published_one() -> None:
             OPTIMIZERS.arguments(Component(name="adam", betas=wrong), "optimizer")
 
 
-def test_names_of_the_published_networks() -> None:
-    assert {"unet_128", "unet_256", "resnet_6blocks", "resnet_9blocks"} <= set(GENERATORS.names())
-    assert {"patch", "pixel"} <= set(DISCRIMINATORS.names())
-    assert {"vanilla", "lsgan"} <= set(OBJECTIVES.names())
-
-
 # -- the catalogue itself, with parts of its own ---------------------------------------------------
 
 

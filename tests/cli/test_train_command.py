@@ -188,7 +188,7 @@ class TestSettings:
         self, tmp_path: Path, train: Command, pairs_folder: Path
     ) -> None:
         (pairs_folder / "A" / "lonely.png").write_bytes((pairs_folder / "A/0.png").read_bytes())
-        (pairs_folder / "B" / "1.png").write_text("no image")
+        (pairs_folder / "B" / "1.png").write_text("no image")  # the one that seed 0 holds out
         run = tmp_path / "run"
         given = ["--data", pairs_folder, "--max-steps", 1]
         assert train(run, *given).status == 2
@@ -198,14 +198,7 @@ class TestSettings:
         assert "left out:" in outcome.out
         assert "lonely.png" in outcome.out
         assert "B/1.png" in outcome.out
-
-    def test_a_bad_file_does_not_use_up_the_held_out_pair(
-        self, tmp_path: Path, train: Command, pairs_folder: Path
-    ) -> None:
-        (pairs_folder / "B" / "1.png").write_text("no image")  # the one that seed 0 holds out
-        run = tmp_path / "run"
-        assert train(run, "--data", pairs_folder, "--max-steps", 1, "--skip-bad").status == 0
-        assert (run / "samples").exists()
+        assert (run / "samples").exists()  # another is held out in its place
 
 
 class TestBeforeTheFirstStep:
@@ -244,16 +237,10 @@ class TestLength:
         assert train(run, *given).status == 0
         found = settings(run)["schedule"]
         assert found["minutes"] == 0.01
-        assert found["measured_steps"] == load_model(run).specs["G"].steps >= 1
-        assert sum(line.get("lr", 0) > 0 for line in lines(run)) >= 1
-
-    def test_in_minutes_is_not_measured_again(
-        self, tmp_path: Path, train: Command, tiny_pairs: Path
-    ) -> None:
-        run = tmp_path / "run"
-        given = ["--data", tiny_pairs, "--max-minutes", 0.01]
-        assert train(run, *given).status == 0
         steps = load_model(run).specs["G"].steps
+        assert found["measured_steps"] == steps >= 1
+        assert sum(line.get("lr", 0) > 0 for line in lines(run)) >= 1
+        # It is not measured again.
         again = train(run, *given, "--resume")  # the very command, with --resume
         assert "finished" in again.out
         assert load_model(run).specs["G"].steps == steps

@@ -1,4 +1,4 @@
-"""Generators and discriminators; importing the package enters them all in their catalogues."""
+"""Generators and discriminators. Importing the package registers all of them."""
 
 from img2img.networks.base import (
     DISCRIMINATORS,

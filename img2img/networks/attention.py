@@ -6,15 +6,15 @@ from torch import Tensor, nn
 
 
 class SelfAttention(nn.Module):
-    """Each place takes in what others have, by likeness: [N, C, H, W] to the same.
+    """Lets every position attend to all others: [N, C, H, W] to the same.
 
-    y = gamma * o + x (equation 3), where o are sums over all places, weighed by the softmax of
-    products without a scale (equations 1 and 2). gamma is learned and starts at 0: the network
-    first learns from near by.
+    y = gamma * o + x (equation 3), where o is the sum over all positions, weighted by the softmax
+    of unscaled dot products (equations 1 and 2). gamma is learned and starts at 0, so that the
+    network first learns from nearby positions.
 
     Args:
-        twice: differentiable twice, as penalties on gradients want; takes memory in the square
-            of H * W.
+        twice: be differentiable twice, as gradient penalties require; memory is then quadratic in
+            H * W.
     """
 
     def __init__(self, channels: int, *, twice: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""What every generator and every discriminator is, and the catalogues they are entered in."""
+"""The base classes of generators and discriminators, and their catalogues."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -23,40 +23,40 @@ class Stage:
     """
 
     op: nn.Module
-    """What looks at neighbouring pixels: padding and convolution."""
+    """The layers that combine neighbouring pixels: padding and convolution."""
     halo: int = 0
-    """How many pixels of its input, beyond those at its own place, a pixel of `op` depends on."""
+    """Number of pixels around its own position that an output pixel of `op` depends on."""
     scale: Fraction = Fraction(1)
-    """Height and width of what `op` gives, over those of what it takes."""
+    """Height and width of the output of `op`, over those of its input."""
     norm: NormLayer | None = None
-    """Takes what `op` gives."""
+    """Normalises the output of `op`."""
     then: nn.Module = field(default_factory=nn.Sequential)
-    """What treats each pixel by itself: an activation, dropout."""
+    """The layers that process each pixel on its own: an activation, dropout."""
     shortcut: int = 0
-    """How many stages back the output is that is added to this one's; 0: none is."""
+    """The output of the stage this many stages back is added to this one's; 0: none is."""
 
 
 class _AllFound(Exception):
-    """Ends a forward pass once all wanted activations were seen."""
+    """Ends a forward pass once all requested activations are found."""
 
 
 class Generator(nn.Module, ABC):
     """A network from image to image: float NCHW in [-1, 1] to float NCHW in [-1, 1].
 
-    It knows nothing of labels: where several results are possible, the style chooses one.
+    It does not know labels: if several results are possible, the style vector selects one.
     """
 
     size_multiple: int
-    """Height and width of the input have to be multiples of this, in pixels."""
+    """Height and width of the input must be multiples of this, in pixels."""
     min_size: int
-    """The smallest height or width that the network can take, in pixels."""
+    """Smallest height and width of the input, in pixels."""
     style_dim: int = 0
-    """Length of the style vector that it takes; 0: it takes none."""
+    """Length of its style vector; 0: it takes none."""
     norm_statistics: Literal["image", "running"] = "image"
-    """Where its normalisation takes mean and variance from once it is trained: each image, or the
-    averages of BatchNorm."""
+    """Statistics for normalisation once it is trained: those of each image, or the running averages
+    of BatchNorm."""
     compute_dtype: torch.dtype | None = None
-    """What its convolutions compute in, if that is not what it is given."""
+    """The type that its convolutions compute in, if it differs from that of the input."""
 
     @classmethod
     def resolve(cls, arguments: Mapping[str, Any], crop_size: tuple[int, int]) -> dict[str, Any]:
@@ -145,23 +145,23 @@ class Generator(nn.Module, ABC):
 
 @dataclass(frozen=True)
 class DiscriminatorOutput:
-    """What a discriminator says of a batch."""
+    """The output of a discriminator for a batch."""
 
     logits: list[Tensor]
-    """One [N, 1, h, w] a scale; positive means real."""
+    """[N, 1, h, w] for each scale; positive means real."""
     features: list[Tensor]
-    """The activations on the way, [N, C, h, w] each, from first to last."""
+    """The intermediate activations, [N, C, h, w] each, from first to last."""
 
 
 class Discriminator(nn.Module, ABC):
     """A network that judges images: float NCHW in [-1, 1] to a `DiscriminatorOutput`."""
 
     min_size: int = 1
-    """The smallest height or width that the network can judge, in pixels."""
+    """Smallest height and width of the input, in pixels."""
     needs_rgb: str = ""
-    """Why it can judge RGB images only; empty: it takes any channels."""
+    """Why it can judge only RGB images; empty: it accepts any channels."""
     mixes_images: bool = True
-    """Whether the verdict on an image depends on the others in the batch."""
+    """Whether its output for an image depends on other images in the batch."""
 
     @abstractmethod
     def forward(self, x: Tensor) -> DiscriminatorOutput:

@@ -1,4 +1,4 @@
-"""What a discriminator sees of a batch as a whole (Karras et al. 2018, arXiv 1710.10196)."""
+"""Minibatch standard deviation for discriminators (Karras et al. 2018, arXiv 1710.10196)."""
 
 import torch
 from torch import Tensor, nn
@@ -9,13 +9,13 @@ from img2img.runtime.devices import at_least_float32
 class MinibatchStd(nn.Module):
     """Append how much the images of a group differ: [N, C, H, W] to [N, C + 1, H, W].
 
-    The standard deviation over the group, of each channel and place, averaged over both to one
-    number, which fills the map (section 3). A generator that makes everything alike gives itself
-    away by it. It says nothing of an image alone.
+    The standard deviation over the group is computed for each channel and position, and averaged to
+    a single number, which fills a map (section 3). It reveals a generator whose images are all
+    alike. It says nothing about a single image.
 
     Args:
-        group: images to a group, neighbours in the batch; where they do not divide it, groups are
-            larger, and a smaller batch is one group.
+        group: number of images in a group, neighbours in the batch. If it does not divide the
+            batch, groups are larger; a smaller batch is one group.
     """
 
     def __init__(self, group: int) -> None:

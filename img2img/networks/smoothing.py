@@ -1,4 +1,4 @@
-"""Normalisation by statistics that are smoothed over the frames of a video."""
+"""Normalisation with statistics that are averaged over the frames of a video."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -31,7 +31,7 @@ class SmoothedStatistics:
     def __init__(self, frames: float) -> None:
         self._decay = 1 - 1 / frames
         self.paused = False
-        """Take each image's own statistics, and remember nothing of it."""
+        """Use each image's own statistics, and do not include them in the average."""
         self.reset()
 
     def reset(self) -> None:
@@ -62,11 +62,11 @@ class SmoothedStatistics:
 
 
 class Smoothing:
-    """Has all layers of a network that measure their input smooth what they measure, and holds it.
+    """Makes all layers that normalise with their input's statistics average them over frames.
 
     Args:
-        network: set up for inference; layers with running averages stay as they are.
-        frames: as in `SmoothedStatistics`.
+        network: set up for inference; layers with running averages are not changed.
+        frames: see `SmoothedStatistics`.
     """
 
     def __init__(self, network: nn.Module, frames: float) -> None:
@@ -81,7 +81,7 @@ class Smoothing:
             source.reset()
 
     def state(self) -> dict[str, NDArray[np.generic]]:
-        """All that the next frames depend on, for `restore`; empty before the first frame."""
+        """Everything that the next frames depend on; empty before the first frame."""
         return {
             f"{name}.{part}": np.array(value)
             for name, source in self._sources.items()
@@ -94,7 +94,7 @@ class Smoothing:
         }
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
-        """Go on where `state` was taken."""
+        """Continue from a `state`."""
         self.reset()
         for name, source in self._sources.items():
             if f"{name}.weight" in state:
@@ -107,7 +107,7 @@ class Smoothing:
 
 @contextmanager
 def unsmoothed(network: nn.Module) -> Iterator[None]:
-    """Run a network, and copies of it, on images that are no frames of the video."""
+    """Run a network and its copies on images that are not frames of the video."""
     layers = (layer for layer in network.modules() if isinstance(layer, NormLayer))
     sources = [layer.source for layer in layers if isinstance(layer.source, SmoothedStatistics)]
     for source in sources:

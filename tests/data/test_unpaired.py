@@ -93,7 +93,7 @@ class TestLayouts:
         assert names(data.train_B, folders) == [f"B/b{n}.png" for n in range(3)]
         assert data.held_out == []
         assert "A/ + B/" in data.layout
-        assert data.counts == "7 A and 3 B to train"
+        assert data.counts == "7 training images of A and 3 of B"
 
     def test_two_roots(self, folders: Path) -> None:
         """Where nothing is called A or B, and the second is not beside the first."""
@@ -127,7 +127,7 @@ class TestBadFolders:
     def test_an_empty_domain(self, folders: Path, domain: str) -> None:
         for file in (folders / domain).iterdir():
             file.unlink()
-        with pytest.raises(DataError, match=f"{domain}: no image") as caught:
+        with pytest.raises(DataError, match=f"{domain}: contains no images") as caught:
             found(folders)
         assert "\n" not in str(caught.value)
 
@@ -178,7 +178,7 @@ class TestNotices:
             make_image(f"set/B/{number}.png")
         make_image("set/A/only.png")
         (notice,) = found(tmp_path / "set", holdout="none").notices()
-        assert "domain A has 1 image" in notice
+        assert "domain A has only 1 image" in notice
         assert "20" in notice
 
     def test_whichever_is_the_smaller(self, tmp_path: Path, make_image: MakeImage) -> None:
@@ -187,7 +187,7 @@ class TestNotices:
         for number in range(4):
             make_image(f"set/B/{number}.png")
         (notice,) = found(tmp_path / "set", holdout="none").notices()
-        assert "domain B has 4 images against 40: each is seen 10 times" in notice
+        assert "domain B has only 4 images, the other 40: each is seen 10 times" in notice
 
     def test_none_where_the_counts_are_alike(self, folders: Path) -> None:
         assert list(found(folders, holdout="none").notices()) == []

@@ -80,7 +80,7 @@ def test_splits(kind: Kind, tmp_path: Path, make_image: MakeImage, holdout: str)
 
 
 def test_a_split_that_is_not_there(kind: Kind, pairs_folder: Path) -> None:
-    with pytest.raises(ConfigError, match=r"data\.holdout: there is no 'val'"):
+    with pytest.raises(ConfigError, match=r"data\.holdout: there is no split 'val'"):
         found(kind, pairs_folder, holdout="val")
 
 

@@ -53,7 +53,7 @@ class ImportOptions(Assumptions):
     """Translation direction of a single generator; None: `AtoB`."""
     statistics: Literal["image", "running"] = "image"
     """Statistics that BatchNorm uses. `image`: those of each image, as in the reference's test
-    script; `running`: the running averages, as with its `--eval`."""
+    script; `running`: the running averages, as in its evaluation mode."""
     dropout: bool = False
     """Keep dropout on, as the reference does when testing Pix2Pix; results are then random."""
     crop_size: int = CROP

@@ -55,7 +55,7 @@ def test_what_it_shows(report: Path, run: Path, open_page: Open) -> None:
     assert page.locator(".chart h3").all_text_contents()[0] == "val/l1"
     assert "img2img train pix2pix --config" in page.locator("pre").first.inner_text()
     text = page.locator("main").inner_text()
-    assert "3 pairs to train, 3 held out" in text
+    assert "3 training pairs, 3 held out" in text
     assert "peak memory of a training step" in text
     assert "The seed is 0. It ran with img2img" in text
     page.locator("summary").last.click()

@@ -21,7 +21,6 @@ from img2img.cli.output import (
 from img2img.errors import ConfigError, counted, nearest_path
 
 if TYPE_CHECKING:
-    from img2img.config.data import Range
     from img2img.images import Domain
 
 video_app = typer.Typer(
@@ -124,6 +123,7 @@ def _values(folder: Path, images: Sequence[Path], wanted: str | None) -> "Domain
     Raises:
         ConfigError: not a range, or not one of such images.
     """
+    from img2img.config import SideConfig
     from img2img.data.sources import ImageSource
     from img2img.data.values import domain_of
     from img2img.images import OURS
@@ -133,8 +133,8 @@ def _values(folder: Path, images: Sequence[Path], wanted: str | None) -> "Domain
     ends = (int(numbers[1]), int(numbers[2])) if numbers else (0, 0)
     if text not in ("auto", "dtype") and ends[0] >= ends[1]:
         raise ConfigError(f"--range: {text!r} is not auto, dtype or a range such as 0,4095")
-    choice: Range = "auto" if text == "auto" else "dtype" if text == "dtype" else ends
-    domain = domain_of([ImageSource(path) for path in images], choice, "--range")
+    side = SideConfig(range=ends if numbers else text)
+    domain = domain_of([ImageSource(path) for path in images], side, "--range")
     if not domain.whole:
         instead = "" if wanted else "; --range dtype uses the full range of the type"
         say_note(f"black and white are {domain}{instead}")

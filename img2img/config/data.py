@@ -1,5 +1,6 @@
 """The section `data`: where the images are, and how they become batches."""
 
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -30,26 +31,51 @@ Size = Annotated[
 ]
 
 
+def _is_range(value: Any) -> bool:
+    match value:
+        case [int() | float() as low, int() | float() as high]:
+            return low < high and isfinite(low) and isfinite(high)
+    return False
+
+
 def _range(value: Any) -> Any:
     """Give a single reason for a wrong range; pydantic would give one for each kind."""
     match value:
         case "auto" | "dtype":
             return value
-        case [int(low), int(high)] if 0 <= low < high < 2**16:
+        case [_, *_] if _is_range(value):
+            return value
+        case [[*_], *_] if all(map(_is_range, value)):
             return value
         case {"percentiles": [int() | float() as low, int() | float() as high]} if (
             len(value) == 1 and 0 <= low < high <= 100
         ):
             return value
     raise ValueError(
-        "a range is auto, dtype, [low, high] with 0 <= low < high <= 65535, or"
-        " {percentiles: [low, high]} with 0 <= low < high <= 100"
+        "a range is auto, dtype, [low, high] with low < high, a list of these, one for each"
+        " channel, or {percentiles: [low, high]} with 0 <= low < high <= 100"
     )
 
 
+def _channels(value: Any) -> Any:
+    match value:
+        case "auto":
+            return value
+        case int() if 1 <= value <= 64:
+            return value
+        case [str(), *_] if len(value) <= 64 and len({*value}) == len(value):
+            return value
+    raise ValueError("channels are auto, a number from 1 to 64, or a list of different names")
+
+
+Ends = tuple[int | float, int | float]
 Range = Annotated[
-    Literal["auto", "dtype"] | tuple[int, int] | dict[Literal["percentiles"], tuple[float, float]],
+    Literal["auto", "dtype"] | Ends | tuple[Ends, ...] | dict[Literal["percentiles"], Ends],
     BeforeValidator(_range),
+]
+Channels = Annotated[
+    Literal["auto"] | int | tuple[str, ...],
+    BeforeValidator(_channels),
 ]
 
 
@@ -90,14 +116,27 @@ class GrowConfig(Section):
 
 
 class SideConfig(Section):
-    """The meaning of the values in the files of one domain."""
+    """What the files of one domain hold, and what their numbers mean."""
 
+    channels: Channels = Field(
+        default="auto",
+        description="the channels that are used. auto: those of the files; a number; or a list of"
+        " names, which are chosen from where the files name theirs. RGB images with transparency"
+        " have four, the last of them `alpha`, if asked for",
+    )
     range: Range = Field(
         default="auto",
-        description="the values in the files that count as black and white. auto: 0 and 255, or"
-        " for 16-bit files the range in use; dtype: the whole range of the type;"
-        " [low, high]: these values; {percentiles: [0.1, 99.9]}: these percentiles of"
-        " the training values",
+        description="the values in the files that are -1 and 1 to the network. auto: 0 and 255 of"
+        " 8-bit files, of others the range in use; dtype: the whole range of the type;"
+        " [low, high], for each channel its own with [[low, high], [low, high]]; or"
+        " {percentiles: [0.1, 99.9]}",
+    )
+    per_channel: bool = Field(
+        default=False, description="auto and percentiles: find the range of each channel by itself"
+    )
+    nodata: int | float | None = Field(
+        default=None,
+        description="value of pixels that hold no data; null: as the files say. NaN always does",
     )
 
 

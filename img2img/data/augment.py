@@ -7,7 +7,8 @@ random choices for a sample follow from the seed and the position of the sample.
 
 import inspect
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,10 @@ import numpy.typing as npt
 from pydantic import ValidationError
 
 from img2img.config import AugmentConfig, Component, DataConfig, nearest
+from img2img.data.raster import Raster
 from img2img.data.sizes import HeightWidth
 from img2img.errors import ConfigError
-from img2img.images import Pixels, resized
+from img2img.images import Pixels
 from img2img.runtime.scoped import environment
 
 # Its import asks the package index for a newer version, unless told not to.
@@ -29,40 +31,53 @@ with environment(NO_ALBUMENTATIONS_UPDATE="1"):
 _SAMPLE = 1
 
 
+# What Albumentations calls the images of a sample, and what goes with them.
+Examples = Sequence[tuple[int, int, int]]
+_IMAGES = ("image", "target")
+_MASKS = ("mask", "mask2", "mask3", "mask4")
+
+
 class Transform:
     """Resizes, augments and crops images as the section `data` says.
 
-    In training, `prepare` is applied to each image, then `pair` to the two of a pair, or `single`
-    to an image without a partner; `center` is for held-out images. All of them take and return
-    pixels (height, width, 3) of uint8 or uint16. Objects of this class can be pickled.
+    In training `prepare` on each image, then `pair` on the two of a pair, or `single` on one
+    without a partner; for held-out images `center`. Objects of this class can be pickled.
 
     Args:
-        load_size: (height, width) to which images are resized; see `resolve_sizes`.
-        crop_size: (height, width) of the result.
+        load_size: (height, width) that images are resized to; see `resolve_sizes`.
+        crop_size: (height, width) of what comes out.
+        channels: those that images have; of label maps none.
 
     Raises:
         ConfigError: a transform or an argument is unknown, or a value is invalid.
     """
 
-    def __init__(self, data: DataConfig, load_size: HeightWidth, crop_size: HeightWidth) -> None:
+    def __init__(
+        self,
+        data: DataConfig,
+        load_size: HeightWidth,
+        crop_size: HeightWidth,
+        channels: Collection[int] = (3,),
+    ) -> None:
         self.resize = data.resize
         self.load_size = load_size
         self.crop_size = crop_size
         augment = data.augment
         self.color_on = augment.color_on
         example = crop_size if data.resize == "none" else load_size
-        self.geometry = _Composition(augment.geometry, "data.augment.geometry", example)
-        self.color = _Composition(augment.color, "data.augment.color", crop_size)
+        examples = [(*example, count) for count in channels]
+        self.geometry = _Composition(augment.geometry, "data.augment.geometry", examples)
+        examples = [(*crop_size, count) for count in channels]
+        self.color = _Composition(augment.color, "data.augment.color", examples)
         for index, transform in enumerate(self.color.transforms):
             _refuse_movement(transform, f"data.augment.color.{index}")
 
-    def prepare(self, pixels: Pixels) -> Pixels:
-        """The deterministic part, which can be cached: resize, and pad to at least the crop
-        size."""
-        return padded(self._resized(pixels, self.load_size), self.crop_size)
+    def prepare(self, image: Raster) -> Raster:
+        """The part without chance, which a cache may keep: resize; pad what the crop exceeds."""
+        return self._padded(self._resized(image, self.load_size))
 
-    def pair(self, A: Pixels, B: Pixels, seed: int, position: int) -> tuple[Pixels, Pixels]:
-        """Apply the same geometry and crop to two prepared images, then colour to the input `A`.
+    def pair(self, A: Raster, B: Raster, seed: int, position: int) -> tuple[Raster, Raster]:
+        """Geometry and crop alike on both prepared images, then colour on the input `A`.
 
         The result depends only on the images, the seed and the position.
         """
@@ -71,8 +86,8 @@ class Transform:
         A, B = self._random([A, B], seeds, colored)
         return A, B
 
-    def single(self, image: Pixels, seed: int, position: int, domain: int) -> Pixels:
-        """Apply geometry, crop and colour to an image without a partner.
+    def single(self, image: Raster, seed: int, position: int, domain: int) -> Raster:
+        """Geometry, crop and colour of an image without a partner.
 
         The result depends only on the image, the seed, the position and the domain.
 
@@ -87,38 +102,45 @@ class Transform:
         count = len(self.geometry) + len(self.color) + 2
         return [int(word) for word in np.random.SeedSequence(entropy).generate_state(count)]
 
-    def _random(self, images: list[Pixels], seeds: list[int], colored: int) -> list[Pixels]:
-        """Apply one geometry and crop to all images, and one colour change to the first
-        `colored`."""
-        kinds = [image.dtype for image in images]
+    def _random(self, images: list[Raster], seeds: list[int], colored: int) -> list[Raster]:
+        """The same geometry and crop for all images, the same colour for the first `colored`."""
+        kinds = [image.pixels.dtype for image in images]
+        changes = bool(len(self.geometry) or (len(self.color) and colored))
+        if changes:
+            images = [_workable(image) for image in images]
         if len(self.geometry):
-            images = self.geometry.apply([_workable(image) for image in images], seeds[2:])
+            images = self.geometry.apply(images, seeds[2:])
         height, width = self.crop_size
-        images = [padded(image, self.crop_size) for image in images]
-        top = seeds[0] % (images[0].shape[0] - height + 1)
-        left = seeds[1] % (images[0].shape[1] - width + 1)
-        images = [image[top : top + height, left : left + width] for image in images]
+        images = [self._padded(image) for image in images]
+        top = seeds[0] % (images[0].size[0] - height + 1)
+        left = seeds[1] % (images[0].size[1] - width + 1)
+        images = [
+            image.moved(lambda pixels: pixels[top : top + height, left : left + width])
+            for image in images
+        ]
         if len(self.color) and colored:
             seeds = seeds[2 + len(self.geometry) :]
-            changed = self.color.apply([_workable(image) for image in images[:colored]], seeds)
-            images = [*changed, *images[colored:]]
-        return [_as(image, kind) for image, kind in zip(images, kinds, strict=True)]
+            images = [*self.color.apply(images[:colored], seeds), *images[colored:]]
+        if changes:
+            images = [_as(image, kind) for image, kind in zip(images, kinds, strict=True)]
+        return [image.moved(np.ascontiguousarray) for image in images]
 
-    def center(self, pixels: Pixels) -> Pixels:
-        """The image at crop size without randomness: with `stretch` all of it, otherwise the
-        centre."""
-        return center_crop(
-            padded(self._resized(pixels, self.crop_size), self.crop_size), self.crop_size
-        )
+    def center(self, image: Raster) -> Raster:
+        """The image without chance, at crop size: `stretch` shows all of it, others the middle."""
+        whole = self._padded(self._resized(image, self.crop_size))
+        return whole.moved(lambda pixels: center_crop(pixels, self.crop_size))
 
-    def _resized(self, pixels: Pixels, size: HeightWidth) -> Pixels:
+    def _padded(self, image: Raster) -> Raster:
+        return image.moved(lambda pixels: padded(pixels, self.crop_size))
+
+    def _resized(self, image: Raster, size: HeightWidth) -> Raster:
         if self.resize == "none":
-            return pixels
+            return image
         if self.resize == "fit":  # cover `size` with the aspect kept
-            height, width = pixels.shape[:2]
+            height, width = image.size
             scale = max(size[0] / height, size[1] / width)
             size = (max(size[0], round(height * scale)), max(size[1], round(width * scale)))
-        return resized(pixels, size)
+        return image.resized(size)
 
 
 def padded(pixels: Pixels, size: HeightWidth) -> Pixels:
@@ -126,7 +148,8 @@ def padded(pixels: Pixels, size: HeightWidth) -> Pixels:
     missing = [max(0, wanted - there) for wanted, there in zip(size, pixels.shape, strict=False)]
     if not any(missing):
         return pixels
-    borders = [*((m // 2, m - m // 2) for m in missing), (0, 0)]
+    borders = [(m // 2, m - m // 2) for m in missing]
+    borders += [(0, 0)] * (pixels.ndim - 2)
     return np.asarray(np.pad(pixels, borders, mode="reflect"))
 
 
@@ -139,21 +162,39 @@ def center_crop(pixels: Pixels, size: HeightWidth) -> Pixels:
 class _Composition:
     """Albumentations transforms in order, each seeded again for every call."""
 
-    def __init__(self, sections: Sequence[Component], path: str, example: HeightWidth) -> None:
-        self.transforms = [_build(s, f"{path}.{i}", example) for i, s in enumerate(sections)]
-        self._compose = albumentations.Compose(
-            self.transforms, additional_targets={"target": "image"}
-        )
+    def __init__(self, sections: Sequence[Component], path: str, examples: Examples) -> None:
+        self.transforms = [_build(s, f"{path}.{i}", examples) for i, s in enumerate(sections)]
+        also = dict.fromkeys(_IMAGES[1:], "image") | dict.fromkeys(_MASKS, "mask")
+        self._compose = albumentations.Compose(self.transforms, additional_targets=also)
 
     def __len__(self) -> int:
         return len(self.transforms)
 
-    def apply(self, images: Sequence[Pixels], seeds: Sequence[int]) -> list[Pixels]:
-        """Apply the same change to one image, or to two of the same size."""
+    def apply(self, images: Sequence[Raster], seeds: Sequence[int]) -> list[Raster]:
+        """The same change to one image, or to two of one size."""
         self._set(seeds)
-        targets = ("image", "target")[: len(images)]
-        found = self._compose(**dict(zip(targets, images, strict=True)))
-        return [np.asarray(found[target]) for target in targets]
+        # Labels and validity are masks to Albumentations, which it never mixes of several pixels.
+        pictures = [image.pixels for image in images if not image.classes]
+        if not pictures:  # it needs one
+            pictures = [np.zeros((*images[0].size, 1), np.uint8)]
+        masks = [image.pixels for image in images if image.classes]
+        masks += [image.valid.astype(np.uint8) for image in images if image.valid is not None]
+        given = dict(zip(_IMAGES, pictures, strict=False)) | dict(zip(_MASKS, masks, strict=False))
+        found = self._compose(**given)
+        made, labels = (
+            iter([np.asarray(found[name]) for name in names if name in given])
+            for names in (_IMAGES, _MASKS)
+        )
+        changed = []
+        for image in images:
+            pixels = next(labels if image.classes else made)
+            if pixels.ndim == 2:
+                pixels = pixels[..., None]
+            changed.append(image._replace(pixels=pixels))
+        return [
+            image if image.valid is None else image._replace(valid=next(labels) > 0)
+            for image in changed
+        ]
 
     def _set(self, seeds: Sequence[int]) -> None:
         # Compose.set_random_seed would give every transform the same numbers: two flips with
@@ -209,8 +250,8 @@ def _find(section: Component, path: str) -> type:
     return transform_class
 
 
-def _build(section: Component, path: str, example: HeightWidth) -> Any:
-    """Build a transform, and try it once on an image of the size that it will get."""
+def _build(section: Component, path: str, examples: Examples) -> Any:
+    """One transform, tried once on pictures of the shapes that it will meet."""
     transform_class = _find(section, path)
     try:
         with warnings.catch_warnings():
@@ -221,19 +262,21 @@ def _build(section: Component, path: str, example: HeightWidth) -> Any:
             transform = transform_class(**strict, **section.arguments)
     except Exception as error:
         raise ConfigError(_explain(error, section, path)) from None
-    for dtype in (np.uint8, np.float32):
+    for shape, dtype in product(examples, (np.uint8, np.float32)):
+        height, width, channels = shape
+        what = f"a {height} x {width} image" if channels == 3 else f"images of {channels} channels"
         try:
-            image = np.zeros((*example, 3), dtype)
+            image = np.zeros(shape, dtype)
             changed = transform(image=image, force_apply=True)["image"]
         except Exception as error:
-            raise ConfigError(
-                f"{path}: {section.name} fails on a {example[0]} x {example[1]} image: {error}"
-            ) from None
+            raise ConfigError(f"{path}: {section.name} fails on {what}: {error}") from None
         if not isinstance(changed, np.ndarray) or changed.dtype != dtype or changed.ndim != 3:
             raise ConfigError(
                 f"{path}: {section.name} changes the data type of the image, which only the"
                 " loader may do; remove it"
             )
+        if changed.shape[2] != channels:
+            raise ConfigError(f"{path}: {section.name} changes how many channels {what} has")
     return transform
 
 
@@ -258,13 +301,21 @@ def _refuse_movement(transform: Any, path: str) -> None:
         )
 
 
-def _workable(image: Pixels) -> Pixels:
-    """The pixels as uint8, or float32 in [0, 1], because many transforms fail on uint16."""
-    return image.astype(np.float32) / np.float32(65535) if image.dtype == np.uint16 else image
+def _workable(image: Raster) -> Raster:
+    """Transforms take uint8, or float32 in [0, 1]: many fail on uint16."""
+    pixels = image.pixels
+    if image.classes or pixels.dtype == np.uint8:
+        return image
+    if pixels.dtype == np.uint16:
+        return image._replace(pixels=pixels.astype(np.float32) / np.float32(65535))
+    return image._replace(pixels=(pixels + 1) / 2)
 
 
-def _as(image: Pixels, dtype: npt.DTypeLike) -> Pixels:
-    """The pixels in their original type, and contiguous again after a crop or flip."""
-    if image.dtype != dtype:
-        image = np.rint(image.clip(0, 1) * 65535)
-    return np.ascontiguousarray(image, dtype=dtype)
+def _as(image: Raster, dtype: npt.DTypeLike) -> Raster:
+    """The pixels in the type that they had before `_workable`."""
+    pixels = image.pixels
+    if dtype == np.float32 and not image.classes:
+        pixels = pixels * 2 - 1
+    elif pixels.dtype != dtype:
+        pixels = np.rint(pixels.clip(0, 1) * 65535).astype(dtype)
+    return image._replace(pixels=pixels)

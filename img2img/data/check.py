@@ -15,7 +15,7 @@ from img2img.data.sources import CountProgress, Item, Pair
 from img2img.data.turns import TURNS
 from img2img.data.values import Values, values_of
 from img2img.errors import ImageError, counted, some_names
-from img2img.images import Counts, Depth, Picture, count_unreadable, list_own
+from img2img.images import Picture, count_unreadable, list_own
 
 
 @dataclass(frozen=True)
@@ -159,13 +159,14 @@ def check_images(
     apart: Collection[Item] = {item for pair in held_out for item in (pair, pair.A, pair.B)}
     # Decoders let go of Python's lock. Few threads: each may hold two large pictures.
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        examined = zip(domains, everything, pool.map(_examine, everything), strict=True)
+        facts = pool.map(lambda item: _examine(item, item in apart), everything)
+        examined = zip(domains, everything, facts, strict=True)
         for done, (shown, item, (looks, problems)) in enumerate(examined, start=1):
             survey.problems.extend(problems)
             if not problems:
                 for domain, look in zip(shown, (looks[0], looks[-1]), strict=False):
                     survey.sizes[domain][look.size] += 1
-                    survey.values[domain].add(look.dtype, look.counts, held_out=item in apart)
+                    survey.values[domain].add(look.values)
                 sizes = looks[0].size, looks[-1].size
                 if sizes[0] != sizes[1]:
                     survey.changed["size" if same_shape(*sizes) else "shape"] += 1
@@ -182,29 +183,29 @@ class _ImageFacts:
 
     size: HeightWidth
     form: str
-    dtype: Depth
-    counts: Counts
+    values: Values
 
     @classmethod
-    def at(cls, picture: Picture) -> "_ImageFacts":
-        return cls(picture.size, _format(picture), *values_of(picture))
+    def at(cls, picture: Picture, path: Path, held_out: bool) -> "_ImageFacts":
+        values = values_of(picture, str(path), held_out=held_out)
+        return cls(picture.size, _format(picture), values)
 
 
-def _examine(item: Item) -> tuple[list[_ImageFacts], list[Problem]]:
+def _examine(item: Item, held_out: bool) -> tuple[list[_ImageFacts], list[Problem]]:
     """The properties of an item's images, and a problem if there is one."""
     with TURNS.at(item):
-        return _examined(item)
+        return _examined(item, held_out)
 
 
-def _examined(item: Item) -> tuple[list[_ImageFacts], list[Problem]]:
+def _examined(item: Item, held_out: bool) -> tuple[list[_ImageFacts], list[Problem]]:
     looks: list[_ImageFacts] = []
     problems: list[Problem] = []
     for source in item.files:
         try:
             if isinstance(item, Pair) and len(item.files) == 1:  # which holds both images
-                looks.extend(map(_ImageFacts.at, item.read()))
+                looks += [_ImageFacts.at(each, source.path, held_out) for each in item.read()]
             else:
-                looks.append(_ImageFacts.at(source.read()))
+                looks.append(_ImageFacts.at(source.read(), source.path, held_out))
         except ImageError as error:
             problems.append(Problem("unreadable", str(source.path), str(error), item))
     if isinstance(item, Pair) and len(looks) == 2 and item.unequal == "refuse":
@@ -216,5 +217,6 @@ def _examined(item: Item) -> tuple[list[_ImageFacts], list[Problem]]:
 
 
 def _format(picture: Picture) -> str:
-    bits = f"{8 * picture.pixels.dtype.itemsize}-bit"
+    dtype = picture.pixels.dtype
+    bits = f"{8 * dtype.itemsize}-bit" if dtype.kind == "u" else dtype.name
     return bits if picture.alpha is None else f"{bits} with alpha"

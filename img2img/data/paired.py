@@ -9,11 +9,12 @@ from img2img.data.augment import Transform
 from img2img.data.dataset import DataSet, divide, held_out_split
 from img2img.data.layouts import find_splits, find_splits_of_two
 from img2img.data.partners import find_pairs
-from img2img.data.samples import Batch, Cache, Sample, Shuffled, collate
+from img2img.data.raster import Raster
+from img2img.data.samples import Batch, Cache, Sample, Shuffled, collate, sample_of
 from img2img.data.sources import CountProgress, Item, Pair
 from img2img.data.turns import TURNS
 from img2img.errors import ConfigError, DataError, counted
-from img2img.images import Domain, Pixels, to_tensor
+from img2img.images import Domain
 
 
 @dataclass(frozen=True)
@@ -105,9 +106,8 @@ class PairedData(DataSet):
 
     def held_out_batches(self, data: DataConfig, transform: Transform) -> Iterator[Batch]:
         for pair in self.held_out:
-            A, B = (transform.center(image.composited()) for image in pair.read())
-            A, B, path_A, path_B = _directed(pair, A, B, data.direction)
-            yield collate([Sample(to_tensor(A), to_tensor(B), path_A, path_B)])
+            A, B = map(transform.center, pair.rasters())
+            yield collate([_sample(pair, A, B, data.direction)])
 
 
 class PairedSamples:
@@ -153,20 +153,21 @@ class PairedSamples:
 
     def __getitem__(self, position: int) -> Sample:
         index = self._order[position]
-        A, B = self._cache[index] if self._cache else self._prepared(self._pairs[index])
-        A, B, path_A, path_B = _directed(self._pairs[index], A, B, self._direction)
-        A, B = self._transform.pair(A, B, self._seed, position)
-        return Sample(to_tensor(A), to_tensor(B), path_A, path_B)
+        pair = self._pairs[index]
+        A, B = self._cache[index] if self._cache else self._prepared(pair)
+        if self._direction == "BtoA":  # the input comes first
+            B, A = self._transform.pair(B, A, self._seed, position)
+        else:
+            A, B = self._transform.pair(A, B, self._seed, position)
+        return _sample(pair, A, B, self._direction)
 
-    def _prepared(self, pair: Pair) -> tuple[Pixels, Pixels]:
+    def _prepared(self, pair: Pair) -> tuple[Raster, ...]:
         with TURNS.at(pair):
-            A, B = pair.read()
-            return self._transform.prepare(A.composited()), self._transform.prepare(B.composited())
+            return tuple(map(self._transform.prepare, pair.rasters()))
 
 
-def _directed(
-    pair: Pair, A: Pixels, B: Pixels, direction: Direction
-) -> tuple[Pixels, Pixels, str, str]:
-    """Input and output, with their files, in the direction of translation."""
-    path_A, path_B = str(pair.A.path), str(pair.B.path)
-    return (A, B, path_A, path_B) if direction == "AtoB" else (B, A, path_B, path_A)
+def _sample(pair: Pair, A: Raster, B: Raster, direction: Direction) -> Sample:
+    """Input and output, with their files, as the direction of translation has it."""
+    if direction == "AtoB":
+        return sample_of(A, B, pair.A.path, pair.B.path)
+    return sample_of(B, A, pair.B.path, pair.A.path)

@@ -10,7 +10,7 @@ from img2img.data.check import check_images
 from img2img.data.dataset import DataSet
 from img2img.data.sizes import resolve_sizes
 from img2img.data.sources import CountProgress
-from img2img.data.values import resolve_domains
+from img2img.data.values import channels_of, resolve_domains
 from img2img.errors import DataError
 from img2img.images import Picture, to_pixels
 from img2img.images.sheets import sheet
@@ -42,10 +42,11 @@ def preview_data(
     survey = check_images((found := kind.find(data, seed)).items, progress, found.held_out)
     bad = {problem.item for problem in survey.problems if problem.item is not None}
     found = kind.find(data, seed, leave_out=bad)
-    found = found.seen_as(resolve_domains(data, survey.values))
+    domains = resolve_domains(data, survey.values)
+    found = found.seen_as(domains)
     if found.empty:
-        raise DataError(f"{found.layout}: there are no usable images to show")
-    transform = Transform(data, *resolve_sizes(data, survey.smallest))
+        raise DataError(f"{found.layout}: there is nothing to show")
+    transform = Transform(data, *resolve_sizes(data, survey.smallest), channels_of(domains))
     sheet_rows = []
     for row in range(min(rows, len(found))):
         one = found.only(row)

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from img2img.data.raster import Raster
 from img2img.data.sources import CountProgress
 from img2img.images import Pixels
 
@@ -29,6 +31,12 @@ class Sample(NamedTuple):
     valid_B: Tensor | None = None
     label_A: int | None = None
     label_B: int | None = None
+
+
+def sample_of(A: Raster, B: Raster, path_A: Path, path_B: Path) -> Sample:
+    """A sample of two images as they leave the transform."""
+    valid_A, valid_B = A.validity(), B.validity()
+    return Sample(A.tensor(), B.tensor(), str(path_A), str(path_B), valid_A, valid_B)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,8 +101,7 @@ class Samples(Protocol):
 
 
 def collate(samples: Sequence[Sample], skipped: Sequence[str] = ()) -> Batch:
-    """Combine samples of one size into a batch; optional parts must be in all of them or in
-    none."""
+    """Samples of one size as a batch. Labels are in all of them, or in none."""
     A, B, path_A, path_B, valid_A, valid_B, label_A, label_B = zip(*samples, strict=True)
     return Batch(
         _stacked(A),
@@ -102,9 +109,18 @@ def collate(samples: Sequence[Sample], skipped: Sequence[str] = ()) -> Batch:
         list(path_A),
         list(path_B),
         tuple(skipped),
-        *(None if part[0] is None else _stacked(part) for part in (valid_A, valid_B)),
+        _validity(valid_A, A),
+        _validity(valid_B, B),
         *(None if part[0] is None else torch.tensor(part) for part in (label_A, label_B)),
     )
+
+
+def _validity(parts: Sequence[Tensor | None], images: Sequence[Tensor]) -> Tensor | None:
+    """None where all samples hold data everywhere."""
+    if all(part is None for part in parts):
+        return None
+    both = zip(parts, images, strict=True)
+    return _stacked([torch.ones_like(x[:1]) if part is None else part for part, x in both])
 
 
 def _stacked(images: Sequence[Tensor]) -> Tensor:
@@ -145,13 +161,13 @@ class Cache(Generic[T]):
     def __init__(
         self,
         items: Sequence[T],
-        prepare: Callable[[T], tuple[Pixels, ...]],
+        prepare: Callable[[T], tuple[Raster, ...]],
         progress: CountProgress | None,
     ) -> None:
         images: list[Pixels | None] = []
         with ThreadPoolExecutor() as pool:
             for done, prepared in enumerate(pool.map(prepare, items), start=1):
-                images.extend(prepared)
+                images.extend(array for raster in prepared for array in raster.packed())
                 if progress:
                     progress(done, len(items))
         self._each = len(images) // len(items)
@@ -165,9 +181,10 @@ class Cache(Generic[T]):
             block[self._starts[i] : self._starts[i + 1]] = image.reshape(-1).view(np.uint8)
             images[i] = None  # freed one by one: the set is never in memory twice
 
-    def __getitem__(self, index: int) -> tuple[Pixels, ...]:
+    def __getitem__(self, index: int) -> tuple[Raster, ...]:
         first = index * self._each
-        return tuple(self._image(i) for i in range(first, first + self._each))
+        arrays = [self._image(i) for i in range(first, first + self._each)]
+        return tuple(Raster.unpacked(*arrays[i : i + 3]) for i in range(0, self._each, 3))
 
     def _image(self, i: int) -> Pixels:
         shape, dtype = self._forms[i]

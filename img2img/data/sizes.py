@@ -8,7 +8,7 @@ import numpy as np
 
 from img2img.config import DataConfig, Unequal
 from img2img.errors import ConfigError
-from img2img.images import Picture, Pixels, resized
+from img2img.images import Picture, Pixels, nearest, resized
 
 HeightWidth = tuple[int, int]
 
@@ -100,7 +100,8 @@ def brought_to(picture: Picture, size: HeightWidth, unequal: Unequal) -> Picture
 
 def _resized(picture: Picture, size: HeightWidth) -> Picture:
     alpha = None if picture.alpha is None else resized(picture.alpha, size)
-    return replace(picture, pixels=resized(picture.pixels, size), alpha=alpha)
+    valid = None if picture.valid is None else nearest(picture.valid, size)
+    return replace(picture, pixels=resized(picture.pixels, size), alpha=alpha, valid=valid)
 
 
 def _middle(pixels: Pixels, size: HeightWidth) -> Pixels:

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Literal
 
 from img2img.config import Unequal
+from img2img.data.raster import Raster
 from img2img.data.sizes import brought_to
 from img2img.errors import ImageError
-from img2img.images import Domain, Picture, read_picture
+from img2img.images import Domain, Picture, read_native_picture
 
 # Called with the number of items done and the number of all items.
 CountProgress = Callable[[int, int], None]
@@ -19,7 +20,7 @@ class ImageSource:
     """An image file, or one half of a file with two images side by side.
 
     Attributes:
-        domain: what its values mean; None: black and white are the ends of the range of their type.
+        domain: what it is taken for; None: it is read as the file has it.
     """
 
     path: Path
@@ -39,14 +40,22 @@ class ImageSource:
         """Read the image.
 
         Raises:
-            ImageError: the file cannot be decoded, or it has two halves but an odd width.
+            ImageError: the file does not decode, its width is odd and it is to be halved, or it has
+                other channels than the domain.
         """
-        return self.cut(read_picture(self.path))
+        return self.cut(read_native_picture(self.path))
+
+    def raster(self) -> Raster:
+        """The image as networks are given it, at the size of the file."""
+        return Raster.of(self.read(), self.domain)
 
     def cut(self, whole: Picture) -> Picture:
         """The part of the file's picture that belongs to this source."""
         if self.domain is not None:
-            whole = self.domain.seen(whole)
+            try:
+                whole = self.domain.seen(whole)
+            except ImageError as error:
+                raise ImageError.of(self.path, error.reason) from None
         if self.half is None:
             return whole
         width = whole.size[1]
@@ -88,8 +97,8 @@ class Pair:
         Raises:
             ImageError: a file cannot be decoded, or the two images differ in shape.
         """
-        A = read_picture(self.A.path)
-        B = A if self.B.path == self.A.path else read_picture(self.B.path)
+        A = read_native_picture(self.A.path)
+        B = A if self.B.path == self.A.path else read_native_picture(self.B.path)
         A, B = self.A.cut(A), self.B.cut(B)
         one, other = (A, B) if self.target == "B" else (B, A)
         changed = brought_to(other, one.size, self.unequal)
@@ -98,6 +107,11 @@ class Pair:
                 self.B.path, f"{_shape(B)} pixels, but {self.A.path} has {_shape(A)}"
             )
         return (A, changed) if self.target == "B" else (changed, B)
+
+    def rasters(self) -> tuple[Raster, Raster]:
+        """Both images as networks are given them, of one size."""
+        A, B = self.read()
+        return Raster.of(A, self.A.domain), Raster.of(B, self.B.domain)
 
 
 Item = Pair | ImageSource

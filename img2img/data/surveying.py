@@ -15,6 +15,7 @@ import numpy as np
 from img2img import __version__
 from img2img.data.check import Survey, check_images
 from img2img.data.dataset import DataSet
+from img2img.data.histogram import Histogram
 from img2img.data.sources import CountProgress, Item, Pair
 from img2img.data.values import Values
 from img2img.errors import StorageError
@@ -71,7 +72,7 @@ def _stats(found: DataSet) -> Iterator[tuple[str, os.stat_result]]:
 def _key(found: DataSet) -> str:
     """A key of everything that a survey depends on."""
     held_out = {item for pair in found.held_out for item in (pair, pair.A, pair.B)}
-    key = sha256(f"{__version__} survey 1".encode())
+    key = sha256(f"{__version__} survey 2".encode())
     for domains, item in _items(found):
         if isinstance(item, Pair):
             what = f"{item.A.half} {item.B.half} {item.target} {item.unequal}"
@@ -102,7 +103,7 @@ def _merged(found: DataSet, parts: list[Survey]) -> Survey:
     for part in parts:
         for domain, sizes in part.sizes.items():
             whole.sizes[domain].update(sizes)
-            whole.values[domain].update(part.values[domain])
+            whole.values[domain].add(part.values[domain])
         whole.formats.update(part.formats)
         whole.changed.update(part.changed)
         whole.problems.extend(part.problems)
@@ -117,20 +118,18 @@ def _remember(path: Path, survey: Survey) -> None:
         "sizes": {domain: [*sizes.items()] for domain, sizes in survey.sizes.items()},
         "formats": survey.formats,
         "changed": survey.changed,
-        "values": {
-            domain: {
-                "files": values.files,
-                "trained": {dtype: counts.tolist() for dtype, counts in values.trained.items()},
-                "held_out": {dtype: counts.tolist() for dtype, counts in values.held_out.items()},
-            }
-            for domain, values in survey.values.items()
-        },
+        "values": {domain: vars(values) for domain, values in survey.values.items()},
     }
     with suppress(StorageError, OSError):
-        write_text(path, json.dumps(tree))
+        write_text(path, json.dumps(tree, default=_plain))
         kept = sorted(path.parent.glob("*.json"), key=lambda file: file.stat().st_mtime)
         for file in kept[:-MOST]:
             file.unlink(missing_ok=True)
+
+
+def _plain(what: Any) -> Any:
+    """Histograms, and the arrays in them, as JSON has them."""
+    return what.tolist() if isinstance(what, np.ndarray) else vars(what)
 
 
 def _recalled(path: Path) -> Survey | None:
@@ -154,8 +153,23 @@ def _sizes(pairs: list[Any]) -> Counter[tuple[int, int]]:
 
 
 def _values(tree: Any) -> Values:
-    trained, held_out = (
-        {dtype: np.array(counts, np.int64) for dtype, counts in tree[part].items()}
+    counted = {
+        part: {
+            dtype: [
+                Histogram(
+                    np.array(each.pop("values"), np.float64),
+                    np.array(each.pop("counts"), np.int64),
+                    **each,
+                )
+                for each in channels
+            ]
+            for dtype, channels in tree[part].items()
+        }
         for part in ("trained", "held_out")
-    )
-    return Values(Counter(tree["files"]), trained, held_out)
+    }
+    facts = {
+        "files": Counter(tree["files"]),
+        "channels": Counter({int(count): files for count, files in tree["channels"].items()}),
+        "names": tree["names"] and tuple(tree["names"]),
+    }
+    return Values(**{**tree, **facts, **counted})

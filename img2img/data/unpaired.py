@@ -12,11 +12,12 @@ from img2img.data.augment import Transform
 from img2img.data.dataset import DataSet, divide, held_out_split
 from img2img.data.layouts import find_splits, find_splits_of_two, images_by_name
 from img2img.data.partners import Partners, find_pairs
-from img2img.data.samples import Batch, Cache, Sample, Shuffled, collate
+from img2img.data.raster import Raster
+from img2img.data.samples import Batch, Cache, Sample, Shuffled, collate, sample_of
 from img2img.data.sources import CountProgress, ImageSource, Item, Pair
 from img2img.data.turns import TURNS
 from img2img.errors import ConfigError, DataError, counted
-from img2img.images import Domain, Pixels, to_tensor
+from img2img.images import Domain
 
 # A domain with so many times fewer images than the other is worth a word.
 UNEQUAL = 10
@@ -134,11 +135,8 @@ class UnpairedData(DataSet):
 
     def held_out_batches(self, data: DataConfig, transform: Transform) -> Iterator[Batch]:
         for pair in self.held_out:
-            A, B = (
-                to_tensor(transform.center(source.read().composited()))
-                for source in (pair.A, pair.B)
-            )
-            yield collate([Sample(A, B, str(pair.A.path), str(pair.B.path))])
+            A, B = (transform.center(source.raster()) for source in (pair.A, pair.B))
+            yield collate([sample_of(A, B, pair.A.path, pair.B.path)])
 
 
 def _refuse_pairing(data: DataConfig) -> None:
@@ -215,14 +213,14 @@ class UnpairedSamples:
         random = np.random.default_rng((self._seed, _PARTNER, position))
         A = self._order[position] % in_A
         B = in_A + int(random.integers(in_B))
-        images = []
+        images: list[Raster] = []
         for domain, index in enumerate((A, B)):
             (image,) = self._cache[index] if self._cache else self._prepared(self._images[index])
             image = self._transform.single(image, self._seed, position, domain)
-            images.append(to_tensor(image))
-        paths = [str(self._images[index].path) for index in (A, B)]
-        return Sample(images[0], images[1], paths[0], paths[1])
+            images.append(image)
+        path_A, path_B = self._images[A].path, self._images[B].path
+        return sample_of(images[0], images[1], path_A, path_B)
 
-    def _prepared(self, source: ImageSource) -> tuple[Pixels]:
+    def _prepared(self, source: ImageSource) -> tuple[Raster]:
         with TURNS.at(source):
-            return (self._transform.prepare(source.read().composited()),)
+            return (self._transform.prepare(source.raster()),)

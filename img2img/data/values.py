@@ -1,16 +1,24 @@
-"""The values that the files of each domain use, and their range for the networks."""
+"""What the files of each domain hold, and what networks are given of it."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import cast, get_args
 
-import numpy as np
-
-from img2img.config import DataConfig
-from img2img.config.data import Range
+from img2img.config import DataConfig, SideConfig
+from img2img.data.histogram import Histogram, histograms, together
 from img2img.data.sources import ImageSource
-from img2img.errors import ConfigError
-from img2img.images import Counts, Depth, Domain, Picture, count_values
+from img2img.errors import ConfigError, DataError
+from img2img.images import (
+    RGB,
+    Depth,
+    Domain,
+    Number,
+    Picture,
+    channel_names,
+    is_grey,
+    type_range,
+)
 
 # Depths that files of 16 bits hold values of.
 _DEPTHS = (8, 10, 12, 14, 16)
@@ -21,6 +29,11 @@ SMALL = 0.25
 _ROOM = 0.05
 # What is left out of the darkest and lightest values where it is asked whether most are few.
 _TAIL = 0.001
+# Values that span so many times what nearly all of them span are held for outliers.
+_OUTLIERS = 2.0
+
+# A histogram for each channel.
+Counts = list[Histogram]
 
 
 @dataclass
@@ -28,72 +41,114 @@ class Values:
     """The values in the files of one domain.
 
     Attributes:
-        files: number of files by data type.
-        trained: by data type, how often each value occurs in training images.
-        held_out: the same for held-out images.
+        files: number of files by type.
+        channels: number of files by their count of channels, without alpha.
+        names: those of the channels, where all files have the same; else None.
+        alpha: number of files with transparency.
+        grey: number of files in colour whose channels are all equal.
+        example: a file for each type, and for each count of channels.
+        trained: by type, how often each value occurs in the training images.
+        held_out: the same of those that are held out.
     """
 
     files: Counter[Depth] = field(default_factory=Counter)
+    channels: Counter[int] = field(default_factory=Counter)
+    names: tuple[str, ...] | None = None
+    alpha: int = 0
+    grey: int = 0
+    example: dict[str, str] = field(default_factory=dict)
     trained: dict[Depth, Counts] = field(default_factory=dict)
     held_out: dict[Depth, Counts] = field(default_factory=dict)
 
-    def add(self, dtype: Depth, counts: Counts, *, held_out: bool) -> None:
-        """Add a file."""
-        self.files[dtype] += 1
-        known = self.held_out if held_out else self.trained
-        known[dtype] = known[dtype] + counts if dtype in known else counts
-
-    def update(self, other: "Values") -> None:
-        """Add all files of another object."""
-        self.files.update(other.files)
-        for mine, theirs in (self.trained, other.trained), (self.held_out, other.held_out):
+    def add(self, file: "Values") -> None:
+        """All files of another, too."""
+        same = not self.files or self.names == file.names
+        self.names = file.names if same else None
+        for name in "files", "channels":
+            getattr(self, name).update(getattr(file, name))
+        self.alpha += file.alpha
+        self.grey += file.grey
+        self.example = file.example | self.example
+        for mine, theirs in (self.trained, file.trained), (self.held_out, file.held_out):
             for dtype, counts in theirs.items():
-                mine[dtype] = mine[dtype] + counts if dtype in mine else counts
+                mine[dtype] = _added(mine.get(dtype, []), counts)
 
     @property
     def dtype(self) -> Depth:
-        """The type with the greatest depth."""
-        return "uint16" if "uint16" in self.files else "uint8"
+        """The type of the files; of several, the one that has the most values."""
+        return max(self.files, key=_BY_SIZE.index, default="uint8")
 
     @property
     def counts(self) -> Counts:
-        """How often each value of that type occurs in training images, otherwise in held-out
-        ones."""
-        known = self.trained.get(self.dtype, self.held_out.get(self.dtype))
-        return np.zeros(1, np.int64) if known is None else known
+        """How often each value of that type occurs in what is trained on, else in what is not."""
+        return self.trained.get(self.dtype, self.held_out.get(self.dtype, []))
 
 
-def values_of(picture: Picture) -> tuple[Depth, Counts]:
-    """The data type of a picture, and how often each value occurs."""
-    return ("uint8" if picture.pixels.dtype == np.uint8 else "uint16"), count_values(picture)
+_BY_SIZE = sorted(
+    get_args(Depth), key=lambda dtype: (dtype.startswith("float"), *reversed(type_range(dtype)))
+)
+
+
+def _added(mine: Counts, theirs: Counts) -> Counts:
+    if len(mine) != len(theirs) and mine and theirs:  # grey files among those in colour
+        return [together([*mine, *theirs])]
+    return [a + b for a, b in zip(mine, theirs, strict=True)] if mine and theirs else mine or theirs
+
+
+def values_of(picture: Picture, path: str = "", *, held_out: bool = False) -> Values:
+    """What one file holds."""
+    dtype = cast(Depth, picture.pixels.dtype.name)
+    count = picture.pixels.shape[2]
+    counts = {dtype: histograms(picture)}
+    return Values(
+        Counter([dtype]),
+        Counter([count]),
+        picture.channels,
+        picture.alpha is not None,
+        count == len(RGB) and is_grey(picture),
+        {dtype: path, str(count): path},
+        **{"held_out" if held_out else "trained": counts},
+    )
 
 
 def resolve_domains(data: DataConfig, values: Mapping[str, Values]) -> dict[str, Domain]:
-    """The values of black and white in the files of each domain, as `data.A.range` says.
+    """What the files of each domain are, as `data.A` and `data.B` have it.
 
-    For 8-bit files `auto` is the whole range of the type. For 16-bit files it is the range of the
-    smallest depth (8, 10, 12, 14 or 16 bits) that holds all training values. So no training value
-    is clipped, and later images may be as bright as the sensor allows. If the values start above 0
-    and use less than a quarter of that range, it is their span plus 5 % on both sides.
+    Channels are those of the files; where some are grey and others in colour, all are RGB.
+
+    The range `auto` is all that the type has of 8-bit files. Of uint16 it is the smallest depth of
+    8, 10, 12, 14 or 16 bits that holds all values to train on: nothing that is seen in training is
+    clipped, and images to come may be as light as their sensor can. Where they use less than a
+    quarter of that, as values far from 0 do, and for every other type, it is what they span, and
+    5 % of it on both sides; outliers left out: where all span more than twice what the middle
+    99.8 % do, it is what these span.
 
     Args:
         values: by domain; 8-bit files among deeper ones keep the range of their own type.
 
     Raises:
-        ConfigError: a range exceeds that of the files' type.
+        ConfigError: a range is more than the type of the files has, or holds no value that occurs;
+            or there are no such channels.
+        DataError: files differ in their channels.
     """
     return {
-        side: _domain(getattr(data, side).range, known, f"data.{side}.range")
-        for side, known in values.items()
+        side: _domain(getattr(data, side), known, f"data.{side}") for side, known in values.items()
     }
 
 
-def domain_of(sources: Sequence[ImageSource], wanted: Range = "auto", key: str = "") -> Domain:
-    """The same for images that are not trained on; if they are 8-bit, only the first is decoded.
+def channels_of(domains: Mapping[str, Domain]) -> set[int]:
+    """How many channels the images of these domains have; label maps have none that blend."""
+    return {len(each.channels) for each in domains.values() if each.kind == "image"}
+
+
+def domain_of(
+    sources: Sequence[ImageSource], wanted: SideConfig | None = None, key: str = "values"
+) -> Domain:
+    """The same of images that are not trained on; of 8-bit ones, only the first is decoded.
 
     Args:
-        wanted: the range, as in `data.A.range`.
-        key: the name of the range in errors.
+        wanted: as `data.A` has it.
+        key: what errors call it.
 
     Raises:
         ConfigError: the range exceeds that of the files' type.
@@ -101,90 +156,184 @@ def domain_of(sources: Sequence[ImageSource], wanted: Range = "auto", key: str =
     """
     values = Values()
     for source in sources:
-        values.add(*values_of(source.read()), held_out=False)
+        values.add(values_of(source.read(), str(source.path)))
         if values.dtype == "uint8":
             break
-    return _domain(wanted, values, key)
+    return _domain(wanted or SideConfig(), values, key)
 
 
-def _domain(wanted: object, values: Values, key: str) -> Domain:
-    whole = Domain.of_type(values.dtype)
+def as_config(domain: Domain) -> SideConfig:
+    """The section `data.A` or `data.B` that gives the domain again."""
+    each = tuple(zip(domain.low, domain.high, strict=True))
+    names = domain.channels
+    return SideConfig(
+        channels=len(names) if names == channel_names(len(names)) else names,
+        range="dtype" if domain.whole else each[0] if len({*each}) == 1 else each,
+        nodata=domain.nodata,
+    )
+
+
+def _domain(wanted: SideConfig, values: Values, key: str) -> Domain:
+    if len(values.files) > 1 and not {*values.files} <= {"uint8", "uint16"}:
+        one, other = sorted(values.files)[:2]
+        raise DataError(
+            f"{key}: {values.example[one]} holds {one}, but {values.example[other]} {other}; all"
+            " images of a domain need the same type"
+        )
+    names = _channels(wanted, values, key)
+    counts = values.counts
+    if values.names and len(names) < len(values.names):
+        counts = [counts[values.names.index(name)] for name in names]
+    alpha = len(names) > max(values.channels, default=len(names))
+    each = counts if wanted.per_channel and len(counts) > 1 else [together(counts)]
+    found = [_ends(wanted.range, histogram, values.dtype, key) for histogram in each]
+    if isinstance(wanted.range, tuple) and isinstance(wanted.range[0], tuple):
+        found = [*wanted.range]
+    if len(found) == 1:
+        found *= len(names)
+    elif alpha:
+        found.append(type_range(values.dtype))
+    if len(found) != len(names):
+        raise ConfigError(f"{key}.range: {len(found)} ranges, but {len(names)} channels")
+    low, high = zip(*found, strict=True)
+    return Domain(dtype=values.dtype, channels=names, low=low, high=high, nodata=wanted.nodata)
+
+
+def _channels(wanted: SideConfig, values: Values, key: str) -> tuple[str, ...]:
+    """The names of the channels that are used.
+
+    Raises:
+        ConfigError: the files do not have them.
+        DataError: files differ in their channels, other than by being grey or in colour.
+    """
+    there = {*values.channels} or {len(RGB)}
+    if len(there) > 1 and there != {1, len(RGB)}:
+        few, many = min(there), max(there)
+        one, other = (values.example[str(count)] for count in (few, many))
+        raise DataError(
+            f"{key}.channels: {one} has {few}, but {other} has {many}; all images of a domain need"
+            " the same channels"
+        )
+    count = max(there)
+    names = values.names or channel_names(count)
+    asked = wanted.channels
+    if asked == "auto":
+        return names
+    if not isinstance(asked, int) and values.names and {*asked} <= {*values.names}:
+        return asked
+    number = asked if isinstance(asked, int) else len(asked)
+    grey = number == 1 and count == len(RGB) and values.grey == values.channels[count]
+    if number == count or (number == len(RGB) and count == 1) or grey:
+        own = names if number == count else channel_names(number)
+        return own if isinstance(asked, int) else asked
+    if number == count + 1 and values.alpha and count in {1, len(RGB)}:
+        return (*names, "alpha")
+    have = f"{count} channel{'s' if count > 1 else ''}"
+    called = f" ({', '.join(values.names)})" if values.names else ""
+    wish = str(asked) if isinstance(asked, int) else ", ".join(asked)
+    raise ConfigError(f"{key}.channels: {wish}, but the files have {have}{called}")
+
+
+def _ends(wanted: object, values: Histogram, dtype: Depth, key: str) -> tuple[Number, Number]:
+    """The range of values that become -1 to 1."""
+    least, most = type_range(dtype)
     match wanted:
-        case (int(low), int(high)):
-            most = whole.ends[1]
-            if high > most:
+        case (int() | float() as low, int() | float() as high):
+            real = dtype.startswith("float")
+            if not real and not least <= low < high <= most:
+                outside = high if high > most else low
                 raise ConfigError(
-                    f"{key}: {high} is outside the range of {values.dtype} files (0..{most})"
+                    f"{key}.range: {outside} is beyond the range of {dtype} files ({least}..{most})"
                 )
-            return Domain(dtype=values.dtype, low=low, high=high)
+            if values.total and values.outside(low, high) == values.total:
+                raise ConfigError(
+                    f"{key}.range: no value is within {low}..{high}: the files have"
+                    f" {values.least:.6g}..{values.most:.6g}"
+                )
+            return low, high
         case {"percentiles": (low, high)}:
-            ends = _percentile(values.counts, low), _percentile(values.counts, high)
-            return _spanning(values.dtype, *ends)
-        case "auto" if values.dtype == "uint16":
-            return _used(values.counts)
-    return whole
+            return _spanning(dtype, values.percentile(low), values.percentile(high))
+        case "auto" if dtype not in {"uint8", "int8"}:
+            return _used(values, dtype)
+    return least, most
 
 
-def _used(counts: Counts) -> Domain:
-    low, high = _extent(counts)
-    bits = next(bits for bits in _DEPTHS if high < 1 << bits)
-    if 0 < high - low < SMALL * (1 << bits) and low > 0:
-        room = round(_ROOM * (high - low)) + 1
-        return _spanning("uint16", low - room, high + room)
-    return Domain(dtype="uint16", low=0, high=(1 << bits) - 1)
+def _used(values: Histogram, dtype: Depth) -> tuple[Number, Number]:
+    low, high = values.least, values.most
+    if dtype == "uint16":
+        bits = next(bits for bits in _DEPTHS if high < 1 << bits)
+        if not (0 < high - low < SMALL * (1 << bits) and low > 0):
+            return 0, (1 << bits) - 1
+    else:
+        inner = values.percentile(100 * _TAIL), values.percentile(100 * (1 - _TAIL))
+        if 0 < _OUTLIERS * (inner[1] - inner[0]) < high - low:
+            low, high = inner
+    room = _ROOM * (high - low)
+    if not dtype.startswith("float"):
+        room = round(room) + 1
+    return _spanning(dtype, low - room, high + room)
 
 
-def _spanning(dtype: Depth, low: int, high: int) -> Domain:
-    """The range from one value to another, within the type, with at least two values."""
-    most = Domain.of_type(dtype).ends[1]
-    low = min(max(low, 0), most - 1)
-    return Domain(dtype=dtype, low=low, high=min(max(high, low + 1), most))
-
-
-def _extent(counts: Counts) -> tuple[int, int]:
-    """The smallest and the largest value; 0 if there are none."""
-    there = np.flatnonzero(counts)
-    return (int(there[0]), int(there[-1])) if len(there) else (0, 0)
-
-
-def _percentile(counts: Counts, percent: float) -> int:
-    """The smallest value that this percentage of all values does not exceed."""
-    sums = counts.cumsum()
-    return int(np.searchsorted(sums, percent / 100 * sums[-1])) if sums[-1] else 0
+def _spanning(dtype: Depth, low: float, high: float) -> tuple[Number, Number]:
+    """From one value to another, as far as the type has them, and at least two."""
+    if dtype.startswith("float"):
+        digits = f"{low:.6g}", f"{high:.6g}"
+        low, high = map(float, digits)
+        return low, high if high > low else low + 1
+    least, most = type_range(dtype)
+    low = min(max(round(low), least), most - 1)
+    return low, min(max(round(high), low + 1), most)
 
 
 def value_facts(domains: Mapping[str, Domain], values: Mapping[str, Values]) -> str:
-    """A text such as `A and B: uint16 values 7..4071, scaled by 0..4095 (12 bits)`."""
+    """In words, such as `A: 5 channels, uint16, values 7..4071, scaled by 0..4095 (12 bits)`."""
     facts: dict[str, list[str]] = {}
     for side, domain in domains.items():
-        if not values[side].files:
+        known = values.get(side)
+        if known is None or not known.files:
             continue
-        fact = str(domain.dtype)
-        if domain.dtype == "uint16" or not domain.whole:
-            low, high = _extent(values[side].counts)
-            fact += f" values {low}..{high}, scaled by {domain.range}"
+        fact = "" if domain.is_rgb else f"{_named(domain)}, "
+        fact += domain.dtype
+        if domain.dtype not in {"uint8", "int8"} or not domain.whole:
+            every = together(known.counts)
+            fact += f" values {every.least:.6g}..{every.most:.6g}, scaled by {domain.range}"
         facts.setdefault(fact, []).append(side)
     return "; ".join(f"{' and '.join(sides)}: {fact}" for fact, sides in facts.items())
+
+
+def _named(domain: Domain) -> str:
+    count = len(domain.channels)
+    if domain.channels == channel_names(count):
+        return "1 channel" if count == 1 else f"{count} channels"
+    return f"{count} channel{'s' if count > 1 else ''} ({', '.join(domain.channels)})"
 
 
 def value_notices(domains: Mapping[str, Domain], values: Mapping[str, Values]) -> Iterator[str]:
     """Notices on the values for the user before training."""
     for side, domain in domains.items():
+        if side not in values:
+            continue
         known, key = values[side], f"data.{side}.range"
         if len(known.files) > 1:
             yield (
                 f"{side} has 8-bit files ({known.files['uint8']}), scaled by 0..255, and 16-bit"
                 f" files ({known.files['uint16']}), scaled by {domain.extent}"
             )
-        low, high = (_percentile(known.counts, 100 * p) for p in (_TAIL, 1 - _TAIL))
+        if domain.is_rgb and known.grey and known.grey == known.files.total():
+            yield (
+                f"{side} is grey, saved as RGB: `data.{side}.channels=1` trains on one channel"
+                " instead of three equal ones"
+            )
+        every = together(known.counts)
+        low, high = (every.percentile(100 * p) for p in (_TAIL, 1 - _TAIL))
         span = domain.ends[1] - domain.ends[0]
         if 0 < high - low < SMALL * span:
             yield (
-                f"{side} uses little of its range: nearly all values are {low}..{high}, scaled by"
-                f" {domain.extent}; `{key}={_advice(domain, known)}` uses the full range"
+                f"{side} uses little of its range: nearly all values are {low:.6g}..{high:.6g},"
+                f" scaled by {domain.extent}; `{key}={_advice(domain, every)}` uses the full range"
             )
         for counts, what in ((known.trained, "to train on"), (known.held_out, "held out")):
-            outside, total = _outside(counts.get(domain.dtype), domain)
+            outside, total = _outside(counts.get(domain.dtype, []), domain)
             if outside:
                 yield (
                     f"{side}: {100 * outside / total:.2g} % of the values {what} are outside"
@@ -192,18 +341,19 @@ def value_notices(domains: Mapping[str, Domain], values: Mapping[str, Values]) -
                 )
 
 
-def _advice(domain: Domain, values: Values) -> str:
-    """The range to propose instead of one of which little is used."""
-    better = _used(values.counts) if domain.dtype == "uint16" else domain
-    if better.ends[1] - better.ends[0] < domain.ends[1] - domain.ends[0]:
-        return "auto"
+def _advice(domain: Domain, values: Histogram) -> str:
+    """The range to propose instead of one that is hardly used."""
+    if domain.dtype not in {"uint8", "int8"}:
+        low, high = _used(values, domain.dtype)
+        if high - low < domain.ends[1] - domain.ends[0]:
+            return "auto"
     return "{percentiles: [0.1, 99.9]}"
 
 
-def _outside(counts: Counts | None, domain: Domain) -> tuple[int, int]:
-    """How many values are outside a range, and how many there are in total."""
-    if counts is None:
-        return 0, 0
-    low, high = domain.ends
-    inside = int(counts[low : high + 1].sum())
-    return int(counts.sum()) - inside, int(counts.sum())
+def _outside(counts: Counts, domain: Domain) -> tuple[int, int]:
+    """How many values are outside of a range, and how many there are."""
+    total = sum(histogram.total for histogram in counts)
+    if len(counts) != len(domain.channels):
+        return sum(histogram.outside(*domain.ends) for histogram in counts), total
+    ends = zip(counts, domain.low, domain.high, strict=True)
+    return sum(histogram.outside(low, high) for histogram, low, high in ends), total

@@ -193,17 +193,15 @@ class Translator:
         return f"scale {self.scale}: {resized}"
 
     def require_rgb(self) -> None:
-        """Refuse a model that cannot translate files, which are read and written as RGB.
+        """Refuse a model that does not translate RGB to RGB, for what is always in colour: videos.
 
         Raises:
             ModelFileError: the model's input or output is not RGB.
         """
-        domains = self.spec.input, self.spec.output
-        if any(not domain.is_rgb or domain.nodata is not None for domain in domains):
+        if not (self.spec.input.is_rgb and self.spec.output.is_rgb):
             raise ModelFileError(
-                f"the model translates {self.spec.in_channels} channels to"
-                f" {self.spec.out_channels}, but files are read and written as RGB without"
-                " `nodata`; use `Translator.translate` in Python with arrays or tensors"
+                f"videos are RGB, but the model translates {self.spec.in_channels} channels to"
+                f" {self.spec.out_channels}"
             )
 
     def expect(self, pictures: int) -> None:
@@ -296,12 +294,6 @@ class Translator:
     def _prepare(self, picture: Picture) -> Pixels:
         """The network's input for a picture."""
         height, width = size = self.network_size(picture.size)
-        channels = picture.pixels.shape[2]
-        if channels != self.spec.in_channels:
-            raise ImageError(
-                f"wrong number of channels: the image has {channels}, but the model takes"
-                f" {self.spec.in_channels}"
-            )
         if height * width > MAX_PIXELS:
             raise ImageError(
                 f"it would be translated at {width} x {height}, but the limit is {MAX_PIXELS}"

@@ -8,10 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from img2img.images import (
+    RGBA,
     Domain,
     Picture,
     Pixels,
     count_outside,
+    nearest,
     of_depth,
     resized,
     with_pixels,
@@ -51,16 +53,22 @@ class Values:
         self._outside = self._clipped = self._pixels = self._dark = 0
 
     def with_range(self, picture: Picture) -> Picture:
-        """The picture with the range of values that means black to white to the model."""
+        """The picture with the channels, and the range of values, that the model takes.
+
+        Raises:
+            ImageError: it has others.
+        """
         return self.input.seen(picture)
 
     def full_range(self, picture: Picture) -> Picture:
-        """The picture with black and white at the ends of its type."""
+        """The picture with black and white at the ends of its type; float32 in [-1, 1]."""
         picture = self.with_range(picture)
-        if picture.pixels.dtype == np.float32:
+        if picture.normalized:
             return picture
         self._look_at(picture)
         pixels, alpha = picture.levels, picture.alpha
+        if pixels.dtype == np.float32:
+            return replace(picture, pixels=pixels, values=None, normalized=True)
         alpha = None if alpha is None else of_depth(alpha, pixels.dtype)
         values = 0, int(np.iinfo(pixels.dtype).max)
         return replace(picture, pixels=pixels, alpha=alpha, values=values)
@@ -68,7 +76,9 @@ class Values:
     def network_pixels(self, picture: Picture) -> Pixels:
         """The network's input, with black and white at the ends of its type."""
         pixels = self.full_range(picture).composited()
-        # With 16 bits, so that a result in another range has more than 256 levels.
+        # So that a result has all the numbers that its file can have.
+        if self._real:
+            return of_depth(pixels, np.float32)
         return of_depth(pixels, np.uint16) if self.needs_16_bits(pixels) else pixels
 
     def needs_16_bits(self, pixels: Pixels) -> bool:
@@ -81,13 +91,18 @@ class Values:
         Args:
             pixels: the output, with black and white at the ends of its type.
         """
-        alpha = picture.alpha
+        alpha, size = picture.alpha, (len(pixels), len(pixels[0]))
         if alpha is not None:
-            alpha = resized(of_depth(alpha, pixels.dtype), (len(pixels), len(pixels[0])))
-        made = replace(with_pixels(picture, pixels, alpha).seen_as(pixels), values=None)
-        if pixels.dtype == np.float32:
-            return made
-        return self.file_values(made, picture.pixels.dtype)
+            if pixels.dtype != np.float32:
+                alpha = of_depth(alpha, pixels.dtype)
+            alpha = resized(alpha, size)
+        made = replace(
+            with_pixels(picture, pixels, alpha).seen_as(pixels),
+            values=None,
+            valid=None if picture.valid is None else nearest(picture.valid, size),
+            channels=self.output.channels,
+        )
+        return made if picture.normalized else self.file_values(made, picture.pixels.dtype)
 
     def file_values(self, made: Picture, dtype: npt.DTypeLike) -> Picture:
         """A result with black and white at the ends of its type, converted to the file's values.
@@ -96,12 +111,25 @@ class Values:
             dtype: the type of the picture's file.
         """
         alpha = made.alpha
-        if self._own:
+        if self._own or made.pixels.dtype == np.float32:
             pixels = self.output.written(made.pixels)
             made = replace(made, pixels=pixels, values=self.output.values)
         elif made.pixels.dtype != dtype:
             made = replace(made, pixels=of_depth(made.pixels, dtype))
-        return replace(made, alpha=None if alpha is None else of_depth(alpha, made.pixels.dtype))
+        if made.valid is not None:
+            made = replace(made, pixels=self._marked(made.pixels, made.valid))
+        if self.output.channels[-1:] == RGBA[-1:]:
+            made = replace(made, pixels=made.pixels[..., :-1], alpha=made.pixels[..., -1])
+        elif alpha is not None and made.pixels.dtype in (np.uint8, np.uint16):
+            made = replace(made, alpha=of_depth(alpha, made.pixels.dtype))
+        return made
+
+    def _marked(self, pixels: Pixels, valid: npt.NDArray[np.bool_]) -> Pixels:
+        """Pixels with the value that stands for no data where there is none."""
+        unknown = np.nan if pixels.dtype.kind == "f" else 0
+        values = self.output.nodata, self.input.nodata, unknown
+        nodata = next(value for value in values if value is not None)
+        return np.where(valid[..., None], pixels, np.asarray(nodata).astype(pixels.dtype))
 
     def remarks(self) -> Iterator[str]:
         """Sentences on pictures since the last call whose values do not suit the model."""
@@ -125,9 +153,18 @@ class Values:
         """Whether results have the type and range of the targets, not of their pictures."""
         return not self.output.whole or self.output.dtype != self.input.dtype
 
+    @property
+    def _real(self) -> bool:
+        """Whether results have more numbers than 16 bits do, or ones outside of the range."""
+        return self.output.dtype not in {"uint8", "uint16"} or not self.output.clip
+
     def _look_at(self, picture: Picture) -> None:
-        if picture.values == (0, np.iinfo(picture.pixels.dtype).max):
-            return  # already scaled, or a frame of a video
+        whole = picture.pixels.dtype.kind == "u" and picture.values == (
+            0,
+            np.iinfo(picture.pixels.dtype).max,
+        )
+        if whole:
+            return  # it has been spread already, or is a video's
         outside = count_outside(picture)
         deep = picture.values is None and picture.pixels.dtype == np.uint16
         dark = deep and 0 < picture.pixels.max() < _DARK

@@ -7,7 +7,16 @@ is here; the rest of the program sees RGB pixels, or tensors in [-1, 1].
 from img2img.images.codecs import CODECS, Codec, FileFacts, Reader, Writer
 from img2img.images.codecs.files import readable_suffixes, suffix_of, writable_suffixes
 from img2img.images.conversions import ImageLike, as_picture, as_rgb, like
-from img2img.images.domain import Counts, Depth, Domain, count_outside, count_values
+from img2img.images.domain import (
+    RGB,
+    RGBA,
+    Depth,
+    Domain,
+    channel_names,
+    count_outside,
+    is_grey,
+    type_range,
+)
 from img2img.images.formats import MAX_PIXELS
 from img2img.images.listing import (
     OURS,
@@ -20,7 +29,17 @@ from img2img.images.listing import (
     walk,
 )
 from img2img.images.metadata import with_pixels
-from img2img.images.picture import Animation, Frames, Header, Picture, Pixels, eight_bit, of_depth
+from img2img.images.picture import (
+    Animation,
+    Frames,
+    Header,
+    Number,
+    Picture,
+    Pixels,
+    Valid,
+    eight_bit,
+    of_depth,
+)
 from img2img.images.pillow import Colours
 from img2img.images.reading import (
     Extent,
@@ -29,9 +48,10 @@ from img2img.images.reading import (
     probe,
     read_image,
     read_native,
+    read_native_picture,
     read_picture,
 )
-from img2img.images.tensors import from_levels, resized, to_levels, to_pixels, to_tensor
+from img2img.images.tensors import from_levels, nearest, resized, to_levels, to_pixels, to_tensor
 from img2img.images.writing import (
     OPAQUE_SUFFIXES,
     check_format,
@@ -45,10 +65,11 @@ __all__ = [
     "MAX_PIXELS",
     "OPAQUE_SUFFIXES",
     "OURS",
+    "RGB",
+    "RGBA",
     "Animation",
     "Codec",
     "Colours",
-    "Counts",
     "Depth",
     "Domain",
     "Extent",
@@ -56,18 +77,21 @@ __all__ = [
     "Frames",
     "Header",
     "ImageLike",
+    "Number",
     "Picture",
     "Pixels",
     "Reader",
+    "Valid",
     "Writer",
     "as_picture",
     "as_rgb",
+    "channel_names",
     "check_format",
     "count_outside",
     "count_unreadable",
-    "count_values",
     "eight_bit",
     "from_levels",
+    "is_grey",
     "is_run",
     "keeps_depth",
     "like",
@@ -75,11 +99,13 @@ __all__ = [
     "list_own",
     "measure",
     "natural_key",
+    "nearest",
     "of_depth",
     "open_rows",
     "probe",
     "read_image",
     "read_native",
+    "read_native_picture",
     "read_picture",
     "readable_suffixes",
     "resized",
@@ -87,6 +113,7 @@ __all__ = [
     "to_levels",
     "to_pixels",
     "to_tensor",
+    "type_range",
     "unreadable_suffixes",
     "walk",
     "with_pixels",

@@ -116,4 +116,5 @@ def _of_tensor(image: Tensor, channels: int) -> Picture:
             f"tensor of {image.dtype} and shape {shape}: give floating-point numbers in [-1, 1] of"
             f" shape [{channels}, height, width]"
         )
-    return Picture(image.detach().movedim(0, 2).float().cpu().contiguous().numpy())
+    pixels = image.detach().movedim(0, 2).float().cpu().contiguous().numpy()
+    return Picture(pixels, normalized=True)

@@ -4,25 +4,49 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal, Self, get_args
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from img2img.images.picture import Picture, Pixels, Values, bands, looked_up, per_channel
+from img2img.errors import ImageError
+from img2img.images.picture import (
+    Number,
+    Picture,
+    Pixels,
+    Values,
+    bands,
+    looked_up,
+    of_depth,
+    per_channel,
+)
 
-Depth = Literal["uint8", "uint16"]
-Counts = npt.NDArray[np.int64]
+Depth = Literal[
+    "uint8", "uint16", "int8", "int16", "uint32", "int32", "float16", "float32", "float64"
+]
 Name = Annotated[str, Field(min_length=1, max_length=100)]
+Finite = int | Annotated[float, Field(allow_inf_nan=False)]
 
 RGB = ("R", "G", "B")
+RGBA = (*RGB, "alpha")
 MOST_CHANNELS = 64
 MOST_NOISE = 1024
 
 
+# Black and white are the ends of both types.
+_EXCHANGEABLE = {"uint8", "uint16"}
+
+
 def channel_names(count: int) -> tuple[str, ...]:
     """Names for channels of which only the number is known."""
-    return {1: ("grey",), 3: RGB}.get(count) or tuple(str(n + 1) for n in range(count))
+    known = {1: ("grey",), 3: RGB}
+    return known.get(count) or tuple(str(n + 1) for n in range(count))
+
+
+def type_range(dtype: str) -> tuple[Number, Number]:
+    """The values that a type stands for: all that an integer has, 0 to 1 of floating point."""
+    if dtype.startswith("float"):
+        return 0, 1
+    return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
 
 
 class Domain(BaseModel):
@@ -43,14 +67,19 @@ class Domain(BaseModel):
         " for which there are no files and the fields below mean nothing",
     )
     dtype: Depth = Field(description="type of the values in the files")
-    low: tuple[int, ...] = Field(
+    low: tuple[Finite, ...] = Field(
         default=(), description="per channel: the value that is -1 to the network"
     )
-    high: tuple[int, ...] = Field(
+    high: tuple[Finite, ...] = Field(
         default=(), description="per channel: the value that is 1 to the network"
     )
-    nodata: int | None = Field(
-        default=None, description="the value of pixels that hold no data; null: all pixels do"
+    clip: bool = Field(
+        default=True,
+        description="whether results end at `low` and `high`; false for a linear output layer",
+    )
+    nodata: Finite | None = Field(
+        default=None,
+        description="the value of pixels that hold no data, besides NaN; null: all pixels do",
     )
     alpha: Literal["white"] = Field(
         default="white",
@@ -64,15 +93,17 @@ class Domain(BaseModel):
             return given
         channels = given.get("channels", RGB)
         count = len(channels) if isinstance(channels, list | tuple) else 1
-        ends = {"low": 0, "high": int(np.iinfo(given["dtype"]).max)} | dict(given)
+        low, high = type_range(given["dtype"])
+        ends = {"low": low, "high": high} | dict(given)
         for key in "low", "high":
-            if isinstance(ends[key], int):
+            if isinstance(ends[key], int | float):
                 ends[key] = (ends[key],) * min(count, MOST_NOISE)
         return ends
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        most = np.iinfo(self.dtype).max
+        least, most = type_range(self.dtype)
+        real = self.dtype.startswith("float")
         limit = MOST_NOISE if self.kind == "noise" else MOST_CHANNELS
         if not 1 <= len(self.channels) <= limit:
             raise ValueError(f"{len(self.channels)} channels, but 1 to {limit} are supported")
@@ -83,10 +114,12 @@ class Domain(BaseModel):
                 f"{len(self.channels)} channels, but {len(self.low)} values in low and"
                 f" {len(self.high)} in high"
             )
-        if not all(0 <= low < high <= most for low, high in zip(self.low, self.high, strict=True)):
-            raise ValueError(f"a range in {self.dtype} is low < high, from 0 to {most}")
-        if self.nodata is not None and not 0 <= self.nodata <= most:
-            raise ValueError(f"nodata in {self.dtype} is from 0 to {most}")
+        for low, high in zip(self.low, self.high, strict=True):
+            if not (low < high and (real or least <= low < high <= most)):
+                within = "" if real else f", from {least} to {most}"
+                raise ValueError(f"a range in {self.dtype} is low < high{within}")
+        if self.nodata is not None and not (real or least <= self.nodata <= most):
+            raise ValueError(f"nodata in {self.dtype} is from {least} to {most}")
         return self
 
     @classmethod
@@ -106,12 +139,22 @@ class Domain(BaseModel):
         return (self.kind, self.channels) == ("image", RGB)
 
     @property
-    def whole(self) -> bool:
-        """Whether it is all values of the type, in every channel."""
-        return self.ends == (0, np.iinfo(self.dtype).max) and self._uniform
+    def classes(self) -> int:
+        """How many classes a label map has; 0 for images."""
+        return len(self.channels) if self.kind == "labels" else 0
 
     @property
-    def ends(self) -> tuple[int, int]:
+    def whole(self) -> bool:
+        """Whether it is all values of an integer type, in every channel."""
+        return not self.is_float and self.ends == type_range(self.dtype) and self._uniform
+
+    @property
+    def is_float(self) -> bool:
+        """Whether the files hold floating-point numbers."""
+        return self.dtype.startswith("float")
+
+    @property
+    def ends(self) -> tuple[Number, Number]:
         """The lowest and the highest value of all channels' ranges."""
         return min(self.low), max(self.high)
 
@@ -128,6 +171,8 @@ class Domain(BaseModel):
     def bits(self) -> int | None:
         """The bit depth that has exactly these values, 12 for 0 to 4095; None: there is none."""
         low, high = self.ends
+        if self.is_float or not isinstance(high, int) or high < 1:
+            return None
         bits = (high + 1).bit_length() - 1
         return bits if self._uniform and low == 0 and high + 1 == 1 << bits else None
 
@@ -135,9 +180,9 @@ class Domain(BaseModel):
     def extent(self) -> str:
         """From which value to which, such as `0..4095`; by channel where they differ."""
         if self._uniform:
-            return f"{self.low[0]}..{self.high[0]}"
+            return f"{self.low[0]:.6g}..{self.high[0]:.6g}"
         each = zip(self.channels, self.low, self.high, strict=True)
-        return ", ".join(f"{name} {low}..{high}" for name, low, high in each)
+        return ", ".join(f"{name} {low:.6g}..{high:.6g}" for name, low, high in each)
 
     @property
     def range(self) -> str:
@@ -148,47 +193,105 @@ class Domain(BaseModel):
         return f"{self.dtype} {self.range}"
 
     def seen(self, picture: Picture) -> Picture:
-        """The picture with this range, if its file is of this type.
+        """The picture with the channels of this domain; with its range, if the file has its type.
 
-        One of another type, and one whose range is known, stays as it is.
+        Of 8 bits where the domain has 16 or the other way about, and one whose range is known, it
+        keeps what its values mean.
+
+        Raises:
+            ImageError: it has other channels, or values of another type.
         """
-        if self.whole or picture.values is not None or picture.pixels.dtype != self.dtype:
+        picture = self._with_channels(picture)
+        if picture.normalized:
             return picture
-        return replace(picture, values=self.values)
+        if self.nodata is not None and picture.values is None:
+            picture = picture.without(self.nodata)
+        there = picture.pixels.dtype
+        if self._is_type(there):
+            if self.whole or picture.values is not None:
+                return picture
+            return replace(picture, values=self.values)
+        if {there.name, self.dtype} <= _EXCHANGEABLE or picture.values is not None:
+            return picture
+        raise ImageError(f"values of {there}, but {self.dtype} expected")
+
+    def _is_type(self, dtype: npt.DTypeLike) -> bool:
+        """Floating-point numbers mean the same in every precision."""
+        return np.dtype(dtype) == self.dtype or (self.is_float and np.dtype(dtype).kind == "f")
+
+    def _with_channels(self, picture: Picture) -> Picture:
+        count, wanted = picture.pixels.shape[2], len(self.channels)
+        names = picture.channels
+        if names and count > wanted and set(self.channels) <= set(names):
+            chosen = [names.index(name) for name in self.channels]
+            return replace(picture, pixels=picture.pixels[..., chosen], channels=self.channels)
+        if wanted == count + 1 and self.channels[-1] == RGBA[-1]:
+            dtype = picture.pixels.dtype
+            opacity = np.full(picture.size, type_range(dtype.name)[1], dtype)
+            if picture.alpha is not None:
+                opacity = of_depth(picture.alpha, dtype)
+            return replace(picture, pixels=np.dstack([picture.pixels, opacity]), alpha=None)
+        if count == wanted:
+            return picture
+        if count == 1 and wanted == len(RGB) and self.is_rgb:
+            return replace(picture, pixels=np.repeat(picture.pixels, 3, axis=2), channels=None)
+        if count == len(RGB) and wanted == 1 and is_grey(picture):
+            grey = np.ascontiguousarray(picture.pixels[..., :1])
+            return replace(picture, pixels=grey, channels=None)
+        raise ImageError(
+            f"{_counted(count)}, but {_counted(wanted)} expected ({', '.join(self.channels)})"
+        )
 
     def written(self, pixels: Pixels) -> Pixels:
-        """Pixels over the whole of their type in the files' own numbers, rounded to the nearest."""
-        most = np.iinfo(pixels.dtype).max
+        """Results in the files' own numbers: integers rounded to the nearest.
 
-        def table(low: int, high: int) -> Pixels:
-            numbers = np.arange(most + 1) * ((high - low) / most) + low
-            return np.asarray(np.rint(numbers), self.dtype)
+        Args:
+            pixels: over the whole of uint8 or uint16, or float32 in [-1, 1].
+        """
+        if pixels.dtype != np.float32:
+            most = np.iinfo(pixels.dtype).max
 
-        return looked_up(pixels, [table(*ends) for ends in per_channel(self.values)])
+            def table(low: Number, high: Number) -> Pixels:
+                numbers = np.arange(most + 1) * ((high - low) / most) + low
+                return self._stored(numbers)
+
+            return looked_up(pixels, [table(*ends) for ends in per_channel(self.values)])
+        made = np.empty(pixels.shape, self.dtype)
+        low, high = np.asarray(self.low, np.float64), np.asarray(self.high, np.float64)
+        for rows in bands(*pixels.shape[:2]):
+            numbers = (pixels[rows].astype(np.float64) + 1) * ((high - low) / 2) + low
+            made[rows] = self._stored(numbers.clip(low, high) if self.clip else numbers)
+        return made
+
+    def _stored(self, numbers: Pixels) -> Pixels:
+        if self.is_float:
+            return numbers.astype(self.dtype)
+        return np.rint(numbers).clip(*type_range(self.dtype)).astype(self.dtype)
+
+
+def is_grey(picture: Picture) -> bool:
+    """Whether all channels are equal, as of a grey image that was saved in colour."""
+    pixels = picture.pixels
+    return all(
+        bool((pixels[rows][..., 1:] == pixels[rows][..., :1]).all())
+        for rows in bands(*picture.size)
+    )
 
 
 def count_outside(picture: Picture) -> int:
-    """How many pixels have a value outside the picture's range."""
+    """How many pixels that hold data have a value outside the picture's range."""
     if picture.values is None:
         return 0
     low, high = (np.asarray(end) for end in picture.values)
     outside = 0
     for rows in bands(*picture.size):
         band = picture.pixels[rows]
-        outside += int(((band < low) | (band > high)).any(axis=2).sum())
+        beyond = ((band < low) | (band > high)).any(axis=2)
+        if picture.valid is not None:
+            beyond &= picture.valid[rows]
+        outside += int(beyond.sum())
     return outside
 
 
-def count_values(picture: Picture) -> Counts:
-    """How often each value that its type has occurs in a picture, where it is not transparent."""
-    pixels, size = picture.pixels, int(np.iinfo(picture.pixels.dtype).max) + 1
-    counts = np.zeros(size, np.int64)
-    for rows in bands(*picture.size):
-        band = pixels[rows]
-        if picture.alpha is not None:
-            band = band[picture.alpha[rows] > 0]
-        if band.size:
-            flat = np.ascontiguousarray(band).reshape(-1, 1)
-            found = cv2.calcHist([flat], [0], None, [size], [0, size])
-            counts += found.reshape(-1).astype(np.int64)
-    return counts
+def _counted(channels: int) -> str:
+    return f"{channels} channel{'s' if channels != 1 else ''}"

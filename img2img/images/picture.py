@@ -9,14 +9,15 @@ import numpy.typing as npt
 
 from img2img.errors import ImageError
 
-# Of any real type: uint8 and uint16 mostly.
+# Of any real type; numpy's type parameters cannot say "one of these" usefully.
 Pixels = npt.NDArray[Any]
+Number = int | float
 # Whether a pixel holds data, (height, width).
 Valid = npt.NDArray[np.bool_]
 # Height and width.
 Size = tuple[int, int]
 # Of pixels, the lowest and the highest: a number each for all channels, or one for each of them.
-Values = tuple[int, int] | tuple[tuple[int, ...], tuple[int, ...]]
+Values = tuple[Number, Number] | tuple[tuple[Number, ...], tuple[Number, ...]]
 
 
 class Header:
@@ -39,20 +40,21 @@ class Picture:
 
     Attributes:
         pixels: (height, width, channels), of the file's own type and channels as `read_native`
-            gives them, uint8 or uint16 RGB as `read_picture` does; float32 in [-1, 1] of a tensor,
-            which no file holds.
-        alpha: opacity, of the same dtype, (height, width); None where the file has none.
+            gives them, uint8 or uint16 RGB as `read_picture` does; float32 in [-1, 1] of a tensor.
+        alpha: opacity, (height, width), uint8 or uint16; None where the file has none.
+        valid: (height, width), False where pixels hold no data; None: all do.
+        channels: their names, where the file has some.
         values: the values of `pixels` that are black and white, such as (0, 4095) of 12 bits in 16,
-            or ((0, 100), (4095, 900)) of two channels; None: all that the dtype has.
+            or ((0, 100), (4095, 900)) of two channels; None: all that an integer has; of
+            floating-point numbers they are not known.
+        normalized: whether the pixels are float32 in [-1, 1], as a tensor has them.
+        header: what else the file says, for its codec to write back.
         icc: the file's RGB colour profile, untouched.
         exif: the file's EXIF block, of the upright picture: its orientation and size, without
             thumbnails and descriptions of how samples were stored.
         xmp: the file's XMP packet, without the same descriptions.
         dpi: pixels an inch, across and down.
         text: the text chunks of a PNG by keyword.
-        header: what else the file says, for its codec to write back.
-        channels: the names that the file has for its channels.
-        valid: False where there is no data, and the pixels are 0; None: there is data everywhere.
     """
 
     pixels: Pixels
@@ -63,9 +65,10 @@ class Picture:
     dpi: tuple[float, float] | None = None
     text: Mapping[str, str] = field(default_factory=dict)
     values: Values | None = None
-    header: Header | None = None
-    channels: tuple[str, ...] | None = None
     valid: Valid | None = None
+    channels: tuple[str, ...] | None = None
+    header: Header | None = None
+    normalized: bool = False
 
     @property
     def size(self) -> Size:
@@ -75,32 +78,72 @@ class Picture:
 
     @property
     def levels(self) -> Pixels:
-        """The pixels with `values` spread over all of a dtype: then uint16; else as they are.
+        """The pixels with `values` spread over all of a type, which are as they are if they are.
 
-        What is outside of `values` becomes black or white.
+        uint8 and uint16 then are uint16, other types are float32 in [-1, 1]. What is outside of
+        `values` becomes black or white.
         """
-        most = np.iinfo(np.uint16).max
-        if self.values is None or self.values == (0, np.iinfo(self.pixels.dtype).max):
+        dtype = self.pixels.dtype
+        if self.normalized:
             return self.pixels
-        there = np.iinfo(self.pixels.dtype).max
+        if dtype not in (np.uint8, np.uint16):
+            return self._spread()
+        there, most = np.iinfo(dtype).max, np.iinfo(np.uint16).max
+        if self.values is None or self.values == (0, there):
+            return self.pixels
 
-        def table(low: int, high: int) -> Pixels:
+        def table(low: Number, high: Number) -> Pixels:
             numbers = (np.arange(there + 1) - low) * (most / (high - low))
             return np.asarray(np.rint(numbers).clip(0, most), np.uint16)
 
         return looked_up(self.pixels, [table(*ends) for ends in per_channel(self.values)])
 
+    def _spread(self) -> Pixels:
+        low, high = (np.asarray(end, np.float64) for end in self.values or self._occurring())
+        made = np.empty(self.pixels.shape, np.float32)
+        for rows in bands(*self.size):
+            numbers = (self.pixels[rows].astype(np.float64) - low) * (2 / (high - low)) - 1
+            made[rows] = numbers.clip(-1, 1)
+        return made
+
+    def _occurring(self) -> tuple[Number, Number]:
+        """All values that an integer type has; of floating-point numbers those that there are."""
+        if self.pixels.dtype.kind != "f":
+            info = np.iinfo(self.pixels.dtype)
+            return int(info.min), int(info.max)
+        seen = self.pixels if self.valid is None else self.pixels[self.valid]
+        low = float(seen.min()) if seen.size else 0.0
+        return low, max(low + 1e-30, float(seen.max())) if seen.size else 1.0
+
+    def without(self, nodata: Number) -> "Picture":
+        """The picture, its pixels of this value in all channels taken for ones without data."""
+        there = (self.pixels != nodata).any(axis=2)
+        if there.all():
+            return self
+        return replace(self, valid=there if self.valid is None else self.valid & there)
+
     def composited(self) -> Pixels:
         """The pixels as seen on white: colour that transparency hides becomes white.
 
-        Black and white are the ends of the dtype, whatever `values` are.
+        Black and white are the ends of the type, whatever `values` are; pixels without data are
+        black.
 
         This is what networks are given. The alpha channel itself stays in the picture, so that it
         can be written back beside the translated pixels.
         """
         pixels = self.levels
-        if self.alpha is None:
-            return pixels
+        if self.alpha is not None:
+            pixels = self._on_white(pixels)
+        if self.valid is not None:
+            black = -1 if pixels.dtype.kind == "f" else 0
+            pixels = np.where(self.valid[..., None], pixels, pixels.dtype.type(black))
+        return pixels
+
+    def _on_white(self, pixels: Pixels) -> Pixels:
+        assert self.alpha is not None
+        if pixels.dtype.kind == "f":
+            opacity = (self.alpha / np.iinfo(self.alpha.dtype).max)[..., None]
+            return np.asarray(pixels * opacity + (1 - opacity), np.float32)
         top = np.iinfo(pixels.dtype).max
         opacity = of_depth(self.alpha, pixels.dtype)
         seen = np.empty_like(pixels)
@@ -120,7 +163,7 @@ class Picture:
         Args:
             pixels: of the picture's size and depth.
         """
-        if self.alpha is None or pixels.dtype == np.float32:
+        if self.alpha is None or pixels.dtype.kind == "f":
             return replace(self, pixels=pixels)
         top = np.iinfo(pixels.dtype).max
         colours = pixels.copy()
@@ -192,7 +235,7 @@ def bands(height: int, width: int) -> Iterator[slice]:
     return (slice(top, min(top + step, height)) for top in range(0, height, step))
 
 
-def per_channel(values: Values) -> list[tuple[int, int]]:
+def per_channel(values: Values) -> list[tuple[Number, Number]]:
     """The lowest and the highest value of each channel; one pair where all have the same."""
     low, high = (end if isinstance(end, tuple) else (end,) for end in values)
     return list(zip(low, high, strict=True))
@@ -214,20 +257,33 @@ def looked_up(pixels: Pixels, tables: Sequence[Pixels]) -> Pixels:
 
 
 def eight_bit(pixels: Pixels) -> npt.NDArray[np.uint8]:
-    """Pixels as uint8, rounded to the nearest."""
+    """uint16 pixels, or floating-point ones in [-1, 1], as uint8, rounded to the nearest."""
     if pixels.dtype == np.uint8:
         return pixels
     rounded = np.empty(pixels.shape, np.uint8)
     for rows in bands(*pixels.shape[:2]):
+        if pixels.dtype.kind == "f":
+            rounded[rows] = np.rint((pixels[rows].clip(-1, 1) + 1) * 127.5)
+            continue
         rounded[rows] = (pixels[rows].astype(np.uint32) + 128) // 257
     return rounded
 
 
 def sixteen_bit(pixels: Pixels) -> npt.NDArray[np.uint16]:
-    """Pixels as uint16 over its whole range."""
-    return pixels if pixels.dtype == np.uint16 else pixels.astype(np.uint16) * 257
+    """uint8 pixels, or floating-point ones in [-1, 1], as uint16 over its whole range."""
+    if pixels.dtype == np.uint16:
+        return pixels
+    if pixels.dtype.kind == "f":
+        return np.rint((pixels.clip(-1, 1) + 1) * 32767.5).astype(np.uint16)
+    return pixels.astype(np.uint16) * 257
 
 
 def of_depth(pixels: Pixels, dtype: npt.DTypeLike) -> Pixels:
-    """Pixels as uint8 or uint16, over the whole range of both."""
-    return eight_bit(pixels) if dtype == np.uint8 else sixteen_bit(pixels)
+    """Pixels over the whole range of another type: uint8, uint16, or float32 in [-1, 1]."""
+    if dtype == np.uint8:
+        return eight_bit(pixels)
+    if dtype == np.uint16:
+        return sixteen_bit(pixels)
+    if pixels.dtype.kind == "f":
+        return pixels.astype(np.float32, copy=False)
+    return pixels.astype(np.float32) * np.float32(2 / np.iinfo(pixels.dtype).max) - 1

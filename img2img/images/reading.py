@@ -107,11 +107,21 @@ def read_picture(path: Path | str) -> Picture:
         ImageError: as `read_native`; it has other channels or numbers than these, or several
             pages, which `read_image` reads.
     """
+    with named(Path(path)):
+        return as_rgb(read_native_picture(path))
+
+
+def read_native_picture(path: Path | str, *, indices: bool = False) -> Picture:
+    """As `read_native`, of a file that has to hold a single picture; of an animation, the first.
+
+    Raises:
+        ImageError: as `read_native`; there are several pages or slices.
+    """
     path = Path(path)
     with named(path):
-        picture = codec_of(path).read(path, single=True)
+        picture = codec_of(path).read(path, single=True, indices=indices)
         assert isinstance(picture, Picture)
-        return as_rgb(picture)
+        return picture
 
 
 def read_image(path: Path | str) -> Picture | Frames:

@@ -33,8 +33,19 @@ def resized(pixels: Pixels, size: tuple[int, int]) -> Pixels:
     return levels.reshape(*size, *pixels.shape[2:])
 
 
+def nearest(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """Resize to (height, width) without new values: each pixel is the one at its centre."""
+    if pixels.shape[:2] == size:
+        return pixels
+    rows, columns = (
+        np.minimum(((np.arange(new) + 0.5) * old / new).astype(np.intp), old - 1)
+        for new, old in zip(size, pixels.shape[:2], strict=True)
+    )
+    return np.ascontiguousarray(pixels[rows[:, None], columns])
+
+
 def to_tensor(pixels: Pixels) -> Tensor:
-    """(height, width, 3) uint8 or uint16 -> float32 (3, height, width) in [-1, 1].
+    """(height, width, channels) uint8 or uint16 -> float32 (channels, height, width) in [-1, 1].
 
     float32 pixels are in [-1, 1] already.
     """

@@ -6,12 +6,13 @@ from typing import Any, cast
 
 import torch
 
-from img2img.config import Component, MetricsConfig, RunConfig, SideConfig, check_settings, nearest
+from img2img.config import Component, MetricsConfig, RunConfig, check_settings, nearest
 from img2img.data.augment import check_names
 from img2img.data.dataset import DataSet
 from img2img.data.loader import resolve_workers
 from img2img.data.samples import Batch
 from img2img.data.sizes import HeightWidth
+from img2img.data.values import as_config
 from img2img.errors import ConfigError, unknown
 from img2img.features import Supply, feature_network
 from img2img.images import Domain
@@ -131,10 +132,7 @@ def resolve(
             config.data.batch_size * config.optimizer.accumulate * config.n_critic, device
         )
     sizes = {"load_size": load_size, "crop_size": crop_size}
-    ranges = {
-        side: SideConfig(range="dtype" if domain.whole else domain.ends)
-        for side, domain in (domains or {}).items()
-    }
+    sides = {side: as_config(domain) for side, domain in (domains or {}).items()}
     smallest = smallest_size(crop_size, config.data.grow)
     arguments = GENERATORS.arguments(config.generator, "generator")
     generator = GENERATORS.find(config.generator, "generator").factory
@@ -156,7 +154,7 @@ def resolve(
             "settings": check_settings(method.settings, config).model_dump(mode="json"),
             "metrics": config.metrics.model_copy(update={"weights": weights}),
             "doctor": config.doctor.model_copy(update={"every": every}),
-            "data": config.data.model_copy(update={**here, **sizes, **ranges, "workers": workers}),
+            "data": config.data.model_copy(update={**here, **sizes, **sides, "workers": workers}),
             "generator": Component(
                 name=config.generator.name, **architecture.resolve(arguments, smallest)
             ),

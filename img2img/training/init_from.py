@@ -68,8 +68,8 @@ def _other_values(name: str, spec: ModelSpec, domains: Mapping[str, Domain]) -> 
     for side, here in domains.items():
         there = spec.domains[side]
         if there.whole:
-            there = Domain.of_type(here.dtype)
-        if there.ends != here.ends:
+            there = Domain.of_type(here.dtype, here.channels)
+        if (there.low, there.high) != (here.low, here.high):
             kept = "[{},{}]".format(*there.ends)
             yield (
                 f"{name}: values of {side} are scaled by {here.range} here, but by {there.range}"

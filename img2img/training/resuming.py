@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from img2img.config import DataConfig, RunConfig, SideConfig, read_yaml
+from img2img.config import DataConfig, RunConfig, read_yaml
 from img2img.errors import ConfigError, ModelFileError
 from img2img.models.checkpoint import load_state
 from img2img.runs.data import layout_as_trained
@@ -19,18 +20,24 @@ from img2img.training.session import Session
 def data_as_begun(data: DataConfig, directory: RunDirectory) -> DataConfig:
     """`data`, with the settings that runs of older versions used implicitly.
 
-    The layout is the one detected when the run began. Runs from before ranges existed used the
-    whole range of each file's type.
+    Its layout is the one that was detected; every file was read as RGB; and before there were
+    ranges each file had all of its type's.
     """
     data = layout_as_trained(data, read_facts(directory.facts_path))
     if not directory.config_path.is_file():
         return data
     saved = read_yaml(directory.config_path).get("data")
-    if not isinstance(saved, Mapping) or "A" in saved:
+    if not isinstance(saved, Mapping):
         return data
-    sides = {side: getattr(data, side) for side in ("A", "B")}
-    whole = {k: SideConfig(range="dtype") for k, side in sides.items() if side.range == "auto"}
-    return data.model_copy(update=whole)
+    then: dict[str, Any] = {}
+    for side in "A", "B":
+        known = saved[side] if isinstance(saved.get(side), Mapping) else {"range": "dtype"}
+        now = getattr(data, side)
+        before = {"channels": 3, "range": known.get("range", "auto")}
+        missing = {key: before[key] for key in before if getattr(now, key) == "auto"}
+        if "channels" not in known and missing:
+            then[side] = now.model_copy(update=missing)
+    return data.model_copy(update=then)
 
 
 def note_changes(config: RunConfig, session: Session) -> list[Change]:

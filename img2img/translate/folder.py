@@ -3,7 +3,7 @@
 Reading, translating and writing run at the same time, each a bounded number of files ahead of the
 next step: disk, decoders and network are all busy, and memory stays bounded.
 
-A picture goes through `images.read_image`, `engine.translator` (batching, runner, backend) and
+A picture goes through `images.read_native`, `engine.translator` (batching, runner, backend) and
 `images.write_image`. The frames of a video go through `video` instead.
 """
 
@@ -33,7 +33,7 @@ from img2img.images import (
     Picture,
     check_format,
     measure,
-    read_image,
+    read_native,
     write_image,
     write_picture,
 )
@@ -116,9 +116,10 @@ def translate_folder(
     for name, given in (("source", source), ("output", output)):
         if not str(given):
             raise DataError(f"`{name}` is empty")
-    translator.require_rgb()
     tasks = Tasks.of(str(source), Path(output), options, translator.identity, processes, say)
     images = sum(not job.is_video for job in tasks.todo)
+    if images < len(tasks.todo):
+        translator.require_rgb()
     translator.expect(-(-images // processes.count))
     work = _Work(translator, tasks.results, options, progress, video_progress, say)
     outcome = work.do(tasks.share(processes))
@@ -277,9 +278,11 @@ class _Work:
             if extent:
                 compared = self._results.compare is not None
                 self._translator.budget.check(extent, compared=compared)
-            image = read_image(job.source)
+            image = read_native(job.source)
             if isinstance(image, Animation):
                 image = part_of(image, self._options.span)
+            seen = self._translator.values.with_range
+            image = with_frames(image, [seen(each) for each in frames_of(image)])
             if self._is_large(extent):
                 give_back_freed_memory()  # that the decoder has freed
             check_format(job.target, image)  # before the image is translated
@@ -293,10 +296,9 @@ class _Work:
     ) -> Iterator[tuple[tuple[_Loaded, bool], Picture]]:
         """Each frame, with its file and whether it is the file's last frame."""
         for loaded in filter(None, read):
-            frames = [self._translator.values.with_range(each) for each in frames_of(loaded.image)]
-            seen = replace(loaded, image=with_frames(loaded.image, frames))
+            frames = frames_of(loaded.image)
             for number, frame in enumerate(frames, 1):
-                yield (seen, number == len(frames)), frame
+                yield (loaded, number == len(frames)), frame
 
     def _translated(
         self, read: Iterable[_Loaded | None]

@@ -9,12 +9,35 @@ from PIL import Image
 
 from img2img.config import DataConfig
 from img2img.data.augment import Transform
+from img2img.data.raster import Raster
 from img2img.errors import ConfigError
 from img2img.images import resized
 
 
 def noise(height: int, width: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+class OnArrays:
+    """A transform of pixels that hold data everywhere."""
+
+    def __init__(self, transform: Transform) -> None:
+        self._transform = transform
+
+    def prepare(self, pixels: np.ndarray) -> np.ndarray:
+        return self._transform.prepare(Raster(pixels)).pixels
+
+    def center(self, pixels: np.ndarray) -> np.ndarray:
+        return self._transform.center(Raster(pixels)).pixels
+
+    def pair(
+        self, A: np.ndarray, B: np.ndarray, seed: int, position: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        A, B = (each.pixels for each in self._transform.pair(Raster(A), Raster(B), seed, position))
+        return A, B
+
+    def single(self, pixels: np.ndarray, seed: int, position: int, domain: int) -> np.ndarray:
+        return self._transform.single(Raster(pixels), seed, position, domain).pixels
 
 
 LOAD, CROP = (40, 36), (32, 32)
@@ -27,10 +50,10 @@ def transform(
     color: list[dict[str, Any]] | None = None,
     color_on: str = "input",
     resize: str = "stretch",
-) -> Transform:
+) -> "OnArrays":
     augment = {"geometry": geometry or [], "color": color or [], "color_on": color_on}
     data = DataConfig.model_validate({"augment": augment, "resize": resize})
-    return Transform(data, LOAD, CROP)
+    return OnArrays(Transform(data, LOAD, CROP))
 
 
 GEOMETRIES: list[list[dict[str, Any]]] = [
@@ -67,7 +90,7 @@ class TestGeometry:
     def test_transforms_are_independent_of_each_other(self) -> None:
         flips: list[dict[str, Any]] = [{"name": "HorizontalFlip"}, {"name": "VerticalFlip"}]
         data = DataConfig.model_validate({"augment": {"geometry": flips}})
-        chain = Transform(data, CROP, CROP)  # nothing left to crop
+        chain = OnArrays(Transform(data, CROP, CROP))  # nothing left to crop
         image = noise(*CROP)
         variants = {image[::y, ::x].tobytes(): (y, x) for y in (1, -1) for x in (1, -1)}
         seen = [variants[chain.pair(image, image, 0, n)[0].tobytes()] for n in range(200)]

@@ -17,7 +17,7 @@ from img2img.data.preview import preview_data
 from img2img.data.samples import Sample
 from img2img.data.sources import Pair
 from img2img.errors import DataError
-from img2img.images import Pixels, to_tensor
+from img2img.images import Pixels
 from img2img.images.sheets import GAP, TITLE_HEIGHT
 from img2img.training.resolution import reduced
 
@@ -134,7 +134,7 @@ def test_held_out_batches(pairs_folder: Path) -> None:
     found = PairedData.find(data, 0)
     got = list(found.held_out_batches(data, TRANSFORM))
     assert [batch.path_A for batch in got] == [[str(pair.B.path)] for pair in found.held_out]
-    wanted = to_tensor(TRANSFORM.center(found.held_out[0].A.read().pixels))
+    wanted = TRANSFORM.center(found.held_out[0].A.raster()).tensor()
     assert torch.equal(got[0].B[0], wanted)
 
 

@@ -36,9 +36,9 @@ def looked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[object]:
     looks: list[object] = []
     look_at = check._examine
 
-    def look(item: Item) -> object:
+    def look(item: Item, held_out: bool) -> object:
         looks.append(item)
-        return look_at(item)
+        return look_at(item, held_out)
 
     monkeypatch.setattr(check, "_examine", look)
     return looks
@@ -52,10 +52,13 @@ def assert_same(one: Survey, other: Survey) -> None:
     assert one.values.keys() == other.values.keys() == {"A", "B"}
     for domain, values in one.values.items():
         theirs = other.values[domain]
-        assert values.files == theirs.files
+        assert (values.files, values.channels) == (theirs.files, theirs.channels)
         for mine, yours in (values.trained, theirs.trained), (values.held_out, theirs.held_out):
             assert mine.keys() == yours.keys()
-            assert all(np.array_equal(mine[dtype], yours[dtype]) for dtype in mine)
+            for dtype, channels in mine.items():
+                for ours, others in zip(channels, yours[dtype], strict=True):
+                    assert np.array_equal(ours.values, others.values)
+                    assert np.array_equal(ours.counts, others.counts)
 
 
 def test_a_second_start_decodes_nothing(found: PairedData, looked: list[object]) -> None:

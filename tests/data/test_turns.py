@@ -14,7 +14,7 @@ from img2img.data.check import check_data
 from img2img.data.loader import batches
 from img2img.data.paired import PairedData
 from img2img.data.turns import TURNS
-from img2img.images import read_picture
+from img2img.images import read_native_picture
 
 
 @pytest.fixture
@@ -32,9 +32,9 @@ def together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         with counted, seen.open("a") as file:
             file.write(f"{len([*marks.iterdir()])}\n")
         mark.unlink()
-        return read_picture(path)
+        return read_native_picture(path)
 
-    monkeypatch.setattr(sources, "read_picture", read)
+    monkeypatch.setattr(sources, "read_native_picture", read)
     return lambda: max(map(int, seen.read_text().split()))
 
 

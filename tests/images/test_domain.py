@@ -12,7 +12,6 @@ from img2img.images import (
     Domain,
     Picture,
     count_outside,
-    count_values,
     read_picture,
     to_tensor,
     write_image,
@@ -69,17 +68,6 @@ def test_what_is_outside_is_clipped_and_counted() -> None:
     assert count_outside(picture) == 2
     assert count_outside(Picture(pixels)) == 0
     assert picture.levels[0, 7].tolist() == [65535, 160, 65535]
-
-
-def test_values_are_counted_where_they_are_seen() -> None:
-    pixels = np.zeros((2, 2, 3), np.uint16)
-    pixels[0, 0], pixels[1, 1] = 4095, 65535
-    counts = count_values(Picture(pixels))
-    assert (counts.sum(), counts[0], counts[4095], counts[65535]) == (12, 6, 3, 3)
-    alpha = np.array([[65535, 65535], [65535, 0]], np.uint16)
-    counts = count_values(Picture(pixels, alpha))
-    assert (counts.sum(), counts[65535]) == (9, 0)
-    assert count_values(Picture(np.full((3, 3, 3), 7, np.uint8)))[7] == 27
 
 
 def test_seen_on_white() -> None:

@@ -12,11 +12,12 @@ from torch import Tensor
 from img2img.config import DataConfig
 from img2img.data.augment import Transform
 from img2img.data.dataset import DataSet, divide
+from img2img.data.raster import Raster
 from img2img.data.samples import Batch, Cache, Sample, Shuffled, collate
 from img2img.data.sources import CountProgress, ImageSource, Item, Pair
 from img2img.data.turns import TURNS
 from img2img.errors import ConfigError, DataError
-from img2img.images import Domain, Pixels, list_images, to_tensor
+from img2img.images import Domain, list_images
 
 NOISE = 100
 """Numbers that an image is made of, as published."""
@@ -109,7 +110,7 @@ class NoiseToImages(DataSet):
 
     def held_out_batches(self, data: DataConfig, transform: Transform) -> Iterator[Batch]:
         for pair in self.held_out:
-            image = to_tensor(transform.center(pair.B.read().composited()))
+            image = transform.center(pair.B.raster()).tensor()
             noise = self.noise(pair.B, 0, int(pair.name))
             yield collate([Sample(noise, image, f"noise {pair.name}", str(pair.B.path))])
 
@@ -156,14 +157,14 @@ class NoiseSamples:
     def __getitem__(self, position: int) -> Sample:
         index = self._order[position]
         source = self._found.images[index]
-        (pixels,) = self._cache[index] if self._cache else self._prepared(source)
-        pixels = self._transform.single(pixels, self._seed, position, domain=1)
+        (image,) = self._cache[index] if self._cache else self._prepared(source)
+        image = self._transform.single(image, self._seed, position, domain=1)
         noise = self._found.noise(source, 1, self._seed, position)
-        return Sample(noise, to_tensor(pixels), f"noise {position}", str(source.path))
+        return Sample(noise, image.tensor(), f"noise {position}", str(source.path))
 
-    def _prepared(self, source: ImageSource) -> tuple[Pixels]:
+    def _prepared(self, source: ImageSource) -> tuple[Raster]:
         with TURNS.at(source):
-            return (self._transform.prepare(source.read().composited()),)
+            return (self._transform.prepare(source.raster()),)
 
 
 def _class_of(file: Path, root: Path) -> str:

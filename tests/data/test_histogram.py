@@ -25,7 +25,9 @@ def test_values_are_counted_where_they_are_seen() -> None:
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.uint32, np.float32])
 def test_percentiles_are_those_of_numpy(dtype: type) -> None:
     random = np.random.default_rng(0)
-    parts = [(random.normal(3000, 400, 4000) / 20).astype(dtype) for _ in range(4)]
+    parts: list[np.ndarray] = [
+        (random.normal(3000, 400, 4000) / 20).astype(dtype) for _ in range(4)
+    ]
     counted = reduce(add, map(Histogram.of, parts))
     every = np.concatenate(parts)
     assert counted.total == every.size

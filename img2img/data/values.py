@@ -142,13 +142,13 @@ def channels_of(domains: Mapping[str, Domain]) -> set[int]:
 
 
 def domain_of(
-    sources: Sequence[ImageSource], wanted: SideConfig | None = None, key: str = "values"
+    sources: Sequence[ImageSource], wanted: SideConfig | None = None, range_key: str = ""
 ) -> Domain:
     """The same of images that are not trained on; of 8-bit ones, only the first is decoded.
 
     Args:
         wanted: as `data.A` has it.
-        key: what errors call it.
+        range_key: what errors call its range.
 
     Raises:
         ConfigError: the range exceeds that of the files' type.
@@ -159,7 +159,7 @@ def domain_of(
         values.add(values_of(source.read(), str(source.path)))
         if values.dtype == "uint8":
             break
-    return _domain(wanted or SideConfig(), values, key)
+    return _domain(wanted or SideConfig(), values, "data", range_key)
 
 
 def as_config(domain: Domain) -> SideConfig:
@@ -173,7 +173,8 @@ def as_config(domain: Domain) -> SideConfig:
     )
 
 
-def _domain(wanted: SideConfig, values: Values, key: str) -> Domain:
+def _domain(wanted: SideConfig, values: Values, key: str, range_key: str = "") -> Domain:
+    range_key = range_key or f"{key}.range"
     if len(values.files) > 1 and not {*values.files} <= {"uint8", "uint16"}:
         one, other = sorted(values.files)[:2]
         raise DataError(
@@ -186,7 +187,7 @@ def _domain(wanted: SideConfig, values: Values, key: str) -> Domain:
         counts = [counts[values.names.index(name)] for name in names]
     alpha = len(names) > max(values.channels, default=len(names))
     each = counts if wanted.per_channel and len(counts) > 1 else [together(counts)]
-    found = [_ends(wanted.range, histogram, values.dtype, key) for histogram in each]
+    found = [_ends(wanted.range, histogram, values.dtype, range_key) for histogram in each]
     if isinstance(wanted.range, tuple) and isinstance(wanted.range[0], tuple):
         found = [*wanted.range]
     if len(found) == 1:
@@ -194,7 +195,7 @@ def _domain(wanted: SideConfig, values: Values, key: str) -> Domain:
     elif alpha:
         found.append(type_range(values.dtype))
     if len(found) != len(names):
-        raise ConfigError(f"{key}.range: {len(found)} ranges, but {len(names)} channels")
+        raise ConfigError(f"{range_key}: {len(found)} ranges, but {len(names)} channels")
     low, high = zip(*found, strict=True)
     return Domain(dtype=values.dtype, channels=names, low=low, high=high, nodata=wanted.nodata)
 
@@ -243,11 +244,11 @@ def _ends(wanted: object, values: Histogram, dtype: Depth, key: str) -> tuple[Nu
             if not real and not least <= low < high <= most:
                 outside = high if high > most else low
                 raise ConfigError(
-                    f"{key}.range: {outside} is beyond the range of {dtype} files ({least}..{most})"
+                    f"{key}: {outside} is beyond the range of {dtype} files ({least}..{most})"
                 )
             if values.total and values.outside(low, high) == values.total:
                 raise ConfigError(
-                    f"{key}.range: no value is within {low}..{high}: the files have"
+                    f"{key}: no value is within {low}..{high}: the files have"
                     f" {values.least:.6g}..{values.most:.6g}"
                 )
             return low, high

@@ -132,7 +132,11 @@ def resolve(
             config.data.batch_size * config.optimizer.accumulate * config.n_critic, device
         )
     sizes = {"load_size": load_size, "crop_size": crop_size}
-    sides = {side: as_config(domain) for side, domain in (domains or {}).items()}
+    sides = {
+        side: as_config(domain)
+        for side, domain in (domains or {}).items()
+        if domain.kind != "noise"  # for which there are no files
+    }
     smallest = smallest_size(crop_size, config.data.grow)
     arguments = GENERATORS.arguments(config.generator, "generator")
     generator = GENERATORS.find(config.generator, "generator").factory

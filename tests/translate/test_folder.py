@@ -222,7 +222,7 @@ def test_few_pictures_are_in_memory_at_once(
     for number in range(40):
         make_image(f"in/{number}.png", (8, 8), seed=number)
     inside: list[int] = []
-    read, write = vars(module)["read_image"], vars(module)["write_image"]
+    read, write = vars(module)["read_native"], vars(module)["write_image"]
 
     def reading(path: Path) -> Any:
         inside.append(1)
@@ -233,7 +233,7 @@ def test_few_pictures_are_in_memory_at_once(
         write(*arguments)
         inside.append(-1)
 
-    monkeypatch.setattr(module, "read_image", reading)
+    monkeypatch.setattr(module, "read_native", reading)
     monkeypatch.setattr(module, "write_image", writing)
     monkeypatch.setattr(module, "THREADS", 2)
     # A batch of eight and what waits for the next; four being read, and four being written.

@@ -7,7 +7,8 @@ from base64 import b64encode
 from markupsafe import Markup
 from PIL import Image
 
-from img2img.images import Picture, eight_bit, resized
+from img2img.images import Picture, resized
+from img2img.images.display import visible
 
 # How often the number of pixels is halved at most to fit.
 _STEPS = 16
@@ -30,7 +31,7 @@ def embedded(picture: Picture, max_side: int, max_bytes: int) -> Markup:
         max_side: the most pixels of its longer side.
         max_bytes: the most bytes of the URL; the picture is reduced until it fits.
     """
-    pixels = eight_bit(resized(picture.composited(), fit_within(picture.size, max_side)))
+    pixels = visible(resized(picture.composited(), fit_within(picture.size, max_side)))
     profile = picture.icc if picture.icc and len(picture.icc) <= _PROFILE_BYTES else None
     address = Markup()
     for step in range(_STEPS):

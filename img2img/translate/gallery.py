@@ -7,7 +7,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from img2img.html import fit_within, render
-from img2img.images import Picture, eight_bit, resized
+from img2img.images import Picture, resized
+from img2img.images.display import visible
 from img2img.runtime.files import write_text
 
 # The longer side of the page's pictures, in pixels.
@@ -31,7 +32,7 @@ class Card:
 
 def thumbnail(picture: Picture) -> Picture:
     """The picture as the page shows it: 8 bits deep, opaque, no larger than `THUMBNAIL`."""
-    pixels = eight_bit(resized(picture.composited(), fit_within(picture.size, THUMBNAIL)))
+    pixels = visible(resized(picture.composited(), fit_within(picture.size, THUMBNAIL)))
     return Picture(pixels, icc=picture.icc)
 
 

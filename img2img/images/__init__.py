@@ -58,6 +58,7 @@ from img2img.images.writing import (
     keeps_depth,
     write_image,
     write_picture,
+    write_rows,
 )
 
 __all__ = [
@@ -120,4 +121,5 @@ __all__ = [
     "writable_suffixes",
     "write_image",
     "write_picture",
+    "write_rows",
 ]

@@ -11,7 +11,6 @@ from PIL import Image, PpmImagePlugin
 
 from img2img.errors import ImageError
 from img2img.images.picture import Pixels, bands
-from img2img.images.pillow import is_grey
 
 
 def is_deep(image: Image.Image, header: bytes) -> bool:
@@ -35,12 +34,15 @@ def is_deep(image: Image.Image, header: bytes) -> bool:
     return False
 
 
-def decode_deep(data: npt.NDArray[np.uint8], image: Image.Image) -> tuple[Pixels, Pixels | None]:
+def decode_deep(
+    data: npt.NDArray[np.uint8], image: Image.Image, *, grey: bool
+) -> tuple[Pixels, Pixels | None]:
     """Pixels and alpha of a PNG or PPM, as uint16: grey or RGB.
 
     Args:
         data: the file.
         image: what Pillow knows of it.
+        grey: whether it has one channel besides alpha.
 
     Raises:
         ImageError: OpenCV cannot decode it.
@@ -57,7 +59,7 @@ def decode_deep(data: npt.NDArray[np.uint8], image: Image.Image) -> tuple[Pixels
     if array.ndim == 2:
         return array[..., None], _hidden(array, image)
     if array.shape[2] == 4:
-        colours = array[..., :1] if is_grey(image) else array[..., 2::-1]
+        colours = array[..., :1] if grey else array[..., 2::-1]
         return np.ascontiguousarray(colours), np.ascontiguousarray(array[..., 3])
     for rows in bands(*array.shape[:2]):  # of BGR; in place, where a copy would double the memory
         array[rows] = array[rows, :, ::-1].copy()

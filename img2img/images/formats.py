@@ -1,6 +1,7 @@
 """The formats that are read, the decoders behind them, and what other files are called."""
 
 import ctypes
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
@@ -92,7 +93,7 @@ def quietly() -> Iterator[None]:
     What is wrong becomes an error that names the file. What Pillow warns of is the caller's to
     filter: filters of warnings cannot be set for one thread.
     """
-    with _OPENCV, _TIFF, _LIMIT:
+    with _OPENCV, _TIFF, _LIMIT, _LOGS:
         yield
 
 
@@ -133,4 +134,20 @@ _handlers = _TiffHandlers()
 _TIFF = TemporarySetting(_handlers.read, _handlers.write, None)
 _OPENCV_LOG = getattr(cv2.utils, "logging", cv2)  # OpenCV 4 has them at the top
 _OPENCV = TemporarySetting(_OPENCV_LOG.getLogLevel, _silence_opencv, 0)
+# Of libraries that log what is wrong with a file before they raise it, or instead.
+_LOGGERS = [
+    logging.getLogger(name) for name in ("tifffile", "rasterio", "pydicom", "nibabel.global")
+]
+
+
+def _set_levels(levels: list[int]) -> None:
+    for logger, level in zip(_LOGGERS, levels, strict=True):
+        logger.setLevel(level)
+
+
+_LOGS = TemporarySetting(
+    lambda: [logger.level for logger in _LOGGERS],
+    _set_levels,
+    [logging.CRITICAL + 1] * len(_LOGGERS),
+)
 _LIMIT = TemporarySetting(lambda: Image.MAX_IMAGE_PIXELS, _limit_pixels, MAX_PIXELS)

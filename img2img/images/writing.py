@@ -1,23 +1,28 @@
 """Writing image files, in the format of the path's suffix."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from img2img.errors import ImageError
-from img2img.images.codecs import Codec
+from img2img.images.codecs import Codec, Writer
 from img2img.images.codecs.files import codecs, suffix_of
 from img2img.images.formats import quietly
-from img2img.images.picture import Frames, Picture
+from img2img.images.picture import Frames, Picture, Pixels, Size
 from img2img.runtime.files import atomic_write
 
 # Those that keep 8 bits a channel at most.
 _SHALLOW = (".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".bmp", ".dib", ".gif", ".webp", ".avif")
+_QUALITY = 95
 # Those that keep no opacity.
 OPAQUE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".bmp", ".dib")
 
 
-def write_image(path: Path | str, image: Picture | Frames, quality: int = 95) -> None:
+def write_image(path: Path | str, image: Picture | Frames, quality: int = _QUALITY) -> None:
     """Write a picture, an animation, pages or a volume in the format of the suffix, atomically.
 
     | suffix | channels | values | alpha | metadata | several |
@@ -57,9 +62,74 @@ def write_image(path: Path | str, image: Picture | Frames, quality: int = 95) ->
         codec.write(temporary, image, quality)
 
 
-def write_picture(path: Path | str, picture: Picture, quality: int = 95) -> None:
+def write_picture(path: Path | str, picture: Picture, quality: int = _QUALITY) -> None:
     """`write_image` of one picture."""
     write_image(path, picture, quality)
+
+
+@contextmanager
+def write_rows(
+    path: Path | str, head: Picture, size: Size, dtype: npt.DTypeLike
+) -> Iterator[Writer]:
+    """Write a picture some rows at a time, from the first to the last, atomically.
+
+    GeoTIFF, large TIFF and NPY are written as rows come; of other files, the rows are gathered.
+
+    Args:
+        head: the picture without rows, such as `open_rows` has: its channels, whether there is
+            alpha, and what the file says besides.
+        size: height and width.
+        dtype: of the pixels.
+
+    Raises:
+        ImageError: the format of the suffix does not hold such a picture; not all rows came.
+        StorageError: the disk refused.
+    """
+    path, head = Path(path), head.rows(0, 0)
+    codec = _codec_for(path, replace(head, pixels=head.pixels.astype(dtype)))
+    with atomic_write(path) as temporary, _encoding(path):
+        counted = _Counted()
+        with codec.appended(temporary, head, size, dtype) or nullcontext(counted) as writer:
+            counted.writer = writer
+            yield counted
+        if counted.rows != size[0]:
+            raise ImageError(f"{counted.rows} rows of {size[0]} were written")
+        if counted.gathered:
+            codec.write(temporary, _joined(counted.gathered), _QUALITY)
+
+
+class _Counted:
+    """Passes rows on and counts them; without a writer, it gathers them."""
+
+    def __init__(self) -> None:
+        self.writer: Writer = self
+        self.rows = 0
+        self.gathered: list[Picture] = []
+
+    def write(self, rows: Picture) -> None:
+        self.rows += rows.size[0]
+        if self.writer is self:
+            self.gathered.append(rows)
+        else:
+            self.writer.write(rows)
+
+
+def _joined(parts: Sequence[Picture]) -> Picture:
+    """Rows that follow each other, as one picture."""
+
+    def joined(planes: Sequence[Pixels | None]) -> Pixels | None:
+        there = [plane for plane in planes if plane is not None]
+        return np.concatenate(there) if there else None
+
+    valid = None
+    if any(part.valid is not None for part in parts):
+        valid = joined([np.ones(p.size, bool) if p.valid is None else p.valid for p in parts])
+    return replace(
+        parts[0],
+        pixels=np.concatenate([part.pixels for part in parts]),
+        alpha=joined([part.alpha for part in parts]),
+        valid=valid,
+    )
 
 
 def check_format(path: Path, image: Picture | Frames) -> None:

@@ -23,7 +23,7 @@ from img2img.runtime.installation import install_extra
 Parts = Iterable[bytes | memoryview]
 Palette = tuple[tuple[int, int, int], ...]
 
-START = 512
+START = 1024
 """So many bytes of a file say what kind it is of."""
 # How decoders speak of what is whole, and nothing for them.
 _UNSUPPORTED = re.compile("(?i)unsupported|not supported|not yet supported|not configured")

@@ -52,7 +52,8 @@ class GeoHeader(Header):
 
     def resized(self, before: Size, after: Size) -> "GeoHeader":
         down, across = (old / new for new, old in zip(after, before, strict=True))
-        scaled = self.transform * self.transform.scale(across, down)
+        a, b, c, d, e, f = [*self.transform][:6]
+        scaled = type(self.transform)(a * across, b * down, c, d * across, e * down, f)
         return replace(self, transform=scaled, gcps=None)
 
 
@@ -106,6 +107,8 @@ class GeoTiffCodec(Codec):
         options["predictor"] = {"f": 3}.get(dtype.kind, 2) if dtype.itemsize <= 4 else 1
         if min(size) >= 256:
             options |= {"tiled": True, "blockxsize": 256, "blockysize": 256}
+        if head.alpha is not None:
+            options["alpha"] = "non-premultiplied"
         if head.icc:
             options["SOURCE_ICC_PROFILE"] = base64.b64encode(head.icc).decode()
         rgb = channels == 3 and head.channels is None
@@ -131,10 +134,6 @@ class GeoTiffCodec(Codec):
                 file.gcps = header.gcps
             for band, name in enumerate(head.channels or (), start=1):
                 file.set_band_description(band, name)
-            if head.alpha is not None:
-                colours = [*file.colorinterp]
-                colours[-1] = rasterio.enums.ColorInterp.alpha
-                file.colorinterp = colours
             yield _Bands(file, nodata)
 
 
@@ -182,7 +181,8 @@ class _File:
             nodata=file.nodata,
             palette=self._palette,
         )
-        self._has_mask = any("per_dataset" in str(each) for each in file.mask_flag_enums)
+        flags = {flag.name for band in file.mask_flag_enums for flag in band}
+        self._has_mask = "per_dataset" in flags and "alpha" not in flags
         gcps = file.gcps
         namespaces = [space for space in file.tag_namespaces() if space in {"RPC", "GEOLOCATION"}]
         self._header = GeoHeader(

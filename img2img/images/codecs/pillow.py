@@ -27,6 +27,7 @@ _READ = ".png .apng .jpg .jpeg .jpe .jfif .jif .mpo .webp .bmp .dib .gif .ppm .p
 HEIF_SUFFIXES = (".heic", ".heif", ".hif", ".heics", ".heifs")
 _JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".jif")
 _MAGIC = (b"\x89PNG", b"\xff\xd8", b"GIF8", b"BM", *(b"P%d" % kind for kind in range(1, 7)), b"Pf")
+_GREY_WITH_ALPHA = b"\x10\4"  # of the header of a PNG: 16 bits, and what they are
 _ANIMATED = {"GIF", "WEBP", "PNG", "AVIF"}
 _JPEG = {"JPEG", "MPO"}
 # What a JPEG's segment has room for besides the name of what is in it.
@@ -88,6 +89,11 @@ class _File:
         """Whether it is left to OpenCV."""
         return is_deep(self.image, self.start())
 
+    @cached_property
+    def grey(self) -> bool:
+        """Whether it has one channel besides alpha, for which Pillow has no mode at 16 bits."""
+        return is_grey(self.image) or (self.deep and self.start()[:26].endswith(_GREY_WITH_ALPHA))
+
     @property
     def frames(self) -> int:
         return getattr(self.image, "n_frames", 1) if self.image.format in _ANIMATED else 1
@@ -98,7 +104,7 @@ class _File:
         dtype = "uint16" if self.deep or image.mode[0] == "I" else "uint8"
         return FileFacts(
             size=(image.height, image.width),
-            channels=1 if is_grey(image) else 3,
+            channels=1 if self.grey else 3,
             dtype="float32" if image.mode == "F" else dtype,
             pictures=self.frames,
             axis="frame" if self.frames > 1 else None,
@@ -119,7 +125,7 @@ class _File:
         # Pillow reads it as 8-bit; unlike OpenCV it notices every truncated file.
         image.load()
         turn, facts = orientation(image), metadata(image)
-        pixels, alpha = decode_deep(self.data, image)
+        pixels, alpha = decode_deep(self.data, image, grey=self.grey)
         return Picture(
             upright(pixels, turn), None if alpha is None else upright(alpha, turn), **facts
         )

@@ -7,7 +7,7 @@ and video are left to Pillow.
 
 import struct
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +27,7 @@ from img2img.images.codecs.base import (
     FileFacts,
     Palette,
     Reader,
+    Writer,
     checked,
     has_module,
     not_held,
@@ -38,7 +39,7 @@ from img2img.images.formats import open_image
 from img2img.images.metadata import of_tags, upright
 from img2img.images.picture import Animation, Frames, Header, Picture, Pixels, Size, Valid
 from img2img.images.pillow import Colours, from_pillow
-from img2img.images.tiff import GDAL_METADATA, NODATA, encode_tiff
+from img2img.images.tiff import GDAL_METADATA, NODATA, encode_tiff, named_channels
 from img2img.runtime.installation import install_extra
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -77,13 +78,15 @@ class TiffHeader(Header):
     """What a TIFF says besides its pixels.
 
     Attributes:
-        kind: `ome`, `imagej`, or empty.
+        kind: `ome`, `imagej`, `shaped` as tifffile writes axes, or empty.
+        separate: whether channels are planes of their own, not samples of a pixel.
         about: what that says of the picture, as tifffile writes it: sizes of pixels and the like.
         resolution: pixels a unit, across and down, and the unit, where that is no inch.
     """
 
     nodata: float | None = None
     kind: str = ""
+    separate: bool = False
     about: dict[str, Any] = field(default_factory=dict)
     resolution: tuple[float, float, int] | None = None
 
@@ -140,6 +143,14 @@ class TiffCodec(Codec):
             parts = [*encode_tiff([(page, with_gaps(page, _nodata(page))) for page in pages])]
             with path.open("wb") as file:
                 file.writelines(parts)
+
+    def appended(
+        self, path: Path, head: Picture, size: Size, dtype: Any
+    ) -> AbstractContextManager[Writer] | None:
+        channels = head.pixels.shape[2] + (head.alpha is not None)
+        if size[0] * size[1] * channels * np.dtype(dtype).itemsize < _LARGE:
+            return None
+        return _appended(path, head, size, np.dtype(dtype))
 
 
 @dataclass(frozen=True)
@@ -299,12 +310,15 @@ class _File:
             kind = "imagej"
             found = self.tiff.imagej_metadata or {}
             about = {key: found[key] for key in _KEPT_OF_IMAGEJ if key in found}
+        separate = self.series is not None and "C" in self.series.axes
+        if separate and not kind:
+            kind = "shaped"
         page, resolution = self.pages[0], None
         if "XResolution" in page.tags and page.resolutionunit == 1:
             resolution = (*page.resolution, 1)
         if not kind and self.nodata is None and resolution is None:
             return None
-        return TiffHeader(self.nodata, kind, about, resolution)
+        return TiffHeader(self.nodata, kind, separate, about, resolution)
 
     def read(self, *, indices: bool = False) -> Picture | Frames:
         if self.series is not None:
@@ -668,9 +682,12 @@ def _write_by_tifffile(path: Path, image: Picture | Frames) -> bool:
     if kind == "imagej" and first.pixels.dtype not in (np.uint8, np.uint16, np.float32):
         kind = ""  # ImageJ has no others
     colour = (
-        channels == 3 and first.channels is None and first.pixels.dtype in (np.uint8, np.uint16)
+        channels == 3
+        and not header.separate
+        and first.channels is None
+        and first.pixels.dtype in ([np.uint8] if kind == "imagej" else [np.uint8, np.uint16])
     )
-    about = {key: value for key, value in header.about.items() if kind}
+    about = dict(header.about) if kind == header.kind else {}
     if colour:
         axes = f"{between or 'I'}YXS" if len(values) > 1 else "YXS"
     else:
@@ -698,6 +715,49 @@ def _write_by_tifffile(path: Path, image: Picture | Frames) -> bool:
         **options,
     )
     return True
+
+
+@dataclass(frozen=True)
+class _Appended:
+    """A TIFF of one uncompressed strip, at the place for the next row."""
+
+    file: BinaryIO
+    dtype: np.dtype[Any]
+    nodata: float | None
+
+    def write(self, rows: Picture) -> None:
+        values = with_gaps(rows, self.nodata)
+        if rows.alpha is not None:
+            values = np.dstack([values, rows.alpha])
+        self.file.write(np.ascontiguousarray(values, self.dtype).tobytes())
+
+
+@contextmanager
+def _appended(path: Path, head: Picture, size: Size, dtype: np.dtype[Any]) -> Iterator[Writer]:
+    """Rows of a file that may be larger than 4 GB. EXIF and XMP are not kept."""
+    channels, nodata = head.pixels.shape[2], _nodata(head)
+    colour = channels == 3 and head.channels is None and dtype.kind == "u"
+    extra = [0] * (0 if colour else channels - 1) + [2] * (head.alpha is not None)
+    texts = {
+        GDAL_METADATA: named_channels(head.channels) if head.channels else None,
+        NODATA: None if nodata is None else f"{nodata:.17g}",
+    }
+    place = tifffile.memmap(
+        path,
+        shape=(*size, channels + (head.alpha is not None)),
+        dtype=dtype,
+        photometric="rgb" if colour else "minisblack",
+        planarconfig="contig",
+        extrasamples=extra or None,
+        metadata=None,
+        iccprofile=head.icc,
+        resolution=head.dpi,
+        resolutionunit=2,
+        extratags=[(tag, 2, None, text, True) for tag, text in texts.items() if text],
+    )
+    with path.open("r+b") as file:
+        file.seek(place.offset)
+        yield _Appended(file, place.dtype, nodata)
 
 
 def is_tiff(start: bytes) -> bool:

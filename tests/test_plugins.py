@@ -39,6 +39,21 @@ class Flat(Generator):
     def forward(self, x, style=None):
         return self.layers(x)
 """
+CODEC = """
+import numpy as np
+from img2img.images import CODECS, Codec, FileFacts, Picture
+
+@CODECS.register("raw")
+class Raw(Codec):
+    '''16 x 16 bytes of grey.'''
+    suffixes = written = (".raw8",)
+    def probe(self, path):
+        return FileFacts((16, 16), 1, "uint8")
+    def read(self, path, *, indices=False, single=False):
+        return Picture(np.fromfile(path, np.uint8).reshape(16, 16, 1))
+    def encode(self, image, quality):
+        return [image.pixels.tobytes()]
+"""
 REGISTERS_TWICE = """
 from img2img.registry import Registry
 
@@ -116,6 +131,23 @@ def test_parts_are_listed_without_being_imported(installed: Installed) -> None:
     assert found["unet"]["from"].startswith("img2img-gan ")
     table = installed.run("img2img", "list", "generators").stdout
     assert re.search(r"flat +1x1 convolutions\. +width=16 +img2img-flat 0\.3", table)
+
+
+def test_a_kind_of_file(installed: Installed, tmp_path: Path) -> None:
+    installed.add("img2img-raw", CODEC)
+    listed = json.loads(installed.run("img2img", "list", "codecs", "--json").stdout)
+    assert listed["raw"]["from"] == "img2img-raw 0.3"
+    (tmp_path / "x.raw8").write_bytes(bytes(range(256)))
+    code = (
+        "import sys; from img2img.images import *\n"
+        "from pathlib import Path\n"
+        "(path,) = list_images(Path(sys.argv[1]))\n"
+        "write_image(path.with_name('y.raw8'), read_native(path))\n"
+    )
+    path = os.pathsep.join([str(ROOT), str(installed.folder)])
+    variables = os.environ | {"PYTHONPATH": path}
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], env=variables, check=True)
+    assert (tmp_path / "y.raw8").read_bytes() == bytes(range(256))
 
 
 def test_a_model_of_a_plugin_that_is_gone(

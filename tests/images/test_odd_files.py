@@ -18,7 +18,9 @@ from img2img.images import (
     Picture,
     Pixels,
     eight_bit,
+    probe,
     read_image,
+    read_native,
     read_picture,
     writable_suffixes,
     write_image,
@@ -240,17 +242,24 @@ class TestOtherKinds:
             read(tmp_path, saved(Image.fromarray(RGB), "EPS"), "x.png")
 
 
+def held(suffix: str, pixels: Pixels) -> Pixels:
+    """Such pixels as files of a suffix hold."""
+    if suffix in {".exr", ".hdr"}:
+        return pixels.astype(np.float32)
+    return pixels[..., :1] if suffix in {".dcm", ".nii", ".nii.gz"} else pixels
+
+
 @pytest.mark.parametrize("deep", [False, True])
 @pytest.mark.parametrize("suffix", writable_suffixes())
 def test_truncated(tmp_path: Path, suffix: str, deep: bool) -> None:
     """Never a crash or half a picture: an error, or a picture of which the end was no pixels."""
     noise = np.random.default_rng(0).integers(0, 65536, (64, 64, 3), dtype=np.uint16)
     path = tmp_path / f"x{suffix}"
-    write_picture(path, Picture(noise if deep else eight_bit(noise)))
+    write_picture(path, Picture(held(suffix, noise if deep else eight_bit(noise))))
     whole = path.read_bytes()
     for tenth in range(10):
         path.write_bytes(whole[: len(whole) * tenth // 10])
-        for reader in (read_picture, read_image):
+        for reader in (read_picture, read_image, read_native):
             with pytest.raises(ImageError, match="x"):
                 reader(path)
 
@@ -268,7 +277,7 @@ def test_a_bomb_in_a_chunk(tmp_path: Path, chunk: bytes) -> None:
 @pytest.mark.parametrize("suffix", writable_suffixes())
 def test_damaged_bytes_give_pictures_or_errors(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"x{suffix}"
-    write_picture(path, Picture(RGB16))
+    write_picture(path, Picture(held(suffix, RGB16)))
     whole = np.frombuffer(path.read_bytes(), np.uint8)
     for seed in range(40):
         rng = np.random.default_rng(seed)
@@ -277,6 +286,12 @@ def test_damaged_bytes_give_pictures_or_errors(tmp_path: Path, suffix: str) -> N
         path.write_bytes(bad.tobytes())
         with suppress(ImageError):
             assert min(read_picture(path).size) > 0
+        with suppress(ImageError):
+            image = read_native(path)
+            pictures = image.frames if isinstance(image, Frames) else (image,)
+            facts = probe(path)
+            assert (facts.size, facts.pictures) == (pictures[0].size, len(pictures))
+            assert facts.dtype == pictures[0].pixels.dtype
 
 
 def test_opencv_reads_what_is_written(tmp_path: Path) -> None:

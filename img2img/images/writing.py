@@ -11,6 +11,7 @@ import numpy.typing as npt
 from img2img.errors import ImageError
 from img2img.images.codecs import Codec, Writer
 from img2img.images.codecs.files import codecs, suffix_of
+from img2img.images.domain import channel_names
 from img2img.images.formats import quietly
 from img2img.images.picture import Frames, Picture, Pixels, Size
 from img2img.runtime.files import atomic_write
@@ -57,6 +58,10 @@ def write_image(path: Path | str, image: Picture | Frames, quality: int = _QUALI
         StorageError: the disk refused.
     """
     path = Path(path)
+    if isinstance(image, Frames):
+        image = replace(image, frames=tuple(map(_named, image.frames)))
+    else:
+        image = _named(image)
     codec = _codec_for(path, image)
     with atomic_write(path) as temporary, _encoding(path):
         codec.write(temporary, image, quality)
@@ -85,7 +90,7 @@ def write_rows(
         ImageError: the format of the suffix does not hold such a picture; not all rows came.
         StorageError: the disk refused.
     """
-    path, head = Path(path), head.rows(0, 0)
+    path, head = Path(path), _named(head.rows(0, 0))
     codec = _codec_for(path, replace(head, pixels=head.pixels.astype(dtype)))
     with atomic_write(path) as temporary, _encoding(path):
         counted = _Counted()
@@ -140,6 +145,14 @@ def check_format(path: Path, image: Picture | Frames) -> None:
 def keeps_depth(suffix: str) -> bool:
     """Whether files of a suffix keep more than 8 bits a channel."""
     return suffix not in _SHALLOW
+
+
+def _named(picture: Picture) -> Picture:
+    """Without names of channels that say nothing, such as `R`, `G` and `B`."""
+    count = picture.pixels.shape[2]
+    if picture.channels in (None, channel_names(count)) or len(picture.channels or ()) != count:
+        return replace(picture, channels=None)
+    return picture
 
 
 def _codec_for(path: Path, image: Picture | Frames) -> Codec:

@@ -116,27 +116,28 @@ class GrowConfig(Section):
 
 
 class SideConfig(Section):
-    """What the files of one domain hold, and what their numbers mean."""
+    """The channels of the files of one domain, and the meaning of their values."""
 
     channels: Channels = Field(
         default="auto",
-        description="the channels that are used. auto: those of the files; a number; or a list of"
-        " names, which are chosen from where the files name theirs. RGB images with transparency"
-        " have four, the last of them `alpha`, if asked for",
+        description="the channels to use. auto: those of the files; a number: as many as that; a"
+        " list of names: these, if the files name their channels, otherwise the names to give them."
+        " Files with transparency have one more, `alpha`, if that is asked for",
     )
     range: Range = Field(
         default="auto",
-        description="the values in the files that are -1 and 1 to the network. auto: 0 and 255 of"
-        " 8-bit files, of others the range in use; dtype: the whole range of the type;"
-        " [low, high], for each channel its own with [[low, high], [low, high]]; or"
-        " {percentiles: [0.1, 99.9]}",
+        description="the values in the files that count as black and white. auto: 0 and 255, or"
+        " for deeper files the range in use; dtype: the whole range of the type; [low, high]: these"
+        " values; [[low, high], ...]: these of each channel; {percentiles: [0.1, 99.9]}: these"
+        " percentiles of the training values",
     )
     per_channel: bool = Field(
-        default=False, description="auto and percentiles: find the range of each channel by itself"
+        default=False, description="find the range of each channel separately (auto, percentiles)"
     )
     nodata: int | float | None = Field(
         default=None,
-        description="value of pixels that hold no data; null: as the files say. NaN always does",
+        description="value of pixels that hold no data; null: the one that a file names, if any;"
+        " NaN always means no data",
     )
 
 

@@ -40,13 +40,14 @@ _MASKS = ("mask", "mask2", "mask3", "mask4")
 class Transform:
     """Resizes, augments and crops images as the section `data` says.
 
-    In training `prepare` on each image, then `pair` on the two of a pair, or `single` on one
-    without a partner; for held-out images `center`. Objects of this class can be pickled.
+    In training, `prepare` is applied to each image, then `pair` to the two of a pair, or `single`
+    to an image without a partner; `center` is for held-out images. Objects of this class can be
+    pickled.
 
     Args:
-        load_size: (height, width) that images are resized to; see `resolve_sizes`.
-        crop_size: (height, width) of what comes out.
-        channels: those that images have; of label maps none.
+        load_size: (height, width) to which images are resized; see `resolve_sizes`.
+        crop_size: (height, width) of the result.
+        channels: the numbers of channels that images have; label maps do not count.
 
     Raises:
         ConfigError: a transform or an argument is unknown, or a value is invalid.
@@ -73,11 +74,11 @@ class Transform:
             _refuse_movement(transform, f"data.augment.color.{index}")
 
     def prepare(self, image: Raster) -> Raster:
-        """The part without chance, which a cache may keep: resize; pad what the crop exceeds."""
+        """The deterministic part, which can be cached: resize, and pad to the crop size."""
         return self._padded(self._resized(image, self.load_size))
 
     def pair(self, A: Raster, B: Raster, seed: int, position: int) -> tuple[Raster, Raster]:
-        """Geometry and crop alike on both prepared images, then colour on the input `A`.
+        """Apply the same geometry and crop to two prepared images, then colour to the input `A`.
 
         The result depends only on the images, the seed and the position.
         """
@@ -87,7 +88,7 @@ class Transform:
         return A, B
 
     def single(self, image: Raster, seed: int, position: int, domain: int) -> Raster:
-        """Geometry, crop and colour of an image without a partner.
+        """Apply geometry, crop and colour to an image without a partner.
 
         The result depends only on the image, the seed, the position and the domain.
 
@@ -103,7 +104,7 @@ class Transform:
         return [int(word) for word in np.random.SeedSequence(entropy).generate_state(count)]
 
     def _random(self, images: list[Raster], seeds: list[int], colored: int) -> list[Raster]:
-        """The same geometry and crop for all images, the same colour for the first `colored`."""
+        """Apply one geometry and crop to all images, one colour change to the first `colored`."""
         kinds = [image.pixels.dtype for image in images]
         changes = bool(len(self.geometry) or (len(self.color) and colored))
         if changes:
@@ -126,7 +127,7 @@ class Transform:
         return [image.moved(np.ascontiguousarray) for image in images]
 
     def center(self, image: Raster) -> Raster:
-        """The image without chance, at crop size: `stretch` shows all of it, others the middle."""
+        """The image at crop size without randomness: with `stretch` all of it, else the centre."""
         whole = self._padded(self._resized(image, self.crop_size))
         return whole.moved(lambda pixels: center_crop(pixels, self.crop_size))
 
@@ -171,7 +172,7 @@ class _Composition:
         return len(self.transforms)
 
     def apply(self, images: Sequence[Raster], seeds: Sequence[int]) -> list[Raster]:
-        """The same change to one image, or to two of one size."""
+        """Apply the same change to one image, or to two of the same size."""
         self._set(seeds)
         # Labels and validity are masks to Albumentations, which it never mixes of several pixels.
         pictures = [image.pixels for image in images if not image.classes]
@@ -251,7 +252,7 @@ def _find(section: Component, path: str) -> type:
 
 
 def _build(section: Component, path: str, examples: Examples) -> Any:
-    """One transform, tried once on pictures of the shapes that it will meet."""
+    """Build a transform, and try it once on images of the shapes that it will get."""
     transform_class = _find(section, path)
     try:
         with warnings.catch_warnings():
@@ -302,7 +303,7 @@ def _refuse_movement(transform: Any, path: str) -> None:
 
 
 def _workable(image: Raster) -> Raster:
-    """Transforms take uint8, or float32 in [0, 1]: many fail on uint16."""
+    """The pixels as uint8, or float32 in [0, 1], because many transforms fail on uint16."""
     pixels = image.pixels
     if image.classes or pixels.dtype == np.uint8:
         return image
@@ -312,7 +313,7 @@ def _workable(image: Raster) -> Raster:
 
 
 def _as(image: Raster, dtype: npt.DTypeLike) -> Raster:
-    """The pixels in the type that they had before `_workable`."""
+    """The pixels in the type that they had before `_workable` changed it."""
     pixels = image.pixels
     if dtype == np.float32 and not image.classes:
         pixels = pixels * 2 - 1

@@ -101,7 +101,7 @@ class Samples(Protocol):
 
 
 def collate(samples: Sequence[Sample], skipped: Sequence[str] = ()) -> Batch:
-    """Samples of one size as a batch. Labels are in all of them, or in none."""
+    """Combine samples of one size into a batch; labels must be in all of them or in none."""
     A, B, path_A, path_B, valid_A, valid_B, label_A, label_B = zip(*samples, strict=True)
     return Batch(
         _stacked(A),

@@ -20,7 +20,7 @@ class ImageSource:
     """An image file, or one half of a file with two images side by side.
 
     Attributes:
-        domain: what it is taken for; None: it is read as the file has it.
+        domain: its channels and what its values mean; None: as the file has them.
     """
 
     path: Path

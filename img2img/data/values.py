@@ -1,4 +1,4 @@
-"""What the files of each domain hold, and what networks are given of it."""
+"""The channels and values of the files of each domain, and their range for the networks."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -61,7 +61,7 @@ class Values:
     held_out: dict[Depth, Counts] = field(default_factory=dict)
 
     def add(self, file: "Values") -> None:
-        """All files of another, too."""
+        """Add all files of another object."""
         same = not self.files or self.names == file.names
         self.names = file.names if same else None
         for name in "files", "channels":
@@ -80,7 +80,7 @@ class Values:
 
     @property
     def counts(self) -> Counts:
-        """How often each value of that type occurs in what is trained on, else in what is not."""
+        """How often each value of that type occurs in training images, else in held-out ones."""
         return self.trained.get(self.dtype, self.held_out.get(self.dtype, []))
 
 
@@ -112,24 +112,25 @@ def values_of(picture: Picture, path: str = "", *, held_out: bool = False) -> Va
 
 
 def resolve_domains(data: DataConfig, values: Mapping[str, Values]) -> dict[str, Domain]:
-    """What the files of each domain are, as `data.A` and `data.B` have it.
+    """The channels of the files of each domain and the range of their values.
 
-    Channels are those of the files; where some are grey and others in colour, all are RGB.
+    The channels are those of the files; if some files are grey and others in colour, all are read
+    as RGB.
 
-    The range `auto` is all that the type has of 8-bit files. Of uint16 it is the smallest depth of
-    8, 10, 12, 14 or 16 bits that holds all values to train on: nothing that is seen in training is
-    clipped, and images to come may be as light as their sensor can. Where they use less than a
-    quarter of that, as values far from 0 do, and for every other type, it is what they span, and
-    5 % of it on both sides; outliers left out: where all span more than twice what the middle
-    99.8 % do, it is what these span.
+    For 8-bit files the range `auto` is the whole range of the type. For uint16 it is the range of
+    the smallest depth (8, 10, 12, 14 or 16 bits) that holds all training values. So no training
+    value is clipped, and later images may be as bright as the sensor allows. If the values start
+    above 0 and use less than a quarter of that range, and for all other types, it is their span
+    plus 5 % on both sides. Outliers do not count: if the span of all values is more than twice that
+    of the central 99.8 %, the latter is taken.
 
     Args:
-        values: by domain; 8-bit files among deeper ones keep the range of their own type.
+        values: by domain; 8-bit files among 16-bit ones keep the range of their own type.
 
     Raises:
-        ConfigError: a range is more than the type of the files has, or holds no value that occurs;
-            or there are no such channels.
-        DataError: files differ in their channels.
+        ConfigError: a range exceeds that of the files' type or contains none of their values, or
+            the files do not have the channels asked for.
+        DataError: the files differ in type or in channels.
     """
     return {
         side: _domain(getattr(data, side), known, f"data.{side}") for side, known in values.items()
@@ -144,11 +145,11 @@ def channels_of(domains: Mapping[str, Domain]) -> set[int]:
 def domain_of(
     sources: Sequence[ImageSource], wanted: SideConfig | None = None, range_key: str = ""
 ) -> Domain:
-    """The same of images that are not trained on; of 8-bit ones, only the first is decoded.
+    """The same for images that are not trained on; if they are 8-bit, only the first is decoded.
 
     Args:
-        wanted: as `data.A` has it.
-        range_key: what errors call its range.
+        wanted: the channels and the range, as in `data.A`; None: found from the files.
+        range_key: the name of the range in errors.
 
     Raises:
         ConfigError: the range exceeds that of the files' type.
@@ -244,7 +245,7 @@ def _ends(wanted: object, values: Histogram, dtype: Depth, key: str) -> tuple[Nu
             if not real and not least <= low < high <= most:
                 outside = high if high > most else low
                 raise ConfigError(
-                    f"{key}: {outside} is beyond the range of {dtype} files ({least}..{most})"
+                    f"{key}: {outside} is outside the range of {dtype} files ({least}..{most})"
                 )
             if values.total and values.outside(low, high) == values.total:
                 raise ConfigError(
@@ -276,7 +277,7 @@ def _used(values: Histogram, dtype: Depth) -> tuple[Number, Number]:
 
 
 def _spanning(dtype: Depth, low: float, high: float) -> tuple[Number, Number]:
-    """From one value to another, as far as the type has them, and at least two."""
+    """The range from one value to another, within the type, with at least two values."""
     if dtype.startswith("float"):
         digits = f"{low:.6g}", f"{high:.6g}"
         low, high = map(float, digits)
@@ -287,7 +288,7 @@ def _spanning(dtype: Depth, low: float, high: float) -> tuple[Number, Number]:
 
 
 def value_facts(domains: Mapping[str, Domain], values: Mapping[str, Values]) -> str:
-    """In words, such as `A: 5 channels, uint16, values 7..4071, scaled by 0..4095 (12 bits)`."""
+    """A text such as `A: 5 channels, uint16, values 7..4071, scaled by 0..4095 (12 bits)`."""
     facts: dict[str, list[str]] = {}
     for side, domain in domains.items():
         known = values.get(side)
@@ -343,7 +344,7 @@ def value_notices(domains: Mapping[str, Domain], values: Mapping[str, Values]) -
 
 
 def _advice(domain: Domain, values: Histogram) -> str:
-    """The range to propose instead of one that is hardly used."""
+    """The range to propose instead of one of which little is used."""
     if domain.dtype not in {"uint8", "int8"}:
         low, high = _used(values, domain.dtype)
         if high - low < domain.ends[1] - domain.ends[0]:
@@ -352,7 +353,7 @@ def _advice(domain: Domain, values: Histogram) -> str:
 
 
 def _outside(counts: Counts, domain: Domain) -> tuple[int, int]:
-    """How many values are outside of a range, and how many there are."""
+    """How many values are outside a range, and how many there are in total."""
     total = sum(histogram.total for histogram in counts)
     if len(counts) != len(domain.channels):
         return sum(histogram.outside(*domain.ends) for histogram in counts), total

@@ -76,7 +76,7 @@ class Values:
     def network_pixels(self, picture: Picture) -> Pixels:
         """The network's input, with black and white at the ends of its type."""
         pixels = self.full_range(picture).composited()
-        # So that a result has all the numbers that its file can have.
+        # With enough precision that a result in another range or type has all of its levels.
         if self._real:
             return of_depth(pixels, np.float32)
         return of_depth(pixels, np.uint16) if self.needs_16_bits(pixels) else pixels

@@ -20,8 +20,8 @@ from img2img.training.session import Session
 def data_as_begun(data: DataConfig, directory: RunDirectory) -> DataConfig:
     """`data`, with the settings that runs of older versions used implicitly.
 
-    Its layout is the one that was detected; every file was read as RGB; and before there were
-    ranges each file had all of its type's.
+    The layout is the one detected when the run began. Older runs read every file as RGB, and those
+    from before ranges existed used the whole range of each file's type.
     """
     data = layout_as_trained(data, read_facts(directory.facts_path))
     if not directory.config_path.is_file():

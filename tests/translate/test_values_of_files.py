@@ -218,7 +218,7 @@ class TestNumberedPictures:
         translate_folder(model, frames, tmp_path / name, stabilize="light")
         (line,) = (line for line in said if "outside" in line)
         assert line.startswith("3 pictures have values outside 0..1023")
-        assert "9216 pixels, 75 % of all" in line
+        assert "75 % of the pixels (9216)" in line
 
 
 def test_the_identity_depends_on_the_ranges() -> None:
@@ -234,8 +234,8 @@ class TestRemarks:
         out = tmp_path / "out"
         translate_folder(same(TWELVE, TWELVE, say=said.append), tmp_path / "in", out)
         assert said == [
-            "2 pictures have values outside 0..4095, the range that the model was trained on: 3"
-            " pixels, 0.024 % of all, became black or white"
+            "2 pictures have values outside 0..4095, the range that the model was trained on; 0.024 %"
+            " of the pixels (3) became black or white"
         ]
         assert read_picture(out / "2.png").pixels[0, 0].tolist() == [4095] * 3
 

@@ -177,7 +177,7 @@ def test_a_plugin_that_cannot_be_imported(
     assert (tmp_path / "run" / "model.safetensors").is_file()
     command = train("pix2pix", pairs, tmp_path / "other", "--set", "generator.name=flat")
     error = installed.run(*command, status=2).stderr.splitlines()[-1]  # nothing is imported yet
-    assert error == "error: generator.ngf: generator 'flat' has no such setting; it takes: width"
+    assert error == "error: generator.ngf: generator 'flat' has no such argument; it takes: width"
     command[command.index("generator.ngf=2")] = "seed=1"
     error = installed.run(*command, status=2).stderr.splitlines()[-1]
     assert error.startswith("error: generator.name: unknown generator 'flat'")

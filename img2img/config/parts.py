@@ -39,8 +39,8 @@ def refuse_unknown(
         if key not in known:
             raise ConfigError.of_key(
                 f"{path}.{shortened(key, 100)}",
-                f"{kind} {section.name!r} has no such"
-                f" setting{nearest(key, known)}; it takes: {', '.join(known) or 'none'}",
+                f"{kind} {section.name!r} has no such argument{nearest(key, known)}; it takes:"
+                f" {', '.join(known) or 'none'}",
             )
 
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from img2img.errors import ImageError
+from img2img.errors import ImageError, shortened
 from img2img.images.formats import MAX_PIXELS, other_kind, quietly
 from img2img.images.picture import Animation, Frames, Picture, Pixels, Size, Valid, bands
 from img2img.registry import Registry
@@ -244,8 +244,8 @@ def named(path: Path) -> Iterator[None]:
         raise ImageError.of(path, "too large for this machine's memory") from None
     except Exception as error:  # decoders raise whatever the damage leads them to
         what = "not supported" if _UNSUPPORTED.search(str(error)) else "damaged or truncated"
-        reason = " ".join(str(error).split())
-        raise ImageError.of(path, f"{what} ({reason})") from None
+        reason = " ".join(str(error.__cause__ or error).split())
+        raise ImageError.of(path, f"{what} ({shortened(reason)})") from None
 
 
 def start_of(path: Path) -> bytes:

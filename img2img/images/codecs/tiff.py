@@ -5,7 +5,9 @@ Z or T are slices or points in time. Where it does not, each page is a picture. 
 and video are left to Pillow.
 """
 
+import math
 import struct
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -62,7 +64,7 @@ _OTHER_COLOURS = {
 }
 _ALPHA, _MULTIPLIED = {1, 2, 999}, 1  # the last of them is an old one of Corel's
 _JPEG, _OLD_JPEG, _FAX = 7, 6, {2, 3, 4}
-_LZW = 5
+_LZW, _DEFLATE = 5, {8, 32946}
 # What tifffile decodes by itself: compressions (none, deflate, LZMA, PackBits) and predictors.
 _ITS_OWN, _ITS_PREDICTORS = {1, 8, 32946, 34925, 32773}, {1, 2}
 # The kinds of files that say what their axes are.
@@ -333,6 +335,8 @@ class _File:
         for page in series.pages:
             if page is not None:
                 self.check_whole(page)
+                if isinstance(page, TiffPage):
+                    self._check_inflated(page)
         order = [axis for axis in series.axes if axis not in "YXCS"] + [
             axis for axis in "YXCS" if axis in series.axes
         ]
@@ -356,6 +360,7 @@ class _File:
             image = self._by_pillow(page, kind, indices=indices)
             return replace(image, **about)
         self.check_whole(page)
+        self._check_inflated(page)
         values = page.asarray(maxworkers=1)
         if page.axes == "SYX":
             values = np.moveaxis(values, 0, 2)
@@ -413,6 +418,16 @@ class _File:
                 f" {self.size}"
             )
 
+    def _check_inflated(self, page: TiffPage) -> None:
+        """Without imagecodecs, tifffile inflates a strip to whatever is in it."""
+        if page.compression not in _DEFLATE or has_module("imagecodecs"):
+            return
+        most = math.prod(page.chunks) * np.dtype(page.dtype).itemsize
+        for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False):
+            self.file.seek(offset)
+            if len(zlib.decompressobj().decompress(self.file.read(count), most + 1)) > most:
+                raise ImageError("damaged: more in a strip than there are pixels")
+
     @property
     def can_be_cut(self) -> bool:
         page, kind = self.pages[0], self.kinds[0]
@@ -469,13 +484,13 @@ def _directories(file: BinaryIO) -> list[int]:
         raise ImageError("not a TIFF")
     order, big = "<" if start.startswith(b"II") else ">", 43 in start[2:4]
     word, count, entry = ("Q", "Q", 20) if big else ("I", "H", 12)
-    found: list[int] = []
+    found: dict[int, None] = {}
     (at,) = struct.unpack_from(order + word, start, 8 if big else 4)
     size = file.seek(0, 2)
     while at:
         if at in found:
             raise ImageError("damaged: its directories go round in a circle")
-        found.append(at)
+        found[at] = None
         file.seek(min(at, size))
         head = file.read(struct.calcsize(count))
         cut = ImageError(f"damaged or truncated (the directory of page {len(found)})")
@@ -488,7 +503,7 @@ def _directories(file: BinaryIO) -> list[int]:
         (at,) = struct.unpack(order + word, link)
     if not found:
         raise ImageError("damaged or truncated (no page in it)")
-    return found
+    return [*found]
 
 
 def _kind_of(page: TiffPage) -> _Kind:

@@ -206,11 +206,13 @@ def test_whatever_is_wrong_with_a_plugin_is_one_line_and_said_once(
     monkeypatch.setattr(plugins, "plugins", lambda: (plugin,))
     monkeypatch.setattr(plugins, "_begun", set())
     monkeypatch.setattr(plugins, "_failures", [])
-    with pytest.warns(UserWarning, match=r"^img2img-broken 1\.0 cannot be loaded: ") as warned:
+    with pytest.warns(
+        UserWarning, match=r"^the plug-in img2img-broken 1\.0 cannot be loaded: "
+    ) as warned:
         assert plugins.load_plugins() == plugins.load_plugins()
     assert len(warned) == 1
     (said,) = plugins.load_plugins()
-    assert said.startswith(f"img2img-broken 1.0 cannot be loaded: {reason}")
+    assert said.startswith(f"the plug-in img2img-broken 1.0 cannot be loaded: {reason}")
     assert "\n" not in said
 
 
@@ -221,7 +223,7 @@ def test_two_parts_of_one_name(installed: Installed, pairs: Path, tmp_path: Path
         train("pix2pix", pairs, tmp_path / "run"),
     ):
         error = installed.run(*command, status=2).stderr
-        assert "img2img-gan 0.1.0 and img2img-flat 0.3 both bring" in error
+        assert "img2img-gan 0.1.0 and img2img-flat 0.3 both provide" in error
         assert "'unet'" in error
     # What does not use that name works.
     installed.run("img2img", "list", "discriminators")
@@ -230,7 +232,7 @@ def test_two_parts_of_one_name(installed: Installed, pairs: Path, tmp_path: Path
 def test_two_recipes_of_one_name(installed: Installed, pairs: Path, tmp_path: Path) -> None:
     installed.add("img2img-flat", "", pix2pix="method: pix2pix")
     error = installed.run(*train("pix2pix", pairs, tmp_path / "run"), status=2).stderr
-    assert "pix2pix.yaml: img2img-gan 0.1.0 and img2img-flat 0.3 both bring" in error
+    assert "pix2pix.yaml: img2img-gan 0.1.0 and img2img-flat 0.3 both provide" in error
 
 
 # -- the example ---------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ forking = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and POS
 @pytest.mark.parametrize(
     ("name", "others", "said"),
     [
-        ("SIGKILL", [], "was killed by SIGKILL, as the system does when memory runs out; fewer"),
+        ("SIGKILL", [], "was killed by SIGKILL, as the system does when memory runs out; a lower"),
         ("SIGBUS", [], "shared memory is full"),
         ("SIGSTOP", [], "have not answered for 2 s"),
         ("SIGSTOP", [signal.SIGTERM], "stopped by SIGTERM"),

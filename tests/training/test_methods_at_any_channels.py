@@ -180,7 +180,7 @@ def test_what_cannot_be_is_refused_by_name() -> None:
     noisy = "critic.augment=[{name: instance_noise}]"
     with pytest.raises(ConfigError, match=r"^critic\.augment: images in which some places"):
         stepper("pix2pix", (1, 1), noisy).make(1, [images((1, 1), valid=True)], 1.0)
-    with pytest.raises(ConfigError, match=r"^losses\.identity: .* A has 1 and B 3"):
+    with pytest.raises(ConfigError, match=r"^losses\.identity: .* A has 1, B has 3"):
         stepper("cyclegan", (1, 3), "losses.identity=[{name: l1}]")
     with pytest.raises(ConfigError, match=r"^losses\.reconstruction\.0: .* needs RGB"):
         stepper("pix2pix", (3, 2), "losses.reconstruction=[{name: perceptual}]")

@@ -439,13 +439,13 @@ def test_older_states_and_other_augmentations() -> None:
     assert kept["networks.D.clock.images"] == 2
     assert kept["networks.D.augmentations.instance_noise.judged"] == 2
     (notice,) = told
-    assert "begun anew: networks.D.augmentations.ada.p, " in notice
-    assert "dropped" not in notice
+    assert "started from nothing: networks.D.augmentations.ada.p, " in notice
+    assert "no longer used" not in notice
 
     older = {k: v for k, v in state["method"].items() if "clock" not in k}
     plain = stepper(configuration("pix2pix"), observer=Listening())
     plain.load_state_dict(state | {"method": older})
-    assert "begun anew: networks.D.clock.updates, networks.D.clock.images (2)" in told[1]
+    assert "started from nothing: networks.D.clock.updates, networks.D.clock.images (2)" in told[1]
     assert (
         "in the saved state, but no longer used: networks.D.augmentations.instance_noise.judged"
         in told[1]
@@ -510,7 +510,7 @@ def test_penalties_refuse_batch_norm(name: str, train: Command, tmp_path: Path) 
     [("pix2pix", "cycle"), ("pix2pix", "identity"), ("cyclegan", "reconstruction")],
 )
 def test_distances_that_a_method_does_not_take(method: str, name: str) -> None:
-    with pytest.raises(ConfigError, match=rf"losses\.{name}: {method} has no such.* losses\."):
+    with pytest.raises(ConfigError, match=rf"losses\.{name}: {method} has no losses.* losses\."):
         check_parts(configuration(method, f"losses.{name}=[{{name: ssim, weight: 7}}]"))
 
 

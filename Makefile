@@ -21,8 +21,8 @@ CORE := tests/test_config.py tests/test_registry.py tests/test_catalogue.py test
 	tests/engine/test_translator.py tests/engine/test_runner.py tests/engine/test_private_parts.py \
 	tests/metrics tests/video/test_video_encoding.py tests/test_export.py \
 	tests/cli/test_options.py tests/cli/test_train_command.py tests/cli/test_translate_command.py
-EXTRAS := metrics,onnx,openvino
-TESTING := pytest pytest-xdist hypothesis tifffile
+EXTRAS := geo,medical,metrics,onnx,openvino,science
+TESTING := pytest pytest-xdist hypothesis
 
 .PHONY: demo install test test-all test-lowest test-newest test-gpu lint docs clean
 

@@ -1,7 +1,7 @@
 """Reading image files of every kind."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import numpy as np
 from img2img.images.codecs import FileFacts, Reader
 from img2img.images.codecs.base import named
 from img2img.images.codecs.files import codec_of
-from img2img.images.conversions import as_rgb, check_rgb
+from img2img.images.conversions import as_rgb
 from img2img.images.picture import Frames, Picture
 
 
@@ -67,13 +67,10 @@ def open_rows(path: Path | str) -> Iterator[Reader]:
         ImageError: as `read_native`; there are several pictures.
     """
     path = Path(path)
-    with named(path):
-        opened = codec_of(path).opened(path)
-        reader = opened.__enter__()
-    try:
+    with ExitStack() as stack:
+        with named(path):
+            reader = stack.enter_context(codec_of(path).opened(path))
         yield _Named(path, reader)
-    finally:
-        opened.__exit__(None, None, None)
 
 
 @dataclass(frozen=True)
@@ -151,7 +148,7 @@ class Extent:
     Attributes:
         size: height and width, of the first picture.
         pixels: of all pictures in it.
-        held: bytes of them all, decoded.
+        held: bytes of them all, decoded, as RGB where they are grey.
     """
 
     size: tuple[int, int]
@@ -160,16 +157,17 @@ class Extent:
 
 
 def measure(path: Path | str, *, first: bool = False) -> Extent:
-    """What `read_image` would give, or `read_picture`, which reads the first; nothing is decoded.
+    """How much `read_native` would give, or `read_native_picture`, which reads the first.
+
+    Nothing is decoded.
 
     Raises:
-        ImageError: it cannot be opened, is no image, or does not become RGB.
+        ImageError: it cannot be opened, or is no image.
     """
     path = Path(path)
     with named(path):
         facts = codec_of(path).probe(path)
-        check_rgb(facts.channels, facts.dtype)
     if first and facts.axis == "frame":
         facts = replace(facts, pictures=1)
-    samples = facts.pixels * (4 if facts.alpha else 3)
+    samples = facts.pixels * (max(facts.channels, 3) + facts.alpha)
     return Extent(facts.size, facts.pixels, samples * np.dtype(facts.dtype).itemsize)

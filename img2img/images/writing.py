@@ -1,7 +1,7 @@
 """Writing image files, in the format of the path's suffix."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -92,31 +92,36 @@ def write_rows(
     """
     path, head = Path(path), _named(head.rows(0, 0))
     codec = _codec_for(path, replace(head, pixels=head.pixels.astype(dtype)))
-    with atomic_write(path) as temporary, _encoding(path):
-        counted = _Counted()
-        with codec.appended(temporary, head, size, dtype) or nullcontext(counted) as writer:
-            counted.writer = writer
-            yield counted
-        if counted.rows != size[0]:
-            raise ImageError(f"{counted.rows} rows of {size[0]} were written")
-        if counted.gathered:
-            codec.write(temporary, _joined(counted.gathered), _QUALITY)
+    with atomic_write(path) as temporary, ExitStack() as stack:
+        counted = _Counted(path)
+        with _encoding(path):
+            if appended := codec.appended(temporary, head, size, dtype):
+                counted.writer = stack.enter_context(appended)
+        yield counted
+        with _encoding(path):
+            stack.close()
+            if counted.rows != size[0]:
+                raise ImageError(f"{counted.rows} rows of {size[0]} were written")
+            if counted.gathered:
+                codec.write(temporary, _joined(counted.gathered), _QUALITY)
 
 
 class _Counted:
     """Passes rows on and counts them; without a writer, it gathers them."""
 
-    def __init__(self) -> None:
-        self.writer: Writer = self
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.writer: Writer | None = None
         self.rows = 0
         self.gathered: list[Picture] = []
 
     def write(self, rows: Picture) -> None:
         self.rows += rows.size[0]
-        if self.writer is self:
+        if self.writer is None:
             self.gathered.append(rows)
         else:
-            self.writer.write(rows)
+            with _encoding(self._path):
+                self.writer.write(rows)
 
 
 def _joined(parts: Sequence[Picture]) -> Picture:

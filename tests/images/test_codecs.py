@@ -444,7 +444,25 @@ class TestNpy:
             write_rows(path, Picture(pixels[:0]), (HEIGHT, WIDTH), "float32") as writer,
         ):
             writer.write(Picture(pixels[:6]))
+        with (
+            pytest.raises(RuntimeError, match="of the caller"),
+            write_rows(path, Picture(pixels[:0]), (HEIGHT, WIDTH), "float32") as writer,
+        ):
+            raise RuntimeError("of the caller")
         np.testing.assert_array_equal(np.load(path), pixels)
+
+    @pytest.mark.parametrize("suffix", [".png", ".tif"])
+    def test_files_that_are_written_whole(self, tmp_path: Path, suffix: str) -> None:
+        pixels, opacity = values("uint8", HEIGHT, WIDTH, 3), values("uint8", HEIGHT, WIDTH)
+        head, path = Picture(pixels[:0], opacity[:0], dpi=(300, 300)), tmp_path / f"x{suffix}"
+        with write_rows(path, head, (HEIGHT, WIDTH), "uint8") as writer:
+            for start in range(0, HEIGHT, 6):
+                writer.write(Picture(pixels, opacity, dpi=(300, 300)).rows(start, start + 6))
+        back = picture_of(path)
+        np.testing.assert_array_equal(back.pixels, pixels)
+        np.testing.assert_array_equal(back.alpha, opacity)
+        assert back.dpi is not None
+        assert round(back.dpi[0]) == 300
 
     @pytest.mark.parametrize(
         ("array", "reason"),

@@ -169,7 +169,7 @@ def test_a_range_of_values_goes_along(
     assert got.dtype == np.uint16
     assert got.max() <= 4095
     assert np.abs(got.astype(int) - wanted).max() <= 2
-    with pytest.raises(ConfigError, match=r"`pixels`: .* translates values in uint16 0\.\.4095"):
+    with pytest.raises(ConfigError, match=r"`pixels`: .* translates RGB, uint16 0\.\.4095"):
         export_model(model, target, run_by_us, images=images, pixels=True)
 
 

@@ -38,7 +38,7 @@ def export(
         bool,
         typer.Option(
             "--pixels",
-            help="Make input and output uint8 pixels, (batch, height, width, 3), instead of"
+            help="Make input and output uint8 pixels, (batch, height, width, channels), instead of"
             " floats.",
         ),
     ] = False,

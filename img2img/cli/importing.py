@@ -119,13 +119,6 @@ def import_(
             }
         )
         return
-    for name, own in model.specs.items():
-        if not (own.input.is_rgb and own.output.is_rgb):
-            channels = f"{own.in_channels} channels to {own.out_channels}"
-            say_note(
-                f"{name} translates {channels}, but `translate` runs only models that translate RGB"
-                " to RGB"
-            )
     for name, spec in (model.specs | model.discriminators).items():
         settings = ", ".join(f"{key} {value}" for key, value in spec.arguments.items())
         line = printable(f"{name}: {spec.architecture}, {settings}")

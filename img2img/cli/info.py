@@ -6,7 +6,7 @@ from img2img.cli.output import console, print_json
 
 MEANINGS = {
     "parameters": "number of trained weights",
-    "pixels": "whether it takes and returns uint8 pixels, (batch, height, width, 3)",
+    "pixels": "whether it takes and returns uint8 pixels, (batch, height, width, channels)",
     "half": "whether its weights are float16",
     "batch": "the batch size that it was exported for",
     "size": "height and width that it was exported for",
@@ -23,6 +23,7 @@ def info(
     from rich.table import Table
 
     from img2img.engine.exported import is_exported, open_exported
+    from img2img.images import Domain
     from img2img.models.checkpoint import load_model
     from img2img.models.spec import ModelSpec
 
@@ -52,7 +53,8 @@ def info(
             table.add_column(column)
         for key, value in spec:
             meaning = ModelSpec.model_fields[key].description or ""
-            table.add_row(key, escape(str(value)), f"[dim]{escape(meaning)}[/]")
+            shown = value.summary if isinstance(value, Domain) else str(value)
+            table.add_row(key, escape(shown), f"[dim]{escape(meaning)}[/]")
         for key, value in extras[name].items():
             shown = f"{value:,}" if key == "parameters" else str(value)
             table.add_row(key, shown, f"[dim]{MEANINGS[key]}[/]")

@@ -294,20 +294,13 @@ def value_facts(domains: Mapping[str, Domain], values: Mapping[str, Values]) -> 
         known = values.get(side)
         if known is None or not known.files:
             continue
-        fact = "" if domain.is_rgb else f"{_named(domain)}, "
+        fact = "" if domain.is_rgb else f"{domain.counted}, "
         fact += domain.dtype
         if domain.dtype not in {"uint8", "int8"} or not domain.whole:
             every = together(known.counts)
             fact += f" values {every.least:.6g}..{every.most:.6g}, scaled by {domain.range}"
         facts.setdefault(fact, []).append(side)
     return "; ".join(f"{' and '.join(sides)}: {fact}" for fact, sides in facts.items())
-
-
-def _named(domain: Domain) -> str:
-    count = len(domain.channels)
-    if domain.channels == channel_names(count):
-        return "1 channel" if count == 1 else f"{count} channels"
-    return f"{count} channel{'s' if count > 1 else ''} ({', '.join(domain.channels)})"
 
 
 def value_notices(domains: Mapping[str, Domain], values: Mapping[str, Values]) -> Iterator[str]:
@@ -334,6 +327,8 @@ def value_notices(domains: Mapping[str, Domain], values: Mapping[str, Values]) -
                 f"{side} uses little of its range: nearly all values are {low:.6g}..{high:.6g},"
                 f" scaled by {domain.extent}; `{key}={_advice(domain, every)}` uses the full range"
             )
+        if not domain.clip:
+            continue
         for counts, what in ((known.trained, "to train on"), (known.held_out, "held out")):
             outside, total = _outside(counts.get(domain.dtype, []), domain)
             if outside:

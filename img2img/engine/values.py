@@ -163,8 +163,8 @@ class Values:
             0,
             np.iinfo(picture.pixels.dtype).max,
         )
-        if whole:
-            return  # it has been spread already, or is a video's
+        if whole or not picture.clip:
+            return  # it has been spread already, or is a video's; or nothing is lost
         outside = count_outside(picture)
         deep = picture.values is None and picture.pixels.dtype == np.uint16
         dark = deep and 0 < picture.pixels.max() < _DARK

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from img2img.config import Component, Direction
+from img2img.data.sources import ImageSource
 from img2img.engine.backends.eager import Eager
 from img2img.engine.exportable import Fixed
 from img2img.engine.exported import Description
@@ -20,12 +21,11 @@ from img2img.errors import (
     DataError,
     ExportFailed,
     Img2ImgError,
-    ModelFileError,
     nearest_path,
     shortened,
 )
 from img2img.export.base import FORMATS
-from img2img.images import Pixels, eight_bit, list_images, read_picture, resized
+from img2img.images import RGB, Domain, Pixels, eight_bit, list_images, read_picture, resized
 from img2img.networks import Generator
 from img2img.runtime.files import atomic_write
 from img2img.runtime.resources import bundled
@@ -92,20 +92,21 @@ def export_model(
         output: the file, or a folder for it; None: next to the model. An existing file is replaced.
         format: a name in `FORMATS`.
         direction: translation direction of a two-way model.
-        pixels: make input and output uint8 [N, H, W, 3] instead of float32 [N, 3, H, W].
+        pixels: make input and output uint8 [N, H, W, C] instead of float32 [N, C, H, W], which is
+            possible if the model translates 8-bit images to 8-bit images.
         half: store weights in float16.
         size: fix height and width of the images, in pixels; None: any size.
         batch: fix the batch size; None: any.
         opset: ONNX operator set version, 11 or newer; None: 18.
         images: a picture to verify the export on, or a folder, of which the first 16 are used;
-            None: pictures that come with the package.
+            None: pictures that come with the package, with as many channels as the model takes.
         tolerance: maximum mean difference on any picture, in grey levels of 255; None: 0.05, or 0.5
             with `half`.
 
     Raises:
         ConfigError: the format is unknown or its packages are not installed, or it does not support
             the model or an option.
-        ModelFileError: there is no model, or it does not translate RGB to RGB.
+        ModelFileError: there is no model, or it needs a style or noise.
         ExportFailed: the exported model does not run or differs too much; nothing is written.
     """
     part = FORMATS.build(Component(name=format), "format")
@@ -123,23 +124,15 @@ def export_model(
     path = Path(model)
     file, name = choose_generator(path, direction)
     spec, generator = file.specs[name], file.generator(name)
-    if not (spec.input.is_rgb and spec.output.is_rgb):
-        raise ModelFileError.of(
-            path,
-            f"translates {spec.in_channels} channels to {spec.out_channels}, but only models"
-            " that translate RGB to RGB can be exported",
-        )
-    ranges = [each for each in (spec.input, spec.output) if not each.whole]
-    if pixels and ranges:
-        told = " and ".join(dict.fromkeys(map(str, ranges)))
+    if pixels and not (_is_eight_bit(spec.input) and _is_eight_bit(spec.output)):
         raise ConfigError(
-            f"`pixels`: {path} translates values in {told}, which uint8 pixels cannot hold; export"
-            " it without `pixels`, with floats from -1 to 1"
+            f"`pixels`: {path} translates {spec.input.summary}, to {spec.output.summary}, which"
+            " uint8 pixels cannot hold; export it without `pixels`, with floats from -1 to 1"
         )
     which = f"-{spec.direction}" if len(file.specs) > 1 else ""
     own = path / "model" if path.is_dir() else path.with_suffix("")
     target = _target(own.with_name(f"{own.name}{which}{part.suffix}"), output, part.suffix)
-    pictures = _pictures(Path(images) if images else bundled(_BUNDLED))
+    pictures = _pictures(Path(images) if images else None, spec.input)
     Fixed(batch, size).check(spec.size_multiple, spec.min_size)
     description = Description(
         generator=name, pixels=pixels, half=half, batch=batch, size=size, spec=spec
@@ -196,21 +189,37 @@ def _target(default: Path, output: Path | str | None, suffix: str) -> Path:
     return target
 
 
-def _pictures(path: Path) -> list[Pixels]:
-    """A picture, or the first ones of a folder, reduced to sizes that run quickly."""
+def _is_eight_bit(domain: Domain) -> bool:
+    """Whether uint8 pixels hold all that the images of a domain can."""
+    return domain.kind == "image" and domain.dtype == "uint8" and domain.whole and domain.clip
+
+
+def _pictures(path: Path | None, domain: Domain) -> list[Pixels]:
+    """A picture, or the first ones of a folder, reduced to sizes that run quickly.
+
+    Those of the package, where `path` is None, are given the channels of the domain.
+    """
+    if path is None:
+        channels = np.arange(len(domain.channels)) % len(RGB)
+        found = [read_picture(file).pixels[..., channels] for file in _files(bundled(_BUNDLED))]
+    else:
+        found = [ImageSource(file, domain=domain).read().composited() for file in _files(path)]
+    pictures = []
+    for pixels in found:
+        height, width = pixels.shape[:2]
+        factor = min(1.0, MOST_SIDE / max(height, width))
+        size = max(1, round(factor * height)), max(1, round(factor * width))
+        pictures.append(resized(eight_bit(pixels), size))
+    return pictures
+
+
+def _files(path: Path) -> list[Path]:
     if not path.exists():
         raise DataError(f"`images`: {path}: no such file or folder{nearest_path(path)}")
     files = list_images(path)[:MOST_PICTURES] if path.is_dir() else [path]
     if not files:
         raise DataError(f"`images`: {path}: no images in this folder")
-    pictures = []
-    for file in files:
-        picture = read_picture(file)
-        height, width = picture.size
-        factor = min(1.0, MOST_SIDE / max(height, width))
-        size = max(1, round(factor * height)), max(1, round(factor * width))
-        pictures.append(resized(eight_bit(picture.composited()), size))
-    return pictures
+    return files
 
 
 def _batches(

@@ -75,7 +75,8 @@ class Domain(BaseModel):
     )
     clip: bool = Field(
         default=True,
-        description="whether results end at `low` and `high`; false for a linear output layer",
+        description="whether values end at `low` and `high`; false for what a generator with a"
+        " linear output layer makes",
     )
     nodata: Finite | None = Field(
         default=None,
@@ -192,6 +193,25 @@ class Domain(BaseModel):
     def __str__(self) -> str:
         return f"{self.dtype} {self.range}"
 
+    @property
+    def counted(self) -> str:
+        """The number of channels, with their names if they have some of their own."""
+        count = len(self.channels)
+        if self.channels == channel_names(count):
+            return _counted(count)
+        return f"{_counted(count)} ({', '.join(self.channels)})"
+
+    @property
+    def summary(self) -> str:
+        """In words, such as `5 channels, uint16 0..4095 (12 bits), nodata -1`."""
+        if self.kind == "noise":
+            return f"noise, {_counted(len(self.channels))}"
+        if self.kind == "labels":
+            return f"labels, {self.classes} classes ({', '.join(self.channels)})"
+        nodata = "" if self.nodata is None else f", nodata {self.nodata:g}"
+        beyond = "" if self.clip else " and beyond"
+        return f"{'RGB' if self.is_rgb else self.counted}, {self}{beyond}{nodata}"
+
     def seen(self, picture: Picture) -> Picture:
         """The picture with the channels of this domain; with its range, if the file has its type.
 
@@ -210,7 +230,7 @@ class Domain(BaseModel):
         if self._is_type(there):
             if self.whole or picture.values is not None:
                 return picture
-            return replace(picture, values=self.values)
+            return replace(picture, values=self.values, clip=self.clip)
         if {there.name, self.dtype} <= _EXCHANGEABLE or picture.values is not None:
             return picture
         raise ImageError(f"values of {there}, but {self.dtype} expected")

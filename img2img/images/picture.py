@@ -47,6 +47,7 @@ class Picture:
         values: the values of `pixels` that are black and white, such as (0, 4095) of 12 bits in 16,
             or ((0, 100), (4095, 900)) of two channels; None: all that an integer has; of
             floating-point numbers they are not known.
+        clip: whether what is outside of `values` becomes black or white to a network.
         normalized: whether the pixels are float32 in [-1, 1], as a tensor has them.
         header: what else the file says, for its codec to write back.
         icc: the file's RGB colour profile, untouched.
@@ -68,6 +69,7 @@ class Picture:
     valid: Valid | None = None
     channels: tuple[str, ...] | None = None
     header: Header | None = None
+    clip: bool = True
     normalized: bool = False
 
     @property
@@ -81,7 +83,7 @@ class Picture:
         """The pixels with `values` spread over all of a type, which are as they are if they are.
 
         uint8 and uint16 then are uint16, other types are float32 in [-1, 1]. What is outside of
-        `values` becomes black or white.
+        `values` becomes black or white; without `clip` all types are float32, beyond that, too.
         """
         dtype = self.pixels.dtype
         if self.normalized:
@@ -91,6 +93,8 @@ class Picture:
         there, most = np.iinfo(dtype).max, np.iinfo(np.uint16).max
         if self.values is None or self.values == (0, there):
             return self.pixels
+        if not self.clip:
+            return self._spread()
 
         def table(low: Number, high: Number) -> Pixels:
             numbers = (np.arange(there + 1) - low) * (most / (high - low))
@@ -103,7 +107,7 @@ class Picture:
         made = np.empty(self.pixels.shape, np.float32)
         for rows in bands(*self.size):
             numbers = (self.pixels[rows].astype(np.float64) - low) * (2 / (high - low)) - 1
-            made[rows] = numbers.clip(-1, 1)
+            made[rows] = numbers.clip(-1, 1) if self.clip else numbers
         return made
 
     def _occurring(self) -> tuple[Number, Number]:

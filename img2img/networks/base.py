@@ -55,6 +55,8 @@ class Generator(nn.Module, ABC):
     norm_statistics: Literal["image", "running"] = "image"
     """Statistics for normalisation once it is trained: those of each image, or the running averages
     of BatchNorm."""
+    bounded: bool = True
+    """Whether its output is in [-1, 1]; else it may have any values."""
     compute_dtype: torch.dtype | None = None
     """The type that its convolutions compute in, if it differs from that of the input."""
 

@@ -20,7 +20,7 @@ InitName = Literal["normal", "kaiming"]
 UpsampleName = Literal["deconv", "nearest", "bilinear"]
 DownsampleName = Literal["stride", "blur"]
 RangeName = Literal["-1,1", "0,1"]
-OutputName = Literal["tanh", "sigmoid"]
+OutputName = Literal["tanh", "sigmoid", "linear"]
 
 # What torch's convolutions call the kinds of padding.
 MODES: dict[PaddingName, Literal["reflect", "replicate", "zeros"]] = {
@@ -77,6 +77,20 @@ class OutputSigmoid(nn.Module):
         return torch.sigmoid(at_least_float32(x))
 
 
+class OutputLinear(nn.Module):
+    """Nothing but float32, for results that may be beyond the range."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return at_least_float32(x)
+
+
+_OUTPUTS: dict[OutputName, type[nn.Module]] = {
+    "tanh": OutputTanh,
+    "sigmoid": OutputSigmoid,
+    "linear": OutputLinear,
+}
+
+
 class ToUnit(nn.Module):
     """[-1, 1] to [0, 1], in front of a network that was trained on such numbers."""
 
@@ -98,7 +112,7 @@ def input_layer(layer: nn.Module, value_range: RangeName) -> nn.Module:
 
 def output_layer(activation: OutputName, value_range: RangeName) -> nn.Module:
     """The last layer of a generator that was trained to give numbers of this range."""
-    last = OutputTanh() if activation == "tanh" else OutputSigmoid()
+    last = _OUTPUTS[activation]()
     return last if value_range == "-1,1" else nn.Sequential(last, FromUnit())
 
 

@@ -80,7 +80,8 @@ class ResnetGenerator(InParts, Generator):
         attention: let places attend to each other after half of the blocks (Zhang et al. 2019).
         spectral: divide all weights by their largest singular value (Miyato et al. 2018).
         value_range: what black and white are as numbers inside.
-        output: the function that bounds the last layer.
+        output: the function that bounds the last layer; `linear` bounds nothing, for results beyond
+            the range of the training images.
         init: how weights are drawn; `kaiming` where there is no norm.
     """
 
@@ -105,6 +106,7 @@ class ResnetGenerator(InParts, Generator):
         init: InitName = "normal",
     ) -> None:
         super().__init__()
+        self.bounded = output != "linear"
         self.size_multiple = 2**n_downs
         # The blocks' reflection padding needs two pixels at the smallest size.
         self.min_size = 2 * self.size_multiple

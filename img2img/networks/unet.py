@@ -126,7 +126,8 @@ class UNetGenerator(Generator):
             (Zhang et al. 2019).
         spectral: divide all weights by their largest singular value (Miyato et al. 2018).
         value_range: what black and white are as numbers inside.
-        output: the function that bounds the last layer.
+        output: the function that bounds the last layer; `linear` bounds nothing, for results beyond
+            the range of the training images.
         init: how weights are drawn; `kaiming` where there is no norm.
     """
 
@@ -151,6 +152,7 @@ class UNetGenerator(Generator):
     ) -> None:
         super().__init__()
         depth = MAX_DOWNS if num_downs == "auto" else num_downs
+        self.bounded = output != "linear"
         self.size_multiple = self.min_size = 2**depth
         widths = [ngf * min(2**level, 8) for level in range(depth)]
         make_level = partial(

@@ -70,13 +70,19 @@ class TrainingData:
 
 
 def prepare_data(
-    kind: type[DataSet], data: DataConfig, seed: int, inputs: str, session: Session
+    kind: type[DataSet],
+    data: DataConfig,
+    seed: int,
+    inputs: str,
+    session: Session,
+    unbounded: str = "",
 ) -> TrainingData:
     """Find and decode all images, and determine sizes and domains.
 
     Args:
         kind: the class of data set that the method is trained on.
         inputs: the domains that are translated: `A`, `B` or `AB`.
+        unbounded: the domains, likewise, whose values generators do not bound.
 
     Raises:
         ConfigError: a setting does not fit the images.
@@ -85,6 +91,7 @@ def prepare_data(
     found, survey = _usable(kind, data, seed, session)
     load_size, crop_size = resolve_sizes(data, survey.smallest)
     domains = {**resolve_domains(data, survey.values), **found.domains}
+    domains |= {d: domains[d].model_copy(update={"clip": False}) for d in unbounded}
     found = found.seen_as(domains)
     scales = {d: training_scale(data, sizes, load_size) for d, sizes in survey.sizes.items()}
     image_sizes = {domain: image_size(data, sizes) for domain, sizes in survey.sizes.items()}

@@ -21,6 +21,7 @@ from img2img.training.build import (
     check_measures,
     check_parts,
     describe,
+    is_bounded,
     method_class,
     on_device,
     resolve,
@@ -93,9 +94,17 @@ def train(
 def _train(config: RunConfig, session: Session, resume: bool) -> Summary:
     directory, observer, processes = session.directory, session.observer, session.processes
     kind = method_class(config.method)
-    inputs = "AB" if len(kind.translations) > 1 else config.data.direction[0]
+    both_ways = len(kind.translations) > 1
+    inputs, outputs = ("AB", "AB") if both_ways else config.data.direction.split("to")
     settings = data_as_begun(config.data, directory) if resume else config.data
-    data = prepare_data(kind.data_class(config), settings, config.seed, inputs, session)
+    data = prepare_data(
+        kind.data_class(config),
+        settings,
+        config.seed,
+        inputs,
+        session,
+        unbounded="" if is_bounded(config.generator) else outputs,
+    )
     check_measures(config.metrics, kind, data.found, data.crop_size)
     config = resolve(config, data.load_size, data.crop_size, data.domains)
 

@@ -1,0 +1,113 @@
+"""A model of five channels of 16 bits to two of floating-point numbers, used as any other is."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from img2img import Translator
+from tests.conftest import Command
+
+# Temperature in degrees, of which some images have none in a corner.
+LOW, HIGH = 280.0, 300.0
+
+
+def write(path: Path, pixels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tifffile.imwrite(path, pixels, photometric="minisblack", planarconfig="contig")
+
+
+def scene(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Five bands of up to 12 bits, and what depends on them: two channels of floats."""
+    random = np.random.default_rng(seed)
+    bands = random.integers(0, 4096, (8, 8, 5)).repeat(4, 0).repeat(4, 1).astype(np.uint16)
+    degrees = (bands[..., :2] / 4095 * (HIGH - LOW) + LOW).astype(np.float32)
+    return bands, degrees
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("scenes")
+    for number in range(6):
+        bands, degrees = scene(number)
+        if number == 0:
+            degrees[:4, :4] = np.nan
+        write(folder / "A" / f"{number}.tif", bands)
+        write(folder / "B" / f"{number}.tif", degrees)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, scenes: Path, train: Command) -> Path:
+    """Of a generator with a linear head, whose targets are beyond the range that is set."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    settings = {
+        "generator.output": "linear",
+        "optimizer.lr": 0.01,
+        "data.B.range": "[288, 292]",
+        "data.holdout": 0.3,
+        "metrics.tensorboard": "false",
+    }
+    arguments = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+    outcome = train(folder, "--data", scenes, "--max-steps", 60, *arguments)
+    assert outcome.status == 0, outcome.err
+    return folder
+
+
+def test_info_says_what_both_sides_are(run: Path, img2img: Command) -> None:
+    text = " ".join(img2img("info", run).out.split())
+    assert "5 channels, uint16 0..4095 (12" in text
+    assert "2 channels, float32 288..292" in text
+    assert "and beyond" in text
+
+
+def test_a_linear_head_is_not_bounded(run: Path) -> None:
+    """Neither are the targets that it is trained on, nor its results."""
+    translator = Translator.load(run, device="cpu")
+    assert translator.spec.output.clip is False
+    result = translator.translate(scene(0)[0])
+    assert (result.dtype, result.shape) == (np.float32, (32, 32, 2))
+    assert result.min() < 288
+    assert result.max() > 292
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".xml"])
+def test_an_export_gives_the_same_files(
+    run: Path, scenes: Path, tmp_path: Path, suffix: str, img2img: Command
+) -> None:
+    exported = tmp_path / f"m{suffix}"
+    kind = {".onnx": "onnx", ".xml": "openvino"}[suffix]
+    done = img2img("export", run, "--format", kind, "--output", exported)
+    assert done.status == 0, done.err
+    both = {"model": (run, ("--precision", "fp32")), "export": (exported, ())}
+    for name, (model, options) in both.items():
+        told = img2img(
+            "translate", "--model", model, "--input", scenes / "A", "--output", tmp_path / name,
+            "--device", "cpu", *options
+        )  # fmt: skip
+        assert told.status == 0, told.err
+    for number in range(6):
+        one, other = (tifffile.imread(tmp_path / name / f"{number}.tif") for name in both)
+        assert one.dtype == other.dtype == np.float32
+        np.testing.assert_allclose(one, other, atol=0.01)
+
+
+def test_an_export_says_what_both_sides_are(run: Path, tmp_path: Path, img2img: Command) -> None:
+    import onnx
+
+    exported = tmp_path / "m.onnx"
+    assert img2img("export", run, "--output", exported).status == 0
+    texts = {each.key: each.value for each in onnx.load(exported).metadata_props}
+    spec = json.loads(texts["img2img"])["spec"]
+    assert (spec["input"]["dtype"], len(spec["input"]["channels"])) == ("uint16", 5)
+    assert (spec["output"]["low"], spec["output"]["high"]) == ([288, 288], [292, 292])
+
+
+def test_pixels_are_for_8_bits_only(run: Path, tmp_path: Path, img2img: Command) -> None:
+    refused = img2img("export", run, "--pixels", "--output", tmp_path / "m.onnx")
+    assert refused.status == 2
+    assert "--pixels" in refused.err
+    assert "uint16" in refused.err
+    assert not any(tmp_path.iterdir())

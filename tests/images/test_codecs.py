@@ -132,6 +132,24 @@ class TestTiff:
             for start, stop in ((0, 5), (5, 6), (6, HEIGHT), (3, 17), (0, HEIGHT)):
                 np.testing.assert_array_equal(reader.read(start, stop).pixels, pixels[start:stop])
 
+    @pytest.mark.parametrize("turn", range(1, 9))
+    def test_orientation(self, tmp_path: Path, turn: int) -> None:
+        """Of types that Pillow reads and does not, in the same way."""
+        pixels = values("uint8", HEIGHT, WIDTH, 3)
+        found = []
+        for dtype in ("uint8", "float32"):
+            stored, extra = pixels.astype(dtype), [(274, 3, 1, turn, True)]
+            tifffile.imwrite(tmp_path / "x.tif", stored, photometric="rgb", extratags=extra)
+            found.append(picture_of(tmp_path / "x.tif"))
+            says(tmp_path / "x.tif", found[-1])
+            with open_rows(tmp_path / "x.tif") as reader:
+                np.testing.assert_array_equal(reader.read(2, 9).pixels, found[-1].pixels[2:9])
+        exif = Image.Exif()
+        exif[274] = turn
+        Image.fromarray(pixels).save(tmp_path / "x.png", exif=exif)
+        np.testing.assert_array_equal(found[0].pixels, picture_of(tmp_path / "x.png").pixels)
+        np.testing.assert_array_equal(found[1].pixels, found[0].pixels)
+
     def test_one_bit(self, tmp_path: Path) -> None:
         mask = values("uint8", HEIGHT, WIDTH) > 99
         for photometric, wanted in (("minisblack", mask), ("miniswhite", ~mask)):

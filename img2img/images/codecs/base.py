@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -197,6 +198,7 @@ class Codec(ABC):
 CODECS = Registry[Codec]("codec")
 
 
+@cache
 def has_module(name: str) -> bool:
     """Whether a module can be imported; it is not."""
     try:

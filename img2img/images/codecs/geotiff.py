@@ -4,6 +4,7 @@ import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -193,7 +194,7 @@ class _File:
             tags={space: file.tags(ns=space or None) for space in ("", *namespaces)},
         )
 
-    @property
+    @cached_property
     def head(self) -> Picture:
         return Picture(
             np.zeros((0, self.facts.size[1], self.facts.channels), self.facts.dtype),

@@ -10,7 +10,7 @@ import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,7 +18,6 @@ from xml.etree import ElementTree
 
 import cv2
 import numpy as np
-import tifffile
 from PIL import Image
 from tifffile import TiffFile, TiffFrame, TiffPage, TiffPageSeries
 
@@ -27,81 +26,47 @@ from img2img.images.codecs.base import (
     CODECS,
     Codec,
     FileFacts,
-    Palette,
     Reader,
     Writer,
-    checked,
     has_module,
     not_held,
     plain,
     with_gaps,
     without_gaps,
 )
+from img2img.images.codecs.tiff_pages import (
+    DEFLATE,
+    FAX,
+    JPEG,
+    OLD_JPEG,
+    WHITE_IS_ZERO,
+    Kind,
+    decodes,
+    divided,
+    kind_of,
+    orientation_of,
+    palette_of_page,
+    size_of,
+    turned_size,
+)
+from img2img.images.codecs.tiff_writing import (
+    LARGE,
+    TiffHeader,
+    append_to,
+    nodata_of,
+    write_by_tifffile,
+)
 from img2img.images.formats import open_image
 from img2img.images.metadata import of_tags, upright
 from img2img.images.picture import Animation, Frames, Header, Picture, Pixels, Size, Valid
 from img2img.images.pillow import Colours, from_pillow
-from img2img.images.tiff import GDAL_METADATA, NODATA, encode_tiff, named_channels
-from img2img.runtime.installation import install_extra
+from img2img.images.tiff import GDAL_METADATA, NODATA, encode_tiff
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-# PhotometricInterpretation: what the first samples are, and how many.
-_COLOURS = {
-    0: ("grey", 1),
-    1: ("grey", 1),
-    2: ("RGB", 3),
-    3: ("palette", 1),
-    5: ("CMYK", 4),
-    6: ("YCbCr", 3),
-    8: ("LAB", 3),
-}
-_WHITE_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 2, 3, 6
-_OTHER_COLOURS = {
-    32803: "a camera's raw colours",
-    34892: "a camera's raw colours",
-    32844: "LogL",
-    32845: "LogLuv",
-}
-_ALPHA, _MULTIPLIED = {1, 2, 999}, 1  # the last of them is an old one of Corel's
-_JPEG, _OLD_JPEG, _FAX = 7, 6, {2, 3, 4}
-_LZW, _DEFLATE = 5, {8, 32946}
-# What tifffile decodes by itself: compressions (none, deflate, LZMA, PackBits) and predictors.
-_ITS_OWN, _ITS_PREDICTORS = {1, 8, 32946, 34925, 32773}, {1, 2}
 # The kinds of files that say what their axes are.
 _WITH_AXES = ("ome", "imagej", "shaped", "lsm", "stk", "fluoview", "scanimage", "mmstack")
 _KEPT_OF_IMAGEJ = ("spacing", "unit", "yunit", "zunit", "finterval", "fps", "Info")
 _BETWEEN = {"Z": "z", "T": "t"}
-# The least of what is in 4 GB files that is not pixels.
-_LARGE = 2**32 - 2**25
-
-
-@dataclass(frozen=True)
-class TiffHeader(Header):
-    """What a TIFF says besides its pixels.
-
-    Attributes:
-        kind: `ome`, `imagej`, `shaped` as tifffile writes axes, or empty.
-        separate: whether channels are planes of their own, not samples of a pixel.
-        about: what that says of the picture, as tifffile writes it: sizes of pixels and the like.
-        resolution: pixels a unit, across and down, and the unit, where that is no inch.
-    """
-
-    nodata: float | None = None
-    kind: str = ""
-    separate: bool = False
-    about: dict[str, Any] = field(default_factory=dict)
-    resolution: tuple[float, float, int] | None = None
-
-    def resized(self, before: Size, after: Size) -> "TiffHeader":
-        down, across = (new / old for new, old in zip(after, before, strict=True))
-        about = dict(self.about)
-        for key, factor in (("PhysicalSizeX", across), ("PhysicalSizeY", down)):
-            if key in about:
-                about[key] /= factor
-        resolution = self.resolution
-        if resolution:
-            resolution = (resolution[0] * across, resolution[1] * down, resolution[2])
-        return replace(self, about=about, resolution=resolution)
 
 
 @CODECS.register("tiff")
@@ -140,9 +105,9 @@ class TiffCodec(Codec):
         return not_held(image) if isinstance(image, Animation) else None
 
     def write(self, path: Path, image: Picture | Frames, quality: int) -> None:
-        if not _write_by_tifffile(path, image):
+        if not write_by_tifffile(path, image):
             pages = image.frames if isinstance(image, Frames) else [image]
-            parts = [*encode_tiff([(page, with_gaps(page, _nodata(page))) for page in pages])]
+            parts = [*encode_tiff([(page, with_gaps(page, nodata_of(page))) for page in pages])]
             with path.open("wb") as file:
                 file.writelines(parts)
 
@@ -150,27 +115,9 @@ class TiffCodec(Codec):
         self, path: Path, head: Picture, size: Size, dtype: Any
     ) -> AbstractContextManager[Writer] | None:
         channels = head.pixels.shape[2] + (head.alpha is not None)
-        if size[0] * size[1] * channels * np.dtype(dtype).itemsize < _LARGE:
+        if size[0] * size[1] * channels * np.dtype(dtype).itemsize < LARGE:
             return None
-        return _appended(path, head, size, np.dtype(dtype))
-
-
-@dataclass(frozen=True)
-class _Kind:
-    """What the samples of a page are.
-
-    Attributes:
-        channels: besides alpha.
-        alpha: which of the samples it is.
-        by_pillow: whether Pillow decodes them, to grey or RGB.
-    """
-
-    name: str
-    dtype: np.dtype[Any]
-    channels: int
-    alpha: int | None
-    multiplied: bool
-    by_pillow: bool
+        return append_to(path, head, size, np.dtype(dtype))
 
 
 class _File:
@@ -196,7 +143,7 @@ class _File:
         """What all pages are together, where the file says so, and tifffile decodes them."""
         if not any(getattr(self.tiff, f"is_{kind}") for kind in _WITH_AXES):
             return None
-        if self.pages[0].compression in {_JPEG, _OLD_JPEG, *_FAX} or not _decodes(self.pages[0]):
+        if self.pages[0].compression in {JPEG, OLD_JPEG, *FAX} or not decodes(self.pages[0]):
             return None
         found = self.tiff.series
         if not found or found[0].kind not in _WITH_AXES:
@@ -208,11 +155,11 @@ class _File:
         return found[0] if {"Y", "X"} <= {*found[0].axes} else None
 
     @cached_property
-    def kinds(self) -> list[_Kind]:
+    def kinds(self) -> list[Kind]:
         found = []
         for number, page in enumerate(self.pages, start=1):
             try:
-                found.append(_kind_of(page))
+                found.append(kind_of(page))
             except ImageError as error:
                 raise ImageError(f"page {number}: {error}" if number > 1 else str(error)) from None
         return found
@@ -237,13 +184,13 @@ class _File:
             raise ImageError("no page in it")
         first, kind = self.pages[0], self.kinds[0]
         facts = FileFacts(
-            size=_size(first),
+            size=turned_size(size_of(first), first),
             channels=kind.channels,
             dtype=str(kind.dtype),
             names=self.names,
             alpha=kind.alpha is not None,
             nodata=self.nodata,
-            palette=_palette(first),
+            palette=palette_of_page(first),
         )
         if self.series is not None:
             axis, count = self.between
@@ -256,7 +203,7 @@ class _File:
             facts = replace(facts, pictures=count, axis=between)
         elif len(self.pages) > 1:
             self._check_alike()
-            areas = [height * width for height, width in map(_size, self.pages)]
+            areas = [height * width for height, width in map(size_of, self.pages)]
             facts = replace(facts, pictures=len(areas), axis="page", area=sum(areas))
         names = facts.names if facts.names and len(facts.names) == facts.channels else None
         return replace(facts, names=names)
@@ -343,20 +290,20 @@ class _File:
         values = series.asarray(maxworkers=1)
         values = values.transpose([series.axes.index(axis) for axis in order])
         axis, count = self.between
-        values = values.reshape(count, *_size(self.pages[0]), -1)
+        values = values.reshape(count, *size_of(self.pages[0]), -1)
         page, kind, facts = self.pages[0], self.kinds[0], self.facts
         if facts.channels != kind.channels:
             kind = replace(kind, channels=facts.channels, alpha=None)
-        about = of_tags(self.tags(page), _size(page))
+        about = of_tags(self.tags(page), size_of(page))
         pictures = [self._picture(each, page, kind, about, indices=indices) for each in values]
         if count == 1:
             return pictures[0]
         between = _BETWEEN.get(axis, "page")
         return Frames(tuple(pictures), axis=between, header=self.header)
 
-    def _page(self, page: TiffPage, kind: _Kind, *, indices: bool) -> Picture:
-        about = of_tags(self.tags(page), _turned(_size(page), page))
-        if kind.by_pillow or not _decodes(page):
+    def _page(self, page: TiffPage, kind: Kind, *, indices: bool) -> Picture:
+        about = of_tags(self.tags(page), turned_size(size_of(page), page))
+        if kind.by_pillow or not decodes(page):
             image = self._by_pillow(page, kind, indices=indices)
             return replace(image, **about)
         self.check_whole(page)
@@ -364,14 +311,14 @@ class _File:
         values = page.asarray(maxworkers=1)
         if page.axes == "SYX":
             values = np.moveaxis(values, 0, 2)
-        values = values.reshape(*_size(page), -1)
+        values = values.reshape(*size_of(page), -1)
         return self._picture(values, page, kind, about, indices=indices)
 
     def _picture(
-        self, values: Pixels, page: TiffPage, kind: _Kind, about: dict[str, Any], *, indices: bool
+        self, values: Pixels, page: TiffPage, kind: Kind, about: dict[str, Any], *, indices: bool
     ) -> Picture:
         pixels, alpha, valid, header = self.interpreted(values, page, kind, indices=indices)
-        turn = _orientation(page)
+        turn = orientation_of(page)
         return Picture(
             upright(np.ascontiguousarray(pixels), turn),
             None if alpha is None else upright(np.ascontiguousarray(alpha), turn),
@@ -382,16 +329,16 @@ class _File:
         )
 
     def interpreted(
-        self, values: Pixels, page: TiffPage, kind: _Kind, *, indices: bool = False
+        self, values: Pixels, page: TiffPage, kind: Kind, *, indices: bool = False
     ) -> tuple[Pixels, Pixels | None, Valid | None, Header | None]:
         """Samples, (height, width, samples), as pixels, opacity, and where there is data."""
-        bits, palette = page.bitspersample, _palette(page)
+        bits, palette = page.bitspersample, palette_of_page(page)
         if palette and indices:
             return plain(values[..., :1]).astype(np.uint8), None, None, Colours(palette=palette)
         values = values if palette else plain(values)
         if values.dtype.kind == "u" and bits in {2, 4} and not palette:
             values = values * np.uint8(255 // (2**bits - 1))
-        if page.photometric == _WHITE_IS_ZERO and values.dtype.kind == "u":
+        if page.photometric == WHITE_IS_ZERO and values.dtype.kind == "u":
             top = 255 if bits < 8 else 2**bits - 1
             values = np.subtract(values.dtype.type(top), values)
         pixels, alpha = values, None
@@ -402,7 +349,7 @@ class _File:
             table[: len(palette)] = palette
             pixels = table[pixels[..., 0].astype(np.uint8)]
         if alpha is not None and kind.multiplied:
-            pixels = _divided(pixels, alpha)
+            pixels = divided(pixels, alpha)
         pixels, valid = without_gaps(pixels, self.nodata)
         return pixels, alpha, valid, self.header
 
@@ -420,7 +367,7 @@ class _File:
 
     def _check_inflated(self, page: TiffPage) -> None:
         """Without imagecodecs, tifffile inflates a strip to whatever is in it."""
-        if page.compression not in _DEFLATE or has_module("imagecodecs"):
+        if page.compression not in DEFLATE or has_module("imagecodecs"):
             return
         most = math.prod(page.chunks) * np.dtype(page.dtype).itemsize
         for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False):
@@ -431,7 +378,7 @@ class _File:
     @property
     def can_be_cut(self) -> bool:
         page, kind = self.pages[0], self.kinds[0]
-        return not kind.by_pillow and _decodes(page) and _orientation(page) == 1
+        return not kind.by_pillow and decodes(page) and orientation_of(page) == 1
 
     def tags(self, page: TiffPage) -> Image.Exif:
         """All tags of a page, with the directories that they lead to; none if they are damaged."""
@@ -445,7 +392,7 @@ class _File:
             return Image.Exif()
         return tags
 
-    def _by_pillow(self, page: TiffPage, kind: _Kind, *, indices: bool) -> Picture:
+    def _by_pillow(self, page: TiffPage, kind: Kind, *, indices: bool) -> Picture:
         number = self._offsets.index(page.offset)
         if kind.by_pillow or page.bitspersample <= 8 or kind.channels == 1:
             with open_image(self.file) as image:
@@ -506,92 +453,6 @@ def _directories(file: BinaryIO) -> list[int]:
     return [*found]
 
 
-def _kind_of(page: TiffPage) -> _Kind:
-    """What the samples of a page are.
-
-    Raises:
-        ImageError: nothing that is read.
-    """
-    colours, compression = int(page.photometric or 0), int(page.compression)
-    if compression == _OLD_JPEG:
-        colours = _YCBCR
-    if colours in _OTHER_COLOURS:
-        raise ImageError(f"{_OTHER_COLOURS[colours]}, which are not supported")
-    name, own = _COLOURS.get(colours, ("channels", page.samplesperpixel))
-    if page.dtype is None:
-        raise ImageError("samples of different depths are not supported")
-    if page.is_volumetric:
-        raise ImageError("pixels that have depth are not supported: save slices as pages")
-    dtype = checked(page.dtype)
-    own = 1 if colours == _YCBCR and page.samplesperpixel == 1 else own
-    samples = page.samplesperpixel
-    photograph = page.bitspersample <= 8 and samples == own
-    if photograph and (
-        name in {"CMYK", "YCbCr", "LAB"} or compression in {_JPEG, _OLD_JPEG, *_FAX}
-    ):
-        return _Kind(
-            name, np.dtype(np.uint8), 1 if own == 1 and name != "palette" else 3, None, False, True
-        )
-    if not (_decodes(page) or _others_decode(page, dtype, name)):
-        what = f"compressed by {tifffile.COMPRESSION(compression).name}, which needs imagecodecs"
-        raise ImageError(f"{what}: {install_extra('science')}")
-    # Where nothing is said of a fourth one, it is taken for alpha, as those who write so mean it.
-    extra = tuple(map(int, page.extrasamples)) or (2,) * (name == "RGB" and samples == 4)
-    extra = (*extra, *[0] * (samples - own - len(extra)))[: max(samples - own, 0)]
-    places = [own + at for at, what in enumerate(extra) if what in _ALPHA]
-    alpha = places[0] if places and dtype in (np.uint8, np.uint16) and name != "channels" else None
-    if alpha is not None and name == "CMYK":
-        alpha = None
-    channels = samples - (alpha is not None)
-    if name == "palette":
-        channels, dtype = 3, np.dtype(np.uint8)
-    dtype = np.dtype(np.uint8) if dtype.kind == "b" else dtype
-    multiplied = alpha is not None and extra[alpha - own] == _MULTIPLIED
-    return _Kind(name, dtype, channels, alpha, multiplied, False)
-
-
-def _decodes(page: TiffPage) -> bool:
-    """Whether tifffile decodes the page, alone or with imagecodecs."""
-    if has_module("imagecodecs"):
-        return True
-    return page.compression in _ITS_OWN and page.predictor in _ITS_PREDICTORS
-
-
-def _others_decode(page: TiffPage, dtype: np.dtype[Any], name: str) -> bool:
-    """Whether Pillow and OpenCV do."""
-    shallow = page.bitspersample <= 8 and name in {"grey", "palette", "RGB"}
-    plain_one = dtype == np.uint16 and name in {"grey", "RGB"} and page.planarconfig == 1
-    return page.compression == _LZW and (shallow or plain_one) and page.samplesperpixel <= 4
-
-
-def _size(page: TiffPage) -> Size:
-    return page.imagelength, page.imagewidth
-
-
-def _orientation(page: TiffPage) -> int:
-    tag = page.tags.get("Orientation")
-    return int(tag.value) if tag is not None and tag.value in range(1, 9) else 1
-
-
-def _turned(size: Size, page: TiffPage) -> Size:
-    return size[::-1] if _orientation(page) >= 5 else size
-
-
-def _palette(page: TiffPage) -> Palette | None:
-    if page.photometric != _PALETTE or page.colormap is None:
-        return None
-    levels = (page.colormap >> 8).astype(int)
-    return tuple((red, green, blue) for red, green, blue in levels.T.tolist())
-
-
-def _divided(pixels: Pixels, alpha: Pixels) -> Pixels:
-    """Colours that were multiplied by their opacity, as Pillow has them."""
-    top = np.iinfo(pixels.dtype).max
-    opacity = alpha.astype(np.uint32)[..., None]
-    colours = pixels.astype(np.uint32) * top // np.maximum(opacity, 1)
-    return np.where(opacity > 0, np.minimum(colours, top), 0).astype(pixels.dtype)
-
-
 def _elements(xml: str | None, name: str) -> list[ElementTree.Element]:
     """The elements of a name, of the first image that an OME document describes."""
     try:
@@ -610,19 +471,19 @@ class _Strips:
         file.check_whole(self._page)
         page = self._page
         self.facts = file.facts
-        height, width = _size(page)
+        height, width = size_of(page)
         self._high = page.tilelength if page.is_tiled else min(page.rowsperstrip, height)
         self._across = -(-width // page.tilewidth) if page.is_tiled else 1
         self._planes = page.samplesperpixel if page.planarconfig == 2 else 1
         self._decoded: dict[int, Pixels] = {}
         """By number, the last row of segments: the next rows may begin in them."""
         empty = np.zeros((0, width, page.samplesperpixel), page.dtype)
-        about = of_tags(file.tags(page), _size(page))
+        about = of_tags(file.tags(page), size_of(page))
         self.head = file._picture(empty, page, self._kind, about, indices=False)
 
     def read(self, start: int, stop: int) -> Picture:
         page = self._page
-        height, width = _size(page)
+        height, width = size_of(page)
         values = np.empty((stop - start, width, page.samplesperpixel), page.dtype)
         if page.is_memmappable:
             self._mapped(values, start, stop)
@@ -645,7 +506,7 @@ class _Strips:
             kind,
             "r",
             page.dataoffsets[0],
-            (self._planes, *_size(page), page.samplesperpixel // self._planes),
+            (self._planes, *size_of(page), page.samplesperpixel // self._planes),
         )
         if self._planes == 1:
             values[:] = planes[0, start:stop]
@@ -657,7 +518,7 @@ class _Strips:
         if number in self._decoded:
             return self._decoded[number]
         page, file = self._page, self._file.file
-        height, width = _size(page)
+        height, width = size_of(page)
         rows = min(self._high, height - number * self._high)
         values = np.zeros((rows, width, page.samplesperpixel), page.dtype)
         each_plane = self._across * -(-height // self._high)
@@ -677,104 +538,6 @@ class _Strips:
         return values
 
 
-def _nodata(picture: Picture) -> float | None:
-    return None if picture.header is None else picture.header.nodata
-
-
-def _write_by_tifffile(path: Path, image: Picture | Frames) -> bool:
-    """Write what has axes, or is too large for a file of less than 4 GB; False: it is neither."""
-    pictures = image.frames if isinstance(image, Frames) else (image,)
-    header = image.header if isinstance(image.header, TiffHeader) else TiffHeader()
-    first = pictures[0]
-    between = {"z": "Z", "t": "T"}.get(image.axis) if isinstance(image, Frames) else None
-    large = sum(picture.pixels.nbytes for picture in pictures) > _LARGE
-    alike = len({(picture.pixels.shape, picture.pixels.dtype) for picture in pictures}) == 1
-    if not (header.kind or between or large) or not alike:
-        return False
-    channels = first.pixels.shape[2]
-    values = np.stack([with_gaps(picture, header.nodata) for picture in pictures])
-    kind = header.kind
-    if kind == "imagej" and first.pixels.dtype not in (np.uint8, np.uint16, np.float32):
-        kind = ""  # ImageJ has no others
-    colour = (
-        channels == 3
-        and not header.separate
-        and first.channels is None
-        and first.pixels.dtype in ([np.uint8] if kind == "imagej" else [np.uint8, np.uint16])
-    )
-    about = dict(header.about) if kind == header.kind else {}
-    if colour:
-        axes = f"{between or 'I'}YXS" if len(values) > 1 else "YXS"
-    else:
-        values = np.moveaxis(values, 3, 1)  # channels are pages
-        axes = f"{between or 'I'}CYX" if len(pictures) > 1 else "CYX"
-    values = values if len(pictures) > 1 else values[0]
-    if kind == "ome" and first.channels is not None:
-        about["Channel"] = {"Name": [*first.channels]}
-    if kind == "imagej":
-        axes = axes.replace("I", "Z")
-    options: dict[str, Any] = {}
-    if header.resolution:
-        options = {"resolution": header.resolution[:2], "resolutionunit": header.resolution[2]}
-    if kind != "imagej":
-        options |= {"compression": "zlib", "compressionargs": {"level": 1}, "maxworkers": 1}
-        options["predictor"] = first.pixels.dtype.kind in "iu"
-    tifffile.imwrite(
-        path,
-        values,
-        imagej=kind == "imagej",
-        ome=kind == "ome",
-        bigtiff=large,
-        photometric="rgb" if colour else "minisblack",
-        metadata={"axes": axes, **about},
-        **options,
-    )
-    return True
-
-
-@dataclass(frozen=True)
-class _Appended:
-    """A TIFF of one uncompressed strip, at the place for the next row."""
-
-    file: BinaryIO
-    dtype: np.dtype[Any]
-    nodata: float | None
-
-    def write(self, rows: Picture) -> None:
-        values = with_gaps(rows, self.nodata)
-        if rows.alpha is not None:
-            values = np.dstack([values, rows.alpha])
-        self.file.write(np.ascontiguousarray(values, self.dtype).tobytes())
-
-
-@contextmanager
-def _appended(path: Path, head: Picture, size: Size, dtype: np.dtype[Any]) -> Iterator[Writer]:
-    """Rows of a file that may be larger than 4 GB. EXIF and XMP are not kept."""
-    channels, nodata = head.pixels.shape[2], _nodata(head)
-    colour = channels == 3 and head.channels is None and dtype.kind == "u"
-    extra = [0] * (0 if colour else channels - 1) + [2] * (head.alpha is not None)
-    texts = {
-        GDAL_METADATA: named_channels(head.channels) if head.channels else None,
-        NODATA: None if nodata is None else f"{nodata:.17g}",
-    }
-    place = tifffile.memmap(
-        path,
-        shape=(*size, channels + (head.alpha is not None)),
-        dtype=dtype,
-        photometric="rgb" if colour else "minisblack",
-        planarconfig="contig",
-        extrasamples=extra or None,
-        metadata=None,
-        iccprofile=head.icc,
-        resolution=head.dpi,
-        resolutionunit=2,
-        extratags=[(tag, 2, None, text, True) for tag, text in texts.items() if text],
-    )
-    with path.open("r+b") as file:
-        file.seek(place.offset)
-        yield _Appended(file, place.dtype, nodata)
-
-
 def is_tiff(start: bytes) -> bool:
     """Whether a file begins like a TIFF."""
     return start[:4] in _MAGIC
@@ -792,4 +555,4 @@ def tags_of_first(path: Path) -> set[int]:
 def describe(path: Path) -> dict[str, Any]:
     """What the first page says of the picture besides its pixels, as fields of a `Picture`."""
     with _opened(path) as file:
-        return of_tags(file.tags(file.pages[0]), _size(file.pages[0]))
+        return of_tags(file.tags(file.pages[0]), size_of(file.pages[0]))

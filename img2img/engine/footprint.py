@@ -100,6 +100,23 @@ def rows_that_fit(
     return rows
 
 
+def strip_rows(generator: Generator, size: Size, free: int, *, channels: int = 3) -> int:
+    """Height of strips that take at most a quarter of some bytes, besides whole maps.
+
+    Args:
+        generator, size, channels: see `rows_that_fit`.
+    """
+    # A strip takes as much as a picture of its height.
+    multiple = generator.size_multiple
+    low, high = (
+        footprint(generator, factor * 64 * multiple, size[1], channels=channels)
+        for factor in (1, 2)
+    )
+    a_row = (high - low) / (64 * multiple)
+    at_once = int(min(_MOST_FOR_STRIPS, free // 4) / a_row)
+    return max(at_once // multiple, 1) * multiple
+
+
 def tile_that_fits(size: Size, free: int, *, whole: int, out_channels: int = 3) -> int | None:
     """Side of the tiles with which a picture fits into memory; None if it fits unsplit.
 

@@ -19,6 +19,8 @@ _PEAK, _PEAK_COMPARED = 6, 9
 # The same while the network is running.
 _TRANSLATING = 3
 # Maximum bytes that wait to be translated, and to be written: 200 MB each, or this part of all.
+# A picture that takes more than this is read and written by rows, if that can be done.
+_MOST_WHOLE = 6 * 2**30
 _AHEAD, _PARTS = 200 * 10**6, 16
 
 
@@ -60,6 +62,10 @@ class Budget:
         """Bytes of decoded pixels that may wait at each step; a larger picture is handled alone."""
         return min(_AHEAD, self.total // _PARTS)
 
+    def takes_whole(self, extent: Extent, *, compared: bool = False) -> bool:
+        """Whether a picture fits that is decoded, translated and encoded whole."""
+        return self._needed(extent, compared) <= min(self.total, _MOST_WHOLE)
+
     def for_network(self, pixels: Pixels) -> int:
         """Bytes left for activations while this picture or a batch of small ones is translated."""
         if pixels.nbytes <= self.ahead:
@@ -75,7 +81,7 @@ class Budget:
         Raises:
             ImageError: it does not fit; the message says how much memory it needs.
         """
-        needed = (_PEAK_COMPARED if compared else _PEAK) * extent.held
+        needed = self._needed(extent, compared)
         if needed > self.total:
             height, width = extent.size
             several = f" ({extent.pixels / 1e6:.0f} megapixels in all)"
@@ -85,3 +91,6 @@ class Budget:
                 f" memory, but only {self.total / 1e9:.2g} GB may be used; raise"
                 " `max_memory`, or reduce the picture"
             )
+
+    def _needed(self, extent: Extent, compared: bool) -> int:
+        return (_PEAK_COMPARED if compared else _PEAK) * extent.held

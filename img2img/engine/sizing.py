@@ -107,10 +107,18 @@ def pad_to_fit(pixels: NDArray[Any], multiple: int, least: int) -> NDArray[Any]:
     Pads by reflection, repeatedly if the image is smaller than the padding; a single row is
     repeated. No further than needed, because padding affects the statistics of normalisation.
     """
-    padding = [(0, _up_to(max(size, least), multiple) - size) for size in pixels.shape[:2]]
+    height, width = pixels.shape[:2]
+    wanted = padded_size((height, width), multiple, least)
+    padding = [(0, size - there) for size, there in zip(wanted, pixels.shape, strict=False)]
     if not any(after for _, after in padding):
         return pixels  # without the copy that np.pad would make
     return np.pad(pixels, [*padding, (0, 0)], mode="reflect")
+
+
+def padded_size(size: Size, multiple: int, least: int) -> Size:
+    """The next height and width that a network accepts."""
+    height, width = (_up_to(max(side, least), multiple) for side in size)
+    return height, width
 
 
 def _up_to(size: int, multiple: int) -> int:

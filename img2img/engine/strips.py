@@ -23,6 +23,9 @@ from img2img.images import Pixels, to_pixels, to_tensor
 from img2img.networks import Generator, Stage
 from img2img.networks.norms import Moments, measures_its_input
 
+Allocate = Callable[[tuple[int, ...], torch.dtype, torch.device], Tensor]
+"""Gives a tensor [1, C, H, W] of a shape, a type and a device; what it holds does not matter."""
+
 
 def translate_in_strips(
     generator: Generator,
@@ -77,6 +80,7 @@ def run_in_strips(
     height: int,
     rows: int,
     progress: OnPart | None = None,
+    allocate: Allocate | None = None,
 ) -> None:
     """Run a generator in strips over one image, which is read and written in strips.
 
@@ -85,12 +89,13 @@ def run_in_strips(
             times for each row.
         write: takes a start row and the output's rows from there, [1, C, rows, W]; called in
             order.
+        allocate: gives the memory for each whole map; None: `torch.empty`.
     """
     stages = generator.stages()
     norms = [stage.norm for stage in stages if stage.norm is not None]
     sources = [norm.source for norm in norms]
     try:
-        _Walk(stages, read, height, rows, progress).run(write)
+        _Walk(stages, read, height, rows, progress, allocate).run(write)
     finally:
         for norm, source in zip(norms, sources, strict=True):
             norm.source = source
@@ -106,8 +111,10 @@ class _Walk:
         height: int,
         rows: int,
         progress: OnPart | None,
+        allocate: Allocate | None,
     ) -> None:
         self.stages, self.read, self.rows, self.progress = stages, read, rows, progress
+        self.allocate = allocate
         self.scales = list(accumulate((stage.scale for stage in stages), mul))
         self.heights = [int(height * scale) for scale in self.scales] + [height]
         smallest = min(self.scales)
@@ -240,6 +247,8 @@ class _Walk:
             and not self.is_needed(index - 1, since=index)
         ):
             return before
+        if self.allocate:
+            return self.allocate(shape, y.dtype, y.device)
         channels_last = y.is_contiguous(memory_format=torch.channels_last)
         layout = torch.channels_last if channels_last else torch.contiguous_format
         return torch.empty(shape, dtype=y.dtype, device=y.device, memory_format=layout)

@@ -3,7 +3,7 @@
 import copy
 import warnings
 import zlib
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from img2img.engine.exported import ExportedModel
 from img2img.engine.loading import load_for_inference
 from img2img.engine.memory import Budget, memory_share
 from img2img.engine.options import TranslatorOptions
+from img2img.engine.rows import translate_rows
 from img2img.engine.runner import Runner
 from img2img.engine.sizing import AppliedScale, Scale, Size, Sizing, pad_to_fit
 from img2img.engine.splitting import Splitter
@@ -27,6 +28,7 @@ from img2img.images import (
     ImageLike,
     Picture,
     Pixels,
+    Reader,
     as_picture,
     like,
     resized,
@@ -35,6 +37,9 @@ from img2img.models.spec import ModelSpec
 from img2img.networks import Generator
 from img2img.networks.smoothing import Smoothing
 from img2img.runtime.devices import resolve_device
+
+# Bytes that a picture translated by rows takes at most, besides the decoded rows.
+_ROWS_MEMORY = 3 * 2**30
 
 K = TypeVar("K")
 AnyImage = TypeVar("AnyImage", bound=ImageLike)
@@ -256,6 +261,44 @@ class Translator:
         """
         yield from self._batching.each(items)
         self.remark()
+
+    def takes_rows(self, size: Size) -> bool:
+        """Whether a picture of this size, however large, can be translated by `translate_rows`."""
+        options = self.options
+        return (
+            self._network.local
+            and not isinstance(self._model, ExportedModel)
+            and self.smoothing is None
+            and (options.tile, options.tile_norm) == ("auto", "whole")
+            and self.network_size(size) == self.result_size(size) == size
+        )
+
+    def translate_rows(
+        self, reader: Reader, write: Callable[[Picture], None], folder: Path
+    ) -> None:
+        """Translate the picture of an open file, which is read and written by rows.
+
+        In float32 it is identical to the result of `translate`, up to rounding.
+
+        Args:
+            reader: the file; see `img2img.images.open_rows`.
+            write: takes the rows of the result, in order.
+            folder: where temporary files may be, as large as a few maps of the network.
+
+        Raises:
+            ImageError: the file cannot be decoded, or has other channels than the model takes.
+            StorageError: there is no room for the temporary files.
+        """
+        translate_rows(
+            self._runners[0].network(True),
+            reader,
+            write,
+            values=self.values,
+            memory=min(self.budget.total // 2, _ROWS_MEMORY),
+            folder=folder,
+            truncate=self.options.truncate,
+            progress=self.options.progress,
+        )
 
     def remark(self) -> None:
         """Report pictures since the last call whose values do not suit the model."""

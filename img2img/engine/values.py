@@ -60,12 +60,13 @@ class Values:
         """
         return self.input.seen(picture)
 
-    def full_range(self, picture: Picture) -> Picture:
+    def full_range(self, picture: Picture, *, count: bool = True) -> Picture:
         """The picture with black and white at the ends of its type; float32 in [-1, 1]."""
         picture = self.with_range(picture)
         if picture.normalized:
             return picture
-        self._look_at(picture)
+        if count:
+            self._look_at(picture)
         pixels, alpha = picture.levels, picture.alpha
         if pixels.dtype == np.float32:
             return replace(picture, pixels=pixels, values=None, normalized=True)
@@ -73,9 +74,13 @@ class Values:
         values = 0, int(np.iinfo(pixels.dtype).max)
         return replace(picture, pixels=pixels, alpha=alpha, values=values)
 
-    def network_pixels(self, picture: Picture) -> Pixels:
-        """The network's input, with black and white at the ends of its type."""
-        pixels = self.full_range(picture).composited()
+    def network_pixels(self, picture: Picture, *, count: bool = True) -> Pixels:
+        """The pixels that the network is given, black and white at the ends of their type.
+
+        Args:
+            count: whether values outside the range are counted, for `remarks`.
+        """
+        pixels = self.full_range(picture, count=count).composited()
         # With enough precision that a result in another range or type has all of its levels.
         if self._real:
             return of_depth(pixels, np.float32)

@@ -184,6 +184,23 @@ class Picture:
         """The part of the picture between two columns."""
         return self._part(np.s_[:, start:stop])
 
+    @classmethod
+    def stacked(cls, parts: Sequence["Picture"]) -> "Picture":
+        """Pictures one below the other, with the metadata of the first."""
+
+        alphas = [part.alpha for part in parts if part.alpha is not None]
+        valid = None
+        if any(part.valid is not None for part in parts):
+            valid = np.concatenate(
+                [np.ones(part.size, bool) if part.valid is None else part.valid for part in parts]
+            )
+        return replace(
+            parts[0],
+            pixels=np.concatenate([part.pixels for part in parts]),
+            alpha=np.concatenate(alphas) if alphas else None,
+            valid=valid,
+        )
+
     def rows(self, start: int, stop: int) -> "Picture":
         """The part of the picture between two rows."""
         return self._part(np.s_[start:stop])

@@ -11,10 +11,10 @@ import errno
 import os
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import count, groupby
+from itertools import chain, count, groupby
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +31,14 @@ from img2img.images import (
     Animation,
     Extent,
     Picture,
+    Writer,
     check_format,
     measure,
+    open_rows,
     read_native,
     write_image,
     write_picture,
+    write_rows,
 )
 from img2img.runtime.devices import give_back_freed_memory
 from img2img.runtime.pipeline import ahead
@@ -240,7 +243,11 @@ class _Work:
 
         with closing(ahead(_weigh, jobs, workers=THREADS)) as weighed:
             for _, together in groupby(weighed, run):
-                self._do_run(together)
+                job, extent = next(together)
+                if self._goes_by_rows(extent):
+                    self._do_by_rows(job)
+                else:
+                    self._do_run(chain([(job, extent)], together))  # noqa: B031, used only here
         self._moved()  # the last files may have failed before they were written
 
     def _do_run(self, weighed: Iterable[tuple[Job, Extent | None]]) -> None:
@@ -263,6 +270,46 @@ class _Work:
         with closing(read), closing(translated), closing(written):
             for _ in written:
                 self._moved()
+
+    def _goes_by_rows(self, extent: Extent | None) -> bool:
+        """Whether a picture is too large for memory, and can be translated without being in it."""
+        if extent is None or self._translator.budget.takes_whole(extent):
+            return False
+        height, width = extent.size
+        others = self._results.compare, self._results.gallery
+        return (
+            extent.pixels == height * width
+            and not any(others)
+            and self._options.stabilize == "off"
+            and self._translator.takes_rows(extent.size)
+        )
+
+    def _do_by_rows(self, job: Job) -> None:
+        """Read, translate and write a large picture some rows at a time."""
+        results = self._results
+        try:
+            state = state_of(job)
+            with open_rows(job.source) as reader, ExitStack() as stack:
+                size = reader.facts.size
+                writer: Writer | None = None
+
+                def write(rows: Picture) -> None:
+                    nonlocal writer
+                    if writer is None:
+                        opened = write_rows(job.target, rows.rows(0, 0), size, rows.pixels.dtype)
+                        writer = stack.enter_context(opened)
+                    writer.write(rows)
+
+                self._translator.translate_rows(reader, write, job.target.parent)
+                if job.in_place:
+                    results.note(job, state, size)
+            self._outcome.made[job] = results.note(job, state, size, job.target)
+            self._translator.remark()
+        except (Img2ImgError, MemoryError, OSError) as error:
+            if _is_pointless(error):
+                raise
+            self._outcome.fail(job, error)
+        self._moved()
 
     def _moved(self) -> None:
         if self._progress:

@@ -1,5 +1,6 @@
 """Pictures that are larger than memory are read, translated and written by rows."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,7 @@ def test_a_full_disk_is_an_error_of_one_line(
 
     monkeypatch.setattr(memory, "_MOST_WHOLE", 1)
     monkeypatch.setattr(rows, "_MAPS", 10**9)
-    monkeypatch.setattr(rows.os, "posix_fallocate", full)
+    monkeypatch.setattr(os, "posix_fallocate", full)
     with pytest.raises(TranslationStopped, match="no room for"):
         translate_folder(translator(), scene.parent, tmp_path / "out")
     assert not (tmp_path / "out/scene.tif").exists()

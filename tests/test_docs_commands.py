@@ -99,6 +99,8 @@ def prepare(run: Path, lines: list[str]) -> None:
                 side = {"A": "A/east", "B": "B/west"}[domain] if name == "earth/train" else domain
                 save(pixels, Path("datasets", name, side, f"{number}.webp"))
         save(A, Path("photos", f"{number}.png"))
+        save(A[..., 0], Path("masks", f"{number}.png"))
+        save(np.dstack([A, A[..., :1]]), Path("sprites", f"{number}.png"))
         save(A, Path("sketches", f"animal {number} sketch.png"))
         save(255 - A, Path("finished", f"animal_{number}-final.png"))
         save(A, Path("my-pairs", "A", f"{number}.png"))
@@ -106,6 +108,7 @@ def prepare(run: Path, lines: list[str]) -> None:
         save(255 - A, Path("paintings", f"{number}.png"))
         save(A, Path("shot", f"{number:04}.png"))
         save(A, Path("shots", "one", f"{number:04}.png"))
+    save(noise(64, 64)[..., 0], Path("vignette.png"))
     make_clip(Path("clip.mp4"), times=range(5))
     text = "\n".join(lines)
     made = set(re.findall(r"--output (runs/\w+)", text))

@@ -165,6 +165,23 @@ def translate(
             " folder, the inputs.",
         ),
     ] = False,
+    mask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR|FILE|alpha",
+            help="Change only what is inside a mask; all else stays as it is. A mask is grey, black"
+            " outside: one for all images, a folder with one for each, of the same path and name,"
+            " or the transparency of each image (alpha).",
+        ),
+    ] = None,
+    feather: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            metavar="PX",
+            help="Fade results in over so many pixels, inwards from the border of the mask.",
+        ),
+    ] = 0,
     compare: Annotated[
         bool,
         typer.Option(

@@ -26,12 +26,15 @@ from img2img.errors import ConfigError, ImageError, Img2ImgError, ModelFileError
 from img2img.images import (
     MAX_PIXELS,
     ImageLike,
+    Mask,
     Picture,
     Pixels,
     Reader,
     as_picture,
+    blended,
     like,
     resized,
+    weights_of,
 )
 from img2img.models.spec import ModelSpec
 from img2img.networks import Generator
@@ -209,17 +212,39 @@ class Translator:
                 f" {self.spec.out_channels}"
             )
 
+    def require_same_domain(self) -> None:
+        """Refuse a model or options whose results cannot stay as their inputs outside of a mask.
+
+        Raises:
+            ConfigError: the model gives other channels or another type of values than it takes, or
+                results have a size of their own.
+        """
+        given, made = self.spec.input, self.spec.output
+        if (given.kind, given.channels, given.dtype) != (made.kind, made.channels, made.dtype):
+            raise ConfigError(
+                f"`mask`: outside of it results are their inputs, but the model makes"
+                f" {made.described} of {given.described}"
+            )
+        if self.options.resize:
+            raise ConfigError(
+                "`mask`: outside of it results are their inputs, so they have their size: it"
+                " excludes `resize`"
+            )
+
     def expect(self, pictures: int) -> None:
         """Announce how many pictures will come, so that a faster backend is prepared for many."""
         for runner in self._runners:
             runner.expect(pictures // len(self._runners))
 
-    def translate(self, image: AnyImage) -> AnyImage:
+    def translate(self, image: AnyImage, mask: Mask | None = None, feather: float = 0) -> AnyImage:
         """Translate one image.
 
         Args:
             image: a `Picture`, a Pillow image, an array or a tensor with the model's number of
                 input channels; see `img2img.as_picture`.
+            mask: where the image changes; elsewhere it stays as it is. A grey picture or an array
+                (height, width), 0 outside; or `alpha`: where the image is not fully transparent.
+            feather: pixels over which the result fades in, inwards from the border of the mask.
 
         Returns:
             The same kind of image, with the same size, bit depth, alpha and metadata, and with the
@@ -228,9 +253,17 @@ class Translator:
             has their bit depth and range.
 
         Raises:
-            ImageError: it is not an image, or there is not enough memory for its size.
+            ImageError: it is not an image, or there is not enough memory for its size; or the mask
+                has another size.
+            ConfigError: there is a mask, but results cannot stay as their inputs outside of it.
         """
-        return self.translate_batch([image])[0]
+        if mask is None:
+            return self.translate_batch([image])[0]
+        self.require_same_domain()
+        picture = self.values.with_range(as_picture(image, self.spec.in_channels))
+        weights = weights_of(mask, picture, feather)
+        made: Any = like(blended(picture, self.translate_batch([picture])[0], weights), image)
+        return made  # type: ignore[no-any-return]
 
     def translate_batch(self, images: Sequence[AnyImage]) -> list[AnyImage]:
         """Translate several images of any kind and size. They do not influence each other."""

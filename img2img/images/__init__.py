@@ -28,6 +28,7 @@ from img2img.images.listing import (
     unreadable_suffixes,
     walk,
 )
+from img2img.images.masks import Mask, Weights, blended, weights_of
 from img2img.images.metadata import with_pixels
 from img2img.images.picture import (
     Animation,
@@ -78,14 +79,17 @@ __all__ = [
     "Frames",
     "Header",
     "ImageLike",
+    "Mask",
     "Number",
     "Picture",
     "Pixels",
     "Reader",
     "Valid",
+    "Weights",
     "Writer",
     "as_picture",
     "as_rgb",
+    "blended",
     "channel_names",
     "check_format",
     "count_outside",
@@ -117,6 +121,7 @@ __all__ = [
     "type_range",
     "unreadable_suffixes",
     "walk",
+    "weights_of",
     "with_pixels",
     "writable_suffixes",
     "write_image",

@@ -190,6 +190,11 @@ class Domain(BaseModel):
         """`extent` with the bit depth, such as `0..4095 (12 bits)`."""
         return self.extent + (f" ({self.bits} bits)" if self.bits else "")
 
+    @property
+    def described(self) -> str:
+        """Number of channels and type, such as `3 channels of uint8`."""
+        return f"{_counted(len(self.channels))} of {self.dtype}"
+
     def __str__(self) -> str:
         return f"{self.dtype} {self.range}"
 

@@ -31,6 +31,7 @@ from img2img.images import (
     Animation,
     Extent,
     Picture,
+    Weights,
     Writer,
     check_format,
     measure,
@@ -49,11 +50,13 @@ from img2img.translate.gallery import QUALITY as THUMBNAIL_QUALITY
 from img2img.translate.gallery import thumbnail
 from img2img.translate.kinds import TO_VIDEO, Kind
 from img2img.translate.manifest import FileState
-from img2img.translate.options import FolderOptions
+from img2img.translate.masks import masked
+from img2img.translate.options import ALPHA, FolderOptions
 from img2img.translate.pictures import (
     Image,
     frames_of,
     held_by,
+    lossy,
     shallow,
     side_by_side,
     with_frames,
@@ -120,6 +123,8 @@ def translate_folder(
         if not str(given):
             raise DataError(f"`{name}` is empty")
     tasks = Tasks.of(str(source), Path(output), options, translator.identity, processes, say)
+    if options.mask is not None:
+        translator.require_same_domain()
     images = sum(not job.is_video for job in tasks.todo)
     if images < len(tasks.todo):
         translator.require_rgb()
@@ -156,6 +161,8 @@ class _Loaded:
     job: Job
     state: FileState
     image: Image
+    weights: list[Weights] | None = None
+    """How much of the result is taken at each pixel of its pictures; None: all."""
 
 
 class _Work:
@@ -180,6 +187,8 @@ class _Work:
         self._files = len(jobs)
         images = [job for job in jobs if not job.is_video]
         if remark := shallow(self._translator.spec.output, [job.target for job in images]):
+            self._say(remark)
+        if self._results.masks and (remark := lossy(job.target for job in jobs)):
             self._say(remark)
         if images and self._options.stabilize != "off" and self._translator.spec.dropout:
             self._say(video.DROPOUT_OFF)
@@ -209,6 +218,8 @@ class _Work:
         }
         try:
             state = state_of(job)
+            if results.masks:
+                options = replace(options, mask=results.masks.file_of(job.name) or ALPHA)
             given = (
                 self._translator,
                 video.footage_of(job, self._translator, options),
@@ -276,7 +287,7 @@ class _Work:
         if extent is None or self._translator.budget.takes_whole(extent):
             return False
         height, width = extent.size
-        others = self._results.compare, self._results.gallery
+        others = self._results.compare, self._results.gallery, self._results.masks
         return (
             extent.pixels == height * width
             and not any(others)
@@ -323,7 +334,7 @@ class _Work:
         try:
             state = state_of(job)
             if extent:
-                compared = self._results.compare is not None
+                compared = bool(self._results.compare or self._results.masks)
                 self._translator.budget.check(extent, compared=compared)
             image = read_native(job.source)
             if isinstance(image, Animation):
@@ -333,7 +344,9 @@ class _Work:
             if self._is_large(extent):
                 give_back_freed_memory()  # that the decoder has freed
             check_format(job.target, image)  # before the image is translated
-            return _Loaded(job, state, image)
+            masks = self._results.masks
+            weights = masks.weights(job.name, image) if masks else None
+            return _Loaded(job, state, image, weights)
         except (Img2ImgError, OSError) as error:
             self._outcome.fail(job, error)
             return None
@@ -367,7 +380,7 @@ class _Work:
             else:
                 made = with_frames(loaded.image, frames)
                 # The input is released if it is not needed any more: a large one takes much memory.
-                beside = self._results.compare or self._results.gallery
+                beside = self._results.compare or self._results.gallery or loaded.weights
                 given = loaded if beside else replace(loaded, image=made)
                 del loaded, frame
                 if held_by(made) > self._most:
@@ -395,6 +408,8 @@ class _Work:
         job, size = loaded.job, frames_of(image)[0].size
         beside: list[Path] = []
         try:
+            if loaded.weights is not None:
+                image = masked(loaded.image, image, loaded.weights)
             if results.gallery:
                 both = frames_of(loaded.image)[0], frames_of(image)[0]
                 for path, frame in zip(results.thumbnails(job), both, strict=True):

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, fields
 from fractions import Fraction
-from typing import Any, Literal
+from math import inf
+from pathlib import Path
+from typing import Any, Final, Literal
 
 from img2img.errors import ConfigError
 from img2img.translate.stabilizer import Strength
@@ -10,6 +12,8 @@ from img2img.video import Encoding, Span
 
 Stabilize = Literal["off"] | Strength
 
+ALPHA: Final = "alpha"
+"""The mask that is the transparency of each image."""
 # Default frame rate of sequences, and default quality of JPEG and WebP.
 RATE, QUALITY = Fraction(25), 95
 # Options that require pictures to be treated as the frames of a sequence.
@@ -42,6 +46,11 @@ class VideoOptions:
     """Frame rate of a sequence of pictures; None: 25."""
     stabilize: Stabilize = "off"
     """How strongly to reduce flicker."""
+    mask: Path | str | None = None
+    """Where results replace their inputs, which stay as they are elsewhere: an image, 0 outside; a
+    folder with a mask for each file, of its path and name; or `alpha`, each image's own."""
+    feather: float = 0
+    """Pixels over which results fade in, inwards from the border of the mask."""
     image_format: str | None = None
     """Format of the images written, such as `png`; None: that of each file, for frames png."""
     quality: int | None = None
@@ -50,6 +59,10 @@ class VideoOptions:
     def __post_init__(self) -> None:
         if self.quality is not None and not 1 <= self.quality <= 100:
             raise ConfigError(f"`quality`: {self.quality} is not between 1 and 100")
+        if not 0 <= self.feather < inf:
+            raise ConfigError(f"`feather`: {self.feather} is not a number of pixels from 0 on")
+        if self.feather and self.mask is None:
+            raise ConfigError("`feather` would have no effect: there is no `mask`")
         _ = self.span
 
     @property

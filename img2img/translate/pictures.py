@@ -8,6 +8,8 @@ import numpy as np
 
 from img2img.images import Domain, Frames, Picture, keeps_depth, of_depth, resized, suffix_of
 
+# As they are written by default.
+_LOSSY = {".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".webp", ".avif", ".gif"}
 # The content of an image file.
 Image = Picture | Frames
 
@@ -42,6 +44,17 @@ def shallow(output: Domain, targets: Iterable[Path]) -> str | None:
     return (
         f"results have the value range {output.range}, which {', '.join(sorted(suffixes))} cannot"
         " hold, so it is scaled to 0..255 (`image_format=png` or `image_format=tif` keeps it)"
+    )
+
+
+def lossy(targets: Iterable[Path]) -> str | None:
+    """A remark if pixels outside of a mask do not stay as they are in such files, else None."""
+    suffixes = {suffix_of(target) for target in targets} & _LOSSY
+    if not suffixes:
+        return None
+    return (
+        f"{', '.join(sorted(suffixes))} changes pixels a little when it is written, also outside of"
+        " the mask (`image_format=png` or `image_format=tif` keeps them)"
     )
 
 

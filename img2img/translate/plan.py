@@ -21,7 +21,7 @@ from img2img.translate.naming import (
     suffix_of,
     targets_of,
 )
-from img2img.translate.options import RATE, FolderOptions
+from img2img.translate.options import ALPHA, RATE, FolderOptions
 from img2img.translate.sequences import ANIMATED, is_animated, sequence, sequences
 from img2img.video import is_video
 from img2img.video.containers import CONTAINERS
@@ -126,6 +126,11 @@ def plan(source: str, output: Path, options: FolderOptions = DEFAULTS) -> Plan:
         )
     record = Record(output) if real(found.root) == real(output) else None
     files, left_out = _inputs(found, source, output, record)
+    if options.mask not in {None, ALPHA}:  # masks among the inputs are none of them
+        masks = place(Path(str(options.mask)))
+        files = [file for file in files if masks not in {place(file), *place(file).parents}]
+        if not files and not found.refused:
+            raise DataError(f"{source}: contains only masks")
     one = _one_result(source, files, output, options)
     jobs = [one] if one else _in_folder(source, files, found.root, output, record, options)
     _check_inputs_stay(jobs, output, options)

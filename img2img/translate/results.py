@@ -3,12 +3,13 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from stat import S_ISREG
+from typing import Any
 
 from img2img.errors import ImageError
 from img2img.images import OURS
@@ -16,6 +17,7 @@ from img2img.runtime.files import remove_leftovers, write_text
 from img2img.runtime.processes import Processes
 from img2img.translate.gallery import Card
 from img2img.translate.manifest import Entry, FileState, Manifest, Record, file_state
+from img2img.translate.masks import Masks
 from img2img.translate.naming import names
 from img2img.translate.options import FolderOptions
 from img2img.translate.plan import Job, Plan
@@ -31,10 +33,11 @@ class Results:
 
     planned: Plan
     manifest: Manifest
-    settings: str
+    settings: Sequence[Any]
     """The model, and the options that affect images."""
-    video_settings: str
+    video_settings: Sequence[Any]
     """The model, and the options that affect videos."""
+    masks: Masks | None
     compare: Path | None
     """The folder of comparisons; None if there is none."""
     gallery: Path | None
@@ -46,6 +49,7 @@ class Results:
         planned: Plan,
         options: FolderOptions,
         model: str,
+        masks: Masks | None,
         processes: Processes,
         say: Callable[[str], None],
     ) -> "Results":
@@ -64,8 +68,9 @@ class Results:
         return cls(
             planned,
             Manifest(planned.folder, processes.rank, say),
-            json.dumps([model, *options.image_settings]),
-            json.dumps([model, options.video_settings]),
+            [model, *options.image_settings],
+            [model, options.video_settings],
+            masks,
             *folders,
         )
 
@@ -78,8 +83,8 @@ class Results:
             for paths in [[job.target]] if job.in_place else self._outputs(job):
                 with suppress(OSError, ImageError):
                     state = None if job.in_place else state_of(job)
-                    settings = self.video_settings if job.is_video else self.settings
-                    entry = record.find(job.name, state, settings, [*map(self._name, paths)])
+                    wanted = [*map(self._name, paths)]
+                    entry = record.find(job.name, state, self._settings(job), wanted)
                     if entry:
                         found[job] = entry
         return found
@@ -92,9 +97,8 @@ class Results:
         Raises:
             StorageError: the manifest cannot be written.
         """
-        settings = self.video_settings if job.is_video else self.settings
         made = {self._name(path): file_state(path) for path in paths}
-        entry = Entry(job.name, state, settings, size, made)
+        entry = Entry(job.name, state, self._settings(job), size, made)
         self.manifest.add(entry)
         return entry
 
@@ -151,6 +155,11 @@ class Results:
             return [[job.target], *([job.target.with_name(name)] for name in others)]
         paths = [job.target, *(self.thumbnails(job) if self.gallery else ())]
         return [[*paths, path] for path in self.compared(job)] if self.compare else [paths]
+
+    def _settings(self, job: Job) -> str:
+        """Everything besides the input that its result depends on."""
+        own = self.video_settings if job.is_video else self.settings
+        return json.dumps([*own, *(self.masks.identity(job.name) if self.masks else ())])
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.planned.folder).as_posix()

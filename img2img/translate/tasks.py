@@ -8,6 +8,7 @@ from img2img.errors import DataError, some_names
 from img2img.runtime.processes import Processes
 from img2img.translate.kinds import TO_VIDEO, check_options
 from img2img.translate.manifest import Entry
+from img2img.translate.masks import Masks
 from img2img.translate.options import FolderOptions
 from img2img.translate.plan import Job, Plan, plan
 from img2img.translate.results import Results
@@ -49,11 +50,12 @@ class Tasks:
         Raises:
             The errors of `img2img.translate_folder`.
         """
+        masks = Masks.of(options)
         planned = processes.from_first(plan(source, output, options))
         check_options(options.given, {job.source: job.kind for job in planned.jobs})
         for suffix in {job.target.suffix for job in planned.jobs if job.kind in TO_VIDEO}:
             check_choices(options.encoding, suffix)
-        results = Results.of(planned, options, model, processes, say)
+        results = Results.of(planned, options, model, masks, processes, say)
         skipped: dict[Job, Entry] = {}
         if options.skip_existing:
             skipped = processes.from_first(results.made_before() if processes.first else {})

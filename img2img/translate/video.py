@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from img2img.engine.translator import Translator
 from img2img.errors import ConfigError, DataError, ImageError, VideoError
@@ -25,10 +26,11 @@ from img2img.images import (
 from img2img.runtime.files import write_text
 from img2img.runtime.pipeline import ahead
 from img2img.translate.frames import FrameTranslator
+from img2img.translate.masks import MaskedFrames, Masks
 from img2img.translate.options import RATE, VideoOptions
 from img2img.translate.plan import Job
 from img2img.video import Frame, is_video
-from img2img.video.convert import Converted, Notes, OnProgress, convert
+from img2img.video.convert import Converted, FrameTransform, Notes, OnProgress, convert
 from img2img.video.footage import Film, Footage, Stills, with_sizes
 from img2img.video.probing import VideoInfo
 from img2img.video.span import WHOLE
@@ -77,7 +79,7 @@ def translate_video(
         target,
         transform,
         encoding=options.encoding,
-        settings=json.dumps([translator.identity, options.stabilize]),
+        settings=json.dumps([translator.identity, options.stabilize, *_mask_of(footage, options)]),
         span=options.span,
         elsewhere=elsewhere,
         progress=progress,
@@ -227,12 +229,22 @@ def _footage(source: Footage | Path | str) -> Footage:
     return Film(Path(source)) if isinstance(source, str | Path) else source
 
 
+def _mask_of(footage: Footage, options: VideoOptions) -> list[Any]:
+    masks = Masks.of(options)
+    return masks.identity(footage.info.path.name) if masks else []
+
+
 def _transform(
     translator: Translator, footage: Footage, options: VideoOptions, say: Callable[[str], None]
-) -> FrameTranslator:
+) -> FrameTransform:
     """The translator of the frames. Reports the scale, and that dropout is off."""
     if translator.spec.dropout:
         say(DROPOUT_OFF)
     transform = FrameTranslator(translator, options.stabilize)
     say(transform.translator.describe_scale(footage.info.upright_size))
-    return transform
+    masks = Masks.of(options)
+    if masks is None:
+        return transform
+    translator.require_same_domain()
+    name = footage.info.path.name
+    return MaskedFrames(transform, masks.of_one(name), name)

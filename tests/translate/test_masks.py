@@ -1,0 +1,309 @@
+"""Results that are their inputs outside of a mask."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from img2img import Translator, translate_folder
+from img2img.errors import ConfigError, DataError, ImageError
+from img2img.images import Animation, Domain, Picture, read_image, read_picture, write_image
+from img2img.images import read_native_picture as read
+from img2img.images import write_picture as write
+from img2img.networks import Generator
+from img2img.networks.base import Stage
+from img2img.translate.report import Report
+from img2img.video.footage import Film
+from tests.conftest import Command
+from tests.engine.conftest import translator
+from tests.video.clips import make_clip
+
+EIGHT = Domain.of_type("uint8")
+
+
+class Negative(Generator):
+    """Black for white, in any channels."""
+
+    size_multiple = 1
+    min_size = 1
+    local = True
+
+    def __init__(self, channels: int = 3) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(channels, channels, 1, bias=False)
+        self.layer.weight.data = -torch.eye(channels)[..., None, None]
+
+    def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor:
+        y: Tensor = self.layer(x)
+        return y
+
+    def stages(self) -> list[Stage]:
+        return [Stage(self.layer)]
+
+
+def negative(input: Domain = EIGHT, output: Domain | None = None, **options: Any) -> Translator:
+    spec = translator(Negative()).spec
+    spec = spec.model_copy(update={"input": input, "output": output or input})
+    generator = Negative(len(input.channels))
+    return Translator(generator, spec, **{"device": "cpu", "precision": "fp32", **options})
+
+
+def picture(dtype: Any = np.uint8, channels: int = 3, size: tuple[int, int] = (6, 8)) -> Any:
+    random = np.random.default_rng(0)
+    if np.dtype(dtype).kind == "f":
+        return random.random((*size, channels)).astype(dtype)
+    return random.integers(0, np.iinfo(dtype).max, (*size, channels), dtype)
+
+
+def opacity(picture: Picture) -> Any:
+    assert picture.alpha is not None
+    return picture.alpha
+
+
+def left(size: tuple[int, int] = (6, 8)) -> np.ndarray:
+    """Inside is the left half."""
+    mask = np.zeros(size, np.uint8)
+    mask[:, : size[1] // 2] = 255
+    return mask
+
+
+Run = Callable[..., Report]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.chdir(tmp_path)
+
+    def call(tested: Translator | None = None, **options: Any) -> Report:
+        return translate_folder(tested or negative(), "in", "out", **options)
+
+    return call
+
+
+class TestArrays:
+    @pytest.mark.parametrize(("dtype", "top"), [(np.uint8, 255), (np.uint16, 65535)])
+    def test_outside_not_a_bit_changes(self, dtype: Any, top: int) -> None:
+        given = picture(dtype)
+        made = negative().translate(given, left())
+        assert made.dtype == dtype
+        assert np.array_equal(made[:, 4:], given[:, 4:])
+        assert np.array_equal(made[:, :4], top - given[:, :4])
+
+    @pytest.mark.parametrize("dtype", ["int16", "uint16", "float32"])
+    def test_of_any_channels(self, dtype: Any) -> None:
+        domain = Domain(dtype=dtype, channels=("a", "b", "c", "d", "e"), low=0, high=1000)
+        given = Picture((picture(np.float32, 5) * 1000).astype(dtype))
+        made = negative(domain).translate(given, left()).pixels
+        assert np.array_equal(made[:, 4:], given.pixels[:, 4:])
+        assert made[:, :4] == pytest.approx(1000 - given.pixels[:, :4], abs=1e-3)
+
+    @pytest.mark.parametrize(
+        "mask",
+        [left() > 0, left() // 255, left(), left().astype(np.uint16) * 257, left() / 255],
+        ids=lambda mask: f"{mask.dtype} {mask.max()}",
+    )
+    def test_what_is_inside(self, mask: np.ndarray) -> None:
+        given = picture()
+        expected = np.where(left()[..., None] > 0, 255 - given, given)
+        assert np.array_equal(negative().translate(given, mask), expected)
+
+    def test_grey_is_both(self) -> None:
+        given = np.full((1, 2, 3), 40, np.uint8)
+        made = negative().translate(given, np.array([[255, 51]], np.uint8))
+        assert made[0, :, 0].tolist() == [215, 75]  # 40 + 0.2 x (215 - 40)
+
+    def test_feathered_inwards(self) -> None:
+        """At distances 1, 2, 3 from the nearest pixel outside, 1/3, 2/3 and all of the result."""
+        given = np.zeros((1, 6, 3), np.uint8)
+        mask = np.array([[0, 1, 1, 1, 1, 1]], np.uint8)
+        made = negative().translate(given, mask, feather=2)
+        assert made[0, :, 0].tolist() == [0, 85, 170, 255, 255, 255]
+
+    def test_opacity_is_the_mask(self) -> None:
+        given = Picture(picture(), np.where(left() > 0, np.uint8(255), np.uint8(0)))
+        made = negative().translate(given, "alpha")
+        assert np.array_equal(made.pixels[:, 4:], given.pixels[:, 4:])
+        assert np.array_equal(made.pixels[:, :4], 255 - given.pixels[:, :4])
+        assert np.array_equal(opacity(made), opacity(given))
+
+    def test_opacity_that_is_translated_too(self) -> None:
+        given = Picture(picture(), picture(channels=1)[..., 0])
+        domain = Domain.of_type("uint8", ("R", "G", "B", "alpha"))
+        made = negative(domain).translate(given, left())
+        assert np.array_equal(opacity(made)[:, 4:], opacity(given)[:, 4:])
+        assert np.array_equal(opacity(made)[:, :4], 255 - opacity(given)[:, :4])
+
+    def test_refused(self) -> None:
+        with pytest.raises(ImageError, match="mask is 8 x 5 pixels, but the image 8 x 6"):
+            negative().translate(picture(), left()[:5])
+        with pytest.raises(ConfigError, match="1 channel of uint8 of 3 channels of uint8"):
+            negative(EIGHT, Domain.of_type("uint8", 1)).translate(picture(), left())
+        with pytest.raises(ConfigError, match="resize"):
+            negative(resize=(8, 8)).translate(picture(), left())
+        with pytest.raises(ImageError, match="8 x 6 x 3 of uint8, and its result 4 x 3 x 3"):
+            negative(max_side=4).translate(picture(), left())
+
+
+class TestFiles:
+    @pytest.mark.parametrize("suffix", [".png", ".tif"])
+    @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+    def test_one_mask_for_all(self, suffix: str, dtype: Any, run: Run) -> None:
+        given = picture(dtype)
+        for name in "ab":
+            write(f"in/{name}{suffix}", Picture(given))
+        write("mask.png", Picture(left()[..., None]))
+        assert not run(mask="mask.png").failed
+        for name in "ab":
+            made = read(f"out/{name}{suffix}").pixels
+            assert np.array_equal(made[:, 4:], given[:, 4:])
+            assert np.array_equal(made[:, :4], np.iinfo(dtype).max - given[:, :4])
+
+    def test_a_folder_of_masks(self, run: Run) -> None:
+        """By path and name; those inside the inputs' folder are no inputs."""
+        for name in ("a.png", "sub/b.png", "none.png", "small.png"):
+            write(f"in/{name}", Picture(picture()))
+        write("in/masks/a.tif", Picture(left()[..., None]))
+        write("in/masks/sub/b.png", Picture(255 - left()[..., None]))
+        write("in/masks/small.png", Picture(left((5, 8))[..., None]))
+        report = run(mask="in/masks")
+        assert {path.name for path in report.failed} == {"none.png", "small.png"}
+        reasons = {path.name: reason for path, reason in report.failed.items()}
+        assert "no mask in in/masks" in reasons["none.png"]
+        assert "in/masks/small.png: the mask is 8 x 5 pixels, but the image 8 x 6" in str(reasons)
+        assert not Path("out/masks").exists()
+        given = picture()
+        assert np.array_equal(read("out/a.png").pixels[:, 4:], given[:, 4:])
+        assert np.array_equal(read("out/sub/b.png").pixels[:, :4], given[:, :4])
+        assert np.array_equal(read("out/sub/b.png").pixels[:, 4:], 255 - given[:, 4:])
+
+    def test_their_opacity(self, run: Run) -> None:
+        write("in/a.png", Picture(picture(), left()))
+        write("in/opaque.png", Picture(picture()))
+        run(mask="alpha", gallery=True, compare=True)
+        made = read_picture("out/a.png")
+        assert np.array_equal(made.pixels[:, 4:], picture()[:, 4:])
+        assert np.array_equal(opacity(made), left())
+        assert np.array_equal(read("out/opaque.png").pixels, 255 - picture())
+
+    def test_every_frame(self, run: Run) -> None:
+        grey = np.full((8, 8, 3), 200, np.uint8)
+        write_image("in/a.gif", Animation((Picture(grey), Picture(grey // 2)), (100, 100)))
+        write("mask.png", Picture(left((8, 8))[..., None]))
+        run(mask="mask.png")
+        made = read_image("out/a.gif")
+        assert isinstance(made, Animation)
+        assert [frame.pixels[0, [0, 7], 0].tolist() for frame in made.frames] == [
+            [55, 200],
+            [155, 100],
+        ]
+
+    def test_a_lossy_format_is_told(self, run: Run) -> None:
+        write("in/a.jpg", Picture(picture()))
+        write("mask.png", Picture(left()[..., None]))
+        said: list[str] = []
+        run(mask="mask.png", say=said.append)
+        assert any(".jpg changes pixels a little" in line for line in said)
+
+    def test_done_again_with_another_mask(self, run: Run) -> None:
+        write("in/a.png", Picture(picture()))
+        write("mask.png", Picture(left()[..., None]))
+
+        def skipped(**options: Any) -> int:
+            return len(run(skip_existing=True, **options).skipped)
+
+        assert skipped(mask="mask.png") == 0
+        assert skipped(mask="mask.png") == 1
+        assert skipped(mask="mask.png", feather=2) == 0
+        assert skipped(mask="alpha") == 0
+        assert skipped() == 0
+        assert skipped() == 1
+        assert skipped(mask="mask.png") == 0  # its first result is no more
+        assert skipped(mask="mask.png") == 1
+        write("mask.png", Picture(255 - left()[..., None]))
+        assert skipped(mask="mask.png") == 0
+        assert np.array_equal(read("out/a.png").pixels[:, :4], picture()[:, :4])
+
+    def test_in_place(self, run: Run, tmp_path: Path) -> None:
+        write("in/a.png", Picture(picture()))
+        write("mask.png", Picture(left()[..., None]))
+        translate_folder(negative(), "in", "in", mask="mask.png", overwrite=True)
+        assert np.array_equal(read("in/a.png").pixels[:, 4:], picture()[:, 4:])
+
+    @pytest.mark.parametrize(
+        ("options", "error", "message"),
+        [
+            ({"mask": "gone.png"}, DataError, "gone.png: no such mask"),
+            ({"feather": 2}, ConfigError, "there is no `mask`"),
+            ({"mask": "alpha", "feather": -1}, ConfigError, "-1"),
+            ({"mask": "empty"}, DataError, "empty: contains no images"),
+            ({"mask": "text.png"}, ImageError, "text.png: "),
+        ],
+        ids=str,
+    )
+    def test_refused(self, options: Any, error: Any, message: str, run: Run) -> None:
+        write("in/a.png", Picture(picture()))
+        Path("empty").mkdir()
+        Path("text.png").write_text("no image")
+        with pytest.raises(error, match=message):
+            run(**options)
+
+    def test_colour_is_no_mask(self, run: Run) -> None:
+        write("in/a.png", Picture(picture()))
+        write("mask.png", Picture(picture()))
+        ((_, reason),) = run(mask="mask.png").failed.items()
+        assert reason == "mask.png: 3 different channels, but a mask is grey"
+
+    def test_grey_in_colour_is_one(self, run: Run) -> None:
+        write("in/a.png", Picture(picture()))
+        Image.fromarray(left()).convert("RGBA").save("mask.png")
+        assert not run(mask="mask.png").failed
+        assert np.array_equal(read("out/a.png").pixels[:, 4:], picture()[:, 4:])
+
+
+class TestVideos:
+    @pytest.mark.parametrize("stabilize", ["off", "light"])
+    def test_one_mask_for_all_frames(self, stabilize: Any, run: Run) -> None:
+        make_clip(Path("clip.mkv"), codec="ffv1", form="bgr0", times=range(5))
+        write("masks/clip.png", Picture(left((48, 64))[..., None]))
+        translate_folder(
+            negative(), "clip.mkv", "out.mkv", mask="masks", codec="ffv1", stabilize=stabilize
+        )
+        pairs = zip(Film(Path("clip.mkv")).frames(), Film(Path("out.mkv")).frames(), strict=True)
+        for given, made in pairs:
+            assert np.abs(made.pixels[:, 34:].astype(int) - given.pixels[:, 34:]).max() <= 4
+            assert np.abs(made.pixels.astype(int) - given.pixels)[:, :30].mean() > 20
+
+    def test_frames_keep_every_bit(self, run: Run) -> None:
+        Path("in").mkdir()
+        make_clip(Path("in/clip.mkv"), codec="ffv1", form="bgr0", times=range(3))
+        write("mask.png", Picture(left((48, 64))[..., None]))
+        run(mask="mask.png", frames=True)
+        for number, given in enumerate(Film(Path("in/clip.mkv")).frames(), 1):
+            made = read(f"out/clip/{number:06}.png").pixels
+            assert np.array_equal(made[:, 32:], given.pixels[:, 32:])
+            assert np.array_equal(made[:, :32], 255 - given.pixels[:, :32])
+
+    def test_another_size(self, run: Run) -> None:
+        Path("in").mkdir()
+        make_clip(Path("in/clip.mkv"), codec="ffv1", form="bgr0", times=range(3))
+        write("mask.png", Picture(left()[..., None]))
+        ((_, reason),) = run(mask="mask.png").failed.items()
+        assert "mask.png: the mask is 8 x 6 pixels, but the image 64 x 48" in reason
+
+
+def test_command(tiny_run: Path, tiny_pairs: Path, tmp_path: Path, img2img: Command) -> None:
+    write(tmp_path / "mask.png", Picture(left((32, 32))[..., None]))
+    given = ["translate", "--model", tiny_run, "--input", tiny_pairs / "A", "--device", "cpu"]
+    given += ["--output", tmp_path / "out", "--mask", tmp_path / "mask.png", "--feather", 3]
+    outcome = img2img(*given)
+    assert outcome.status == 0, outcome.err
+    made, before = (
+        read(folder / "0.png").pixels for folder in (tmp_path / "out", tiny_pairs / "A")
+    )
+    assert np.array_equal(made[:, 16:], before[:, 16:])
+    assert not np.array_equal(made[:, :16], before[:, :16])

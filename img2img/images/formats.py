@@ -134,20 +134,23 @@ _handlers = _TiffHandlers()
 _TIFF = TemporarySetting(_handlers.read, _handlers.write, None)
 _OPENCV_LOG = getattr(cv2.utils, "logging", cv2)  # OpenCV 4 has them at the top
 _OPENCV = TemporarySetting(_OPENCV_LOG.getLogLevel, _silence_opencv, 0)
-# Of libraries that log what is wrong with a file before they raise it, or instead.
+# Of libraries that log what is wrong with a file before they raise it, or instead. Disabled each:
+# to set a level takes as long as to read a small picture.
 _LOGGERS = [
-    logging.getLogger(name) for name in ("tifffile", "rasterio", "pydicom", "nibabel.global")
+    logging.getLogger(name)
+    for name in (
+        *("tifffile", "pydicom", "nibabel.global"),
+        *("rasterio", *(f"rasterio.{part}" for part in ("_base", "_env", "_err", "_io"))),
+    )
 ]
 
 
-def _set_levels(levels: list[int]) -> None:
-    for logger, level in zip(_LOGGERS, levels, strict=True):
-        logger.setLevel(level)
+def _disable(disabled: list[bool]) -> None:
+    for logger, off in zip(_LOGGERS, disabled, strict=True):
+        logger.disabled = off
 
 
 _LOGS = TemporarySetting(
-    lambda: [logger.level for logger in _LOGGERS],
-    _set_levels,
-    [logging.CRITICAL + 1] * len(_LOGGERS),
+    lambda: [logger.disabled for logger in _LOGGERS], _disable, [True] * len(_LOGGERS)
 )
 _LIMIT = TemporarySetting(lambda: Image.MAX_IMAGE_PIXELS, _limit_pixels, MAX_PIXELS)

@@ -1,6 +1,5 @@
 """Which codec a file is read and written by: found by content, then by suffix."""
 
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -12,11 +11,16 @@ from img2img.images.formats import other_kind
 _DOUBLE = (".nii.gz", ".img.gz")
 
 
-def codecs() -> Iterator[Codec]:
+def codecs() -> tuple[Codec, ...]:
     """One of each: that of the usual kinds, special ones, and others."""
+    return _made(tuple(CODECS.names()))
+
+
+@cache
+def _made(names: tuple[str, ...]) -> tuple[Codec, ...]:
     found = [part.factory() for part in CODECS]
-    yield from sorted(
-        found, key=lambda codec: (not isinstance(codec, PillowCodec), not codec.special)
+    return tuple(
+        sorted(found, key=lambda codec: (not isinstance(codec, PillowCodec), not codec.special))
     )
 
 
@@ -27,7 +31,7 @@ def codec_of(path: Path) -> Codec:
         ImageError: it cannot be opened, or is empty.
     """
     start, suffix = start_of(path), suffix_of(path)
-    every = [*codecs()]
+    every = codecs()
     for codec in every:
         if codec.recognizes(start, path):
             return codec

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from img2img import Translator
 from tests.conftest import Command
@@ -46,6 +47,8 @@ def run(tmp_path_factory: pytest.TempPathFactory, scenes: Path, train: Command) 
     settings = {
         "generator.output": "linear",
         "optimizer.lr": 0.01,
+        "data.A.show": "[3, 2, 1]",
+        "data.B.show": "2:viridis",
         "data.B.range": "[288, 292]",
         "data.holdout": 0.3,
         "metrics.tensorboard": "false",
@@ -111,3 +114,48 @@ def test_pixels_are_for_8_bits_only(run: Path, tmp_path: Path, img2img: Command)
     assert "--pixels" in refused.err
     assert "uint16" in refused.err
     assert not any(tmp_path.iterdir())
+
+
+def test_what_is_shown_is_kept_with_the_run_and_the_model(
+    run: Path, scenes: Path, tmp_path: Path, img2img: Command
+) -> None:
+    config = (run / "config.yaml").read_text()
+    assert "show: 3,2,1" in config
+    assert "show: 2:viridis" in config
+    spec = Translator.load(run, device="cpu").spec
+    assert spec.input.view is not None
+    assert spec.output.view is not None
+    assert spec.input.view.channels == (3, 2, 1)
+    assert spec.output.view.colormap == "viridis"
+    shown = {}
+    for name, options in ("usual", ()), ("other", ("--show", "5,4,3")):
+        done = img2img(
+            "translate", "--model", run, "--input", scenes / "A" / "1.tif",
+            "--output", tmp_path / name, "--gallery", "--compare", *options
+        )  # fmt: skip
+        assert done.status == 0, done.err
+        (before,) = (tmp_path / name / "gallery").glob("*-before.jpg")
+        beside = np.asarray(Image.open(tmp_path / name / "compare" / "1.tif.png"))
+        assert beside.shape == (32, 64, 3)
+        shown[name] = np.asarray(Image.open(before)), beside
+    bands = scene(1)[0] / 4095
+    order = {"usual": (2, 1, 0), "other": (4, 3, 2)}
+    for name, (thumbnail, beside) in shown.items():
+        for pixels in (thumbnail, beside[:, :32]):
+            levels = pixels[2::4, 2::4] / 255  # in the middle of each square
+            expected = bands[2::4, 2::4][..., order[name]]
+            assert np.abs(levels - expected).mean() < 0.08
+    refused = img2img("report", run, "--show", "9")
+    assert (refused.status, "--show: no channel 9" in refused.err) == (2, True)
+
+
+def test_pages_of_a_run(run: Path, scenes: Path, tmp_path: Path, img2img: Command) -> None:
+    report = img2img("report", run, "--output", tmp_path / "report.html")
+    assert report.status == 0, report.err
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("data:image/webp") >= 2 * 3
+    compared = img2img("compare", run, run, "--data", scenes, "--output", tmp_path / "c.html")
+    assert compared.status == 0, compared.err
+    preview = img2img("data", "preview", "--data", scenes, "--output", tmp_path / "p.png")
+    assert preview.status == 0, preview.err
+    assert Image.open(tmp_path / "p.png").mode == "RGB"

@@ -18,6 +18,7 @@ from img2img.cli.options import (
     Measures,
     Pairs,
     Scale,
+    Show,
     SideBySide,
     TestData,
     Unequal,
@@ -62,6 +63,7 @@ def compare(
     pairs: Pairs = None,
     unequal: Unequal = None,
     device: Device = "auto",
+    show: Show = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare models on one test set: quality, speed and size, in a table and on a page.
@@ -87,6 +89,7 @@ def compare(
             direction=direction,
             scale=scale,
             examples=examples,
+            show=show or (),
             measures=split_names(measures),
             features=features,
             weights=weights,

@@ -94,6 +94,15 @@ _SCALE = typer.Option(
 )
 Scale = Annotated[Literal["auto", "native", "trained"], _SCALE]
 ScaleIfGiven = Annotated[Literal["auto", "native", "trained"] | None, _SCALE]
+Show = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="CHANNELS",
+        help="Channels to show as red, green and blue, by number or name, such as 4,3,2; or one and"
+        " its colour map: 1:viridis; of one domain: A=4,3,2. Can be repeated. Default: as in"
+        " training.",
+    ),
+]
 Measures = Annotated[
     str | None,
     typer.Option(

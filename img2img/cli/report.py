@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from img2img.cli import completion
-from img2img.cli.options import Device, Scale
+from img2img.cli.options import Device, Scale, Show
 from img2img.cli.output import console, counting, printable, say_note
 
 
@@ -26,6 +26,7 @@ def report(
     ] = 8,
     scale: Scale = "auto",
     device: Device = "auto",
+    show: Show = None,
 ) -> None:
     """Write a page that shows how a training run went, and its results.
 
@@ -44,6 +45,7 @@ def report(
             examples=examples,
             scale=scale,
             device=device,
+            show=show or (),
             progress=counter,
             say=say_note,
         )

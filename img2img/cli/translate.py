@@ -9,7 +9,7 @@ import typer
 
 from img2img.cli import completion
 from img2img.cli.models import check_model_option
-from img2img.cli.options import AsJson, Device, Direction, options_of
+from img2img.cli.options import AsJson, Device, Direction, Show, options_of
 from img2img.cli.output import counting, frame_rate, parsed_size, print_json, say_note, seconds
 from img2img.cli.translated import say_report
 from img2img.errors import ConfigError, TranslationStopped
@@ -195,6 +195,7 @@ def translate(
             "--gallery", help="Also make a page with before/after sliders, gallery/index.html."
         ),
     ] = False,
+    show: Show = None,
     stabilize: Annotated[
         Literal["off", "light", "strong"],
         typer.Option(help="Reduce flicker, at some cost in sharpness and time.", **_VIDEO),
@@ -304,6 +305,7 @@ def translate(
             device=chosen,
             resize=parsed_size("resize", resize),
             tile=_tile(tile),
+            show=show or (),
             progress=progress.parts,
             say=say_note if processes.first else lambda _: None,
         )

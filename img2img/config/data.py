@@ -115,6 +115,16 @@ class GrowConfig(Section):
     )
 
 
+def _show(value: Any) -> Any:
+    """`[4, 3, 2]` means `4,3,2`."""
+    if isinstance(value, list | tuple):
+        return ",".join(map(str, value))
+    return str(value) if isinstance(value, int) else value
+
+
+Show = Annotated[str, BeforeValidator(_show)]
+
+
 class SideConfig(Section):
     """The channels of the files of one domain, and the meaning of their values."""
 
@@ -138,6 +148,12 @@ class SideConfig(Section):
         default=None,
         description="value of pixels that hold no data; null: the one that a file names, if any;"
         " NaN always means no data",
+    )
+    show: Show = Field(
+        default="auto",
+        description="the channels that samples and pages show as red, green and blue, by number"
+        " or name, such as [4, 3, 2]; or one of them, and its colour map: 1:viridis. auto: those"
+        " named red, green and blue, else the first",
     )
 
 

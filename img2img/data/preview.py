@@ -1,5 +1,7 @@
 """A sheet of augmented images, to look at before training."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
@@ -12,7 +14,8 @@ from img2img.data.sizes import resolve_sizes
 from img2img.data.sources import CountProgress
 from img2img.data.values import channels_of, resolve_domains
 from img2img.errors import DataError
-from img2img.images import Picture, to_pixels
+from img2img.images import Domain, Picture
+from img2img.images.display import tensor_shown
 from img2img.images.sheets import sheet
 
 
@@ -46,19 +49,25 @@ def preview_data(
     found = found.seen_as(domains)
     if found.empty:
         raise DataError(f"{found.layout}: there is nothing to show")
+    given, wanted = data.direction.split("to")
+    in_order = domains[given], domains[wanted]
     transform = Transform(data, *resolve_sizes(data, survey.smallest), channels_of(domains))
     sheet_rows = []
     for row in range(min(rows, len(found))):
         one = found.only(row)
         samples = one.samples(data.model_copy(update={"cache": "none"}), seed, transform)
         (as_it_is,) = one.held_out_batches(data, transform)
-        cells = [_cell(as_it_is.A[0], as_it_is.B[0])]
+        images = [(x[0], None if valid is None else valid[0]) for x, valid in as_it_is.both]
+        cells = [_cell(images, in_order)]
         for position in range(row * columns, (row + 1) * columns):
-            A, B, *_ = samples[position]
-            cells.append(_cell(A, B))
+            drawn = samples[position]
+            cells.append(_cell([(drawn.A, drawn.valid_A), (drawn.B, drawn.valid_B)], in_order))
         sheet_rows.append(cells)
     return sheet(sheet_rows, ["as it is", *("augmented" for _ in range(columns))])
 
 
-def _cell(A: Tensor, B: Tensor) -> NDArray[np.uint8]:
-    return np.concatenate([to_pixels(A), to_pixels(B)], axis=1)
+def _cell(
+    both: Sequence[tuple[Tensor, Tensor | None]], domains: Sequence[Domain]
+) -> NDArray[np.uint8]:
+    sides = zip(both, domains, strict=True)
+    return np.concatenate([tensor_shown(x, each, valid) for (x, valid), each in sides], axis=1)

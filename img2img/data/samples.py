@@ -75,6 +75,11 @@ class Batch:
         return replace(self, **changed)
 
     @property
+    def both(self) -> tuple[tuple[Tensor, Tensor | None], tuple[Tensor, Tensor | None]]:
+        """`A` and `B`, each with where it holds data."""
+        return (self.A, self.valid_A), (self.B, self.valid_B)
+
+    @property
     def tensors(self) -> dict[str, Tensor]:
         """The tensors that it has, by attribute."""
         found = {f.name: getattr(self, f.name) for f in fields(self)}

@@ -15,10 +15,12 @@ from img2img.images import (
     Domain,
     Number,
     Picture,
+    View,
     channel_names,
     is_grey,
     type_range,
 )
+from img2img.images.display import STRETCH, shown_as, viewed
 
 # Depths that files of 16 bits hold values of.
 _DEPTHS = (8, 10, 12, 14, 16)
@@ -171,6 +173,7 @@ def as_config(domain: Domain) -> SideConfig:
         channels=len(names) if names == channel_names(len(names)) else names,
         range="dtype" if domain.whole else each[0] if len({*each}) == 1 else each,
         nodata=domain.nodata,
+        show="auto" if domain.view is None else shown_as(domain.view),
     )
 
 
@@ -198,7 +201,33 @@ def _domain(wanted: SideConfig, values: Values, key: str, range_key: str = "") -
     if len(found) != len(names):
         raise ConfigError(f"{range_key}: {len(found)} ranges, but {len(names)} channels")
     low, high = zip(*found, strict=True)
-    return Domain(dtype=values.dtype, channels=names, low=low, high=high, nodata=wanted.nodata)
+    domain = Domain(dtype=values.dtype, channels=names, low=low, high=high, nodata=wanted.nodata)
+    try:
+        view = _view(domain, wanted.show, counts)
+    except ValueError as error:
+        raise ConfigError(f"{key}.show: {error}") from None
+    return domain.model_copy(update={"view": view})
+
+
+def _view(domain: Domain, show: str, counts: Counts) -> View | None:
+    """How images of a domain are shown; None: over their whole range, as 8-bit RGB is."""
+    plain = domain.is_rgb or (domain.dtype == "uint8" and len(domain.channels) == 1)
+    if show == "auto" and plain:
+        return None
+    base = View()
+    if not (domain.is_rgb or domain.dtype == "uint8") and len(counts) == len(domain.channels):
+        ends = zip(counts, domain.low, domain.high, strict=True)
+        low, high = zip(*(_stretch(*each) for each in ends), strict=True)
+        base = View(low=low, high=high)
+    return viewed("" if show == "auto" else show, domain.channels, base)
+
+
+def _stretch(values: Histogram, low: Number, high: Number) -> tuple[float, float]:
+    """The network's numbers for the percentiles that are shown black and white."""
+    black, white = (
+        round(2 * (values.percentile(percent) - low) / (high - low) - 1, 4) for percent in STRETCH
+    )
+    return (black, white) if black < white else (-1.0, 1.0)
 
 
 def _channels(wanted: SideConfig, values: Values, key: str) -> tuple[str, ...]:

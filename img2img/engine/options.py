@@ -77,6 +77,9 @@ class TranslatorOptions:
     dropout on if the model was trained with it (for an imported model: if `import` was told so),
     which makes results random. With running statistics, reproduce its evaluation mode, which turns
     dropout off. Only for `Translator.load`."""
+    show: Sequence[str] = ()
+    """How pages and comparisons show the images: channels by number or name, as `4,3,2`, or one
+    and its colour map, `1:viridis`; of one domain `A=4,3,2`. By default as in training."""
     progress: OnPart | None = field(default=None, compare=False)
     """Called with (parts done, total) while a picture is translated in parts."""
     say: Callable[[str], None] | None = field(default=None, compare=False)

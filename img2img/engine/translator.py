@@ -80,7 +80,7 @@ class Translator:
         for name in ("direction", "statistics", "reference_exact"):
             if getattr(options, name):
                 raise ConfigError(f"`{name}`: only `Translator.load` takes this option")
-        self.spec, self.options = spec, options
+        self.spec, self.options = (spec := spec.shown(options.show)), options
         self.values, self._say = Values.of(spec), options.say or _warn
         self._has_remarked = False
         self.budget = Budget(memory_share(options.max_memory))

@@ -106,6 +106,8 @@ class Values:
             values=None,
             valid=None if picture.valid is None else nearest(picture.valid, size),
             channels=self.output.channels,
+            clip=self.output.clip,
+            view=self.output.view,
         )
         return made if picture.normalized else self.file_values(made, picture.pixels.dtype)
 

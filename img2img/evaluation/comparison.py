@@ -137,6 +137,7 @@ def compare_models(
     direction: Direction | None = None,
     scale: Scale = "auto",
     examples: int = 24,
+    show: Sequence[str] = (),
     **options: Unpack[EvaluationOptions],
 ) -> Comparison:
     """Translate a test set with each model, with the defaults of `Translator`, and measure it.
@@ -152,6 +153,7 @@ def compare_models(
         direction: translation direction of two-way models.
         scale: the size at which images are translated; see `Translator`.
         examples: number of images to keep for the page: those on which the models differ most.
+        show: which channels the page shows; see `TranslatorOptions`.
         options: `progress` is called with (images translated, all images), over all models.
 
     Raises:
@@ -169,7 +171,7 @@ def compare_models(
     wanted = chosen(options.get("measures"), {"pair", "set"})
     device = options.get("device", "auto")
     translators = [
-        Translator.load(path, direction=direction, device=device, scale=scale, say=say)
+        Translator.load(path, direction=direction, device=device, scale=scale, show=show, say=say)
         for path in paths
     ]
     way = _common_direction(paths, translators)
@@ -277,10 +279,11 @@ def _most_different(
 def _narrowest(
     translators: Sequence[Translator], side: Literal["input", "output"]
 ) -> Domain | None:
-    """The smallest range of values of any model on this side; None: the range of the files."""
+    """The smallest range of values of any model on this side; None: RGB of its type's range."""
     found = [getattr(translator.spec, side) for translator in translators]
     own = [domain for domain in found if not domain.whole]
-    return min(own, key=lambda domain: domain.ends[1] - domain.ends[0], default=None)
+    usual = None if found[0].is_rgb else found[0]
+    return min(own, key=lambda domain: domain.ends[1] - domain.ends[0], default=usual)
 
 
 def _once(say: Callable[[str], None]) -> Callable[[str], None]:

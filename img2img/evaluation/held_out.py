@@ -1,6 +1,6 @@
 """Translates the held-out images of a run with its model."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
@@ -101,6 +101,7 @@ def translate_held_out(
     *,
     scale: Scale = "auto",
     device: str = "auto",
+    show: Sequence[str] = (),
     progress: CountProgress | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Iterator[HeldOutResults]:
@@ -108,19 +109,25 @@ def translate_held_out(
 
     Args:
         test_set: the held-out images of the run.
+        show: see `TranslatorOptions`.
 
     Raises:
         ModelFileError: the run has no model yet, or this version cannot rebuild it.
     """
-    specs = load_model(run).specs.values()
     translators = {
         spec.direction: Translator.load(
-            run, direction=spec.direction, precision="fp32", scale=scale, device=device, say=say
+            run,
+            direction=spec.direction,
+            precision="fp32",
+            scale=scale,
+            device=device,
+            show=show,
+            say=say,
         )
-        for spec in specs
+        for spec in load_model(run).specs.values()
     }
-    for spec in specs:
-        there = translators[spec.direction]
+    for there in translators.values():
+        spec = there.spec
         back = translators.get("BtoA" if spec.direction == "AtoB" else "AtoB")
         inputs, real = test_set.seen_as(spec.domains).sources(spec.direction)
         targets = real if test_set.paired else [None] * len(inputs)
@@ -139,7 +146,8 @@ def translate_held_out(
                 if target is not None:
                     wanted = at_size_of(result, target.read(), name, test_set.pairing)
                     error = l1_of_pictures(result, wanted)
-                    baseline = l1_of_pictures(picture, wanted)
+                    if picture.pixels.shape == wanted.pixels.shape:
+                        baseline = l1_of_pictures(picture, wanted)
                 elif back is not None:
                     error = l1_of_pictures(back.translate(result), picture)
             except Img2ImgError as problem:

@@ -17,7 +17,7 @@ from img2img.data.sources import ImageSource
 from img2img.engine.sizing import AppliedScale
 from img2img.engine.translator import Translator
 from img2img.errors import ImageError
-from img2img.images import Domain, Picture, to_tensor, write_picture
+from img2img.images import RGB, Domain, Picture, to_tensor, write_picture
 from img2img.metrics.paired import l1
 
 T = TypeVar("T")
@@ -59,7 +59,9 @@ class TimedTranslations:
         start = time.perf_counter()
         result = self.translator.translate(picture)
         seconds = time.perf_counter() - start
-        path = self.folder / f"{len(self.files)}.png"
+        # PNG, if it holds such pixels, is smaller.
+        flat = result.pixels.dtype.kind == "u" and result.pixels.shape[2] in {1, len(RGB)}
+        path = self.folder / f"{len(self.files)}{'.png' if flat else '.tif'}"
         write_picture(path, result)
         self.files.append(ImageSource(path, domain=self.domain))
         self.seconds.append(seconds)

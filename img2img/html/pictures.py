@@ -31,7 +31,7 @@ def embedded(picture: Picture, max_side: int, max_bytes: int) -> Markup:
         max_side: the most pixels of its longer side.
         max_bytes: the most bytes of the URL; the picture is reduced until it fits.
     """
-    pixels = visible(resized(picture.composited(), fit_within(picture.size, max_side)))
+    pixels = visible(picture, fit_within(picture.size, max_side))
     profile = picture.icc if picture.icc and len(picture.icc) <= _PROFILE_BYTES else None
     address = Markup()
     for step in range(_STEPS):

@@ -38,6 +38,7 @@ from img2img.images.picture import (
     Picture,
     Pixels,
     Valid,
+    View,
     eight_bit,
     of_depth,
 )
@@ -85,6 +86,7 @@ __all__ = [
     "Pixels",
     "Reader",
     "Valid",
+    "View",
     "Weights",
     "Writer",
     "as_picture",

@@ -14,6 +14,7 @@ from img2img.images.picture import (
     Picture,
     Pixels,
     Values,
+    View,
     bands,
     looked_up,
     of_depth,
@@ -86,6 +87,8 @@ class Domain(BaseModel):
         default="white",
         description="transparency: the network sees the image on white, and the result keeps it",
     )
+
+    view: View | None = Field(default=None, description="how its images are shown to people")
 
     @model_validator(mode="before")
     @classmethod
@@ -227,6 +230,8 @@ class Domain(BaseModel):
             ImageError: it has other channels, or values of another type.
         """
         picture = self._with_channels(picture)
+        if self.view is not None:
+            picture = replace(picture, view=self.view)
         if picture.normalized:
             return picture
         if self.nodata is not None and picture.values is None:

@@ -34,6 +34,23 @@ class Header:
         return self
 
 
+@dataclass(frozen=True)
+class View:
+    """How channels are shown to people; see `images.display`.
+
+    Attributes:
+        channels: the numbers, from 1, of those that are shown, at most three; empty: as there.
+        low: for each channel of the image, the network's number that is shown black; empty: -1.
+        high: the same of white; empty: 1.
+        colormap: of a single channel: `grey`, or the name of one of OpenCV's.
+    """
+
+    channels: tuple[int, ...] = ()
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+    colormap: str = "grey"
+
+
 @dataclass(frozen=True, eq=False)
 class Picture:
     """What an image file holds, upright.
@@ -49,6 +66,7 @@ class Picture:
             floating-point numbers they are not known.
         clip: whether what is outside of `values` becomes black or white to a network.
         normalized: whether the pixels are float32 in [-1, 1], as a tensor has them.
+        view: how it is shown to people; None: by the rule of `images.display`.
         header: what else the file says, for its codec to write back.
         icc: the file's RGB colour profile, untouched.
         exif: the file's EXIF block, of the upright picture: its orientation and size, without
@@ -70,6 +88,7 @@ class Picture:
     channels: tuple[str, ...] | None = None
     header: Header | None = None
     clip: bool = True
+    view: View | None = None
     normalized: bool = False
 
     @property

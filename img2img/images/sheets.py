@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from img2img.images import Picture
-from img2img.images.display import visible
 
 GAP = 4
 TITLE_HEIGHT = 22
@@ -17,7 +16,7 @@ def sheet(rows: Sequence[Sequence[NDArray[np.uint8]]], titles: Sequence[str]) ->
     """Lay images out in a grid on white.
 
     Args:
-        rows: for each row its images, uint8 HWC, shown by `visible`; a cell is as large as the
+        rows: for each row its images, RGB as `visible` gives them; a cell is as large as the
             largest of them.
         titles: one a column, written above it.
     """
@@ -37,5 +36,5 @@ def sheet(rows: Sequence[Sequence[NDArray[np.uint8]]], titles: Sequence[str]) ->
         for column, image in enumerate(row):
             left = GAP + column * (width + GAP)
             top = TITLE_HEIGHT + GAP + line * (height + GAP)
-            canvas.paste(Image.fromarray(visible(image)), (left, top))
+            canvas.paste(Image.fromarray(image), (left, top))
     return Picture(np.asarray(canvas))

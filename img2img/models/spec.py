@@ -1,6 +1,6 @@
 """The specification of a network, stored with its weights, from which it can be rebuilt."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from img2img.config import Direction
 from img2img.errors import Img2ImgError, ModelFileError, shortened
+from img2img.images.display import with_views
 from img2img.images.domain import MOST_NOISE, Domain, Name, channel_names
 from img2img.networks import Generator, without_storage
 from img2img.networks.norms import (
@@ -130,6 +131,18 @@ class ModelSpec(BaseModel):
     def out_channels(self) -> int:
         """Number of output channels."""
         return len(self.output.channels)
+
+    def shown(self, wanted: Sequence[str]) -> Self:
+        """The specification with images shown otherwise; see `images.display.with_views`.
+
+        Raises:
+            ConfigError: there are no such channels.
+        """
+        if not wanted:
+            return self
+        domains = with_views(self.domains, wanted)
+        sides = {"input": domains[self.direction[0]], "output": domains[self.direction[-1]]}
+        return self.model_copy(update=sides)
 
     @property
     def domains(self) -> dict[str, Domain]:

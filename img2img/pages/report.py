@@ -42,6 +42,7 @@ def write_report(
     examples: int = 8,
     scale: Scale = "auto",
     device: str = "auto",
+    show: Sequence[str] = (),
     progress: CountProgress | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Path:
@@ -54,6 +55,7 @@ def write_report(
         examples: how many of the best held-out images to show, and how many of the worst.
         scale: the size at which held-out images are translated; see `Translator`.
         device: where held-out images are translated.
+        show: which channels the page shows; see `TranslatorOptions`.
         progress: called with (images translated, images).
         say: called with remarks for the user; None: they become warnings.
 
@@ -71,7 +73,13 @@ def write_report(
             test_set = held_out_set(run, found, record.config.data)
             held_out = list(
                 translate_held_out(
-                    run, test_set, scale=scale, device=device, progress=progress, say=say
+                    run,
+                    test_set,
+                    scale=scale,
+                    device=device,
+                    show=show,
+                    progress=progress,
+                    say=say,
                 )
             )
         except ModelFileError as error:

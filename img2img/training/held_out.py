@@ -3,12 +3,15 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from img2img.data.samples import Batch
 from img2img.features import FeatureNetwork, Features
 from img2img.images import Picture, to_pixels
+from img2img.images.display import tensor_shown
 from img2img.images.sheets import sheet
 from img2img.metrics.accumulators import SetMeasures
 from img2img.metrics.measure import MEASURES
@@ -108,6 +111,9 @@ class HeldOut:
         It puts `l1` into proportion: for dark targets, even a small distance may be large.
         """
         self._device = next(method.parameters()).device
+        spec = next(iter(specs.values()), None)
+        # Of `A` and `B` in a batch; the first generator translates A.
+        self._domains = {} if spec is None else {"A": spec.input, "B": spec.output}
 
     def measures(self, generators: Mapping[str, nn.Module]) -> dict[str, float]:
         """The mean of each measure over all images, and the measures of sets; see `measure_names`.
@@ -131,7 +137,7 @@ class HeldOut:
             each.begin()
         for batch, images in self._images(generators, self._method.images):
             for direction, (output, target) in self._method.translations.items():
-                source = (batch.A if direction == "AtoB" else batch.B).to(self._device)
+                source = batch.A if direction == "AtoB" else batch.B
                 if direction in counts and not self.spans:
                     counts[direction] += torch.histc(images[target].float().cpu(), _BINS, -1, 1)
                 for name, measure in self._pairs.items():
@@ -158,16 +164,22 @@ class HeldOut:
 
     def sheet(self, generators: Mapping[str, nn.Module], rows: int) -> Picture | None:
         """A sheet with one row per image and one column per name; None without held-out images."""
-        cells: list[list[Tensor]] = []
+        cells: list[list[NDArray[np.uint8]]] = []
         titles: list[str] = []
-        for _, images in self._images(generators, self._method.samples):
+        for batch, images in self._images(generators, self._method.samples):
             titles = list(images)
-            cells += [list(row) for row in zip(*images.values(), strict=True)]
+            shown = [self._shown(name, image, batch) for name, image in images.items()]
+            cells += [list(row) for row in zip(*shown, strict=True)]
             if len(cells) >= rows:
                 break
-        if not cells:
-            return None
-        return sheet([[to_pixels(image.cpu()) for image in row] for row in cells[:rows]], titles)
+        return sheet(cells[:rows], titles) if cells else None
+
+    def _shown(self, name: str, images: Tensor, batch: Batch) -> list[NDArray[np.uint8]]:
+        """The images of one name in a batch as RGB."""
+        domain = self._domains.get(self._method.domain_of(name))
+        valid = next((v for x, v in batch.both if x is images), None)
+        masks = [None] * len(images) if valid is None else [*valid]
+        return [tensor_shown(x, domain, v) for x, v in zip(images, masks, strict=True)]
 
     @torch.no_grad()
     def _images(
@@ -176,8 +188,9 @@ class HeldOut:
         shown: Callable[[Mapping[str, nn.Module], Batch], dict[str, Tensor]],
     ) -> Iterator[tuple[Batch, dict[str, Tensor]]]:
         with set_for_inference(generators, self._specs):
-            for batch in self._batches():
-                yield batch, shown(generators, batch.to(self._device))
+            for held_out in self._batches():
+                batch = held_out.to(self._device)
+                yield batch, shown(generators, batch)
 
 
 def _span(counts: Tensor) -> Tensor:

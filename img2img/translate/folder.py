@@ -56,6 +56,7 @@ from img2img.translate.pictures import (
     Image,
     frames_of,
     held_by,
+    is_shown,
     lossy,
     shallow,
     side_by_side,
@@ -416,7 +417,7 @@ class _Work:
                     write_picture(path, thumbnail(frame), THUMBNAIL_QUALITY)
                     beside.append(path)
             if results.compare:
-                beside.append(self._write_compared(job, side_by_side(loaded.image, image)))
+                beside.append(self._write_compared(job, loaded.image, image))
             if job.in_place:
                 results.note(job, loaded.state, size)
             # Last, because it may replace the input, and because it shows that all is done.
@@ -430,14 +431,15 @@ class _Work:
                 raise
             self._outcome.fail(job, error)
 
-    def _write_compared(self, job: Job, image: Image) -> Path:
+    def _write_compared(self, job: Job, before: Image, after: Image) -> Path:
         path, instead = self._results.compared(job)
-        try:
-            write_image(path, image, self._options.quality_used)
-        except ImageError:
-            write_image(instead, image)
-            return instead
-        return path
+        image = side_by_side(before, after)
+        if not is_shown(before, after):
+            with suppress(ImageError):
+                write_image(path, image, self._options.quality_used)
+                return path
+        write_image(instead, image)
+        return instead
 
 
 def _weigh(job: Job) -> tuple[Job, Extent | None]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from img2img.html import fit_within, render
-from img2img.images import Picture, resized
+from img2img.images import Picture
 from img2img.images.display import visible
 from img2img.runtime.files import write_text
 
@@ -32,8 +32,7 @@ class Card:
 
 def thumbnail(picture: Picture) -> Picture:
     """The picture as the page shows it: 8 bits deep, opaque, no larger than `THUMBNAIL`."""
-    pixels = visible(resized(picture.composited(), fit_within(picture.size, THUMBNAIL)))
-    return Picture(pixels, icc=picture.icc)
+    return Picture(visible(picture, fit_within(picture.size, THUMBNAIL)), icc=picture.icc)
 
 
 def write_gallery(

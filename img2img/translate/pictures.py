@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from img2img.images import Domain, Frames, Picture, keeps_depth, of_depth, resized, suffix_of
+from img2img.images.display import visible
 
 # As they are written by default.
 _LOSSY = {".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".webp", ".avif", ".gif"}
@@ -58,7 +59,20 @@ def lossy(targets: Iterable[Path]) -> str | None:
     )
 
 
+def is_shown(left: Image, right: Image) -> bool:
+    """Whether a comparison shows the images instead of holding their values: not if both are RGB,
+    or of one channel."""
+    pairs = zip(frames_of(left), frames_of(right), strict=True)
+    return any(_needs_view(*pair) for pair in pairs)
+
+
+def _needs_view(left: Picture, right: Picture) -> bool:
+    return bool(left.view or right.view) or left.pixels.shape[2] != right.pixels.shape[2]
+
+
 def _beside(left: Picture, right: Picture) -> Picture:
+    if _needs_view(left, right):
+        return Picture(np.hstack([visible(each, right.size) for each in (left, right)]))
     levels = left.levels, right.levels
     dtype = max((each.dtype for each in levels), key=lambda dtype: dtype.itemsize)
     sides = [resized(of_depth(each, dtype), right.size) for each in levels]

@@ -113,6 +113,13 @@ class Method(nn.Module, ABC):
         return self.images(networks, batch)
 
     @classmethod
+    def domain_of(cls, name: str) -> str:
+        """The domain, `A` or `B` of a batch, that the images of a name in `samples` belong to."""
+        known = {each: way[-1] for way, names in cls.translations.items() for each in names}
+        known |= {each: domain for domain, names in cls.cycles.items() for each in names}
+        return known.get(name, "A")
+
+    @classmethod
     def data_class(cls, config: RunConfig) -> type[DataSet]:
         """The kind of data set that it is trained on: `data`, unless it depends on the settings."""
         return cls.data

@@ -69,19 +69,15 @@ def as_rgb(picture: Picture) -> Picture:
     Raises:
         ImageError: it has other channels or another type of numbers.
     """
-    check_rgb(picture.pixels.shape[2], str(picture.pixels.dtype))
-    if picture.pixels.shape[2] == 3:
-        return picture
-    return replace(picture, pixels=cv2.cvtColor(picture.pixels, cv2.COLOR_GRAY2RGB), channels=None)
-
-
-def check_rgb(channels: int, dtype: str) -> None:
-    """Raises ImageError for what has no RGB of 8 or 16 bits."""
-    if channels not in {1, 3} or dtype not in {"uint8", "uint16"}:
+    channels, dtype = picture.pixels.shape[2], picture.pixels.dtype
+    if channels not in {1, 3} or dtype not in (np.uint8, np.uint16):
         several = "channel" if channels == 1 else "channels"
         raise ImageError(
             f"{channels} {several} of {dtype}, where grey or RGB of 8 or 16 bits is needed"
         )
+    if channels == 3:
+        return picture
+    return replace(picture, pixels=cv2.cvtColor(picture.pixels, cv2.COLOR_GRAY2RGB), channels=None)
 
 
 def like(picture: Picture, given: ImageLike) -> ImageLike:

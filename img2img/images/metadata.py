@@ -39,7 +39,7 @@ _XMP_TAG = 700
 _XMP_SIZES = rb"((?:exif:Pixel%cDimension|tiff:Image%s)(?:=[\"']|>))\d+"
 
 
-def metadata(image: Image.Image) -> dict[str, Any]:
+def metadata(image: Image.Image, orientation: int) -> dict[str, Any]:
     """The fields of a `Picture` that are not pixels, as they are true of it upright.
 
     What is damaged is left out, and what shows or tells how the file was: its thumbnails, how its
@@ -47,7 +47,7 @@ def metadata(image: Image.Image) -> dict[str, Any]:
     """
     icc, xmp, dpi = (image.info.get(key) for key in ("icc_profile", "xmp", "dpi"))
     size = image.height, image.width
-    if orientation(image) >= 5:
+    if orientation >= 5:
         size = size[::-1]
     exif = image.info.get("exif")
     return {

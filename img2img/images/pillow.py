@@ -34,10 +34,12 @@ def from_pillow(image: Image.Image, *, indices: bool = False) -> Picture:
     turn = orientation(image)
     if indices and (palette := palette_of(image)):
         numbers = upright(np.array(image)[..., None], turn)
-        return Picture(numbers, header=Colours(palette=palette), **metadata(image))
+        return Picture(numbers, header=Colours(palette=palette), **metadata(image, turn))
     pixels, alpha = _pixels(image)
     return Picture(
-        upright(pixels, turn), None if alpha is None else upright(alpha, turn), **metadata(image)
+        upright(pixels, turn),
+        None if alpha is None else upright(alpha, turn),
+        **metadata(image, turn),
     )
 
 
@@ -73,12 +75,14 @@ def _pixels(image: Image.Image) -> tuple[Pixels, Pixels | None]:
         return grey.astype(np.uint16)[..., None], None
     if image.mode in {"1", "L"} and not image.has_transparency_data:
         return np.array(image.convert("L"))[..., None], None
-    # Band by band: Pillow converts, and hands its pixels over, in whole copies.
     to_rgb = _conversion(image)
+    # Band by band: Pillow converts, and hands its pixels over, in whole copies.
     pixels = np.empty((image.height, image.width, 3), np.uint8)
     alpha = np.empty((image.height, image.width), np.uint8) if image.has_transparency_data else None
-    for rows in bands(*alpha.shape if alpha is not None else pixels.shape[:2]):
-        band = np.asarray(to_rgb(image.crop((0, rows.start, image.width, rows.stop))))
+    parts = [*bands(image.height, image.width)]
+    for rows in parts:
+        part = image.crop((0, rows.start, image.width, rows.stop)) if len(parts) > 1 else image
+        band = np.asarray(to_rgb(part))
         pixels[rows] = band[..., :3]
         if alpha is not None:
             alpha[rows] = band[..., 3]
@@ -102,6 +106,8 @@ def _conversion(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
         except ImageCms.PyCMSError:  # a broken profile; the ink values themselves are still there
             pass
     mode = "RGBA" if image.has_transparency_data else "RGB"
+    if image.mode == mode:
+        return lambda part: part
     # La, RGBa: colours multiplied by their opacity
     between = {"La": "LA"}.get(image.mode)
     return lambda part: (part.convert(between) if between else part).convert(mode)

@@ -104,8 +104,9 @@ def read_picture(path: Path | str) -> Picture:
         ImageError: as `read_native`; it has other channels or numbers than these, or several
             pages, which `read_image` reads.
     """
-    with named(Path(path)):
-        return as_rgb(read_native_picture(path))
+    path = Path(path)
+    with named(path):
+        return as_rgb(_single(path))
 
 
 def read_native_picture(path: Path | str, *, indices: bool = False) -> Picture:
@@ -116,9 +117,13 @@ def read_native_picture(path: Path | str, *, indices: bool = False) -> Picture:
     """
     path = Path(path)
     with named(path):
-        picture = codec_of(path).read(path, single=True, indices=indices)
-        assert isinstance(picture, Picture)
-        return picture
+        return _single(path, indices=indices)
+
+
+def _single(path: Path, *, indices: bool = False) -> Picture:
+    picture = codec_of(path).read(path, single=True, indices=indices)
+    assert isinstance(picture, Picture)
+    return picture
 
 
 def read_image(path: Path | str) -> Picture | Frames:

@@ -257,7 +257,7 @@ def start_of(path: Path) -> bytes:
         ImageError: it cannot be opened, or is empty.
     """
     try:
-        with path.open("rb") as file:
+        with path.open("rb", buffering=0) as file:
             start = file.read(START)
     except OSError as error:
         raise ImageError(f"{error.strerror or error}") from None

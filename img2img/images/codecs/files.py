@@ -30,12 +30,12 @@ def codec_of(path: Path) -> Codec:
     Raises:
         ImageError: it cannot be opened, or is empty.
     """
-    start, suffix = start_of(path), suffix_of(path)
-    every = codecs()
+    start, every = start_of(path), codecs()
     for codec in every:
         if codec.recognizes(start, path):
             return codec
     if other_kind(start) is None:
+        suffix = suffix_of(path)
         for codec in every:
             if suffix in codec.suffixes:
                 return codec

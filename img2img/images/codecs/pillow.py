@@ -49,12 +49,12 @@ class PillowCodec(Codec):
 
     def probe(self, path: Path) -> FileFacts:
         with _opened(path) as file:
-            return file.facts()
+            return file.facts(file.frames)
 
     def read(self, path: Path, *, indices: bool = False, single: bool = False) -> Picture | Frames:
         with _opened(path) as file:
             frames = 1 if single else file.frames
-            replace(file.facts(), pictures=frames).check_size()
+            file.facts(frames).check_size()
             return file.animation(frames) if frames > 1 else file.picture(indices=indices)
 
     def refuses(self, image: Picture | Frames, suffix: str) -> str | None:
@@ -98,7 +98,7 @@ class _File:
     def frames(self) -> int:
         return getattr(self.image, "n_frames", 1) if self.image.format in _ANIMATED else 1
 
-    def facts(self) -> FileFacts:
+    def facts(self, pictures: int) -> FileFacts:
         image = self.image
         alpha = image.has_transparency_data and image.mode[0] not in "IF"
         dtype = "uint16" if self.deep or image.mode[0] == "I" else "uint8"
@@ -106,8 +106,8 @@ class _File:
             size=(image.height, image.width),
             channels=1 if self.grey else 3,
             dtype="float32" if image.mode == "F" else dtype,
-            pictures=self.frames,
-            axis="frame" if self.frames > 1 else None,
+            pictures=pictures,
+            axis="frame" if pictures > 1 else None,
             alpha=alpha,
             palette=palette_of(image),
         )
@@ -124,10 +124,12 @@ class _File:
                 return from_pillow(whole)
         # Pillow reads it as 8-bit; unlike OpenCV it notices every truncated file.
         image.load()
-        turn, facts = orientation(image), metadata(image)
+        turn = orientation(image)
         pixels, alpha = decode_deep(self.data, image, grey=self.grey)
         return Picture(
-            upright(pixels, turn), None if alpha is None else upright(alpha, turn), **facts
+            upright(pixels, turn),
+            None if alpha is None else upright(alpha, turn),
+            **metadata(image, turn),
         )
 
     def animation(self, total: int) -> Picture | Animation:

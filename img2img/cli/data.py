@@ -11,8 +11,8 @@ from img2img.cli.command import Command, Group
 from img2img.cli.options import (
     AsJson,
     Data,
-    DataA,
     DataB,
+    Inputs,
     Match,
     Pairs,
     SideBySide,
@@ -46,7 +46,7 @@ data_app = typer.Typer(cls=Group, help="Check and preview a data set before trai
 def check(
     context: typer.Context,
     data: Data = None,
-    data_a: DataA = None,
+    data_a: Inputs = None,
     data_b: DataB = None,
     side_by_side: SideBySide = False,
     match: Match = None,
@@ -91,8 +91,7 @@ def check(
     domains = resolve_domains(run.data, report.survey.values)
     found = report.found
     if write_pairs:
-        folders = run.data.root_a or run.data.root, run.data.root_b or run.data.root
-        A, B = (folder for folder in folders if folder is not None)
+        A, B = run.data.folders[0], run.data.folders[-1]
         write_table(write_pairs, [(pair.A.path, pair.B.path) for pair in report.pairs], A, B)
     sizes = {
         domain: {f"{w}x{h}": count for (h, w), count in counts.most_common()}
@@ -168,7 +167,7 @@ def _problems(report: "DataReport", every: bool) -> Iterator[str]:
 def _ways_on(
     report: "DataReport",
     data: Path | None,
-    data_a: Path | None,
+    data_a: list[Path] | None,
     data_b: Path | None,
     flags: dict[str, Any],
     table: Path | None,
@@ -177,8 +176,8 @@ def _ways_on(
     from img2img.data.problems import NO_PAIRS, UNEQUAL
 
     proposal = report.found.proposal
-    given = {"--data": data, "--data-a": data_a, "--data-b": data_b}
-    words = [word for flag, path in given.items() if path for word in (flag, str(path))]
+    given = [("--data", data), *(("--data-a", each) for each in data_a or ()), ("--data-b", data_b)]
+    words = [word for flag, path in given if path for word in (flag, str(path))]
     options = {key.removeprefix("data."): str(value) for key, value in flags.items()}
     if table:
         yield "wrote", f"{table}: {counted(len(report.pairs), 'pair')}"
@@ -214,7 +213,7 @@ def preview(
     context: typer.Context,
     output: Annotated[Path, typer.Option(help="Image file to write.")] = Path("preview.png"),
     data: Data = None,
-    data_a: DataA = None,
+    data_a: Inputs = None,
     data_b: DataB = None,
     side_by_side: SideBySide = False,
     match: Match = None,
@@ -236,7 +235,7 @@ def preview(
     from img2img.images import write_picture
 
     kind, run = _kind_and_config(unpaired, config, keys_given(context.params), assignments)
-    for folder in filter(None, (run.data.root, run.data.root_a, run.data.root_b)):
+    for folder in run.data.folders:
         if output.resolve().is_relative_to(folder.resolve()):
             raise ConfigError(
                 f"--output {output} is inside the data set, so it would become a training image;"

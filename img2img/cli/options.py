@@ -38,6 +38,14 @@ DataA = Annotated[
     Path | None,
     typer.Option(help="Folder of the A images; use it with --data-b instead of --data."),
 ]
+Inputs = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--data-a",
+        help="Folder of the A images; use it with --data-b instead of --data. Given several times,"
+        " the images of the same name together are the input, as its channels.",
+    ),
+]
 DataB = Annotated[
     Path | None,
     typer.Option(help="Folder of the B images; use it with --data-a instead of --data."),
@@ -145,6 +153,12 @@ def keys_given(parameters: Mapping[str, Any]) -> dict[str, Any]:
     given = {}
     for key, name in OPTIONS_OF_KEYS.items():
         value = parameters.get(name)
+        if name == "data_a" and isinstance(value, list | tuple):  # which may be several inputs
+            one = value[0] if len(value) == 1 else None
+            several = [*value] if len(value) > 1 else None
+            value = one if key == "data.root_a" else several
+        elif key == "data.inputs":
+            continue
         if value is not None and value is not False:
             key, _, fixed = key.partition("=")  # noqa: PLW2901
             given[key] = fixed or value

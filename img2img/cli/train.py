@@ -10,9 +10,9 @@ from img2img.cli.lasting import lasting_output
 from img2img.cli.models import check_model_option
 from img2img.cli.options import (
     Data,
-    DataA,
     DataB,
     DeviceIfGiven,
+    Inputs,
     Match,
     Pairs,
     SideBySide,
@@ -53,7 +53,7 @@ def train(
         ),
     ] = None,
     data: Data = None,
-    data_a: DataA = None,
+    data_a: Inputs = None,
     data_b: DataB = None,
     side_by_side: SideBySide = False,
     match: Match = None,

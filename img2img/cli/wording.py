@@ -13,6 +13,7 @@ from typing import Any
 OPTIONS_OF_KEYS = {
     "data.root": "data",
     "data.root_a": "data_a",
+    "data.inputs": "data_a",
     "data.root_b": "data_b",
     "data.layout=side_by_side": "side_by_side",
     "data.match": "match",

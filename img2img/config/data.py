@@ -155,6 +155,17 @@ class SideConfig(Section):
         " or name, such as [4, 3, 2]; or one of them, and its colour map: 1:viridis. auto: those"
         " named red, green and blue, else the first",
     )
+    axis: Literal["z", "y", "x"] = Field(
+        default="z",
+        description="for volumes: the axis along which slices are taken; z: the slices of the file",
+    )
+    neighbours: int = Field(
+        default=0,
+        ge=0,
+        le=8,
+        description="for volumes: how many slices before and after each one the network gets, as"
+        " further channels",
+    )
 
 
 Direction = Literal["AtoB", "BtoA"]
@@ -207,6 +218,11 @@ class DataConfig(PairingConfig):
     )
     root_b: LocalPath | None = Field(
         default=None, description="folder of domain B; with root_a, instead of root"
+    )
+    inputs: list[LocalPath] = Field(
+        default=[],
+        description="several folders of images whose channels together are A; with root_b, instead"
+        " of root_a. Images with the same name belong together",
     )
     direction: Direction = Field(default="AtoB", description="which image of a pair is the input")
     load_size: Size = Field(
@@ -262,12 +278,24 @@ class DataConfig(PairingConfig):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        if (self.root_a is None) != (self.root_b is None):
-            lacking = "root_a" if self.root_a is None else "root_b"
+        if len(self.inputs) == 1:
+            raise ValueError("a single folder in `data.inputs`: set `data.root_a` to it")
+        if self.inputs and self.root_a is not None:
+            raise ValueError("set either `data.inputs` or `data.root_a`")
+        if self.inputs and self.direction == "BtoA":
+            raise ValueError("`data.inputs` are A, so the direction must be AtoB")
+        if (self.root_a is None and not self.inputs) != (self.root_b is None):
+            lacking = "root_b" if self.root_b is None else "root_a"
             raise ValueError(f"two folders are needed: `data.{lacking}` is missing")
-        if self.root is not None and self.root_a is not None:
+        if self.root is not None and self.root_b is not None:
             raise ValueError("set either `data.root`, or `data.root_a` and `data.root_b`")
-        apart = self.root_a is not None and not isinstance(self.holdout, Path)
+        apart = self.root_b is not None and not isinstance(self.holdout, Path)
         if apart and self.layout == "side_by_side":
             raise ValueError("layout side_by_side needs one folder, `data.root`")
         return self
+
+    @property
+    def folders(self) -> list[Path]:
+        """All folders of images that are named."""
+        every = (self.root, self.root_a, *self.inputs, self.root_b)
+        return [path for path in every if path is not None]

@@ -10,7 +10,7 @@ from img2img.errors import ConfigError, counted, shortened
 
 # By section, groups of keys that exclude each other, and keys that are derived from them.
 ALTERNATIVES: dict[str, list[tuple[str, ...]]] = {
-    "data": [("root",), ("root_a", "root_b")],
+    "data": [("root",), ("root_a", "root_b"), ("inputs", "root_b")],
     "schedule": [("steps",), ("total_epochs",), ("minutes",)],
 }
 DERIVED: dict[str, set[str]] = {"schedule": {"measured_steps"}}
@@ -32,10 +32,11 @@ def lay(tree: dict[str, Any], over: Mapping[str, Any]) -> None:
         given, before = over.get(section), tree.get(section)
         if not isinstance(given, Mapping) or not isinstance(before, dict):
             continue
-        for chosen in alternatives:
-            if any(given.get(key, before.get(key)) != before.get(key) for key in chosen):
-                replaced = {key for keys in alternatives if keys is not chosen for key in keys}
-                for key in replaced | DERIVED.get(section, set()):
+        every = dict.fromkeys(key for keys in alternatives for key in keys)
+        for chosen in every:
+            if given.get(chosen, before.get(chosen)) != before.get(chosen):
+                beside = {key for keys in alternatives if chosen in keys for key in keys}
+                for key in every.keys() - beside | DERIVED.get(section, set()):
                     before.pop(key, None)
                 break
     merge(tree, over)

@@ -2,10 +2,11 @@
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 from img2img.config import DataConfig
 from img2img.data.dataset import DataSet
@@ -108,8 +109,8 @@ def check_found(
     """
     survey = survey or check_images(found.items, progress, found.held_out)
     problems = found.problems + survey.problems
-    unread = sum((count_unreadable(folder) for folder in _roots(data)), Counter[str]())
-    left_out = [path for folder in _roots(data) for path in list_own(folder)]
+    unread = sum((count_unreadable(folder) for folder in data.folders), Counter[str]())
+    left_out = [path for folder in data.folders for path in list_own(folder)]
     return DataReport(found, survey, problems, unread, left_out)
 
 
@@ -131,10 +132,6 @@ def remarks(report: DataReport, data: DataConfig) -> Iterator[str]:
         )
 
 
-def _roots(data: DataConfig) -> list[Path]:
-    return [path for path in (data.root, data.root_a, data.root_b) if path is not None]
-
-
 def check_images(
     items: Mapping[str, Sequence[Item]],
     progress: CountProgress | None = None,
@@ -151,68 +148,100 @@ def check_images(
         share: (index, count) of this process among those that share the work: it decodes every
             count-th item.
     """
-    values = {"A": Values(), "B": Values()}
-    survey = Survey({"A": Counter(), "B": Counter()}, Counter(), [], values=values)
     which, of = share
-    domains = [domain for domain, those in items.items() for _ in those][which::of]
-    everything = [item for those in items.values() for item in those][which::of]
+    shown = [(domains, item) for domains, those in items.items() for item in those]
+    values = {key: Values() for key in values_keys(shown)}
+    survey = Survey({"A": Counter(), "B": Counter()}, Counter(), [], values=values)
+    shown = shown[which::of]
     apart: Collection[Item] = {item for pair in held_out for item in (pair, pair.A, pair.B)}
     # Decoders let go of Python's lock. Few threads: each may hold two large pictures.
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        facts = pool.map(lambda item: _examine(item, item in apart), everything)
-        examined = zip(domains, everything, facts, strict=True)
-        for done, (shown, item, (looks, problems)) in enumerate(examined, start=1):
+        facts = pool.map(lambda each: _examine(each[1], apart), shown)
+        examined = zip(shown, facts, strict=True)
+        for done, ((domains, item), (looks, problems)) in enumerate(examined, start=1):
             survey.problems.extend(problems)
             if not problems:
-                for domain, look in zip(shown, (looks[0], looks[-1]), strict=False):
-                    survey.sizes[domain][look.size] += 1
-                    survey.values[domain].add(look.values)
+                for key, look in zip(_keys(domains, item), looks, strict=True):
+                    survey.values[key].add(look.values)
+                for domain, look in zip(domains, (looks[0], looks[-1]), strict=False):
+                    survey.sizes[domain].update(look.sizes)
                 sizes = looks[0].size, looks[-1].size
                 if sizes[0] != sizes[1]:
                     survey.changed["size" if same_shape(*sizes) else "shape"] += 1
                 # Of a file that holds both images, once.
                 survey.formats.update(look.form for look in looks[: len(item.files)])
             if progress:
-                progress(done, len(everything))
+                progress(done, len(shown))
     return survey
+
+
+def values_keys(items: Iterable[tuple[str, Item]]) -> list[str]:
+    """What the values of items are counted by, with their domains: `A` and `B`.
+
+    Of several inputs, each is counted by itself: `A:dapi`.
+    """
+    keys = dict.fromkeys(key for domains, item in items for key in _keys(domains, item))
+    return [*keys, *(side for side in "AB" if not any(key[0] == side for key in keys))]
+
+
+def _keys(domains: str, item: Item) -> list[str]:
+    """The key of each of the item's images."""
+    sources = (item.A, item.B) if isinstance(item, Pair) else (item,)
+    return [
+        f"{domain}:{file.input}" if file.input else domain
+        for domain, source in zip(domains, sources, strict=True)
+        for file in source.files
+    ]
 
 
 @dataclass(frozen=True)
 class _ImageFacts:
-    """The properties of an image that are kept, without its pixels."""
+    """The properties of a file's pictures that are kept, without their pixels."""
 
     size: HeightWidth
+    sizes: Counter[HeightWidth]
     form: str
     values: Values
 
     @classmethod
-    def at(cls, picture: Picture, path: Path, held_out: bool) -> "_ImageFacts":
-        values = values_of(picture, str(path), held_out=held_out)
-        return cls(picture.size, _format(picture), values)
+    def of(cls, pictures: Iterable[Picture], path: Path, held_out: Iterable[bool]) -> Self:
+        sizes, values, form = Counter[HeightWidth](), Values(), ""
+        for picture, apart in zip(pictures, held_out, strict=False):
+            sizes[picture.size] += 1
+            values.add(values_of(picture, str(path), held_out=apart))
+            form = form or _format(picture)
+        return cls(next(iter(sizes)), sizes, form, values)
 
 
-def _examine(item: Item, held_out: bool) -> tuple[list[_ImageFacts], list[Problem]]:
+def _examine(item: Item, apart: Collection[Item]) -> tuple[list[_ImageFacts], list[Problem]]:
     """The properties of an item's images, and a problem if there is one."""
     with TURNS.at(item):
-        return _examined(item, held_out)
+        return _examined(item, [sample in apart for sample in item.samples()])
 
 
-def _examined(item: Item, held_out: bool) -> tuple[list[_ImageFacts], list[Problem]]:
+def _examined(item: Item, held_out: Sequence[bool]) -> tuple[list[_ImageFacts], list[Problem]]:
     looks: list[_ImageFacts] = []
     problems: list[Problem] = []
     for source in item.files:
         try:
-            if isinstance(item, Pair) and len(item.files) == 1:  # which holds both images
-                looks += [_ImageFacts.at(each, source.path, held_out) for each in item.read()]
+            if isinstance(item, Pair) and item.A.path == item.B.path:  # which holds both images
+                if item.A.slice is None:
+                    halves = [[each] for each in item.read()]
+                else:
+                    halves = [[*each.pictures()] for each in (item.A, item.B)]
+                looks += [_ImageFacts.of(each, source.path, held_out) for each in halves]
             else:
-                looks.append(_ImageFacts.at(source.read(), source.path, held_out))
+                looks.append(_ImageFacts.of(source.pictures(), source.path, held_out))
         except ImageError as error:
             problems.append(Problem("unreadable", str(source.path), str(error), item))
-    if isinstance(item, Pair) and len(looks) == 2 and item.unequal == "refuse":
-        (h_A, w_A), (h_B, w_B) = looks[0].size, looks[1].size
-        if not same_shape((h_A, w_A), (h_B, w_B)):
-            message = f"{item.A.path} has {w_A} x {h_A} pixels, {item.B.path} has {w_B} x {h_B}"
-            problems.append(Problem("size", item.name, message, item))
+    if len(looks) > 1 and not problems and item.unequal == "refuse":
+        for source, look in zip(item.files[1:], looks[1:], strict=False):
+            if not same_shape(looks[0].size, look.size):
+                sizes = [f"{width} x {height}" for height, width in (looks[0].size, look.size)]
+                first = f"{item.files[0].path} has {sizes[0]} pixels"
+                message = f"{first}, {source.path} has {sizes[1]}"
+                problems.append(Problem("size", item.name, message, item))
+                break
     return looks, problems
 
 

@@ -1,7 +1,7 @@
 """The data set found in folders of images, paired or not."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -9,17 +9,22 @@ from typing import Self, TypeVar
 
 from img2img.config import DataConfig
 from img2img.data.augment import Transform
-from img2img.data.layouts import Folders, find_splits
+from img2img.data.layouts import (
+    Folders,
+    find_splits,
+    find_splits_of_inputs,
+    find_splits_of_two,
+)
 from img2img.data.partners import Proposal
 from img2img.data.problems import Problem
 from img2img.data.samples import Batch, Samples
-from img2img.data.sources import CountProgress, Item, Pair
+from img2img.data.sources import CountProgress, ImageSource, Item, Pair
 from img2img.errors import ConfigError, counted
 from img2img.images import Domain
 
 AUTO_FRACTION = 0.05
 
-T = TypeVar("T")
+It = TypeVar("It", ImageSource, Pair)
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ class DataSet(ABC):
     @property
     @abstractmethod
     def items(self) -> Mapping[str, Sequence[Item]]:
-        """All images and pairs, by the domains that they show: `A`, `B` or `AB`."""
+        """All images and pairs, by the domains that they show: `A`, `B` or `AB`; volumes whole."""
 
     @property
     def domains(self) -> Mapping[str, Domain]:
@@ -143,6 +148,11 @@ def held_out_split(
             return splits[split]
         case Path() as folder:
             declared = data.layout == "side_by_side"
+            if data.inputs:
+                raise ConfigError(
+                    "data.holdout: a folder has no several inputs; use a share such as 0.1, or"
+                    " train/ and val/ in each folder"
+                )
             held = find_splits(folder, side_by_side=side_by_side, declared=declared)["train"]
             trained = [path.resolve() for path in (splits["train"].A, splits["train"].B)]
             for path in (held.A.resolve(), held.B.resolve()):
@@ -156,20 +166,71 @@ def held_out_split(
             return None
 
 
-def divide(items: Mapping[str, T], data: DataConfig, seed: int) -> tuple[list[T], list[T]]:
+def splits_of(data: DataConfig, *, side_by_side: bool = True) -> dict[str, Folders]:
+    """The folders that `data` names, by split.
+
+    Raises:
+        ConfigError: it names none.
+        DataError: a folder is missing, or there is no known layout.
+    """
+    if data.inputs and data.root_b is not None:
+        return find_splits_of_inputs(data.inputs, data.root_b)
+    if data.root_a is not None and data.root_b is not None:
+        return find_splits_of_two(data.root_a, data.root_b)
+    if data.root is None:
+        raise ConfigError(
+            "data.root: missing; set `data.root` to a folder of pairs"
+            if side_by_side
+            else "data.root: missing; set it to a folder that contains both domains, or set"
+            " `data.root_a` and `data.root_b`"
+        )
+    declared = data.layout == "side_by_side"
+    return find_splits(data.root, side_by_side=side_by_side, declared=declared)
+
+
+def divide(items: Mapping[str, It], data: DataConfig, seed: int) -> tuple[list[It], list[It]]:
     """Split items into those to train on and those to hold out, at least one each if possible.
+
+    All slices of a volume are on one side. Of a single volume the last ones are held out, apart
+    from the others by as many as are their neighbours.
 
     Args:
         items: by name; only the names and the seed decide which are held out.
     """
     if data.holdout == "none":
-        return list(items.values()), []
+        return samples_of(items.values()), []
     fraction = data.holdout if isinstance(data.holdout, float) else AUTO_FRACTION
-    count = min(max(1, round(fraction * len(items))), len(items) - 1) if len(items) > 1 else 0
+    if len(items) == 1:
+        slices = samples_of(items.values())
+        count = _held_out(fraction, len(slices))
+        apart = max(data.A.neighbours, data.B.neighbours)
+        return slices[: len(slices) - count - apart] or slices, slices[len(slices) - count :]
+    count = _held_out(fraction, len(items))
 
     def lot(name: str) -> bytes:
         return sha256(f"{seed} {name}".encode(errors="surrogateescape")).digest()
 
     chosen = set(sorted(items, key=lot)[:count])
-    kept = [item for name, item in items.items() if name not in chosen]
-    return kept, [items[name] for name in items if name in chosen]
+    kept = samples_of(item for name, item in items.items() if name not in chosen)
+    return kept, samples_of(item for name, item in items.items() if name in chosen)
+
+
+def _held_out(fraction: float, count: int) -> int:
+    """How many of a number of items to hold out."""
+    return min(max(1, round(fraction * count)), count - 1) if count > 1 else 0
+
+
+def samples_of(items: Iterable[It]) -> list[It]:
+    """Each item; of volumes, each slice."""
+    return [sample for item in items for sample in item.samples()]
+
+
+def files_of(samples: Iterable[It]) -> list[It]:
+    """Each item once that the samples are from."""
+    return list(dict.fromkeys(sample.at(None) for sample in samples))
+
+
+def of_volumes(samples: Sequence[Item]) -> str:
+    """Of how many volumes they are slices, in words; empty if they are none."""
+    volumes = {sample.at(None) for sample in samples if sample.at(None) != sample}
+    return f" (slices of {counted(len(volumes), 'volume')})" if volumes else ""

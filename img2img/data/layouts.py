@@ -17,9 +17,10 @@ Images are treated as side by side only if their halves look like pairs, or if t
 Otherwise single pictures would be cut in half.
 """
 
+import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 from unicodedata import normalize
@@ -28,7 +29,7 @@ from img2img.data.halves import look_like_pairs
 from img2img.data.mistaken import no_folder, no_images
 from img2img.data.names import best_match, keys
 from img2img.errors import DataError, some_names
-from img2img.images import is_run, list_images
+from img2img.images import is_run, list_images, suffix_of
 
 SPLITS = ("train", "val", "test")
 _CALLED = {
@@ -50,12 +51,15 @@ class Folders:
     Attributes:
         where: the folders for messages, such as `trainA/ + trainB/`.
         root: the folder of the whole data set; None if the two were given separately.
+        inputs: of several inputs that together are A, the folder of each by its name; A is the
+            first.
     """
 
     A: Path
     B: Path
     where: str
     root: Path | None = None
+    inputs: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def side_by_side(self) -> bool:
@@ -162,6 +166,39 @@ def find_splits_of_two(A: Path, B: Path, root: Path | None = None) -> dict[str, 
     return {"train": _folders(A, B, root)}
 
 
+def find_splits_of_inputs(inputs: Sequence[Path], B: Path) -> dict[str, Folders]:
+    """The splits of several folders of inputs, and one of targets: each as one of two folders.
+
+    Raises:
+        DataError: a folder is missing, two are the same, or only some have a split.
+    """
+    found = {name: find_splits_of_two(A, B) for name, A in _input_names(inputs).items()}
+    for one, other in combinations(inputs, 2):
+        find_splits_of_two(one, other)  # which refuses the same images twice
+    first = next(iter(found.values()))
+    for folder, splits in zip(inputs, found.values(), strict=True):
+        if splits.keys() != first.keys():
+            raise DataError(
+                f"{inputs[0]} has {', '.join(first)}, but {folder} {', '.join(splits)}; all inputs"
+                " need the same splits"
+            )
+    joined = {}
+    for split, folders in first.items():
+        each = {name: splits[split].A for name, splits in found.items()}
+        where = " + ".join(f"{folder}/" for folder in (*each.values(), folders.B))
+        joined[split] = replace(folders, where=where, inputs=each)
+    return joined
+
+
+def _input_names(folders: Sequence[Path]) -> dict[str, Path]:
+    """A name for each folder: its own, or its path below the folder that contains all."""
+    names = [folder.resolve().name for folder in folders]
+    if len({*names}) < len(names):
+        above = os.path.commonpath([folder.resolve() for folder in folders])
+        names = [folder.resolve().relative_to(above).as_posix() for folder in folders]
+    return {name.replace(":", "_"): folder for name, folder in zip(names, folders, strict=True)}
+
+
 def images_by_name(folder: Path) -> dict[str, list[Path]]:
     """The images of a domain by their path in its folder, without the suffix.
 
@@ -171,7 +208,8 @@ def images_by_name(folder: Path) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     for file in list_images(folder):
         # Macs write accents as marks of their own, other systems as one letter.
-        name = normalize("NFC", file.relative_to(folder).with_suffix("").as_posix())
+        path = file.relative_to(folder).as_posix()
+        name = normalize("NFC", path[: -len(suffix_of(file)) or None])
         found.setdefault(name, []).append(file)
     if not found:
         raise DataError(no_images(folder))

@@ -6,8 +6,15 @@ from typing import Literal, Self
 
 from img2img.config import DataConfig, Direction
 from img2img.data.augment import Transform
-from img2img.data.dataset import DataSet, divide, held_out_split
-from img2img.data.layouts import find_splits, find_splits_of_two
+from img2img.data.dataset import (
+    DataSet,
+    divide,
+    files_of,
+    held_out_split,
+    of_volumes,
+    samples_of,
+    splits_of,
+)
 from img2img.data.partners import find_pairs
 from img2img.data.raster import Raster
 from img2img.data.samples import Batch, Cache, Sample, Shuffled, collate, sample_of
@@ -30,30 +37,30 @@ class PairedData(DataSet):
     @classmethod
     def find(cls, data: DataConfig, seed: int, leave_out: Collection[Item] = frozenset()) -> Self:
         """See `DataSet.find`."""
-        if data.root_a is not None and data.root_b is not None:
-            splits = find_splits_of_two(data.root_a, data.root_b)
-        elif data.root is not None:
-            declared = data.layout == "side_by_side"
-            splits = find_splits(data.root, declared=declared)
-            if declared and not splits["train"].side_by_side:
-                raise ConfigError(
-                    f"data.layout: it is side_by_side, but {data.root} has"
-                    f" {splits['train'].where}; use auto for this layout"
-                )
-        else:
-            raise ConfigError("data.root: missing; set `data.root` to a folder of pairs")
+        target = data.direction[-1]
+        if getattr(data, target).neighbours:
+            raise ConfigError(
+                f"data.{target}.neighbours: only the input has neighbours, and {target} is the"
+                " target"
+            )
+        splits = splits_of(data)
+        if data.layout == "side_by_side" and not splits["train"].side_by_side and data.root:
+            raise ConfigError(
+                f"data.layout: it is side_by_side, but {data.root} has"
+                f" {splits['train'].where}; use auto for this layout"
+            )
         found = find_pairs(splits["train"], data)
         train = [pair for pair in found.pairs if pair not in leave_out]
         where = splits["train"].where
         held = held_out_split(data, splits)
         if held is not None:
             apart = find_pairs(held, data)
-            held_out = [pair for pair in apart.pairs if pair not in leave_out]
+            held_out = samples_of(pair for pair in apart.pairs if pair not in leave_out)
             layout = f"{where} (held out: {held.where})"
             problems = found.problems + apart.problems
             proposal = found.proposal or apart.proposal
             unlisted = found.unlisted + apart.unlisted
-            return cls(layout, held_out, True, problems, proposal, unlisted, train)
+            return cls(layout, held_out, True, problems, proposal, unlisted, samples_of(train))
         train, held_out = divide({pair.name: pair for pair in train}, data, seed)
         chosen = f"{len(held_out)} of them, at random"
         layout = f"{where} ({'none held out' if data.holdout == 'none' else f'held out: {chosen}'})"
@@ -61,11 +68,11 @@ class PairedData(DataSet):
 
     @property
     def items(self) -> Mapping[str, Sequence[Item]]:
-        return {"AB": [*self.train, *self.held_out]}
+        return {"AB": files_of([*self.train, *self.held_out])}
 
     @property
     def counts(self) -> str:
-        return f"{counted(len(self.train), 'training pair')}"
+        return f"{counted(len(self.train), 'training pair')}{of_volumes(self.train)}"
 
     @property
     def side_by_side(self) -> bool:

@@ -1,7 +1,7 @@
 """Finds the partners of images: which image of A belongs to which of B."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -11,8 +11,8 @@ from img2img.data.names import best_match, keys
 from img2img.data.pair_list import listed_pairs
 from img2img.data.problems import Problem
 from img2img.data.sources import ImageSource, Pair
-from img2img.errors import DataError
-from img2img.images import list_images
+from img2img.errors import DataError, counted
+from img2img.images import Axis, list_images
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,8 @@ def find_pairs(folders: Folders, pairing: PairingConfig) -> Partners:
     def pair(name: str, A: ImageSource, B: ImageSource) -> Pair:
         return Pair(name, A, B, target, pairing.unequal)
 
+    axes = {side: getattr(pairing, side).axis for side in "AB" if isinstance(pairing, DataConfig)}
+
     if folders.side_by_side:
         if pairing.pairs is not None:
             raise DataError(
@@ -80,16 +82,59 @@ def find_pairs(folders: Folders, pairing: PairingConfig) -> Partners:
     in_A, in_B = images_by_name(folders.A), images_by_name(folders.B)
     if pairing.pairs is not None:
         listed = listed_pairs(pairing.pairs, folders)
-        pairs = [
-            pair(prefix + A.relative_to(folders.A).as_posix(), ImageSource(A), ImageSource(B))
-            for A, B in listed
-        ]
-        there = sum(map(len, in_A.values())) + sum(map(len, in_B.values()))
-        return Partners(pairs, unlisted=there - 2 * len(pairs))
-    found, problems = _matched(in_A, in_B, folders, pairing.match)
-    proposal = _proposal(in_A, in_B, folders, len(found)) if problems else None
-    pairs = [pair(prefix + name, ImageSource(A), ImageSource(B)) for name, (A, B) in found.items()]
-    return Partners(pairs, problems, proposal)
+        found = {A.relative_to(folders.A).as_posix(): (A, B) for A, B in listed}
+        unlisted = sum(map(len, in_A.values())) + sum(map(len, in_B.values())) - 2 * len(found)
+        problems, proposal = list[Problem](), None
+    else:
+        found, problems = _matched(in_A, in_B, folders, pairing.match)
+        proposal = _proposal(in_A, in_B, folders, len(found)) if problems else None
+        unlisted = 0
+    of_inputs, missing = sources_of_inputs(folders, pairing, [A for A, _ in found.values()])
+    pairs = []
+    for name, (path_A, path_B) in found.items():
+        if path_A not in of_inputs:
+            continue
+        B = ImageSource.of(path_B, axes.get("B", "z"))
+        both = pair(prefix + name, of_inputs[path_A], B)
+        if both.A.count != B.count:
+            missing.append(Problem("slices", name, _counts(both.A, B)))
+        else:
+            pairs.append(both)
+    return Partners(pairs, problems + missing, proposal, unlisted)
+
+
+def sources_of_inputs(
+    folders: Folders, pairing: PairingConfig, files: Iterable[Path]
+) -> tuple[dict[Path, ImageSource], list[Problem]]:
+    """The image of A for each file of the first input, with those of the other inputs beside it.
+
+    Without several inputs, it is the file itself. Files without a partner are problems.
+    """
+    axis: Axis = pairing.A.axis if isinstance(pairing, DataConfig) else "z"
+    (name, _), *others = [*folders.inputs.items()] or [("", folders.A)]
+    found = {file: ImageSource.of(file, axis, name) for file in files}
+    problems: list[Problem] = []
+    in_A = images_by_name(folders.A) if others else {}
+    for name, folder in others:
+        beside = replace(folders, B=folder)
+        partners, missing = _matched(in_A, images_by_name(folder), beside, pairing.match)
+        problems += missing
+        by_file = dict(partners.values())
+        for file, source in [*found.items()]:
+            other = ImageSource.of(by_file[file], axis, name) if file in by_file else None
+            if other is None:
+                del found[file]
+            elif other.count != source.count:
+                problems.append(Problem("slices", source.name, _counts(source, other)))
+                del found[file]
+            else:
+                beside_it = (*source.beside, other)
+                found[file] = replace(source, beside=beside_it, unequal=pairing.unequal)
+    return found, problems
+
+
+def _counts(one: ImageSource, other: ImageSource) -> str:
+    return f"{one.path} has {counted(one.count, 'slice')}, {other.path} {other.count}"
 
 
 def _matched(

@@ -7,12 +7,13 @@ from typing import Literal
 from img2img.data.sources import Item
 from img2img.errors import DataProblems, some_names
 
-Kind = Literal["unmatched", "ambiguous", "unreadable", "size"]
+Kind = Literal["unmatched", "ambiguous", "unreadable", "slices", "size"]
 
 EXPLANATIONS: dict[Kind, str] = {
     "unmatched": "without a partner in the other domain",
     "ambiguous": "with the same name as another in their folder, so that the partner is not clear",
     "unreadable": "that cannot be read",
+    "slices": "whose volumes differ in their number of slices",
     "size": "whose two images have different aspect ratios",
 }
 # The ways on where the two images of pairs differ in shape.
@@ -32,8 +33,8 @@ class Problem:
     """A reason why a file or a pair cannot be used.
 
     Attributes:
-        kind: `unmatched`, `ambiguous` (several files on one side of the pair), `unreadable` or
-            `size` (the two images differ in shape).
+        kind: `unmatched`, `ambiguous` (several files on one side of the pair), `unreadable`,
+            `slices` (volumes differ in their number) or `size` (the images differ in shape).
         name: the name of the file or of the pair.
         message: one sentence that names the file.
         item: the pair or image that cannot be used; None if it never formed a pair.
@@ -59,7 +60,8 @@ def refusal(
         those = [problem for problem in problems if problem.kind == kind]
         if those:
             names = some_names([problem.name for problem in those], 3)
-            more = f"; the first: {those[0].message}" if kind == "unreadable" else ""
+            told = kind in {"unreadable", "slices"}
+            more = f"; the first: {those[0].message}" if told else ""
             more = f"; {UNEQUAL}" if kind == "size" else more
             lines.append(f"files {explanation}: {names}{more}")
     if proposal is not None:

@@ -1,6 +1,6 @@
 """The source of an image, or of a pair of images."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -8,8 +8,9 @@ from typing import Literal
 from img2img.config import Unequal
 from img2img.data.raster import Raster
 from img2img.data.sizes import brought_to
+from img2img.data.slices import VOLUMES, Image, Slice, seen_by, slice_of, slices_in
 from img2img.errors import ImageError
-from img2img.images import Domain, Picture, read_native_picture
+from img2img.images import Axis, Domain, Picture, read_native_picture
 
 # Called with the number of items done and the number of all items.
 CountProgress = Callable[[int, int], None]
@@ -20,30 +21,92 @@ class ImageSource:
     """An image file, or one half of a file with two images side by side.
 
     Attributes:
-        domain: its channels and what its values mean; None: as the file has them.
+        domain: what it is taken for; None: it is read as the file has it.
+        slice: which slice of a volume it is, or a whole volume; None: the file has one picture.
+        input: the name of the input that it is an image of, if there are several.
+        beside: the images of the other inputs, whose channels come after its own.
+        unequal: what to do with those whose shapes differ from its own; see `brought_to`.
     """
 
     path: Path
     half: Literal["left", "right"] | None = None
     domain: Domain | None = None
+    slice: Slice | None = None
+    input: str = ""
+    beside: tuple["ImageSource", ...] = ()
+    unequal: Unequal = "refuse"
+
+    @classmethod
+    def of(cls, path: Path, axis: Axis = "z", input: str = "") -> "ImageSource":
+        """A file; if it has several pictures, all slices of it along an axis."""
+        return cls(path, slice=slices_in(path, axis), input=input)
 
     @property
     def files(self) -> tuple["ImageSource", ...]:
         """The files to decode."""
-        return (self,)
+        return (replace(self, beside=()), *self.beside) if self.beside else (self,)
+
+    @property
+    def name(self) -> str:
+        """The name of the file, and the number of the slice."""
+        return self.path.name + self.number
+
+    @property
+    def number(self) -> str:
+        """The number of the slice in names; empty if it is none."""
+        return "" if self.slice is None or self.slice.index is None else f"#{self.slice.index + 1}"
+
+    @property
+    def count(self) -> int:
+        """How many samples it is."""
+        return 1 if self.slice is None or self.slice.index is not None else self.slice.count
+
+    def samples(self) -> Iterator["ImageSource"]:
+        """Each slice of a volume; the image itself if it is none."""
+        if self.slice is None:
+            yield self
+        else:
+            yield from map(self.at, range(self.slice.count))
+
+    def at(self, index: int | None) -> "ImageSource":
+        """A slice of the volume; None: the whole of it."""
+        if self.slice is None or self.slice.index == index:
+            return self
+        beside = tuple(each.at(index) for each in self.beside)
+        return replace(self, slice=replace(self.slice, index=index), beside=beside)
 
     def seen_as(self, domain: Domain | None) -> "ImageSource":
         """The same source, with its values read by a domain."""
         return replace(self, domain=domain)
 
     def read(self) -> Picture:
-        """Read the image.
+        """Read the image, or the slice; of several inputs, all as one picture.
 
         Raises:
             ImageError: the file does not decode, its width is odd and it is to be halved, or it has
                 other channels than the domain.
         """
-        return self.cut(read_native_picture(self.path))
+        if self.slice is None and not self.beside:
+            return self.cut(read_native_picture(self.path))
+        index = (self.slice and self.slice.index) or 0
+        images = [each.image() for each in self.files]
+        if self.domain is None:
+            return self._half(slice_of(images[0], self.slice.axis if self.slice else "z", index))
+        names = [each.path for each in self.files]
+        return self._half(seen_by(self.domain, images, index, names=names, unequal=self.unequal))
+
+    def image(self) -> Image:
+        """All that is in the file."""
+        return read_native_picture(self.path) if self.slice is None else VOLUMES.read(self.path)
+
+    def pictures(self) -> Iterator[Picture]:
+        """All pictures in the file as it has them, one after the other."""
+        if self.slice is None:
+            yield self.read()
+            return
+        image = VOLUMES.read(self.path)
+        for index in range(self.slice.count):
+            yield self._half(slice_of(image, self.slice.axis, index))
 
     def raster(self) -> Raster:
         """The image as networks are given it, at the size of the file."""
@@ -52,10 +115,10 @@ class ImageSource:
     def cut(self, whole: Picture) -> Picture:
         """The part of the file's picture that belongs to this source."""
         if self.domain is not None:
-            try:
-                whole = self.domain.seen(whole)
-            except ImageError as error:
-                raise ImageError.of(self.path, error.reason) from None
+            whole = seen_by(self.domain, [whole], names=[self.path])
+        return self._half(whole)
+
+    def _half(self, whole: Picture) -> Picture:
         if self.half is None:
             return whole
         width = whole.size[1]
@@ -85,7 +148,26 @@ class Pair:
     @property
     def files(self) -> tuple[ImageSource, ...]:
         """The files to decode; a file with both images is named once."""
-        return (self.A,) if self.A.path == self.B.path else (self.A, self.B)
+        return self.A.files if self.A.path == self.B.path else (*self.A.files, *self.B.files)
+
+    @property
+    def count(self) -> int:
+        """How many samples it is."""
+        return self.A.count
+
+    def samples(self) -> Iterator["Pair"]:
+        """Each slice of two volumes; the pair itself if they are none."""
+        if self.A.slice is None:
+            yield self
+        else:
+            yield from map(self.at, range(self.A.slice.count))
+
+    def at(self, index: int | None) -> "Pair":
+        """A slice of both volumes; None: the whole of them."""
+        if self.A.slice is None or self.A.slice.index == index:
+            return self
+        A, B = self.A.at(index), self.B.at(index)
+        return replace(self, name=self.name.removesuffix(self.A.number) + A.number, A=A, B=B)
 
     def seen_as(self, domains: Mapping[str, Domain | None]) -> "Pair":
         """The same pair, with the values of A and B read by their domains."""
@@ -97,9 +179,11 @@ class Pair:
         Raises:
             ImageError: a file cannot be decoded, or the two images differ in shape.
         """
-        A = read_native_picture(self.A.path)
-        B = A if self.B.path == self.A.path else read_native_picture(self.B.path)
-        A, B = self.A.cut(A), self.B.cut(B)
+        if self.B.path == self.A.path and self.A.slice is None:
+            whole = read_native_picture(self.A.path)
+            A, B = self.A.cut(whole), self.B.cut(whole)
+        else:
+            A, B = self.A.read(), self.B.read()
         one, other = (A, B) if self.target == "B" else (B, A)
         changed = brought_to(other, one.size, self.unequal)
         if changed is None:

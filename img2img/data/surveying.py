@@ -72,13 +72,16 @@ def _stats(found: DataSet) -> Iterator[tuple[str, os.stat_result]]:
 def _key(found: DataSet) -> str:
     """A key of everything that a survey depends on."""
     held_out = {item for pair in found.held_out for item in (pair, pair.A, pair.B)}
-    key = sha256(f"{__version__} survey 2".encode())
+    key = sha256(f"{__version__} survey 3".encode())
     for domains, item in _items(found):
-        if isinstance(item, Pair):
-            what = f"{item.A.half} {item.B.half} {item.target} {item.unequal}"
-        else:
-            what = f"{item.half}"
-        key.update(f"{domains} {what} {item in held_out}".encode())
+        sources = (item.A, item.B) if isinstance(item, Pair) else (item,)
+        what = f"{item.target} " if isinstance(item, Pair) else ""
+        what += " ".join(
+            f"{file.half} {file.slice} {file.input}" for each in sources for file in each.files
+        )
+        apart = [sample in held_out for sample in item.samples()]
+        what += f" {item.unequal} {apart}"
+        key.update(f"{domains} {what}".encode(errors="surrogateescape"))
     with suppress(OSError):  # a file that has gone since is found missing when it is decoded
         for name, stat in _stats(found):
             times = stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
@@ -99,11 +102,11 @@ def _merged(found: DataSet, parts: list[Survey]) -> Survey:
     if len(parts) == 1:
         return parts[0]
     whole = Survey({"A": Counter(), "B": Counter()}, Counter(), [])
-    whole.values.update({domain: Values() for domain in whole.sizes})
     for part in parts:
         for domain, sizes in part.sizes.items():
             whole.sizes[domain].update(sizes)
-            whole.values[domain].add(part.values[domain])
+        for key, values in part.values.items():
+            whole.values.setdefault(key, Values()).add(values)
         whole.formats.update(part.formats)
         whole.changed.update(part.changed)
         whole.problems.extend(part.problems)

@@ -2,16 +2,24 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal, Self
 
 import numpy as np
 
 from img2img.config import DataConfig, PairingConfig
 from img2img.data.augment import Transform
-from img2img.data.dataset import DataSet, divide, held_out_split
-from img2img.data.layouts import find_splits, find_splits_of_two, images_by_name
-from img2img.data.partners import Partners, find_pairs
+from img2img.data.dataset import (
+    DataSet,
+    divide,
+    files_of,
+    held_out_split,
+    of_volumes,
+    samples_of,
+    splits_of,
+)
+from img2img.data.layouts import Folders, images_by_name
+from img2img.data.partners import Partners, find_pairs, sources_of_inputs
+from img2img.data.problems import Problem
 from img2img.data.raster import Raster
 from img2img.data.samples import Batch, Cache, Sample, Shuffled, collate, sample_of
 from img2img.data.sources import CountProgress, ImageSource, Item, Pair
@@ -40,19 +48,11 @@ class UnpairedData(DataSet):
     @classmethod
     def find(cls, data: DataConfig, seed: int, leave_out: Collection[Item] = frozenset()) -> Self:
         """See `DataSet.find`. Held-out images are paired by name if `data.holdout_aligned`."""
-        if data.root_a is not None and data.root_b is not None:
-            splits = find_splits_of_two(data.root_a, data.root_b)
-        elif data.root is not None:
-            splits = find_splits(data.root, side_by_side=False)
-        else:
-            raise ConfigError(
-                "data.root: missing; set it to a folder that contains both domains, or set"
-                " `data.root_a` and `data.root_b`"
-            )
+        splits = splits_of(data, side_by_side=False)
         if not data.holdout_aligned:
             _refuse_pairing(data)
         train = splits["train"]
-        A, B = (_sources(folder, leave_out) for folder in (train.A, train.B))
+        A, B, problems = _sources(train, data, leave_out)
         held = held_out_split(data, splits, side_by_side=data.holdout_aligned)
         if held is None:
             if data.holdout_aligned:
@@ -63,35 +63,42 @@ class UnpairedData(DataSet):
             train_A, held_A = divide(A, data, seed)
             train_B, held_B = divide(B, data, seed)
             if not (held_A and held_B):  # one without the other is of no use
-                train_A, held_A, train_B, held_B = [*A.values()], [], [*B.values()], []
+                train_A, held_A = samples_of(A.values()), list[ImageSource]()
+                train_B, held_B = samples_of(B.values()), list[ImageSource]()
             chosen = f"{len(held_A)} of A and {len(held_B)} of B, at random"
             word = f"held out: {chosen}" if held_A else "none held out"
             layout = f"{train.where} ({word})"
-            return cls(layout, _combined(held_A, held_B), False, [], None, 0, train_A, train_B)
+            held_out = _combined(held_A, held_B)
+            return cls(layout, held_out, False, problems, None, 0, train_A, train_B)
         layout = f"{train.where} (held out: {held.where})"
         found = Partners([])
         if data.holdout_aligned:
             found = find_pairs(held, data)
-            held_out = [pair for pair in found.pairs if pair not in leave_out]
+            held_out = samples_of(pair for pair in found.pairs if pair not in leave_out)
+            problems += found.problems
         else:
-            apart = (_sources(folder, leave_out).values() for folder in (held.A, held.B))
-            held_out = _combined(*(list(sources) for sources in apart))
-        trained = list(A.values()), list(B.values())
-        aligned, problems = data.holdout_aligned, found.problems
+            *apart, missing = _sources(held, data, leave_out)
+            held_out = _combined(*(samples_of(sources.values()) for sources in apart))
+            problems += missing
+        trained = samples_of(A.values()), samples_of(B.values())
+        aligned = data.holdout_aligned
         return cls(layout, held_out, aligned, problems, found.proposal, found.unlisted, *trained)
 
     @property
     def items(self) -> Mapping[str, Sequence[Item]]:
         if self.aligned:
-            return {"A": self.train_A, "B": self.train_B, "AB": self.held_out}
+            A, B = files_of(self.train_A), files_of(self.train_B)
+            return {"A": A, "B": B, "AB": files_of(self.held_out)}
         return {
-            "A": [*self.train_A, *dict.fromkeys(pair.A for pair in self.held_out)],
-            "B": [*self.train_B, *dict.fromkeys(pair.B for pair in self.held_out)],
+            "A": files_of([*self.train_A, *(pair.A for pair in self.held_out)]),
+            "B": files_of([*self.train_B, *(pair.B for pair in self.held_out)]),
         }
 
     @property
     def counts(self) -> str:
-        return f"{counted(len(self.train_A), 'training image')} of A and {len(self.train_B)} of B"
+        volumes = of_volumes([*self.train_A, *self.train_B])
+        counts = f"{counted(len(self.train_A), 'training image')} of A and {len(self.train_B)} of B"
+        return counts + volumes
 
     @property
     def empty(self) -> bool:
@@ -150,14 +157,25 @@ def _refuse_pairing(data: DataConfig) -> None:
             )
 
 
-def _sources(folder: Path, leave_out: Collection[Item]) -> dict[str, ImageSource]:
-    """The images of a domain by name."""
-    sources = {
-        file.relative_to(folder).as_posix(): ImageSource(file)
-        for files in images_by_name(folder).values()
-        for file in files
-    }
-    return {name: source for name, source in sources.items() if source not in leave_out}
+def _sources(
+    folders: Folders, data: DataConfig, leave_out: Collection[Item]
+) -> tuple[dict[str, ImageSource], dict[str, ImageSource], list[Problem]]:
+    """The images of A and of B by name, and those without a partner in another input."""
+    files_A, files_B = (
+        [file for files in images_by_name(folder).values() for file in files]
+        for folder in (folders.A, folders.B)
+    )
+    A, problems = sources_of_inputs(folders, data, files_A)
+    B = {file: ImageSource.of(file, data.B.axis) for file in files_B}
+    named_A, named_B = (
+        {
+            file.relative_to(folder).as_posix(): source
+            for file, source in sources.items()
+            if source not in leave_out
+        }
+        for folder, sources in ((folders.A, A), (folders.B, B))
+    )
+    return named_A, named_B, problems
 
 
 def _combined(A: Sequence[ImageSource], B: Sequence[ImageSource]) -> list[Pair]:

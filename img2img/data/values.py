@@ -20,7 +20,7 @@ from img2img.images import (
     is_grey,
     type_range,
 )
-from img2img.images.display import STRETCH, shown_as, viewed
+from img2img.images.display import STRETCH, shown_as, viewed, with_views
 
 # Depths that files of 16 bits hold values of.
 _DEPTHS = (8, 10, 12, 14, 16)
@@ -134,9 +134,50 @@ def resolve_domains(data: DataConfig, values: Mapping[str, Values]) -> dict[str,
             the files do not have the channels asked for.
         DataError: the files differ in type or in channels.
     """
-    return {
-        side: _domain(getattr(data, side), known, f"data.{side}") for side, known in values.items()
-    }
+    domains: dict[str, Domain] = {}
+    for side in dict.fromkeys(key[0] for key in values):
+        wanted: SideConfig = getattr(data, side)
+        inputs = {key[2:]: known for key, known in values.items() if key.startswith(f"{side}:")}
+        if inputs:
+            wishes = _of_inputs(wanted, inputs, f"data.{side}")
+            each = {
+                name: _sliced(_domain(wishes[name], known, f"data.{side}"), wanted)
+                for name, known in inputs.items()
+            }
+            both = Domain.beside(each)
+            if wanted.show != "auto":
+                both = with_views({side: both}, [wanted.show])[side]
+            domains[side] = both
+        else:
+            domains[side] = _sliced(_domain(wanted, values[side], f"data.{side}"), wanted)
+    return domains
+
+
+def _sliced(domain: Domain, wanted: SideConfig) -> Domain:
+    sliced = domain.model_copy(update={"axis": wanted.axis})
+    return sliced.with_neighbours(wanted.neighbours) if wanted.neighbours else sliced
+
+
+def _of_inputs(wanted: SideConfig, inputs: Mapping[str, Values], key: str) -> dict[str, SideConfig]:
+    """What is wanted of each input: its own of channels that begin with its name, else all.
+
+    Ranges by channel are of the channels of all inputs, one after the other.
+    """
+    wishes: dict[str, SideConfig] = {}
+    named = wanted.channels if isinstance(wanted.channels, tuple) else ()
+    ranges = [*wanted.range] if isinstance(wanted.range, tuple) and named else []
+    if astray := [name for name in named if name.partition(":")[0] not in inputs]:
+        raise ConfigError(
+            f"{key}.channels: {astray[0]} is of none of the inputs; their channels begin with"
+            f" {', '.join(f'{name}:' for name in inputs)}"
+        )
+    for name in inputs:
+        own = tuple(n.partition(":")[2] for n in named if n.partition(":")[0] == name)
+        changes: dict[str, object] = {"show": "auto"} | ({"channels": own} if own else {})
+        if ranges and isinstance(ranges[0], tuple):
+            changes["range"], ranges = tuple(ranges[: len(own)]), ranges[len(own) :]
+        wishes[name] = wanted.model_copy(update=changes)
+    return wishes
 
 
 def channels_of(domains: Mapping[str, Domain]) -> set[int]:
@@ -167,13 +208,21 @@ def domain_of(
 
 def as_config(domain: Domain) -> SideConfig:
     """The section `data.A` or `data.B` that gives the domain again."""
-    each = tuple(zip(domain.low, domain.high, strict=True))
-    names = domain.channels
+    first = next(iter(domain.by_input.values()))
+    if domain.inputs:
+        alone = Domain.beside({name: each.alone for name, each in domain.by_input.items()})
+    else:
+        alone = domain.alone
+    each = tuple(zip(alone.low, alone.high, strict=True))
+    one_range = len({*each}) == 1 and not domain.inputs
+    names, shown = alone.channels, domain.view if domain.inputs else alone.view
     return SideConfig(
         channels=len(names) if names == channel_names(len(names)) else names,
-        range="dtype" if domain.whole else each[0] if len({*each}) == 1 else each,
-        nodata=domain.nodata,
-        show="auto" if domain.view is None else shown_as(domain.view),
+        range="dtype" if alone.whole else each[0] if one_range else each,
+        nodata=first.nodata,
+        axis=first.axis,
+        neighbours=first.neighbours,
+        show="auto" if shown is None else shown_as(shown),
     )
 
 
@@ -316,10 +365,19 @@ def _spanning(dtype: Depth, low: float, high: float) -> tuple[Number, Number]:
     return low, min(max(round(high), low + 1), most)
 
 
+def _each(domains: Mapping[str, Domain]) -> dict[str, Domain]:
+    """Domains of files, without neighbours: those of several inputs with their names."""
+    return {
+        f"{side}:{name}" if name else side: each.alone
+        for side, domain in domains.items()
+        for name, each in domain.by_input.items()
+    }
+
+
 def value_facts(domains: Mapping[str, Domain], values: Mapping[str, Values]) -> str:
     """A text such as `A: 5 channels, uint16, values 7..4071, scaled by 0..4095 (12 bits)`."""
     facts: dict[str, list[str]] = {}
-    for side, domain in domains.items():
+    for side, domain in _each(domains).items():
         known = values.get(side)
         if known is None or not known.files:
             continue
@@ -334,10 +392,10 @@ def value_facts(domains: Mapping[str, Domain], values: Mapping[str, Values]) -> 
 
 def value_notices(domains: Mapping[str, Domain], values: Mapping[str, Values]) -> Iterator[str]:
     """Notices on the values for the user before training."""
-    for side, domain in domains.items():
+    for side, domain in _each(domains).items():
         if side not in values:
             continue
-        known, key = values[side], f"data.{side}.range"
+        known, key = values[side], f"data.{side[0]}.range"
         if len(known.files) > 1:
             yield (
                 f"{side} has 8-bit files ({known.files['uint8']}), scaled by 0..255, and 16-bit"

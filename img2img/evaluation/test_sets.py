@@ -217,9 +217,9 @@ def _matched_by(match: Match, options: EvaluationOptions) -> PairingConfig:
 def _named(sources: Sequence[ImageSource]) -> dict[str, ImageSource]:
     """Each image once, by its file name, or by its path if several have the same name."""
     once = [*dict.fromkeys(sources)]
-    count = Counter(source.path.name for source in once)
+    count = Counter(source.name for source in once)
     return {
-        str(source.path) if count[source.path.name] > 1 else source.path.name: source
+        f"{source.path}{source.number}" if count[source.name] > 1 else source.name: source
         for source in once
     }
 
@@ -239,5 +239,5 @@ def _is_about(run: Path, data: Path) -> bool:
     except ConfigError:
         return False
     root = data.resolve()
-    folders = [path.resolve() for path in (known.root, known.root_a, known.root_b) if path]
+    folders = [path.resolve() for path in known.folders]
     return any(folder == root or root in folder.parents for folder in folders)

@@ -5,11 +5,17 @@ is here; the rest of the program sees RGB pixels, or tensors in [-1, 1].
 """
 
 from img2img.images.codecs import CODECS, Codec, FileFacts, Reader, Writer
-from img2img.images.codecs.files import readable_suffixes, suffix_of, writable_suffixes
+from img2img.images.codecs.files import (
+    holds_several,
+    readable_suffixes,
+    suffix_of,
+    writable_suffixes,
+)
 from img2img.images.conversions import ImageLike, as_picture, as_rgb, like
 from img2img.images.domain import (
     RGB,
     RGBA,
+    Axis,
     Depth,
     Domain,
     channel_names,
@@ -71,6 +77,7 @@ __all__ = [
     "RGB",
     "RGBA",
     "Animation",
+    "Axis",
     "Codec",
     "Colours",
     "Depth",
@@ -98,6 +105,7 @@ __all__ = [
     "count_unreadable",
     "eight_bit",
     "from_levels",
+    "holds_several",
     "is_grey",
     "is_run",
     "keeps_depth",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ from img2img.images.picture import (
 Depth = Literal[
     "uint8", "uint16", "int8", "int16", "uint32", "int32", "float16", "float32", "float64"
 ]
+Axis = Literal["z", "y", "x"]
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 Finite = int | Annotated[float, Field(allow_inf_nan=False)]
 
@@ -31,6 +32,7 @@ RGB = ("R", "G", "B")
 RGBA = (*RGB, "alpha")
 MOST_CHANNELS = 64
 MOST_NOISE = 1024
+MOST_NEIGHBOURS = 8
 
 
 # Black and white are the ends of both types.
@@ -87,6 +89,19 @@ class Domain(BaseModel):
         default="white",
         description="transparency: the network sees the image on white, and the result keeps it",
     )
+    axis: Axis = Field(default="z", description="the axis that slices of volumes are taken along")
+    neighbours: int = Field(
+        default=0,
+        ge=0,
+        le=MOST_NEIGHBOURS,
+        description="slices before and after each one whose channels are channels too",
+    )
+    inputs: tuple["Domain", ...] = Field(
+        default=(),
+        max_length=MOST_CHANNELS,
+        description="of several images that together are the input: what each of them is; the"
+        " channels of the first come first, and begin with its name",
+    )
 
     view: View | None = Field(default=None, description="how its images are shown to people")
 
@@ -124,6 +139,13 @@ class Domain(BaseModel):
                 raise ValueError(f"a range in {self.dtype} is low < high{within}")
         if self.nodata is not None and not (real or least <= self.nodata <= most):
             raise ValueError(f"nodata in {self.dtype} is from {least} to {most}")
+        if len(self.channels) % (2 * self.neighbours + 1):
+            raise ValueError(
+                f"{len(self.channels)} channels, but a slice with {self.neighbours} neighbours on"
+                f" both sides has a multiple of {2 * self.neighbours + 1}"
+            )
+        if self.inputs and len(self.channels) != sum(len(each.channels) for each in self.inputs):
+            raise ValueError(f"{len(self.channels)} channels, but the inputs have others")
         return self
 
     @classmethod
@@ -136,6 +158,57 @@ class Domain(BaseModel):
     def noise(cls, channels: Sequence[str]) -> Self:
         """Random numbers as the input, by their names."""
         return cls.model_validate({"kind": "noise", "dtype": "uint8", "channels": tuple(channels)})
+
+    @classmethod
+    def beside(cls, inputs: Mapping[str, "Domain"]) -> "Domain":
+        """Several images by their names, as the channels of one.
+
+        Its type is the smallest that holds the values of all.
+        """
+        domains = [*inputs.values()]
+        common = np.result_type(*(each.dtype for each in domains))
+        return Domain(
+            channels=tuple(f"{name}:{c}" for name, each in inputs.items() for c in each.channels),
+            dtype=cast(Depth, "float64" if common == np.int64 else common.name),
+            low=tuple(low for each in domains for low in each.low),
+            high=tuple(high for each in domains for high in each.high),
+            view=_together([each.view_used for each in domains], 3),
+            inputs=tuple(domains),
+        )
+
+    def with_neighbours(self, count: int) -> "Domain":
+        """A slice together with as many others before it, and as many after."""
+        around = range(-count, count + 1)
+        names = (f"{n:+d}:{name}" if n else name for n in around for name in self.channels)
+        changes = {"channels": tuple(names), "neighbours": count}
+        ends = {"low": self.low * len(around), "high": self.high * len(around)}
+        view = _together([self.view_used] * len(around))
+        shown = slice(
+            count * len(self.view_used.channels), (count + 1) * len(self.view_used.channels)
+        )
+        view = replace(view, channels=view.channels[shown])
+        return self.model_copy(update=changes | ends | {"view": view})
+
+    @property
+    def alone(self) -> "Domain":
+        """A slice without its neighbours."""
+        if not self.neighbours:
+            return self
+        middle = slice(*(n * len(self.channels) // (2 * self.neighbours + 1) for n in self._middle))
+        kept = {key: getattr(self, key)[middle] for key in ("channels", "low", "high")}
+        return self.model_copy(update=kept | {"neighbours": 0})
+
+    @property
+    def _middle(self) -> tuple[int, int]:
+        return self.neighbours, self.neighbours + 1
+
+    @property
+    def by_input(self) -> dict[str, "Domain"]:
+        """The domain of each image by its name; one without a name if there are not several."""
+        if not self.inputs:
+            return {"": self}
+        names = dict.fromkeys(channel.partition(":")[0] for channel in self.channels)
+        return dict(zip(names, self.inputs, strict=True))
 
     @property
     def is_rgb(self) -> bool:
@@ -297,6 +370,20 @@ class Domain(BaseModel):
         if self.is_float:
             return numbers.astype(self.dtype)
         return np.rint(numbers).clip(*type_range(self.dtype)).astype(self.dtype)
+
+
+def _together(views: Sequence[View], most: int = MOST_CHANNELS) -> View:
+    """The view of images side by side, with at most so many of the channels that they show."""
+    before = np.cumsum([0, *(len(view.low) for view in views)])
+    shown = [
+        int(n + start) for view, start in zip(views, before, strict=False) for n in view.channels
+    ]
+    return View(
+        tuple(shown[:most]),
+        tuple(low for view in views for low in view.low),
+        tuple(high for view in views for high in view.high),
+        views[0].colormap if len(views[0].channels) == len(shown[:most]) else "grey",
+    )
 
 
 def is_grey(picture: Picture) -> bool:

@@ -57,7 +57,7 @@ def layout_as_trained(data: DataConfig, facts: SavedFacts) -> DataConfig:
 def files_of(item: Item) -> set[str]:
     """The names of an item's files, by which the run folder identifies it."""
     sources = (item.A, item.B) if isinstance(item, Pair) else (item,)
-    return {str(source.path.resolve()) for source in sources}
+    return {str(file.path.resolve()) for source in sources for file in source.files}
 
 
 def names_of(items: Iterable[Item]) -> list[str]:

@@ -119,11 +119,12 @@ def resolve(
         ConfigError: the generator cannot be built as configured.
     """
     device = torch.device(config.device).type
-    here = {
+    here: dict[str, Path | list[Path]] = {
         key: path.resolve()
         for key in ("root", "root_a", "root_b", "pairs", "holdout")
         if isinstance(path := getattr(config.data, key), Path)
     }
+    here["inputs"] = [path.resolve() for path in config.data.inputs]
     init_from = config.init_from.resolve() if config.init_from else None
     weights = config.metrics.weights.resolve() if config.metrics.weights else None
     every = config.doctor.every

@@ -1,6 +1,7 @@
 """Decoding a data set at the start: shared among processes, and not done again without need."""
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,7 @@ def looked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[object]:
     looks: list[object] = []
     look_at = check._examine
 
-    def look(item: Item, held_out: bool) -> object:
+    def look(item: Item, held_out: Collection[Item]) -> object:
         looks.append(item)
         return look_at(item, held_out)
 

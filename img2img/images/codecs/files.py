@@ -49,6 +49,17 @@ def suffix_of(path: Path) -> str:
 
 
 @cache
+def _suffixes_of_several() -> frozenset[str]:
+    others = (codec for codec in codecs() if not isinstance(codec, PillowCodec))
+    return frozenset(suffix for codec in others for suffix in codec.suffixes)
+
+
+def holds_several(path: Path) -> bool:
+    """Whether a file with this name may hold pages or slices."""
+    return suffix_of(path) in _suffixes_of_several()
+
+
+@cache
 def readable_suffixes() -> frozenset[str]:
     """Of files that are read with what is installed."""
     return frozenset(suffix for codec in codecs() if codec.installed() for suffix in codec.suffixes)

@@ -35,11 +35,12 @@ def translate(
         ),
     ],
     source: Annotated[
-        str,
+        list[str],
         typer.Option(
             "--input",
             "-i",
-            help="An image, a video, a folder with its subfolders, or a quoted glob pattern.",
+            help="An image, a video, a folder with its subfolders, or a quoted glob pattern. For a"
+            " model with several inputs, given as many times.",
         ),
     ],
     output: Annotated[

@@ -17,7 +17,7 @@ import torch
 
 from img2img.config import Unequal
 from img2img.data.sizes import brought_to
-from img2img.errors import ImageError
+from img2img.errors import ImageError, counted
 from img2img.images import (
     Animation,
     Axis,
@@ -30,7 +30,6 @@ from img2img.images import (
     of_depth,
     probe,
     read_native,
-    type_range,
 )
 from img2img.runtime.devices import free_memory
 
@@ -144,7 +143,7 @@ def seen_by(
     Raises:
         ImageError: an image does not have what its domain has.
     """
-    if not (domain.inputs or domain.neighbours):
+    if domain.is_plain:
         try:
             return domain.seen(slice_of(images[0], domain.axis, index))
         except ImageError as error:
@@ -170,17 +169,62 @@ def seen_by(
         middles.append(slices[around])
         parts += slices
     levels = [each.composited() for each in parts]
-    kinds = {each.dtype.name for each in levels}
-    dtype = next((d for d in ("uint8", "uint16") if kinds <= {d, "uint8"}), "float32")
+    kinds = {each.dtype.type for each in levels}
+    integers: list[type[np.unsignedinteger[Any]]] = [np.uint8, np.uint16]
+    dtype = next((each for each in integers if kinds <= {np.uint8, each}), None)
     valid = [each.valid for each in middles if each.valid is not None]
     return replace(
         middles[0],
-        pixels=np.concatenate([of_depth(each, dtype) for each in levels], axis=2),
+        pixels=np.concatenate([of_depth(each, dtype or np.float32) for each in levels], axis=2),
         alpha=None,
-        values=(-1, 1) if dtype == "float32" else type_range(dtype),
+        values=(0, int(np.iinfo(dtype).max)) if dtype else (-1, 1),
         valid=np.logical_and.reduce(valid) if valid else None,
+        clip=True,
         channels=domain.channels,
     )
+
+
+@dataclass(frozen=True)
+class Views(Sequence[Picture]):
+    """All slices of an image, or of several, as a network of a domain is given them.
+
+    Each is made when it is asked for: together they may take much more memory than the image.
+
+    Attributes:
+        names: of the images, for errors; `look` as in `seen_by`.
+
+    Raises:
+        ImageError: an image does not have what its domain has, or other slices than the first.
+    """
+
+    domain: Domain
+    images: Sequence[Image]
+    names: Sequence[Path] = ()
+    look: Callable[[Picture], None] = lambda picture: None
+
+    def __post_init__(self) -> None:
+        for number, image in enumerate(self.images):
+            count = count_slices(image, self.axis)
+            if count != len(self):
+                reason = f"{counted(count, 'slice')}, but the first input has {len(self)}"
+                raise _of(self.names, number, ImageError(reason))
+            frames = image.frames if isinstance(image, Frames) else (image,)
+            if len({(each.pixels.shape, each.pixels.dtype) for each in frames}) > 1:
+                raise _of(self.names, number, ImageError("its slices differ in size or type"))
+        _ = seen_by(self.domain, self.images, names=self.names)  # the others are like it
+
+    @property
+    def axis(self) -> Axis:
+        """The axis that slices are taken along."""
+        return next(iter(self.domain.by_input.values())).axis
+
+    def __len__(self) -> int:
+        return count_slices(self.images[0], self.axis)
+
+    def __getitem__(self, index: Any) -> Any:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return seen_by(self.domain, self.images, index, names=self.names, look=self.look)
 
 
 def _of(names: Sequence[Path], number: int, error: ImageError) -> ImageError:

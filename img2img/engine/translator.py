@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, overload
 
 from img2img.engine.backends import BACKENDS
 from img2img.engine.batching import Batching
@@ -22,9 +22,10 @@ from img2img.engine.sizing import AppliedScale, Scale, Size, Sizing, pad_to_fit
 from img2img.engine.splitting import Splitter
 from img2img.engine.transfer import Transfer
 from img2img.engine.values import Values
-from img2img.errors import ConfigError, ImageError, Img2ImgError, ModelFileError
+from img2img.errors import ConfigError, ImageError, Img2ImgError, ModelFileError, counted
 from img2img.images import (
     MAX_PIXELS,
+    Frames,
     ImageLike,
     Mask,
     Picture,
@@ -236,12 +237,21 @@ class Translator:
         for runner in self._runners:
             runner.expect(pictures // len(self._runners))
 
-    def translate(self, image: AnyImage, mask: Mask | None = None, feather: float = 0) -> AnyImage:
-        """Translate one image.
+    @overload
+    def translate(
+        self, image: AnyImage, mask: Mask | None = None, feather: float = 0
+    ) -> AnyImage: ...
+    @overload
+    def translate(self, image: Frames) -> Frames: ...
+    @overload
+    def translate(self, image: Sequence[AnyImage]) -> AnyImage: ...
+    def translate(self, image: Any, mask: Mask | None = None, feather: float = 0) -> Any:
+        """Translate one image, or a volume slice by slice.
 
         Args:
             image: a `Picture`, a Pillow image, an array or a tensor with the model's number of
-                input channels; see `img2img.as_picture`.
+                input channels; see `img2img.as_picture`. Or `Frames`, as `read_native` gives a
+                volume; or for a model with several inputs, a list with an image for each.
             mask: where the image changes; elsewhere it stays as it is. A grey picture or an array
                 (height, width), 0 outside; or `alpha`: where the image is not fully transparent.
             feather: pixels over which the result fades in, inwards from the border of the mask.
@@ -257,13 +267,27 @@ class Translator:
                 has another size.
             ConfigError: there is a mask, but results cannot stay as their inputs outside of it.
         """
+        if isinstance(image, list | tuple | Frames):
+            return self._translate_slices([image] if isinstance(image, Frames) else image)
         if mask is None:
             return self.translate_batch([image])[0]
         self.require_same_domain()
         picture = self.values.with_range(as_picture(image, self.spec.in_channels))
         weights = weights_of(mask, picture, feather)
-        made: Any = like(blended(picture, self.translate_batch([picture])[0], weights), image)
-        return made  # type: ignore[no-any-return]
+        return like(blended(picture, self.translate_batch([picture])[0], weights), image)
+
+    def _translate_slices(self, given: Sequence[Any]) -> Any:
+        """Translate a volume, or an image or a volume for each input."""
+        domains = [*self.spec.input.by_input.values()]
+        if len(given) != len(domains):
+            raise ImageError(f"{counted(len(given), 'image')}, but the model takes {len(domains)}")
+        pictures = [
+            each if isinstance(each, Frames) else as_picture(each, len(domain.alone.channels))
+            for each, domain in zip(given, domains, strict=True)
+        ]
+        slices = self.translate_batch(self.values.views(pictures))
+        made = self.values.assembled(slices, pictures[0])
+        return made if isinstance(made, Frames) else like(made, given[0])
 
     def translate_batch(self, images: Sequence[AnyImage]) -> list[AnyImage]:
         """Translate several images of any kind and size. They do not influence each other."""

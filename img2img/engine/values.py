@@ -1,12 +1,14 @@
 """Converting the values of files to those that a model was trained on, and back."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
 
+from img2img.data.slices import Image, Views, assembled
 from img2img.images import (
     RGBA,
     Domain,
@@ -42,6 +44,8 @@ class Values:
 
     def __post_init__(self) -> None:
         self._counting = Lock()  # pictures are read in several threads
+        # Of results for a slice and its neighbours, the slice is kept.
+        self._middle, self.output = self.output.middle, self.output.alone
         self._begin()
 
     @classmethod
@@ -59,6 +63,18 @@ class Values:
             ImageError: it has others.
         """
         return self.input.seen(picture)
+
+    def views(self, images: Sequence[Image], names: Sequence[Path] = ()) -> Views:
+        """What the network is given of an image, or of one for each input, slice by slice.
+
+        Raises:
+            ImageError: they are not what the model takes; see `Views`.
+        """
+        return Views(self.input, images, names, self._look_at)
+
+    def assembled(self, slices: Sequence[Picture], image: Image) -> Image:
+        """An image from the results of all its slices."""
+        return assembled(slices, image, next(iter(self.input.by_input.values())).axis)
 
     def full_range(self, picture: Picture, *, count: bool = True) -> Picture:
         """The picture with black and white at the ends of its type; float32 in [-1, 1]."""
@@ -97,6 +113,7 @@ class Values:
             pixels: the output, with black and white at the ends of its type.
         """
         alpha, size = picture.alpha, (len(pixels), len(pixels[0]))
+        pixels = pixels[..., self._middle]
         if alpha is not None:
             if pixels.dtype != np.float32:
                 alpha = of_depth(alpha, pixels.dtype)
@@ -170,7 +187,7 @@ class Values:
             0,
             np.iinfo(picture.pixels.dtype).max,
         )
-        if whole or not picture.clip:
+        if whole or picture.values == (-1, 1) or not picture.clip:
             return  # it has been spread already, or is a video's; or nothing is lost
         outside = count_outside(picture)
         deep = picture.values is None and picture.pixels.dtype == np.uint16

@@ -194,13 +194,14 @@ class Domain(BaseModel):
         """A slice without its neighbours."""
         if not self.neighbours:
             return self
-        middle = slice(*(n * len(self.channels) // (2 * self.neighbours + 1) for n in self._middle))
-        kept = {key: getattr(self, key)[middle] for key in ("channels", "low", "high")}
+        kept = {key: getattr(self, key)[self.middle] for key in ("channels", "low", "high")}
         return self.model_copy(update=kept | {"neighbours": 0})
 
     @property
-    def _middle(self) -> tuple[int, int]:
-        return self.neighbours, self.neighbours + 1
+    def middle(self) -> slice:
+        """Which of the channels are those of the slice itself."""
+        count = len(self.channels) // (2 * self.neighbours + 1)
+        return slice(self.neighbours * count, (self.neighbours + 1) * count)
 
     @property
     def by_input(self) -> dict[str, "Domain"]:
@@ -209,6 +210,11 @@ class Domain(BaseModel):
             return {"": self}
         names = dict.fromkeys(channel.partition(":")[0] for channel in self.channels)
         return dict(zip(names, self.inputs, strict=True))
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is one picture of one file, without neighbours or other inputs."""
+        return not (self.neighbours or self.inputs)
 
     @property
     def is_rgb(self) -> bool:

@@ -81,7 +81,7 @@ OnFrames = Callable[[str, int, int | None], None]
 
 def translate_folder(
     translator: Translator,
-    source: Path | str,
+    source: Path | str | Sequence[Path | str],
     output: Path | str,
     options: FolderOptions = DEFAULTS,
     *,
@@ -98,7 +98,8 @@ def translate_folder(
     interrupted video is resumed by the same call.
 
     Args:
-        source: a file, a folder, or a glob such as `scans/**/*.tif`.
+        source: a file, a folder, or a glob such as `scans/**/*.tif`; of a model that has several
+            inputs, as many, in its order or called by its names.
         output: a folder; or a file name, if `source` is a single file or a sequence of numbered
             pictures that becomes a video or an animation.
         options: how to translate and write.
@@ -120,10 +121,14 @@ def translate_folder(
     """
     begun = time.monotonic()
     options = replace(options, **choices)
-    for name, given in (("source", source), ("output", output)):
-        if not str(given):
-            raise DataError(f"`{name}` is empty")
-    tasks = Tasks.of(str(source), Path(output), options, translator.identity, processes, say)
+    sources = [str(source)] if isinstance(source, str | Path) else [*map(str, source)]
+    if not all(sources):
+        raise DataError("`source` is empty")
+    if not str(output):
+        raise DataError("`output` is empty")
+    names = [*translator.spec.input.by_input]
+    model = translator.identity
+    tasks = Tasks.of(sources, Path(output), options, model, names, processes, say)
     if options.mask is not None:
         translator.require_same_domain()
     images = sum(not job.is_video for job in tasks.todo)
@@ -162,6 +167,8 @@ class _Loaded:
     job: Job
     state: FileState
     image: Image
+    views: Sequence[Picture]
+    """What the network is given of it, slice by slice."""
     weights: list[Weights] | None = None
     """How much of the result is taken at each pixel of its pictures; None: all."""
 
@@ -291,6 +298,7 @@ class _Work:
         others = self._results.compare, self._results.gallery, self._results.masks
         return (
             extent.pixels == height * width
+            and all(domain.is_plain for domain in self._translator.spec.domains.values())
             and not any(others)
             and self._options.stabilize == "off"
             and self._translator.takes_rows(extent.size)
@@ -337,17 +345,23 @@ class _Work:
             if extent:
                 compared = bool(self._results.compare or self._results.masks)
                 self._translator.budget.check(extent, compared=compared)
-            image = read_native(job.source)
+            images = {path: read_native(path) for path in job.inputs or (job.source,)}
+            image = images[job.source]
             if isinstance(image, Animation):
-                image = part_of(image, self._options.span)
-            seen = self._translator.values.with_range
-            image = with_frames(image, [seen(each) for each in frames_of(image)])
+                images[job.source] = image = part_of(image, self._options.span)
+            values = self._translator.values
+            views: Sequence[Picture]
+            if values.input.is_plain:
+                views = [values.with_range(each) for each in frames_of(image)]
+                images[job.source] = image = with_frames(image, views)
+            if not values.input.is_plain or values.input.axis != "z":
+                views = values.views([*images.values()], [*images])
             if self._is_large(extent):
                 give_back_freed_memory()  # that the decoder has freed
             check_format(job.target, image)  # before the image is translated
             masks = self._results.masks
             weights = masks.weights(job.name, image) if masks else None
-            return _Loaded(job, state, image, weights)
+            return _Loaded(job, state, image, views, weights)
         except (Img2ImgError, OSError) as error:
             self._outcome.fail(job, error)
             return None
@@ -357,9 +371,8 @@ class _Work:
     ) -> Iterator[tuple[tuple[_Loaded, bool], Picture]]:
         """Each frame, with its file and whether it is the file's last frame."""
         for loaded in filter(None, read):
-            frames = frames_of(loaded.image)
-            for number, frame in enumerate(frames, 1):
-                yield (loaded, number == len(frames)), frame
+            for number, view in enumerate(loaded.views, 1):
+                yield (loaded, number == len(loaded.views)), view
 
     def _translated(
         self, read: Iterable[_Loaded | None]
@@ -379,10 +392,10 @@ class _Work:
             if errors:
                 self._outcome.fail(loaded.job, errors[0])
             else:
-                made = with_frames(loaded.image, frames)
+                made = self._translator.values.assembled(frames, loaded.image)
                 # The input is released if it is not needed any more: a large one takes much memory.
                 beside = self._results.compare or self._results.gallery or loaded.weights
-                given = loaded if beside else replace(loaded, image=made)
+                given = loaded if beside else replace(loaded, image=made, views=())
                 del loaded, frame
                 if held_by(made) > self._most:
                     give_back_freed_memory()

@@ -45,6 +45,9 @@ class Job:
     frames: tuple[Path, ...] = field(default=(), compare=False, repr=False)
     """The pictures of a sequence that becomes one file; the source is then their folder."""
 
+    inputs: tuple[Path, ...] = field(default=(), compare=False, repr=False)
+    """If several files together are the input: all of them, in the order of the model."""
+
     @property
     def is_video(self) -> bool:
         """Whether it is translated frame by frame, not as an image file."""

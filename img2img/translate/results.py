@@ -166,13 +166,13 @@ class Results:
 
 
 def state_of(job: Job) -> FileState:
-    """Size and time by which an input is recognised; for a sequence, of all its files together.
+    """Size and time by which an input is recognised; of several files together.
 
     Raises:
         ImageError: it is not a regular file: opening a pipe would wait forever.
         OSError: it does not exist.
     """
-    files = job.frames or [job.source]
+    files = job.frames or job.inputs or [job.source]
     if astray := next((file for file in files if not S_ISREG(file.stat().st_mode)), None):
         raise ImageError.of(astray, "not a regular file")
     states = [file_state(file) for file in files]

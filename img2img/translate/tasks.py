@@ -6,6 +6,7 @@ from pathlib import Path
 
 from img2img.errors import DataError, some_names
 from img2img.runtime.processes import Processes
+from img2img.translate.inputs import check_inputs, with_inputs
 from img2img.translate.kinds import TO_VIDEO, check_options
 from img2img.translate.manifest import Entry
 from img2img.translate.masks import Masks
@@ -35,23 +36,30 @@ class Tasks:
     @classmethod
     def of(
         cls,
-        source: str,
+        sources: Sequence[str],
         output: Path,
         options: FolderOptions,
         model: str,
+        names: Sequence[str],
         processes: Processes,
         say: Callable[[str], None],
     ) -> "Tasks":
         """Plan the call. All processes do this, so that all raise the same errors.
 
         Args:
+            sources: one, or several that together are the input.
             model: a text that differs between models whose results may differ.
+            names: of the inputs of the model, if it has several.
 
         Raises:
             The errors of `img2img.translate_folder`.
         """
+        check_inputs(sources, names)
+        planned = plan(sources[0], output, options)
+        if len(sources) > 1:
+            planned = with_inputs(planned, sources, names)
+        planned = processes.from_first(planned)
         masks = Masks.of(options)
-        planned = processes.from_first(plan(source, output, options))
         check_options(options.given, {job.source: job.kind for job in planned.jobs})
         for suffix in {job.target.suffix for job in planned.jobs if job.kind in TO_VIDEO}:
             check_choices(options.encoding, suffix)

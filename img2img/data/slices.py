@@ -180,6 +180,7 @@ def seen_by(
         values=(0, int(np.iinfo(dtype).max)) if dtype else (-1, 1),
         valid=np.logical_and.reduce(valid) if valid else None,
         clip=True,
+        view=domain.view,
         channels=domain.channels,
     )
 

@@ -182,11 +182,10 @@ class Domain(BaseModel):
         names = (f"{n:+d}:{name}" if n else name for n in around for name in self.channels)
         changes = {"channels": tuple(names), "neighbours": count}
         ends = {"low": self.low * len(around), "high": self.high * len(around)}
-        view = _together([self.view_used] * len(around))
-        shown = slice(
-            count * len(self.view_used.channels), (count + 1) * len(self.view_used.channels)
-        )
-        view = replace(view, channels=view.channels[shown])
+        own = self.view_used
+        middle = slice(count * len(own.channels), (count + 1) * len(own.channels))
+        view = _together([own] * len(around))
+        view = replace(view, channels=view.channels[middle], colormap=own.colormap)
         return self.model_copy(update=changes | ends | {"view": view})
 
     @property
@@ -195,7 +194,25 @@ class Domain(BaseModel):
         if not self.neighbours:
             return self
         kept = {key: getattr(self, key)[self.middle] for key in ("channels", "low", "high")}
-        return self.model_copy(update=kept | {"neighbours": 0})
+        before, view = self.middle.start, self.view_used
+        view = View(
+            tuple(n - before for n in view.channels),
+            view.low[self.middle],
+            view.high[self.middle],
+            view.colormap,
+        )
+        return self.model_copy(update=kept | {"neighbours": 0, "view": view})
+
+    @property
+    def view_used(self) -> View:
+        """How its images are shown, with all that a view may leave out."""
+        count, view = len(self.channels), self.view or View()
+        return View(
+            view.channels or tuple(range(1, min(count, 3) + 1)),
+            view.low or (-1.0,) * count,
+            view.high or (1.0,) * count,
+            view.colormap,
+        )
 
     @property
     def middle(self) -> slice:

@@ -15,8 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from PIL import Image
+from rasterio.transform import from_origin
 
+from img2img.images import Picture, write_image
 from tests.conftest import Command, noise
 from tests.video.clips import make_clip
 
@@ -108,6 +111,7 @@ def prepare(run: Path, lines: list[str]) -> None:
         save(255 - A, Path("paintings", f"{number}.png"))
         save(A, Path("shot", f"{number:04}.png"))
         save(A, Path("shots", "one", f"{number:04}.png"))
+    write_scientific()
     save(noise(64, 64)[..., 0], Path("vignette.png"))
     make_clip(Path("clip.mp4"), times=range(5))
     text = "\n".join(lines)
@@ -116,6 +120,21 @@ def prepare(run: Path, lines: list[str]) -> None:
         shutil.copytree(run, name)
     if "--output translated" not in text:
         shutil.copytree("datasets/icons/test/B", "translated")
+
+
+def write_scientific() -> None:
+    """Write five channels of 12 bits with two of temperatures, as TIFF and as GeoTIFF."""
+    place = {"crs": "EPSG:32632", "transform": from_origin(500000, 5200000, 10, 10)}
+    for number in range(4):
+        bands = np.random.default_rng(number).integers(0, 4096, (64, 64, 5)).astype(np.uint16)
+        heat = (bands[..., :2] / 70 + 250).astype(np.float32)
+        for side, pixels in (("A", bands), ("B", heat)):
+            write_image(f"cells/{side}/{number}.tif", Picture(pixels))
+            shape = {"height": 64, "width": 64, "count": pixels.shape[2], "dtype": pixels.dtype}
+            path = Path(f"scenes/{side}/{number}.tif")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with rasterio.open(path, "w", driver="GTiff", **shape, **place) as file:
+                file.write(np.moveaxis(pixels, 2, 0))
 
 
 def write_checkpoints(run: Path, img2img: Command) -> None:

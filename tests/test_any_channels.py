@@ -159,3 +159,65 @@ def test_pages_of_a_run(run: Path, scenes: Path, tmp_path: Path, img2img: Comman
     preview = img2img("data", "preview", "--data", scenes, "--output", tmp_path / "p.png")
     assert preview.status == 0, preview.err
     assert Image.open(tmp_path / "p.png").mode == "RGB"
+
+
+def differences(folder: Path, scenes: Path) -> np.ndarray:
+    """The mean absolute difference of each channel, in degrees, of images with data, by image."""
+    found = []
+    for number in range(6):
+        made, wanted = (
+            tifffile.imread(each / f"{number}.tif").astype(np.float64)
+            for each in (folder, scenes / "B")
+        )
+        found.append(np.nanmean(np.abs(made - wanted), axis=(0, 1)))
+    return np.array(found)
+
+
+def test_figures_of_two_folders_are_those_of_the_numbers_in_them(
+    scenes: Path, tmp_path: Path, img2img: Command
+) -> None:
+    """L1 by channel and in degrees, PSNR by the span of the targets; no data does not count."""
+    random = np.random.default_rng(0)
+    for number in range(6):
+        wanted = tifffile.imread(scenes / "B" / f"{number}.tif")
+        error = random.normal(0, (1, 3), wanted.shape)
+        made = np.where(np.isnan(wanted), 7, wanted + error).astype(np.float32)
+        write(tmp_path / "made" / f"{number}.tif", made)
+    done = img2img("evaluate", tmp_path / "made", scenes / "B", "--json")
+    assert done.status == 0, done.err
+    found = json.loads(done.out)
+    apart = differences(tmp_path / "made", scenes).mean(0)
+    assert [*found["l1"]["in_units"].values()] == pytest.approx(apart.tolist(), rel=0.02)
+    span = apart[0] / found["l1"]["channels"]["1"]
+    assert 20 <= span <= 23  # degrees, and a margin
+    assert found["l1"]["value"] == pytest.approx(apart.mean() / span, rel=0.02)
+    assert found["psnr"]["channels"]["1"] == pytest.approx(20 * np.log10(span / 1), abs=0.5)
+    assert found["psnr"]["channels"]["2"] == pytest.approx(20 * np.log10(span / 3), abs=0.5)
+    assert found["ssim"]["channels"].keys() == {"1", "2"}
+    assert "RGB" in found["missing"]["fid"]
+    refused = img2img("evaluate", tmp_path / "made", scenes / "B", "--measures", "lpips")
+    assert refused.status == 2
+    assert "lpips: needs RGB images" in refused.err
+
+
+def test_a_folder_of_int16_files(tmp_path: Path, img2img: Command) -> None:
+    for number in range(3):
+        heights = np.random.default_rng(number).integers(-400, 4000, (24, 24)).astype(np.int16)
+        write(tmp_path / "real" / f"{number}.tif", heights)
+        write(tmp_path / "made" / f"{number}.tif", heights + np.int16(10))
+    done = img2img("evaluate", tmp_path / "made", tmp_path / "real", "--json")
+    assert done.status == 0, done.err
+    found = json.loads(done.out)
+    assert [*found["l1"]["in_units"].values()] == pytest.approx([10], rel=0.01)
+    assert "channels" not in found["l1"]
+
+
+def test_figures_of_a_model(run: Path, scenes: Path, tmp_path: Path, img2img: Command) -> None:
+    """Those of its files."""
+    out = tmp_path / "out"
+    img2img("translate", "--model", run, "--input", scenes / "A", "--output", out,
+            "--precision", "fp32", "--device", "cpu")  # fmt: skip
+    done = img2img("evaluate", "--model", run, "--data", scenes, "--json")
+    assert done.status == 0, done.err
+    in_units = json.loads(done.out)["l1"]["in_units"].values()
+    assert [*in_units] == pytest.approx(differences(out, scenes).mean(0).tolist(), rel=0.01)

@@ -104,7 +104,7 @@ class Display(Observer):
         for name, value in measures.values.items():
             if measure_of(name) != name and not self._verbose:
                 continue
-            of_span = _of_span(value, measures.spans.get("span")) if name == "l1" else ""
+            of_span = _of_span(value, measures) if name == "l1" else ""
             baseline = measures.baseline.get(name)
             shown.append(_compared(name, value, of_span, self._measures.get(name), baseline))
             self._measures[name] = value
@@ -245,9 +245,15 @@ def _estimate(facts: RunFacts) -> str:
     return f"{left} steps{resumed}, about {_clock(left * facts.step_seconds)}; {rate}"
 
 
-def _of_span(distance: float, span: float | None) -> str:
-    """A distance relative to the span of the targets; for dark targets all distances are small."""
-    return f" ({100 * distance / span:.2g} % of the targets' span)" if span else ""
+def _of_span(distance: float, measures: Measures) -> str:
+    """A distance in the numbers of the files, and relative to the span of the targets.
+
+    For dark targets all distances are small.
+    """
+    span, unit = measures.spans.get("span"), measures.unit
+    told = [f"{distance * unit:.3g} in the files' numbers"] if unit else []
+    told += [f"{100 * distance / span:.2g} % of the targets' span"] if span else []
+    return f" ({', '.join(told)})" if told else ""
 
 
 def _clock(seconds: float) -> str:

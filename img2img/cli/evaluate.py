@@ -215,6 +215,8 @@ def _print_table(evaluation: "Evaluation") -> None:
             "higher" if figure.higher_is_better else "lower",
             escape(figure.network or ""),
         )
+        for channel, value in (figure.channels or {}).items():
+            table.add_row(f"  {escape(channel)}", f"{value:.4g}")
     console.print(table)
     for line in _said(evaluation):
         console.print(line, markup=False, soft_wrap=True)
@@ -232,6 +234,10 @@ def _said(evaluation: "Evaluation") -> Iterator[str]:
         yield printable(f"images: {evaluation.where}")
     for scale in dict.fromkeys(figure.scale for figure in figures if figure.scale):
         yield f"scale: {scale}"
+    for figure in figures:
+        if figure.in_units:
+            each = ", ".join(f"{name} {value:.4g}" for name, value in figure.in_units.items())
+            yield printable(f"{figure.name} in the numbers of the files: {each}")
     if any(figure.baseline is not None for figure in figures):
         yield "input: the same measure for the untouched inputs"
     if worse := [figure.name for figure in figures if figure.no_better]:

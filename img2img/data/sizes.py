@@ -89,19 +89,26 @@ def brought_to(picture: Picture, size: HeightWidth, unequal: Unequal) -> Picture
     )
     if unequal == "fit":
         alpha = None if scaled.alpha is None else _middle(scaled.alpha, size)
-        return replace(scaled, pixels=_middle(scaled.pixels, size), alpha=alpha)
+        valid = None if scaled.valid is None else _middle(scaled.valid, size)
+        return replace(scaled, pixels=_middle(scaled.pixels, size), alpha=alpha, valid=valid)
     pixels = scaled.composited()  # its own black and white become those of the dtype
     white = 1 if pixels.dtype == np.float32 else np.iinfo(pixels.dtype).max
     missing = [wanted - there for wanted, there in zip(size, scaled.size, strict=True)]
     borders = [*((m // 2, m - m // 2) for m in missing), (0, 0)]
     padded = np.pad(pixels, borders, constant_values=white)
-    return replace(scaled, pixels=padded, alpha=None, values=None)
+    valid = None if scaled.valid is None else np.pad(scaled.valid, borders[:2])
+    return replace(scaled, pixels=padded, alpha=None, values=None, valid=valid)
 
 
 def _resized(picture: Picture, size: HeightWidth) -> Picture:
     alpha = None if picture.alpha is None else resized(picture.alpha, size)
-    valid = None if picture.valid is None else nearest(picture.valid, size)
-    return replace(picture, pixels=resized(picture.pixels, size), alpha=alpha, valid=valid)
+    pixels, valid = picture.pixels, picture.valid
+    if valid is not None:
+        if valid.any():  # NaN would spread
+            known = pixels[valid].mean(axis=0, dtype=np.float64).astype(pixels.dtype)
+            pixels = np.where(valid[..., None], pixels, known)
+        valid = nearest(valid, size)
+    return replace(picture, pixels=resized(pixels, size), alpha=alpha, valid=valid)
 
 
 def _middle(pixels: Pixels, size: HeightWidth) -> Pixels:

@@ -179,6 +179,7 @@ def compare_models(
     options["pairing"] = test_set.pairing
     # Figures of several models compare only where all are of values in one range.
     given, made = _narrowest(translators, "input"), _narrowest(translators, "output")
+    made = made and made.measured
     sources, _ = test_set.sources(way)
     inputs, real = test_set.seen_as({way[0]: given, way[-1]: made}).sources(way)
     folder = ResultFolder()

@@ -43,7 +43,7 @@ def evaluate_folders(
     wanted = chosen(options.get("measures"), {"pair", "set"})
     results, targets, paired = by_name(Folders(result, real, f"{result} + {real}"), wanted, options)
     weights_of(options)  # an error before any picture is decoded
-    domain = domain_of([*targets.values()])
+    domain = domain_of([*targets.values()]).measured
     if not domain.whole:
         notifier(options)(f"values are relative to {domain}, the range of the real images")
     pictures = (source.seen_as(domain).read() for source in results.values())

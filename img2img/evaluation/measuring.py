@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Unpack
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,7 +15,7 @@ from img2img.evaluation.cache import FeatureCache
 from img2img.evaluation.options import EvaluationOptions, notifier, pairing_of, weights_of
 from img2img.evaluation.results import at_size_of
 from img2img.features import FeatureNetwork, MissingFeatures, Supply, feature_network
-from img2img.images import Picture, to_tensor
+from img2img.images import Domain, Picture, to_tensor
 from img2img.metrics.accumulators import PairMeasures, SetMeasures
 from img2img.metrics.measure import MEASURES, Figure, unmet_need
 from img2img.metrics.sets import LEAST as LEAST_IMAGES
@@ -74,6 +75,18 @@ class Images:
     paired: bool
     inputs: Sequence[ImageSource] | None = None
 
+    @property
+    def domain(self) -> Domain | None:
+        """That of the real images, if they are read as those of one."""
+        return self.real[0].domain if self.real else None
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The channels that are also measured by themselves: of several, unless they are RGB."""
+        domain = self.domain
+        apart = domain is not None and not domain.is_rgb and len(domain.channels) > 1
+        return domain.channels if domain is not None and apart else ()
+
 
 class _Measured(NamedTuple):
     """A result and, for pairs, its real image and the measured values.
@@ -113,7 +126,7 @@ def evaluate(
     )
     paired = images.paired and bool(of_pairs)
     supply = Supply(weights_of(options), bool(options.get("measures")), notifier(options))
-    pairs = PairMeasures(of_pairs if paired else [], supply, device)
+    pairs = PairMeasures(of_pairs if paired else [], supply, device, images.channels)
     network = _network(images, of_sets, options, device, missing)
     cache = FeatureCache(network, images.real) if network and options.get("cache", True) else None
     sets = SetMeasures(network, cache.load() if cache else None) if network else None
@@ -128,13 +141,14 @@ def evaluate(
             # that takes the results needs, where a network makes them.
             torch.set_num_threads(1)
         real = images.real[index].read()
-        target = _tensor(at_size_of(result, real, images.names[index], pairing_of(options)), device)
+        against = at_size_of(result, real, images.names[index], pairing_of(options))
+        target, valid = _tensor(against, device), _valid_in_both(result, against, device)
         baseline: Mapping[str, float | None] = {}
         if images.inputs:
             untouched = _tensor(images.inputs[index].read(), device)
             if untouched.shape == target.shape:
-                baseline = pairs.measure(untouched, target)
-        values = pairs.measure(_tensor(result, device), target)
+                baseline = pairs.measure(untouched, target, valid)
+        values = pairs.measure(_tensor(result, device), target, valid)
         return _Measured(result, real, values, baseline, real.size != result.size)
 
     resized = 0
@@ -164,7 +178,7 @@ def evaluate(
         notifier(options)(
             f"in {counted(resized, 'pair')} the real image is resized to the size of its result"
         )
-    figures = pairs.figures(seed)
+    figures = {name: _in_units(each, images.domain) for name, each in pairs.figures(seed).items()}
     if sets:
         if cache and not sets.known:
             cache.save(sets.real_features())
@@ -175,7 +189,7 @@ def evaluate(
 def _unmet(images: Images, wanted: Sequence[str]) -> dict[str, str]:
     """The measures that cannot be computed for such images, with the reasons."""
     unmet: dict[str, str] = {}
-    domain = images.real[0].domain if images.real else None
+    domain = images.domain
     for name in wanted:
         if MEASURES[name].of == "pair" and not images.paired:
             unmet[name] = "the images have no known targets"
@@ -187,6 +201,21 @@ def _unmet(images: Images, wanted: Sequence[str]) -> dict[str, str]:
 def _tensor(picture: Picture, device: torch.device) -> Tensor:
     """[1, C, H, W] in [-1, 1]."""
     return to_tensor(picture.composited())[None].to(device)
+
+
+def _valid_in_both(one: Picture, other: Picture, device: torch.device) -> Tensor | None:
+    """Where both hold data, [1, 1, H, W]; None: everywhere."""
+    masks = [each.valid for each in (one, other) if each.valid is not None]
+    return torch.from_numpy(np.logical_and.reduce(masks))[None, None].to(device) if masks else None
+
+
+def _in_units(figure: Figure, domain: Domain | None) -> Figure:
+    """L1 also in the numbers of the files."""
+    if figure.name != "l1" or domain is None or (domain.is_rgb and domain.dtype == "uint8"):
+        return figure
+    shares = figure.channels or dict.fromkeys(domain.channels, figure.value)
+    ends = zip(domain.channels, domain.low, domain.high, strict=True)
+    return replace(figure, in_units={c: shares[c] * (high - low) for c, low, high in ends})
 
 
 def _refuse_missing(options: EvaluationOptions, missing: Mapping[str, str]) -> None:

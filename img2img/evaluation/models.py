@@ -65,7 +65,7 @@ def evaluate_model(
     wanted = chosen(options.get("measures"), {"pair", "set", *(["cycle"] if back else [])})
     test_set = test_set_of(data, [model], wanted, options, lone_refused=not back)
     options["pairing"] = test_set.pairing
-    sources, real = test_set.seen_as(there.spec.domains).sources(way)
+    sources, real = test_set.seen_as(there.spec.domains_measured).sources(way)
     cycle: list[float] = []
     scales: Counter[AppliedScale] = Counter()
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import TypeVar
 
+import torch
+
 from img2img.config import PairingConfig
 from img2img.data.problems import UNEQUAL
 from img2img.data.sizes import brought_to
@@ -18,7 +20,7 @@ from img2img.engine.sizing import AppliedScale
 from img2img.engine.translator import Translator
 from img2img.errors import ImageError
 from img2img.images import RGB, Domain, Picture, to_tensor, write_picture
-from img2img.metrics.paired import l1
+from img2img.metrics.paired import l1, measured
 
 T = TypeVar("T")
 
@@ -86,7 +88,7 @@ def at_size_of(result: Picture, real: Picture, name: str, pairing: PairingConfig
 
 
 def l1_of_pictures(one: Picture, other: Picture) -> float:
-    """Mean absolute difference of two pictures, with pixels in [0, 1].
+    """Mean absolute difference of two pictures, where both hold data, with pixels in [0, 1].
 
     Raises:
         ImageError: their sizes differ.
@@ -94,7 +96,9 @@ def l1_of_pictures(one: Picture, other: Picture) -> float:
     if one.size != other.size:
         raise ImageError("the result does not have the size of the target")
     a, b = (to_tensor(picture.composited())[None] for picture in (one, other))
-    return l1(a, b).item()
+    masks = [torch.from_numpy(each.valid) for each in (one, other) if each.valid is not None]
+    valid = torch.stack(masks).all(0)[None, None] if masks else None
+    return measured("l1", l1, a, b, valid).item()
 
 
 def scale_text(scales: Counter[AppliedScale]) -> str:

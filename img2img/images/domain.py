@@ -259,6 +259,13 @@ class Domain(BaseModel):
         return min(self.low), max(self.high)
 
     @property
+    def measured(self) -> Self:
+        """The same to measure images by: numbers that are no levels count beyond the range, too."""
+        if self.dtype in _EXCHANGEABLE:
+            return self
+        return self.model_copy(update={"clip": False})
+
+    @property
     def values(self) -> Values:
         """`low` and `high`, as one number each where they are the same for all channels."""
         return self.ends if self._uniform else (self.low, self.high)

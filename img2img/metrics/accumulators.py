@@ -1,7 +1,7 @@
 """Computes measures of images that are added one by one."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
 
@@ -17,7 +17,7 @@ from img2img.features import (
 )
 from img2img.images import Pixels
 from img2img.metrics.measure import Figure, mean_figure
-from img2img.metrics.paired import LEAST_SIDE, PERCEPTUAL, PairMeasure, pair_measure
+from img2img.metrics.paired import LEAST_SIDE, PERCEPTUAL, PairMeasure, measured, pair_measure
 from img2img.metrics.sets import SETS, set_figure
 
 
@@ -27,13 +27,22 @@ class PairMeasures:
     Args:
         names: the measures to compute.
         supply: the source of weights that some measures need.
+        channels: the names of the images' channels, each of which is also measured by itself; none
+            are if it is empty.
 
     Attributes:
         missing: measures that cannot be computed, with the reasons.
-        values: by measure, the value for each image.
+        values: by measure, the value for each image; also by measure and channel, as `l1/nir`.
     """
 
-    def __init__(self, names: Iterable[str], supply: Supply, device: torch.device) -> None:
+    def __init__(
+        self,
+        names: Iterable[str],
+        supply: Supply,
+        device: torch.device,
+        channels: Sequence[str] = (),
+    ) -> None:
+        self._channels = channels
         self.missing: dict[str, str] = {}
         self.values: dict[str, list[float]] = {}
         self._measures: dict[str, PairMeasure] = {}
@@ -44,20 +53,31 @@ class PairMeasures:
             except MissingFeatures as error:
                 self.missing[name] = str(error)
 
-    def measure(self, output: Tensor, target: Tensor) -> dict[str, float | None]:
+    def measure(
+        self, output: Tensor, target: Tensor, valid: Tensor | None = None
+    ) -> dict[str, float | None]:
         """Measure an image against its target, both [1, C, H, W] in [-1, 1].
 
         The value is None if the image is too small for a measure. This method is thread-safe.
+
+        Args:
+            valid: see `paired.measured`.
         """
         side = min(output.shape[2:])
-        return {
-            name: measure(output, target).item() if side >= LEAST_SIDE.get(name, 1) else None
-            for name, measure in self._measures.items()
-        }
+        found: dict[str, float | None] = {}
+        for name, measure in self._measures.items():
+            if side < LEAST_SIDE.get(name, 1):
+                found[name] = None
+                continue
+            found[name] = measured(name, measure, output, target, valid).item()
+            for number, channel in enumerate(self._channels):
+                one, other = output[:, number, None], target[:, number, None]
+                found[f"{name}/{channel}"] = measured(name, measure, one, other, valid).item()
+        return found
 
-    def add(self, measured: Mapping[str, float | None], before: Mapping[str, float | None]) -> None:
+    def add(self, values: Mapping[str, float | None], before: Mapping[str, float | None]) -> None:
         """Add the values of an image, from `measure`, and those of its untouched input."""
-        for name, value in measured.items():
+        for name, value in values.items():
             if value is None:
                 least = LEAST_SIDE[name]
                 self.missing[name] = f"needs images of at least {least} pixels per side"
@@ -74,9 +94,10 @@ class PairMeasures:
                 baseline=fmean(before)
                 if len(before := self._before[name]) == len(values)
                 else None,
+                channels={c: fmean(self.values[f"{name}/{c}"]) for c in self._channels} or None,
             )
             for name, values in self.values.items()
-            if name not in self.missing
+            if name in self._measures and name not in self.missing
         }
 
 

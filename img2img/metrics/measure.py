@@ -94,6 +94,8 @@ class Figure:
         baseline: for measures of pairs, the same measure for the untouched inputs.
         scale: the scale at which a model translated: `native`, `trained`, or the number of images
             at each; None if nothing was translated.
+        channels: for measures of pairs, the same of each channel, by its name; None for RGB.
+        in_units: L1 in the numbers of the files, of each channel; None for others and 8-bit RGB.
     """
 
     name: str
@@ -110,6 +112,8 @@ class Figure:
     # Not compared: two figures are equal if the same images have the same values.
     baseline: float | None = field(default=None, compare=False)
     scale: str | None = field(default=None, compare=False)
+    channels: dict[str, float] | None = field(default=None, compare=False)
+    in_units: dict[str, float] | None = field(default=None, compare=False)
 
     @property
     def no_better(self) -> bool:
@@ -129,6 +133,10 @@ class Figure:
     def to_json(self) -> dict[str, Any]:
         """The figure as JSON; numbers that are not finite become text such as `inf`."""
         tree = asdict(self)
+        for name in "channels", "in_units":
+            each = tree.pop(name)
+            if each is not None:
+                tree[name] = {channel: _finite(value) for channel, value in each.items()}
         if self.per_image is not None:
             tree["per_image"] = [_finite(value) for value in self.per_image]
         return {key: _finite(value) for key, value in tree.items()}

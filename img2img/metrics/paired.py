@@ -48,6 +48,27 @@ def ms_ssim(output: Tensor, target: Tensor) -> Tensor:
 
 PairMeasure = Callable[[Tensor, Tensor], Tensor]
 
+
+def measured(
+    name: str, measure: PairMeasure, output: Tensor, target: Tensor, valid: Tensor | None = None
+) -> Tensor:
+    """A measure of NCHW images, [N], where they hold data.
+
+    `l1` and `psnr` are of those pixels alone; to other measures the rest counts as equal.
+
+    Args:
+        valid: [N, 1, H, W], 0 where there is no data; None: there is everywhere.
+    """
+    if valid is None:
+        return measure(output, target)
+    there = valid > 0
+    value = measure(torch.where(there, output, target), target)
+    share = there.float().mean((1, 2, 3)).clamp(min=1e-8)
+    if name == "l1":
+        return value / share
+    return value + 10 * share.log10() if name == "psnr" else value
+
+
 PAIRED: dict[str, PairMeasure] = {
     "l1": l1,
     "psnr": psnr,

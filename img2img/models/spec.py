@@ -149,6 +149,11 @@ class ModelSpec(BaseModel):
         """The domains of `A` and `B`."""
         return {self.direction[0]: self.input, self.direction[-1]: self.output}
 
+    @property
+    def domains_measured(self) -> dict[str, Domain]:
+        """The same, the results' to measure them by."""
+        return self.domains | {self.direction[-1]: self.output.measured}
+
 
 class DiscriminatorSpec(BaseModel):
     """Everything needed to rebuild a discriminator, which only training uses."""

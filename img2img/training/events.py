@@ -42,6 +42,8 @@ class Measures:
     """The same measures of the untouched inputs instead of translations."""
     spans: Mapping[str, float] = field(default_factory=dict)
     """The share of the range that the targets span, as a scale for `l1`; see `HeldOut.spans`."""
+    unit: float | None = None
+    """What `l1` is multiplied by to be in the numbers of the files; None: it cannot be."""
 
 
 @dataclass(frozen=True)

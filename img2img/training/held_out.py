@@ -13,9 +13,10 @@ from img2img.features import FeatureNetwork, Features
 from img2img.images import Picture, to_pixels
 from img2img.images.display import tensor_shown
 from img2img.images.sheets import sheet
+from img2img.losses.places import valid_in_both
 from img2img.metrics.accumulators import SetMeasures
 from img2img.metrics.measure import MEASURES
-from img2img.metrics.paired import PairMeasure, l1
+from img2img.metrics.paired import PairMeasure, l1, measured
 from img2img.models.spec import ModelSpec, prepare_for_inference
 from img2img.networks.norms import use_statistics
 from img2img.training.methods.base import Method
@@ -115,6 +116,15 @@ class HeldOut:
         # Of `A` and `B` in a batch; the first generator translates A.
         self._domains = {} if spec is None else {"A": spec.input, "B": spec.output}
 
+    @property
+    def unit(self) -> float | None:
+        """What `l1` is multiplied by to be in the numbers of the files, if these have one range."""
+        targets = self._domains.get("B")
+        if targets is None or targets.dtype == "uint8" or len(self._method.translations) > 1:
+            return None
+        spans = {high - low for low, high in zip(targets.low, targets.high, strict=True)}
+        return float(spans.pop()) if len(spans) == 1 else None
+
     def measures(self, generators: Mapping[str, nn.Module]) -> dict[str, float]:
         """The mean of each measure over all images, and the measures of sets; see `measure_names`.
 
@@ -139,12 +149,17 @@ class HeldOut:
             for direction, (output, target) in self._method.translations.items():
                 source = batch.A if direction == "AtoB" else batch.B
                 if direction in counts and not self.spans:
-                    counts[direction] += torch.histc(images[target].float().cpu(), _BINS, -1, 1)
+                    # Values beyond the range, if there are any, count as its ends.
+                    values_seen = images[target].float().clamp(-1, 1).cpu()
+                    counts[direction] += torch.histc(values_seen, _BINS, -1, 1)
+                valid = valid_in_both(batch.valid_A, batch.valid_B) if self._pairs else None
                 for name, measure in self._pairs.items():
-                    add(name, direction, measure(images[output], images[target]))
+                    found = measured(name, measure, images[output], images[target], valid)
+                    add(name, direction, found)
                     # It is the same each time; inputs with other channels have none.
                     if not self.baseline and source.shape == images[target].shape:
-                        add(name, direction, measure(source, images[target]), untouched)
+                        found = measured(name, measure, source, images[target], valid)
+                        add(name, direction, found, untouched)
                 if direction in self._sets:
                     ways = batch.path_A, batch.path_B
                     files = list(zip(*(ways if direction == "AtoB" else ways[::-1]), strict=True))

@@ -42,7 +42,7 @@ class Review:
     def measures(self) -> Measures:
         """The measures of the last evaluation."""
         taken = self._tracker.measures
-        return Measures(taken, self.held_out.baseline, self.held_out.spans)
+        return Measures(taken, self.held_out.baseline, self.held_out.spans, self.held_out.unit)
 
     def measure(
         self,

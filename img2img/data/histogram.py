@@ -1,7 +1,7 @@
 """How often each value occurs in images of any type, in bounded memory."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import cv2
@@ -71,6 +71,22 @@ class Histogram:
         if not self.exact and low <= self.least and self.most <= high:
             return 0
         return self.total - int(self.counts[inside].sum())
+
+    def without(self, value: float) -> "Histogram":
+        """All but one value; of intervals, the one that it is in."""
+        found = self.values
+        if not self.exact:
+            value = float(_values(_keys(np.array([value])))[0])
+        kept = found != value
+        if kept.all():
+            return self
+        if not kept.any():
+            return Histogram.empty()
+        least, most = (
+            end if found[at] == found[kept][at] else float(found[kept][at])
+            for at, end in ((0, self.least), (-1, self.most))
+        )
+        return replace(self, values=found[kept], counts=self.counts[kept], least=least, most=most)
 
     def __add__(self, other: "Histogram") -> "Histogram":
         if not self.total or not other.total:

@@ -235,7 +235,7 @@ def _domain(wanted: SideConfig, values: Values, key: str, range_key: str = "") -
             " images of a domain need the same type"
         )
     names = _channels(wanted, values, key)
-    counts = values.counts
+    counts = _with_data(values.counts, wanted.nodata)
     if values.names and len(names) < len(values.names):
         counts = [counts[values.names.index(name)] for name in names]
     alpha = len(names) > max(values.channels, default=len(names))
@@ -244,8 +244,8 @@ def _domain(wanted: SideConfig, values: Values, key: str, range_key: str = "") -
     if isinstance(wanted.range, tuple) and isinstance(wanted.range[0], tuple):
         found = [*wanted.range]
     if len(found) == 1:
-        found *= len(names)
-    elif alpha:
+        found *= len(names) - alpha
+    if alpha and len(found) < len(names):
         found.append(type_range(values.dtype))
     if len(found) != len(names):
         raise ConfigError(f"{range_key}: {len(found)} ranges, but {len(names)} channels")
@@ -312,6 +312,11 @@ def _channels(wanted: SideConfig, values: Values, key: str) -> tuple[str, ...]:
     called = f" ({', '.join(values.names)})" if values.names else ""
     wish = str(asked) if isinstance(asked, int) else ", ".join(asked)
     raise ConfigError(f"{key}.channels: {wish}, but the files have {have}{called}")
+
+
+def _with_data(counts: Counts, nodata: Number | None) -> Counts:
+    """The counts without those of the value that pixels without data have."""
+    return counts if nodata is None else [histogram.without(nodata) for histogram in counts]
 
 
 def _ends(wanted: object, values: Histogram, dtype: Depth, key: str) -> tuple[Number, Number]:
@@ -384,7 +389,7 @@ def value_facts(domains: Mapping[str, Domain], values: Mapping[str, Values]) -> 
         fact = "" if domain.is_rgb else f"{domain.counted}, "
         fact += domain.dtype
         if domain.dtype not in {"uint8", "int8"} or not domain.whole:
-            every = together(known.counts)
+            every = together(_with_data(known.counts, domain.nodata))
             fact += f" values {every.least:.6g}..{every.most:.6g}, scaled by {domain.range}"
         facts.setdefault(fact, []).append(side)
     return "; ".join(f"{' and '.join(sides)}: {fact}" for fact, sides in facts.items())
@@ -406,7 +411,7 @@ def value_notices(domains: Mapping[str, Domain], values: Mapping[str, Values]) -
                 f"{side} is grey, saved as RGB: `data.{side}.channels=1` trains on one channel"
                 " instead of three equal ones"
             )
-        every = together(known.counts)
+        every = together(_with_data(known.counts, domain.nodata))
         low, high = (every.percentile(100 * p) for p in (_TAIL, 1 - _TAIL))
         span = domain.ends[1] - domain.ends[0]
         if 0 < high - low < SMALL * span:
@@ -417,7 +422,9 @@ def value_notices(domains: Mapping[str, Domain], values: Mapping[str, Values]) -
         if not domain.clip:
             continue
         for counts, what in ((known.trained, "to train on"), (known.held_out, "held out")):
-            outside, total = _outside(counts.get(domain.dtype, []), domain)
+            outside, total = _outside(
+                _with_data(counts.get(domain.dtype, []), domain.nodata), domain
+            )
             if outside:
                 yield (
                     f"{side}: {100 * outside / total:.2g} % of the values {what} are outside"

@@ -1,5 +1,6 @@
 """The domain that is found in a folder of files of any type and of any channels."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from img2img.data.paired import PairedData
 from img2img.data.values import as_config, channels_of, resolve_domains
 from img2img.errors import ConfigError, DataError
 from img2img.images import Domain, Picture, Pixels, write_image
+from tests.conftest import Command
 
 
 def config(root: Path, **A: Any) -> DataConfig:
@@ -90,14 +92,24 @@ def test_a_few_outliers_do_not_count(tmp_path: Path) -> None:
 
 
 def test_pixels_without_data_do_not_count(tmp_path: Path) -> None:
-    holes = ramp(10, 20, "float32")
-    holes[:4] = np.nan
-    filled = ramp(-100, 900, "int16")
-    filled[:4] = -9999
-    assert domain(folder(tmp_path / "nan", holes)).low == (pytest.approx(10.7, abs=0.2),)
+    holes = np.full((33, 32), np.nan, np.float32)
+    holes[1:] = ramp(10, 20, "float32")
+    assert domain(folder(tmp_path / "nan", holes)).ends == (9.5, 20.5)
+    filled = np.full((33, 32), -9999, np.int16)
+    filled[1:] = ramp(-100, 900, "int16")
     found = domain(folder(tmp_path / "value", filled), nodata=-9999)
-    assert (found.nodata, found.ends[1]) == (-9999, pytest.approx(945, abs=5))
-    assert found.ends[0] > -100
+    assert found.nodata == -9999
+    assert found.ends == pytest.approx((-151, 951), abs=1)
+
+
+def test_what_is_said_of_a_set_leaves_them_out(img2img: Command, tmp_path: Path) -> None:
+    filled = ramp(10, 20, "float32")
+    filled[:20] = -9999
+    arguments = ("data", "check", "--data", folder(tmp_path, *[filled] * 4))
+    told = img2img(*arguments, "--set", "data.A.nodata=-9999").out
+    assert re.search(r"A: 1 channel, float32 values 16\.\d*\.\.20, scaled by 16", told)
+    assert "outside" not in told
+    assert "A uses little" not in told
 
 
 class TestEachChannel:

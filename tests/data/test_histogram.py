@@ -42,3 +42,15 @@ def test_negative_and_positive_values_are_in_order() -> None:
     assert (np.diff(counted.values) > 0).all()
     assert counted.percentile(50) == 0
     assert counted.outside(-2, 2) == 2
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int16, np.float32])
+def test_one_value_can_be_left_out(dtype: type) -> None:
+    counted = Histogram.of(np.array([3, 100, 100, 250, 9999, 9999, 9999], dtype))
+    assert counted.without(7) is counted
+    upper = counted.without(9999)
+    assert (upper.total, upper.least) == (4, 3)
+    assert upper.most == pytest.approx(250, rel=1 / 512)
+    inner = upper.without(3)
+    assert (inner.total, inner.least) == (3, pytest.approx(100, rel=1 / 512))
+    assert Histogram.of(np.full(5, 9999, dtype)).without(9999).total == 0

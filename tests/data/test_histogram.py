@@ -52,5 +52,6 @@ def test_one_value_can_be_left_out(dtype: type) -> None:
     assert (upper.total, upper.least) == (4, 3)
     assert upper.most == pytest.approx(250, rel=1 / 512)
     inner = upper.without(3)
-    assert (inner.total, inner.least) == (3, pytest.approx(100, rel=1 / 512))
+    assert inner.total == 3
+    assert inner.least == pytest.approx(100, rel=1 / 512)
     assert Histogram.of(np.full(5, 9999, dtype)).without(9999).total == 0

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from img2img.config.base import Component, LocalPath, Section
+from img2img.config.classes import Classes, Ignore
 
 
 def _pair(value: object) -> object:
@@ -166,6 +167,35 @@ class SideConfig(Section):
         description="for volumes: how many slices before and after each one the network gets, as"
         " further channels",
     )
+    kind: Literal["auto", "image", "labels"] = Field(
+        default="auto",
+        description="labels: the files are label maps, each pixel of which is the index or the"
+        " colour of a class; auto: images, unless `classes` or `ignore` is set",
+    )
+    classes: Classes = Field(
+        default=None,
+        description="of label maps: how many classes; their names; a table from names to indexes or"
+        " RGB colours; or a YAML or CSV file of it. null: those that occur in the files",
+    )
+    ignore: Ignore = Field(
+        default=None,
+        description="of label maps: index or colour of pixels that belong to no class",
+    )
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if self.kind == "image" and (self.classes or self.ignore is not None):
+            raise ValueError("`classes` and `ignore` are of label maps, but `kind` is image")
+        for key in ("channels", "range", "nodata") if self.is_labels else ():
+            if getattr(self, key) not in ("auto", None):
+                raise ValueError(f"`{key}` is of images, but these are label maps")
+        return self
+
+    @property
+    def is_labels(self) -> bool:
+        """Whether the files are label maps."""
+        given = self.classes is not None or self.ignore is not None
+        return self.kind == "labels" or (self.kind == "auto" and given)
 
 
 Direction = Literal["AtoB", "BtoA"]

@@ -8,15 +8,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
-from img2img.config import DataConfig
+from img2img.config import DataConfig, SideConfig
 from img2img.data.dataset import DataSet
+from img2img.data.labels import declared
 from img2img.data.problems import Problem
 from img2img.data.sizes import HeightWidth, same_shape
-from img2img.data.sources import CountProgress, Item, Pair
+from img2img.data.sources import CountProgress, ImageSource, Item, Pair
 from img2img.data.turns import TURNS
 from img2img.data.values import Values, values_of
 from img2img.errors import ImageError, counted, some_names
-from img2img.images import Picture, count_unreadable, list_own
+from img2img.images import Domain, Picture, count_unreadable, list_own
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def check_found(
     Args:
         survey: the results of decoding, if that is already done.
     """
-    survey = survey or check_images(found.items, progress, found.held_out)
+    survey = survey or check_images(found.items, progress, found.held_out, sides=sides_of(data))
     problems = found.problems + survey.problems
     unread = sum((count_unreadable(folder) for folder in data.folders), Counter[str]())
     left_out = [path for folder in data.folders for path in list_own(folder)]
@@ -132,12 +133,18 @@ def remarks(report: DataReport, data: DataConfig) -> Iterator[str]:
         )
 
 
+def sides_of(data: DataConfig) -> dict[str, SideConfig]:
+    """The sections of both domains."""
+    return {"A": data.A, "B": data.B}
+
+
 def check_images(
     items: Mapping[str, Sequence[Item]],
     progress: CountProgress | None = None,
     held_out: Sequence[Pair] = (),
     *,
     share: tuple[int, int] = (0, 1),
+    sides: Mapping[str, SideConfig] | None = None,
 ) -> Survey:
     """Decode all images, and collect what they show.
 
@@ -147,7 +154,9 @@ def check_images(
         held_out: those of them whose values are counted separately.
         share: (index, count) of this process among those that share the work: it decodes every
             count-th item.
+        sides: what the files are, as in `data.A` and `data.B`; None: images.
     """
+    labels = {side: declared(each) for side, each in (sides or {}).items() if each.is_labels}
     which, of = share
     shown = [(domains, item) for domains, those in items.items() for item in those]
     values = {key: Values() for key in values_keys(shown)}
@@ -156,7 +165,7 @@ def check_images(
     apart: Collection[Item] = {item for pair in held_out for item in (pair, pair.A, pair.B)}
     # Decoders let go of Python's lock. Few threads: each may hold two large pictures.
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        facts = pool.map(lambda each: _examine(each[1], apart), shown)
+        facts = pool.map(lambda each: _examine(each[0], each[1], apart, labels), shown)
         examined = zip(shown, facts, strict=True)
         for done, ((domains, item), (looks, problems)) in enumerate(examined, start=1):
             survey.problems.extend(problems)
@@ -204,34 +213,61 @@ class _ImageFacts:
     values: Values
 
     @classmethod
-    def of(cls, pictures: Iterable[Picture], path: Path, held_out: Iterable[bool]) -> Self:
+    def of(cls, source: ImageSource, pictures: Iterable[Picture], held_out: Iterable[bool]) -> Self:
         sizes, values, form = Counter[HeightWidth](), Values(), ""
         for picture, apart in zip(pictures, held_out, strict=False):
             sizes[picture.size] += 1
-            values.add(values_of(picture, str(path), held_out=apart))
+            labels = source.labels
+            values.add(values_of(picture, str(source.path), held_out=apart, labels=labels))
             form = form or _format(picture)
         return cls(next(iter(sizes)), sizes, form, values)
 
 
-def _examine(item: Item, apart: Collection[Item]) -> tuple[list[_ImageFacts], list[Problem]]:
+# By domain that has label maps, their classes; None: any.
+_Labels = Mapping[str, Domain | None]
+
+
+def _examine(
+    domains: str, item: Item, apart: Collection[Item], labels: _Labels
+) -> tuple[list[_ImageFacts], list[Problem]]:
     """The properties of an item's images, and a problem if there is one."""
     with TURNS.at(item):
-        return _examined(item, [sample in apart for sample in item.samples()])
+        held_out = [sample in apart for sample in item.samples()]
+        return _examined(item, _read_as(domains, item, labels), held_out)
 
 
-def _examined(item: Item, held_out: Sequence[bool]) -> tuple[list[_ImageFacts], list[Problem]]:
+def _read_as(domains: str, item: Item, labels: _Labels) -> Item:
+    """The item with its label maps read as such."""
+
+    def read_as(source: ImageSource, side: str) -> ImageSource:
+        if side not in labels:
+            return source
+        return replace(source, domain=labels[side], labels=True)
+
+    if isinstance(item, Pair):
+        return replace(item, A=read_as(item.A, "A"), B=read_as(item.B, "B"))
+    return read_as(item, domains)
+
+
+def _examined(
+    item: Item, reading: Item, held_out: Sequence[bool]
+) -> tuple[list[_ImageFacts], list[Problem]]:
     looks: list[_ImageFacts] = []
     problems: list[Problem] = []
-    for source in item.files:
+    for source in reading.files:
         try:
-            if isinstance(item, Pair) and item.A.path == item.B.path:  # which holds both images
-                if item.A.slice is None:
-                    halves = [[each] for each in item.read()]
+            if isinstance(reading, Pair) and reading.A.path == reading.B.path:  # holds both images
+                both = reading.A, reading.B
+                if reading.A.slice is None:
+                    halves = [[each] for each in reading.read()]
                 else:
-                    halves = [[*each.pictures()] for each in (item.A, item.B)]
-                looks += [_ImageFacts.of(each, source.path, held_out) for each in halves]
+                    halves = [[*each.pictures()] for each in both]
+                looks += [
+                    _ImageFacts.of(each, pictures, held_out)
+                    for each, pictures in zip(both, halves, strict=True)
+                ]
             else:
-                looks.append(_ImageFacts.of(source.pictures(), source.path, held_out))
+                looks.append(_ImageFacts.of(source, source.pictures(), held_out))
         except ImageError as error:
             problems.append(Problem("unreadable", str(source.path), str(error), item))
     if len(looks) > 1 and not problems and item.unequal == "refuse":

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from img2img.config import DataConfig
 from img2img.data.augment import Transform
-from img2img.data.check import check_images
+from img2img.data.check import check_images, sides_of
 from img2img.data.dataset import DataSet
 from img2img.data.sizes import resolve_sizes
 from img2img.data.sources import CountProgress
@@ -42,7 +42,8 @@ def preview_data(
         ConfigError, DataError: there are no usable images, or a setting does not fit them.
         ImageError: a file does not decode.
     """
-    survey = check_images((found := kind.find(data, seed)).items, progress, found.held_out)
+    found = kind.find(data, seed)
+    survey = check_images(found.items, progress, found.held_out, sides=sides_of(data))
     bad = {problem.item for problem in survey.problems if problem.item is not None}
     found = kind.find(data, seed, leave_out=bad)
     domains = resolve_domains(data, survey.values)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from img2img.images import Domain, Picture, Pixels, nearest, resized, to_tensor
+from img2img.images import Domain, Picture, Pixels, nearest, one_hot, resized, to_tensor
 
 Mask = npt.NDArray[np.bool_]
 
@@ -52,12 +52,14 @@ class Raster(NamedTuple):
         return self._replace(pixels=change(self.pixels), valid=valid)
 
     def tensor(self) -> Tensor:
-        """float32 (channels, height, width) in [-1, 1]; of labels one-hot, 0 and 1."""
+        """float32 (channels, height, width) in [-1, 1]; of labels one-hot, 0 and 1.
+
+        Labels without data are 0 in all channels.
+        """
         if not self.classes:
             return to_tensor(self.pixels)
-        indexes = self.pixels[..., 0]
-        hot = np.arange(self.classes, dtype=indexes.dtype)[:, None, None] == indexes
-        return torch.from_numpy(hot.astype(np.float32))
+        hot = one_hot(self.pixels, self.classes, self.valid)
+        return torch.from_numpy(np.ascontiguousarray(hot.transpose(2, 0, 1)))
 
     def validity(self) -> Tensor | None:
         """float32 (1, height, width), 1 where there is data; None: everywhere."""

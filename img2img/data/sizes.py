@@ -8,7 +8,7 @@ import numpy as np
 
 from img2img.config import DataConfig, Unequal
 from img2img.errors import ConfigError
-from img2img.images import Picture, Pixels, nearest, resized
+from img2img.images import ClassNumbers, Picture, Pixels, nearest, resized
 
 HeightWidth = tuple[int, int]
 
@@ -64,7 +64,8 @@ def same_shape(one: HeightWidth, other: HeightWidth) -> bool:
 def brought_to(picture: Picture, size: HeightWidth, unequal: Unequal) -> Picture | None:
     """The picture resized to another's size; None if its shape differs and `unequal` is `refuse`.
 
-    A picture of the same shape is resized with the same filter as in training. Another shape is
+    A picture of the same shape is resized with the same filter as in training, label maps to the
+    nearest pixel. Another shape is
     stretched; or fitted, that is scaled to cover the size and cropped at the centre; or padded,
     that is scaled to fit inside and centred on white.
 
@@ -91,10 +92,14 @@ def brought_to(picture: Picture, size: HeightWidth, unequal: Unequal) -> Picture
         alpha = None if scaled.alpha is None else _middle(scaled.alpha, size)
         valid = None if scaled.valid is None else _middle(scaled.valid, size)
         return replace(scaled, pixels=_middle(scaled.pixels, size), alpha=alpha, valid=valid)
-    pixels = scaled.composited()  # its own black and white become those of the dtype
-    white = 1 if pixels.dtype == np.float32 else np.iinfo(pixels.dtype).max
     missing = [wanted - there for wanted, there in zip(size, scaled.size, strict=True)]
     borders = [*((m // 2, m - m // 2) for m in missing), (0, 0)]
+    if isinstance(picture.header, ClassNumbers):  # what is added belongs to no class
+        valid = np.ones(scaled.size, np.bool_) if scaled.valid is None else scaled.valid
+        numbers, valid = np.pad(scaled.pixels, borders), np.pad(valid, borders[:2])
+        return replace(scaled, pixels=numbers, valid=valid)
+    pixels = scaled.composited()  # its own black and white become those of the dtype
+    white = 1 if pixels.dtype == np.float32 else np.iinfo(pixels.dtype).max
     padded = np.pad(pixels, borders, constant_values=white)
     valid = None if scaled.valid is None else np.pad(scaled.valid, borders[:2])
     return replace(scaled, pixels=padded, alpha=None, values=None, valid=valid)
@@ -103,6 +108,9 @@ def brought_to(picture: Picture, size: HeightWidth, unequal: Unequal) -> Picture
 def _resized(picture: Picture, size: HeightWidth) -> Picture:
     alpha = None if picture.alpha is None else resized(picture.alpha, size)
     pixels, valid = picture.pixels, picture.valid
+    if isinstance(picture.header, ClassNumbers):
+        valid = None if valid is None else nearest(valid, size)
+        return replace(picture, pixels=nearest(pixels, size), valid=valid)
     if valid is not None:
         if valid.any():  # NaN would spread
             known = pixels[valid].mean(axis=0, dtype=np.float64).astype(pixels.dtype)

@@ -26,6 +26,7 @@ class ImageSource:
         input: the name of the input that it is an image of, if there are several.
         beside: the images of the other inputs, whose channels come after its own.
         unequal: what to do with those whose shapes differ from its own; see `brought_to`.
+        labels: whether it is a label map: of a palette, the indexes are read and not the colours.
     """
 
     path: Path
@@ -35,6 +36,7 @@ class ImageSource:
     input: str = ""
     beside: tuple["ImageSource", ...] = ()
     unequal: Unequal = "refuse"
+    labels: bool = False
 
     @classmethod
     def of(cls, path: Path, axis: Axis = "z", input: str = "") -> "ImageSource":
@@ -77,7 +79,7 @@ class ImageSource:
 
     def seen_as(self, domain: Domain | None) -> "ImageSource":
         """The same source, with its values read by a domain."""
-        return replace(self, domain=domain)
+        return replace(self, domain=domain, labels=domain is not None and bool(domain.classes))
 
     def read(self) -> Picture:
         """Read the image, or the slice; of several inputs, all as one picture.
@@ -87,7 +89,7 @@ class ImageSource:
                 other channels than the domain.
         """
         if self.slice is None and not self.beside:
-            return self.cut(read_native_picture(self.path))
+            return self.cut(self._whole())
         index = (self.slice and self.slice.index) or 0
         images = [each.image() for each in self.files]
         if self.domain is None:
@@ -97,7 +99,10 @@ class ImageSource:
 
     def image(self) -> Image:
         """All that is in the file."""
-        return read_native_picture(self.path) if self.slice is None else VOLUMES.read(self.path)
+        return self._whole() if self.slice is None else VOLUMES.read(self.path)
+
+    def _whole(self) -> Picture:
+        return read_native_picture(self.path, indices=self.labels)
 
     def pictures(self) -> Iterator[Picture]:
         """All pictures in the file as it has them, one after the other."""
@@ -179,8 +184,8 @@ class Pair:
         Raises:
             ImageError: a file cannot be decoded, or the two images differ in shape.
         """
-        if self.B.path == self.A.path and self.A.slice is None:
-            whole = read_native_picture(self.A.path)
+        one_file = self.B.path == self.A.path and self.A.labels == self.B.labels
+        if one_file and isinstance(whole := self.A.image(), Picture):
             A, B = self.A.cut(whole), self.B.cut(whole)
         else:
             A, B = self.A.read(), self.B.read()

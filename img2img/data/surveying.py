@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 
 from img2img import __version__
+from img2img.config import SideConfig
 from img2img.data.check import Survey, check_images
 from img2img.data.dataset import DataSet
 from img2img.data.histogram import Histogram
+from img2img.data.labels import Labels
 from img2img.data.sources import CountProgress, Item, Pair
 from img2img.data.values import Values
 from img2img.errors import StorageError
@@ -34,7 +36,11 @@ def survey_folder() -> Path:
 
 
 def survey_together(
-    found: DataSet, processes: Processes, progress: CountProgress | None = None
+    found: DataSet,
+    processes: Processes,
+    progress: CountProgress | None = None,
+    *,
+    sides: Mapping[str, SideConfig] | None = None,
 ) -> Survey:
     """Decode all images, a share in each process, and return the survey.
 
@@ -44,13 +50,16 @@ def survey_together(
 
     Args:
         progress: called with (items done, all items) of this process.
+        sides: see `check_images`.
     """
-    path = survey_folder() / f"{_key(found)}.json"
+    path = survey_folder() / f"{_key(found, sides or {})}.json"
     known = processes.from_first(_recalled(path) if processes.first else None)
     if known is not None:
         return known
     share = processes.rank, processes.count
-    parts = processes.gather(check_images(found.items, progress, found.held_out, share=share))
+    parts = processes.gather(
+        check_images(found.items, progress, found.held_out, share=share, sides=sides)
+    )
     survey = _merged(found, parts)
     if processes.first and not survey.problems and not _fresh(found):
         _remember(path, survey)
@@ -69,10 +78,13 @@ def _stats(found: DataSet) -> Iterator[tuple[str, os.stat_result]]:
             yield str(source.path.absolute()), source.path.stat()
 
 
-def _key(found: DataSet) -> str:
+def _key(found: DataSet, sides: Mapping[str, SideConfig]) -> str:
     """A key of everything that a survey depends on."""
     held_out = {item for pair in found.held_out for item in (pair, pair.A, pair.B)}
     key = sha256(f"{__version__} survey 3".encode())
+    for side, each in sides.items():
+        if each.is_labels:
+            key.update(f"{side} {each.model_dump_json()}".encode())
     for domains, item in _items(found):
         sources = (item.A, item.B) if isinstance(item, Pair) else (item,)
         what = f"{item.target} " if isinstance(item, Pair) else ""
@@ -155,6 +167,21 @@ def _sizes(pairs: list[Any]) -> Counter[tuple[int, int]]:
     return Counter({(height, width): count for (height, width), count in pairs})
 
 
+def _labels(tree: Any) -> Labels:
+    codes = {
+        key: {int(code): n for code, n in tree[key].items()}
+        for key in ("indexes", "colours", "palette")
+    }
+    return Labels(
+        Counter(codes["indexes"]),
+        Counter(codes["colours"]),
+        codes["palette"],
+        tuple(tree["differing"]),
+        tree["example"],
+        tree["numbers"],
+    )
+
+
 def _values(tree: Any) -> Values:
     counted = {
         part: {
@@ -174,5 +201,6 @@ def _values(tree: Any) -> Values:
         "files": Counter(tree["files"]),
         "channels": Counter({int(count): files for count, files in tree["channels"].items()}),
         "names": tree["names"] and tuple(tree["names"]),
+        "labels": _labels(tree["labels"]),
     }
     return Values(**{**tree, **facts, **counted})

@@ -7,6 +7,8 @@ from typing import cast, get_args
 
 from img2img.config import DataConfig, SideConfig
 from img2img.data.histogram import Histogram, histograms, together
+from img2img.data.labels import Labels, as_table, label_facts, label_notices
+from img2img.data.labels import found as label_domain
 from img2img.data.sources import ImageSource
 from img2img.errors import ConfigError, DataError
 from img2img.images import (
@@ -51,6 +53,7 @@ class Values:
         example: a file for each type, and for each count of channels.
         trained: by type, how often each value occurs in the training images.
         held_out: the same of those that are held out.
+        labels: of label maps, the classes; they have no values.
     """
 
     files: Counter[Depth] = field(default_factory=Counter)
@@ -61,6 +64,7 @@ class Values:
     example: dict[str, str] = field(default_factory=dict)
     trained: dict[Depth, Counts] = field(default_factory=dict)
     held_out: dict[Depth, Counts] = field(default_factory=dict)
+    labels: Labels = field(default_factory=Labels)
 
     def add(self, file: "Values") -> None:
         """Add all files of another object."""
@@ -71,6 +75,7 @@ class Values:
         self.alpha += file.alpha
         self.grey += file.grey
         self.example = file.example | self.example
+        self.labels.add(file.labels)
         for mine, theirs in (self.trained, file.trained), (self.held_out, file.held_out):
             for dtype, counts in theirs.items():
                 mine[dtype] = _added(mine.get(dtype, []), counts)
@@ -97,8 +102,19 @@ def _added(mine: Counts, theirs: Counts) -> Counts:
     return [a + b for a, b in zip(mine, theirs, strict=True)] if mine and theirs else mine or theirs
 
 
-def values_of(picture: Picture, path: str = "", *, held_out: bool = False) -> Values:
-    """What one file holds."""
+def values_of(
+    picture: Picture, path: str = "", *, held_out: bool = False, labels: bool = False
+) -> Values:
+    """What one file holds.
+
+    Args:
+        labels: whether it is a label map.
+
+    Raises:
+        ImageError: it should be a label map, but is none.
+    """
+    if labels:
+        return Values(Counter(["uint8"]), Counter([1]), labels=Labels.of(picture, path))
     dtype = cast(Depth, picture.pixels.dtype.name)
     count = picture.pixels.shape[2]
     counts = {dtype: histograms(picture)}
@@ -109,7 +125,8 @@ def values_of(picture: Picture, path: str = "", *, held_out: bool = False) -> Va
         picture.alpha is not None,
         count == len(RGB) and is_grey(picture),
         {dtype: path, str(count): path},
-        **{"held_out" if held_out else "trained": counts},
+        trained={} if held_out else counts,
+        held_out=counts if held_out else {},
     )
 
 
@@ -138,6 +155,8 @@ def resolve_domains(data: DataConfig, values: Mapping[str, Values]) -> dict[str,
     for side in dict.fromkeys(key[0] for key in values):
         wanted: SideConfig = getattr(data, side)
         inputs = {key[2:]: known for key, known in values.items() if key.startswith(f"{side}:")}
+        if inputs and wanted.is_labels:
+            raise ConfigError(f"data.{side}: label maps cannot be one of several inputs")
         if inputs:
             wishes = _of_inputs(wanted, inputs, f"data.{side}")
             each = {
@@ -208,6 +227,8 @@ def domain_of(
 
 def as_config(domain: Domain) -> SideConfig:
     """The section `data.A` or `data.B` that gives the domain again."""
+    if domain.classes:
+        return as_table(domain)
     first = next(iter(domain.by_input.values()))
     if domain.inputs:
         alone = Domain.beside({name: each.alone for name, each in domain.by_input.items()})
@@ -227,6 +248,8 @@ def as_config(domain: Domain) -> SideConfig:
 
 
 def _domain(wanted: SideConfig, values: Values, key: str, range_key: str = "") -> Domain:
+    if wanted.is_labels:
+        return label_domain(wanted, values.labels, key)
     range_key = range_key or f"{key}.range"
     if len(values.files) > 1 and not {*values.files} <= {"uint8", "uint16"}:
         one, other = sorted(values.files)[:2]
@@ -388,7 +411,9 @@ def value_facts(domains: Mapping[str, Domain], values: Mapping[str, Values]) -> 
             continue
         fact = "" if domain.is_rgb else f"{domain.counted}, "
         fact += domain.dtype
-        if domain.dtype not in {"uint8", "int8"} or not domain.whole:
+        if domain.classes:
+            fact = label_facts(domain, known.labels)
+        elif domain.dtype not in {"uint8", "int8"} or not domain.whole:
             every = together(_with_data(known.counts, domain.nodata))
             fact += f" values {every.least:.6g}..{every.most:.6g}, scaled by {domain.range}"
         facts.setdefault(fact, []).append(side)
@@ -401,6 +426,9 @@ def value_notices(domains: Mapping[str, Domain], values: Mapping[str, Values]) -
         if side not in values:
             continue
         known, key = values[side], f"data.{side[0]}.range"
+        if domain.classes:
+            yield from label_notices(side, domain, known.labels)
+            continue
         if len(known.files) > 1:
             yield (
                 f"{side} has 8-bit files ({known.files['uint8']}), scaled by 0..255, and 16-bit"

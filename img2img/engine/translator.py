@@ -31,10 +31,10 @@ from img2img.images import (
     Picture,
     Pixels,
     Reader,
+    as_label_map,
     as_picture,
     blended,
     like,
-    resized,
     weights_of,
 )
 from img2img.models.spec import ModelSpec
@@ -251,7 +251,8 @@ class Translator:
         Args:
             image: a `Picture`, a Pillow image, an array or a tensor with the model's number of
                 input channels; see `img2img.as_picture`. Or `Frames`, as `read_native` gives a
-                volume; or for a model with several inputs, a list with an image for each.
+                volume; or for a model with several inputs, a list with an image for each. A label
+                map is no tensor; see `images.as_label_map`.
             mask: where the image changes; elsewhere it stays as it is. A grey picture or an array
                 (height, width), 0 outside; or `alpha`: where the image is not fully transparent.
             feather: pixels over which the result fades in, inwards from the border of the mask.
@@ -292,7 +293,7 @@ class Translator:
     def translate_batch(self, images: Sequence[AnyImage]) -> list[AnyImage]:
         """Translate several images of any kind and size. They do not influence each other."""
         results: list[Any] = []
-        pictures = ((image, as_picture(image, self.spec.in_channels)) for image in images)
+        pictures = ((image, self._picture(image)) for image in images)
         for image, result in self._batching.each(pictures):
             if isinstance(result, Img2ImgError):
                 raise result
@@ -302,6 +303,11 @@ class Translator:
             self._say(remark)
         self._has_remarked |= bool(remarks)
         return results
+
+    def _picture(self, image: ImageLike) -> Picture:
+        if self.spec.input.kind == "labels":
+            return as_label_map(image)
+        return as_picture(image, self.spec.in_channels)
 
     def stream(self, images: Iterable[AnyImage]) -> Iterator[AnyImage]:
         """Translate images one by one, in order, each when it is requested."""
@@ -400,7 +406,7 @@ class Translator:
                 " pixels; set another `scale` or `max_side`"
             )
         try:
-            pixels = resized(self.values.network_pixels(picture), size)
+            pixels = self.values.network_pixels(picture, size)
             return pad_to_fit(pixels, self.spec.size_multiple, self.spec.min_size)
         except MemoryError:
             raise _too_large(size) from None
@@ -409,7 +415,7 @@ class Translator:
         """A picture with the network's output, without padding."""
         (height, width), size = self.network_size(picture.size), self.result_size(picture.size)
         try:
-            return self.values.restored(picture, resized(pixels[:height, :width], size))
+            return self.values.restored(picture, pixels[:height, :width], size)
         except MemoryError:
             raise _too_large(size) from None
 

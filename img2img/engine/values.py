@@ -11,16 +11,20 @@ import numpy.typing as npt
 from img2img.data.slices import Image, Views, assembled
 from img2img.images import (
     RGBA,
+    Colours,
     Domain,
     Picture,
     Pixels,
     count_outside,
     nearest,
     of_depth,
+    one_hot,
     resized,
     with_pixels,
 )
 from img2img.models.spec import ModelSpec
+
+Size = tuple[int, int]
 
 # A 16-bit picture with all values below this looks dark to a model that expects the full range.
 _DARK = 2**14
@@ -90,12 +94,23 @@ class Values:
         values = 0, int(np.iinfo(pixels.dtype).max)
         return replace(picture, pixels=pixels, alpha=alpha, values=values)
 
-    def network_pixels(self, picture: Picture, *, count: bool = True) -> Pixels:
-        """The pixels that the network is given, black and white at the ends of their type.
+    def network_pixels(
+        self, picture: Picture, size: Size | None = None, *, count: bool = True
+    ) -> Pixels:
+        """The network's input, black and white at the ends of its type; of label maps one-hot.
 
         Args:
+            size: height and width; None: the picture's own.
             count: whether values outside the range are counted, for `remarks`.
         """
+        size = size or picture.size
+        if self.input.classes:
+            picture = self.with_range(picture)
+            valid = None if picture.valid is None else nearest(picture.valid, size)
+            return one_hot(nearest(picture.pixels, size), self.input.classes, valid)
+        return resized(self._levels(picture, count), size)
+
+    def _levels(self, picture: Picture, count: bool) -> Pixels:
         pixels = self.full_range(picture, count=count).composited()
         # With enough precision that a result in another range or type has all of its levels.
         if self._real:
@@ -106,14 +121,24 @@ class Values:
         """Whether results may have more levels than 8-bit pixels like these."""
         return self._own and pixels.dtype == np.uint8
 
-    def restored(self, picture: Picture, pixels: Pixels) -> Picture:
-        """The picture with the network's output, which may have another size.
+    def restored(self, picture: Picture, pixels: Pixels, size: Size | None = None) -> Picture:
+        """The picture with the network's output.
 
         Args:
-            pixels: the output, with black and white at the ends of its type.
+            pixels: the output, with black and white at the ends of its type; of label maps logits.
+            size: height and width of the result; None: those of the output.
         """
-        alpha, size = picture.alpha, (len(pixels), len(pixels[0]))
-        pixels = pixels[..., self._middle]
+        size = size or (len(pixels), len(pixels[0]))
+        valid = None if picture.valid is None else nearest(picture.valid, size)
+        if self.output.classes:
+            numbers = nearest(pixels.argmax(-1).astype(np.uint8)[..., None], size)
+            indexes, colours = self.output.table.written(numbers, valid)
+            made = with_pixels(picture, indexes, None)
+            own = None if isinstance(made.header, Colours) else made.header
+            return replace(
+                made, header=own or colours, values=None, valid=valid, channels=None, icc=None
+            )
+        pixels, alpha = resized(pixels[..., self._middle], size), picture.alpha
         if alpha is not None:
             if pixels.dtype != np.float32:
                 alpha = of_depth(alpha, pixels.dtype)
@@ -121,11 +146,13 @@ class Values:
         made = replace(
             with_pixels(picture, pixels, alpha).seen_as(pixels),
             values=None,
-            valid=None if picture.valid is None else nearest(picture.valid, size),
+            valid=valid,
             channels=self.output.channels,
             clip=self.output.clip,
             view=self.output.view,
         )
+        if isinstance(made.header, Colours):  # of the label map
+            made = replace(made, header=None)
         return made if picture.normalized else self.file_values(made, picture.pixels.dtype)
 
     def file_values(self, made: Picture, dtype: npt.DTypeLike) -> Picture:
@@ -180,7 +207,8 @@ class Values:
     @property
     def _real(self) -> bool:
         """Whether results have more numbers than 16 bits do, or ones outside of the range."""
-        return self.output.dtype not in {"uint8", "uint16"} or not self.output.clip
+        deep = self.output.dtype not in {"uint8", "uint16"}
+        return deep or not self.output.clip or self.output.kind == "labels"
 
     def _look_at(self, picture: Picture) -> None:
         whole = picture.pixels.dtype.kind == "u" and picture.values == (

@@ -11,7 +11,7 @@ from img2img.images.codecs.files import (
     suffix_of,
     writable_suffixes,
 )
-from img2img.images.conversions import ImageLike, as_picture, as_rgb, like
+from img2img.images.conversions import ImageLike, as_label_map, as_picture, as_rgb, like
 from img2img.images.domain import (
     RGB,
     RGBA,
@@ -24,6 +24,14 @@ from img2img.images.domain import (
     type_range,
 )
 from img2img.images.formats import MAX_PIXELS
+from img2img.images.labels import (
+    ClassNumbers,
+    codes_of,
+    hexadecimal,
+    one_hot,
+    packed,
+    unpacked,
+)
 from img2img.images.listing import (
     OURS,
     count_unreadable,
@@ -38,6 +46,7 @@ from img2img.images.masks import Mask, Weights, blended, weights_of
 from img2img.images.metadata import with_pixels
 from img2img.images.picture import (
     Animation,
+    Colours,
     Frames,
     Header,
     Number,
@@ -48,7 +57,6 @@ from img2img.images.picture import (
     eight_bit,
     of_depth,
 )
-from img2img.images.pillow import Colours
 from img2img.images.reading import (
     Extent,
     measure,
@@ -59,7 +67,14 @@ from img2img.images.reading import (
     read_native_picture,
     read_picture,
 )
-from img2img.images.tensors import from_levels, nearest, resized, to_levels, to_pixels, to_tensor
+from img2img.images.tensors import (
+    from_levels,
+    nearest,
+    resized,
+    to_levels,
+    to_pixels,
+    to_tensor,
+)
 from img2img.images.writing import (
     OPAQUE_SUFFIXES,
     check_format,
@@ -78,6 +93,7 @@ __all__ = [
     "RGBA",
     "Animation",
     "Axis",
+    "ClassNumbers",
     "Codec",
     "Colours",
     "Depth",
@@ -96,15 +112,18 @@ __all__ = [
     "View",
     "Weights",
     "Writer",
+    "as_label_map",
     "as_picture",
     "as_rgb",
     "blended",
     "channel_names",
     "check_format",
+    "codes_of",
     "count_outside",
     "count_unreadable",
     "eight_bit",
     "from_levels",
+    "hexadecimal",
     "holds_several",
     "is_grey",
     "is_run",
@@ -116,7 +135,9 @@ __all__ = [
     "natural_key",
     "nearest",
     "of_depth",
+    "one_hot",
     "open_rows",
+    "packed",
     "probe",
     "read_image",
     "read_native",
@@ -129,6 +150,7 @@ __all__ = [
     "to_pixels",
     "to_tensor",
     "type_range",
+    "unpacked",
     "unreadable_suffixes",
     "walk",
     "weights_of",

@@ -63,6 +63,30 @@ def as_picture(image: ImageLike, channels: int = 3) -> Picture:
     return Picture(array[..., :3], array[..., 3] if array.shape[2] == 4 else None)
 
 
+def as_label_map(image: ImageLike) -> Picture:
+    """A picture of a label map.
+
+    Args:
+        image: a `Picture`; a Pillow image, of whose palette the indexes count; or an array of whole
+            numbers, (height, width) or (height, width, 1) for indexes, (height, width, 3) for
+            colours.
+
+    Raises:
+        ImageError: it is something else, or empty.
+    """
+    if isinstance(image, Picture):
+        return image
+    if isinstance(image, Image.Image):
+        return from_pillow(image, indices=True)
+    array = image[..., None] if isinstance(image, np.ndarray) and image.ndim == 2 else image
+    if not isinstance(array, np.ndarray) or array.ndim != 3 or 0 in array.shape:
+        raise ImageError(
+            f"{type(image).__name__}: give a Picture, a Pillow image, or an array of indexes"
+            " (height, width) or colours (height, width, 3)"
+        )
+    return Picture(array)
+
+
 def as_rgb(picture: Picture) -> Picture:
     """A picture as RGB of 8 or 16 bits: grey in all three channels, and colour as it is.
 

@@ -3,7 +3,8 @@
 Three channels are red, green and blue, two are red and green, one is grey or of a colour map: those
 of the view, else those named so, else the first. RGB and 8-bit images are shown over their whole
 range; of others, black and white are the 2nd and the 98th percentile of each channel, in the images
-that a model was trained on, or in the picture if it is of no domain. Where there is no data there
+that a model was trained on, or in the picture if it is of no domain. Label maps have the colours of
+their classes. Where there is no data there
 are stripes.
 """
 
@@ -18,7 +19,8 @@ from torch import Tensor
 
 from img2img.errors import ConfigError
 from img2img.images.domain import Domain
-from img2img.images.picture import Picture, Pixels, Size, View, eight_bit, of_depth
+from img2img.images.labels import ClassNumbers
+from img2img.images.picture import Colours, Picture, Pixels, Size, View, eight_bit, of_depth
 from img2img.images.tensors import nearest, resized, to_pixels
 
 # Percentiles that are black and white.
@@ -122,7 +124,11 @@ def visible(picture: Picture, size: Size | None = None) -> NDArray[np.uint8]:
     Args:
         size: (height, width) to resize to.
     """
-    pixels = _coloured(_stretched(picture), picture.view)
+    header = picture.header
+    if isinstance(header, Colours) and picture.pixels.shape[2] == 1:
+        pixels = header.of(picture.pixels)
+    else:
+        pixels = _coloured(_stretched(picture), picture.view)
     if size is not None:
         pixels = resized(pixels, size)
     if picture.valid is not None:
@@ -133,14 +139,19 @@ def visible(picture: Picture, size: Size | None = None) -> NDArray[np.uint8]:
 def tensor_shown(
     image: Tensor, domain: Domain | None = None, valid: Tensor | None = None
 ) -> NDArray[np.uint8]:
-    """The same of a tensor (channels, height, width) in [-1, 1].
+    """The same of a tensor (channels, height, width) in [-1, 1]; of labels, the best class.
 
     Args:
         domain: that it belongs to; ignored if it has another number of channels.
         valid: (1, height, width), 0 where there is no data.
     """
-    view = domain.view if domain is not None and len(domain.channels) == len(image) else None
+    domain = domain if domain is not None and len(domain.channels) == len(image) else None
+    view = domain.view if domain is not None else None
     mask = None if valid is None else valid[0].cpu().numpy() > 0
+    if domain is not None and domain.classes:
+        numbers = image.argmax(0).cpu().numpy()[..., None].astype(np.uint8)
+        header = ClassNumbers(palette=tuple(domain.table.shown))
+        return visible(Picture(numbers, valid=mask, header=header))
     pixels = to_pixels(image, np.float32)
     return visible(Picture(pixels, normalized=True, view=view, valid=mask))
 

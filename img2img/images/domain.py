@@ -9,6 +9,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from img2img.errors import ImageError
+from img2img.images.labels import ClassTable
 from img2img.images.picture import (
     Number,
     Picture,
@@ -26,11 +27,13 @@ Depth = Literal[
 ]
 Axis = Literal["z", "y", "x"]
 Name = Annotated[str, Field(min_length=1, max_length=100)]
+Byte = Annotated[int, Field(ge=0, le=255)]
 Finite = int | Annotated[float, Field(allow_inf_nan=False)]
 
 RGB = ("R", "G", "B")
 RGBA = (*RGB, "alpha")
 MOST_CHANNELS = 64
+MOST_CLASSES = 256
 MOST_NOISE = 1024
 MOST_NEIGHBOURS = 8
 
@@ -62,7 +65,8 @@ class Domain(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     channels: tuple[Name, ...] = Field(
-        default=RGB, description="names of the channels, in order, 1 to 64; 1024 of noise"
+        default=RGB,
+        description="names of the channels, or classes, in order: 1 to 64, 256 or 1024 by `kind`",
     )
     kind: Literal["image", "labels", "noise"] = Field(
         default="image",
@@ -84,6 +88,16 @@ class Domain(BaseModel):
     nodata: Finite | None = Field(
         default=None,
         description="the value of pixels that hold no data, besides NaN; null: all pixels do",
+    )
+    indexes: tuple[Annotated[int, Field(ge=0, le=65535)], ...] | None = Field(
+        default=None, description="of label maps: the value of each class in files with indexes"
+    )
+    palette: tuple[tuple[Byte, Byte, Byte], ...] | None = Field(
+        default=None, description="of label maps: the RGB colour of each class"
+    )
+    ignore: int | tuple[Byte, Byte, Byte] | None = Field(
+        default=None,
+        description="of label maps: index or colour of pixels that belong to no class",
     )
     alpha: Literal["white"] = Field(
         default="white",
@@ -114,6 +128,8 @@ class Domain(BaseModel):
         count = len(channels) if isinstance(channels, list | tuple) else 1
         low, high = type_range(given["dtype"])
         ends = {"low": low, "high": high} | dict(given)
+        if ends.get("kind") == "labels" and not (ends.get("indexes") or ends.get("palette")):
+            ends["indexes"] = tuple(range(count))
         for key in "low", "high":
             if isinstance(ends[key], int | float):
                 ends[key] = (ends[key],) * min(count, MOST_NOISE)
@@ -123,7 +139,8 @@ class Domain(BaseModel):
     def _fits(self) -> Self:
         least, most = type_range(self.dtype)
         real = self.dtype.startswith("float")
-        limit = MOST_NOISE if self.kind == "noise" else MOST_CHANNELS
+        kinds = {"image": MOST_CHANNELS, "labels": MOST_CLASSES, "noise": MOST_NOISE}
+        limit = kinds[self.kind]
         if not 1 <= len(self.channels) <= limit:
             raise ValueError(f"{len(self.channels)} channels, but 1 to {limit} are supported")
         if len(set(self.channels)) < len(self.channels):
@@ -137,6 +154,9 @@ class Domain(BaseModel):
             if not (low < high and (real or least <= low < high <= most)):
                 within = "" if real else f", from {least} to {most}"
                 raise ValueError(f"a range in {self.dtype} is low < high{within}")
+        for codes in self.indexes, self.palette:
+            if codes is not None and len(codes) != len(self.channels):
+                raise ValueError(f"{len(self.channels)} classes, but {len(codes)} in their table")
         if self.nodata is not None and not (real or least <= self.nodata <= most):
             raise ValueError(f"nodata in {self.dtype} is from {least} to {most}")
         if len(self.channels) % (2 * self.neighbours + 1):
@@ -244,6 +264,11 @@ class Domain(BaseModel):
         return len(self.channels) if self.kind == "labels" else 0
 
     @property
+    def table(self) -> ClassTable:
+        """How files hold the classes of a label map."""
+        return ClassTable(self.indexes, self.palette, self.ignore)
+
+    @property
     def whole(self) -> bool:
         """Whether it is all values of an integer type, in every channel."""
         return not self.is_float and self.ends == type_range(self.dtype) and self._uniform
@@ -302,6 +327,8 @@ class Domain(BaseModel):
         return f"{_counted(len(self.channels))} of {self.dtype}"
 
     def __str__(self) -> str:
+        if self.kind == "labels":
+            return f"{self.classes} classes"
         return f"{self.dtype} {self.range}"
 
     @property
@@ -326,12 +353,17 @@ class Domain(BaseModel):
     def seen(self, picture: Picture) -> Picture:
         """The picture with the channels of this domain; with its range, if the file has its type.
 
+        Of a label map, the pixels are then the numbers of its classes.
+
         Of 8 bits where the domain has 16 or the other way about, and one whose range is known, it
         keeps what its values mean.
 
         Raises:
-            ImageError: it has other channels, or values of another type.
+            ImageError: it has other channels, or values of another type; or it is a label map with
+                other classes.
         """
+        if self.kind == "labels":
+            return self.table.numbered(picture)
         picture = self._with_channels(picture)
         if self.view is not None:
             picture = replace(picture, view=self.view)

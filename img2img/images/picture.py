@@ -51,6 +51,20 @@ class View:
     colormap: str = "grey"
 
 
+@dataclass(frozen=True)
+class Colours(Header):
+    """The colours of a palette, of a picture of its indices."""
+
+    palette: tuple[tuple[int, int, int], ...] = ()
+
+    def of(self, indexes: Pixels) -> npt.NDArray[np.uint8]:
+        """The colours of indexes (height, width, 1); black of those that it does not have."""
+        most = max(int(indexes.max(initial=0)) + 1, len(self.palette))
+        table = np.zeros((most, 3), np.uint8)
+        table[: len(self.palette)] = self.palette
+        return table[indexes[..., 0]]
+
+
 @dataclass(frozen=True, eq=False)
 class Picture:
     """What an image file holds, upright.
@@ -148,13 +162,17 @@ class Picture:
     def composited(self) -> Pixels:
         """The pixels as seen on white: colour that transparency hides becomes white.
 
+        Indexes of a palette become its colours.
+
         Black and white are the ends of the type, whatever `values` are; pixels without data are
         black.
 
         This is what networks are given. The alpha channel itself stays in the picture, so that it
         can be written back beside the translated pixels.
         """
-        pixels = self.levels
+        header, pixels = self.header, self.levels
+        if isinstance(header, Colours) and pixels.shape[2] == 1:
+            pixels = header.of(pixels)
         if self.alpha is not None:
             pixels = self._on_white(pixels)
         if self.valid is not None:

@@ -2,21 +2,13 @@
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageCms
 
 from img2img.errors import ImageError
 from img2img.images.metadata import colour_space, metadata, orientation, upright
-from img2img.images.picture import Header, Picture, Pixels, bands, eight_bit
-
-
-@dataclass(frozen=True)
-class Colours(Header):
-    """The colours of a palette, of a picture of its indices."""
-
-    palette: tuple[tuple[int, int, int], ...] = ()
+from img2img.images.picture import Colours, Picture, Pixels, bands, eight_bit
 
 
 def from_pillow(image: Image.Image, *, indices: bool = False) -> Picture:

@@ -12,8 +12,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from img2img.images.picture import Animation, Picture, Pixels, sixteen_bit
-from img2img.images.pillow import Colours
+from img2img.images.picture import Animation, Colours, Picture, Pixels, sixteen_bit
 
 Buffer = bytes | memoryview
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from img2img.config import DataConfig, RunConfig
-from img2img.data.check import check_images
+from img2img.data.check import check_images, sides_of
 from img2img.data.dataset import DataSet
 from img2img.data.problems import Problem
 from img2img.data.sources import CountProgress, Item, Pair
@@ -38,7 +38,7 @@ def find_as_trained(
     if facts.left_out is not None:
         bad = {item for item in items if not files_of(item).isdisjoint(facts.left_out)}
     elif config.data.skip_bad:
-        bad = unusable(check_images(found.items, progress).problems)
+        bad = unusable(check_images(found.items, progress, sides=sides_of(data)).problems)
     else:
         bad = set()
     if bad:

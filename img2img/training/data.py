@@ -6,7 +6,7 @@ from functools import partial
 
 from img2img.config import DataConfig
 from img2img.data.augment import Transform
-from img2img.data.check import Survey, check_found, remarks
+from img2img.data.check import Survey, check_found, remarks, sides_of
 from img2img.data.dataset import DataSet
 from img2img.data.problems import refusal
 from img2img.data.samples import Batch, Samples
@@ -121,7 +121,8 @@ def _usable(
     """The usable images; the others are refused, or left out with a notice."""
     observer, processes = session.observer, session.processes
     found = kind.find(data, seed)
-    decoded = survey_together(found, processes, partial(observer.preparing, "checking images"))
+    progress = partial(observer.preparing, "checking images")
+    decoded = survey_together(found, processes, progress, sides=sides_of(data))
     report = processes.from_first(check_found(found, data, survey=decoded))
     if report.problems and not data.skip_bad:
         raise refusal(report.problems, found.proposal, any_pairs=not found.empty)

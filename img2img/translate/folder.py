@@ -345,7 +345,9 @@ class _Work:
             if extent:
                 compared = bool(self._results.compare or self._results.masks)
                 self._translator.budget.check(extent, compared=compared)
-            images = {path: read_native(path) for path in job.inputs or (job.source,)}
+            indices = self._translator.spec.input.kind == "labels"
+            paths = job.inputs or (job.source,)
+            images = {path: read_native(path, indices=indices) for path in paths}
             image = images[job.source]
             if isinstance(image, Animation):
                 images[job.source] = image = part_of(image, self._options.span)

@@ -1,8 +1,8 @@
 """Decoding a data set at the start: shared among processes, and not done again without need."""
 
 import os
-from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,9 +37,9 @@ def looked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[object]:
     looks: list[object] = []
     look_at = check._examine
 
-    def look(item: Item, held_out: Collection[Item]) -> object:
+    def look(domains: str, item: Item, *how: Any) -> object:
         looks.append(item)
-        return look_at(item, held_out)
+        return look_at(domains, item, *how)
 
     monkeypatch.setattr(check, "_examine", look)
     return looks

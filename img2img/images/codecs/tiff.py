@@ -58,8 +58,8 @@ from img2img.images.codecs.tiff_writing import (
 )
 from img2img.images.formats import open_image
 from img2img.images.metadata import of_tags, upright
-from img2img.images.picture import Animation, Frames, Header, Picture, Pixels, Size, Valid
-from img2img.images.pillow import Colours, from_pillow
+from img2img.images.picture import Animation, Colours, Frames, Header, Picture, Pixels, Size, Valid
+from img2img.images.pillow import from_pillow
 from img2img.images.tiff import GDAL_METADATA, NODATA, encode_tiff
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")

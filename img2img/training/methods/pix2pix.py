@@ -27,6 +27,7 @@ class Pix2Pix(Method):
         critic: distinguishes (A, B) from (A, translated A).
         reconstruction: distances between translated A and B, by name; as published `l1` with weight
             100.
+        domains: of A and B; None: 8-bit RGB.
     """
 
     data = PairedData
@@ -36,10 +37,15 @@ class Pix2Pix(Method):
     }
 
     def __init__(
-        self, generator: Generator, critic: Critic, reconstruction: Mapping[str, Reconstruction]
+        self,
+        generator: Generator,
+        critic: Critic,
+        reconstruction: Mapping[str, Reconstruction],
+        domains: tuple[Domain, Domain] | None = None,
     ) -> None:
         super().__init__({"D": {"D": critic}, "G": {"G": generator}})
         self.reconstruction = reconstruction
+        self.domains = domains or (Domain(dtype="uint8"), Domain(dtype="uint8"))
 
     @classmethod
     def from_config(cls, config: RunConfig, domains: tuple[Domain, Domain]) -> Self:
@@ -51,7 +57,7 @@ class Pix2Pix(Method):
             out_channels=len(B.channels),
         )
         reconstruction = cls.distances(config, "reconstruction", B)
-        return cls(generator, Critic.from_config(config, A, B), reconstruction)
+        return cls(generator, Critic.from_config(config, A, B), reconstruction, domains)
 
     def generate(self, batch: Batch, groups: Collection[str]) -> Fakes:
         return {"B": self.networks["G"](batch.A)}

@@ -4,12 +4,11 @@ The maps that have to be kept whole are in memory if there is room for them, oth
 that is mapped into memory, which the system writes to the disk as it needs to.
 """
 
+import mmap
 import os
 import tempfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from itertools import count
 from math import prod
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from torch import Tensor
 from img2img.engine.footprint import strip_rows
 from img2img.engine.options import OnPart
 from img2img.engine.sizing import padded_size
-from img2img.engine.strips import Allocate, run_in_strips
+from img2img.engine.strips import run_in_strips
 from img2img.engine.values import Values
 from img2img.errors import StorageError
 from img2img.images import Picture, Pixels, Reader, to_pixels, to_tensor
@@ -75,15 +74,24 @@ def translate_rows(
             pixels = to_pixels(strip[0, :, : stop - start, :width], rows.dtype, truncate=truncate)
             write(values.restored(rows.picture(start, stop), pixels))
 
-    with _maps(folder, memory) as allocate:
+    with tempfile.TemporaryDirectory(
+        prefix=".img2img-", dir=folder, ignore_cleanup_errors=True
+    ) as temporary:
+        maps = _Maps(Path(temporary), memory)
+
+        def strip_done(done: int, total: int) -> None:
+            maps.release()
+            if progress:
+                progress(done, total)
+
         run_in_strips(
             generator,
             read,
             finish,
             height=size[0],
             rows=strip_rows(generator, size, memory, channels=reader.facts.channels),
-            progress=progress,
-            allocate=allocate,
+            progress=strip_done,
+            allocate=maps.allocate,
         )
 
 
@@ -127,24 +135,31 @@ class _Rows:
         return self._blocks[index]
 
 
-@contextmanager
-def _maps(folder: Path, memory: int) -> Iterator[Allocate]:
-    """Memory for whole maps: a file, from the first that would take too much."""
-    with tempfile.TemporaryDirectory(prefix=".img2img-", dir=folder) as temporary:
-        numbers = count()
+class _Maps:
+    """Memory for whole maps: in files of a folder, from the first that would take too much."""
 
-        def allocate(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-            batch, channels, height, width = shape
-            size = prod(shape) * dtype.itemsize
-            laid_out = (batch, height, width, channels)
-            if device.type != "cpu" or _MAPS * size <= memory // 2:
-                return torch.empty(laid_out, dtype=dtype, device=device).permute(0, 3, 1, 2)
-            path = Path(temporary) / str(next(numbers))
-            _reserve(path, size)
-            mapped = torch.from_file(str(path), shared=True, size=prod(shape), dtype=dtype)
-            return mapped.view(laid_out).permute(0, 3, 1, 2)
+    def __init__(self, folder: Path, memory: int) -> None:
+        self._folder, self._memory = folder, memory
+        self._mapped: list[mmap.mmap] = []
 
-        yield allocate
+    def allocate(self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+        batch, channels, height, width = shape
+        size = prod(shape) * dtype.itemsize
+        laid_out = (batch, height, width, channels)
+        if device.type != "cpu" or _MAPS * size <= self._memory // 2:
+            return torch.empty(laid_out, dtype=dtype, device=device).permute(0, 3, 1, 2)
+        path = self._folder / str(len(self._mapped))
+        _reserve(path, size)
+        with path.open("r+b") as file:
+            mapped = mmap.mmap(file.fileno(), size)
+        self._mapped.append(mapped)
+        return torch.frombuffer(mapped, dtype=dtype).view(laid_out).permute(0, 3, 1, 2)
+
+    def release(self) -> None:
+        """Give back the memory that mapped files take now; what they hold stays in the files."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            for mapped in self._mapped:
+                mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def _reserve(path: Path, size: int) -> None:

@@ -148,9 +148,13 @@ def seen_by(
             return domain.seen(slice_of(images[0], domain.axis, index))
         except ImageError as error:
             raise _of(names, 0, error) from None
+    inputs = domain.by_input
+    if len(images) != len(inputs):
+        reason = f"{counted(len(images), 'image')}, but the inputs are {', '.join(inputs)}"
+        raise _of(names, 0, ImageError(reason))
     parts: list[Picture] = []
     middles: list[Picture] = []
-    for number, (part, image) in enumerate(zip(domain.by_input.values(), images, strict=True)):
+    for number, (part, image) in enumerate(zip(inputs.values(), images, strict=True)):
         last, around = count_slices(image, part.axis) - 1, part.neighbours
         try:
             found = [

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from img2img.config import Unequal
+from img2img.data.layouts import images_by_name
 from img2img.data.raster import Raster
 from img2img.data.sizes import brought_to
 from img2img.data.slices import VOLUMES, Image, Slice, seen_by, slice_of, slices_in
@@ -78,7 +79,17 @@ class ImageSource:
         return replace(self, slice=replace(self.slice, index=index), beside=beside)
 
     def seen_as(self, domain: Domain | None) -> "ImageSource":
-        """The same source, with its values read by a domain."""
+        """The same source, with its values read by a domain.
+
+        Raises:
+            ImageError: slices of the domain are taken along another axis.
+        """
+        if domain is not None and self.slice is not None:
+            axis = next(iter(domain.by_input.values())).axis
+            if axis != self.slice.axis:
+                raise ImageError.of(
+                    self.path, f"slices along {self.slice.axis}, but {axis} is expected"
+                )
         return replace(self, domain=domain, labels=domain is not None and bool(domain.classes))
 
     def read(self) -> Picture:
@@ -209,3 +220,16 @@ Item = Pair | ImageSource
 def _shape(picture: Picture) -> str:
     height, width = picture.size
     return f"{width} x {height}"
+
+
+def sources_by_name(folder: Path) -> dict[str, ImageSource]:
+    """The images in a folder by their path without the suffix, and slices by their number too.
+
+    Raises:
+        DataError: there are no images.
+    """
+    return {
+        f"{name}{source.number}": source
+        for name, (file, *_) in images_by_name(folder).items()
+        for source in ImageSource.of(file).samples()
+    }

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Unpack
 
-from img2img.data.layouts import Folders, images_by_name
+from img2img.data.layouts import Folders
 from img2img.data.mistaken import no_folder
-from img2img.data.sources import ImageSource
+from img2img.data.sources import ImageSource, sources_by_name
 from img2img.data.values import domain_of
 from img2img.errors import ConfigError, DataError, some_names
 from img2img.evaluation.measuring import Evaluation, Images, evaluate
@@ -54,9 +54,9 @@ def evaluate_folders(
 
 
 def _inputs(folder: Path, names: Sequence[str]) -> list[ImageSource]:
-    found = images_by_name(folder)
+    found = sources_by_name(folder)
     if lone := [name for name in names if name not in found]:
         raise DataError.of(folder, f"no input for {some_names(lone)}")
-    sources = [ImageSource(found[name][0]) for name in names]
+    sources = [found[name] for name in names]
     domain = domain_of(sources)
     return [source.seen_as(domain) for source in sources]

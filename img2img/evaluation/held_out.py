@@ -129,6 +129,7 @@ def translate_held_out(
     for there in translators.values():
         spec = there.spec
         back = translators.get("BtoA" if spec.direction == "AtoB" else "AtoB")
+        back = back if spec.reversible else None
         inputs, real = test_set.seen_as(spec.domains_measured).sources(spec.direction)
         targets = real if test_set.paired else [None] * len(inputs)
         chosen = evenly_spaced([*zip(inputs, inputs.values(), targets, strict=True)], MOST)

@@ -62,6 +62,8 @@ def evaluate_model(
         back = load("BtoA" if way == "AtoB" else "AtoB")
     except ConfigError:
         back = None
+    if not there.spec.reversible:
+        back = None
     wanted = chosen(options.get("measures"), {"pair", "set", *(["cycle"] if back else [])})
     test_set = test_set_of(data, [model], wanted, options, lone_refused=not back)
     options["pairing"] = test_set.pairing

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from img2img.config import Direction, Match, PairingConfig
-from img2img.data.dataset import DataSet
-from img2img.data.layouts import Folders, find_splits, find_splits_of_two, images_by_name
+from img2img.data.dataset import DataSet, samples_of
+from img2img.data.layouts import Folders, find_splits, find_splits_of_two
 from img2img.data.partners import find_pairs
-from img2img.data.sources import ImageSource
+from img2img.data.sources import ImageSource, sources_by_name
 from img2img.errors import ConfigError, DataError, counted, some_names
 from img2img.evaluation.options import EvaluationOptions, notifier, pairing_of
 from img2img.images import Domain
@@ -180,7 +180,7 @@ def by_name(
         DataError: see `lone_refused`; or there are no pairs, but a measure of pairs was requested.
     """
     partners = find_pairs(folders, pairing_of(options))
-    pairs, problems = partners.pairs, partners.problems
+    pairs, problems = samples_of(partners.pairs), partners.problems
     if partners.unlisted:
         notifier(options)(
             f"left out, not in the list of pairs: {counted(partners.unlisted, 'image')}"
@@ -203,10 +203,7 @@ def by_name(
         notifier(options)(
             f"the names do not match, so the images are compared as sets, not as pairs{way}"
         )
-    A, B = (
-        {name: ImageSource(file) for name, (file, *_) in images_by_name(folder).items()}
-        for folder in (folders.A, folders.B)
-    )
+    A, B = (sources_by_name(folder) for folder in (folders.A, folders.B))
     return A, B, False
 
 

@@ -145,6 +145,11 @@ class ModelSpec(BaseModel):
         return self.model_copy(update=sides)
 
     @property
+    def reversible(self) -> bool:
+        """Whether results can be translated back: not if that takes neighbours of slices, too."""
+        return not any(each.neighbours for each in self.output.by_input.values())
+
+    @property
     def domains(self) -> dict[str, Domain]:
         """The domains of `A` and `B`."""
         return {self.direction[0]: self.input, self.direction[-1]: self.output}

@@ -155,6 +155,8 @@ def resolve_domains(data: DataConfig, values: Mapping[str, Values]) -> dict[str,
     for side in dict.fromkeys(key[0] for key in values):
         wanted: SideConfig = getattr(data, side)
         inputs = {key[2:]: known for key, known in values.items() if key.startswith(f"{side}:")}
+        if wanted.neighbours and wanted.is_labels:
+            raise ConfigError(f"data.{side}.neighbours: label maps have none")
         if inputs and wanted.is_labels:
             raise ConfigError(f"data.{side}: label maps cannot be one of several inputs")
         if inputs:

@@ -19,7 +19,7 @@ import pytest
 import rasterio
 import tifffile
 from nibabel import orientations
-from PIL import Image
+from PIL import Image, ImageCms
 from rasterio.transform import from_origin
 
 from img2img.errors import ImageError
@@ -39,6 +39,7 @@ from img2img.images import (
     write_rows,
 )
 from img2img.images.codecs import base
+from img2img.images.codecs.tiff_writing import TiffHeader
 
 RNG = np.random.default_rng(3)
 HEIGHT, WIDTH = 20, 33
@@ -113,8 +114,14 @@ class TestTiff:
     @pytest.mark.parametrize("planar", ["contig", "separate"])
     @pytest.mark.parametrize("layout", [{"tile": (16, 16)}, {"rowsperstrip": 7}, {}])
     @pytest.mark.parametrize("compression", [None, "zlib"])
+    @pytest.mark.parametrize("metadata", [None, {}], ids=["without axes", "with axes"])
     def test_rows_of_it(
-        self, tmp_path: Path, planar: str, layout: dict[str, Any], compression: str | None
+        self,
+        tmp_path: Path,
+        planar: str,
+        layout: dict[str, Any],
+        compression: str | None,
+        metadata: dict[str, Any] | None,
     ) -> None:
         pixels = values("int16", HEIGHT, WIDTH, 5)
         stored = np.moveaxis(pixels, 2, 0) if planar == "separate" else pixels
@@ -124,6 +131,7 @@ class TestTiff:
             photometric="minisblack",
             planarconfig=planar,
             compression=compression,
+            metadata=metadata,
             **layout,
         )
         with open_rows(tmp_path / "x.tif") as reader:
@@ -269,6 +277,195 @@ class TestTiff:
         for reader in (read_native, probe, read_picture):
             with pytest.raises(ImageError, match=r"1000000 x 1000000 x 5 channels values are more"):
                 reader(path)
+
+    def test_rows_that_are_not_in_the_file(self, tmp_path: Path) -> None:
+        """A strip without bytes has the value for no data, here 0."""
+        pixels = values("uint16", 12, WIDTH, 2) | 1
+        path = tmp_path / "x.tif"
+        tifffile.imwrite(
+            *(path, pixels),
+            photometric="minisblack",
+            planarconfig="contig",
+            compression="zlib",
+            rowsperstrip=4,
+            metadata=None,
+        )
+        with tifffile.TiffFile(path, mode="r+") as file:
+            for name in ("StripOffsets", "StripByteCounts"):
+                tag = file.pages.first.tags[name]
+                tag.overwrite([tag.value[0], 0, tag.value[2]])
+        pixels[4:8] = 0
+        np.testing.assert_array_equal(picture_of(path).pixels, pixels)
+        with open_rows(path) as reader:
+            np.testing.assert_array_equal(reader.read(2, 10).pixels, pixels[2:10])
+
+    @pytest.mark.parametrize("channels", [1, 3, 5])
+    @pytest.mark.parametrize("alpha", [False, True])
+    def test_rows_of_large_files(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, channels: int, alpha: bool
+    ) -> None:
+        """What 4 GB do not hold is appended to the file, row by row."""
+        monkeypatch.setattr("img2img.images.codecs.tiff.LARGE", 1)
+        pixels = values("uint16", HEIGHT, WIDTH, channels)
+        pixels[4:7, 3] = 0
+        valid = np.asarray(pixels.any(axis=2))
+        opacity = values("uint16", HEIGHT, WIDTH) if alpha else None
+        names = tuple(f"B{n}" for n in range(channels)) if channels == 5 else None
+        whole = Picture(
+            *(pixels, opacity),
+            valid=valid,
+            channels=names,
+            dpi=(300, 150),
+            icc=ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(),
+            header=TiffHeader(nodata=9),
+        )
+        path = tmp_path / "x.tif"
+        with write_rows(path, whole, (HEIGHT, WIDTH), "uint16") as writer:
+            for start in range(0, HEIGHT, 6):
+                writer.write(whole.rows(start, start + 6))
+        stored = np.where(valid[..., None], pixels, 9)
+        if opacity is not None:
+            stored = np.dstack([stored, opacity])
+        np.testing.assert_array_equal(tifffile.imread(path).reshape(HEIGHT, WIDTH, -1), stored)
+        back = picture_of(path)
+        np.testing.assert_array_equal(back.pixels, pixels)
+        np.testing.assert_array_equal(back.valid, valid)
+        assert (back.channels, back.dpi, back.icc) == (names, (300, 150), whole.icc)
+        if opacity is not None:
+            np.testing.assert_array_equal(back.alpha, opacity)
+
+    @pytest.mark.parametrize("bits", [2, 4])
+    @pytest.mark.parametrize("white", [False, True])
+    def test_few_bits(self, tmp_path: Path, bits: int, white: bool) -> None:
+        """As Pillow shows them: 0 is black, all bits set are white, or the other way about."""
+        numbers = np.arange(32, dtype=np.uint8).reshape(4, 8) % 2**bits
+        each = 8 // bits
+        packed = np.zeros((4, 8 // each), np.uint8)
+        for place in range(each):
+            packed |= numbers[:, place::each] << (8 - bits * (place + 1))
+        strip, tags = packed.tobytes(), (256, 257, 258, 259, 262, 273, 277, 278, 279)
+        contents = (8, 4, bits, 1, int(not white), 122, 1, 4, len(strip))
+        entries = b"".join(
+            struct.pack("<HHII", tag, 3, 1, content)
+            for tag, content in zip(tags, contents, strict=True)
+        )
+        head = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4)
+        (tmp_path / "x.tif").write_bytes(head + strip)
+        levels = numbers * (255 // (2**bits - 1))
+        pixels = picture_of(tmp_path / "x.tif").pixels[..., 0]
+        np.testing.assert_array_equal(pixels, 255 - levels if white else levels)
+
+    def test_several_images_in_ome(self, tmp_path: Path) -> None:
+        with tifffile.TiffWriter(tmp_path / "x.ome.tif", ome=True) as file:
+            for size in (HEIGHT, 2 * HEIGHT):
+                file.write(values("uint16", size, WIDTH), photometric="minisblack")
+        for reader in (probe, read_native):
+            with pytest.raises(ImageError, match=r"x.ome.tif: 2 images in one file: save each"):
+                reader(tmp_path / "x.ome.tif")
+
+    def test_axes_of_photographs_are_pages(self, tmp_path: Path) -> None:
+        """JPEG within TIFF is Pillow's, whatever the file says of axes."""
+        pages = values("uint8", 3, 1, 1, 3).repeat(32, axis=1).repeat(32, axis=2)
+        tifffile.imwrite(tmp_path / "x.tif", pages, photometric="rgb", compression="jpeg")
+        image = frames_of(tmp_path / "x.tif")
+        says(tmp_path / "x.tif", image)
+        assert image.axis == "page"
+        np.testing.assert_allclose(stack_of(image).astype(int), pages, atol=6)
+
+    @pytest.mark.parametrize("nodata", ["none", "-99 m"])
+    def test_no_value_for_no_data(self, tmp_path: Path, nodata: str) -> None:
+        extra = [(42113, 2, None, nodata, True)]
+        tifffile.imwrite(tmp_path / "x.tif", values("int16", HEIGHT, WIDTH), extratags=extra)
+        assert probe(tmp_path / "x.tif").nodata is None
+        assert picture_of(tmp_path / "x.tif").valid is None
+
+    def test_damaged_descriptions(self, tmp_path: Path) -> None:
+        """Names of channels are left out where their XML is cut off."""
+        pixels = values("int16", HEIGHT, WIDTH, 2)
+        xml = "<GDALMetadata><Item role="
+        tifffile.imwrite(
+            *(tmp_path / "x.tif", pixels),
+            photometric="minisblack",
+            planarconfig="contig",
+            metadata=None,
+            extratags=[(42112, 2, None, xml, True)],
+        )
+        back = picture_of(tmp_path / "x.tif")
+        assert back.channels is None
+        np.testing.assert_array_equal(back.pixels, pixels)
+
+    def test_no_page(self, tmp_path: Path) -> None:
+        (tmp_path / "x.tif").write_bytes(b"II*\0" + bytes(12))
+        for reader in (probe, read_native):
+            with pytest.raises(ImageError, match=r"x.tif: damaged .*no page in it"):
+                reader(tmp_path / "x.tif")
+
+    def test_opacity_within_ome(self, tmp_path: Path) -> None:
+        pixels = values("uint8", HEIGHT, WIDTH, 4)
+        tifffile.imwrite(
+            tmp_path / "x.ome.tif", pixels, photometric="rgb", extrasamples=["unassalpha"]
+        )
+        for _ in range(2):
+            picture = picture_of(tmp_path / "x.ome.tif")
+            assert picture.alpha is not None
+            np.testing.assert_array_equal(np.dstack([picture.pixels, picture.alpha]), pixels)
+            write_image(tmp_path / "x.ome.tif", picture)
+
+    def test_a_camera_s_raw_file(self, tmp_path: Path) -> None:
+        """Only a small preview would be read of it."""
+        extra = [(50706, 1, 4, b"\1\4\0\0", True)]  # the version of DNG
+        tifffile.imwrite(tmp_path / "x.tif", values("uint8", HEIGHT, WIDTH), extratags=extra)
+        with pytest.raises(ImageError, match=r"x.tif: a camera's raw file"):
+            read_native(tmp_path / "x.tif")
+
+    def test_directories_in_a_circle(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.tif"
+        tifffile.imwrite(path, values("uint8", HEIGHT, WIDTH), metadata=None)
+        data = bytearray(path.read_bytes())
+        (at,) = struct.unpack_from("<I", data, 4)
+        (entries,) = struct.unpack_from("<H", data, at)
+        struct.pack_into("<I", data, at + 2 + 12 * entries, at)
+        path.write_bytes(data)
+        with pytest.raises(ImageError, match=r"x.tif: damaged: its directories go round"):
+            read_native(path)
+
+    def test_colours_multiplied_by_their_opacity(self, tmp_path: Path) -> None:
+        """Half of a level at half opacity was that level; of no opacity, nothing is known."""
+        stored = np.array([[[100, 64, 0, 128], [9, 8, 7, 0], [1, 2, 3, 255]]], np.uint8)
+        tifffile.imwrite(tmp_path / "x.tif", stored, photometric="rgb", extrasamples=[1])
+        picture = picture_of(tmp_path / "x.tif")
+        assert picture.pixels.tolist() == [[[199, 127, 0], [0, 0, 0], [1, 2, 3]]]
+        assert picture.alpha is not None
+        assert picture.alpha.tolist() == [[128, 0, 255]]
+
+    def test_colours_in_planes(self, tmp_path: Path) -> None:
+        pixels = values("uint16", HEIGHT, WIDTH, 3)
+        planes = np.moveaxis(pixels, 2, 0)
+        tifffile.imwrite(
+            tmp_path / "x.tif", planes, photometric="rgb", planarconfig="separate", metadata=None
+        )
+        np.testing.assert_array_equal(picture_of(tmp_path / "x.tif").pixels, pixels)
+
+    def test_sizes_of_pixels_follow_the_size(self, tmp_path: Path) -> None:
+        """Twice as many pixels are half as large."""
+        pixels = values("float32", HEIGHT, WIDTH)
+        sizes = {"PhysicalSizeX": 0.5, "PhysicalSizeY": 0.25, "PhysicalSizeZ": 3.0}
+        tifffile.imwrite(tmp_path / "x.ome.tif", pixels, metadata=sizes)
+        larger = np.ones((2 * HEIGHT, 4 * WIDTH, 1), np.float32)
+        changed = with_pixels(picture_of(tmp_path / "x.ome.tif"), larger, None)
+        write_image(tmp_path / "y.tif", changed)
+        with tifffile.TiffFile(tmp_path / "y.tif") as file:
+            text = file.ome_metadata or ""
+        assert 'PhysicalSizeX="0.125"' in text
+        assert 'PhysicalSizeY="0.125"' in text
+        assert 'PhysicalSizeZ="3.0"' in text
+        tifffile.imwrite(
+            tmp_path / "x.tif", pixels, imagej=True, resolution=(4, 5), metadata={"unit": "um"}
+        )
+        changed = with_pixels(picture_of(tmp_path / "x.tif"), larger, None)
+        write_image(tmp_path / "y.tif", changed)
+        with tifffile.TiffFile(tmp_path / "y.tif") as file:
+            assert file.pages.first.resolution == (16, 10)
 
     def test_gaps(self, tmp_path: Path) -> None:
         pixels = values("float32", HEIGHT, WIDTH, 2)

@@ -94,7 +94,7 @@ class TiffCodec(Codec):
     def opened(self, path: Path) -> Iterator[Reader]:
         with _opened(path) as file:
             file.facts.check_single()
-            if file.series is None and file.can_be_cut:
+            if file.can_be_cut:
                 yield _Strips(file)
             else:
                 file.facts.check_size()
@@ -180,8 +180,6 @@ class _File:
 
     @cached_property
     def facts(self) -> FileFacts:
-        if not self.pages:
-            raise ImageError("no page in it")
         first, kind = self.pages[0], self.kinds[0]
         facts = FileFacts(
             size=turned_size(size_of(first), first),
@@ -378,6 +376,10 @@ class _File:
     @property
     def can_be_cut(self) -> bool:
         page, kind = self.pages[0], self.kinds[0]
+        if self.series is not None and (
+            len(self.series.pages) > 1 or self.facts.channels != kind.channels
+        ):
+            return False
         return not kind.by_pillow and decodes(page) and orientation_of(page) == 1
 
     def tags(self, page: TiffPage) -> Image.Exif:

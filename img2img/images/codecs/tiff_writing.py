@@ -52,14 +52,18 @@ def nodata_of(picture: Picture) -> float | None:
 
 
 def write_by_tifffile(path: Path, image: Picture | Frames) -> bool:
-    """Write what has axes, or is too large for a file of less than 4 GB; False: it is neither."""
+    """Write what has axes, or is too large for a file of less than 4 GB; False: it is neither.
+
+    Nor is it what has alpha.
+    """
     pictures = image.frames if isinstance(image, Frames) else (image,)
     header = image.header if isinstance(image.header, TiffHeader) else TiffHeader()
     first = pictures[0]
     between = {"z": "Z", "t": "T"}.get(image.axis) if isinstance(image, Frames) else None
     large = sum(picture.pixels.nbytes for picture in pictures) > LARGE
     alike = len({(picture.pixels.shape, picture.pixels.dtype) for picture in pictures}) == 1
-    if not (header.kind or between or large) or not alike:
+    opaque = all(picture.alpha is None for picture in pictures)
+    if not (header.kind or between or large) or not (alike and opaque):
         return False
     channels = first.pixels.shape[2]
     values = np.stack([with_gaps(picture, header.nodata) for picture in pictures])
@@ -125,6 +129,7 @@ def append_to(path: Path, head: Picture, size: Size, dtype: np.dtype[Any]) -> It
     """Rows of a file that may be larger than 4 GB. EXIF and XMP are not kept."""
     channels, nodata = head.pixels.shape[2], nodata_of(head)
     colour = channels == 3 and head.channels is None and dtype.kind == "u"
+    samples = channels + (head.alpha is not None)
     extra = [0] * (0 if colour else channels - 1) + [2] * (head.alpha is not None)
     texts = {
         GDAL_METADATA: named_channels(head.channels) if head.channels else None,
@@ -132,10 +137,10 @@ def append_to(path: Path, head: Picture, size: Size, dtype: np.dtype[Any]) -> It
     }
     place = tifffile.memmap(
         path,
-        shape=(*size, channels + (head.alpha is not None)),
+        shape=(*size, samples) if samples > 1 else size,
         dtype=dtype,
         photometric="rgb" if colour else "minisblack",
-        planarconfig="contig",
+        planarconfig="contig" if samples > 1 else None,
         extrasamples=extra or None,
         metadata=None,
         iccprofile=head.icc,

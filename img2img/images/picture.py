@@ -149,8 +149,8 @@ class Picture:
             info = np.iinfo(self.pixels.dtype)
             return int(info.min), int(info.max)
         seen = self.pixels if self.valid is None else self.pixels[self.valid]
-        low = float(seen.min()) if seen.size else 0.0
-        return low, max(low + 1e-30, float(seen.max())) if seen.size else 1.0
+        low, high = (float(seen.min()), float(seen.max())) if seen.size else (0.0, 1.0)
+        return low, high if high > low else low + abs(low) + 1
 
     def without(self, nodata: Number) -> "Picture":
         """The picture, its pixels of this value in all channels taken for ones without data."""

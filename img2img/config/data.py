@@ -301,6 +301,12 @@ class DataConfig(PairingConfig):
         description="leave out files without a partner, unreadable files and pairs with"
         " different aspect ratios",
     )
+    mask: Literal["alpha"] | LocalPath | None = Field(
+        default=None,
+        description="masks: critics and losses see only what is inside. A folder, in which each"
+        " image has a mask of its path and name; alpha: inside is what is not transparent; null:"
+        " no masks",
+    )
     A: SideConfig = SideConfig()
     B: SideConfig = SideConfig()
     augment: AugmentConfig = AugmentConfig()

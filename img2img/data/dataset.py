@@ -1,8 +1,8 @@
 """The data set found in folders of images, paired or not."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Self, TypeVar
@@ -15,10 +15,11 @@ from img2img.data.layouts import (
     find_splits_of_inputs,
     find_splits_of_two,
 )
+from img2img.data.masks import masks_of
 from img2img.data.partners import Proposal
 from img2img.data.problems import Problem
 from img2img.data.samples import Batch, Samples
-from img2img.data.sources import CountProgress, ImageSource, Item, Pair
+from img2img.data.sources import CountProgress, ImageSource, Item, Pair, Side
 from img2img.errors import ConfigError, counted
 from img2img.images import Domain
 
@@ -97,8 +98,38 @@ class DataSet(ABC):
         """A set with one training pair, or one image of each domain, which is also held out."""
 
     @abstractmethod
+    def with_sources(self, change: Callable[[Side, ImageSource], ImageSource]) -> Self:
+        """The same set, with a function of its domain, `A` or `B`, applied to each image."""
+
     def seen_as(self, domains: Mapping[str, Domain | None]) -> Self:
         """The same set, with the values of its files read by the domains `A` and `B`."""
+        return self.with_sources(lambda side, source: source.seen_as(domains[side]))
+
+    def masked(self, data: DataConfig) -> Self:
+        """The same set, with the masks and the nodata values that are configured.
+
+        Raises:
+            ConfigError: no image has a mask.
+            DataError: the folder of masks has none.
+        """
+        nodata = {"A": data.A.nodata, "B": data.B.nodata}
+        if data.mask is None and nodata == {"A": None, "B": None}:
+            return self
+        images: list[tuple[Side, Path]] = []
+
+        def seen(side: Side, source: ImageSource) -> ImageSource:
+            images.append((side, source.path))
+            return source
+
+        self.with_sources(seen)
+        mask_of = masks_of(data, images)
+
+        def change(side: Side, source: ImageSource) -> ImageSource:
+            beside = tuple(replace(each, nodata=nodata[side]) for each in source.beside)
+            mask = mask_of(side, source.path)
+            return replace(source, nodata=nodata[side], mask=mask, beside=beside)
+
+        return self.with_sources(change)
 
     def notices(self) -> Iterator[str]:
         """Notices for the user before training."""

@@ -1,6 +1,6 @@
 """Pairs of images, and samples from them."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Self
 
@@ -18,10 +18,9 @@ from img2img.data.dataset import (
 from img2img.data.partners import find_pairs
 from img2img.data.raster import Raster
 from img2img.data.samples import Batch, Cache, Sample, Shuffled, collate, sample_of
-from img2img.data.sources import CountProgress, Item, Pair
+from img2img.data.sources import CountProgress, ImageSource, Item, Pair, Side
 from img2img.data.turns import TURNS
 from img2img.errors import ConfigError, DataError, counted
-from img2img.images import Domain
 
 
 @dataclass(frozen=True)
@@ -60,11 +59,13 @@ class PairedData(DataSet):
             problems = found.problems + apart.problems
             proposal = found.proposal or apart.proposal
             unlisted = found.unlisted + apart.unlisted
-            return cls(layout, held_out, True, problems, proposal, unlisted, samples_of(train))
+            facts = problems, proposal, unlisted
+            return cls(layout, held_out, True, *facts, samples_of(train)).masked(data)
         train, held_out = divide({pair.name: pair for pair in train}, data, seed)
         chosen = f"{len(held_out)} of them, at random"
         layout = f"{where} ({'none held out' if data.holdout == 'none' else f'held out: {chosen}'})"
-        return cls(layout, held_out, True, found.problems, found.proposal, found.unlisted, train)
+        facts = found.problems, found.proposal, found.unlisted
+        return cls(layout, held_out, True, *facts, train).masked(data)
 
     @property
     def items(self) -> Mapping[str, Sequence[Item]]:
@@ -89,9 +90,9 @@ class PairedData(DataSet):
         pair = self.train[index]
         return replace(self, train=[pair], held_out=[pair])
 
-    def seen_as(self, domains: Mapping[str, Domain | None]) -> Self:
+    def with_sources(self, change: Callable[[Side, ImageSource], ImageSource]) -> Self:
         train, held_out = (
-            [pair.seen_as(domains) for pair in pairs] for pairs in (self.train, self.held_out)
+            [pair.with_sources(change) for pair in pairs] for pairs in (self.train, self.held_out)
         )
         return replace(self, train=train, held_out=held_out)
 

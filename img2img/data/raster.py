@@ -19,7 +19,7 @@ class Raster(NamedTuple):
     Attributes:
         pixels: (height, width, channels), uint8 or uint16 over their whole range, or float32 in
             [-1, 1]; of a label map (height, width, 1), the index of each pixel's class.
-        valid: (height, width), False where there is no data; None: there is everywhere.
+        valid: (height, width), False where there is no data, or a mask excludes it; None: nowhere.
         classes: how many a label map has; 0: it is an image.
     """
 
@@ -32,7 +32,7 @@ class Raster(NamedTuple):
         """A picture as networks are given it; as those of a domain that it has been read as."""
         classes = domain.classes if domain else 0
         pixels = picture.pixels if classes else picture.composited()
-        return cls(pixels, picture.valid, classes)
+        return cls(pixels, picture.looked_at, classes)
 
     @property
     def size(self) -> tuple[int, int]:

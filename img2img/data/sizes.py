@@ -89,20 +89,26 @@ def brought_to(picture: Picture, size: HeightWidth, unequal: Unequal) -> Picture
         ),
     )
     if unequal == "fit":
-        alpha = None if scaled.alpha is None else _middle(scaled.alpha, size)
-        valid = None if scaled.valid is None else _middle(scaled.valid, size)
-        return replace(scaled, pixels=_middle(scaled.pixels, size), alpha=alpha, valid=valid)
+        alpha, valid, mask = (
+            None if each is None else _middle(each, size)
+            for each in (scaled.alpha, scaled.valid, scaled.mask)
+        )
+        pixels = _middle(scaled.pixels, size)
+        return replace(scaled, pixels=pixels, alpha=alpha, valid=valid, mask=mask)
     missing = [wanted - there for wanted, there in zip(size, scaled.size, strict=True)]
     borders = [*((m // 2, m - m // 2) for m in missing), (0, 0)]
     if isinstance(picture.header, ClassNumbers):  # what is added belongs to no class
         valid = np.ones(scaled.size, np.bool_) if scaled.valid is None else scaled.valid
         numbers, valid = np.pad(scaled.pixels, borders), np.pad(valid, borders[:2])
-        return replace(scaled, pixels=numbers, valid=valid)
+        mask = None if scaled.mask is None else np.pad(scaled.mask, borders[:2])
+        return replace(scaled, pixels=numbers, valid=valid, mask=mask)
     pixels = scaled.composited()  # its own black and white become those of the dtype
     white = 1 if pixels.dtype == np.float32 else np.iinfo(pixels.dtype).max
     padded = np.pad(pixels, borders, constant_values=white)
-    valid = None if scaled.valid is None else np.pad(scaled.valid, borders[:2])
-    return replace(scaled, pixels=padded, alpha=None, values=None, valid=valid)
+    valid, mask = (
+        None if each is None else np.pad(each, borders[:2]) for each in (scaled.valid, scaled.mask)
+    )
+    return replace(scaled, pixels=padded, alpha=None, values=None, valid=valid, mask=mask)
 
 
 def _resized(picture: Picture, size: HeightWidth) -> Picture:
@@ -116,7 +122,8 @@ def _resized(picture: Picture, size: HeightWidth) -> Picture:
             known = pixels[valid].mean(axis=0, dtype=np.float64).astype(pixels.dtype)
             pixels = np.where(valid[..., None], pixels, known)
         valid = nearest(valid, size)
-    return replace(picture, pixels=resized(pixels, size), alpha=alpha, valid=valid)
+    mask = None if picture.mask is None else nearest(picture.mask, size)
+    return replace(picture, pixels=resized(pixels, size), alpha=alpha, valid=valid, mask=mask)
 
 
 def _middle(pixels: Pixels, size: HeightWidth) -> Pixels:

@@ -1,7 +1,7 @@
 """The source of an image, or of a pair of images."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -11,8 +11,9 @@ from img2img.data.raster import Raster
 from img2img.data.sizes import brought_to
 from img2img.data.slices import VOLUMES, Image, Slice, seen_by, slice_of, slices_in
 from img2img.errors import ImageError
-from img2img.images import Axis, Domain, Picture, read_native_picture
+from img2img.images import ALPHA, Axis, Domain, Number, Picture, read_native_picture, weights_of
 
+Side = Literal["A", "B"]
 # Called with the number of items done and the number of all items.
 CountProgress = Callable[[int, int], None]
 
@@ -28,6 +29,8 @@ class ImageSource:
         beside: the images of the other inputs, whose channels come after its own.
         unequal: what to do with those whose shapes differ from its own; see `brought_to`.
         labels: whether it is a label map: of a palette, the indexes are read and not the colours.
+        nodata: the value of pixels that hold no data, besides what the file says.
+        mask: the file of its mask, or `alpha`, its own transparency; see `Picture.mask`.
     """
 
     path: Path
@@ -38,6 +41,9 @@ class ImageSource:
     beside: tuple["ImageSource", ...] = ()
     unequal: Unequal = "refuse"
     labels: bool = False
+    # Which follow from its path.
+    nodata: Number | None = field(default=None, compare=False)
+    mask: Path | Literal["alpha"] | None = field(default=None, compare=False)
 
     @classmethod
     def of(cls, path: Path, axis: Axis = "z", input: str = "") -> "ImageSource":
@@ -136,14 +142,37 @@ class ImageSource:
 
     def _half(self, whole: Picture) -> Picture:
         if self.half is None:
-            return whole
+            return self._masked(whole)
         width = whole.size[1]
         if width % 2:
             raise ImageError.of(
                 self.path, f"width {width} is odd, so it cannot be split into two images"
             )
         start = 0 if self.half == "left" else width // 2
-        return whole.columns(start, start + width // 2)
+        return self._masked(whole.columns(start, start + width // 2))
+
+    def _masked(self, picture: Picture) -> Picture:
+        """With its mask; raises ImageError where there is nothing to see."""
+        if self.nodata is not None and self.domain is None:
+            picture = picture.without(self.nodata)
+        if self.slice is None and picture.valid is not None and not picture.valid.any():
+            raise ImageError.of(self.path, "no pixel holds data: all are nodata, or not finite")
+        if self.mask is None:
+            return picture
+        if self.mask == ALPHA:
+            opacity = picture.alpha
+            if self.domain is not None and self.domain.channels[-1] == ALPHA:
+                opacity = picture.pixels[..., -1]
+            return picture if opacity is None else replace(picture, mask=opacity > 0)
+        assert isinstance(self.mask, Path)
+        try:
+            mask = read_native_picture(self.mask)
+            width = picture.size[1]
+            if self.half is not None and mask.size[1] == 2 * width:  # of both images
+                mask = mask.columns(*((0, width) if self.half == "left" else (width, 2 * width)))
+            return replace(picture, mask=weights_of(mask, picture) > 0)
+        except ImageError as error:
+            raise ImageError.of(self.path, f"its mask {self.mask}: {error.reason}") from None
 
 
 @dataclass(frozen=True)
@@ -185,9 +214,9 @@ class Pair:
         A, B = self.A.at(index), self.B.at(index)
         return replace(self, name=self.name.removesuffix(self.A.number) + A.number, A=A, B=B)
 
-    def seen_as(self, domains: Mapping[str, Domain | None]) -> "Pair":
-        """The same pair, with the values of A and B read by their domains."""
-        return replace(self, A=self.A.seen_as(domains["A"]), B=self.B.seen_as(domains["B"]))
+    def with_sources(self, change: "Callable[[Side, ImageSource], ImageSource]") -> "Pair":
+        """The same pair, with a function of its domain, `A` or `B`, applied to each image."""
+        return replace(self, A=change("A", self.A), B=change("B", self.B))
 
     def read(self) -> tuple[Picture, Picture]:
         """Read both images, in one size; a file with both is decoded once.

@@ -75,7 +75,9 @@ def _items(found: DataSet) -> Iterator[tuple[str, Item]]:
 def _stats(found: DataSet) -> Iterator[tuple[str, os.stat_result]]:
     for _, item in _items(found):
         for source in item.files:
-            yield str(source.path.absolute()), source.path.stat()
+            for path in (source.path, source.mask):
+                if isinstance(path, Path):
+                    yield str(path.absolute()), path.stat()
 
 
 def _key(found: DataSet, sides: Mapping[str, SideConfig]) -> str:
@@ -89,7 +91,9 @@ def _key(found: DataSet, sides: Mapping[str, SideConfig]) -> str:
         sources = (item.A, item.B) if isinstance(item, Pair) else (item,)
         what = f"{item.target} " if isinstance(item, Pair) else ""
         what += " ".join(
-            f"{file.half} {file.slice} {file.input}" for each in sources for file in each.files
+            f"{file.half} {file.slice} {file.input} {file.nodata} {file.mask}"
+            for each in sources
+            for file in each.files
         )
         apart = [sample in held_out for sample in item.samples()]
         what += f" {item.unequal} {apart}"

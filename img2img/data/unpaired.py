@@ -1,6 +1,6 @@
 """Two sets of images without partners, and samples from them."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Self
 
@@ -22,10 +22,9 @@ from img2img.data.partners import Partners, find_pairs, sources_of_inputs
 from img2img.data.problems import Problem
 from img2img.data.raster import Raster
 from img2img.data.samples import Batch, Cache, Sample, Shuffled, collate, sample_of
-from img2img.data.sources import CountProgress, ImageSource, Item, Pair
+from img2img.data.sources import CountProgress, ImageSource, Item, Pair, Side
 from img2img.data.turns import TURNS
 from img2img.errors import ConfigError, DataError, counted
-from img2img.images import Domain
 
 # A domain with so many times fewer images than the other is worth a word.
 UNEQUAL = 10
@@ -68,8 +67,8 @@ class UnpairedData(DataSet):
             chosen = f"{len(held_A)} of A and {len(held_B)} of B, at random"
             word = f"held out: {chosen}" if held_A else "none held out"
             layout = f"{train.where} ({word})"
-            held_out = _combined(held_A, held_B)
-            return cls(layout, held_out, False, problems, None, 0, train_A, train_B)
+            both = _combined(held_A, held_B)
+            return cls(layout, both, False, problems, None, 0, train_A, train_B).masked(data)
         layout = f"{train.where} (held out: {held.where})"
         found = Partners([])
         if data.holdout_aligned:
@@ -81,8 +80,8 @@ class UnpairedData(DataSet):
             held_out = _combined(*(samples_of(sources.values()) for sources in apart))
             problems += missing
         trained = samples_of(A.values()), samples_of(B.values())
-        aligned = data.holdout_aligned
-        return cls(layout, held_out, aligned, problems, found.proposal, found.unlisted, *trained)
+        facts = data.holdout_aligned, problems, found.proposal, found.unlisted
+        return cls(layout, held_out, *facts, *trained).masked(data)
 
     @property
     def items(self) -> Mapping[str, Sequence[Item]]:
@@ -111,12 +110,10 @@ class UnpairedData(DataSet):
         A, B = self.train_A[index % len(self.train_A)], self.train_B[index % len(self.train_B)]
         return replace(self, train_A=[A], train_B=[B], held_out=[Pair("", A, B)], aligned=False)
 
-    def seen_as(self, domains: Mapping[str, Domain | None]) -> Self:
-        train_A, train_B = (
-            [source.seen_as(domains[side]) for source in sources]
-            for side, sources in (("A", self.train_A), ("B", self.train_B))
-        )
-        held_out = [pair.seen_as(domains) for pair in self.held_out]
+    def with_sources(self, change: Callable[[Side, ImageSource], ImageSource]) -> Self:
+        train_A = [change("A", source) for source in self.train_A]
+        train_B = [change("B", source) for source in self.train_B]
+        held_out = [pair.with_sources(change) for pair in self.held_out]
         return replace(self, train_A=train_A, train_B=train_B, held_out=held_out)
 
     def notices(self) -> Iterator[str]:

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from statistics import fmean
 from typing import Any, NamedTuple, Unpack
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,7 +13,7 @@ from img2img.data.sources import ImageSource
 from img2img.errors import ConfigError, counted
 from img2img.evaluation.cache import FeatureCache
 from img2img.evaluation.options import EvaluationOptions, notifier, pairing_of, weights_of
-from img2img.evaluation.results import at_size_of
+from img2img.evaluation.results import at_size_of, looked_at
 from img2img.features import FeatureNetwork, MissingFeatures, Supply, feature_network
 from img2img.images import Domain, Picture, to_tensor
 from img2img.metrics.accumulators import PairMeasures, SetMeasures
@@ -95,6 +95,7 @@ class _Measured(NamedTuple):
         values: the values by measure; see `PairMeasures.measure`.
         baseline: the same for the untouched input; empty if it cannot be compared.
         resized: whether the real image was resized to the size of the result.
+        left_out: the share of the pixels that are not measured.
     """
 
     result: Picture
@@ -102,6 +103,7 @@ class _Measured(NamedTuple):
     values: Mapping[str, float | None] = {}
     baseline: Mapping[str, float | None] = {}
     resized: bool = False
+    left_out: float = 0
 
 
 def evaluate(
@@ -141,17 +143,19 @@ def evaluate(
             # that takes the results needs, where a network makes them.
             torch.set_num_threads(1)
         real = images.real[index].read()
-        against = at_size_of(result, real, images.names[index], pairing_of(options))
-        target, valid = _tensor(against, device), _valid_in_both(result, against, device)
+        wanted = at_size_of(result, real, images.names[index], pairing_of(options))
+        target = _tensor(wanted, device)
+        valid = looked_at(result, wanted, name=images.names[index], device=device)
         baseline: Mapping[str, float | None] = {}
         if images.inputs:
             untouched = _tensor(images.inputs[index].read(), device)
             if untouched.shape == target.shape:
                 baseline = pairs.measure(untouched, target, valid)
         values = pairs.measure(_tensor(result, device), target, valid)
-        return _Measured(result, real, values, baseline, real.size != result.size)
+        share = 1 if valid is None else valid.mean().item()
+        return _Measured(result, real, values, baseline, real.size != result.size, 1 - share)
 
-    resized = 0
+    changes: list[tuple[bool, float]] = []
     with _cores(device) as cores:
         measured = ahead(
             measure if paired else lambda item: _Measured(item[1]),
@@ -163,7 +167,7 @@ def evaluate(
         for index, each in enumerate(measured):
             if paired:
                 pairs.add(each.values, each.baseline)
-                resized += each.resized
+                changes.append((each.resized, each.left_out))
                 _refuse_missing(options, pairs.missing)
             if sets and each.real is not None:
                 sets.add_real(each.real.composited())
@@ -174,16 +178,26 @@ def evaluate(
         if sets:
             sets.add_real(source.read().composited())
         progress(index + 1, total)
-    if resized:
-        notifier(options)(
-            f"in {counted(resized, 'pair')} the real image is resized to the size of its result"
-        )
+    for note in _notes(changes):
+        notifier(options)(note)
     figures = {name: _in_units(each, images.domain) for name, each in pairs.figures(seed).items()}
     if sets:
         if cache and not sets.known:
             cache.save(sets.real_features())
         figures |= sets.figures(of_sets, seed)
     return Evaluation(figures, tuple(images.names), pairs.missing | missing)
+
+
+def _notes(changes: Sequence[tuple[bool, float]]) -> Iterator[str]:
+    """Sentences on what is not measured as it is: by pair, resized, and the share left out."""
+    left_out = [share for _, share in changes]
+    if resized := sum(resized for resized, _ in changes):
+        yield f"in {counted(resized, 'pair')} the real image is resized to the size of its result"
+    if some := sum(map(bool, left_out)):
+        yield (
+            f"{counted(some, 'pair')} of {len(left_out)} have pixels without data or outside a"
+            f" mask, {100 * fmean(left_out):.2g} % of all, which are not measured"
+        )
 
 
 def _unmet(images: Images, wanted: Sequence[str]) -> dict[str, str]:
@@ -201,12 +215,6 @@ def _unmet(images: Images, wanted: Sequence[str]) -> dict[str, str]:
 def _tensor(picture: Picture, device: torch.device) -> Tensor:
     """[1, C, H, W] in [-1, 1]."""
     return to_tensor(picture.composited())[None].to(device)
-
-
-def _valid_in_both(one: Picture, other: Picture, device: torch.device) -> Tensor | None:
-    """Where both hold data, [1, 1, H, W]; None: everywhere."""
-    masks = [each.valid for each in (one, other) if each.valid is not None]
-    return torch.from_numpy(np.logical_and.reduce(masks))[None, None].to(device) if masks else None
 
 
 def _in_units(figure: Figure, domain: Domain | None) -> Figure:

@@ -10,7 +10,9 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import TypeVar
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from img2img.config import PairingConfig
 from img2img.data.problems import UNEQUAL
@@ -20,7 +22,7 @@ from img2img.engine.sizing import AppliedScale
 from img2img.engine.translator import Translator
 from img2img.errors import ImageError
 from img2img.images import RGB, Domain, Picture, to_tensor, write_picture
-from img2img.metrics.paired import l1, measured
+from img2img.metrics.paired import l1
 
 T = TypeVar("T")
 
@@ -87,6 +89,24 @@ def at_size_of(result: Picture, real: Picture, name: str, pairing: PairingConfig
     return resized
 
 
+def looked_at(
+    *pictures: Picture, name: str = "", device: torch.device | str = "cpu"
+) -> Tensor | None:
+    """Where pictures of one size are measured, [1, 1, height, width]; None: everywhere.
+
+    Raises:
+        ImageError: nowhere.
+    """
+    masks = [each.looked_at for each in pictures if each.looked_at is not None]
+    if not masks:
+        return None
+    valid = np.logical_and.reduce(masks)
+    if not valid.any():
+        reason = "no pixel holds data, and is inside the mask, in both result and target"
+        raise ImageError(f"{name}: {reason}" if name else reason)
+    return torch.from_numpy(valid.astype(np.float32))[None, None].to(device)
+
+
 def l1_of_pictures(one: Picture, other: Picture) -> float:
     """Mean absolute difference of two pictures, where both hold data, with pixels in [0, 1].
 
@@ -96,9 +116,7 @@ def l1_of_pictures(one: Picture, other: Picture) -> float:
     if one.size != other.size:
         raise ImageError("the result does not have the size of the target")
     a, b = (to_tensor(picture.composited())[None] for picture in (one, other))
-    masks = [torch.from_numpy(each.valid) for each in (one, other) if each.valid is not None]
-    valid = torch.stack(masks).all(0)[None, None] if masks else None
-    return measured("l1", l1, a, b, valid).item()
+    return l1(a, b, looked_at(one, other)).item()
 
 
 def scale_text(scales: Counter[AppliedScale]) -> str:

@@ -42,7 +42,7 @@ from img2img.images.listing import (
     unreadable_suffixes,
     walk,
 )
-from img2img.images.masks import Mask, Weights, blended, weights_of
+from img2img.images.masks import ALPHA, Mask, Weights, blended, weights_of
 from img2img.images.metadata import with_pixels
 from img2img.images.picture import (
     Animation,
@@ -85,6 +85,7 @@ from img2img.images.writing import (
 )
 
 __all__ = [
+    "ALPHA",
     "CODECS",
     "MAX_PIXELS",
     "OPAQUE_SUFFIXES",

@@ -1,7 +1,7 @@
 """Masks: where an image changes, and where it stays as it is."""
 
 from dataclasses import replace
-from typing import Literal
+from typing import Final, Literal
 
 import cv2
 import numpy as np
@@ -11,6 +11,7 @@ from img2img.errors import ImageError
 from img2img.images.domain import is_grey
 from img2img.images.picture import Picture, Pixels, bands
 
+ALPHA: Final = "alpha"
 Mask = Picture | Pixels | Literal["alpha"]
 """A grey picture or an array (height, width), 0 outside; or `alpha`: the transparency of the image
 itself, which is inside where it is not fully transparent."""

@@ -74,6 +74,8 @@ class Picture:
             gives them, uint8 or uint16 RGB as `read_picture` does; float32 in [-1, 1] of a tensor.
         alpha: opacity, (height, width), uint8 or uint16; None where the file has none.
         valid: (height, width), False where pixels hold no data; None: all do.
+        mask: (height, width), False where training and measures do not look, which networks see
+            all the same; None: they look everywhere.
         channels: their names, where the file has some.
         values: the values of `pixels` that are black and white, such as (0, 4095) of 12 bits in 16,
             or ((0, 100), (4095, 900)) of two channels; None: all that an integer has; of
@@ -104,12 +106,20 @@ class Picture:
     clip: bool = True
     view: View | None = None
     normalized: bool = False
+    mask: Valid | None = None
 
     @property
     def size(self) -> Size:
         """Height and width."""
         height, width = self.pixels.shape[:2]
         return height, width
+
+    @property
+    def looked_at(self) -> Valid | None:
+        """Where there is data inside the mask, (height, width); None: everywhere."""
+        if self.valid is None or self.mask is None:
+            return self.mask if self.valid is None else self.valid
+        return self.valid & self.mask
 
     @property
     def levels(self) -> Pixels:
@@ -245,7 +255,8 @@ class Picture:
     def _part(self, part: Any) -> "Picture":
         alpha = None if self.alpha is None else self.alpha[part]
         valid = None if self.valid is None else self.valid[part]
-        return replace(self, pixels=self.pixels[part], alpha=alpha, valid=valid)
+        mask = None if self.mask is None else self.mask[part]
+        return replace(self, pixels=self.pixels[part], alpha=alpha, valid=valid, mask=mask)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,7 @@
 """Loss terms; importing the package registers all of them."""
 
+from img2img.images.places import mean_per_image, of_valid, without_invalid
 from img2img.losses.adversarial import OBJECTIVES, Objective
-from img2img.losses.places import mean_per_image, of_valid, without_invalid
 from img2img.losses.reconstruction import RECONSTRUCTIONS, Reconstruction
 from img2img.losses.regularizers import REGULARIZERS, Judge, Regularizer, refuse_batch_norm
 from img2img.registry import import_submodules

@@ -1,7 +1,7 @@
 """Adversarial objectives: the losses of critic and generator, given the logits.
 
 Logits are float [N, 1, h, w], positive for real. Every loss is float [N], the mean over the logits
-of each image at places that hold data (see `losses.places`).
+of each image at places that hold data (see `images.places`).
 """
 
 from abc import ABC, abstractmethod
@@ -15,7 +15,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from img2img.config import presets
 from img2img.errors import ConfigError
-from img2img.losses.places import mean_per_image, valid_in_both
+from img2img.images.places import mean_per_image, valid_in_both
 from img2img.registry import Registry
 
 # From a half on, a critic would have to call the real images fake.
@@ -24,7 +24,7 @@ Bound = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Valid(NamedTuple):
-    """Where real and fake images hold data, as in `losses.places`; None: everywhere."""
+    """Where real and fake images hold data, as in `images.places`; None: everywhere."""
 
     real: Tensor | None = None
     fake: Tensor | None = None

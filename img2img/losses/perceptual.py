@@ -5,7 +5,7 @@ from pathlib import Path
 from torch import Tensor
 
 from img2img.features import PerceptualDistance, PyramidName, supply_of_part
-from img2img.losses.places import of_valid, without_invalid
+from img2img.images.places import of_valid, without_invalid
 from img2img.losses.reconstruction import RECONSTRUCTIONS, Reconstruction
 from img2img.registry import NonNegative
 

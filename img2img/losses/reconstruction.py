@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 from img2img.errors import ConfigError
-from img2img.losses.places import mean_per_image, of_valid, without_invalid
+from img2img.images.places import mean_per_image, of_valid, without_invalid
 from img2img.registry import NonNegative, Registry
 from img2img.runtime.devices import at_least_float32
 

@@ -17,7 +17,7 @@ from img2img.features import (
 )
 from img2img.images import Pixels
 from img2img.metrics.measure import Figure, mean_figure
-from img2img.metrics.paired import LEAST_SIDE, PERCEPTUAL, PairMeasure, measured, pair_measure
+from img2img.metrics.paired import LEAST_SIDE, PERCEPTUAL, PairMeasure, pair_measure
 from img2img.metrics.sets import SETS, set_figure
 
 
@@ -61,7 +61,7 @@ class PairMeasures:
         The value is None if the image is too small for a measure. This method is thread-safe.
 
         Args:
-            valid: see `paired.measured`.
+            valid: [1, 1, H, W], where both hold data; None: everywhere.
         """
         side = min(output.shape[2:])
         found: dict[str, float | None] = {}
@@ -69,10 +69,10 @@ class PairMeasures:
             if side < LEAST_SIDE.get(name, 1):
                 found[name] = None
                 continue
-            found[name] = measured(name, measure, output, target, valid).item()
+            found[name] = measure(output, target, valid).item()
             for number, channel in enumerate(self._channels):
                 one, other = output[:, number, None], target[:, number, None]
-                found[f"{name}/{channel}"] = measured(name, measure, one, other, valid).item()
+                found[f"{name}/{channel}"] = measure(one, other, valid).item()
         return found
 
     def add(self, values: Mapping[str, float | None], before: Mapping[str, float | None]) -> None:

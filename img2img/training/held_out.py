@@ -12,11 +12,11 @@ from img2img.data.samples import Batch
 from img2img.features import FeatureNetwork, Features
 from img2img.images import Picture, to_pixels
 from img2img.images.display import tensor_shown
+from img2img.images.places import valid_in_both
 from img2img.images.sheets import sheet
-from img2img.losses.places import valid_in_both
 from img2img.metrics.accumulators import SetMeasures
 from img2img.metrics.measure import MEASURES
-from img2img.metrics.paired import PairMeasure, l1, measured
+from img2img.metrics.paired import PairMeasure, l1
 from img2img.models.spec import ModelSpec, prepare_for_inference
 from img2img.networks.norms import use_statistics
 from img2img.training.methods.base import Method
@@ -146,26 +146,26 @@ class HeldOut:
         for each in self._sets.values():
             each.begin()
         for batch, images in self._images(generators, self._method.images):
+            both = valid_in_both(batch.valid_A, batch.valid_B)
             for direction, (output, target) in self._method.translations.items():
                 source = batch.A if direction == "AtoB" else batch.B
                 if direction in counts and not self.spans:
-                    # Values beyond the range, if there are any, count as its ends.
-                    values_seen = images[target].float().clamp(-1, 1).cpu()
-                    counts[direction] += torch.histc(values_seen, _BINS, -1, 1)
-                valid = valid_in_both(batch.valid_A, batch.valid_B) if self._pairs else None
+                    counts[direction] += _histogram(images[target], both)
                 for name, measure in self._pairs.items():
-                    found = measured(name, measure, images[output], images[target], valid)
-                    add(name, direction, found)
+                    value = measure(images[output], images[target], both)
+                    add(name, direction, _of_some(value, both))
                     # It is the same each time; inputs with other channels have none.
                     if not self.baseline and source.shape == images[target].shape:
-                        found = measured(name, measure, source, images[target], valid)
-                        add(name, direction, found, untouched)
+                        before = measure(source, images[target], both)
+                        add(name, direction, _of_some(before, both), untouched)
                 if direction in self._sets:
                     ways = batch.path_A, batch.path_B
                     files = list(zip(*(ways if direction == "AtoB" else ways[::-1]), strict=True))
                     self._sets[direction].add(files, images[output], images[target])
-            for output, target in self._method.cycles.values():
-                values.setdefault("cycle", []).append(l1(images[output], images[target]))
+            for domain, (output, target) in self._method.cycles.items():
+                valid = {"A": batch.valid_A, "B": batch.valid_B}[domain]
+                cycle = l1(images[output], images[target], valid)
+                values.setdefault("cycle", []).append(_of_some(cycle, valid))
         for direction, each in self._sets.items():
             for name, value in each.values().items():
                 add(name, direction, torch.tensor([value]))
@@ -206,6 +206,18 @@ class HeldOut:
             for held_out in self._batches():
                 batch = held_out.to(self._device)
                 yield batch, shown(generators, batch)
+
+
+def _of_some(values: Tensor, valid: Tensor | None) -> Tensor:
+    """The values [N] of those images of which any place holds data."""
+    return values if valid is None else values[(valid > 0).flatten(1).any(1)]
+
+
+def _histogram(images: Tensor, valid: Tensor | None) -> Tensor:
+    """Of the values at places that hold data."""
+    values = images.float() if valid is None else images[(valid > 0).expand_as(images)].float()
+    # Values beyond the range, if there are any, count as its ends.
+    return torch.histc(values.clamp(-1, 1).cpu(), _BINS, -1, 1)
 
 
 def _span(counts: Tensor) -> Tensor:

@@ -28,6 +28,7 @@ from img2img.errors import (
     TranslationStopped,
 )
 from img2img.images import (
+    ALPHA,
     Animation,
     Extent,
     Picture,
@@ -51,7 +52,7 @@ from img2img.translate.gallery import thumbnail
 from img2img.translate.kinds import TO_VIDEO, Kind
 from img2img.translate.manifest import FileState
 from img2img.translate.masks import masked
-from img2img.translate.options import ALPHA, FolderOptions
+from img2img.translate.options import FolderOptions
 from img2img.translate.pictures import (
     Image,
     frames_of,

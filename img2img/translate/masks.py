@@ -10,9 +10,9 @@ from unicodedata import normalize
 
 from img2img.data.layouts import images_by_name
 from img2img.errors import DataError, ImageError, nearest_path
-from img2img.images import Picture, Weights, blended, read_native, weights_of
+from img2img.images import ALPHA, Picture, Weights, blended, read_native, weights_of
 from img2img.translate.manifest import file_state
-from img2img.translate.options import ALPHA, VideoOptions
+from img2img.translate.options import VideoOptions
 from img2img.translate.pictures import Image, frames_of, with_frames
 from img2img.video import Frame
 from img2img.video.convert import FrameTransform

@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 from fractions import Fraction
 from math import inf
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from img2img.errors import ConfigError
 from img2img.translate.stabilizer import Strength
@@ -12,8 +12,6 @@ from img2img.video import Encoding, Span
 
 Stabilize = Literal["off"] | Strength
 
-ALPHA: Final = "alpha"
-"""The mask that is the transparency of each image."""
 # Default frame rate of sequences, and default quality of JPEG and WebP.
 RATE, QUALITY = Fraction(25), 95
 # Options that require pictures to be treated as the frames of a sequence.

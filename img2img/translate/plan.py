@@ -8,7 +8,7 @@ from pathlib import Path
 
 from img2img import images
 from img2img.errors import DataError, some_names
-from img2img.images import OURS, is_run
+from img2img.images import ALPHA, OURS, is_run
 from img2img.translate.finding import Found, find
 from img2img.translate.kinds import IMAGES, Kind
 from img2img.translate.manifest import Record
@@ -21,7 +21,7 @@ from img2img.translate.naming import (
     suffix_of,
     targets_of,
 )
-from img2img.translate.options import ALPHA, RATE, FolderOptions
+from img2img.translate.options import RATE, FolderOptions
 from img2img.translate.sequences import ANIMATED, is_animated, sequence, sequences
 from img2img.video import is_video
 from img2img.video.containers import CONTAINERS

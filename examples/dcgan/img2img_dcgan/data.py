@@ -1,6 +1,6 @@
 """A folder of images, and noise for each of them."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Self
@@ -14,7 +14,7 @@ from img2img.data.augment import Transform
 from img2img.data.dataset import DataSet, divide
 from img2img.data.raster import Raster
 from img2img.data.samples import Batch, Cache, Sample, Shuffled, collate
-from img2img.data.sources import CountProgress, ImageSource, Item, Pair
+from img2img.data.sources import CountProgress, ImageSource, Item, Pair, Side
 from img2img.data.turns import TURNS
 from img2img.errors import ConfigError, DataError
 from img2img.images import Domain, list_images
@@ -93,10 +93,10 @@ class NoiseToImages(DataSet):
         image = self.images[index]
         return replace(self, images=[image], held_out=[Pair(str(index), image, image)])
 
-    def seen_as(self, domains: Mapping[str, Domain | None]) -> Self:
-        images = [image.seen_as(domains["B"]) for image in self.images]
-        both = dict.fromkeys("AB", domains["B"])
-        held_out = [pair.seen_as(both) for pair in self.held_out]
+    def with_sources(self, change: Callable[[Side, ImageSource], ImageSource]) -> Self:
+        images = [change("B", image) for image in self.images]
+        changed = (change("B", pair.B) for pair in self.held_out)
+        held_out = [Pair(str(number), image, image) for number, image in enumerate(changed)]
         return replace(self, images=images, held_out=held_out)
 
     def samples(

@@ -13,9 +13,9 @@ from img2img.config import RunConfig, TopKConfig
 from img2img.diffaug import AUGMENTATIONS, Augmentation
 from img2img.errors import ConfigError
 from img2img.images import Domain
+from img2img.images.places import mean_per_image, shares, without_invalid
 from img2img.losses import OBJECTIVES, REGULARIZERS, Objective, Regularizer, refuse_batch_norm
 from img2img.losses.adversarial import ALL, Valid
-from img2img.losses.places import mean_per_image, shares, without_invalid
 from img2img.networks import DISCRIMINATORS, Discriminator
 from img2img.runtime.devices import at_least_float32
 from img2img.training.methods.image_pool import ImagePool

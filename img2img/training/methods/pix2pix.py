@@ -9,9 +9,9 @@ from img2img.config import Direction, RunConfig
 from img2img.data.paired import PairedData
 from img2img.data.samples import Batch
 from img2img.images import Domain
+from img2img.images.places import valid_in_both
 from img2img.losses import Reconstruction
 from img2img.losses.adversarial import Valid
-from img2img.losses.places import valid_in_both
 from img2img.networks import GENERATORS, Generator
 from img2img.training.methods.base import METHODS, Fakes, Method
 from img2img.training.methods.critic import Critic

@@ -1,0 +1,62 @@
+"""Finds the masks of images."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Literal
+from unicodedata import normalize
+
+from img2img.config import DataConfig
+from img2img.data.layouts import images_by_name
+from img2img.data.mistaken import no_folder
+from img2img.data.sources import Side
+from img2img.errors import ConfigError
+from img2img.images import ALPHA
+
+MaskFile = Path | Literal["alpha"] | None
+
+
+def masks_of(
+    data: DataConfig, images: Iterable[tuple[Side, Path]]
+) -> Callable[[Side, Path], MaskFile]:
+    """A function that returns the mask of an image of a domain; None: it needs none.
+
+    The path of a mask in its folder is that of the image in the data set, or the end of that, with
+    or without `A/` or `B/` in front; the longest that exists is taken. In a domain of which some
+    images have masks, the others get the path of a file that is missing.
+
+    Raises:
+        ConfigError: no image has a mask.
+        DataError: there is no mask in the folder.
+    """
+    if data.mask is None or data.mask == ALPHA:
+        return lambda side, path: data.mask
+    folder = Path(data.mask)
+    if not folder.is_dir():
+        raise ConfigError.of_key("data.mask", no_folder(folder))
+    known = images_by_name(folder)
+    holdout = data.holdout if isinstance(data.holdout, Path) else None
+    roots = [root for root in (data.root, data.root_a, data.root_b, holdout) if root is not None]
+
+    def names(side: Side, path: Path) -> Iterator[str]:
+        root = next((each for each in roots if each in path.parents), path.parent)
+        below = normalize("NFC", path.relative_to(root).with_suffix("").as_posix())
+        while below:
+            yield from (below, f"{side}/{below}")
+            below = below.partition("/")[2]
+
+    def find(side: Side, path: Path) -> Path | None:
+        return next((known[name][0] for name in names(side, path) if name in known), None)
+
+    masked = {side for side, path in images if find(side, path) is not None}
+    if not masked:
+        first = next(iter(known.values()))[0].relative_to(folder)
+        raise ConfigError.of_key(
+            "data.mask",
+            f"no image has a mask in {folder}, where one has the path and name of its image (there"
+            f" is {first})",
+        )
+
+    def mask_of(side: Side, path: Path) -> Path | None:
+        return (find(side, path) or folder / path.name) if side in masked else None
+
+    return mask_of

@@ -16,6 +16,7 @@ from img2img.images import (
     Picture,
     Pixels,
     count_outside,
+    fits,
     nearest,
     of_depth,
     one_hot,
@@ -179,7 +180,7 @@ class Values:
         """Pixels with the value that stands for no data where there is none."""
         unknown = np.nan if pixels.dtype.kind == "f" else 0
         values = self.output.nodata, self.input.nodata, unknown
-        nodata = next(value for value in values if value is not None)
+        nodata = next(value for value in values if value is not None and fits(value, pixels.dtype))
         return np.where(valid[..., None], pixels, np.asarray(nodata).astype(pixels.dtype))
 
     def remarks(self) -> Iterator[str]:
@@ -188,8 +189,8 @@ class Values:
             share = 100 * self._outside / self._pixels
             yield (
                 f"{_pictures(self._clipped)} values outside {self.input.extent}, the range that the"
-                f" model was trained on; {share:.2g} % of the pixels ({self._outside}) became black"
-                " or white"
+                f" model was trained on; {share:.2g} % of the pixels ({self._outside}) were clipped"
+                " to it"
             )
         if self._dark:
             yield (
@@ -219,9 +220,10 @@ class Values:
             return  # it has been spread already, or is a video's; or nothing is lost
         outside = count_outside(picture)
         deep = picture.values is None and picture.pixels.dtype == np.uint16
-        dark = deep and 0 < picture.pixels.max() < _DARK
+        seen = picture.pixels if picture.valid is None else picture.pixels[picture.valid]
+        dark = deep and seen.size > 0 and 0 < seen.max() < _DARK
         with self._counting:
-            self._pixels += picture.size[0] * picture.size[1]
+            self._pixels += seen.size // seen.shape[-1]
             self._outside += outside
             self._clipped += outside > 0
             self._dark += bool(dark)

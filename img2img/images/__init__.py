@@ -55,6 +55,7 @@ from img2img.images.picture import (
     Valid,
     View,
     eight_bit,
+    fits,
     of_depth,
 )
 from img2img.images.reading import (
@@ -123,6 +124,7 @@ __all__ = [
     "count_outside",
     "count_unreadable",
     "eight_bit",
+    "fits",
     "from_levels",
     "hexadecimal",
     "holds_several",

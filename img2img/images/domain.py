@@ -369,6 +369,7 @@ class Domain(BaseModel):
             picture = replace(picture, view=self.view)
         if picture.normalized:
             return picture
+        picture = picture.finite()
         if self.nodata is not None and picture.values is None:
             picture = picture.without(self.nodata)
         there = picture.pixels.dtype

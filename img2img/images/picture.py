@@ -164,7 +164,15 @@ class Picture:
 
     def without(self, nodata: Number) -> "Picture":
         """The picture, its pixels of this value in all channels taken for ones without data."""
-        there = (self.pixels != nodata).any(axis=2)
+        return self._only(np.any(self.pixels != nodata, axis=2))
+
+    def finite(self) -> "Picture":
+        """The picture, its pixels that are no finite numbers taken for ones without data."""
+        if self.pixels.dtype.kind != "f":
+            return self
+        return self._only(np.all(np.isfinite(self.pixels), axis=2))
+
+    def _only(self, there: Valid) -> "Picture":
         if there.all():
             return self
         return replace(self, valid=there if self.valid is None else self.valid & there)
@@ -302,6 +310,14 @@ def bands(height: int, width: int) -> Iterator[slice]:
     """The rows of a picture in bands of about a megapixel, so that what is made of one is small."""
     step = max(1, 2**20 // width)
     return (slice(top, min(top + step, height)) for top in range(0, height, step))
+
+
+def fits(value: Number, dtype: np.dtype[Any]) -> bool:
+    """Whether a type has a value."""
+    if dtype.kind == "f":
+        return True
+    info = np.iinfo(dtype)
+    return bool(np.isfinite(value) and float(value).is_integer() and info.min <= value <= info.max)
 
 
 def per_channel(values: Values) -> list[tuple[Number, Number]]:

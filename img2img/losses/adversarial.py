@@ -34,6 +34,13 @@ class Valid(NamedTuple):
         """Where both hold data."""
         return valid_in_both(self.real, self.fake)
 
+    @property
+    def either(self) -> Tensor | None:
+        """Where at least one does."""
+        if self.real is None or self.fake is None:
+            return None
+        return torch.maximum(self.real, self.fake)
+
 
 ALL = Valid()
 

@@ -8,6 +8,7 @@ separately.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -23,11 +24,16 @@ Judge = Callable[[Tensor], list[Tensor]]
 class Regularizer(ABC):
     """A penalty on a critic, with its weight in the critic's loss.
 
+    Attributes:
+        at: the images at which it takes the gradient.
+
     Args:
         weight: gamma or lambda in the papers.
         every: with 16, add it only in every 16th update of the critic, with 16 times the weight
             (lazy regularization, Karras et al. 2020, appendix B).
     """
+
+    at: ClassVar[Literal["real", "fake", "both"]] = "both"
 
     def __init__(self, *, weight: NonNegative = 10.0, every: Positive = 1) -> None:
         self.weight = weight
@@ -83,6 +89,8 @@ class R1(Regularizer):
     Mean over the batch of |gradient of D|^2 / 2, as in the paper; `weight` is its gamma.
     """
 
+    at = "real"
+
     def __call__(self, judge: Judge, real: Tensor, fake: Tensor) -> Tensor:
         return _squared_slopes(judge, real).mean() / 2
 
@@ -93,6 +101,8 @@ class R2(Regularizer):
 
     Mean over the batch of |gradient of D|^2 / 2, as in the paper; `weight` is its gamma.
     """
+
+    at = "fake"
 
     def __call__(self, judge: Judge, real: Tensor, fake: Tensor) -> Tensor:
         return _squared_slopes(judge, fake).mean() / 2

@@ -152,8 +152,8 @@ class HeldOut:
                 if direction in counts and not self.spans:
                     counts[direction] += _histogram(images[target], both)
                 for name, measure in self._pairs.items():
-                    value = measure(images[output], images[target], both)
-                    add(name, direction, _of_some(value, both))
+                    after = measure(images[output], images[target], both)
+                    add(name, direction, _of_some(after, both))
                     # It is the same each time; inputs with other channels have none.
                     if not self.baseline and source.shape == images[target].shape:
                         before = measure(source, images[target], both)

@@ -69,3 +69,48 @@ def test_images_of_any_channels(channels: int) -> None:
     alone = [ssim(output[:, n : n + 1], target[:, n : n + 1]) for n in range(channels)]
     wanted = torch.stack(alone).mean(0)
     assert ssim(output, target).tolist() == pytest.approx(wanted.tolist(), abs=1e-5)
+
+
+class TestWithoutData:
+    """Measures are over the places that hold data, whatever is elsewhere."""
+
+    def half(self, size: int, count: int = 1) -> torch.Tensor:
+        valid = torch.zeros(count, 1, size, size)
+        valid[..., : size // 2] = 1
+        return valid
+
+    def test_by_hand(self) -> None:
+        """Of two values 0.1 and 0.3 apart in [0, 1], and one that is not looked at."""
+        output, target = torch.tensor([[[[0.2, 0.6, 1.0]]]]), torch.zeros(1, 1, 1, 3)
+        valid = torch.tensor([[[[1.0, 1.0, 0.0]]]])
+        assert l1(output, target, valid).item() == pytest.approx(0.2)
+        # The mean of 0.01 and 0.09 is 0.05.
+        assert psnr(output, target, valid).item() == pytest.approx(-10 * math.log10(0.05))
+
+    @pytest.mark.parametrize("name", ["l1", "psnr", "ssim"])
+    def test_are_those_of_a_cut(self, name: str) -> None:
+        output, target = images(40, 1)
+        valid = self.half(40)
+        cut = PAIRED[name](output[..., :20], target[..., :20]).item()
+        assert PAIRED[name](output, target, valid).item() == pytest.approx(cut, rel=1e-4)
+
+    @pytest.mark.parametrize("name", PAIRED)
+    def test_what_is_elsewhere_changes_nothing(self, name: str) -> None:
+        output, target = images(176, 1)
+        valid = self.half(176)
+        changed = torch.where(valid > 0, output, 0.7)
+        both = (PAIRED[name](each, target, valid).item() for each in (output, changed))
+        assert len({round(value, 5) for value in both}) == 1
+
+    @pytest.mark.parametrize("name", PAIRED)
+    def test_all_of_it_is_as_without(self, name: str) -> None:
+        output, target = images(176, 1)
+        everywhere = torch.ones(1, 1, 176, 176)
+        without = PAIRED[name](output, target).item()
+        assert PAIRED[name](output, target, everywhere).item() == pytest.approx(without, rel=1e-4)
+
+    def test_ssim_without_a_whole_window(self) -> None:
+        output, target = images(40, 1)
+        valid = (torch.arange(40) % 2).float().expand(1, 1, 40, 40)
+        assert 0 < ssim(output, target, valid).item() < 1
+        assert ssim(output, output, valid).item() == pytest.approx(1)

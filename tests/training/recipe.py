@@ -37,9 +37,9 @@ class Log(Observer):
             self.values.append(dict(observation.losses))
 
 
-def batch(A: Tensor, B: Tensor) -> Batch:
+def batch(A: Tensor, B: Tensor, valid: Tensor | None = None) -> Batch:
     names = [str(n) for n in range(len(A))]
-    return Batch(A, B, names, names)
+    return Batch(A, B, names, names, valid_A=valid, valid_B=valid)
 
 
 def published(method: str, **changes: Any) -> RunConfig:

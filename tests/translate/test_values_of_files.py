@@ -235,7 +235,7 @@ class TestRemarks:
         translate_folder(same(TWELVE, TWELVE, say=said.append), tmp_path / "in", out)
         assert said == [
             "2 pictures have values outside 0..4095, the range that the model was trained on;"
-            " 0.024 % of the pixels (3) became black or white"
+            " 0.024 % of the pixels (3) were clipped to it"
         ]
         assert read_picture(out / "2.png").pixels[0, 0].tolist() == [4095] * 3
 

@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 from img2img.errors import ImageError, shortened
 from img2img.images.formats import MAX_PIXELS, other_kind, quietly
-from img2img.images.picture import Animation, Frames, Picture, Pixels, Size, Valid, bands
+from img2img.images.picture import Animation, Frames, Picture, Pixels, Size, Valid, bands, fits
 from img2img.registry import Registry
 from img2img.runtime.installation import install_extra
 
@@ -332,12 +332,7 @@ def with_gaps(picture: Picture, nodata: float | None = None) -> Pixels:
 
 
 def _has_value(dtype: np.dtype[Any], value: float | None) -> bool:
-    if value is None:
-        return False
-    if dtype.kind == "f":
-        return True
-    info = np.iinfo(dtype)
-    return bool(np.isfinite(value) and float(value).is_integer() and info.min <= value <= info.max)
+    return value is not None and fits(value, dtype)
 
 
 def not_held(image: Picture | Frames) -> str:

@@ -134,6 +134,28 @@ class Method(nn.Module, ABC):
         rgb = all(domain.is_rgb for domain in domains)
         return RECONSTRUCTIONS.build_all(config.losses.get(name, []), f"losses.{name}", rgb=rgb)
 
+    @classmethod
+    def outside_distances(cls, config: RunConfig, *domains: Domain) -> dict[str, Reconstruction]:
+        """The distances `losses.identity_outside`, of a translation to its input outside of masks.
+
+        Args:
+            domains: input and output.
+
+        Raises:
+            ConfigError: there are no masks, or input and output have other channels.
+        """
+        key = "losses.identity_outside"
+        if not config.losses.get("identity_outside"):
+            return {}
+        if config.data.mask is None:
+            raise ConfigError.of_key(key, "there is no outside without masks; set `data.mask`")
+        A, B = (len(domain.channels) for domain in domains)
+        if A != B or any(domain.kind != "image" for domain in domains):
+            raise ConfigError.of_key(
+                key, f"needs the same channels in both domains; A has {A}, B has {B}"
+            )
+        return cls.distances(config, "identity_outside", *domains)
+
     @property
     def generators(self) -> dict[str, Generator]:
         """The generators by name."""

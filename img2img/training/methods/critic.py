@@ -14,7 +14,14 @@ from img2img.diffaug import AUGMENTATIONS, Augmentation
 from img2img.errors import ConfigError
 from img2img.images import Domain
 from img2img.images.places import mean_per_image, shares, without_invalid
-from img2img.losses import OBJECTIVES, REGULARIZERS, Objective, Regularizer, refuse_batch_norm
+from img2img.losses import (
+    OBJECTIVES,
+    REGULARIZERS,
+    Judge,
+    Objective,
+    Regularizer,
+    refuse_batch_norm,
+)
 from img2img.losses.adversarial import ALL, Valid
 from img2img.networks import DISCRIMINATORS, Discriminator
 from img2img.runtime.devices import at_least_float32
@@ -172,7 +179,8 @@ class Critic(nn.Module):
         terms = {"adv": Term(_mean(losses))}
         for name, penalty in self.regularizers.items():
             if int(self.clock.updates) % penalty.every == 0:
-                value = penalty(lambda image: self._precisely(image, condition), real, fake)
+                inside = {"real": valid.real, "fake": valid.fake}.get(penalty.at, valid.either)
+                value = penalty(self._judge(condition, inside), real, fake)
                 terms[name] = Term(value, penalty.weight * penalty.every)
         real_logits, fake_logits = _detached(real_logits), _detached(fake_logits)
         for augmentation in self._augmentations():
@@ -257,9 +265,16 @@ class Critic(nn.Module):
 
     def _from_pool(self, pool: ImagePool, seen_fake: Tensor, valid: Valid) -> tuple[Tensor, Valid]:
         """The fakes that the pool returns for new ones, and where they hold data."""
-        if valid.fake is None:
+        channels = seen_fake.shape[1]
+        if valid.fake is None and all(len(image) == channels for image in pool.images):
             return pool.query(seen_fake), valid
-        both = pool.query(torch.cat([seen_fake, valid.fake], 1))
+        # Some batches have images without data, and others none.
+        pool.images = [
+            image if len(image) > channels else torch.cat([image, torch.ones_like(image[:1])])
+            for image in pool.images
+        ]
+        inside = torch.ones_like(seen_fake[:, :1]) if valid.fake is None else valid.fake
+        both = pool.query(torch.cat([seen_fake, inside], 1))
         return both[:, :-1], valid._replace(fake=both[:, -1:])
 
     def _augmentations(self) -> list[Augmentation]:
@@ -284,10 +299,20 @@ class Critic(nn.Module):
         output = self.discriminator(seen)
         return _float32(output.logits), output.features
 
-    def _precisely(self, image: Tensor, condition: Tensor | None) -> list[Tensor]:
-        """The logits of images, for a penalty; see `compute_penalties_by`."""
+    def _judge(self, condition: Tensor | None, valid: Tensor | None) -> Judge:
+        """The logits of images, for a penalty; see `compute_penalties_by`.
+
+        Only what holds data is varied, and each logit has the weight of its place, such that a
+        penalty is as large as that of an image which ends there.
+        """
         (discriminator,) = self._precise
-        return _float32(discriminator(self.augmentations(_seen(image, condition))).logits)
+
+        def judge(image: Tensor) -> list[Tensor]:
+            seen = _seen(without_invalid(image, valid), condition)
+            logits = _float32(discriminator(self.augmentations(seen)).logits)
+            return logits if valid is None else [_weighted(each, valid) for each in logits]
+
+        return judge
 
     def _of_the_best(
         self, losses: Sequence[Tensor], fake_logits: Sequence[Tensor], valid: Tensor | None
@@ -300,6 +325,12 @@ class Critic(nn.Module):
         share = 1 - done * (1 - self.top_k.share)
         best = ratings.topk(math.ceil(share * len(ratings))).indices
         return torch.stack([*losses]).mean(0)[best].mean()
+
+
+def _weighted(logits: Tensor, valid: Tensor) -> Tensor:
+    """Logits whose squared sum, divided by their number, is that of the ones with data."""
+    weights = shares(valid, logits)
+    return logits * weights / weights.mean((1, 2, 3), keepdim=True).clamp(min=1e-8).sqrt()
 
 
 def _seen(image: Tensor, condition: Tensor | None) -> Tensor:

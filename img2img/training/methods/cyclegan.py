@@ -16,7 +16,7 @@ from img2img.networks import GENERATORS, Generator
 from img2img.networks.norms import keeps_averages
 from img2img.training.methods.base import METHODS, Fakes, Method
 from img2img.training.methods.critic import Critic
-from img2img.training.methods.loss import Loss, Term
+from img2img.training.methods.loss import Loss, Term, distances, distances_outside
 
 
 @METHODS.register("cyclegan")
@@ -30,6 +30,7 @@ class CycleGAN(Method):
             as published `l1` with weight 10.
         identity: distances between an image of the output's domain and its translation (section
             5.2), by name; as published `l1` with weight 5, half the weight of the cycle.
+        outside: distances between an image and its translation outside of its mask, by name.
     """
 
     data = UnpairedData
@@ -38,6 +39,7 @@ class CycleGAN(Method):
     losses: ClassVar = {
         "cycle": "distance between an image and itself after translation there and back",
         "identity": "distance between an image of the output's domain and its translation",
+        "identity_outside": "distance between an image and its translation, outside of its mask",
     }
 
     def __init__(
@@ -48,10 +50,12 @@ class CycleGAN(Method):
         D_B: Critic,
         cycle: Mapping[str, Reconstruction],
         identity: Mapping[str, Reconstruction],
+        outside: Mapping[str, Reconstruction] | None = None,
     ) -> None:
         super().__init__({"G": {"G_AB": G_AB, "G_BA": G_BA}, "D": {"D_A": D_A, "D_B": D_B}})
         self.cycle = cycle
         self.identity = identity
+        self.outside = outside or {}
 
     @classmethod
     def from_config(cls, config: RunConfig, domains: tuple[Domain, Domain]) -> Self:
@@ -79,6 +83,7 @@ class CycleGAN(Method):
             critics[1],
             cls.distances(config, "cycle", *domains),
             cls.distances(config, "identity", *domains),
+            cls.outside_distances(config, *domains),
         )
 
     def generate(self, batch: Batch, groups: Collection[str]) -> Fakes:
@@ -107,11 +112,16 @@ class CycleGAN(Method):
         if self.cycle:
             back_A = fakes.get("A there and back")
             back_A = G_BA(fakes["B"]) if back_A is None else back_A
-            terms |= _distances("cycle_A", self.cycle, back_A, A, in_A)
-            terms |= _distances("cycle_B", self.cycle, G_AB(fakes["A"]), B, in_B)
+            terms |= distances("cycle_A", self.cycle, back_A, A, in_A)
+            terms |= distances("cycle_B", self.cycle, G_AB(fakes["A"]), B, in_B)
         if self.identity:
-            terms |= _distances("identity_A", self.identity, G_BA(A), A, in_A)
-            terms |= _distances("identity_B", self.identity, G_AB(B), B, in_B)
+            terms |= distances("identity_A", self.identity, G_BA(A), A, in_A)
+            terms |= distances("identity_B", self.identity, G_AB(B), B, in_B)
+        if self.outside:
+            given = (("A", fakes["B"], A, in_A), ("B", fakes["A"], B, in_B))
+            for domain, fake, real, inside in given:
+                name = f"identity_outside_{domain}"
+                terms |= distances_outside(name, self.outside, fake, real, inside)
         return Loss(terms)
 
     def _d_loss(self, batch: Batch, fakes: Fakes) -> Loss:
@@ -139,19 +149,3 @@ class CycleGAN(Method):
             "B to A": fake_A,
             "B to A to B": G_AB(fake_A),
         }
-
-
-def _distances(
-    what: str,
-    losses: Mapping[str, Reconstruction],
-    output: Tensor,
-    target: Tensor,
-    valid: Tensor | None,
-) -> dict[str, Term]:
-    """A term for each distance; if there are several, their names distinguish the terms."""
-    return {
-        f"{what}_{name}" if len(losses) > 1 else what: Term(
-            distance(output, target, valid).mean(), distance.weight
-        )
-        for name, distance in losses.items()
-    }

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
+
+from img2img.losses import Reconstruction
 
 
 class Term(NamedTuple):
@@ -12,6 +15,34 @@ class Term(NamedTuple):
 
     value: Tensor
     weight: float = 1.0
+
+
+def distances(
+    what: str,
+    losses: Mapping[str, Reconstruction],
+    output: Tensor,
+    target: Tensor,
+    valid: Tensor | None,
+) -> dict[str, Term]:
+    """A term for each distance; if there are several, their names distinguish the terms."""
+    return {
+        f"{what}_{name}" if len(losses) > 1 else what: Term(
+            distance(output, target, valid).mean(), distance.weight
+        )
+        for name, distance in losses.items()
+    }
+
+
+def distances_outside(
+    what: str,
+    losses: Mapping[str, Reconstruction],
+    output: Tensor,
+    given: Tensor,
+    valid: Tensor | None,
+) -> dict[str, Term]:
+    """A term for each distance of a translation to its input where `valid` is 0."""
+    outside = torch.zeros_like(output[:, :1]) if valid is None else 1 - valid
+    return distances(what, losses, output, given, outside)
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from img2img.config import Direction, RunConfig
 from img2img.data.paired import PairedData
 from img2img.data.samples import Batch
 from img2img.images import Domain
-from img2img.images.places import valid_in_both
+from img2img.images.places import valid_in_both, without_invalid
 from img2img.losses import Reconstruction
 from img2img.losses.adversarial import Valid
 from img2img.networks import GENERATORS, Generator
 from img2img.training.methods.base import METHODS, Fakes, Method
 from img2img.training.methods.critic import Critic
-from img2img.training.methods.loss import Loss, Term
+from img2img.training.methods.loss import Loss, Term, distances_outside
 
 
 @METHODS.register("pix2pix")
@@ -27,13 +27,18 @@ class Pix2Pix(Method):
         critic: distinguishes (A, B) from (A, translated A).
         reconstruction: distances between translated A and B, by name; as published `l1` with weight
             100.
+<<<<<<< HEAD
         domains: of A and B; None: 8-bit RGB.
+=======
+        outside: distances between translated A and A outside of its mask, by name.
+>>>>>>> 62a5d47 (Penalties, pools and conditions look at what holds data; losses.identity_outside)
     """
 
     data = PairedData
     translations: ClassVar = {"AtoB": ("translated", "target")}
     losses: ClassVar = {
         "reconstruction": "distance between the translated image and its target",
+        "identity_outside": "distance between an image and its translation, outside of its mask",
     }
 
     def __init__(
@@ -41,11 +46,19 @@ class Pix2Pix(Method):
         generator: Generator,
         critic: Critic,
         reconstruction: Mapping[str, Reconstruction],
+<<<<<<< HEAD
         domains: tuple[Domain, Domain] | None = None,
     ) -> None:
         super().__init__({"D": {"D": critic}, "G": {"G": generator}})
         self.reconstruction = reconstruction
         self.domains = domains or (Domain(dtype="uint8"), Domain(dtype="uint8"))
+=======
+        outside: Mapping[str, Reconstruction] | None = None,
+    ) -> None:
+        super().__init__({"D": {"D": critic}, "G": {"G": generator}})
+        self.reconstruction = reconstruction
+        self.outside = outside or {}
+>>>>>>> 62a5d47 (Penalties, pools and conditions look at what holds data; losses.identity_outside)
 
     @classmethod
     def from_config(cls, config: RunConfig, domains: tuple[Domain, Domain]) -> Self:
@@ -57,7 +70,12 @@ class Pix2Pix(Method):
             out_channels=len(B.channels),
         )
         reconstruction = cls.distances(config, "reconstruction", B)
+<<<<<<< HEAD
         return cls(generator, Critic.from_config(config, A, B), reconstruction, domains)
+=======
+        critic, outside = Critic.from_config(config, A, B), cls.outside_distances(config, A, B)
+        return cls(generator, critic, reconstruction, outside)
+>>>>>>> 62a5d47 (Penalties, pools and conditions look at what holds data; losses.identity_outside)
 
     def generate(self, batch: Batch, groups: Collection[str]) -> Fakes:
         return {"B": self.networks["G"](batch.A)}
@@ -65,12 +83,14 @@ class Pix2Pix(Method):
     def loss(self, group: str, batch: Batch, fakes: Fakes) -> Loss:
         critic, fake = self.critics["D"], fakes["B"]
         both = valid_in_both(batch.valid_A, batch.valid_B)
-        valid = Valid(both, both)
+        valid, given = Valid(both, both), without_invalid(batch.A, both)
         if group == "D":
-            return critic.d_loss(batch.B, fake, batch.A, valid=valid)
-        terms = critic.g_loss(batch.B, fake, batch.A, valid=valid)
+            return critic.d_loss(batch.B, fake, given, valid=valid)
+        terms = critic.g_loss(batch.B, fake, given, valid=valid)
         for name, distance in self.reconstruction.items():
             terms[name] = Term(distance(fake, batch.B, both).mean(), distance.weight)
+        if self.outside:
+            terms |= distances_outside("identity_outside", self.outside, fake, batch.A, both)
         return Loss(terms)
 
     def direction(self, generator: str, data: Direction) -> Direction:

@@ -70,9 +70,9 @@ class TestOutside:
             assert terms["identity_outside"].weight == 10
 
     def test_cyclegan(self) -> None:
-        critics = [Critic(HandDiscriminator(0.3, 0.2), Vanilla()) for _ in range(2)]
-        generators = HandGenerator(0.5, 0.0), HandGenerator(0.25, 0.1)
-        method = CycleGAN(*generators, *critics, {}, {}, {"l1": L1()})
+        D_A, D_B = (Critic(HandDiscriminator(0.3, 0.2), Vanilla()) for _ in range(2))
+        G_AB, G_BA = HandGenerator(0.5, 0.0), HandGenerator(0.25, 0.1)
+        method = CycleGAN(G_AB, G_BA, D_A, D_B, {}, {}, {"l1": L1()})
         given = batch(self.A, self.B, HALF)
         terms = method.loss("G", given, method.generate(given, ["G"])).terms
         assert terms["identity_outside_A"].value.item() == pytest.approx(0.4)

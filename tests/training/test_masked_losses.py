@@ -61,7 +61,9 @@ class TestOutside:
 
     def test_pix2pix(self) -> None:
         critic = Critic(HandDiscriminator(0.3, -0.6, 0.2), Vanilla())
-        method = Pix2Pix(HandGenerator(0.5, 0.0), critic, {"l1": L1()}, {"l1": L1(weight=10)})
+        method = Pix2Pix(
+            HandGenerator(0.5, 0.0), critic, {"l1": L1()}, outside={"l1": L1(weight=10)}
+        )
         for valid, inside, outside in ((HALF, 0.2, 0.4), (None, 0.3, 0.0)):
             given = batch(self.A, self.B, valid)
             terms = method.loss("G", given, method.generate(given, ["G"])).terms

@@ -27,11 +27,8 @@ class Pix2Pix(Method):
         critic: distinguishes (A, B) from (A, translated A).
         reconstruction: distances between translated A and B, by name; as published `l1` with weight
             100.
-<<<<<<< HEAD
         domains: of A and B; None: 8-bit RGB.
-=======
         outside: distances between translated A and A outside of its mask, by name.
->>>>>>> 62a5d47 (Penalties, pools and conditions look at what holds data; losses.identity_outside)
     """
 
     data = PairedData
@@ -46,19 +43,14 @@ class Pix2Pix(Method):
         generator: Generator,
         critic: Critic,
         reconstruction: Mapping[str, Reconstruction],
-<<<<<<< HEAD
         domains: tuple[Domain, Domain] | None = None,
-    ) -> None:
-        super().__init__({"D": {"D": critic}, "G": {"G": generator}})
-        self.reconstruction = reconstruction
-        self.domains = domains or (Domain(dtype="uint8"), Domain(dtype="uint8"))
-=======
+        *,
         outside: Mapping[str, Reconstruction] | None = None,
     ) -> None:
         super().__init__({"D": {"D": critic}, "G": {"G": generator}})
         self.reconstruction = reconstruction
+        self.domains = domains or (Domain(dtype="uint8"), Domain(dtype="uint8"))
         self.outside = outside or {}
->>>>>>> 62a5d47 (Penalties, pools and conditions look at what holds data; losses.identity_outside)
 
     @classmethod
     def from_config(cls, config: RunConfig, domains: tuple[Domain, Domain]) -> Self:
@@ -70,12 +62,8 @@ class Pix2Pix(Method):
             out_channels=len(B.channels),
         )
         reconstruction = cls.distances(config, "reconstruction", B)
-<<<<<<< HEAD
-        return cls(generator, Critic.from_config(config, A, B), reconstruction, domains)
-=======
         critic, outside = Critic.from_config(config, A, B), cls.outside_distances(config, A, B)
-        return cls(generator, critic, reconstruction, outside)
->>>>>>> 62a5d47 (Penalties, pools and conditions look at what holds data; losses.identity_outside)
+        return cls(generator, critic, reconstruction, domains, outside=outside)
 
     def generate(self, batch: Batch, groups: Collection[str]) -> Fakes:
         return {"B": self.networks["G"](batch.A)}

@@ -88,6 +88,13 @@ class TestVolumes:
             assert (file.imagej_metadata or {})["spacing"] == 0.5
             assert np.array_equal(file.asarray(), values)
 
+    def test_an_array_of_numpy_comes_back(self, tmp_path: Path) -> None:
+        values = np.random.default_rng(0).integers(-999, 999, (66, 70, 65), dtype=np.int16)
+        np.save(tmp_path / "a.npy", values)
+        domain = grey("int16", -1000, 1000, "y")
+        translate_folder(mixing([[1]], domain, domain), tmp_path / "a.npy", tmp_path / "out.npy")
+        assert np.array_equal(np.load(tmp_path / "out.npy"), values)
+
     def test_of_floats_to_a_millionth_of_the_range(self, tmp_path: Path) -> None:
         values = np.random.default_rng(0).normal(20, 5, (5, 24, 32)).astype(np.float32)
         tifffile.imwrite(tmp_path / "a.tif", values, **ZYX)

@@ -2,6 +2,7 @@
 
 An array is (height, width), (height, width, channels) or (channels, height, width): of three axes,
 the channels are the last if it is no longer than the first, else the first; they are 64 at most.
+With more it is a volume, (slices, height, width).
 """
 
 import io
@@ -32,14 +33,14 @@ from img2img.images.codecs.base import (
     without_gaps,
 )
 from img2img.images.domain import MOST_CHANNELS
-from img2img.images.picture import Frames, Header, Picture, Pixels, Size
+from img2img.images.picture import Animation, Frames, Header, Picture, Pixels, Size
 
 _MAGIC = b"\x93NUMPY"
 
 
 @dataclass(frozen=True)
 class Layout(Header):
-    """Where the channels of an array are: `hw`, `hwc` or `chw`."""
+    """Where the channels of an array are: `hw`, `hwc` or `chw`; of a volume `zhw`."""
 
     axes: str = "hwc"
 
@@ -58,21 +59,27 @@ class NpyCodec(Codec):
         with _array(path) as (_, shape, _, dtype):
             return _facts(shape, dtype)
 
-    def read(self, path: Path, *, indices: bool = False, single: bool = False) -> Picture:
+    def read(self, path: Path, *, indices: bool = False, single: bool = False) -> Picture | Frames:
         with _array(path) as (file, shape, fortran, dtype):
             facts = _facts(shape, dtype)
+            if single:
+                facts.check_single()
             facts.check_size()
             data = file.read(math.prod(shape) * dtype.itemsize)
             if len(data) < math.prod(shape) * dtype.itemsize:
                 raise ImageError(f"truncated: {len(data)} bytes of values of an array {shape}")
             values = np.frombuffer(bytearray(data), dtype)
             values = values.reshape(shape, order="F" if fortran else "C")
-            return _picture(values, _axes(shape))
+            if facts.axis is None:
+                return _picture(values, _axes(shape))
+            slices = tuple(_picture(each, "hw") for each in values)
+            return Frames(slices, axis=facts.axis, header=Layout(axes=_axes(shape)))
 
     @contextmanager
     def opened(self, path: Path) -> Iterator[Reader]:
         with _array(path) as (file, shape, fortran, dtype):
             facts, start = _facts(shape, dtype), file.tell()
+            facts.check_single()
         if (
             not start_of(path).startswith(_MAGIC)
             or path.stat().st_size < start + math.prod(shape) * dtype.itemsize
@@ -84,15 +91,20 @@ class NpyCodec(Codec):
         yield _Mapped(facts, values, _axes(shape))
 
     def refuses(self, image: Picture | Frames, suffix: str) -> str | None:
-        return None if isinstance(image, Picture) else not_held(image)
+        if isinstance(image, Picture):
+            return None
+        forms = {(each.pixels.shape, each.pixels.dtype) for each in image.frames}
+        if isinstance(image, Animation) or len(forms) > 1 or image.frames[0].pixels.shape[2] > 1:
+            return not_held(image)
+        return None
 
-    def encode(self, image: Picture, quality: int) -> Parts:
+    def encode(self, image: Picture | Frames, quality: int) -> Parts:
         values = _laid_out(image)
         buffer = io.BytesIO()
         npy.write_array_header_1_0(buffer, npy.header_data_from_array_1_0(values))
         return [buffer.getvalue(), values.tobytes()]
 
-    def write(self, path: Path, image: Picture, quality: int) -> None:
+    def write(self, path: Path, image: Picture | Frames, quality: int) -> None:
         if path.suffix.lower() == ".npz":
             np.savez_compressed(path, image=_laid_out(image))
         else:
@@ -168,23 +180,24 @@ def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
 def _axes(shape: tuple[int, ...]) -> str:
     wanted = (
         f"an array of shape {shape}, where (height, width), (height, width, channels) or"
-        f" (channels, height, width) of at most {MOST_CHANNELS} channels is needed"
+        f" (channels, height, width) of at most {MOST_CHANNELS} channels, or (slices, height,"
+        " width) is needed"
     )
     if len(shape) == 2 and 0 not in shape:
         return "hw"
     if len(shape) != 3 or 0 in shape:
         raise ImageError(wanted)
     axes = "hwc" if shape[2] <= shape[0] else "chw"
-    if (shape[2] if axes == "hwc" else shape[0]) > MOST_CHANNELS:
-        raise ImageError(wanted)
-    return axes
+    return axes if (shape[2] if axes == "hwc" else shape[0]) <= MOST_CHANNELS else "zhw"
 
 
 def _facts(shape: tuple[int, ...], dtype: np.dtype[Any]) -> FileFacts:
     axes = _axes(shape)
     sizes = dict(zip(axes, shape, strict=True))
     name = "uint8" if dtype.kind == "b" else str(dtype.newbyteorder("="))
-    return FileFacts((sizes["h"], sizes["w"]), sizes.get("c", 1), name)
+    size, slices = (sizes["h"], sizes["w"]), sizes.get("z", 1)
+    axis = "z" if "z" in sizes else None
+    return FileFacts(size, sizes.get("c", 1), name, pictures=slices, axis=axis)
 
 
 def _picture(values: Pixels, axes: str) -> Picture:
@@ -200,8 +213,10 @@ def _layout(image: Picture) -> str:
     return image.header.axes if isinstance(image.header, Layout) else "hwc"
 
 
-def _laid_out(image: Picture) -> Pixels:
+def _laid_out(image: Picture | Frames) -> Pixels:
     """As the file was that the picture is from; of another, (height, width, channels)."""
+    if isinstance(image, Frames):
+        return np.stack([with_gaps(each)[..., 0] for each in image.frames])
     values, axes = with_gaps(image), _layout(image)
     if image.alpha is not None:
         values = np.dstack([values, image.alpha])

@@ -307,7 +307,7 @@ class Translator:
     def _picture(self, image: ImageLike) -> Picture:
         if self.spec.input.kind == "labels":
             return as_label_map(image)
-        return as_picture(image, self.spec.in_channels)
+        return self.values.with_range(as_picture(image, self.spec.in_channels))
 
     def stream(self, images: Iterable[AnyImage]) -> Iterator[AnyImage]:
         """Translate images one by one, in order, each when it is requested."""

@@ -221,3 +221,35 @@ def test_figures_of_a_model(run: Path, scenes: Path, tmp_path: Path, img2img: Co
     assert done.status == 0, done.err
     in_units = json.loads(done.out)["l1"]["in_units"].values()
     assert [*in_units] == pytest.approx(differences(out, scenes).mean(0).tolist(), rel=0.01)
+
+
+def test_colours_are_changed_only_of_images_that_have_some(
+    scenes: Path, tmp_path: Path, img2img: Command
+) -> None:
+    """By name, of the images that would be changed; brightness and noise are of any channels."""
+
+    def preview(transform: str, *options: str) -> tuple[int, str]:
+        done = img2img(
+            "data", "preview", "--data", scenes, "--output", tmp_path / "p.png",
+            "--set", f"data.augment.color=[{{name: {transform}, p: 1}}]", *options
+        )  # fmt: skip
+        return done.status, done.err
+
+    status, error = preview("HueSaturationValue")
+    assert status == 2
+    assert "data.augment.color.0: HueSaturationValue fails on images of 5 channels" in error
+    assert preview("RandomBrightnessContrast") == (0, "")
+    assert preview("GaussNoise") == (0, "")
+    assert preview("CLAHE", "--set", "data.direction=BtoA")[0] == 2  # of two channels
+
+
+def test_an_augmentation_of_colour_names_what_to_take(
+    scenes: Path, tmp_path: Path, train: Command
+) -> None:
+    augment = "critic.augment=[{name: diffaugment%s}]"
+    given = (tmp_path / "run", "--data", scenes, "--max-steps", 1, "--set")
+    refused = train(*given, augment % "")
+    assert refused.status == 2
+    assert "take `levels` instead of `color`" in refused.err
+    done = train(*given, augment % ", policy: [levels, cutout]")
+    assert done.status == 0, done.err

@@ -48,6 +48,7 @@ class Transform:
         load_size: (height, width) to which images are resized; see `resolve_sizes`.
         crop_size: (height, width) of the result.
         channels: the numbers of channels that images have; label maps do not count.
+        colored: the same for the images that `color` changes; None: all of them.
 
     Raises:
         ConfigError: a transform or an argument is unknown, or a value is invalid.
@@ -59,6 +60,7 @@ class Transform:
         load_size: HeightWidth,
         crop_size: HeightWidth,
         channels: Collection[int] = (3,),
+        colored: Collection[int] | None = None,
     ) -> None:
         self.resize = data.resize
         self.load_size = load_size
@@ -68,7 +70,7 @@ class Transform:
         example = crop_size if data.resize == "none" else load_size
         examples = [(*example, count) for count in channels]
         self.geometry = _Composition(augment.geometry, "data.augment.geometry", examples)
-        examples = [(*crop_size, count) for count in channels]
+        examples = [(*crop_size, count) for count in (channels if colored is None else colored)]
         self.color = _Composition(augment.color, "data.augment.color", examples)
         for index, transform in enumerate(self.color.transforms):
             _refuse_movement(transform, f"data.augment.color.{index}")

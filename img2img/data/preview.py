@@ -12,7 +12,7 @@ from img2img.data.check import check_images, sides_of
 from img2img.data.dataset import DataSet
 from img2img.data.sizes import resolve_sizes
 from img2img.data.sources import CountProgress
-from img2img.data.values import channels_of, resolve_domains
+from img2img.data.values import channels_colored, channels_of, resolve_domains
 from img2img.errors import DataError
 from img2img.images import Domain, Picture
 from img2img.images.display import tensor_shown
@@ -52,7 +52,8 @@ def preview_data(
         raise DataError(f"{found.layout}: there is nothing to show")
     given, wanted = data.direction.split("to")
     in_order = domains[given], domains[wanted]
-    transform = Transform(data, *resolve_sizes(data, survey.smallest), channels_of(domains))
+    channels = channels_of(domains.values()), channels_colored(data, domains)
+    transform = Transform(data, *resolve_sizes(data, survey.smallest), *channels)
     sheet_rows = []
     for row in range(min(rows, len(found))):
         one = found.only(row)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from img2img.diffaug.base import AUGMENTATIONS, Augmentation, images_apart
 
-Change = Literal["color", "translation", "cutout"]
+Change = Literal["color", "levels", "translation", "cutout"]
 
 # Shares of height and width.
 MOST_SHIFT = 1 / 8
@@ -21,7 +21,8 @@ class DiffAugment(Augmentation):
 
     Args:
         policy: the changes, in this order. `color`: brightness up or down by up to 0.5, saturation
-            times 0 to 2, contrast times 0.5 to 1.5; `translation`: by up to 1/8 of the size;
+            times 0 to 2, contrast times 0.5 to 1.5, of RGB images; `levels`: the same brightness
+            and contrast of all channels, however many; `translation`: by up to 1/8 of the size;
             `cutout`: a rectangle of half the size. Pixels that are moved in or cut out are 0,
             mid-grey.
     """
@@ -38,7 +39,7 @@ class DiffAugment(Augmentation):
         super().__init__()
         self.policy = policy
         if "color" in policy:
-            self.needs_rgb = "leave `color` out of its `policy`"
+            self.needs_rgb = "in its `policy`, take `levels` instead of `color`"
 
     def forward(self, seen: Tensor) -> Tensor:
         changed = seen
@@ -56,6 +57,13 @@ def color(seen: Tensor) -> Tensor:
     middle = x.mean((2, 3, 4), keepdim=True)
     x = middle + _uniform(x, 0.5, 1.5) * (x - middle)
     return x.flatten(1, 2)
+
+
+def levels(seen: Tensor) -> Tensor:
+    """Change brightness and contrast of all channels, in this order."""
+    x = seen + _uniform(seen[:, None], -0.5, 0.5)[:, 0]
+    middle = x.mean((2, 3), keepdim=True)
+    return middle + _uniform(x[:, None], 0.5, 1.5)[:, 0] * (x - middle)
 
 
 def translation(seen: Tensor) -> Tensor:
@@ -85,7 +93,7 @@ def cutout(seen: Tensor) -> Tensor:
     return seen * ~(rows[:, None, :, None] & columns[:, None, None, :])
 
 
-CHANGES = {"color": color, "translation": translation, "cutout": cutout}
+CHANGES = {"color": color, "levels": levels, "translation": translation, "cutout": cutout}
 
 
 def _uniform(like: Tensor, low: float, high: float) -> Tensor:

@@ -19,7 +19,13 @@ from img2img.data.sizes import (
 )
 from img2img.data.sources import CountProgress
 from img2img.data.surveying import survey_together
-from img2img.data.values import channels_of, resolve_domains, value_facts, value_notices
+from img2img.data.values import (
+    channels_colored,
+    channels_of,
+    resolve_domains,
+    value_facts,
+    value_notices,
+)
 from img2img.errors import DataError, some_names
 from img2img.images import Domain
 from img2img.models.spec import SCALE_WORTH_SAYING
@@ -111,7 +117,13 @@ def prepare_data(
         image_sizes,
         value_facts(domains, survey.values),
         data,
-        Transform(data, load_size, crop_size, channels_of(domains)),
+        Transform(
+            data,
+            load_size,
+            crop_size,
+            channels_of(domains.values()),
+            channels_colored(data, domains),
+        ),
     )
 
 

@@ -71,3 +71,13 @@ def test_policy_in_order() -> None:
 def test_policies_that_are_none(policy: list[str]) -> None:
     with pytest.raises(ConfigError, match=r"critic\.augment\.policy"):
         with_policy(*policy)
+
+
+def test_levels_of_fixed_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two channels: +0.4 each, then 1.5 times as far from the mean of the channel."""
+    draws = iter([0.9, 1.0])
+    monkeypatch.setattr(torch, "rand", lambda *shape, device: torch.full(shape, next(draws)))
+    given = torch.tensor([[0.0, 0.2], [-1.0, 0.0]]).view(1, 2, 1, 2)
+    # Brighter: (.4, .6) and (-.6, .4), whose means are .5 and -.1.
+    expected = torch.tensor([[0.35, 0.65], [-0.85, 0.65]]).view(1, 2, 1, 2)
+    assert torch.allclose(with_policy("levels")(given), expected, atol=1e-6)

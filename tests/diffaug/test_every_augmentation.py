@@ -51,7 +51,8 @@ def test_what_changes_no_colours_takes_any_channels(
 
 
 @pytest.mark.parametrize(
-    ("name", "advice"), [("diffaugment", "leave `color` out"), ("ada", "set its `color` to false")]
+    ("name", "advice"),
+    [("diffaugment", "take `levels` instead of `color`"), ("ada", "set its `color` to false")],
 )
 def test_colours_are_of_rgb_images(name: str, advice: str) -> None:
     sections = [Component(name="instance_noise"), Component(name=name)]

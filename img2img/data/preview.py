@@ -52,7 +52,7 @@ def preview_data(
         raise DataError(f"{found.layout}: there is nothing to show")
     given, wanted = data.direction.split("to")
     in_order = domains[given], domains[wanted]
-    channels = channels_of(domains.values()), channels_colored(data, domains)
+    channels = channels_of(domains), channels_colored(data, domains)
     transform = Transform(data, *resolve_sizes(data, survey.smallest), *channels)
     sheet_rows = []
     for row in range(min(rows, len(found))):

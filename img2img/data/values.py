@@ -1,7 +1,7 @@
 """The channels and values of the files of each domain, and their range for the networks."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast, get_args
 
@@ -201,15 +201,15 @@ def _of_inputs(wanted: SideConfig, inputs: Mapping[str, Values], key: str) -> di
     return wishes
 
 
-def channels_of(domains: Iterable[Domain]) -> set[int]:
+def channels_of(domains: Mapping[str, Domain]) -> set[int]:
     """How many channels the images of these domains have; label maps have none that blend."""
-    return {len(each.channels) for each in domains if each.kind == "image"}
+    return {len(each.channels) for each in domains.values() if each.kind == "image"}
 
 
 def channels_colored(data: DataConfig, domains: Mapping[str, Domain]) -> set[int]:
     """How many channels those images have whose colours augmentation changes."""
-    inputs_only = data.augment.color_on == "input"
-    return channels_of([domains[data.direction[0]]] if inputs_only else domains.values())
+    given, inputs_only = data.direction[0], data.augment.color_on == "input"
+    return channels_of({given: domains[given]} if inputs_only else domains)
 
 
 def domain_of(

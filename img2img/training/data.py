@@ -121,7 +121,7 @@ def prepare_data(
             data,
             load_size,
             crop_size,
-            channels_of(domains.values()),
+            channels_of(domains),
             channels_colored(data, domains),
         ),
     )

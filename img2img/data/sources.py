@@ -9,7 +9,15 @@ from img2img.config import Unequal
 from img2img.data.layouts import images_by_name
 from img2img.data.raster import Raster
 from img2img.data.sizes import brought_to
-from img2img.data.slices import VOLUMES, Image, Slice, seen_by, slice_of, slices_in
+from img2img.data.slices import (
+    VOLUMES,
+    Image,
+    Slice,
+    count_slices,
+    seen_by,
+    slice_of,
+    slices_in,
+)
 from img2img.errors import ImageError
 from img2img.images import ALPHA, Axis, Domain, Number, Picture, read_native_picture, weights_of
 
@@ -128,7 +136,7 @@ class ImageSource:
             return
         image = VOLUMES.read(self.path)
         for index in range(self.slice.count):
-            yield self._half(slice_of(image, self.slice.axis, index))
+            yield self.at(index)._half(slice_of(image, self.slice.axis, index))
 
     def raster(self) -> Raster:
         """The image as networks are given it, at the size of the file."""
@@ -166,13 +174,22 @@ class ImageSource:
             return picture if opacity is None else replace(picture, mask=opacity > 0)
         assert isinstance(self.mask, Path)
         try:
-            mask = read_native_picture(self.mask)
+            mask = self._mask(self.mask)
             width = picture.size[1]
             if self.half is not None and mask.size[1] == 2 * width:  # of both images
                 mask = mask.columns(*((0, width) if self.half == "left" else (width, 2 * width)))
             return replace(picture, mask=weights_of(mask, picture) > 0)
         except ImageError as error:
             raise ImageError.of(self.path, f"its mask {self.mask}: {error.reason}") from None
+
+    def _mask(self, path: Path) -> Picture:
+        """The picture of a mask: of a slice, that of the same number, if the mask is a volume."""
+        if self.slice is None:
+            return read_native_picture(path)
+        mask, axis = VOLUMES.read(path), self.slice.axis
+        if (count := count_slices(mask, axis)) not in {1, self.slice.count}:
+            raise ImageError(f"{count} slices, but the image has {self.slice.count}")
+        return slice_of(mask, axis, self.slice.index or 0)
 
 
 @dataclass(frozen=True)

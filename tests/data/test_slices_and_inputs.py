@@ -141,6 +141,15 @@ class TestVolumes:
         samples(config(volumes, A={"neighbours": 1}))
         assert len(decoded) == len({*decoded}) == 10
 
+    def test_masks_are_volumes_too(self, volumes: Path) -> None:
+        for name in range(5):
+            mask = np.zeros((4, 16, 12), np.uint8)
+            mask[1, :, :6] = 255
+            write_volume(volumes / f"masks/{name}.tif", mask)
+        found = PairedData.find(config(volumes, mask=volumes / "masks"), 0)
+        masks = [pair.A.read().mask for pair in found.train[4:8]]
+        assert [0 if mask is None else int(mask.sum()) for mask in masks] == [0, 96, 0, 0]
+
     def test_unpaired_volumes(self, volumes: Path) -> None:
         found = UnpairedData.find(config(volumes, A={"axis": "x"}, holdout=0.2), 0)
         assert (len(found.train_A), len(found.train_B)) == (4 * 12, 4 * 4)

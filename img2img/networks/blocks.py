@@ -225,7 +225,7 @@ def initialize(network: nn.Module, init: InitName, *, spectral: bool) -> None:
             nn.init.kaiming_normal_(convolution.weight, a=0.2)
         _zero(convolution.bias)
     for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, nn.BatchNorm2d) and module.affine:
             nn.init.normal_(module.weight, 1.0, 0.02)
             _zero(module.bias)
     if spectral:

@@ -19,11 +19,13 @@ def one_hot(classes: int, height: int, width: int) -> torch.Tensor:
 
 def test_normalisation_is_modulated_by_labels() -> None:
     layer = SpadeConvolution(1, 1, 2, norm="instance", hidden=2, kernel=1, active=False)
+    shared = layer.shared[0]
+    assert isinstance(shared, torch.nn.Conv2d)
     with torch.no_grad():
         for weight in layer.parameters():
             weight.zero_()
         for label in 0, 1:
-            layer.shared[0].weight[label, label, 1, 1] = 1  # type: ignore[index]
+            shared.weight[label, label, 1, 1] = 1
         # gamma is 2 for the first class, beta 5 for the second.
         layer.modulate.weight[0, 0, 1, 1] = 2
         layer.modulate.weight[1, 1, 1, 1] = 5
@@ -57,6 +59,7 @@ def test_results_follow_the_labels(norm: str) -> None:
 def test_a_run_makes_images_of_label_maps(
     img2img: Command, tiny: list[str], tmp_path: Path
 ) -> None:
+    image: np.ndarray
     for number in range(4):
         labels = np.kron(noise(4, 4, number)[..., 0] % 3, np.ones((8, 8), np.uint8))
         for side, image in (("A", labels), ("B", np.dstack([labels * 100] * 3))):
@@ -74,5 +77,5 @@ def test_a_run_makes_images_of_label_maps(
     command = ["translate", "--model", run, "--input", tmp_path / "wide.png"]
     outcome = img2img(*command, "--output", tmp_path / "out")
     assert outcome.status == 0, outcome.err
-    with Image.open(tmp_path / "out" / "wide.png") as image:
-        assert (image.size, image.mode) == ((45, 20), "RGB")
+    with Image.open(tmp_path / "out" / "wide.png") as made:
+        assert (made.size, made.mode) == ((45, 20), "RGB")

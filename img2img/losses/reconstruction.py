@@ -19,10 +19,11 @@ _SSIM_WINDOW = 11
 class Reconstruction(ABC):
     """A distance between images, with its weight in the generator's loss.
 
-    A loss that only works on RGB images says why in `needs_rgb`.
+    A loss that only works on RGB images says why in `needs_rgb`; one of label maps, `of_labels`.
     """
 
     needs_rgb: str = ""
+    of_labels: bool = False
 
     def __init__(self, *, weight: NonNegative = 1.0) -> None:
         self.weight = weight

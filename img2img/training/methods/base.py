@@ -130,9 +130,20 @@ class Method(nn.Module, ABC):
 
         Args:
             domains: the kind of images that they compare.
+
+        Raises:
+            ConfigError: one is not for such images.
         """
         rgb = all(domain.is_rgb for domain in domains)
-        return RECONSTRUCTIONS.build_all(config.losses.get(name, []), f"losses.{name}", rgb=rgb)
+        labels = any(domain.kind == "labels" for domain in domains)
+        path = f"losses.{name}"
+        found = RECONSTRUCTIONS.build_all(config.losses.get(name, []), path, rgb=rgb or labels)
+        for part, distance in found.items():
+            if distance.of_labels != labels:
+                what = "is for images, but these" if labels else "is for label maps, but these"
+                wanted = "label maps: use `cross_entropy`" if labels else "images"
+                raise ConfigError.of_key(path, f"{part!r} {what} are {wanted}")
+        return found
 
     @classmethod
     def outside_distances(cls, config: RunConfig, *domains: Domain) -> dict[str, Reconstruction]:

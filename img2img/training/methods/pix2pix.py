@@ -3,11 +3,13 @@
 from collections.abc import Collection, Mapping
 from typing import ClassVar, Self
 
+import torch
 from torch import Tensor, nn
 
 from img2img.config import Direction, RunConfig
 from img2img.data.paired import PairedData
 from img2img.data.samples import Batch
+from img2img.errors import ConfigError
 from img2img.images import Domain
 from img2img.images.places import valid_in_both, without_invalid
 from img2img.losses import Reconstruction
@@ -27,7 +29,6 @@ class Pix2Pix(Method):
         critic: distinguishes (A, B) from (A, translated A).
         reconstruction: distances between translated A and B, by name; as published `l1` with weight
             100.
-        domains: of A and B; None: 8-bit RGB.
         outside: distances between translated A and A outside of its mask, by name.
     """
 
@@ -43,13 +44,13 @@ class Pix2Pix(Method):
         generator: Generator,
         critic: Critic,
         reconstruction: Mapping[str, Reconstruction],
-        domains: tuple[Domain, Domain] | None = None,
         *,
         outside: Mapping[str, Reconstruction] | None = None,
     ) -> None:
         super().__init__({"D": {"D": critic}, "G": {"G": generator}})
         self.reconstruction = reconstruction
-        self.domains = domains or (Domain(dtype="uint8"), Domain(dtype="uint8"))
+        self.makes_labels = False
+        """Whether B is label maps, of which the generator gives the logits."""
         self.outside = outside or {}
 
     @classmethod
@@ -63,7 +64,14 @@ class Pix2Pix(Method):
         )
         reconstruction = cls.distances(config, "reconstruction", B)
         critic, outside = Critic.from_config(config, A, B), cls.outside_distances(config, A, B)
-        return cls(generator, critic, reconstruction, domains, outside=outside)
+        method = cls(generator, critic, reconstruction, outside=outside)
+        method.makes_labels = B.kind == "labels"
+        if method.makes_labels and config.generator.arguments.get("output") != "linear":
+            raise ConfigError(
+                "generator.output: label maps need `linear`, the logits of their classes; the"
+                " configuration segmentation.yaml has it"
+            )
+        return method
 
     def generate(self, batch: Batch, groups: Collection[str]) -> Fakes:
         return {"B": self.networks["G"](batch.A)}
@@ -72,9 +80,10 @@ class Pix2Pix(Method):
         critic, fake = self.critics["D"], fakes["B"]
         both = valid_in_both(batch.valid_A, batch.valid_B)
         valid, given = Valid(both, both), without_invalid(batch.A, both)
+        seen = fake.softmax(1) if self.makes_labels else fake
         if group == "D":
-            return critic.d_loss(batch.B, fake, given, valid=valid)
-        terms = critic.g_loss(batch.B, fake, given, valid=valid)
+            return critic.d_loss(batch.B, seen, given, valid=valid)
+        terms = critic.g_loss(batch.B, seen, given, valid=valid)
         for name, distance in self.reconstruction.items():
             terms[name] = Term(distance(fake, batch.B, both).mean(), distance.weight)
         if self.outside:
@@ -86,4 +95,7 @@ class Pix2Pix(Method):
 
     def images(self, networks: Mapping[str, nn.Module], batch: Batch) -> dict[str, Tensor]:
         translated = networks["G"](batch.A)
+        if self.makes_labels:
+            best = translated.argmax(1, keepdim=True)
+            translated = torch.zeros_like(translated).scatter_(1, best, 1)
         return {"input": batch.A, "translated": translated, "target": batch.B}

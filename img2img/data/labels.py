@@ -122,7 +122,7 @@ def found(wanted: SideConfig, labels: Labels, key: str) -> Domain:
         DataError: files differ in what they hold, or there are too many classes.
     """
     if domain := declared(wanted):
-        return domain
+        return _with_colours(domain, labels)
     classes = f"list the classes in `{key}.classes`"
     if labels.indexes and labels.coloured:
         one, other = labels.example["indexes"], labels.example["colours"]
@@ -164,6 +164,16 @@ def _domain(
         palette=palette,
         ignore=ignore,
     )
+
+
+def _with_colours(domain: Domain, labels: Labels) -> Domain:
+    """The domain with the palette of its files, if its classes have no colours."""
+    colours = [unpacked(labels.palette.get(n, packed(c))) for n, c in enumerate(domain.table.shown)]
+    grey = all(r == g == b for r, g, b in colours)
+    if domain.palette is not None or labels.differing or grey:
+        return domain
+    own = colours != [*domain.table.shown]
+    return domain.model_copy(update={"palette": tuple(colours)}) if own else domain
 
 
 def as_table(domain: Domain) -> SideConfig:

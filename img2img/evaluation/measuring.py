@@ -15,7 +15,7 @@ from img2img.evaluation.cache import FeatureCache
 from img2img.evaluation.options import EvaluationOptions, notifier, pairing_of, weights_of
 from img2img.evaluation.results import at_size_of, looked_at
 from img2img.features import FeatureNetwork, MissingFeatures, Supply, feature_network
-from img2img.images import Domain, Picture, to_tensor
+from img2img.images import ClassNumbers, Domain, Picture, one_hot, to_tensor
 from img2img.metrics.accumulators import PairMeasures, SetMeasures
 from img2img.metrics.measure import MEASURES, Figure, unmet_need
 from img2img.metrics.sets import LEAST as LEAST_IMAGES
@@ -74,6 +74,11 @@ class Images:
     real: Sequence[ImageSource]
     paired: bool
     inputs: Sequence[ImageSource] | None = None
+
+    def seen(self, result: Picture) -> Picture:
+        """A result; of label maps with the numbers of its classes."""
+        domain = self.domain
+        return domain.seen(result) if domain is not None and domain.classes else result
 
     @property
     def domain(self) -> Domain | None:
@@ -143,6 +148,7 @@ def evaluate(
             # that takes the results needs, where a network makes them.
             torch.set_num_threads(1)
         real = images.real[index].read()
+        result = images.seen(result)
         wanted = at_size_of(result, real, images.names[index], pairing_of(options))
         target = _tensor(wanted, device)
         valid = looked_at(result, wanted, name=images.names[index], device=device)
@@ -213,7 +219,10 @@ def _unmet(images: Images, wanted: Sequence[str]) -> dict[str, str]:
 
 
 def _tensor(picture: Picture, device: torch.device) -> Tensor:
-    """[1, C, H, W] in [-1, 1]."""
+    """[1, C, H, W] in [-1, 1]; of label maps one-hot."""
+    if isinstance(picture.header, ClassNumbers):
+        hot = one_hot(picture.pixels, len(picture.header.palette), picture.valid)
+        return torch.from_numpy(hot).movedim(2, 0)[None].to(device)
     return to_tensor(picture.composited())[None].to(device)
 
 

@@ -15,7 +15,7 @@ from img2img.evaluation.options import EvaluationOptions, chosen, notifier
 from img2img.evaluation.results import l1_of_pictures, scale_text
 from img2img.evaluation.test_sets import TestData, test_set_of
 from img2img.images import Picture
-from img2img.metrics.measure import mean_figure
+from img2img.metrics.measure import LABEL_MEASURES, mean_figure
 
 
 def evaluate_model(
@@ -65,6 +65,8 @@ def evaluate_model(
     if not there.spec.reversible:
         back = None
     wanted = chosen(options.get("measures"), {"pair", "set", *(["cycle"] if back else [])})
+    if there.spec.output.kind == "labels" and options.get("measures") is None:
+        wanted = [*LABEL_MEASURES]
     test_set = test_set_of(data, [model], wanted, options, lone_refused=not back)
     options["pairing"] = test_set.pairing
     sources, real = test_set.seen_as(there.spec.domains_measured).sources(way)
@@ -81,7 +83,9 @@ def evaluate_model(
                 cycle.append(l1_of_pictures(back.translate(result), picture))
             yield result
 
-    inputs = [*sources.values()] if test_set.paired else None
+    # A label map and an image have nothing to compare.
+    comparable = there.spec.input.kind == there.spec.output.kind
+    inputs = [*sources.values()] if test_set.paired and comparable else None
     images = Images([*sources], translated(), real, test_set.paired, inputs)
     evaluation = evaluate(images, wanted, **options)
     figures = evaluation.figures

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from img2img.errors import ImageError, shortened
-from img2img.images.picture import Colours, Picture, Pixels
+from img2img.images.picture import Colours, Header, Picture, Pixels
 
 Color = tuple[int, int, int]
 Codes = npt.NDArray[np.int32]
@@ -73,7 +73,7 @@ class ClassTable:
             pixels=np.maximum(numbers, 0).astype(np.uint8)[..., None],
             alpha=None,
             valid=None if valid.all() else valid,
-            header=ClassNumbers(palette=tuple(self.shown)),
+            header=ClassNumbers(palette=tuple(self._colours(picture.header))),
         )
 
     @property
@@ -89,6 +89,13 @@ class ClassTable:
             return self.palette
         assert self.indexes is not None
         return [distinct(index) for index in self.indexes]
+
+    def _colours(self, header: Header | None) -> Sequence[Color]:
+        """The colour of each class; those of the file, where the table has none."""
+        if self.palette is not None or not isinstance(header, Colours):
+            return self.shown
+        known = dict(enumerate(header.palette))
+        return [known.get(index, distinct(index)) for index in self._listed()]
 
     def _listed(self) -> Sequence[int]:
         return range(len(self.palette or ())) if self.indexes is None else self.indexes

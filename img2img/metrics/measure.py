@@ -32,6 +32,7 @@ class Measure:
         by_default: whether it is computed by default.
         needs_rgb: whether it uses a network that was trained on RGB photographs; other measures
             accept any channels.
+        of_labels: whether it is for label maps; other measures are not.
     """
 
     of: Literal["pair", "set", "cycle"]
@@ -39,6 +40,11 @@ class Measure:
     meaning: str
     by_default: bool = True
     needs_rgb: bool = False
+    of_labels: bool = False
+
+
+def _labels(meaning: str) -> Measure:
+    return Measure("pair", True, meaning, by_default=False, of_labels=True)
 
 
 def _perceptual(meaning: str, by_default: bool = False) -> Measure:
@@ -57,6 +63,8 @@ MEASURES: dict[str, Measure] = {
     "lpips": _perceptual("distance between AlexNet features (Zhang et al. 2018)", by_default=True),
     "lpips_vgg": _perceptual("distance between VGG16 features (Zhang et al. 2018)"),
     "perceptual": _perceptual("distance between EfficientNet-Lite0 features, unweighted"),
+    "pixel_accuracy": _labels("of label maps: share of the pixels that have the right class"),
+    "miou": _labels("of label maps: intersection over union, mean of the classes in an image"),
     "fid": _of_sets(False, "Frechet distance between features (Heusel et al. 2017)"),
     "kid": _of_sets(False, "kernel distance between features (Binkowski et al. 2018)"),
     "is": _of_sets(True, "Inception Score of the results (Salimans et al. 2016)"),
@@ -73,9 +81,15 @@ MEASURES: dict[str, Measure] = {
 
 def unmet_need(name: str, domain: Domain) -> str | None:
     """Why a measure cannot be computed for images of a domain; None if it can."""
+    labels = domain.kind == "labels"
+    if MEASURES[name].of_labels != labels:
+        return "is for images, but these are label maps" if labels else "needs label maps"
     if MEASURES[name].needs_rgb and not domain.is_rgb:
         return f"needs RGB images, but these have the channels {', '.join(domain.channels)}"
     return None
+
+
+LABEL_MEASURES = tuple(name for name, measure in MEASURES.items() if measure.of_labels)
 
 
 @dataclass(frozen=True)

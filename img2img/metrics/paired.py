@@ -66,6 +66,32 @@ def ms_ssim(output: Tensor, target: Tensor, valid: Tensor | None = None) -> Tens
     return similar if valid is None else 1 - of_valid(1 - similar, valid)
 
 
+def pixel_accuracy(output: Tensor, target: Tensor, valid: Tensor | None = None) -> Tensor:
+    """Share of the labelled pixels that have the right class, [N], from one-hot maps.
+
+    Of the channel of one class, the share of its pixels; 1 where it has none.
+    """
+    output, target = (without_invalid(each, valid) for each in (output, target))
+    right, all_of_them = (each.flatten(1).sum(1) for each in (output * target, target))
+    return torch.where(all_of_them > 0, right / all_of_them.clamp(min=1), 1.0)
+
+
+def miou(output: Tensor, target: Tensor, valid: Tensor | None = None) -> Tensor:
+    """Intersection over union of the classes that occur in an image, their mean, [N].
+
+    Of the channel of one class, 1 where neither image has it.
+    """
+    output, target = (without_invalid(each, valid) for each in (output, target))
+    if target.shape[1] > 1:  # unlabelled pixels count for no class
+        output = output * target.sum(1, keepdim=True)
+    both = (output * target).flatten(2).sum(2)
+    either = torch.maximum(output, target).flatten(2).sum(2)
+    there = (either > 0).float()
+    shares = both / either.clamp(min=1)
+    count = there.sum(1)
+    return torch.where(count > 0, (shares * there).sum(1) / count.clamp(min=1), 1.0)
+
+
 class PairMeasure(Protocol):
     """A measure of images [N, C, H, W] against targets, [N].
 
@@ -78,6 +104,8 @@ class PairMeasure(Protocol):
 
 
 PAIRED: dict[str, PairMeasure] = {
+    "pixel_accuracy": pixel_accuracy,
+    "miou": miou,
     "l1": l1,
     "psnr": psnr,
     "ssim": ssim,

@@ -38,6 +38,8 @@ from img2img.images import (
     measure,
     open_rows,
     read_native,
+    suffix_of,
+    writable_suffixes,
     write_image,
     write_picture,
     write_rows,
@@ -73,6 +75,9 @@ from img2img.translate.tasks import Tasks
 THREADS = min(8, os.cpu_count() or 1)
 # After these errors every later write would fail, too. Other errors concern one file.
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
+
+# Of files that hold label maps.
+_INDEXED = (".png", ".tif", ".tiff")
 
 OnFiles = Callable[[int, int], None]
 """Called with (files done, total) of this process."""
@@ -122,6 +127,10 @@ def translate_folder(
     """
     begun = time.monotonic()
     options = replace(options, **choices)
+    labels = translator.spec.output.kind == "labels"
+    named = suffix_of(Path(output)) in writable_suffixes()
+    if labels and options.image_format is None and not named:
+        options = replace(options, image_format="png")
     sources = [str(source)] if isinstance(source, str | Path) else [*map(str, source)]
     if not all(sources):
         raise DataError("`source` is empty")
@@ -132,6 +141,9 @@ def translate_folder(
     tasks = Tasks.of(sources, Path(output), options, model, names, processes, say)
     if options.mask is not None:
         translator.require_same_domain()
+    for job in tasks.todo if labels else ():
+        if suffix_of(job.target) not in _INDEXED:
+            raise DataError.of(job.target, f"label maps are written as {', '.join(_INDEXED)}")
     images = sum(not job.is_video for job in tasks.todo)
     if images < len(tasks.todo):
         translator.require_rgb()

@@ -148,7 +148,6 @@ def evaluate(
             # that takes the results needs, where a network makes them.
             torch.set_num_threads(1)
         real = images.real[index].read()
-        result = images.seen(result)
         wanted = at_size_of(result, real, images.names[index], pairing_of(options))
         target = _tensor(wanted, device)
         valid = looked_at(result, wanted, name=images.names[index], device=device)
@@ -165,7 +164,7 @@ def evaluate(
     with _cores(device) as cores:
         measured = ahead(
             measure if paired else lambda item: _Measured(item[1]),
-            enumerate(images.results),
+            enumerate(map(images.seen, images.results)),
             workers=cores,
             weight=lambda item: item[1].pixels.nbytes,
             most=_AHEAD,

@@ -131,6 +131,8 @@ def _archive(file: IO[bytes]) -> tuple[object, Places]:
     size = os.fstat(file.fileno()).st_size
     with _Directory(io.FileIO(file.name)) as directory, zipfile.ZipFile(directory) as archive:
         entries = {entry.filename: entry for entry in archive.infolist()}
+    if any(name.partition("/")[2].startswith("code/") for name in entries):
+        raise Strange("a TorchScript program, not weights")
     unpacked = sum(entry.file_size for entry in entries.values())
     if unpacked > size or any(entry.compress_type for entry in entries.values()):
         raise Strange(
@@ -138,8 +140,6 @@ def _archive(file: IO[bytes]) -> tuple[object, Places]:
             f" to {unpacked / 2**20:.0f} MB"
         )
     roots = [name.removesuffix("data.pkl") for name in entries if name.endswith("data.pkl")]
-    if any(name.partition("/")[2].startswith("code/") for name in entries):
-        raise Strange("a TorchScript program, not weights")
     if not roots:
         raise Strange("an archive that holds no weights")
     root = min(roots, key=len)

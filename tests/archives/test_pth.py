@@ -79,6 +79,15 @@ def make(kind: str, folder: Path) -> Path:
         torch.save(tree, path)
     elif kind == "sparse tensor":
         torch.save({"a": torch.eye(3).to_sparse()}, path)
+    elif kind == "other byte order":
+        rezipped(good, path, lambda name, data: b"big" if name.endswith("byteorder") else data)
+    elif kind == "program":
+        torch.jit.save(torch.jit.script(nn.Conv2d(1, 1, 1)), path)  # type: ignore[no-untyped-call]
+    elif kind == "legacy, of the future":
+        path.write_bytes(pickle.dumps(0x1950A86A20F9469CFC6C, 2) + pickle.dumps(9999, 2))
+    elif kind == "legacy, without its last numbers":
+        torch.save({"a": torch.zeros(1000)}, path, _use_new_zipfile_serialization=False)
+        path.write_bytes(path.read_bytes()[:-100])
     elif kind == "list":
         torch.save([torch.zeros(2)], path)
     else:
@@ -101,6 +110,10 @@ KINDS = {
     "memory": "builtins.bytearray, which weights never need",
     "sparse tensor": "torch._utils._rebuild_sparse_tensor",
     "list": "holds a list",
+    "other byte order": "written on a machine with a different byte order",
+    "program": "a TorchScript program, not weights",
+    "legacy, of the future": "written by an unknown version of PyTorch",
+    "legacy, without its last numbers": "truncated: it ends before its tensors do",
     "empty": "not a readable safetensors file",
     "text": "not a readable safetensors file",
     "not a pickle": "damaged",

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from img2img.cli.app import main
+from img2img.cli.lasting import lasting_output
 
 Command = Callable[..., Any]
 
@@ -72,3 +73,16 @@ def test_training_goes_on_where_nobody_reads(
 
 def test_without_a_standard_output(tiny_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run_into(None, monkeypatch, "info", tiny_run) == 0
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_work_goes_on_when_nobody_reads(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as stream:
+        monkeypatch.setattr(sys, name, stream)
+        with lasting_output():
+            for _ in range(3):
+                print("x" * 100_000, file=getattr(sys, name), flush=True)
+            assert not getattr(sys, name).isatty()
+        assert getattr(sys, name) is stream

@@ -1,5 +1,6 @@
 """Pictures that are cut: when, how, and that it makes no difference where it need not."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,31 @@ def test_what_is_no_larger_than_a_tile_is_not_cut(tiny_generator: Generator) -> 
 def test_a_tile_has_pixels(tiny_run: Path, tile: int) -> None:
     with pytest.raises(ConfigError, match="tile"):
         Translator.load(tiny_run, tile=tile)
+
+
+def test_parts_that_do_not_fit_are_halved(
+    tiny_generator: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = smooth(128, 96)
+    wanted = translator(tiny_generator, tile=32, say=lambda _: None).translate(given)
+    most = 32
+
+    def short_of_memory(part: Callable[..., Any], side: str) -> Callable[..., Any]:
+        def run(*arguments: Any, **options: Any) -> Any:
+            if options[side] > most:
+                raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")
+            return part(*arguments, **options)
+
+        return run
+
+    for name, side in (("translate_in_strips", "rows"), ("translate_in_tiles", "tile")):
+        part = getattr(splitting, name)
+        monkeypatch.setattr(splitting, name, short_of_memory(part, side))
+    cut = translator(tiny_generator, tile=64, say=lambda _: None)
+    assert np.array_equal(cut.translate(given).pixels, wanted.pixels)
+    most = 0
+    with pytest.raises(ImageError, match="not enough memory for 96 x 128 pixels; reduce"):
+        cut.translate(given)
 
 
 def test_memory_that_runs_out_is_met_by_parts(

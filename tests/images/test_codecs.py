@@ -20,6 +20,8 @@ import rasterio
 import tifffile
 from nibabel import orientations
 from PIL import Image, ImageCms
+from pydicom.pixels import apply_color_lut
+from rasterio.control import GroundControlPoint
 from rasterio.transform import from_origin
 
 from img2img.errors import ImageError
@@ -621,6 +623,46 @@ class TestGeoTiff:
             assert file.colorinterp[3].name == "alpha"
             np.testing.assert_array_equal(file.read(4), mask * 200)
 
+    def test_ground_control_points(self, tmp_path: Path) -> None:
+        """Where single pixels lie, in place of a transform."""
+        bands = values("int16", 2, HEIGHT, WIDTH)
+        points = [GroundControlPoint(r, c, 10.0 + c, 50.0 - r) for r, c in ((0, 0), (0, 9), (9, 0))]
+        shape = {"height": HEIGHT, "width": WIDTH, "count": 2}
+        with rasterio.open(tmp_path / "x.tif", "w", "GTiff", dtype="int16", **shape) as file:
+            file.write(bands)
+            file.gcps = points, "EPSG:4326"
+        write_image(tmp_path / "y.tif", read_native(tmp_path / "x.tif"))
+        with rasterio.open(tmp_path / "y.tif") as file:
+            np.testing.assert_array_equal(file.read(), bands)
+            found, crs = file.gcps
+        assert [(p.row, p.col, p.x, p.y) for p in found] == [
+            (p.row, p.col, p.x, p.y) for p in points
+        ]
+        assert crs == "EPSG:4326"
+
+    def test_palette_of_land_cover(self, tmp_path: Path) -> None:
+        """Of which one index is the value for no data, as a colour's number is not."""
+        classes = RNG.integers(0, 3, (1, HEIGHT, WIDTH), np.uint8)
+        classes[0, 0, :5] = 10
+        colours = {0: (0, 0, 255, 255), 1: (0, 128, 0, 255), 2: (200, 200, 10, 255)}
+        shape = {"height": HEIGHT, "width": WIDTH, "count": 1, "dtype": "uint8", "nodata": 10}
+        place = {"crs": "EPSG:32633", "transform": from_origin(5e5, 4e6, 10, 10)}
+        with rasterio.open(tmp_path / "x.tif", "w", "GTiff", **shape, **place) as file:
+            file.write(classes)
+            file.write_colormap(1, colours)
+        table = np.zeros((11, 3), np.uint8)
+        table[:3] = [colour[:3] for colour in colours.values()]
+        picture = picture_of(tmp_path / "x.tif")
+        np.testing.assert_array_equal(picture.valid, classes[0] != 10)
+        says(tmp_path / "x.tif", picture)
+        np.testing.assert_array_equal(picture.pixels, table[classes[0]])
+        indices = read_native(tmp_path / "x.tif", indices=True)
+        assert isinstance(indices, Picture)
+        np.testing.assert_array_equal(indices.pixels[..., 0], classes[0] * (classes[0] != 10))
+        np.testing.assert_array_equal(indices.valid, picture.valid)
+        assert isinstance(indices.header, Colours)
+        assert indices.header.palette[:3] == tuple(colour[:3] for colour in colours.values())
+
 
 class TestNpy:
     @pytest.mark.parametrize(
@@ -808,7 +850,43 @@ class TestDicom:
         assert "\n" not in str(caught.value)
 
 
+def test_palette_of_dicom() -> None:
+    path = DICOM_FILES / "examples_palette.dcm"
+    dataset = pydicom.dcmread(path)
+    picture = picture_of(path)
+    says(path, picture)
+    np.testing.assert_array_equal(picture.pixels, apply_color_lut(dataset.pixel_array, dataset))
+
+
+def test_dicom_without_a_size(tmp_path: Path) -> None:
+    dataset = pydicom.dcmread(DICOM_FILES / "CT_small.dcm")
+    dataset.Rows = 0
+    dataset.save_as(tmp_path / "x.dcm")
+    with pytest.raises(ImageError, match=r"x.dcm: a DICOM image without a size"):
+        read_native(tmp_path / "x.dcm")
+
+
 class TestNifti:
+    def test_colours(self, tmp_path: Path) -> None:
+        colours = values("uint8", WIDTH, HEIGHT, 4, 3)
+        stored = colours.view([("R", "u1"), ("G", "u1"), ("B", "u1")])[..., 0]
+        nibabel.save(nibabel.Nifti1Image(stored, np.eye(4)), tmp_path / "x.nii")
+        image = frames_of(tmp_path / "x.nii")
+        says(tmp_path / "x.nii", image)
+        # Up is +y.
+        wanted = colours.transpose(2, 1, 0, 3)[:, ::-1]
+        np.testing.assert_array_equal(stack_of(image), wanted)
+
+    def test_a_single_slice(self, tmp_path: Path) -> None:
+        stored = values("int16", WIDTH, HEIGHT)
+        nibabel.save(nibabel.Nifti1Image(stored, np.eye(4)), tmp_path / "x.nii")
+        picture = picture_of(tmp_path / "x.nii")
+        np.testing.assert_array_equal(picture.pixels[..., 0], stored.T[::-1])
+        write_image(tmp_path / "y.nii", picture)
+        back = nibabel.load(tmp_path / "y.nii")
+        assert back.shape == (WIDTH, HEIGHT)
+        np.testing.assert_array_equal(back.dataobj, stored)
+
     @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
     @pytest.mark.parametrize(
         "name", ["anatomical.nii", "standard.nii.gz", "reoriented_anat_moved.nii"]

@@ -25,7 +25,7 @@ from img2img.images.codecs.base import (
     without_gaps,
 )
 from img2img.images.codecs.tiff import describe, is_tiff, tags_of_first
-from img2img.images.picture import Frames, Header, Picture, Size
+from img2img.images.picture import Colours, Frames, Header, Picture, Size
 
 # Sets of tags, of which each ties pixels to the ground: scale and tie; matrix; keys to a system.
 _GEOGRAPHIC = ({33550, 33922}, {34264}, {34735})
@@ -80,7 +80,7 @@ class GeoTiffCodec(Codec):
     def read(self, path: Path, *, indices: bool = False, single: bool = False) -> Picture:
         with _opened(path) as file:
             file.facts.check_size()
-            return file.read(0, file.facts.size[0])
+            return file.read(0, file.facts.size[0], indices=indices)
 
     @contextmanager
     def opened(self, path: Path) -> Iterator[Reader]:
@@ -204,7 +204,7 @@ class _File:
             **describe(self._path),
         )
 
-    def read(self, start: int, stop: int) -> Picture:
+    def read(self, start: int, stop: int, *, indices: bool = False) -> Picture:
         head, width = self.head, self.facts.size[1]
         count = self._file.count
         values = np.empty((stop - start, width, count), self.facts.dtype)
@@ -221,9 +221,13 @@ class _File:
         if self._alpha is not None:
             alpha = np.ascontiguousarray(values[..., self._alpha])
             pixels = np.ascontiguousarray(np.delete(values, self._alpha, axis=2))
-        elif self._palette:
-            pixels = np.asarray(self._palette, np.uint8)[values[..., 0]]
         pixels, valid = without_gaps(plain(pixels), self.facts.nodata, mask)
+        if self._palette and indices:
+            head = replace(head, header=Colours(palette=self._palette))
+        elif self._palette:
+            pixels = np.asarray(self._palette, np.uint8)[pixels[..., 0]]
+            if valid is not None:
+                pixels[~valid] = 0
         return replace(head, pixels=pixels, alpha=alpha, valid=valid)
 
 

@@ -168,6 +168,7 @@ class Values:
             made = replace(made, pixels=pixels, values=self.output.values)
         elif made.pixels.dtype != dtype:
             made = replace(made, pixels=of_depth(made.pixels, dtype))
+        made = self._apart_from_nodata(made)
         if made.valid is not None:
             made = replace(made, pixels=self._marked(made.pixels, made.valid))
         if self.output.channels[-1:] == RGBA[-1:]:
@@ -175,6 +176,23 @@ class Values:
         elif alpha is not None and made.pixels.dtype in (np.uint8, np.uint16):
             made = replace(made, alpha=of_depth(alpha, made.pixels.dtype))
         return made
+
+    def _apart_from_nodata(self, made: Picture) -> Picture:
+        """With the next value where a result happens to be the one that stands for no data."""
+        nodata = self.output.nodata if made.header is None else made.header.nodata
+        dtype = made.pixels.dtype
+        if nodata is None or not fits(nodata, dtype):
+            return made
+        taken = np.all(made.pixels == nodata, axis=2)
+        if not taken.any():
+            return made
+        step = 1 if nodata < self.output.ends[1] else -1
+        value = np.asarray(nodata).astype(dtype)
+        pixels = made.pixels.copy()
+        pixels[taken] = (
+            np.nextafter(value, value + dtype.type(step)) if dtype.kind == "f" else nodata + step
+        )
+        return replace(made, pixels=pixels)
 
     def _marked(self, pixels: Pixels, valid: npt.NDArray[np.bool_]) -> Pixels:
         """Pixels with the value that stands for no data where there is none."""

@@ -49,6 +49,25 @@ def test_geotiff(dtype: Any, nodata: float, tmp_path: Path) -> None:
     assert made[:, holes()] == pytest.approx(300 - values[:, holes()], abs=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "nodata", "next_to"), [("uint8", 0, 1), ("uint8", 255, 254), ("int16", -7, 0)]
+)
+def test_no_result_becomes_one_without_data(
+    dtype: Any, nodata: int, next_to: int, tmp_path: Path
+) -> None:
+    """The negative of 255 - 0 is the value that stands for no data: the next one is taken."""
+    values = np.full((1, 8, 8), 255 - max(nodata, 0), dtype)
+    path = tmp_path / "tile.tif"
+    options = {"driver": "GTiff", "height": 8, "width": 8, "count": 1, "dtype": dtype}
+    place = rasterio.transform.from_origin(0, 80, 10, 10)
+    with rasterio.open(path, "w", **options, nodata=nodata, crs="EPSG:3857", transform=place) as f:
+        f.write(values)
+    translated(negative(Domain(dtype=dtype, channels=("grey",), low=0, high=255)), path)
+    with rasterio.open(tmp_path / "out/tile.tif") as file:
+        assert (file.read_masks(1) > 0).all()
+        assert (file.read(1) == next_to).all()
+
+
 @pytest.mark.parametrize("suffix", [".tif", ".npy"])
 def test_nan_stays(suffix: str, tmp_path: Path) -> None:
     values = np.random.default_rng(0).random((8, 8, 3)).astype(np.float32)

@@ -253,3 +253,12 @@ def test_an_augmentation_of_colour_names_what_to_take(
     assert "take `levels` instead of `color`" in refused.err
     done = train(*given, augment % ", policy: [levels, cutout]")
     assert done.status == 0, done.err
+
+
+def test_bench_takes_the_channels_of_the_model(run: Path, scenes: Path, img2img: Command) -> None:
+    given = ("bench", run, "--backend", "eager", "--device", "cpu", "--json")
+    for options in (("--size", 32), ("--input", scenes / "A" / "1.tif")):
+        done = img2img(*given, *options)
+        assert done.status == 0, done.err
+        (measurement,) = json.loads(done.out)
+        assert measurement["alone"] > 0

@@ -18,7 +18,7 @@ def bench(
     model: Model,
     source: Annotated[
         Path | None,
-        typer.Option("--input", "-i", help="Image to translate; default: coloured noise."),
+        typer.Option("--input", "-i", help="Image to translate; default: noise."),
     ] = None,
     size: Annotated[
         int,
@@ -58,9 +58,15 @@ def bench(
 
     from img2img.engine.bench import noise
     from img2img.engine.bench_process import bench_apart
-    from img2img.images import read_picture
+    from img2img.engine.exported import is_exported
+    from img2img.engine.loading import choose_generator
+    from img2img.images import read_native_picture
 
-    picture = read_picture(source) if source else noise(size)
+    channels = 3
+    if not (source or is_exported(model)):
+        file, name = choose_generator(model, direction)
+        channels = file.specs[name].in_channels
+    picture = read_native_picture(source) if source else noise(size, channels)
     found = bench_apart(
         model, picture, batch, backend=backend, device=device, direction=direction, wait=wait
     )

@@ -12,7 +12,7 @@ from torch import Tensor
 from img2img.engine.backends import Backend, backend_class
 from img2img.engine.backends.eager import Eager
 from img2img.engine.runner import Deviation
-from img2img.images import Picture, resized
+from img2img.images import Picture, of_depth, resized
 from img2img.networks import Generator
 from img2img.runtime.devices import PrecisionName, resolve_precision, synchronize
 
@@ -87,10 +87,13 @@ def bench(
             yield replace(found, alone=alone, together=together, difference=difference)
 
 
-def noise(side: int) -> Picture:
-    """A square picture of soft coloured noise, always the same."""
-    coarse = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
-    return Picture(resized(coarse, (side, side)))
+def noise(side: int, channels: int = 3) -> Picture:
+    """A square picture of soft noise, always the same: RGB of 8 bits, or other channels."""
+    coarse = np.random.default_rng(0).integers(0, 256, (16, 16, channels), dtype=np.uint8)
+    pixels = resized(coarse, (side, side))
+    if channels == 3:
+        return Picture(pixels)
+    return Picture(of_depth(pixels, np.float32), normalized=True)
 
 
 def _seconds(backend: Backend, x: Tensor, device: torch.device) -> float:

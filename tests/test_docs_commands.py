@@ -109,6 +109,8 @@ def prepare(run: Path, lines: list[str]) -> None:
         save(A, Path("my-pairs", "A", f"{number}.png"))
         save(255 - A, Path("my-pairs", "B", f"{number}.png"))
         save(255 - A, Path("paintings", f"{number}.png"))
+        for name, channel in (("dapi", 0), ("phase", 1), ("target", 2)):
+            save(A[..., channel], Path(name, f"{number}.png"))
         save(A, Path("shot", f"{number:04}.png"))
         save(A, Path("shots", "one", f"{number:04}.png"))
     write_scientific()

@@ -197,7 +197,9 @@ class Registry(Generic[T]):
     def _refuse(self, reason: str, section: Component, path: str) -> None:
         if reason:
             raise ConfigError.of_key(
-                path, f"{self.kind} {section.name!r} needs RGB images, but these are not: {reason}"
+                path,
+                f"{self.kind} {section.name!r} needs RGB images, but these are not: {reason}"
+                " (grey files are read as RGB with `data.A.channels=3` and `data.B.channels=3`)",
             )
 
     def build_all(

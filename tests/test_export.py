@@ -456,8 +456,14 @@ class TestHostile:
             (lambda d: "[" * 100_000, "is not valid"),
             (lambda d: json.dumps({**d, "format_version": 9}), "format_version"),
             (lambda d: json.dumps({**d, "pixels": True}), "input"),
-            (lambda d: json.dumps({**d, "spec": {**d["spec"], "size_multiple": 1}}), "sizes"),
-            (lambda d: json.dumps({**d, "spec": {**d["spec"], "architecture": "x"}}), "called"),
+            (
+                lambda d: json.dumps({**d, "spec": {**d["spec"], "size_multiple": 1}}),
+                "size_multiple",
+            ),
+            (
+                lambda d: json.dumps({**d, "spec": {**d["spec"], "architecture": "x"}}),
+                "unknown generator",
+            ),
             (lambda d: json.dumps({**d, "spec": {**d["spec"], "arguments": {"x": 1}}}), "x"),
         ],
     )

@@ -69,6 +69,8 @@ def backend_class(name: str) -> type[Backend]:
     Raises:
         ConfigError: there is no such backend.
     """
+    if name not in BACKENDS.names():
+        raise ConfigError(f"`backend`: {unknown('backend', name, BACKENDS.names())}")
     found = BACKENDS.find(Component(name=name), "backend").factory
     assert isinstance(found, type)
     return found

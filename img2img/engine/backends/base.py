@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from img2img.config import Component
+from img2img.errors import ConfigError, unknown
 from img2img.networks import Generator
 from img2img.registry import Registry
 from img2img.runtime.devices import PrecisionName

@@ -7,8 +7,11 @@ that is mapped into memory, which the system writes to the disk as it needs to.
 import mmap
 import os
 import tempfile
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import count
 from math import prod
 from pathlib import Path
 
@@ -140,7 +143,9 @@ class _Maps:
 
     def __init__(self, folder: Path, memory: int) -> None:
         self._folder, self._memory = folder, memory
-        self._mapped: list[mmap.mmap] = []
+        # Those that some tensor has: a file is gone with its map.
+        self._mapped: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
+        self._numbers = count()
 
     def allocate(self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
         batch, channels, height, width = shape
@@ -148,11 +153,13 @@ class _Maps:
         laid_out = (batch, height, width, channels)
         if device.type != "cpu" or _MAPS * size <= self._memory // 2:
             return torch.empty(laid_out, dtype=dtype, device=device).permute(0, 3, 1, 2)
-        path = self._folder / str(len(self._mapped))
+        path = self._folder / str(next(self._numbers))
         _reserve(path, size)
         with path.open("r+b") as file:
             mapped = mmap.mmap(file.fileno(), size)
-        self._mapped.append(mapped)
+        with suppress(OSError):  # Windows keeps what is mapped, until the folder is removed
+            path.unlink()
+        self._mapped.add(mapped)
         return torch.frombuffer(mapped, dtype=dtype).view(laid_out).permute(0, 3, 1, 2)
 
     def release(self) -> None:

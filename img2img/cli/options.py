@@ -42,6 +42,7 @@ Inputs = Annotated[
     list[Path] | None,
     typer.Option(
         "--data-a",
+        metavar="<path>",
         help="Folder of the A images; use it with --data-b instead of --data. Given several times,"
         " the images of the same name together are the input, as its channels.",
     ),

@@ -22,7 +22,7 @@ from img2img.metrics.paired import LEAST_SIDE, pair_measure
 from img2img.metrics.sets import LEAST as LEAST_IMAGES
 from img2img.metrics.sets import SETS
 from img2img.models.spec import ModelSpec
-from img2img.networks import DISCRIMINATORS, GENERATORS, Generator, without_storage
+from img2img.networks import DISCRIMINATORS, GENERATORS, Generator
 from img2img.networks.blocks import recompute_activations
 from img2img.registry import Registry
 from img2img.runtime.devices import resolve_device, resolve_precision
@@ -169,8 +169,7 @@ def resolve(
 
 def is_bounded(generator: Component) -> bool:
     """Whether the results of the generator that a section describes are in [-1, 1]."""
-    built = without_storage(generator.name, generator.arguments, 1, 1)
-    return cast(Generator, built).bounded
+    return generator.arguments.get("output") != "linear"
 
 
 def _located(section: Component, parts: Registry[Any], path: str) -> Component:

@@ -81,6 +81,8 @@ LINES = [
     "bench $run -i $pairs/A/0.png --batch 1 --backend eager",
     "bench $run --size 16 --batch 1 --backend eager --wait 90 --json",
     "translate --model $run --input $pairs/A --output out --compare --gallery --quality 80",
+    "translate --model $run --input $pairs/A --output shown --gallery --show 1,2,3",
+    "translate --model $run --input $here/in --output inside --mask $here/mask.png --feather 2",
     "translate --model $run --input $here/in --output in --overwrite",
     "translate --model $run --input $here/clip.mp4 --output o.mp4 --start 0.04 --end 0:00.2",
     "translate --model $run --input $here/clip.mp4 --output o.mp4 --stabilize light --every 2",
@@ -122,7 +124,7 @@ LINES = [
     "doctor $here/other --json",
     "report -h",
     "report --help",
-    "report $run --output report.html --examples 2 --device cpu --scale native",
+    "report $run --output report.html --examples 2 --device cpu --scale native --show 1,2,3",
     "compare -h",
     "compare --help",
     "compare $run $here/other --data $pairs --direction AtoB --measures l1 --scale native --json",
@@ -131,7 +133,7 @@ LINES = [
     "compare $run $here/other --data $pairs --measures l1 --match case --unequal fit",
     "compare $run $here/other --data $pairs --measures l1 --pairs $here/pairs.csv",
     "compare $run $here/other --data $here/side --measures l1 --side-by-side",
-    "compare $run $here/other --data-a $pairs/A --data-b $pairs/B --measures l1",
+    "compare $run $here/other --data-a $pairs/A --data-b $pairs/B --measures l1 --show 1,2,3",
     "list -h",
     "list --help",
     "list generators",
@@ -188,6 +190,7 @@ def here(tmp_path: Path, tiny_pairs: Path, tiny_run: Path, monkeypatch: pytest.M
     for name in names:
         halves = [np.asarray(Image.open(tiny_pairs / domain / name)) for domain in "AB"]
         Image.fromarray(np.concatenate(halves, 1)).save(tmp_path / "side" / name)
+    Image.new("L", Image.open(tiny_pairs / "A" / names[0]).size, 255).save(tmp_path / "mask.png")
     make_clip(tmp_path / "clip.mp4", times=range(6), size=(32, 32))
     shutil.copytree(tiny_run, tmp_path / "other")
     torch.save({"netG": Unet().state_dict()}, tmp_path / "unet.pth")

@@ -12,7 +12,8 @@ from PIL import Image
 from torch import Tensor
 
 from img2img import Picture, Translator
-from img2img.engine import translator as module
+from img2img.engine import translator as translator_module
+from img2img.engine import values
 from img2img.engine.backends.eager import Eager
 from img2img.engine.sizing import pad_to_fit
 from img2img.errors import ConfigError, ImageError, ModelFileError
@@ -170,9 +171,11 @@ def test_options_are_checked(tiny_run: Path, options: dict[str, Any]) -> None:
         Translator.load(tiny_run, **options)
 
 
-@pytest.mark.parametrize("place", ["pad_to_fit", "resized"])
+@pytest.mark.parametrize(
+    ("module", "place"), [(translator_module, "pad_to_fit"), (values, "resized")]
+)
 def test_memory_may_run_out_anywhere(
-    tiny_run: Path, monkeypatch: pytest.MonkeyPatch, place: str
+    tiny_run: Path, monkeypatch: pytest.MonkeyPatch, module: Any, place: str
 ) -> None:
     """While a picture is prepared or finished; the others are translated."""
     translator = Translator.load(tiny_run, device="cpu", max_side=64)

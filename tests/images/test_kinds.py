@@ -32,7 +32,6 @@ from img2img.images import (
     writable_suffixes,
     write_picture,
 )
-from tests.conftest import Command
 from tests.images.pixels import ALPHA, ALPHA16, RGB, RGB16
 
 GREY, GREY16 = RGB[..., 0], RGB16[..., 0]
@@ -225,15 +224,6 @@ class TestPages:
         image = read_image(stack)
         assert isinstance(image, Frames)
         assert len(image.frames) == 5
-
-    def test_is_not_trained_on(self, stack: Path, train: Command, tmp_path: Path) -> None:
-        for domain in "AB":
-            (tmp_path / "data" / domain).mkdir(parents=True)
-            (tmp_path / "data" / domain / "x.tif").write_bytes(stack.read_bytes())
-        outcome = train(tmp_path / "run", "--data", tmp_path / "data")
-        assert outcome.status == 2
-        assert "cannot be read" in outcome.err
-        assert "5 pages" in outcome.err
 
     def test_the_page_that_is_not_read_is_named(self, tmp_path: Path) -> None:
         with tifffile.TiffWriter(tmp_path / "x.tif") as file:

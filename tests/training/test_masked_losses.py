@@ -61,9 +61,8 @@ class TestOutside:
 
     def test_pix2pix(self) -> None:
         critic = Critic(HandDiscriminator(0.3, -0.6, 0.2), Vanilla())
-        method = Pix2Pix(
-            HandGenerator(0.5, 0.0), critic, {"l1": L1()}, outside={"l1": L1(weight=10)}
-        )
+        method = Pix2Pix(HandGenerator(0.5, 0.0), critic, {"l1": L1()})
+        method.outside = {"l1": L1(weight=10)}
         for valid, inside, outside in ((HALF, 0.2, 0.4), (None, 0.3, 0.0)):
             given = batch(self.A, self.B, valid)
             terms = method.loss("G", given, method.generate(given, ["G"])).terms
@@ -74,7 +73,8 @@ class TestOutside:
     def test_cyclegan(self) -> None:
         D_A, D_B = (Critic(HandDiscriminator(0.3, 0.2), Vanilla()) for _ in range(2))
         G_AB, G_BA = HandGenerator(0.5, 0.0), HandGenerator(0.25, 0.1)
-        method = CycleGAN(G_AB, G_BA, D_A, D_B, {}, {}, {"l1": L1()})
+        method = CycleGAN(G_AB, G_BA, D_A, D_B, {}, {})
+        method.outside = {"l1": L1()}
         given = batch(self.A, self.B, HALF)
         terms = method.loss("G", given, method.generate(given, ["G"])).terms
         assert terms["identity_outside_A"].value.item() == pytest.approx(0.4)

@@ -224,10 +224,10 @@ def test_few_pictures_are_in_memory_at_once(
     inside: list[int] = []
     read, write = vars(module)["read_native"], vars(module)["write_image"]
 
-    def reading(path: Path) -> Any:
+    def reading(path: Path, **options: Any) -> Any:
         inside.append(1)
         most.append(sum(inside))
-        return read(path)
+        return read(path, **options)
 
     def writing(*arguments: Any) -> None:
         write(*arguments)

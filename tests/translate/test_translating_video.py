@@ -366,7 +366,7 @@ class TestFolders:
         try:
             one = translator(Interrupted(), batch=1)
             with pytest.raises(
-                TranslationInterrupted, match=r"no part of out\.mp4 is done yet"
+                TranslationInterrupted, match=r"no part of out\.mp4 is finished yet"
             ) as caught:
                 translate_folder(one, clip, tmp_path / "out.mp4")
             assert caught.value.report.written == []

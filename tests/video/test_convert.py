@@ -198,7 +198,7 @@ def test_ctrl_c_leaves_what_can_be_gone_on_with(tmp_path: Path, clip: Path, at: 
     with pytest.raises(TranslationInterrupted, match=r"b\.mp4") as caught:
         run(clip, tmp_path / "b.mp4", Trail(interrupted(at)))
     assert caught.value.resumable
-    assert ("no part of b.mp4 is done yet" in str(caught.value)) == (at < 5)
+    assert ("no part of b.mp4 is finished yet" in str(caught.value)) == (at < 5)
     assert not (tmp_path / "b.mp4").exists()
     said: list[str] = []
     made = run(clip, tmp_path / "b.mp4", Trail(), say=said.append)

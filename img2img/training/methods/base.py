@@ -243,4 +243,4 @@ class Method(nn.Module, ABC):
         return [key for key in keys if key.startswith(critics) and not key.startswith(networks)]
 
 
-METHODS = Registry[Method]("method", "outside")
+METHODS = Registry[Method]("method")

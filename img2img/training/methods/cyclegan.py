@@ -30,7 +30,6 @@ class CycleGAN(Method):
             as published `l1` with weight 10.
         identity: distances between an image of the output's domain and its translation (section
             5.2), by name; as published `l1` with weight 5, half the weight of the cycle.
-        outside: distances between an image and its translation outside of its mask, by name.
     """
 
     data = UnpairedData
@@ -50,12 +49,12 @@ class CycleGAN(Method):
         D_B: Critic,
         cycle: Mapping[str, Reconstruction],
         identity: Mapping[str, Reconstruction],
-        outside: Mapping[str, Reconstruction] | None = None,
     ) -> None:
         super().__init__({"G": {"G_AB": G_AB, "G_BA": G_BA}, "D": {"D_A": D_A, "D_B": D_B}})
         self.cycle = cycle
         self.identity = identity
-        self.outside = outside or {}
+        self.outside: Mapping[str, Reconstruction] = {}
+        """Distances between an image and its translation outside of its mask, by name."""
 
     @classmethod
     def from_config(cls, config: RunConfig, domains: tuple[Domain, Domain]) -> Self:
@@ -76,15 +75,16 @@ class CycleGAN(Method):
                 f" images are passed through the generator of their own domain; A has {of_A}, B"
                 f" has {of_B}"
             )
-        return cls(
+        method = cls(
             generators[0],
             generators[1],
             critics[0],
             critics[1],
             cls.distances(config, "cycle", *domains),
             cls.distances(config, "identity", *domains),
-            cls.outside_distances(config, *domains),
         )
+        method.outside = cls.outside_distances(config, *domains)
+        return method
 
     def generate(self, batch: Batch, groups: Collection[str]) -> Fakes:
         G_AB, G_BA = self.networks["G_AB"], self.networks["G_BA"]

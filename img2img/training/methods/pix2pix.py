@@ -29,7 +29,6 @@ class Pix2Pix(Method):
         critic: distinguishes (A, B) from (A, translated A).
         reconstruction: distances between translated A and B, by name; as published `l1` with weight
             100.
-        outside: distances between translated A and A outside of its mask, by name.
     """
 
     data = PairedData
@@ -44,14 +43,13 @@ class Pix2Pix(Method):
         generator: Generator,
         critic: Critic,
         reconstruction: Mapping[str, Reconstruction],
-        *,
-        outside: Mapping[str, Reconstruction] | None = None,
     ) -> None:
         super().__init__({"D": {"D": critic}, "G": {"G": generator}})
         self.reconstruction = reconstruction
         self.makes_labels = False
         """Whether B is label maps, of which the generator gives the logits."""
-        self.outside = outside or {}
+        self.outside: Mapping[str, Reconstruction] = {}
+        """Distances between translated A and A outside of its mask, by name."""
 
     @classmethod
     def from_config(cls, config: RunConfig, domains: tuple[Domain, Domain]) -> Self:
@@ -63,8 +61,8 @@ class Pix2Pix(Method):
             out_channels=len(B.channels),
         )
         reconstruction = cls.distances(config, "reconstruction", B)
-        critic, outside = Critic.from_config(config, A, B), cls.outside_distances(config, A, B)
-        method = cls(generator, critic, reconstruction, outside=outside)
+        method = cls(generator, Critic.from_config(config, A, B), reconstruction)
+        method.outside = cls.outside_distances(config, A, B)
         method.makes_labels = B.kind == "labels"
         if method.makes_labels and config.generator.arguments.get("output") != "linear":
             raise ConfigError(

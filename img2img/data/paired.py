@@ -73,7 +73,7 @@ class PairedData(DataSet):
 
     @property
     def counts(self) -> str:
-        return f"{counted(len(self.train), 'training pair')}{of_volumes(self.train)}"
+        return f"{counted(len(self.train), 'pair')} to train{of_volumes(self.train)}"
 
     @property
     def side_by_side(self) -> bool:

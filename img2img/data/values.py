@@ -68,8 +68,10 @@ class Values:
 
     def add(self, file: "Values") -> None:
         """Add all files of another object."""
-        same = not self.files or self.names == file.names
-        self.names = file.names if same else None
+        if not self.files:
+            self.names = file.names
+        elif {*(self.names or ())} != {*(file.names or ())}:  # another order is put right
+            self.names = None
         for name in "files", "channels":
             getattr(self, name).update(getattr(file, name))
         self.alpha += file.alpha

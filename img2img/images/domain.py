@@ -388,7 +388,8 @@ class Domain(BaseModel):
     def _with_channels(self, picture: Picture) -> Picture:
         count, wanted = picture.pixels.shape[2], len(self.channels)
         names = picture.channels
-        if names and count > wanted and set(self.channels) <= set(names):
+        # Chosen, and put into order, by name.
+        if names and names != self.channels and {*self.channels} <= {*names}:
             chosen = [names.index(name) for name in self.channels]
             return replace(picture, pixels=picture.pixels[..., chosen], channels=self.channels)
         if wanted == count + 1 and self.channels[-1] == RGBA[-1]:

@@ -57,7 +57,7 @@ def test_a_pairing_is_proposed_and_trains(
     assert "--skip-bad" not in refused.err  # which would leave nothing
     trained = train(studio / "run", *words[3:], "--max-steps", 2)
     assert trained.status == 0, trained.err
-    assert "11 training pairs, 1 held out" in trained.out
+    assert "11 pairs to train, 1 held out" in trained.out
     assert "in 12 pairs the target is resized to its input's size" in trained.out.replace("\n", " ")
 
     assert (

@@ -29,7 +29,7 @@ def facts(**changed: Any) -> RunFacts:
         "method": "cyclegan",
         "device": "cpu",
         "precision": "bf16",
-        "images": "400 training pairs, 60 held out; A/ + B/",
+        "images": "400 pairs to train, 60 held out; A/ + B/",
         "batches": "batches of 1",
         "load_size": (286, 286),
         "crop_size": (256, 256),

@@ -205,7 +205,7 @@ class TestBeforeTheFirstStep:
     def test_facts_are_told(self, tmp_path: Path, train: Command, tiny_pairs: Path) -> None:
         out = train(tmp_path / "run", "--data", tiny_pairs, "--max-steps", 1).out
         for word in (
-            "5 training pairs, 1 held out",
+            "5 pairs to train, 1 held out",
             "32 x 32",
             "parameters",
             "memory",

@@ -100,7 +100,7 @@ class TestVolumes:
         held_out = {pair.A.path for pair in found.held_out}
         assert (len(trained), len(held_out)) == (3, 2)
         assert not trained & held_out
-        assert found.counts == "12 training pairs (slices of 3 volumes)"
+        assert found.counts == "12 pairs to train (slices of 3 volumes)"
 
     def test_of_a_single_volume_the_last_slices_are(self, volumes: Path) -> None:
         for name in range(1, 5):

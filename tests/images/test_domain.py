@@ -143,3 +143,11 @@ def test_domains_that_there_are_not(wrong: dict[str, object]) -> None:
 def test_ranges_that_a_type_has_not(dtype: str, low: int, high: int) -> None:
     with pytest.raises(ValidationError):
         Domain.model_validate({"dtype": dtype, "low": low, "high": high})
+
+
+def test_channels_in_another_order_are_put_right_by_name() -> None:
+    domain = Domain.of_type("uint16", ("B2", "B3", "B4"))
+    pixels = np.arange(12, dtype=np.uint16).reshape(2, 2, 3)
+    seen = domain.seen(Picture(pixels, channels=("B4", "B2", "B3")))
+    assert np.array_equal(seen.pixels, pixels[..., [1, 2, 0]])
+    assert seen.channels == ("B2", "B3", "B4")

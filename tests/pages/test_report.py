@@ -55,7 +55,7 @@ def test_what_it_shows(report: Path, run: Path, open_page: Open) -> None:
     assert page.locator(".chart h3").all_text_contents()[0] == "val/l1"
     assert "img2img train pix2pix --config" in page.locator("pre").first.inner_text()
     text = page.locator("main").inner_text()
-    assert "3 training pairs, 3 held out" in text
+    assert "3 pairs to train, 3 held out" in text
     assert "peak memory of a training step" in text
     assert "The seed is 0. It ran with img2img" in text
     page.locator("summary").last.click()
@@ -93,7 +93,7 @@ def test_what_was_left_out_in_training_is_left_out(
     flags = ["--skip-bad", "--max-steps", 1, "--set", "data.holdout=0.3"]
     outcome = train(run, "--data", tmp_path / "d", *flags)
     assert outcome.status == 0, outcome.err
-    assert "7 training pairs, 3 held out" in outcome.out
+    assert "7 pairs to train, 3 held out" in outcome.out
     facts = json.loads((run / "facts.json").read_text())
     assert len(facts["held_out"]) == 6
     held_out = {Path(path).stem for path in facts["held_out"]}
@@ -109,7 +109,7 @@ def test_what_was_left_out_in_training_is_left_out(
     for known in (facts, {k: v for k, v in facts.items() if k not in ("held_out", "left_out")}):
         (run / "facts.json").write_text(json.dumps(known))
         text = open_page(write_report(run, device="cpu")).locator("main").inner_text()
-        assert "7 training pairs, 3 held out" in text
+        assert "7 pairs to train, 3 held out" in text
         assert "All 3 held-out images were translated" in text
 
 
@@ -308,7 +308,7 @@ def test_an_interrupted_run_whose_data_is_gone(tmp_path: Path, run: Path, open_p
     text = page.locator("body").inner_text()
     assert f"{json.loads(lines[5])['step']} of 9 steps made" in text
     assert "/moved-" in page.locator("section", has_text="Held-out images").first.inner_text()
-    assert "3 training pairs, 3 held out" in text  # as it was when it started
+    assert "3 pairs to train, 3 held out" in text  # as it was when it started
     assert "step-00000003.png" in text
     assert page.locator(".timeline input").get_attribute("max") == "1"
 

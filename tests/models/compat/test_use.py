@@ -103,7 +103,7 @@ def test_another_architecture_says_what_to_set(
     small = ["--set", "generator.name=resnet", "--set", "generator.ngf=2", "--max-steps", "1"]
     outcome = img2img("train", "pix2pix", *data, *source, *small)
     assert outcome.status == 2
-    line = outcome.err.partition("it needs ")[2]
+    line = outcome.err.partition("its layers need ")[2]
     assert "--set generator.name=unet" in line
     settings = line.split()
     outcome = img2img("train", "pix2pix", *data, *source, "--max-steps", 1, *settings)

@@ -82,19 +82,15 @@ def translate_rows(
     ) as temporary:
         maps = _Maps(Path(temporary), memory)
 
-        def strip_done(done: int, total: int) -> None:
-            maps.release()
-            if progress:
-                progress(done, total)
-
         run_in_strips(
             generator,
             read,
             finish,
             height=size[0],
             rows=strip_rows(generator, size, memory, channels=reader.facts.channels),
-            progress=strip_done,
+            progress=progress,
             allocate=maps.allocate,
+            release=maps.release,
         )
 
 

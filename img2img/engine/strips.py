@@ -81,6 +81,7 @@ def run_in_strips(
     rows: int,
     progress: OnPart | None = None,
     allocate: Allocate | None = None,
+    release: Callable[[], None] = lambda: None,
 ) -> None:
     """Run a generator in strips over one image, which is read and written in strips.
 
@@ -90,12 +91,13 @@ def run_in_strips(
         write: takes a start row and the output's rows from there, [1, C, rows, W]; called in
             order.
         allocate: gives the memory for each whole map; None: `torch.empty`.
+        release: called after each strip, so that memory behind whole maps can be given back.
     """
     stages = generator.stages()
     norms = [stage.norm for stage in stages if stage.norm is not None]
     sources = [norm.source for norm in norms]
     try:
-        _Walk(stages, read, height, rows, progress, allocate).run(write)
+        _Walk(stages, read, height, rows, progress, allocate, release).run(write)
     finally:
         for norm, source in zip(norms, sources, strict=True):
             norm.source = source
@@ -112,9 +114,10 @@ class _Walk:
         rows: int,
         progress: OnPart | None,
         allocate: Allocate | None,
+        release: Callable[[], None],
     ) -> None:
         self.stages, self.read, self.rows, self.progress = stages, read, rows, progress
-        self.allocate = allocate
+        self.allocate, self.release = allocate, release
         self.scales = list(accumulate((stage.scale for stage in stages), mul))
         self.heights = [int(height * scale) for scale in self.scales] + [height]
         smallest = min(self.scales)
@@ -152,6 +155,7 @@ class _Walk:
     def count(self) -> None:
         """Report that a strip is done."""
         self.done += 1
+        self.release()
         if self.progress:
             passes = [*self.passes, len(self.stages) - 1]
             self.progress(self.done, sum(len(self.strips(index)) for index in passes))
@@ -223,6 +227,7 @@ class _Walk:
             for start, stop in strips:
                 rows = target[:, :, start:stop]
                 rows.copy_(self.finished(index, rows, start))
+                self.release()
         self.maps = {
             other: map_
             for other, map_ in self.maps.items()

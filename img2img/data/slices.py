@@ -94,7 +94,11 @@ def assembled(slices: Sequence[Picture], image: Image, axis: Axis) -> Image:
     if not isinstance(image, Frames):
         return slices[0]
     if axis == "z" or isinstance(image, Animation):
-        return replace(image, frames=tuple(slices))
+        sizes = image.frames[0].size, slices[0].size
+        header = image.header
+        if header is not None and sizes[0] != sizes[1]:
+            header = header.resized(*sizes)
+        return replace(image, frames=tuple(slices), header=header)
     # The rows of all slices together are a slice of the volume along z.
     across = 0 if axis == "y" else 1
     made = (_stacked(slices, np.s_[row], across) for row in range(len(slices[0].pixels)))

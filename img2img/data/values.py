@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast, get_args
 
 from img2img.config import DataConfig, SideConfig
@@ -70,7 +70,9 @@ class Values:
         """Add all files of another object."""
         if not self.files:
             self.names = file.names
-        elif {*(self.names or ())} != {*(file.names or ())}:  # another order is put right
+        elif self.names and {*self.names} == {*(file.names or ())}:
+            file = file.ordered(self.names)
+        else:
             self.names = None
         for name in "files", "channels":
             getattr(self, name).update(getattr(file, name))
@@ -81,6 +83,17 @@ class Values:
         for mine, theirs in (self.trained, file.trained), (self.held_out, file.held_out):
             for dtype, counts in theirs.items():
                 mine[dtype] = _added(mine.get(dtype, []), counts)
+
+    def ordered(self, names: tuple[str, ...]) -> "Values":
+        """The same with the channels of these names, in this order."""
+        if not self.names or names == self.names:
+            return self
+        chosen = [self.names.index(name) for name in names]
+        trained, held_out = (
+            {dtype: [counts[index] for index in chosen] for dtype, counts in part.items()}
+            for part in (self.trained, self.held_out)
+        )
+        return replace(self, names=names, trained=trained, held_out=held_out)
 
     @property
     def dtype(self) -> Depth:
@@ -268,9 +281,9 @@ def _domain(wanted: SideConfig, values: Values, key: str, range_key: str = "") -
             " images of a domain need the same type"
         )
     names = _channels(wanted, values, key)
+    if {*names} <= {*(values.names or ())}:
+        values = values.ordered(names)
     counts = _with_data(values.counts, wanted.nodata)
-    if values.names and len(names) < len(values.names):
-        counts = [counts[values.names.index(name)] for name in names]
     alpha = len(names) > max(values.channels, default=len(names))
     each = counts if wanted.per_channel and len(counts) > 1 else [together(counts)]
     found = [_ends(wanted.range, histogram, values.dtype, range_key) for histogram in each]

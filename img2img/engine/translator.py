@@ -25,6 +25,7 @@ from img2img.engine.values import Values
 from img2img.errors import ConfigError, ImageError, Img2ImgError, ModelFileError, counted
 from img2img.images import (
     MAX_PIXELS,
+    Domain,
     Frames,
     ImageLike,
     Mask,
@@ -273,7 +274,7 @@ class Translator:
         if mask is None:
             return self.translate_batch([image])[0]
         self.require_same_domain()
-        picture = self.values.with_range(as_picture(image, self.spec.in_channels))
+        picture = self._picture(image)
         weights = weights_of(mask, picture, feather)
         return like(blended(picture, self.translate_batch([picture])[0], weights), image)
 
@@ -283,7 +284,7 @@ class Translator:
         if len(given) != len(domains):
             raise ImageError(f"{counted(len(given), 'image')}, but the model takes {len(domains)}")
         pictures = [
-            each if isinstance(each, Frames) else as_picture(each, len(domain.alone.channels))
+            each if isinstance(each, Frames) else _as_picture(each, domain.alone)
             for each, domain in zip(given, domains, strict=True)
         ]
         slices = self.translate_batch(self.values.views(pictures))
@@ -307,7 +308,7 @@ class Translator:
     def _picture(self, image: ImageLike) -> Picture:
         if self.spec.input.kind == "labels":
             return as_label_map(image)
-        return self.values.with_range(as_picture(image, self.spec.in_channels))
+        return self.values.with_range(_as_picture(image, self.spec.input))
 
     def stream(self, images: Iterable[AnyImage]) -> Iterator[AnyImage]:
         """Translate images one by one, in order, each when it is requested."""
@@ -418,6 +419,10 @@ class Translator:
             return self.values.restored(picture, pixels[:height, :width], size)
         except MemoryError:
             raise _too_large(size) from None
+
+
+def _as_picture(image: ImageLike, domain: Domain) -> Picture:
+    return as_picture(image, len(domain.channels), domain.dtype)
 
 
 def _too_large(size: Size) -> ImageError:

@@ -13,6 +13,7 @@ from img2img.images import (
     RGBA,
     Colours,
     Domain,
+    Header,
     Picture,
     Pixels,
     count_outside,
@@ -21,6 +22,7 @@ from img2img.images import (
     of_depth,
     one_hot,
     resized,
+    type_range,
     with_pixels,
 )
 from img2img.models.spec import ModelSpec
@@ -168,38 +170,49 @@ class Values:
             made = replace(made, pixels=pixels, values=self.output.values)
         elif made.pixels.dtype != dtype:
             made = replace(made, pixels=of_depth(made.pixels, dtype))
-        made = self._apart_from_nodata(made)
-        if made.valid is not None:
-            made = replace(made, pixels=self._marked(made.pixels, made.valid))
+        made = self._marked(self._with_nodata(made))
         if self.output.channels[-1:] == RGBA[-1:]:
             made = replace(made, pixels=made.pixels[..., :-1], alpha=made.pixels[..., -1])
         elif alpha is not None and made.pixels.dtype in (np.uint8, np.uint16):
             made = replace(made, alpha=of_depth(alpha, made.pixels.dtype))
         return made
 
-    def _apart_from_nodata(self, made: Picture) -> Picture:
-        """With the next value where a result happens to be the one that stands for no data."""
-        nodata = self.output.nodata if made.header is None else made.header.nodata
-        dtype = made.pixels.dtype
-        if nodata is None or not fits(nodata, dtype):
-            return made
-        taken = np.all(made.pixels == nodata, axis=2)
-        if not taken.any():
-            return made
-        step = 1 if nodata < self.output.ends[1] else -1
-        value = np.asarray(nodata).astype(dtype)
-        pixels = made.pixels.copy()
-        pixels[taken] = (
-            np.nextafter(value, value + dtype.type(step)) if dtype.kind == "f" else nodata + step
-        )
-        return replace(made, pixels=pixels)
+    def _with_nodata(self, made: Picture) -> Picture:
+        """With the value that stands for no data, for the file to say, if there is one.
 
-    def _marked(self, pixels: Pixels, valid: npt.NDArray[np.bool_]) -> Pixels:
-        """Pixels with the value that stands for no data where there is none."""
-        unknown = np.nan if pixels.dtype.kind == "f" else 0
-        values = self.output.nodata, self.input.nodata, unknown
-        nodata = next(value for value in values if value is not None and fits(value, pixels.dtype))
-        return np.where(valid[..., None], pixels, np.asarray(nodata).astype(pixels.dtype))
+        It is that of the targets, of the file, or of the inputs. Integers that have none of these
+        get the lowest value of their type, or the highest if the result has the lowest; of
+        floating-point numbers it is NaN, and of files with a mask none is needed.
+        """
+        dtype, header = made.pixels.dtype, made.header or Header()
+        known = self.output.nodata, header.nodata, self.input.nodata
+        nodata = next((value for value in known if value is not None and fits(value, dtype)), None)
+        if nodata is None and made.valid is not None and dtype.kind != "f" and not header.has_mask:
+            least, most = type_range(dtype.name)
+            is_used = np.all(made.pixels == least, axis=2) & made.valid
+            nodata = most if is_used.any() else least
+        if nodata == header.nodata:
+            return made
+        return replace(made, header=replace(header, nodata=nodata))
+
+    def _marked(self, made: Picture) -> Picture:
+        """With the value that stands for no data where there is none, and nowhere else."""
+        pixels, dtype = made.pixels, made.pixels.dtype
+        nodata = None if made.header is None else made.header.nodata
+        if nodata is not None and fits(nodata, dtype):
+            value = np.asarray(nodata).astype(dtype)
+            taken = np.all(pixels == value, axis=2)
+            if taken.any():  # the next value, so that it is not taken for a gap
+                step = dtype.type(1 if nodata < self.output.ends[1] else -1)
+                pixels = pixels.copy()
+                pixels[taken] = (
+                    np.nextafter(value, value + step) if dtype.kind == "f" else (value + step)
+                )
+        else:
+            value = np.asarray(np.nan if dtype.kind == "f" else 0, dtype)
+        if made.valid is not None:
+            pixels = np.where(made.valid[..., None], pixels, value)
+        return replace(made, pixels=pixels)
 
     def remarks(self) -> Iterator[str]:
         """Sentences on pictures since the last call whose values do not suit the model."""

@@ -18,7 +18,7 @@ from img2img.images.pillow import from_pillow, to_pillow
 ImageLike = Picture | Image.Image | npt.NDArray[Any] | Tensor
 
 
-def as_picture(image: ImageLike, channels: int = 3) -> Picture:
+def as_picture(image: ImageLike, channels: int = 3, dtype: str = "uint8") -> Picture:
     """A picture of any image.
 
     Args:
@@ -29,6 +29,7 @@ def as_picture(image: ImageLike, channels: int = 3) -> Picture:
             float32 pixels in [-1, 1].
         channels: of the picture. With other than 3, an array (height, width, channels), or of one
             channel (height, width), or a tensor [channels, height, width].
+        dtype: a type that arrays may have besides, such as `int16`; of floating-point numbers all.
 
     Raises:
         ImageError: it is something else, or empty.
@@ -39,11 +40,12 @@ def as_picture(image: ImageLike, channels: int = 3) -> Picture:
         return _of_tensor(image, channels)
     if isinstance(image, Image.Image) and channels == 3:
         return as_rgb(from_pillow(image))
-    if not isinstance(image, np.ndarray) or image.dtype not in (np.uint8, np.uint16):
-        dtype = f" of {image.dtype}" if isinstance(image, np.ndarray) else ""
+    if not isinstance(image, np.ndarray) or not _is_one_of(image.dtype, np.dtype(dtype)):
+        there = f" of {image.dtype}" if isinstance(image, np.ndarray) else ""
+        more = "" if dtype in ("uint8", "uint16") else f" or {dtype}"
         raise ImageError(
-            f"{type(image).__name__}{dtype}: give a Picture, a Pillow image, an array of uint8 or"
-            " uint16, or a tensor"
+            f"{type(image).__name__}{there}: give a Picture, a Pillow image, an array of uint8 or"
+            f" uint16{more}, or a tensor"
         )
     array = image[..., None] if image.ndim == 2 else image
     if channels != 3:
@@ -61,6 +63,11 @@ def as_picture(image: ImageLike, channels: int = 3) -> Picture:
     if array.shape[2] == 1:
         return Picture(np.repeat(array, 3, axis=2))
     return Picture(array[..., :3], array[..., 3] if array.shape[2] == 4 else None)
+
+
+def _is_one_of(there: np.dtype[Any], wanted: np.dtype[Any]) -> bool:
+    real = there.kind == wanted.kind == "f"
+    return real or there in (np.uint8, np.uint16, wanted)
 
 
 def as_label_map(image: ImageLike) -> Picture:

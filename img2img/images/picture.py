@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -20,14 +20,18 @@ Size = tuple[int, int]
 Values = tuple[Number, Number] | tuple[tuple[Number, ...], tuple[Number, ...]]
 
 
+@dataclass(frozen=True)
 class Header:
     """What a codec keeps of a file besides the pixels, and can write back.
 
     Attributes:
         nodata: the value of pixels that hold no data, where the file has one.
+        has_mask: whether the file can say where there is no data without a value for it.
     """
 
-    nodata: float | None = None
+    has_mask: ClassVar[bool] = False
+
+    nodata: float | None = field(default=None, kw_only=True)
 
     def resized(self, before: Size, after: Size) -> Self:
         """What is true of the picture at another size."""

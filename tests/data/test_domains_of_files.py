@@ -243,3 +243,16 @@ def test_how_many_channels_images_have() -> None:
         "C": Domain(dtype="uint8", kind="labels", channels=("sky", "road")),
     }
     assert channels_of(domains) == {1, 5}
+
+
+def test_bands_in_another_order_are_counted_by_name(tmp_path: Path) -> None:
+    """Ranges are of the channels, wherever they are in a file."""
+    for number, order in enumerate(([0, 1, 2], [2, 0, 1], [0, 1, 2], [1, 2, 0])):
+        bands = np.stack([np.full((8, 8), 100 * n + number, np.float32) for n in (1, 2, 3)], -1)
+        names = tuple(("B2", "B3", "B4")[n] for n in order)
+        for side in "AB":
+            path = tmp_path / side / f"{number}.tif"
+            write_image(path, Picture(bands[..., order], channels=names))
+    found = domain(tmp_path, channels=["B4", "B2", "B3"], per_channel=True)
+    assert found.channels == ("B4", "B2", "B3")
+    assert [round(low / 100) for low in found.low] == [3, 1, 2]

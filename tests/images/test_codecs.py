@@ -19,11 +19,13 @@ import pytest
 import rasterio
 import tifffile
 from nibabel import orientations
+from nibabel.affines import apply_affine
 from PIL import Image, ImageCms
 from pydicom.pixels import apply_color_lut
 from rasterio.control import GroundControlPoint
 from rasterio.transform import from_origin
 
+from img2img.data.slices import assembled
 from img2img.errors import ImageError
 from img2img.images import (
     CODECS,
@@ -778,9 +780,8 @@ class TestDicom:
         path = DICOM_FILES / name
         dataset = pydicom.dcmread(path)
         stored = dataset.pixel_array
-        wanted = stored * float(dataset.get("RescaleSlope", 1)) + float(
-            dataset.get("RescaleIntercept", 0)
-        )
+        slope = dataset.get("RescaleSlope", dataset.get("DoseGridScaling", 1))
+        wanted = stored * float(slope) + float(dataset.get("RescaleIntercept", 0))
         if dataset.BitsAllocated == 1:
             wanted = wanted * 255
         image = read_native(path)
@@ -789,11 +790,13 @@ class TestDicom:
         wanted = wanted.reshape(pixels.shape)
         if isinstance(image, Picture) and image.valid is not None:
             wanted = np.where(image.valid[..., None], wanted, 0)
-        np.testing.assert_array_equal(pixels, wanted)
+        np.testing.assert_array_equal(pixels, wanted.astype(pixels.dtype))
         write_image(tmp_path / "y.dcm", image)
         back = read_native(tmp_path / "y.dcm")
         again = stack_of(back) if isinstance(back, Frames) else back.pixels[None]
-        np.testing.assert_array_equal(again, pixels)
+        # Real numbers, as of a dose, are stored in 16 bits.
+        step = float(np.ptp(pixels)) / 65535 if "DoseGridScaling" in dataset else 0
+        np.testing.assert_allclose(again, pixels, rtol=0, atol=step)
         copy = pydicom.dcmread(tmp_path / "y.dcm")
         assert copy.SOPInstanceUID not in {dataset.SOPInstanceUID, ""}
         assert copy.SeriesInstanceUID != dataset.SeriesInstanceUID
@@ -848,6 +851,54 @@ class TestDicom:
         with pytest.raises(ImageError, match=f"{name}: {reason}") as caught:
             read_native(DICOM_FILES / name)
         assert "\n" not in str(caught.value)
+
+
+def test_a_resized_dicom_stays_in_its_place() -> None:
+    """Its corner, half a pixel before the middle of the first one, is where it was."""
+    picture = picture_of(DICOM_FILES / "CT_small.dcm")
+    small = with_pixels(picture, picture.pixels[::2, ::4], None)
+    before, after = (each.header.dataset for each in (picture, small))  # type: ignore[union-attr]
+    assert np.allclose(np.array(after.PixelSpacing), np.array(before.PixelSpacing) * (2, 4))
+    corners = []
+    for dataset in (before, after):
+        down, right = (float(s) for s in dataset.PixelSpacing)
+        axes = np.array(dataset.ImageOrientationPatient, float).reshape(2, 3)
+        first = np.array(dataset.ImagePositionPatient, float)
+        corners.append(first - right / 2 * axes[0] - down / 2 * axes[1])
+    assert np.allclose(corners[0], corners[1], atol=1e-6)
+
+
+def test_results_of_one_series_are_one_series(tmp_path: Path) -> None:
+    picture = picture_of(DICOM_FILES / "CT_small.dcm")
+    series = set()
+    for name in ("a.dcm", "b.dcm"):
+        write_image(tmp_path / name, picture)
+        series.add(pydicom.dcmread(tmp_path / name).SeriesInstanceUID)
+    assert len(series) == 1
+
+
+def test_a_dose_is_in_its_units(tmp_path: Path) -> None:
+    path = DICOM_FILES / "rtdose_1frame.dcm"
+    dataset = pydicom.dcmread(path)
+    picture = picture_of(path)
+    wanted = dataset.pixel_array * float(dataset.DoseGridScaling)
+    np.testing.assert_allclose(picture.pixels[..., 0], wanted, rtol=1e-6)
+    write_image(tmp_path / "x.dcm", picture)
+    again = pydicom.dcmread(tmp_path / "x.dcm")
+    assert "DoseGridScaling" not in again
+    span = float(wanted.max() - wanted.min())
+    back = picture_of(tmp_path / "x.dcm").pixels[..., 0]
+    np.testing.assert_allclose(back, wanted, atol=span / 65535)
+
+
+def test_signed_units_are_not_inverted(tmp_path: Path) -> None:
+    dataset = pydicom.dcmread(DICOM_FILES / "CT_small.dcm")
+    dataset.PhotometricInterpretation = "MONOCHROME1"
+    dataset.save_as(tmp_path / "x.dcm")
+    units = dataset.pixel_array * float(dataset.RescaleSlope) + float(dataset.RescaleIntercept)
+    picture = picture_of(tmp_path / "x.dcm")
+    seen = np.ones(picture.size, bool) if picture.valid is None else picture.valid
+    assert np.array_equal(picture.pixels[..., 0][seen], units[seen])
 
 
 def test_palette_of_dicom() -> None:
@@ -960,6 +1011,22 @@ class TestNifti:
         nibabel.save(nibabel.Nifti1Image(np.zeros((3, 3, 3), np.complex64), np.eye(4)), path)
         with pytest.raises(ImageError, match="complex numbers"):
             probe(path)
+
+
+def test_a_resized_volume_stays_in_its_place(tmp_path: Path) -> None:
+    """Its corners in space, half a voxel beyond the middles of the outermost ones."""
+    affine = np.array([[0, -2.0, 0, 5], [3, 0, 0, -7], [0, 0, 4, 1], [0, 0, 0, 1]])
+    volume = values(np.int16, 12, 8, 3)
+    nibabel.save(nibabel.Nifti1Image(volume, affine), tmp_path / "x.nii")
+    given = frames_of(tmp_path / "x.nii")
+    halves = [with_pixels(each, each.pixels[::2, ::4], None) for each in given.frames]
+    write_image(tmp_path / "y.nii", assembled(halves, given, "z"))
+    corners = []
+    for name in ("x.nii", "y.nii"):
+        image = nibabel.load(tmp_path / name)
+        ends = np.array([(-0.5,) * 3, np.array(image.shape) - 0.5])
+        corners.append(np.sort(apply_affine(image.affine, ends), axis=0))
+    assert np.allclose(corners[0], corners[1], atol=1e-5)
 
 
 class TestHighDynamicRange:

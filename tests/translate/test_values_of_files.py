@@ -5,13 +5,24 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
 import img2img
 from img2img import Translator, translate_folder
-from img2img.images import Animation, Domain, Picture, read_picture, write_picture
+from img2img.engine.values import Values
+from img2img.errors import ImageError
+from img2img.images import (
+    Animation,
+    Domain,
+    Picture,
+    read_native,
+    read_picture,
+    write_image,
+    write_picture,
+)
 from img2img.networks import Generator
 from img2img.networks.base import Stage
 from img2img.translate.frames import FrameTranslator
@@ -255,3 +266,69 @@ class TestRemarks:
         one.translate_batch([ramp(), ramp(255).astype(np.uint8)])
         same(EIGHT, EIGHT, say=said.append).translate(ramp(65535))
         assert not said
+
+
+def test_arrays_of_the_models_own_type() -> None:
+    kelvin = Domain(dtype="float32", low=200, high=400)
+    given = np.random.default_rng(0).uniform(200, 400, (8, 9, 3))
+    for dtype in ("float32", "float64"):
+        made = np.asarray(same(kelvin, kelvin).translate(given.astype(dtype)))
+        assert made.dtype == np.float32
+        np.testing.assert_allclose(made, given, rtol=0, atol=200e-6)
+    hounsfield = Domain(dtype="int16", low=-1024, high=3071)
+    units = np.random.default_rng(0).integers(-1024, 3072, (8, 9, 3), np.int16)
+    assert np.array_equal(same(hounsfield, hounsfield).translate(units), units)
+    with pytest.raises(ImageError, match="of float32: give a Picture"):
+        same(hounsfield, hounsfield).translate(given.astype(np.float32))
+
+
+class TestGaps:
+    """Integers without data have a value of their own, which TIFF and DICOM files name."""
+
+    DOMAIN = Domain(dtype="int16", channels=("grey",), low=-1000, high=1000)
+
+    def picture(self, lowest: int) -> Picture:
+        pixels = np.random.default_rng(0).integers(-900, 900, (16, 16, 1), np.int16)
+        pixels[0, 0] = lowest
+        valid = np.ones((16, 16), bool)
+        valid[4:8, 4:8] = False
+        return Picture(pixels, valid=valid)
+
+    def result(self, domain: Domain, picture: Picture) -> Picture:
+        """What a network that changes nothing makes of the picture."""
+        low, high = domain.ends
+        levels = (picture.pixels.astype(np.float64) - low) / (high - low) * 2 - 1
+        return Values(domain, domain).restored(picture, levels.astype(np.float32))
+
+    @pytest.mark.parametrize("suffix", [".tif", ".dcm"])
+    def test_are_named(self, suffix: str, tmp_path: Path) -> None:
+        given = self.picture(0)
+        made = self.result(self.DOMAIN, given)
+        write_image(tmp_path / f"x{suffix}", made)
+        back = read_native(tmp_path / f"x{suffix}")
+        assert isinstance(back, Picture)
+        assert back.valid is not None
+        assert given.valid is not None
+        assert np.array_equal(back.valid, given.valid)
+        assert np.array_equal(back.pixels[back.valid], given.pixels[given.valid])
+        if suffix == ".tif":
+            with rasterio.open(tmp_path / "x.tif") as file:
+                assert file.nodata == -32768
+
+    def test_of_a_result_that_has_the_lowest_value(self) -> None:
+        whole = Domain(dtype="int16", channels=("grey",))
+        made = self.result(whole, self.picture(-32768))
+        assert made.header is not None
+        assert made.header.nodata == 32767
+
+    def test_have_the_value_that_targets_have(self, tmp_path: Path) -> None:
+        output = Domain(dtype="float32", channels=("grey",), low=0, high=1, nodata=-9999)
+        pixels = np.full((4, 4, 1), 0.5, np.float32)
+        valid = np.eye(4, dtype=bool)
+        made = Values(output, output).file_values(
+            Picture(pixels, valid=valid, normalized=True), np.float32
+        )
+        write_image(tmp_path / "x.tif", made)
+        with rasterio.open(tmp_path / "x.tif") as file:
+            assert file.nodata == -9999
+            assert np.array_equal(file.read(1) == -9999, ~valid)

@@ -4,7 +4,9 @@ Results are copies that say so: derived images with identifiers of their own, of
 and study.
 """
 
-from dataclasses import dataclass
+import copy
+import uuid
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +21,18 @@ from img2img.images.codecs.base import (
     not_held,
     only,
     plain,
-    with_gaps,
     without_gaps,
 )
-from img2img.images.picture import Animation, Frames, Header, Picture, Pixels
+from img2img.images.picture import (
+    Animation,
+    Frames,
+    Header,
+    Picture,
+    Pixels,
+    Size,
+    Valid,
+    fits,
+)
 
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _TIMED = ("FrameTime", "FrameTimeVector", "CineRate")
@@ -53,7 +63,14 @@ _OF_THE_FILE = (
     *("BluePaletteColorLookupTableDescriptor", "RedPaletteColorLookupTableData"),
     *("GreenPaletteColorLookupTableData", "BluePaletteColorLookupTableData"),
     *("PixelAspectRatio", "LossyImageCompressionRatio", "LossyImageCompressionMethod"),
+    "DoseGridScaling",
 )
+
+
+# Of rows and of columns, in millimetres.
+_SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
+# Of the series that the results of one process make of the series of their files.
+_MADE_HERE = uuid.uuid4().hex
 
 
 @dataclass(frozen=True)
@@ -61,6 +78,29 @@ class DicomHeader(Header):
     """A data set without its pixels."""
 
     dataset: Any = None
+
+    def resized(self, before: Size, after: Size) -> "DicomHeader":
+        scales = [old / new for new, old in zip(after, before, strict=True)]
+        dataset = copy.deepcopy(self.dataset)
+        for keyword in _SPACINGS:
+            if spacing := dataset.get(keyword):
+                setattr(
+                    dataset,
+                    keyword,
+                    [_decimal(s * k) for s, k in zip(spacing, scales, strict=True)],
+                )
+        position, axes = dataset.get("ImagePositionPatient"), dataset.get("ImageOrientationPatient")
+        spacing = self.dataset.get("PixelSpacing")
+        if position and axes and spacing:
+            # It is that of the middle of the first pixel.
+            right, down = (
+                float(s) * (k - 1) / 2 for s, k in zip(spacing[::-1], scales[::-1], strict=True)
+            )
+            dataset.ImagePositionPatient = [
+                _decimal(float(p) + right * float(axes[n]) + down * float(axes[n + 3]))
+                for n, p in enumerate(position)
+            ]
+        return replace(self, dataset=dataset)
 
 
 @CODECS.register("dicom")
@@ -109,14 +149,18 @@ class DicomCodec(Codec):
         pydicom = self.needed()
         pictures = image.frames if isinstance(image, Frames) else (image,)
         header = image.header if isinstance(image.header, DicomHeader) else pictures[0].header
-        dataset = pydicom.Dataset()
+        dataset, series = pydicom.Dataset(), None
         if isinstance(header, DicomHeader):
             dataset.update(header.dataset)
+            series = dataset.get("SeriesInstanceUID")
         for keyword in _OF_THE_FILE:
             if keyword in dataset:
                 delattr(dataset, keyword)
-        _describe(dataset, pydicom)
-        _store(dataset, np.stack([with_gaps(picture, 0) for picture in pictures]))
+        _describe(dataset, pydicom, series)
+        nodata = None if pictures[0].header is None else pictures[0].header.nodata
+        everywhere = np.ones(pictures[0].size, bool)
+        valid = np.stack([everywhere if each.valid is None else each.valid for each in pictures])
+        _store(dataset, np.stack([each.pixels for each in pictures]), valid, nodata)
         dataset.save_as(path, enforce_file_format=True)
 
     def _dataset(self, path: Path, *, pixels: bool) -> Any:
@@ -166,8 +210,10 @@ def _stored(dataset: Any) -> np.dtype[Any]:
 
 
 def _rescale(dataset: Any) -> tuple[float, float]:
-    """Slope and intercept: of the image, or the same of all frames."""
+    """Slope and intercept: of the image, of a dose, or the same of all frames."""
     slope, intercept = dataset.get("RescaleSlope"), dataset.get("RescaleIntercept")
+    if slope is None:
+        slope = dataset.get("DoseGridScaling")
     shared = dataset.get("SharedFunctionalGroupsSequence")
     if slope is None and shared and "PixelValueTransformationSequence" in shared[0]:
         transformation = shared[0].PixelValueTransformationSequence[0]
@@ -199,6 +245,13 @@ def _units(dataset: Any) -> np.dtype[Any]:
     return np.dtype(next(fitting, np.float32))
 
 
+def _is_inverted(dataset: Any) -> bool:
+    """Whether low values are shown bright, and are no units that mean something by themselves."""
+    inverted = dataset.PhotometricInterpretation == "MONOCHROME1"
+    units = bool(dataset.get("PixelRepresentation")) or _rescale(dataset) != (1, 0)
+    return inverted and not units
+
+
 def _values(dataset: Any, facts: FileFacts) -> Pixels:
     """All frames in units, (frames, height, width, channels)."""
     from pydicom.pixels import apply_color_lut
@@ -212,7 +265,7 @@ def _values(dataset: Any, facts: FileFacts) -> Pixels:
         return values
     if int(dataset.get("BitsAllocated", 8)) == 1:
         values = values * np.uint8(255)
-    if dataset.PhotometricInterpretation == "MONOCHROME1" and values.dtype.kind in "iu":
+    if _is_inverted(dataset) and values.dtype.kind in "iu":
         low, high = _ends(dataset)
         values = (low + high - values.astype(np.int64)).astype(values.dtype)
     slope, intercept = _rescale(dataset)
@@ -229,18 +282,23 @@ def _picture(values: Pixels, dataset: Any, facts: FileFacts, header: Header) -> 
     if padding is not None and facts.channels == 1 and "PixelPaddingRangeLimit" not in dataset:
         slope, intercept = _rescale(dataset)
         low, high = _ends(dataset)
-        inverted = dataset.PhotometricInterpretation == "MONOCHROME1"
-        nodata = (low + high - padding if inverted else padding) * slope + intercept
+        nodata = (low + high - padding if _is_inverted(dataset) else padding) * slope + intercept
     pixels, valid = without_gaps(values, nodata)
-    return Picture(pixels, valid=valid, header=header)
+    return Picture(pixels, valid=valid, header=replace(header, nodata=nodata))
 
 
-def _describe(dataset: Any, pydicom: Any) -> None:
-    """What identifies a copy, and says that it is one."""
+def _decimal(value: float) -> str:
+    """A number in at most 16 characters."""
+    return f"{value:.10g}"[:16]
+
+
+def _describe(dataset: Any, pydicom: Any, series: str | None) -> None:
+    """What identifies a copy, and says that it is one; copies of one series are one series."""
     uid = pydicom.uid.generate_uid
     dataset.file_meta = pydicom.dataset.FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
-    dataset.SOPInstanceUID, dataset.SeriesInstanceUID = uid(), uid()
+    dataset.SOPInstanceUID = uid()
+    dataset.SeriesInstanceUID = uid(entropy_srcs=[series, _MADE_HERE]) if series else uid()
     for keyword in ("StudyInstanceUID", "FrameOfReferenceUID"):
         if not dataset.get(keyword):
             setattr(dataset, keyword, uid())
@@ -254,26 +312,38 @@ def _describe(dataset: Any, pydicom: Any) -> None:
     dataset.Modality = dataset.get("Modality") or "OT"
 
 
-def _store(dataset: Any, values: Pixels) -> None:
+def _store(dataset: Any, values: Pixels, valid: Valid, nodata: float | None) -> None:
     """The pixels, (frames, height, width, channels), in integers and a rescale.
 
-    What does not fit into 16 bits is exact to a half of 1/65535 of its range, or of 32 bits.
+    What does not fit into 16 bits is exact to a half of 1/65535 of its range, or of 32 bits. Where
+    there is no data, pixels have a value that is said to be padding.
+
+    Args:
+        valid: (frames, height, width), where there is data.
+        nodata: the value for that, where the type has it.
     """
+    used, padding = values[valid], None
+    has_gaps = used.size < values.size
+    most = 65534 if has_gaps else 65535
     frames, height, width, channels = values.shape
     slope, intercept = 1.0, 0.0
-    low, high = float(values.min()), float(values.max())
-    whole = values.dtype.kind in "iu" or not np.mod(values, 1).any()
-    if values.dtype not in (np.uint8, np.uint16, np.int16) and (
-        high - low <= 65535 or values.dtype not in (np.uint32, np.int32)
-    ):
-        if whole and high - low <= 65535:
+    low, high = (float(used.min()), float(used.max())) if used.size else (0.0, 0.0)
+    if values.dtype in (np.uint8, np.uint16, np.int16):
+        if has_gaps:
+            known = nodata is not None and fits(nodata, values.dtype)
+            padding = int(nodata if nodata is not None and known else np.iinfo(values.dtype).min)
+            values = np.where(valid[..., None], values, values.dtype.type(padding))
+    elif high - low <= most or values.dtype not in (np.uint32, np.int32):
+        whole = values.dtype.kind in "iu" or not np.mod(used, 1).any()
+        if whole and high - low <= most:
             intercept = low
         else:
             # As they will be read: numbers of at most 16 characters.
-            slope = float(f"{(high - low) / 65535 or 1.0:.9e}")
+            slope = float(f"{(high - low) / most or 1.0:.9e}")
             intercept = float(f"{low:.8e}")
-        values = np.rint((values.astype(np.float64) - intercept) / slope)
-        values = values.clip(0, 65535).astype(np.uint16)
+        padding = 65535 if has_gaps else None
+        values = np.full(values.shape, 65535, np.uint16)
+        values[valid] = np.rint((used.astype(np.float64) - intercept) / slope).clip(0, most)
     bits = values.itemsize * 8
     dataset.SOPClassUID = _SECONDARY_CAPTURE if frames == 1 else _MULTI_FRAME.get(bits, _DEEP)
     if frames > 1 and channels == 3:
@@ -289,11 +359,13 @@ def _store(dataset: Any, values: Pixels) -> None:
     dataset.BitsAllocated = dataset.BitsStored = bits
     dataset.HighBit = bits - 1
     dataset.PixelRepresentation = int(values.dtype.kind == "i")
+    if padding is not None and channels == 1:
+        dataset.PixelPaddingValue = padding
     for keyword, value in (("RescaleSlope", slope), ("RescaleIntercept", intercept)):
         if keyword in dataset:
             delattr(dataset, keyword)
         if channels == 1:
-            setattr(dataset, keyword, f"{value:.10g}"[:16])
+            setattr(dataset, keyword, _decimal(value))
     data = values.astype(values.dtype.newbyteorder("<")).tobytes()
     dataset.PixelData = data + b"\0" * (len(data) % 2)
     dataset["PixelData"].VR = "OB" if bits == 8 else "OW"

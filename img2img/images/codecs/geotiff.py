@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -45,7 +45,8 @@ class GeoHeader(Header):
         tags: what else the file says, by the namespace of GDAL.
     """
 
-    nodata: float | None = None
+    has_mask: ClassVar[bool] = True
+
     crs: Any = None
     transform: Any = None
     gcps: tuple[Any, Any] | None = None

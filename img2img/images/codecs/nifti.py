@@ -6,7 +6,7 @@ it was read in.
 """
 
 import gzip
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,7 +25,7 @@ from img2img.images.codecs.base import (
     with_gaps,
     without_gaps,
 )
-from img2img.images.picture import Animation, Frames, Header, Picture, Pixels
+from img2img.images.picture import Animation, Frames, Header, Picture, Pixels, Size
 
 _MAGICS = (b"n+1\0", b"ni1\0")
 _TIME = 3
@@ -39,6 +39,22 @@ class NiftiHeader(Header):
     header: Any = None
     affine: Any = None
     dimensions: int = 3
+
+    def resized(self, before: Size, after: Size) -> "NiftiHeader":
+        """Of slices along z: with voxels of another size, in the same place."""
+        from nibabel import orientations
+
+        down, across = (old / new for new, old in zip(after, before, strict=True))
+        axes = orientations.io_orientation(self.affine)[:, 0]
+        scales = np.array([(across, down, 1.0)[int(axis)] for axis in axes])
+        change = np.diag([*scales, 1.0])
+        change[:3, 3] = (scales - 1) / 2  # voxels are where their middle is
+        affine = self.affine @ change
+        header = self.header.copy()
+        # Else a form that is kept apart would say the old one.
+        header.set_sform(affine, code=int(header["sform_code"]) or 1)
+        header.set_qform(affine, code=int(header["qform_code"]), strip_shears=True)
+        return replace(self, affine=affine, header=header)
 
 
 @CODECS.register("nifti")

@@ -265,7 +265,7 @@ class _File:
             resolution = (*page.resolution, 1)
         if not kind and self.nodata is None and resolution is None:
             return None
-        return TiffHeader(self.nodata, kind, separate, about, resolution)
+        return TiffHeader(kind, separate, about, resolution, nodata=self.nodata)
 
     def read(self, *, indices: bool = False) -> Picture | Frames:
         if self.series is not None:

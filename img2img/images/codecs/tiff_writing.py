@@ -28,7 +28,6 @@ class TiffHeader(Header):
         resolution: pixels a unit, across and down, and the unit, where that is no inch.
     """
 
-    nodata: float | None = None
     kind: str = ""
     separate: bool = False
     about: dict[str, Any] = field(default_factory=dict)
@@ -57,7 +56,9 @@ def write_by_tifffile(path: Path, image: Picture | Frames) -> bool:
     Nor is it what has alpha.
     """
     pictures = image.frames if isinstance(image, Frames) else (image,)
-    header = image.header if isinstance(image.header, TiffHeader) else TiffHeader()
+    header = image.header
+    if not isinstance(header, TiffHeader):
+        header = TiffHeader(nodata=nodata_of(pictures[0]))
     first = pictures[0]
     between = {"z": "Z", "t": "T"}.get(image.axis) if isinstance(image, Frames) else None
     large = sum(picture.pixels.nbytes for picture in pictures) > LARGE

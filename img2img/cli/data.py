@@ -81,8 +81,9 @@ def check(
     is 1 if there is any problem.
     """
     from img2img.data.check import check_data, remarks
+    from img2img.data.domains import resolve_domains
     from img2img.data.pair_list import write_pairs as write_table
-    from img2img.data.values import resolve_domains, value_facts, value_notices
+    from img2img.data.value_notices import value_facts, value_notices
 
     flags = keys_given(context.params)
     kind, run = _kind_and_config(unpaired, config, flags, assignments)

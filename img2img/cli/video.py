@@ -124,8 +124,8 @@ def _values(folder: Path, images: Sequence[Path], wanted: str | None) -> "Domain
         ConfigError: not a range, or not one of such images.
     """
     from img2img.config import SideConfig
+    from img2img.data.domains import domain_of
     from img2img.data.sources import ImageSource
-    from img2img.data.values import domain_of
     from img2img.images import OURS
 
     text = wanted or ("dtype" if (folder / OURS).exists() else "auto")

@@ -14,8 +14,8 @@ from img2img.data.labels import declared
 from img2img.data.problems import Problem
 from img2img.data.sizes import HeightWidth, same_shape
 from img2img.data.sources import CountProgress, ImageSource, Item, Pair
+from img2img.data.statistics import FileStatistics, statistics_of
 from img2img.data.turns import TURNS
-from img2img.data.values import Values, values_of
 from img2img.errors import ImageError, counted, some_names
 from img2img.images import Domain, Picture, count_unreadable, list_own
 
@@ -37,7 +37,7 @@ class Survey:
     formats: Counter[str]
     problems: list[Problem]
     changed: Counter[str] = field(default_factory=Counter)
-    values: dict[str, Values] = field(default_factory=dict)
+    values: dict[str, FileStatistics] = field(default_factory=dict)
 
     @property
     def all_sizes(self) -> Counter[HeightWidth]:
@@ -159,7 +159,7 @@ def check_images(
     labels = {side: declared(each) for side, each in (sides or {}).items() if each.is_labels}
     which, of = share
     shown = [(domains, item) for domains, those in items.items() for item in those]
-    values = {key: Values() for key in values_keys(shown)}
+    values = {key: FileStatistics() for key in values_keys(shown)}
     survey = Survey({"A": Counter(), "B": Counter()}, Counter(), [], values=values)
     shown = shown[which::of]
     apart: Collection[Item] = {item for pair in held_out for item in (pair, pair.A, pair.B)}
@@ -210,15 +210,15 @@ class _ImageFacts:
     size: HeightWidth
     sizes: Counter[HeightWidth]
     form: str
-    values: Values
+    values: FileStatistics
 
     @classmethod
     def of(cls, source: ImageSource, pictures: Iterable[Picture], held_out: Iterable[bool]) -> Self:
-        sizes, values, form = Counter[HeightWidth](), Values(), ""
+        sizes, values, form = Counter[HeightWidth](), FileStatistics(), ""
         for picture, apart in zip(pictures, held_out, strict=False):
             sizes[picture.size] += 1
             labels = source.labels
-            values.add(values_of(picture, str(source.path), held_out=apart, labels=labels))
+            values.add(statistics_of(picture, str(source.path), held_out=apart, labels=labels))
             form = form or _format(picture)
         return cls(next(iter(sizes)), sizes, form, values)
 

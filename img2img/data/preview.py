@@ -10,9 +10,9 @@ from img2img.config import DataConfig
 from img2img.data.augment import Transform
 from img2img.data.check import check_images, sides_of
 from img2img.data.dataset import DataSet
+from img2img.data.domains import channels_colored, channels_of, resolve_domains
 from img2img.data.sizes import resolve_sizes
 from img2img.data.sources import CountProgress
-from img2img.data.values import channels_colored, channels_of, resolve_domains
 from img2img.errors import DataError
 from img2img.images import Domain, Picture
 from img2img.images.display import tensor_shown

@@ -19,7 +19,7 @@ from img2img.data.dataset import DataSet
 from img2img.data.histogram import Histogram
 from img2img.data.labels import Labels
 from img2img.data.sources import CountProgress, Item, Pair
-from img2img.data.values import Values
+from img2img.data.statistics import FileStatistics
 from img2img.errors import StorageError
 from img2img.runtime.files import write_text
 from img2img.runtime.processes import Processes
@@ -122,7 +122,7 @@ def _merged(found: DataSet, parts: list[Survey]) -> Survey:
         for domain, sizes in part.sizes.items():
             whole.sizes[domain].update(sizes)
         for key, values in part.values.items():
-            whole.values.setdefault(key, Values()).add(values)
+            whole.values.setdefault(key, FileStatistics()).add(values)
         whole.formats.update(part.formats)
         whole.changed.update(part.changed)
         whole.problems.extend(part.problems)
@@ -186,7 +186,7 @@ def _labels(tree: Any) -> Labels:
     )
 
 
-def _values(tree: Any) -> Values:
+def _values(tree: Any) -> FileStatistics:
     counted = {
         part: {
             dtype: [
@@ -207,4 +207,4 @@ def _values(tree: Any) -> Values:
         "names": tree["names"] and tuple(tree["names"]),
         "labels": _labels(tree["labels"]),
     }
-    return Values(**{**tree, **facts, **counted})
+    return FileStatistics(**{**tree, **facts, **counted})

@@ -23,7 +23,7 @@ from img2img.engine.footprint import strip_rows
 from img2img.engine.options import OnPart
 from img2img.engine.sizing import padded_size
 from img2img.engine.strips import run_in_strips
-from img2img.engine.values import Values
+from img2img.engine.values import ValueConversion
 from img2img.errors import StorageError
 from img2img.images import Picture, Pixels, Reader, to_pixels, to_tensor
 from img2img.networks import Generator
@@ -39,7 +39,7 @@ def translate_rows(
     reader: Reader,
     write: Callable[[Picture], None],
     *,
-    values: Values,
+    values: ValueConversion,
     memory: int,
     folder: Path,
     truncate: bool = False,
@@ -97,7 +97,7 @@ def translate_rows(
 class _Rows:
     """Rows of a file, decoded in blocks of which the last few are kept."""
 
-    def __init__(self, reader: Reader, values: Values) -> None:
+    def __init__(self, reader: Reader, values: ValueConversion) -> None:
         self._reader, self._values = reader, values
         self._blocks: OrderedDict[int, tuple[Picture, Pixels]] = OrderedDict()
         self._counted = 0

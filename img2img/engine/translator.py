@@ -21,7 +21,7 @@ from img2img.engine.runner import Runner
 from img2img.engine.sizing import AppliedScale, Scale, Size, Sizing, pad_to_fit
 from img2img.engine.splitting import Splitter
 from img2img.engine.transfer import Transfer
-from img2img.engine.values import Values
+from img2img.engine.values import ValueConversion
 from img2img.errors import ConfigError, ImageError, Img2ImgError, ModelFileError, counted
 from img2img.images import (
     MAX_PIXELS,
@@ -83,7 +83,7 @@ class Translator:
             if getattr(options, name):
                 raise ConfigError(f"`{name}`: only `Translator.load` takes this option")
         self.spec, self.options = (spec := spec.shown(options.show)), options
-        self.values, self._say = Values.of(spec), options.say or _warn
+        self.values, self._say = ValueConversion.of(spec), options.say or _warn
         self._has_remarked = False
         self.budget = Budget(memory_share(options.max_memory))
         self._sizing = Sizing(options.scale, options.resize, options.max_side, options.even)

@@ -34,7 +34,7 @@ _DARK = 2**14
 
 
 @dataclass
-class Values:
+class ValueConversion:
     """Which values of pictures mean black and white to one model.
 
     For a picture of the type that the model was trained on, they are those of the training images;
@@ -56,7 +56,7 @@ class Values:
         self._begin()
 
     @classmethod
-    def of(cls, spec: ModelSpec) -> "Values":
+    def of(cls, spec: ModelSpec) -> "ValueConversion":
         """The values of a model."""
         return cls(spec.input, spec.output)
 

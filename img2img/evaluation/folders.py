@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Unpack
 
+from img2img.data.domains import domain_of
 from img2img.data.layouts import Folders
 from img2img.data.mistaken import no_folder
 from img2img.data.sources import ImageSource, sources_by_name
-from img2img.data.values import domain_of
 from img2img.errors import ConfigError, DataError, some_names
 from img2img.evaluation.measuring import Evaluation, Images, evaluate
 from img2img.evaluation.options import EvaluationOptions, chosen, notifier, pairing_of, weights_of
@@ -24,7 +24,7 @@ def evaluate_folders(
     """Measure a folder of images against a folder of real images.
 
     Images with the same path in their folder, apart from the suffix, are pairs if all have a
-    partner. Values are relative to the range of the real images; see `data.values.domain_of`.
+    partner. Values are relative to the range of the real images; see `data.domains.domain_of`.
 
     Args:
         inputs: the folder of the inputs, which are measured as a baseline.

@@ -14,7 +14,7 @@ from img2img.images.picture import (
     Number,
     Picture,
     Pixels,
-    Values,
+    ValueRange,
     View,
     bands,
     looked_up,
@@ -291,7 +291,7 @@ class Domain(BaseModel):
         return self.model_copy(update={"clip": False})
 
     @property
-    def values(self) -> Values:
+    def values(self) -> ValueRange:
         """`low` and `high`, as one number each where they are the same for all channels."""
         return self.ends if self._uniform else (self.low, self.high)
 

@@ -17,7 +17,7 @@ Valid = npt.NDArray[np.bool_]
 # Height and width.
 Size = tuple[int, int]
 # Of pixels, the lowest and the highest: a number each for all channels, or one for each of them.
-Values = tuple[Number, Number] | tuple[tuple[Number, ...], tuple[Number, ...]]
+ValueRange = tuple[Number, Number] | tuple[tuple[Number, ...], tuple[Number, ...]]
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Picture:
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
     text: Mapping[str, str] = field(default_factory=dict)
-    values: Values | None = None
+    values: ValueRange | None = None
     valid: Valid | None = None
     channels: tuple[str, ...] | None = None
     header: Header | None = None
@@ -324,7 +324,7 @@ def fits(value: Number, dtype: np.dtype[Any]) -> bool:
     return bool(np.isfinite(value) and float(value).is_integer() and info.min <= value <= info.max)
 
 
-def per_channel(values: Values) -> list[tuple[Number, Number]]:
+def per_channel(values: ValueRange) -> list[tuple[Number, Number]]:
     """The lowest and the highest value of each channel; one pair where all have the same."""
     low, high = (end if isinstance(end, tuple) else (end,) for end in values)
     return list(zip(low, high, strict=True))

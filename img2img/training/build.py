@@ -9,10 +9,10 @@ import torch
 from img2img.config import Component, MetricsConfig, RunConfig, check_settings, nearest
 from img2img.data.augment import check_names
 from img2img.data.dataset import DataSet
+from img2img.data.domains import as_config
 from img2img.data.loader import resolve_workers
 from img2img.data.samples import Batch
 from img2img.data.sizes import HeightWidth
-from img2img.data.values import as_config
 from img2img.errors import ConfigError, unknown
 from img2img.features import Supply, feature_network
 from img2img.images import Domain

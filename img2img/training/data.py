@@ -8,6 +8,7 @@ from img2img.config import DataConfig
 from img2img.data.augment import Transform
 from img2img.data.check import Survey, check_found, remarks, sides_of
 from img2img.data.dataset import DataSet
+from img2img.data.domains import channels_colored, channels_of, resolve_domains
 from img2img.data.problems import refusal
 from img2img.data.samples import Batch, Samples
 from img2img.data.sizes import (
@@ -19,13 +20,7 @@ from img2img.data.sizes import (
 )
 from img2img.data.sources import CountProgress
 from img2img.data.surveying import survey_together
-from img2img.data.values import (
-    channels_colored,
-    channels_of,
-    resolve_domains,
-    value_facts,
-    value_notices,
-)
+from img2img.data.value_notices import value_facts, value_notices
 from img2img.errors import DataError, some_names
 from img2img.images import Domain
 from img2img.models.spec import SCALE_WORTH_SAYING

@@ -11,8 +11,8 @@ from PIL import Image
 
 from img2img.config import DataConfig, check, load_config
 from img2img.data.check import check_data
+from img2img.data.domains import as_config, channels_of, resolve_domains
 from img2img.data.paired import PairedData
-from img2img.data.values import as_config, channels_of, resolve_domains
 from img2img.errors import ConfigError, DataError
 from img2img.images import Domain, Picture, Pixels, write_image
 from tests.conftest import Command

@@ -11,8 +11,9 @@ from PIL import Image
 from img2img.config import SideConfig, load_config
 from img2img.data.augment import Transform
 from img2img.data.check import check_data
+from img2img.data.domains import as_config, resolve_domains
 from img2img.data.paired import PairedData
-from img2img.data.values import as_config, resolve_domains, value_facts
+from img2img.data.value_notices import value_facts
 from img2img.errors import ConfigError, DataError
 from img2img.images import Domain
 from tests.conftest import Command, noise

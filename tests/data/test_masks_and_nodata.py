@@ -12,11 +12,11 @@ from img2img.config import DataConfig, check, load_config
 from img2img.data.augment import Transform
 from img2img.data.check import DataReport, check_data
 from img2img.data.dataset import DataSet
+from img2img.data.domains import resolve_domains
 from img2img.data.paired import PairedData
 from img2img.data.samples import Batch
 from img2img.data.sizes import brought_to
 from img2img.data.unpaired import UnpairedData
-from img2img.data.values import resolve_domains
 from img2img.errors import ConfigError
 from img2img.images import Picture, write_picture
 from tests.conftest import Command, noise

@@ -13,10 +13,10 @@ from img2img.config import DataConfig
 from img2img.data import slices
 from img2img.data.augment import Transform
 from img2img.data.check import check_images
+from img2img.data.domains import as_config, resolve_domains
 from img2img.data.paired import PairedData
 from img2img.data.samples import Sample
 from img2img.data.unpaired import UnpairedData
-from img2img.data.values import as_config, resolve_domains
 from img2img.errors import ConfigError, DataError
 from img2img.images import Domain, Frames, Picture, read_native
 from tests.conftest import Command

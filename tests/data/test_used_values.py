@@ -9,9 +9,9 @@ import pytest
 
 from img2img.config import DataConfig, check, load_config
 from img2img.data.check import check_data
+from img2img.data.domains import resolve_domains
 from img2img.data.paired import PairedData
 from img2img.data.unpaired import UnpairedData
-from img2img.data.values import resolve_domains
 from img2img.errors import ConfigError
 from img2img.images import Picture, write_picture
 from tests.conftest import Command

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import img2img
 from img2img import Translator, translate_folder
-from img2img.engine.values import Values
+from img2img.engine.values import ValueConversion
 from img2img.errors import ImageError
 from img2img.images import (
     Animation,
@@ -298,7 +298,7 @@ class TestGaps:
         """What a network that changes nothing makes of the picture."""
         low, high = domain.ends
         levels = (picture.pixels.astype(np.float64) - low) / (high - low) * 2 - 1
-        return Values(domain, domain).restored(picture, levels.astype(np.float32))
+        return ValueConversion(domain, domain).restored(picture, levels.astype(np.float32))
 
     @pytest.mark.parametrize("suffix", [".tif", ".dcm"])
     def test_are_named(self, suffix: str, tmp_path: Path) -> None:
@@ -325,7 +325,7 @@ class TestGaps:
         output = Domain(dtype="float32", channels=("grey",), low=0, high=1, nodata=-9999)
         pixels = np.full((4, 4, 1), 0.5, np.float32)
         valid = np.eye(4, dtype=bool)
-        made = Values(output, output).file_values(
+        made = ValueConversion(output, output).file_values(
             Picture(pixels, valid=valid, normalized=True), np.float32
         )
         write_image(tmp_path / "x.tif", made)

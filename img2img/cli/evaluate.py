@@ -151,7 +151,9 @@ def evaluate(
                 " (optionally with --data, --direction, --scale); see img2img evaluate -h"
             )
     if not evaluation.figures:
-        raise ConfigError(f"nothing could be measured: {'; '.join({*evaluation.missing.values()})}")
+        raise ConfigError(
+            f"nothing could be measured: {'; '.join(dict.fromkeys(evaluation.missing.values()))}"
+        )
     if as_json:
         print_json(evaluation.to_json())
     else:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain, count, groupby
+from itertools import count, groupby
 from pathlib import Path
 from typing import Any
 
@@ -274,12 +274,15 @@ class _Work:
             return next(numbers) if self._is_large(item[1]) else 0
 
         with closing(ahead(_weigh, jobs, workers=THREADS)) as weighed:
-            for _, together in groupby(weighed, run):
-                job, extent = next(together)
+            for alone, together in groupby(weighed, run):
+                if not alone:
+                    self._do_run(together)
+                    continue
+                ((job, extent),) = together
                 if self._goes_by_rows(extent):
                     self._do_by_rows(job)
                 else:
-                    self._do_run(chain([(job, extent)], together))  # noqa: B031, used only here
+                    self._do_run([(job, extent)])
         self._moved()  # the last files may have failed before they were written
 
     def _do_run(self, weighed: Iterable[tuple[Job, Extent | None]]) -> None:

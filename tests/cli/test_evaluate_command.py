@@ -77,8 +77,8 @@ def test_a_measure_that_is_named_is_taken_or_refused(
     outcome = img2img("evaluate", x, y)
     assert (outcome.status, outcome.out) == (2, "")
     assert (
-        "nothing could be measured: needs at least 10 images in each set, but there are 1 and 1;"
-        " the images have no known targets" in outcome.err
+        "nothing could be measured: the images have no known targets; needs at least 10 images in"
+        " each set, but there are 1 and 1" in outcome.err
     )
 
 

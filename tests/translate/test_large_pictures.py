@@ -66,6 +66,7 @@ def test_rows_give_what_the_whole_gives(
     report = translate_folder(translator(), scene.parent, tmp_path / "whole")
     assert not report.failed
     monkeypatch.setattr(memory, "_MOST_WHOLE", 1)
+    monkeypatch.setattr(memory, "_AHEAD", 1)
     monkeypatch.setattr(rows, "_BLOCK", 64)
     if mapped:
         monkeypatch.setattr(rows, "_MAPS", 10**9)
@@ -92,6 +93,7 @@ def test_a_full_disk_is_an_error_of_one_line(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(memory, "_MOST_WHOLE", 1)
+    monkeypatch.setattr(memory, "_AHEAD", 1)
     monkeypatch.setattr(rows, "_MAPS", 10**9)
     monkeypatch.setattr(os, "posix_fallocate", full)
     with pytest.raises(TranslationStopped, match="no room for"):

@@ -203,11 +203,13 @@ class ValueConversion:
             value = np.asarray(nodata).astype(dtype)
             taken = np.all(pixels == value, axis=2)
             if taken.any():  # the next value, so that it is not taken for a gap
-                step = dtype.type(1 if nodata < self.output.ends[1] else -1)
-                pixels = pixels.copy()
-                pixels[taken] = (
-                    np.nextafter(value, value + step) if dtype.kind == "f" else (value + step)
+                up = 1 if nodata < self.output.ends[1] else -1
+                beside = (
+                    np.nextafter(value, dtype.type(up * np.inf))
+                    if dtype.kind == "f"
+                    else int(nodata) + up
                 )
+                pixels = np.where(taken[..., None], np.asarray(beside, dtype), pixels)
         else:
             value = np.asarray(np.nan if dtype.kind == "f" else 0, dtype)
         if made.valid is not None:

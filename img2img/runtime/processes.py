@@ -13,6 +13,10 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
+
+# Imported while a group exists, its functions would keep that group as their default argument, and
+# threads of the group that run at the interpreter's end abort the process.
+import torch.distributed.nn.functional
 from torch import Tensor
 
 from img2img.errors import ConfigError, ProcessLost, counted

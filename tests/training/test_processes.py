@@ -65,8 +65,12 @@ def words(method: str, output: Path, *arguments: object, **settings: object) -> 
 
 
 def torchrun(count: int, given: list[str]) -> Ended:
+    return launched(count, ["-m", "img2img", *given])
+
+
+def launched(count: int, given: list[str]) -> Ended:
     launcher = ["-m", "torch.distributed.run", f"--nproc-per-node={count}", "--master-port", port()]
-    line = [sys.executable, *launcher, "-m", "img2img", *given]
+    line = [sys.executable, *launcher, *given]
     done = subprocess.run(line, capture_output=True, text=True, check=False)
     return Ended(done.returncode, done.stdout, done.stderr)
 
@@ -302,6 +306,26 @@ def test_pools_are_dealt_out() -> None:
     assert dealt == [[0, 3], [1, 4], [2, 5]]
     pool.restore(states, 1, 2, torch.device("cpu"))
     assert [int(image) for image in pool.images] == [4, 5]
+
+
+LEAVES_NO_THREADS = """
+from pathlib import Path
+from img2img.runtime.processes import joined
+
+with joined("cpu") as processes:
+    import torch._dynamo  # and with it modules whose functions refer to the group
+    processes.largest(1)
+print("left:", [n for n in Path("/proc/self/task").glob("*/comm") if "gloo" in n.read_text()])
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
+def test_threads_of_the_group_end_with_it(tmp_path: Path) -> None:
+    """Threads that are left abort some processes when they end."""
+    script = tmp_path / "script.py"
+    script.write_text(LEAVES_NO_THREADS)
+    ended = launched(2, [str(script)])
+    assert ended.out.count("left: []") == 2, ended
 
 
 def test_a_launcher_that_makes_no_sense(monkeypatch: pytest.MonkeyPatch) -> None:

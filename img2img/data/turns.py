@@ -4,7 +4,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,7 @@ class Turns:
                 yield
 
 
+@lru_cache(1 << 16)  # a set is read many times
 def _held(path: Path) -> int:
     """Bytes of decoded pixels; 0 if the file cannot be read, which decoding will report."""
     try:

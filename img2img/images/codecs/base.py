@@ -27,7 +27,7 @@ Palette = tuple[tuple[int, int, int], ...]
 START = 1024
 """So many bytes of a file say what kind it is of."""
 # How decoders speak of what is whole, and nothing for them.
-_UNSUPPORTED = re.compile("(?i)unsupported|not supported|not yet supported|not configured")
+_UNSUPPORTED = re.compile("(?i)unsupported|not (yet )?support|not configured")
 
 
 @dataclass(frozen=True)

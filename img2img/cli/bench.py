@@ -83,7 +83,7 @@ def bench(
         print_json([asdict(measurement) for measurement in measurements])
         return
     height, width = picture.size
-    console.print(f"{model}: {width} x {height} pixels on {measurements[0].device}", markup=False)
+    say(f"{model}: {width} x {height} pixels on {measurements[0].device}")
     table = Table(box=None, pad_edge=False)
     for column in ("backend", "precision"):
         table.add_column(column, no_wrap=True)
@@ -102,7 +102,7 @@ def bench(
             table.add_row(m.backend, m.precision, *cells)
     console.print(table)
     for why in dict.fromkeys(f"{m.backend}: {m.missing}" for m in measurements if m.missing):
-        console.print(in_options(why), markup=False, soft_wrap=True)
+        say(in_options(why))
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from img2img.cli.options import (
     pairing_of,
     test_data_of,
 )
-from img2img.cli.output import console, counting, print_json, printable, say_note, split_names
+from img2img.cli.output import console, counting, print_json, printable, say, say_note, split_names
 from img2img.errors import ConfigError
 
 
@@ -115,6 +115,6 @@ def compare(
     table.add_row("ms per image", *(f"{1e3 * model.seconds:.1f}" for model in found.models))
     table.add_row("MB", *(f"{model.bytes / 1e6:.1f}" for model in found.models))
     console.print(table)
-    console.print(printable(f"images: {found.where}"), markup=False, soft_wrap=True)
-    console.print(printable(verdict(found)), markup=False, soft_wrap=True)
-    console.print(printable(f"wrote {output}"), markup=False, soft_wrap=True)
+    say(f"images: {found.where}")
+    say(verdict(found))
+    say(f"wrote {output}")

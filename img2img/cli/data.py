@@ -19,7 +19,7 @@ from img2img.cli.options import (
     Unequal,
     keys_given,
 )
-from img2img.cli.output import console, counting, error_console, print_json, printable
+from img2img.cli.output import counting, error_console, print_json, say
 from img2img.cli.train import Assignments, Config
 from img2img.cli.wording import in_options
 from img2img.errors import ConfigError, counted
@@ -142,10 +142,10 @@ def check(
             _say("note", notice)
         _say("problems", str(len(report.problems)))
     for line in _problems(report, all_problems):
-        error_console.print(printable(in_options(line)), markup=False, soft_wrap=True)
+        say(in_options(line), error_console)
     if not as_json:
         for name, line in _ways_on(report, data, data_a, data_b, flags, write_pairs):
-            _say(name, printable(line))
+            _say(name, line)
     if report.problems:
         raise typer.Exit(1)
 
@@ -245,7 +245,7 @@ def preview(
     with counting("reading images") as progress:
         sheet = preview_data(kind, run.data, run.seed, rows, variants, progress)
     write_picture(output, sheet)
-    console.print(f"wrote {output}", markup=False)
+    say(f"wrote {output}")
 
 
 def _kind_and_config(
@@ -261,4 +261,4 @@ def _kind_and_config(
 
 
 def _say(name: str, value: str) -> None:
-    console.print(f"{name:10}{in_options(value)}", markup=False, soft_wrap=True)
+    say(f"{name:10}{in_options(value)}")

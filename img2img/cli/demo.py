@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from img2img.cli.lasting import lasting_output
-from img2img.cli.output import console
+from img2img.cli.output import console, say
 
 
 def demo(
@@ -35,10 +35,9 @@ def demo(
     table.add_row("input", f"{result.l1_input:.4f}", "100 %")
     table.add_row("translated", f"{result.l1_translated:.4f}", f"{100 * result.l1_ratio:.1f} %")
     console.print(table)
-    console.print(
+    say(
         f"upsampling grid: {result.checkerboard_ratio:.2f} times the target's power at those"
         f" frequencies; {result.train_seconds:.0f} s of training at"
-        f" {result.images_per_second:.1f} images/s on {result.device} in {result.precision}",
-        markup=False,
+        f" {result.images_per_second:.1f} images/s on {result.device} in {result.precision}"
     )
-    console.print(f"open it: {output / 'demo.png'}", markup=False)
+    say(f"open it: {output / 'demo.png'}")

@@ -9,7 +9,7 @@ import typer
 
 from img2img.cli import completion
 from img2img.cli.options import AsJson
-from img2img.cli.output import console, print_json, printable
+from img2img.cli.output import console, print_json, say
 from img2img.errors import counted
 
 if TYPE_CHECKING:
@@ -118,4 +118,4 @@ def _plain(finding: "Finding") -> dict[str, Any]:
 
 
 def _say(text: str) -> None:
-    console.print(printable(text), markup=False, soft_wrap=True)
+    say(text)

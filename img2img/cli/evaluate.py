@@ -32,7 +32,7 @@ from img2img.cli.output import (
     counting,
     error_console,
     print_json,
-    printable,
+    say,
     say_note,
     split_names,
 )
@@ -165,7 +165,7 @@ def evaluate(
         say_note(f"not measured: {', '.join(without)}: {reason}")
     failures = [*_past(evaluation, above, "above"), *_past(evaluation, below, "below")]
     for failure in failures:
-        error_console.print(failure, markup=False, soft_wrap=True)
+        say(failure, error_console)
     if failures:
         raise typer.Exit(1)
 
@@ -221,25 +221,25 @@ def _print_table(evaluation: "Evaluation") -> None:
             table.add_row(f"  {escape(channel)}", f"{value:.4g}")
     console.print(table)
     for line in _said(evaluation):
-        console.print(line, markup=False, soft_wrap=True)
+        say(line)
     for resize in dict.fromkeys(f.resize for f in evaluation.figures.values() if f.resize):
-        console.print(f"resized for the network: {resize}", markup=False, soft_wrap=True)
+        say(f"resized for the network: {resize}")
     for figure in evaluation.figures.values():
         if figure.note:
-            console.print(f"{figure.name}: {figure.note}", markup=False, soft_wrap=True)
+            say(f"{figure.name}: {figure.note}")
 
 
 def _said(evaluation: "Evaluation") -> Iterator[str]:
     """Lines that say what was measured, at which scale, and whether it is better than the input."""
     figures = evaluation.figures.values()
     if evaluation.where:
-        yield printable(f"images: {evaluation.where}")
+        yield f"images: {evaluation.where}"
     for scale in dict.fromkeys(figure.scale for figure in figures if figure.scale):
         yield f"scale: {scale}"
     for figure in figures:
         if figure.in_units:
             each = ", ".join(f"{name} {value:.4g}" for name, value in figure.in_units.items())
-            yield printable(f"{figure.name} in the numbers of the files: {each}")
+            yield f"{figure.name} in the numbers of the files: {each}"
     if any(figure.baseline is not None for figure in figures):
         yield "input: the same measure for the untouched inputs"
     if worse := [figure.name for figure in figures if figure.no_better]:

@@ -7,14 +7,7 @@ import typer
 
 from img2img.cli.models import require_model
 from img2img.cli.options import AsJson, Direction, Model
-from img2img.cli.output import (
-    console,
-    error_console,
-    parsed_size,
-    print_json,
-    printable,
-    say_note,
-)
+from img2img.cli.output import error_console, parsed_size, print_json, say, say_note
 from img2img.errors import ConfigError, counted, unknown
 
 
@@ -108,8 +101,7 @@ def export(
         if as_json:
             print_json({"files": [str(file) for file in files], "format": format_name})
         else:
-            names = printable(" and ".join(map(str, files)))
-            console.print(f"wrote {names}", markup=False, soft_wrap=True)
+            say(f"wrote {' and '.join(map(str, files))}")
         return
     if format_name not in FORMATS.names():
         known = [*FORMATS.names(), "reference"]
@@ -132,10 +124,8 @@ def export(
         print_json({**asdict(exported), "files": [str(file) for file in exported.files]})
         return
     names = " and ".join(str(file) for file in exported.files)
-    console.print(
-        f"wrote {names} ({exported.direction}, {exported.bytes / 1e6:.1f} MB)\n"
+    say(f"wrote {names} ({exported.direction}, {exported.bytes / 1e6:.1f} MB)")
+    say(
         f"differs from PyTorch's float32 by {exported.mean:.2g} grey levels of 255 on average and"
-        f" {exported.largest:.2g} at most on the worst of {counted(exported.images, 'image')}",
-        markup=False,
-        soft_wrap=True,
+        f" {exported.largest:.2g} at most on the worst of {counted(exported.images, 'image')}"
     )

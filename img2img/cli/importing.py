@@ -7,7 +7,7 @@ import typer
 
 from img2img.cli.models import check_model_option
 from img2img.cli.options import AsJson, options_of
-from img2img.cli.output import console, print_json, printable, say_note
+from img2img.cli.output import print_json, say, say_note
 from img2img.cli.wording import in_options
 from img2img.errors import ConfigError
 
@@ -121,14 +121,11 @@ def import_(
         return
     for name, spec in (model.specs | model.discriminators).items():
         settings = ", ".join(f"{key} {value}" for key, value in spec.arguments.items())
-        line = printable(f"{name}: {spec.architecture}, {settings}")
-        console.print(line, markup=False, soft_wrap=True)
+        say(f"{name}: {spec.architecture}, {settings}")
     if assumed:
         shown = in_options(", ".join(f"`{key}={value}`" for key, value in assumed.items()))
-        console.print(
-            f"assumed, because it cannot be inferred from the weights: {shown}", soft_wrap=True
-        )
-    console.print(printable(f"wrote {target}"), markup=False, soft_wrap=True)
+        say(f"assumed, because it cannot be inferred from the weights: {shown}")
+    say(f"wrote {target}")
 
 
 def _holds(given: Path, target: Path) -> bool:

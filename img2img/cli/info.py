@@ -2,7 +2,7 @@
 
 from img2img.cli.models import require_model
 from img2img.cli.options import AsJson, Model
-from img2img.cli.output import console, print_json
+from img2img.cli.output import console, print_json, say
 
 MEANINGS = {
     "parameters": "number of trained weights",
@@ -46,7 +46,7 @@ def info(
         }
         print_json({"origin": origin, "generators": generators})
         return
-    console.print(f"{model}: written by {origin}", markup=False)
+    say(f"{model}: written by {origin}")
     for name, spec in specs.items():
         table = Table(title=escape(f"generator {name}"), title_justify="left", box=None)
         for column in ("", "", ""):

@@ -68,6 +68,11 @@ def parsed_size(option: str, text: str | None) -> tuple[int, int] | None:
     return size
 
 
+def say(line: str, to: Console = console) -> None:
+    """Print a line as it is, without markup."""
+    to.print(printable(line), markup=False, soft_wrap=True)
+
+
 def say_error(message: str) -> None:
     """Print an error on standard error."""
     lines = _shown(message)
@@ -76,8 +81,7 @@ def say_error(message: str) -> None:
 
 def say_note(message: str) -> None:
     """Print a note on standard error."""
-    lines = _shown(message)
-    error_console.print(f"note: {lines}", markup=False, soft_wrap=True)
+    error_console.print(f"note: {_shown(message)}", markup=False, soft_wrap=True)
 
 
 def _shown(message: str) -> str:

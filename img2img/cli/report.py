@@ -7,7 +7,7 @@ import typer
 
 from img2img.cli import completion
 from img2img.cli.options import Device, Scale, Show
-from img2img.cli.output import console, counting, printable, say_note
+from img2img.cli.output import counting, say, say_note
 
 
 def report(
@@ -49,4 +49,4 @@ def report(
             progress=counter,
             say=say_note,
         )
-    console.print(printable(f"wrote {path}"), markup=False, soft_wrap=True)
+    say(f"wrote {path}")

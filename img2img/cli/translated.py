@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from img2img.cli.output import console, error_console, print_json, printable, say_note
+from img2img.cli.output import console, error_console, print_json, printable, say, say_note
 from img2img.cli.wording import in_options
 from img2img.errors import counted, some_names
 
@@ -31,8 +31,7 @@ def say_report(report: "Report", spec: "ModelSpec", as_json: bool) -> None:
     else:
         _say_results(report)
     for path, reason in [*report.failed.items()][:FAILURES_SHOWN]:
-        line = printable(f"failed: {path}: {in_options(reason)}")
-        error_console.print(line, markup=False, soft_wrap=True)
+        say(f"failed: {path}: {in_options(reason)}", error_console)
     if len(report.failed) > FAILURES_SHOWN:
         more = len(report.failed) - FAILURES_SHOWN
         error_console.print(f"... and {more} more; --json lists them all")
@@ -72,11 +71,11 @@ def _say_results(report: "Report") -> None:
             line += f", {len(report.skipped)} already there"
         if report.failed:
             line += f", {len(report.failed)} failed"
-        console.print(f"{line} ({speed})", markup=False, soft_wrap=True)
+        say(f"{line} ({speed})")
         if page:
-            console.print(f"open it: {page}", markup=False, soft_wrap=True)
+            say(f"open it: {page}")
     for path, made in report.videos.items():
-        console.print(printable(_about(path, made)), markup=False, soft_wrap=True)
+        say(_about(path, made))
 
 
 def _about(path: Path, made: "Converted") -> str:

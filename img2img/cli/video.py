@@ -14,7 +14,7 @@ from img2img.cli.output import (
     counting,
     frame_rate,
     print_json,
-    printable,
+    say,
     say_note,
     seconds,
 )
@@ -113,8 +113,7 @@ def assemble(
             progress=progress,
             say=say_note,
         )
-    line = printable(f"{counted(made.frames, 'image')} to {made.target}")
-    console.print(line, markup=False, soft_wrap=True)
+    say(f"{counted(made.frames, 'image')} to {made.target}")
 
 
 def _values(folder: Path, images: Sequence[Path], wanted: str | None) -> "Domain":

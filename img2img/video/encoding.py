@@ -8,7 +8,7 @@ time base is written as one. `joined_packets` yields the packets of all segments
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -124,7 +124,8 @@ class SegmentWriter:
 
     def _mux(self, coded: VideoFrame | None) -> None:
         try:
-            packets = self._stream.encode(coded)
+            with _usual_scheduling():
+                packets = self._stream.encode(coded)
         except av.FFmpegError as error:
             context = self._stream.codec_context
             raise VideoError(
@@ -142,6 +143,21 @@ class SegmentWriter:
             yield
         except OSError as error:
             raise StorageError(f"cannot write {self._path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def _usual_scheduling() -> Iterator[None]:
+    """SVT-AV1 gives itself and its caller real-time priority where it may, as root may: undo it.
+
+    Nothing else would run on a processor that such a thread computes on.
+    """
+    try:
+        yield
+    finally:
+        for thread in Path("/proc/self/task").glob("*") if hasattr(os, "SCHED_FIFO") else ():
+            with suppress(OSError):  # it has ended
+                if os.sched_getscheduler(int(thread.name)) == os.SCHED_FIFO:
+                    os.sched_setscheduler(int(thread.name), os.SCHED_OTHER, os.sched_param(0))
 
 
 def joined_stream(container: OutputContainer, segment: Path, info: VideoInfo) -> VideoStream:

@@ -1,6 +1,7 @@
 """Frames encoded as segments, and segments joined, probed by PyAV."""
 
 import itertools
+import os
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -129,6 +130,16 @@ def test_a_joined_file_is_described(make_clip: MakeClip, tmp_path: Path, codec: 
     kept = ["size", "rotation", "display_matrix", "sample_aspect", "colour"]
     kept += ["start", "duration", "frames", "rate", "time_base"]
     assert [getattr(found, name) for name in kept] == [getattr(info, name) for name in kept]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="Linux has it")
+@pytest.mark.parametrize("codec", CODECS)
+def test_an_encoder_does_not_take_the_processor(
+    make_clip: MakeClip, tmp_path: Path, codec: str
+) -> None:
+    """As root, SVT-AV1 would make the whole process real-time."""
+    segments(tmp_path, probe(make_clip("a.mp4")), pictures([0, 512]), CODECS[codec])
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
 
 
 def test_how_long_frames_last(make_clip: MakeClip, tmp_path: Path) -> None:

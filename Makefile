@@ -5,6 +5,7 @@
 # make test-lowest   core tests with the lowest supported versions (tests/lowest.txt), in
 #                    .venv-lowest; needs Python 3.11 or 3.12, which have wheels of these versions
 # make test-newest PYTHON=python3.14   core tests with another Python, in .venv-newest
+# make coverage  the lines of img2img that no test runs, in any process
 # make test-gpu  the tests that need a GPU
 # make docs      write docs/configuration.md from the code, and build the site in site/
 PYTHON ?= python3
@@ -24,7 +25,7 @@ CORE := tests/test_config.py tests/test_registry.py tests/test_catalogue.py test
 EXTRAS := geo,medical,metrics,onnx,openvino,science
 TESTING := pytest pytest-xdist hypothesis
 
-.PHONY: demo install test test-all test-lowest test-newest test-gpu lint docs clean
+.PHONY: demo install test test-all test-lowest test-newest coverage test-gpu lint docs clean
 
 demo: $(INSTALLED)
 	$(BIN)/img2img demo
@@ -42,6 +43,9 @@ test-lowest: .venv-lowest/installed
 
 test-newest: .venv-newest/installed
 	.venv-newest/bin/python -m pytest $(PARALLEL) $(CORE)
+
+coverage: $(INSTALLED)
+	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term-missing:skip-covered
 
 test-gpu: $(INSTALLED)
 	$(BIN)/python -m pytest -m gpu

@@ -136,12 +136,6 @@ class _Machine:
         else:
             raise Strange(f"not a description of weights: it uses the pickle operation {name}")
 
-    def pop(self) -> None:
-        if self.marks and self.marks[-1] == len(self.stack):
-            self.marks.pop()
-        else:
-            self.stack.pop()
-
     def last(self, count: int) -> list[Any]:
         if len(self.stack) < count:
             raise IndexError
@@ -162,11 +156,6 @@ class _Machine:
 
     def set(self, flat: list[Any]) -> None:
         _put(self.stack[-1], zip(flat[::2], flat[1::2], strict=True))
-
-    def make_dictionary(self) -> None:
-        pairs = self.since_mark()
-        self.stack.append({})
-        self.set(pairs)
 
     def call(self, what: object, arguments: Any) -> None:
         self.spend(len(arguments))  # arguments stored once may be used in many calls
@@ -238,7 +227,7 @@ _FRESH: dict[str, Callable[[], object]] = {
 _STEPS: dict[str, Callable[[_Machine, Any], object]] = {
     **dict.fromkeys(("PROTO", "FRAME"), lambda m, _: None),
     "MARK": lambda m, _: m.marks.append(len(m.stack)),
-    "POP": lambda m, _: m.pop(),
+    "POP": lambda m, _: m.stack.pop(),
     "POP_MARK": lambda m, _: m.since_mark(),
     "DUP": lambda m, _: m.stack.append(m.stack[-1]),
     **dict.fromkeys(
@@ -253,7 +242,6 @@ _STEPS: dict[str, Callable[[_Machine, Any], object]] = {
     "TUPLE3": lambda m, _: m.stack.append(tuple(m.last(3))),
     "TUPLE": lambda m, _: m.stack.append(tuple(m.since_mark())),
     **dict.fromkeys(("LIST", "FROZENSET"), lambda m, _: m.stack.append(m.since_mark())),
-    "DICT": lambda m, _: m.make_dictionary(),
     "APPEND": lambda m, _: m.add(m.last(1)),
     **dict.fromkeys(("APPENDS", "ADDITEMS"), lambda m, _: m.add(m.since_mark())),
     "SETITEM": lambda m, _: m.set(m.last(2)),

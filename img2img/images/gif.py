@@ -55,11 +55,6 @@ def _block(indexed: Image.Image) -> bytes:
     flags = file[10]  # of the whole: whether it has a palette, and the size of that
     at = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
     palette = file[13:at]
-    while file[at : at + 1] == b"!":  # extensions, each of blocks of up to 255 bytes
-        at += 2
-        while length := file[at]:
-            at += 1 + length
-        at += 1
     return file[at : at + 9] + bytes([flags & 0x87]) + palette + file[at + 10 : -1]
 
 

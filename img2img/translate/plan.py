@@ -237,7 +237,7 @@ def _named(file: Path, output: Path, options: FolderOptions) -> Job:
 
 def _no_video(container: str, output: Path) -> DataError:
     return DataError(
-        f"`container` {container} is for videos, but `output` is {output}; omit `container` or"
+        f"`container` {container[1:]} is for videos, but `output` is {output}; omit `container` or"
         " choose another `output`"
     )
 

@@ -18,6 +18,7 @@ from torch import nn
 from img2img.archives.pth import read_pth
 from img2img.errors import ModelFileError
 from img2img.models.compat.collection import import_files
+from tests.archives.test_bombs import archive_of
 from tests.models.compat.published import Resnet, trained
 
 Command = Callable[..., Any]
@@ -88,6 +89,19 @@ def make(kind: str, folder: Path) -> Path:
     elif kind == "legacy, without its last numbers":
         torch.save({"a": torch.zeros(1000)}, path, _use_new_zipfile_serialization=False)
         path.write_bytes(path.read_bytes()[:-100])
+    elif kind == "moved":
+        path.write_bytes(
+            good.read_bytes()[:4] + good.read_bytes()[4:].replace(b"PK\3\4", b"PK\3\5")
+        )
+    elif kind == "large description":
+        path.write_bytes(archive_of(bytes(2**25 + 1)))
+    elif kind == "large directory":
+        comment = bytes(zipfile.ZIP_MAX_COMMENT)
+        with zipfile.ZipFile(path, "w") as archive:
+            for number in range(130):
+                entry = zipfile.ZipInfo(str(number))
+                entry.comment = comment
+                archive.writestr(entry, b"")
     elif kind == "list":
         torch.save([torch.zeros(2)], path)
     else:
@@ -114,6 +128,9 @@ KINDS = {
     "program": "a TorchScript program, not weights",
     "legacy, of the future": "written by an unknown version of PyTorch",
     "legacy, without its last numbers": "truncated: it ends before its tensors do",
+    "moved": "an entry of the archive is not where it should be",
+    "large description": "the description of its weights is too large",
+    "large directory": "its directory is too large for a file of weights",
     "empty": "not a readable safetensors file",
     "text": "not a readable safetensors file",
     "not a pickle": "damaged",
@@ -132,6 +149,51 @@ def test_refused(tmp_path: Path, kind: str, words: str) -> None:
     assert not (tmp_path / "RAN").exists()
     # torch's own words advise to switch its protection off.
     assert "weights_only" not in message
+
+
+def storage(kind: str = "Float", key: bytes = b"X\1\0\0\0000", numbers: bytes = b"K\2") -> bytes:
+    """The program that names a storage, of two numbers."""
+    module = f"ctorch\n{kind}Storage\n".encode()
+    return b"(X\7\0\0\0storage" + module + key + b"X\3\0\0\0cpu" + numbers + b"tQ"
+
+
+def array(
+    of: bytes, offset: bytes = b"K\0", shape: bytes = b"K\2", strides: bytes = b"K\1"
+) -> bytes:
+    """The program that names a part of a storage, as `{"a": ...}`."""
+    rebuild = b"ctorch._utils\n_rebuild_tensor_v2\n("
+    return b"}U\1a" + rebuild + of + offset + b"(" + shape + b"t(" + strides + b"t\x89NtRs"
+
+
+PICKLES = {
+    "text for a storage": (b"Pname\n", "it uses the pickle operation PERSID"),
+    "too long": (b"N0" * 300_000, "the description of its weights is too long"),
+    "too much memory": (b"\x8e" + (2**40).to_bytes(8, "little"), "takes too much memory"),
+    "no size": (array(storage(numbers=b"N")), "a storage without a size"),
+    "no key": (array(storage(key=b"K\0")), "a call without a valid name"),
+    "no name": (b"K\0K\0\x93", "a call without a valid name"),
+    "two types": (array(storage()) + b"0" + array(storage("Int")), "of two different types"),
+    "no plain numbers": (
+        array(storage("QInt8")),
+        "a QInt8Storage, which does not hold plain numbers",
+    ),
+    "negative": (array(storage(), offset=b"J\xff\xff\xff\xff"), "an array without a shape"),
+    "axes": (array(storage(), strides=b"K\1K\1"), "an array without a shape"),
+    "beyond": (array(storage(), shape=b"K\3"), "a tensor reaches beyond the stored data"),
+    "of nothing": (array(b"N"), "a (an array that refers to no storage) could only be rebuilt"),
+    "a part": (array(storage(numbers=b"K\2(K\1t")), "(an array that refers to no storage)"),
+    "a result called": (b"}U\1aNN\x85Rs", "a (the result of a call) could only be rebuilt"),
+    "as Python 2 did": (b"}U\1a(cown\nOptions\nos", "a (own.Options) could only be rebuilt"),
+}
+
+
+@pytest.mark.parametrize(("program", "words"), PICKLES.values(), ids=PICKLES)
+def test_descriptions_that_torch_does_not_write(tmp_path: Path, program: bytes, words: str) -> None:
+    path = tmp_path / "x.pth"
+    path.write_bytes(archive_of(b"\x80\x02" + program + b"."))
+    with pytest.raises(ModelFileError) as caught:
+        import_files([path])
+    assert words in str(caught.value).removeprefix(f"{path}: ")
 
 
 def test_a_dictionary_that_is_in_itself_many_times(tmp_path: Path) -> None:
@@ -188,6 +250,7 @@ def test_views_and_shared_storages(tmp_path: Path) -> None:
     grid = torch.arange(24.0).view(4, 6)
     content = {"part": grid[1:3, ::2], "turned": grid.t(), "none": torch.zeros(0, 3)}
     content |= {"half": torch.ones(3).half(), "whole": torch.arange(3), "one": torch.tensor(2.5)}
+    content["again"] = content["part"]
     for legacy in (False, True):
         torch.save(content, tmp_path / "x.pth", _use_new_zipfile_serialization=not legacy)
         found = read_pth(tmp_path / "x.pth").tree

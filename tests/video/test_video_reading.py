@@ -48,6 +48,13 @@ def test_what_is_in_a_file(make_clip: MakeClip) -> None:
     assert (colour.range, colour.primaries, colour.transfer, colour.matrix) == (1, 1, 1, 1)
 
 
+def test_grey(make_clip: MakeClip) -> None:
+    info = probe(make_clip("a.mkv", 2, codec="ffv1", form="gray"))
+    assert (info.pixel_format, info.chroma, info.alpha) == ("gray", "420", False)
+    for frame in frames(info):
+        assert (frame.pixels == frame.pixels[..., :1]).all()
+
+
 def test_the_cover_of_an_album_is_no_video(tmp_path: Path) -> None:
     path = tmp_path / "song.mp4"
     with av.open(str(path), "w") as container:
@@ -73,6 +80,14 @@ def test_files_that_are_no_video(tmp_path: Path, make_clip: MakeClip) -> None:
             probe(tmp_path / name)
     with pytest.raises(VideoError, match=r"empty\.mkv"):
         probe(make_clip("empty.mkv", 0))
+    for number in range(8):
+        broken(clip, number)
+    with pytest.raises(VideoError, match="no frame can be decoded"):
+        probe(clip)
+    strange = make_clip("strange.mkv")
+    strange.write_bytes(strange.read_bytes().replace(b"V_MPEG4/ISO/AVC", b"V_MPEG9/ISO/AVC"))
+    with pytest.raises(VideoError, match=r"strange\.mkv: its video codec is not supported"):
+        probe(strange)
 
 
 @pytest.mark.parametrize(

@@ -78,9 +78,9 @@ def test_as_many_images_as_the_other_video_has_frames(tmp_path: Path, images: li
 def test_images_of_two_sizes(tmp_path: Path, images: list[Path]) -> None:
     Image.new("RGB", (64, 50)).save(images[3])
     like = make_clip(tmp_path / "like.mp4", times=range(6))
-    for given in ({}, {"like": like}):
+    for other in (None, like):
         with pytest.raises(DataError, match=r"3\.png: 64 x 50, but all must be 64 x 48"):
-            assemble(images, tmp_path / "b.mp4", encoding=FAST, **given)
+            assemble(images, tmp_path / "b.mp4", like=other, encoding=FAST)
 
 
 def test_opaque_images_among_transparent_ones(tmp_path: Path, images: list[Path]) -> None:

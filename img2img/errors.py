@@ -78,6 +78,10 @@ class ImageError(Img2ImgError):
     """A file cannot be read as an image, or cannot be written."""
 
 
+class ChannelsError(ImageError):
+    """An image has another number of channels than expected."""
+
+
 class VideoError(Img2ImgError):
     """A file cannot be read as a video, or its frames cannot be encoded."""
 

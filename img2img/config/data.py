@@ -156,6 +156,12 @@ class SideConfig(Section):
         " or name, such as [4, 3, 2]; or one of them, and its colour map: 1:viridis. auto: those"
         " named red, green and blue, else the first",
     )
+    pages: Literal["auto", "slices", "channels"] = Field(
+        default="auto",
+        description="what the pages of TIFF files, the frames of DICOM files and the first of three"
+        " axes of arrays are: slices, each of which is an image, or channels of one image. auto:"
+        " what the file says; pages that it says nothing of are slices",
+    )
     axis: Literal["z", "y", "x"] = Field(
         default="z",
         description="for volumes: the axis along which slices are taken; z: the slices of the file",

@@ -220,6 +220,8 @@ class _ImageFacts:
             labels = source.labels
             values.add(statistics_of(picture, str(source.path), held_out=apart, labels=labels))
             form = form or _format(picture)
+        if source.facts and source.facts.decided:
+            values.decided[source.facts.instead or ""] = Counter([source.facts.decided])
         return cls(next(iter(sizes)), sizes, form, values)
 
 

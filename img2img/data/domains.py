@@ -7,7 +7,7 @@ from img2img.data.histogram import Histogram, together
 from img2img.data.labels import as_table
 from img2img.data.labels import found as label_domain
 from img2img.data.sources import ImageSource
-from img2img.data.statistics import Counts, FileStatistics, statistics_of, with_data
+from img2img.data.statistics import Counts, FileStatistics, decided, statistics_of, with_data
 from img2img.errors import ConfigError, DataError
 from img2img.images import (
     RGB,
@@ -78,7 +78,7 @@ def resolve_domains(data: DataConfig, values: Mapping[str, FileStatistics]) -> d
 
 
 def _sliced(domain: Domain, wanted: SideConfig) -> Domain:
-    sliced = domain.model_copy(update={"axis": wanted.axis})
+    sliced = domain.model_copy(update={"axis": wanted.axis, "pages": wanted.pages})
     return sliced.with_neighbours(wanted.neighbours) if wanted.neighbours else sliced
 
 
@@ -154,6 +154,7 @@ def as_config(domain: Domain) -> SideConfig:
         channels=len(names) if names == channel_names(len(names)) else names,
         range="dtype" if alone.whole else each[0] if one_range else each,
         nodata=first.nodata,
+        pages=first.pages,
         axis=first.axis,
         neighbours=first.neighbours,
         show="auto" if shown is None else shown_as(shown),
@@ -247,7 +248,8 @@ def _channels(wanted: SideConfig, values: FileStatistics, key: str) -> tuple[str
     have = f"{count} channel{'s' if count > 1 else ''}"
     called = f" ({', '.join(values.names)})" if values.names else ""
     wish = str(asked) if isinstance(asked, int) else ", ".join(asked)
-    raise ConfigError(f"{key}.channels: {wish}, but the files have {have}{called}")
+    pages = "".join(f": {each}" for each in decided(values, key))
+    raise ConfigError(f"{key}.channels: {wish}, but the files have {have}{called}{pages}")
 
 
 def _ends(wanted: object, values: Histogram, dtype: Depth, key: str) -> tuple[Number, Number]:

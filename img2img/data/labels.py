@@ -188,6 +188,7 @@ def as_table(domain: Domain) -> SideConfig:
     }
     return SideConfig.model_validate(
         {"kind": "labels", "classes": classes, "ignore": domain.ignore}
+        | {"pages": domain.pages, "axis": domain.axis}
     )
 
 

@@ -12,7 +12,7 @@ from img2img.data.pair_list import listed_pairs
 from img2img.data.problems import Problem
 from img2img.data.sources import ImageSource, Pair
 from img2img.errors import DataError, counted
-from img2img.images import Axis, list_images
+from img2img.images import list_images
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def find_pairs(folders: Folders, pairing: PairingConfig) -> Partners:
     def pair(name: str, A: ImageSource, B: ImageSource) -> Pair:
         return Pair(name, A, B, target, pairing.unequal)
 
-    axes = {side: getattr(pairing, side).axis for side in "AB" if isinstance(pairing, DataConfig)}
+    data = pairing if isinstance(pairing, DataConfig) else None
 
     if folders.side_by_side:
         if pairing.pairs is not None:
@@ -73,10 +73,13 @@ def find_pairs(folders: Folders, pairing: PairingConfig) -> Partners:
                 f"data.pairs: the images in {folders.A} are pairs side by side, so no list of"
                 " pairs is needed"
             )
-        root = folders.root or folders.A
+        root, pages = folders.root or folders.A, data.A.pages if data else "auto"
         names = {file.relative_to(root).as_posix(): file for file in list_images(folders.A)}
         return Partners(
-            [pair(n, ImageSource(f, "left"), ImageSource(f, "right")) for n, f in names.items()]
+            [
+                pair(n, *(ImageSource(f, half, pages=pages) for half in ("left", "right")))
+                for n, f in names.items()
+            ]
         )
     prefix = folders.A.relative_to(folders.root).as_posix() + "/" if folders.root else ""
     in_A, in_B = images_by_name(folders.A), images_by_name(folders.B)
@@ -94,10 +97,10 @@ def find_pairs(folders: Folders, pairing: PairingConfig) -> Partners:
     for name, (path_A, path_B) in found.items():
         if path_A not in of_inputs:
             continue
-        B = ImageSource.of(path_B, axes.get("B", "z"))
+        B = ImageSource.of(path_B, data.B if data else None)
         both = pair(prefix + name, of_inputs[path_A], B)
         if both.A.count != B.count:
-            missing.append(Problem("slices", name, _counts(both.A, B)))
+            missing.append(Problem("slices", name, _counts(both.A, B, "B")))
         else:
             pairs.append(both)
     return Partners(pairs, problems + missing, proposal, unlisted)
@@ -110,9 +113,9 @@ def sources_of_inputs(
 
     Without several inputs, it is the file itself. Files without a partner are problems.
     """
-    axis: Axis = pairing.A.axis if isinstance(pairing, DataConfig) else "z"
+    wanted = pairing.A if isinstance(pairing, DataConfig) else None
     (name, _), *others = [*folders.inputs.items()] or [("", folders.A)]
-    found = {file: ImageSource.of(file, axis, name) for file in files}
+    found = {file: ImageSource.of(file, wanted, name) for file in files}
     problems: list[Problem] = []
     in_A = images_by_name(folders.A) if others else {}
     for name, folder in others:
@@ -121,7 +124,7 @@ def sources_of_inputs(
         problems += missing
         by_file = dict(partners.values())
         for file, source in [*found.items()]:
-            other = ImageSource.of(by_file[file], axis, name) if file in by_file else None
+            other = ImageSource.of(by_file[file], wanted, name) if file in by_file else None
             if other is None:
                 del found[file]
             elif other.count != source.count:
@@ -133,8 +136,13 @@ def sources_of_inputs(
     return found, problems
 
 
-def _counts(one: ImageSource, other: ImageSource) -> str:
-    return f"{one.path} has {counted(one.count, 'slice')}, {other.path} {other.count}"
+def _counts(one: ImageSource, other: ImageSource, side: str = "A") -> str:
+    """How many slices two images have, and what was read as slices that may be something else."""
+    what = f"{one.path} has {counted(one.count, 'slice')}, {other.path} {other.count}"
+    for source, key in ((one, "data.A.pages"), (other, f"data.{side}.pages")):
+        if source.facts and source.facts.instead:
+            return f"{what}: {source.facts.explained(key)}"
+    return what
 
 
 def _matched(

@@ -17,13 +17,14 @@ import torch
 
 from img2img.config import Unequal
 from img2img.data.sizes import brought_to
-from img2img.errors import ImageError, counted
+from img2img.errors import ChannelsError, ImageError, counted
 from img2img.images import (
     Animation,
     Axis,
     Domain,
     FileFacts,
     Frames,
+    Pages,
     Picture,
     Pixels,
     holds_several,
@@ -48,23 +49,28 @@ class Slice:
     index: int | None = None
 
 
-def slices_in(path: Path, axis: Axis) -> Slice | None:
+def slices_in(path: Path, axis: Axis, pages: Pages = "auto") -> Slice | None:
     """The slices of a file along an axis; None: it holds a single picture, or cannot be read."""
-    if not holds_several(path):
-        return None
-    try:
-        stat = path.stat()
-        facts = _facts(path, stat.st_mtime_ns, stat.st_size)
-    except (ImageError, OSError):  # which decoding will report
-        return None
-    if facts.pictures == 1 or facts.axis in {None, "frame"}:
+    facts = facts_of(path, pages)
+    if facts is None or facts.pictures == 1 or facts.axis in {None, "frame"}:
         return None
     return Slice(axis, {"z": facts.pictures, "y": facts.size[0], "x": facts.size[1]}[axis])
 
 
+def facts_of(path: Path, pages: Pages) -> FileFacts | None:
+    """What a file holds that may hold several pictures; None: it does not, or cannot be read."""
+    if not holds_several(path):
+        return None
+    try:
+        stat = path.stat()
+        return _facts(path, stat.st_mtime_ns, stat.st_size, pages)
+    except (ImageError, OSError):  # which decoding will report
+        return None
+
+
 @lru_cache(2**16)
-def _facts(path: Path, time: int, size: int) -> FileFacts:
-    return probe(path)
+def _facts(path: Path, time: int, size: int, pages: Pages) -> FileFacts:
+    return probe(path, pages=pages)
 
 
 def count_slices(image: Image, axis: Axis) -> int:
@@ -151,7 +157,7 @@ def seen_by(
         try:
             return domain.seen(slice_of(images[0], domain.axis, index))
         except ImageError as error:
-            raise _of(names, 0, error) from None
+            raise _of(names, 0, error, domain) from None
     inputs = domain.by_input
     if len(images) != len(inputs):
         reason = f"{counted(len(images), 'image')}, but the inputs are {', '.join(inputs)}"
@@ -172,7 +178,7 @@ def seen_by(
                 there = _shape(found[0].size)
                 raise ImageError(f"{there} pixels, but the first input has {_shape(size)}")
         except ImageError as error:
-            raise _of(names, number, error) from None
+            raise _of(names, number, error, part) from None
         look(slices[around])
         middles.append(slices[around])
         parts += slices
@@ -236,8 +242,19 @@ class Views(Sequence[Picture]):
         return seen_by(self.domain, self.images, index, names=self.names, look=self.look)
 
 
-def _of(names: Sequence[Path], number: int, error: ImageError) -> ImageError:
-    return ImageError.of(names[number], error.reason) if names else error
+def _of(
+    names: Sequence[Path], number: int, error: ImageError, domain: Domain | None = None
+) -> ImageError:
+    return explained(error, names[number], domain) if names else error
+
+
+def explained(error: ImageError, path: Path, domain: Domain | None) -> ImageError:
+    """An error of a file, with what was decided of its pages if it has other channels for that."""
+    reason = error.reason
+    if domain is not None and isinstance(error, ChannelsError):
+        facts = facts_of(path, domain.pages)
+        reason += f": {facts.decided}" if facts and facts.decided else ""
+    return ImageError.of(path, reason)
 
 
 def _shape(size: tuple[int, int]) -> str:
@@ -251,7 +268,7 @@ class Volumes:
     """
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[Path, int], tuple[Image, int]] = OrderedDict()
+        self._kept: OrderedDict[tuple[Path, int, Pages], tuple[Image, int]] = OrderedDict()
         self._lock = threading.Lock()
 
     @cached_property
@@ -259,16 +276,16 @@ class Volumes:
         """Bytes of pixels to keep."""
         return free_memory(torch.device("cpu")) // _KEPT
 
-    def read(self, path: Path) -> Image:
+    def read(self, path: Path, pages: Pages = "auto") -> Image:
         """A file with all its pictures.
 
         Raises:
             ImageError: it cannot be decoded.
         """
-        key = path, path.stat().st_mtime_ns if path.exists() else 0
+        key = path, path.stat().st_mtime_ns if path.exists() else 0, pages
         with self._lock:
             if key not in self._kept:
-                image = read_native(path)
+                image = read_native(path, pages=pages)
                 frames = image.frames if isinstance(image, Frames) else (image,)
                 self._kept[key] = image, sum(each.pixels.nbytes for each in frames)
             self._kept.move_to_end(key)

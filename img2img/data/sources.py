@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from img2img.config import Unequal
+from img2img.config import SideConfig, Unequal
 from img2img.data.layouts import images_by_name
 from img2img.data.raster import Raster
 from img2img.data.sizes import brought_to
@@ -14,12 +14,22 @@ from img2img.data.slices import (
     Image,
     Slice,
     count_slices,
+    facts_of,
     seen_by,
     slice_of,
     slices_in,
 )
 from img2img.errors import ImageError
-from img2img.images import ALPHA, Axis, Domain, Number, Picture, read_native_picture, weights_of
+from img2img.images import (
+    ALPHA,
+    Domain,
+    FileFacts,
+    Number,
+    Pages,
+    Picture,
+    read_native_picture,
+    weights_of,
+)
 
 Side = Literal["A", "B"]
 # Called with the number of items done and the number of all items.
@@ -33,6 +43,7 @@ class ImageSource:
     Attributes:
         domain: what it is taken for; None: it is read as the file has it.
         slice: which slice of a volume it is, or a whole volume; None: the file has one picture.
+        pages: what the pages of the file are.
         input: the name of the input that it is an image of, if there are several.
         beside: the images of the other inputs, whose channels come after its own.
         unequal: what to do with those whose shapes differ from its own; see `brought_to`.
@@ -45,6 +56,7 @@ class ImageSource:
     half: Literal["left", "right"] | None = None
     domain: Domain | None = None
     slice: Slice | None = None
+    pages: Pages = "auto"
     input: str = ""
     beside: tuple["ImageSource", ...] = ()
     unequal: Unequal = "refuse"
@@ -54,9 +66,16 @@ class ImageSource:
     mask: Path | Literal["alpha"] | None = field(default=None, compare=False)
 
     @classmethod
-    def of(cls, path: Path, axis: Axis = "z", input: str = "") -> "ImageSource":
+    def of(cls, path: Path, wanted: SideConfig | None = None, input: str = "") -> "ImageSource":
         """A file; if it has several pictures, all slices of it along an axis."""
-        return cls(path, slice=slices_in(path, axis), input=input)
+        wanted = wanted or SideConfig()
+        found = slices_in(path, wanted.axis, wanted.pages)
+        return cls(path, slice=found, pages=wanted.pages, input=input)
+
+    @property
+    def facts(self) -> FileFacts | None:
+        """What the file holds, if it may hold several pictures."""
+        return facts_of(self.path, self.pages)
 
     @property
     def files(self) -> tuple["ImageSource", ...]:
@@ -124,17 +143,17 @@ class ImageSource:
 
     def image(self) -> Image:
         """All that is in the file."""
-        return self._whole() if self.slice is None else VOLUMES.read(self.path)
+        return self._whole() if self.slice is None else VOLUMES.read(self.path, self.pages)
 
     def _whole(self) -> Picture:
-        return read_native_picture(self.path, indices=self.labels)
+        return read_native_picture(self.path, indices=self.labels, pages=self.pages)
 
     def pictures(self) -> Iterator[Picture]:
         """All pictures in the file as it has them, one after the other."""
         if self.slice is None:
             yield self.read()
             return
-        image = VOLUMES.read(self.path)
+        image = VOLUMES.read(self.path, self.pages)
         for index in range(self.slice.count):
             yield self.at(index)._half(slice_of(image, self.slice.axis, index))
 

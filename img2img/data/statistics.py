@@ -1,11 +1,13 @@
 """What the files of a domain hold: their types, their channels, and how often each value occurs."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import cast, get_args
 
 from img2img.data.histogram import Histogram, histograms, together
 from img2img.data.labels import Labels
+from img2img.errors import counted
 from img2img.images import RGB, Depth, Number, Picture, is_grey, type_range
 
 # A histogram for each channel.
@@ -26,6 +28,8 @@ class FileStatistics:
         trained: by type, how often each value occurs in the training images.
         held_out: the same of those that are held out.
         labels: of label maps, the classes; they have no values.
+        decided: number of files by what they do not say themselves (see `FileFacts.decided`), by
+            what their pages can be said to be instead.
     """
 
     files: Counter[Depth] = field(default_factory=Counter)
@@ -37,6 +41,7 @@ class FileStatistics:
     trained: dict[Depth, Counts] = field(default_factory=dict)
     held_out: dict[Depth, Counts] = field(default_factory=dict)
     labels: Labels = field(default_factory=Labels)
+    decided: dict[str, Counter[str]] = field(default_factory=dict)
 
     def add(self, file: "FileStatistics") -> None:
         """Add all files of another object."""
@@ -52,6 +57,8 @@ class FileStatistics:
         self.grey += file.grey
         self.example = file.example | self.example
         self.labels.add(file.labels)
+        for instead, files in file.decided.items():
+            self.decided.setdefault(instead, Counter()).update(files)
         for mine, theirs in (self.trained, file.trained), (self.held_out, file.held_out):
             for dtype, counts in theirs.items():
                 mine[dtype] = _added(mine.get(dtype, []), counts)
@@ -115,6 +122,17 @@ def statistics_of(
         trained={} if held_out else counts,
         held_out=counts if held_out else {},
     )
+
+
+def decided(known: FileStatistics, key: str) -> Iterator[str]:
+    """What files do not say of their pages: how most were read, and how to decide otherwise."""
+    for instead, files in known.decided.items():
+        what, count = files.most_common(1)[0]
+        others = files.total() - count
+        of_files = f" in {counted(count, 'file')}" if count > 1 or others else ""
+        alike = f", {others} alike" if others else ""
+        advice = f"; `{key}.pages={instead}` reads them as {instead}" if instead else ""
+        yield f"{what}{of_files}{alike}{advice}"
 
 
 def with_data(counts: Counts, nodata: Number | None) -> Counts:

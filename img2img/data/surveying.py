@@ -83,7 +83,7 @@ def _stats(found: DataSet) -> Iterator[tuple[str, os.stat_result]]:
 def _key(found: DataSet, sides: Mapping[str, SideConfig]) -> str:
     """A key of everything that a survey depends on."""
     held_out = {item for pair in found.held_out for item in (pair, pair.A, pair.B)}
-    key = sha256(f"{__version__} survey 3".encode())
+    key = sha256(f"{__version__} survey 4".encode())
     for side, each in sides.items():
         if each.is_labels:
             key.update(f"{side} {each.model_dump_json()}".encode())
@@ -91,7 +91,7 @@ def _key(found: DataSet, sides: Mapping[str, SideConfig]) -> str:
         sources = (item.A, item.B) if isinstance(item, Pair) else (item,)
         what = f"{item.target} " if isinstance(item, Pair) else ""
         what += " ".join(
-            f"{file.half} {file.slice} {file.input} {file.nodata} {file.mask}"
+            f"{file.half} {file.slice} {file.pages} {file.input} {file.nodata} {file.mask}"
             for each in sources
             for file in each.files
         )
@@ -206,5 +206,6 @@ def _values(tree: Any) -> FileStatistics:
         "channels": Counter({int(count): files for count, files in tree["channels"].items()}),
         "names": tree["names"] and tuple(tree["names"]),
         "labels": _labels(tree["labels"]),
+        "decided": {key: Counter(files) for key, files in tree["decided"].items()},
     }
     return FileStatistics(**{**tree, **facts, **counted})

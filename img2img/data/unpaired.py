@@ -163,7 +163,7 @@ def _sources(
         for folder in (folders.A, folders.B)
     )
     A, problems = sources_of_inputs(folders, data, files_A)
-    B = {file: ImageSource.of(file, data.B.axis) for file in files_B}
+    B = {file: ImageSource.of(file, data.B) for file in files_B}
     named_A, named_B = (
         {
             file.relative_to(folder).as_posix(): source

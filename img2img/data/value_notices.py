@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from img2img.data.domains import SMALL, TAIL, used_range
 from img2img.data.histogram import Histogram, together
 from img2img.data.labels import label_facts, label_notices
-from img2img.data.statistics import Counts, FileStatistics, with_data
+from img2img.data.statistics import Counts, FileStatistics, decided, with_data
 from img2img.images import Domain
 
 
@@ -44,6 +44,7 @@ def value_notices(
         if side not in values:
             continue
         known, key = values[side], f"data.{side[0]}.range"
+        yield from (f"{side}: {each}" for each in decided(known, f"data.{side[0]}"))
         if domain.classes:
             yield from label_notices(side, domain, known.labels)
             continue

@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from img2img.errors import ImageError
+from img2img.errors import ChannelsError, ImageError
 from img2img.images.labels import ClassTable
 from img2img.images.picture import (
     Number,
+    Pages,
     Picture,
     Pixels,
     ValueRange,
@@ -102,6 +103,9 @@ class Domain(BaseModel):
     alpha: Literal["white"] = Field(
         default="white",
         description="transparency: the network sees the image on white, and the result keeps it",
+    )
+    pages: Pages = Field(
+        default="auto", description="what the pages of files are; auto: what the files say"
     )
     axis: Axis = Field(default="z", description="the axis that slices of volumes are taken along")
     neighbours: int = Field(
@@ -405,7 +409,7 @@ class Domain(BaseModel):
         if count == len(RGB) and wanted == 1 and is_grey(picture):
             grey = np.ascontiguousarray(picture.pixels[..., :1])
             return replace(picture, pixels=grey, channels=None)
-        raise ImageError(
+        raise ChannelsError(
             f"{_counted(count)}, but {_counted(wanted)} expected ({', '.join(self.channels)})"
         )
 

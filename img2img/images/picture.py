@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,8 @@ Number = int | float
 Valid = npt.NDArray[np.bool_]
 # Height and width.
 Size = tuple[int, int]
+# What the pages of a file are; auto: what the file says, or as its codec decides.
+Pages = Literal["auto", "slices", "channels"]
 # Of pixels, the lowest and the highest: a number each for all channels, or one for each of them.
 ValueRange = tuple[Number, Number] | tuple[tuple[Number, ...], tuple[Number, ...]]
 

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
-from img2img.images.codecs import FileFacts, Reader
+from img2img.images.codecs import Codec, FileFacts, Reader
 from img2img.images.codecs.base import named
 from img2img.images.codecs.files import codec_of
 from img2img.images.conversions import as_rgb
-from img2img.images.picture import Frames, Picture
+from img2img.images.picture import Frames, Pages, Picture
 
 
-def read_native(path: Path | str, *, indices: bool = False) -> Picture | Frames:
+def read_native(
+    path: Path | str, *, indices: bool = False, pages: Pages = "auto"
+) -> Picture | Frames:
     """Read an image file as it is, upright: its own channels, and its own type of numbers.
 
     Grey is one channel, RGB three, and n bands are n; alpha is apart. Where there is no data, the
@@ -26,13 +28,15 @@ def read_native(path: Path | str, *, indices: bool = False) -> Picture | Frames:
     | --- | --- | --- |
     | TIFF, with axes as OME, ImageJ and others write them | Z or T | C, samples |
     | TIFF without axes | pages | samples |
-    | `.npy`, `.npz` | | see `codecs.npy` |
+    | `.npy`, `.npz` | | the shorter of the first and the last axis; see `codecs.npy` |
     | DICOM | frames | samples, in units: rescaled, no window, MONOCHROME1 inverted |
     | NIfTI | slices along Z, turned so that +x is right and +y is up | 1, in units |
 
     Args:
         indices: of a picture with a palette, the numbers in the file, with the palette as `header`;
             else its colours.
+        pages: what the pages of a TIFF, or the first of three axes of an array, are: `slices` or
+            `channels`; auto: what the file says, else as in the table.
 
     Raises:
         ImageError: it cannot be opened, is no image, is damaged, is larger than `MAX_PIXELS`, or
@@ -40,10 +44,15 @@ def read_native(path: Path | str, *, indices: bool = False) -> Picture | Frames:
     """
     path = Path(path)
     with named(path):
-        return codec_of(path).read(path, indices=indices)
+        return _codec(path, pages).read(path, indices=indices)
 
 
-def probe(path: Path | str) -> FileFacts:
+def _codec(path: Path, pages: Pages) -> Codec:
+    codec = codec_of(path)
+    return codec if pages == "auto" else codec.taking(pages)
+
+
+def probe(path: Path | str, *, pages: Pages = "auto") -> FileFacts:
     """What `read_native` would give. Nothing is decoded.
 
     Raises:
@@ -51,13 +60,13 @@ def probe(path: Path | str) -> FileFacts:
     """
     path = Path(path)
     with named(path):
-        facts = codec_of(path).probe(path)
+        facts = _codec(path, pages).probe(path)
         facts.check_size()
         return facts
 
 
 @contextmanager
-def open_rows(path: Path | str) -> Iterator[Reader]:
+def open_rows(path: Path | str, *, pages: Pages = "auto") -> Iterator[Reader]:
     """A file of one picture, to read it some rows at a time.
 
     Of TIFF, GeoTIFF and NPY, only what is asked for is decoded, and a picture may be larger than
@@ -69,7 +78,7 @@ def open_rows(path: Path | str) -> Iterator[Reader]:
     path = Path(path)
     with ExitStack() as stack:
         with named(path):
-            reader = stack.enter_context(codec_of(path).opened(path))
+            reader = stack.enter_context(_codec(path, pages).opened(path))
         yield _Named(path, reader)
 
 
@@ -109,7 +118,9 @@ def read_picture(path: Path | str) -> Picture:
         return as_rgb(_single(path))
 
 
-def read_native_picture(path: Path | str, *, indices: bool = False) -> Picture:
+def read_native_picture(
+    path: Path | str, *, indices: bool = False, pages: Pages = "auto"
+) -> Picture:
     """As `read_native`, of a file that has to hold a single picture; of an animation, the first.
 
     Raises:
@@ -117,11 +128,11 @@ def read_native_picture(path: Path | str, *, indices: bool = False) -> Picture:
     """
     path = Path(path)
     with named(path):
-        return _single(path, indices=indices)
+        return _single(path, indices=indices, pages=pages)
 
 
-def _single(path: Path, *, indices: bool = False) -> Picture:
-    picture = codec_of(path).read(path, single=True, indices=indices)
+def _single(path: Path, *, indices: bool = False, pages: Pages = "auto") -> Picture:
+    picture = _codec(path, pages).read(path, single=True, indices=indices)
     assert isinstance(picture, Picture)
     return picture
 
@@ -161,7 +172,7 @@ class Extent:
     held: int
 
 
-def measure(path: Path | str, *, first: bool = False) -> Extent:
+def measure(path: Path | str, *, first: bool = False, pages: Pages = "auto") -> Extent:
     """How much `read_native` would give, or `read_native_picture`, which reads the first.
 
     Nothing is decoded.
@@ -171,7 +182,7 @@ def measure(path: Path | str, *, first: bool = False) -> Extent:
     """
     path = Path(path)
     with named(path):
-        facts = codec_of(path).probe(path)
+        facts = _codec(path, pages).probe(path)
     if first and facts.axis == "frame":
         facts = replace(facts, pictures=1)
     samples = facts.pixels * (max(facts.channels, 3) + facts.alpha)

@@ -18,6 +18,7 @@ from itertools import count, groupby
 from pathlib import Path
 from typing import Any
 
+from img2img.data.slices import explained
 from img2img.engine.translator import Translator
 from img2img.errors import (
     DataError,
@@ -273,7 +274,7 @@ class _Work:
         def run(item: tuple[Job, Extent | None]) -> int:
             return next(numbers) if self._is_large(item[1]) else 0
 
-        with closing(ahead(_weigh, jobs, workers=THREADS)) as weighed:
+        with closing(ahead(self._weigh, jobs, workers=THREADS)) as weighed:
             for alone, together in groupby(weighed, run):
                 if not alone:
                     self._do_run(together)
@@ -284,6 +285,15 @@ class _Work:
                 else:
                     self._do_run([(job, extent)])
         self._moved()  # the last files may have failed before they were written
+
+    def _weigh(self, job: Job) -> tuple[Job, Extent | None]:
+        """The job with the size in the file's header; None if unreadable, as `_read` reports."""
+        first = next(iter(self._translator.values.input.by_input.values()))
+        try:
+            state_of(job)
+            return job, measure(job.source, pages=first.pages)
+        except (Img2ImgError, OSError):
+            return job, None
 
     def _do_run(self, weighed: Iterable[tuple[Job, Extent | None]]) -> None:
         read = ahead(
@@ -325,7 +335,8 @@ class _Work:
         results = self._results
         try:
             state = state_of(job)
-            with open_rows(job.source) as reader, ExitStack() as stack:
+            pages = self._translator.values.input.pages
+            with open_rows(job.source, pages=pages) as reader, ExitStack() as stack:
                 size = reader.facts.size
                 writer: Writer | None = None
 
@@ -363,14 +374,21 @@ class _Work:
                 self._translator.budget.check(extent, compared=compared)
             indices = self._translator.spec.input.kind == "labels"
             paths = job.inputs or (job.source,)
-            images = {path: read_native(path, indices=indices) for path in paths}
+            inputs = self._translator.values.input.by_input.values()
+            images = {
+                path: read_native(path, indices=indices, pages=domain.pages)
+                for path, domain in zip(paths, inputs, strict=True)
+            }
             image = images[job.source]
             if isinstance(image, Animation):
                 images[job.source] = image = part_of(image, self._options.span)
             values = self._translator.values
             views: Sequence[Picture]
             if values.input.is_plain:
-                views = [values.with_range(each) for each in frames_of(image)]
+                try:
+                    views = [values.with_range(each) for each in frames_of(image)]
+                except ImageError as error:
+                    raise explained(error, job.source, values.input) from None
                 images[job.source] = image = with_frames(image, views)
             if not values.input.is_plain or values.input.axis != "z":
                 views = values.views([*images.values()], [*images])
@@ -471,15 +489,6 @@ class _Work:
                 return path
         write_image(instead, image)
         return instead
-
-
-def _weigh(job: Job) -> tuple[Job, Extent | None]:
-    """The job with the size in the file's header; None if unreadable, as `_read` reports that."""
-    try:
-        state_of(job)
-        return job, measure(job.source)
-    except (Img2ImgError, OSError):
-        return job, None
 
 
 def _is_pointless(error: Exception) -> bool:

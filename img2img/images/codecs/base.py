@@ -6,7 +6,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -15,73 +15,30 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from img2img.errors import ImageError, shortened
+from img2img.images.codecs.facts import FileFacts
 from img2img.images.formats import MAX_PIXELS, other_kind, quietly
-from img2img.images.picture import Animation, Frames, Picture, Pixels, Size, Valid, bands, fits
+from img2img.images.picture import (
+    Animation,
+    Frames,
+    Header,
+    Pages,
+    Picture,
+    Pixels,
+    Size,
+    Valid,
+    bands,
+    fits,
+)
 from img2img.registry import Registry
 from img2img.runtime.installation import install_extra
 
 # Pieces of a file, written one after the other: joined, they would be there twice.
 Parts = Iterable[bytes | memoryview]
-Palette = tuple[tuple[int, int, int], ...]
 
 START = 1024
 """So many bytes of a file say what kind it is of."""
 # How decoders speak of what is whole, and nothing for them.
 _UNSUPPORTED = re.compile("(?i)unsupported|not (yet )?support|not configured")
-
-
-@dataclass(frozen=True)
-class FileFacts:
-    """What a file says that it holds, as `read_native` gives it.
-
-    Attributes:
-        size: height and width, of the first picture.
-        channels: of a picture, without alpha.
-        dtype: of the pixels, such as `uint16`.
-        names: of the channels, where the file has any.
-        pictures: how many there are.
-        axis: what lies between them: `page`, `z`, `t`, or `frame` of an animation; None of one.
-        alpha: whether there is an alpha channel besides.
-        nodata: the value of pixels that hold no data.
-        palette: the colours that stand behind the numbers in the file.
-        area: the pixels of all pictures, where they differ in size.
-    """
-
-    size: Size
-    channels: int
-    dtype: str
-    names: tuple[str, ...] | None = None
-    pictures: int = 1
-    axis: str | None = None
-    alpha: bool = False
-    nodata: float | None = None
-    palette: Palette | None = None
-    area: int | None = None
-
-    @property
-    def pixels(self) -> int:
-        """Of all pictures."""
-        return self.size[0] * self.size[1] * self.pictures if self.area is None else self.area
-
-    def check_size(self) -> None:
-        """Raises ImageError for more than is decoded. Fewer than three channels count as three."""
-        if self.pixels * max(self.channels, 3) > 3 * MAX_PIXELS:
-            several = f" of {self.pictures} frames" if self.pictures > 1 else ""
-            each = f" x {self.channels} channels" if self.channels > 3 else ""
-            size = f"{self.size[1]} x {self.size[0]}{several}{each}"
-            most = 3 * MAX_PIXELS if each else MAX_PIXELS
-            what = "values" if each else "pixels"
-            raise ImageError(f"{size} {what} are more than the {most} that are supported")
-
-    def check_single(self) -> None:
-        """Raises ImageError where there are several pictures."""
-        if self.pictures > 1:
-            what = {"z": "slices", "t": "points in time"}.get(self.axis or "", "pages")
-            each = what.removesuffix("s") if what != "points in time" else "one"
-            raise ImageError(
-                f"{self.pictures} {what}, but a single picture is needed: save each {each} as its"
-                " own file"
-            )
 
 
 class Reader(Protocol):
@@ -146,6 +103,10 @@ class Codec(ABC):
     def recognizes(self, start: bytes, path: Path) -> bool:
         """Whether a file that begins with these bytes is of this kind."""
         return False
+
+    def taking(self, pages: Pages) -> "Codec":
+        """What reads files whose pages are said to be slices, or channels."""
+        return _AsChannels(self) if pages == "channels" else self
 
     @abstractmethod
     def probe(self, path: Path) -> FileFacts:
@@ -227,6 +188,51 @@ def _whole(codec: Codec, path: Path) -> Iterator[Reader]:
     picture = codec.read(path, single=True)
     assert isinstance(picture, Picture)
     yield _Rows(codec.probe(path), picture)
+
+
+def beside(pages: Sequence[Picture], header: Header | None) -> Picture:
+    """Pictures as the channels of one, which has data where all have some.
+
+    Raises:
+        ImageError: they are not alike, or transparent.
+    """
+    first, valid = pages[0], [page.valid for page in pages if page.valid is not None]
+    if any(page.alpha is not None for page in pages):
+        raise ImageError("transparent pages cannot be channels of one picture")
+    if len({(page.size, page.pixels.dtype) for page in pages}) > 1:
+        raise ImageError("its pages differ in size or type, so they cannot be channels")
+    return replace(
+        first,
+        pixels=np.concatenate([page.pixels for page in pages], axis=2),
+        valid=np.logical_and.reduce(valid) if valid else None,
+        channels=None,
+        header=header,
+    )
+
+
+class _AsChannels(Codec):
+    """Reads the pictures of a file as channels of one."""
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+
+    def probe(self, path: Path) -> FileFacts:
+        facts = self._codec.probe(path)
+        if facts.pictures == 1 or facts.axis == "frame":
+            return facts
+        return facts.beside
+
+    def read(self, path: Path, *, indices: bool = False, single: bool = False) -> Picture | Frames:
+        image = self._codec.read(path, indices=indices)
+        if isinstance(image, Animation):
+            return self._codec.read(path, indices=indices, single=single)
+        if isinstance(image, Picture):
+            return image
+        return beside(image.frames, image.header)
+
+    def opened(self, path: Path) -> AbstractContextManager[Reader]:
+        single = self._codec.probe(path).pictures == 1
+        return self._codec.opened(path) if single else super().opened(path)
 
 
 @contextmanager

@@ -13,16 +13,8 @@ from typing import Any
 import numpy as np
 
 from img2img.errors import ImageError
-from img2img.images.codecs.base import (
-    CODECS,
-    Codec,
-    FileFacts,
-    checked,
-    not_held,
-    only,
-    plain,
-    without_gaps,
-)
+from img2img.images.codecs.base import CODECS, Codec, checked, not_held, only, plain, without_gaps
+from img2img.images.codecs.facts import FileFacts
 from img2img.images.picture import (
     Animation,
     Frames,

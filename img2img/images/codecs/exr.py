@@ -9,15 +9,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from img2img.errors import ImageError
-from img2img.images.codecs.base import (
-    CODECS,
-    Codec,
-    FileFacts,
-    not_held,
-    only,
-    with_gaps,
-    without_gaps,
-)
+from img2img.images.codecs.base import CODECS, Codec, not_held, only, with_gaps, without_gaps
+from img2img.images.codecs.facts import FileFacts
 from img2img.images.picture import Frames, Header, Picture
 
 _MAGIC = b"v/1\x01"

@@ -14,7 +14,6 @@ from img2img.errors import ImageError
 from img2img.images.codecs.base import (
     CODECS,
     Codec,
-    FileFacts,
     Reader,
     Writer,
     checked,
@@ -24,6 +23,7 @@ from img2img.images.codecs.base import (
     with_gaps,
     without_gaps,
 )
+from img2img.images.codecs.facts import FileFacts
 from img2img.images.codecs.tiff import describe, is_tiff, tags_of_first
 from img2img.images.picture import Colours, Frames, Header, Picture, Size
 

@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 
 from img2img.errors import ImageError
-from img2img.images.codecs.base import CODECS, START, Codec, FileFacts, Parts, not_held, only
+from img2img.images.codecs.base import CODECS, START, Codec, Parts, not_held, only
+from img2img.images.codecs.facts import FileFacts
 from img2img.images.picture import Frames, Picture
 
 _SIZE = re.compile(rb"\n-Y (\d+) \+X (\d+)\n")

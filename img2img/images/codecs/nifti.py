@@ -17,7 +17,6 @@ from img2img.images.codecs.base import (
     CODECS,
     START,
     Codec,
-    FileFacts,
     checked,
     not_held,
     only,
@@ -25,6 +24,7 @@ from img2img.images.codecs.base import (
     with_gaps,
     without_gaps,
 )
+from img2img.images.codecs.facts import FileFacts
 from img2img.images.picture import Animation, Frames, Header, Picture, Pixels, Size
 
 _MAGICS = (b"n+1\0", b"ni1\0")

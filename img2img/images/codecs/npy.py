@@ -1,8 +1,9 @@
-"""Arrays of numpy: `.npy`, and `.npz` of one array.
+"""Arrays of numpy: `.npy`, and `.npz` with one array of more than one axis.
 
 An array is (height, width), (height, width, channels) or (channels, height, width): of three axes,
 the channels are the last if it is no longer than the first, else the first; they are 64 at most.
-With more it is a volume, (slices, height, width).
+With more it is a volume, (slices, height, width). Where a person says what pages are, the first of
+three axes is these.
 """
 
 import io
@@ -10,18 +11,17 @@ import math
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numpy.lib import format as npy
 
-from img2img.errors import ImageError
+from img2img.errors import ImageError, counted
 from img2img.images.codecs.base import (
     CODECS,
     Codec,
-    FileFacts,
     Parts,
     Reader,
     Writer,
@@ -32,8 +32,9 @@ from img2img.images.codecs.base import (
     with_gaps,
     without_gaps,
 )
+from img2img.images.codecs.facts import FileFacts
 from img2img.images.domain import MOST_CHANNELS
-from img2img.images.picture import Animation, Frames, Header, Picture, Pixels, Size
+from img2img.images.picture import Animation, Frames, Header, Pages, Picture, Pixels, Size
 
 _MAGIC = b"\x93NUMPY"
 
@@ -52,16 +53,22 @@ class NpyCodec(Codec):
     suffixes = (".npy", ".npz")
     written = (".npy", ".npz")
 
+    def __init__(self, pages: Pages = "auto") -> None:
+        self._pages = pages
+
+    def taking(self, pages: Pages) -> "NpyCodec":
+        return NpyCodec(pages)
+
     def recognizes(self, start: bytes, path: Path) -> bool:
         return start.startswith(_MAGIC)
 
     def probe(self, path: Path) -> FileFacts:
         with _array(path) as (_, shape, _, dtype):
-            return _facts(shape, dtype)
+            return _facts(shape, dtype, self._pages)
 
     def read(self, path: Path, *, indices: bool = False, single: bool = False) -> Picture | Frames:
         with _array(path) as (file, shape, fortran, dtype):
-            facts = _facts(shape, dtype)
+            facts, axes = _facts(shape, dtype, self._pages), _axes(shape, self._pages)
             if single:
                 facts.check_single()
             facts.check_size()
@@ -71,14 +78,14 @@ class NpyCodec(Codec):
             values = np.frombuffer(bytearray(data), dtype)
             values = values.reshape(shape, order="F" if fortran else "C")
             if facts.axis is None:
-                return _picture(values, _axes(shape))
+                return _picture(values, axes)
             slices = tuple(_picture(each, "hw") for each in values)
-            return Frames(slices, axis=facts.axis, header=Layout(axes=_axes(shape)))
+            return Frames(slices, axis=facts.axis, header=Layout(axes=axes))
 
     @contextmanager
     def opened(self, path: Path) -> Iterator[Reader]:
         with _array(path) as (file, shape, fortran, dtype):
-            facts, start = _facts(shape, dtype), file.tell()
+            facts, start = _facts(shape, dtype, self._pages), file.tell()
             facts.check_single()
         if (
             not start_of(path).startswith(_MAGIC)
@@ -88,7 +95,7 @@ class NpyCodec(Codec):
                 yield reader
             return
         values = np.memmap(path, dtype, "r", start, shape, "F" if fortran else "C")
-        yield _Mapped(facts, values, _axes(shape))
+        yield _Mapped(facts, values, _axes(shape, self._pages))
 
     def refuses(self, image: Picture | Frames, suffix: str) -> str | None:
         if isinstance(image, Picture):
@@ -149,21 +156,35 @@ def _array(path: Path) -> Iterator[tuple[IO[bytes], tuple[int, ...], bool, np.dt
     """The file at its values, their shape, whether they are in Fortran's order, and their type."""
     with path.open("rb") as file:
         if file.read(2) == b"PK":
-            with zipfile.ZipFile(file) as archive:
-                names = archive.namelist()
-                if len(names) != 1:
-                    raise ImageError(
-                        f"{len(names)} arrays ({', '.join(names[:5])}), where one is needed: save"
-                        " each as its own file"
-                    )
-                with archive.open(names[0]) as member:
-                    yield (member, *_header(member))
+            with zipfile.ZipFile(file) as archive, archive.open(_image_in(archive)) as member:
+                yield (member, *_header(member))
         else:
             file.seek(0)
             yield (file, *_header(file))
 
 
-def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+def _image_in(archive: zipfile.ZipFile) -> str:
+    """The only array in an archive, or the only one that has more than one axis."""
+    names = archive.namelist()
+    if len(names) == 1:
+        return names[0]
+    shapes = {}
+    for name in names:
+        with archive.open(name) as member:
+            shapes[name] = _header(member, objects=True)[0]
+    images = [name for name, shape in shapes.items() if len(shape) > 1]
+    if len(images) != 1:
+        each = [f"{name.removesuffix('.npy')} {shape}" for name, shape in shapes.items()]
+        raise ImageError(
+            f"{len(names)} arrays ({', '.join(each[:5])}), where one of two or more axes is needed:"
+            " save each as its own file"
+        )
+    return images[0]
+
+
+def _header(
+    file: IO[bytes], *, objects: bool = False
+) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     start = file.read(len(_MAGIC) + 2)
     if not start.startswith(_MAGIC):
         raise ImageError("not an array of numpy: a pickle or something else, which is not read")
@@ -172,12 +193,14 @@ def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
         shape, fortran, dtype = npy.read_array_header_1_0(file)
     else:
         shape, fortran, dtype = npy.read_array_header_2_0(file)
+    if objects:
+        return shape, fortran, dtype
     if dtype.hasobject:
         raise ImageError("Python objects (a pickle), which are not read: save numbers")
     return shape, fortran, checked(dtype)
 
 
-def _axes(shape: tuple[int, ...]) -> str:
+def _axes(shape: tuple[int, ...], pages: Pages) -> str:
     wanted = (
         f"an array of shape {shape}, where (height, width), (height, width, channels) or"
         f" (channels, height, width) of at most {MOST_CHANNELS} channels, or (slices, height,"
@@ -187,17 +210,27 @@ def _axes(shape: tuple[int, ...]) -> str:
         return "hw"
     if len(shape) != 3 or 0 in shape:
         raise ImageError(wanted)
+    if pages != "auto":
+        return "zhw" if pages == "slices" else "chw"
     axes = "hwc" if shape[2] <= shape[0] else "chw"
     return axes if (shape[2] if axes == "hwc" else shape[0]) <= MOST_CHANNELS else "zhw"
 
 
-def _facts(shape: tuple[int, ...], dtype: np.dtype[Any]) -> FileFacts:
-    axes = _axes(shape)
+def _facts(shape: tuple[int, ...], dtype: np.dtype[Any], pages: Pages) -> FileFacts:
+    axes = _axes(shape, pages)
     sizes = dict(zip(axes, shape, strict=True))
     name = "uint8" if dtype.kind == "b" else str(dtype.newbyteorder("="))
     size, slices = (sizes["h"], sizes["w"]), sizes.get("z", 1)
-    axis = "z" if "z" in sizes else None
-    return FileFacts(size, sizes.get("c", 1), name, pictures=slices, axis=axis)
+    facts = FileFacts(size, sizes.get("c", 1), name, pictures=slices)
+    if axes == "hw":
+        return facts
+    if "z" in sizes and slices > 1:
+        facts = replace(facts, axis="z")
+    what = f"{slices} slices" if "z" in sizes else counted(facts.channels, "channel")
+    facts = replace(facts, decided=f"array {shape} read as {what} of {size[1]} x {size[0]}")
+    if pages != "auto" or axes == "hwc" or shape[0] > MOST_CHANNELS:
+        return facts
+    return replace(facts, instead="slices" if axes == "chw" else "channels")
 
 
 def _picture(values: Pixels, axes: str) -> Picture:

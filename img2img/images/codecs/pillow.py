@@ -13,7 +13,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from img2img.errors import ImageError
-from img2img.images.codecs.base import CODECS, Codec, FileFacts, Parts, not_held, only
+from img2img.images.codecs.base import CODECS, Codec, Parts, not_held, only
+from img2img.images.codecs.facts import FileFacts
 from img2img.images.deep import decode_deep, is_deep
 from img2img.images.formats import HAS_AVIF, HAS_HEIF, open_image
 from img2img.images.gif import encode_gif

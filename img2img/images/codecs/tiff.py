@@ -1,8 +1,8 @@
 """TIFF: photographs, documents, and what laboratories write, by tifffile.
 
 Where a file says what its axes are (OME, ImageJ, tifffile and others), C and samples are channels,
-Z or T are slices or points in time. Where it does not, each page is a picture. Colours of print
-and video are left to Pillow.
+Z or T are slices or points in time. Where it does not, each page is a slice, unless a person says
+that pages are channels. Colours of print and video are left to Pillow.
 """
 
 from collections.abc import Iterator
@@ -13,21 +13,14 @@ from typing import Any
 import numpy as np
 from tifffile import TiffFile
 
-from img2img.images.codecs.base import (
-    CODECS,
-    Codec,
-    FileFacts,
-    Reader,
-    Writer,
-    not_held,
-    with_gaps,
-)
-from img2img.images.codecs.tiff_file import MAGIC, opened_tiff
-from img2img.images.codecs.tiff_pages import size_of
+from img2img.images.codecs.base import CODECS, Codec, Reader, Writer, not_held, with_gaps
+from img2img.images.codecs.facts import FileFacts
+from img2img.images.codecs.tiff_file import opened_tiff
+from img2img.images.codecs.tiff_pages import MAGIC, size_of
 from img2img.images.codecs.tiff_strips import Strips
 from img2img.images.codecs.tiff_writing import LARGE, append_to, nodata_of, write_by_tifffile
 from img2img.images.metadata import of_tags
-from img2img.images.picture import Animation, Frames, Picture, Size
+from img2img.images.picture import Animation, Frames, Pages, Picture, Size
 from img2img.images.tiff import encode_tiff
 
 
@@ -38,15 +31,21 @@ class TiffCodec(Codec):
     suffixes = (".tif", ".tiff", ".btf", ".tf8", ".lsm")
     written = (".tif", ".tiff")
 
+    def __init__(self, pages: Pages = "auto") -> None:
+        self._pages = pages
+
+    def taking(self, pages: Pages) -> "TiffCodec":
+        return TiffCodec(pages)
+
     def recognizes(self, start: bytes, path: Path) -> bool:
         return start[:4] in MAGIC
 
     def probe(self, path: Path) -> FileFacts:
-        with opened_tiff(path) as file:
+        with opened_tiff(path, self._pages) as file:
             return file.facts
 
     def read(self, path: Path, *, indices: bool = False, single: bool = False) -> Picture | Frames:
-        with opened_tiff(path) as file:
+        with opened_tiff(path, self._pages) as file:
             if single:
                 file.facts.check_single()
             file.facts.check_size()
@@ -54,7 +53,7 @@ class TiffCodec(Codec):
 
     @contextmanager
     def opened(self, path: Path) -> Iterator[Reader]:
-        with opened_tiff(path) as file:
+        with opened_tiff(path, self._pages) as file:
             file.facts.check_single()
             if file.can_be_cut:
                 yield Strips(file)

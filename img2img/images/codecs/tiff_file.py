@@ -1,7 +1,6 @@
 """An open TIFF: its pages, what they are together, and what they hold."""
 
 import math
-import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,8 +14,9 @@ import numpy as np
 from PIL import Image
 from tifffile import TiffFile, TiffFrame, TiffPage, TiffPageSeries
 
-from img2img.errors import ImageError
-from img2img.images.codecs.base import FileFacts, has_module, plain, without_gaps
+from img2img.errors import ImageError, counted
+from img2img.images.codecs.base import beside, has_module, plain, without_gaps
+from img2img.images.codecs.facts import FileFacts
 from img2img.images.codecs.tiff_metadata import header_of, names_in, nodata_in
 from img2img.images.codecs.tiff_pages import (
     DEFLATE,
@@ -26,6 +26,7 @@ from img2img.images.codecs.tiff_pages import (
     WHITE_IS_ZERO,
     Kind,
     decodes,
+    directories,
     divided,
     kind_of,
     orientation_of,
@@ -36,20 +37,21 @@ from img2img.images.codecs.tiff_pages import (
 from img2img.images.codecs.tiff_writing import TiffHeader
 from img2img.images.formats import open_image
 from img2img.images.metadata import of_tags, upright
-from img2img.images.picture import Colours, Frames, Header, Picture, Pixels, Valid
+from img2img.images.picture import Colours, Frames, Header, Pages, Picture, Pixels, Valid
 from img2img.images.pillow import from_pillow
 
-MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 # The kinds of files that say what their axes are.
 _WITH_AXES = ("ome", "imagej", "shaped", "lsm", "stk", "fluoview", "scanimage", "mmstack")
 _BETWEEN = {"Z": "z", "T": "t"}
 
 
 class OpenTiff:
-    """An open TIFF."""
+    """An open TIFF, with what a person says that its pages are."""
 
-    def __init__(self, file: BinaryIO, tiff: TiffFile, offsets: Sequence[int]) -> None:
-        self.file, self.tiff, self._offsets = file, tiff, offsets
+    def __init__(
+        self, file: BinaryIO, tiff: TiffFile, offsets: Sequence[int], pages: Pages
+    ) -> None:
+        self.file, self.tiff, self._offsets, self._said = file, tiff, offsets, pages
         self.size = file.seek(0, 2)
 
     @cached_property
@@ -90,11 +92,30 @@ class OpenTiff:
         return found
 
     @cached_property
+    def sizes(self) -> dict[str, int]:
+        """The axes of the series."""
+        assert self.series is not None
+        return dict(zip(self.series.axes, self.series.shape, strict=True))
+
+    @cached_property
+    def axes(self) -> tuple[list[str], list[str]]:
+        """The axes of the series between pictures, and those within them besides Y and X."""
+        others = [axis for axis in self.sizes if axis not in "YXCS"]
+        own = [axis for axis in "CS" if axis in self.sizes]
+        samples = [axis for axis in own if axis == "S"]
+        if self._said == "channels":
+            return [], [axis for axis in self.sizes if axis not in "YXS"] + samples
+        if self._said == "slices" and own[:1] == ["C"] and not self._several(others):
+            return [*others, "C"], samples
+        return others, own
+
+    def _several(self, axes: Sequence[str]) -> list[tuple[str, int]]:
+        return [(axis, self.sizes[axis]) for axis in axes if self.sizes[axis] > 1]
+
+    @cached_property
     def between(self) -> tuple[str, int]:
         """The axis of the series that slices lie along, and how many there are."""
-        assert self.series is not None
-        sizes = zip(self.series.axes, self.series.shape, strict=True)
-        others = [(axis, size) for axis, size in sizes if axis not in "YXCS" and size > 1]
+        others = self._several(self.axes[0])
         if len(others) > 1:
             what = " x ".join(f"{size} {axis}" for axis, size in others)
             raise ImageError(
@@ -116,23 +137,59 @@ class OpenTiff:
             palette=palette_of_page(first),
         )
         if self.series is not None:
-            axis, count = self.between
-            sizes = dict(zip(self.series.axes, self.series.shape, strict=True))
-            if sizes.get("C", 1) > 1:
-                facts = replace(
-                    facts, channels=sizes["C"] * sizes.get("S", 1), alpha=False, palette=None
-                )
-            between = _BETWEEN.get(axis, "page") if count > 1 else None
-            facts = replace(facts, pictures=count, axis=between)
+            planes = math.prod(size for axis, size in self._several(self.axes[1]) if axis != "S")
+            if planes > 1:
+                channels = planes * self.sizes.get("S", 1)
+                facts = replace(facts, channels=channels, alpha=False, palette=None)
+            if self.between[1] > 1:
+                facts = replace(facts, pictures=self.between[1], axis=self.axis)
+            facts = replace(facts, decided=self._decided(facts))
         elif len(self.pages) > 1:
             self._check_alike()
             areas = [height * width for height, width in map(size_of, self.pages)]
-            facts = replace(facts, pictures=len(areas), axis="page", area=sum(areas))
+            facts = replace(facts, pictures=len(areas), axis=self.axis, area=sum(areas))
+            names = facts.names
+            if self._said == "channels":
+                facts = replace(facts.beside, names=names)
+            else:
+                facts = replace(facts, decided=self._decided(facts))
+        if facts.decided and self._said == "auto":
+            facts = replace(facts, instead="channels")
         names = facts.names if facts.names and len(facts.names) == facts.channels else None
         return replace(facts, names=names)
 
+    @property
+    def axis(self) -> str:
+        """What lies between two pictures."""
+        axis = "page" if self.series is None else self.between[0]
+        return _BETWEEN.get(axis, "z" if self._said == "slices" else "page")
+
+    def _decided(self, facts: FileFacts) -> str:
+        """What the file itself does not say of its pages."""
+        if self._said == "channels":
+            others = self._several([axis for axis in self.sizes if axis not in "YXCS"])
+            count = math.prod(size for _, size in others)
+            return f"{count} pages read as {facts.channels} channels" if count > 1 else ""
+        if facts.pictures == 1 or (self.series is not None and self.between[0] in _BETWEEN):
+            return ""
+        what = "channels" if self.series is not None and self.between[0] == "C" else "pages"
+        return f"{facts.pictures} {what} read as slices of {counted(facts.channels, 'channel')}"
+
     def _check_alike(self) -> None:
-        """Pages of grey and RGB, of 8 and 16 bits, make a document; others must be alike."""
+        """Pages of grey and RGB, of 8 and 16 bits, make a document; others must be alike.
+
+        If they are channels of one picture, all must.
+        """
+        if self._said == "channels":
+            kinds = zip(self.kinds, self.pages, strict=True)
+            forms = [(size_of(page), kind.channels, kind.dtype) for kind, page in kinds]
+            size, channels, dtype = forms[0]
+            different = next((n for n, form in enumerate(forms, 1) if form != forms[0]), None)
+            if different:
+                raise ImageError(
+                    f"page {different} differs in size, type or channels from page 1"
+                    f" ({size[1]} x {size[0]}, {channels} x {dtype}), so pages cannot be channels"
+                )
         first, plain_one = self.kinds[0], {(c, d) for c in (1, 3) for d in ("uint8", "uint16")}
         for number, kind in enumerate(self.kinds[1:], start=2):
             alike = (kind.channels, kind.dtype) == (first.channels, first.dtype)
@@ -149,16 +206,37 @@ class OpenTiff:
 
     @cached_property
     def header(self) -> TiffHeader | None:
-        return header_of(self.tiff, self.pages[0], self.series)
+        pages = self._said == "channels" and len(self.pages) > 1
+        return header_of(self.tiff, self.pages[0], self.series, pages=pages)
 
     def read(self, *, indices: bool = False) -> Picture | Frames:
         if self.series is not None:
             return self._series(self.series, indices=indices)
+        if self.facts.pictures == 1 < len(self.pages) and self._plain:
+            every = np.concatenate([self._samples(page) for page in self.pages], axis=2)
+            about = of_tags(self.tags(self.pages[0]), self.facts.size)
+            return self.picture(every, self.pages[0], self.kind, about, indices=indices)
         found = [
             self._page(page, kind, indices=indices)
             for page, kind in zip(self.pages, self.kinds, strict=True)
         ]
-        return Frames(tuple(found)) if len(found) > 1 else found[0]
+        if self.facts.pictures == 1:
+            return beside(found, self.header) if len(found) > 1 else found[0]
+        return Frames(tuple(found), axis=self.axis)
+
+    @property
+    def kind(self) -> Kind:
+        """What the samples of a picture are, of all pages that are channels of it."""
+        kind, channels = self.kinds[0], self.facts.channels
+        return kind if channels == kind.channels else replace(kind, channels=channels, alpha=None)
+
+    @property
+    def _plain(self) -> bool:
+        """Whether the samples of pages are channels, as tifffile decodes them."""
+        return all(
+            not kind.by_pillow and kind.alpha is None and kind.name != "palette" and decodes(page)
+            for page, kind in zip(self.pages, self.kinds, strict=True)
+        )
 
     def _series(self, series: TiffPageSeries, *, indices: bool) -> Picture | Frames:
         for page in series.pages:
@@ -166,35 +244,32 @@ class OpenTiff:
                 self.check_whole(page)
                 if isinstance(page, TiffPage):
                     self._check_inflated(page)
-        order = [axis for axis in series.axes if axis not in "YXCS"] + [
-            axis for axis in "YXCS" if axis in series.axes
-        ]
+        before, within = self.axes
         values = series.asarray(maxworkers=1)
-        values = values.transpose([series.axes.index(axis) for axis in order])
-        axis, count = self.between
-        values = values.reshape(count, *size_of(self.pages[0]), -1)
-        page, kind, facts = self.pages[0], self.kinds[0], self.facts
-        if facts.channels != kind.channels:
-            kind = replace(kind, channels=facts.channels, alpha=None)
+        values = values.transpose([series.axes.index(axis) for axis in [*before, *"YX", *within]])
+        count, page = self.between[1], self.pages[0]
+        values = values.reshape(count, *size_of(page), -1)
         about = of_tags(self.tags(page), size_of(page))
-        pictures = [self.picture(each, page, kind, about, indices=indices) for each in values]
+        pictures = [self.picture(each, page, self.kind, about, indices=indices) for each in values]
         if count == 1:
             return pictures[0]
-        between = _BETWEEN.get(axis, "page")
-        return Frames(tuple(pictures), axis=between, header=self.header)
+        return Frames(tuple(pictures), axis=self.axis, header=self.header)
 
     def _page(self, page: TiffPage, kind: Kind, *, indices: bool) -> Picture:
         about = of_tags(self.tags(page), turned_size(size_of(page), page))
         if kind.by_pillow or not decodes(page):
             image = self._by_pillow(page, kind, indices=indices)
             return replace(image, **about)
+        return self.picture(self._samples(page), page, kind, about, indices=indices)
+
+    def _samples(self, page: TiffPage) -> Pixels:
+        """Of a page, (height, width, samples)."""
         self.check_whole(page)
         self._check_inflated(page)
         values = page.asarray(maxworkers=1)
         if page.axes == "SYX":
             values = np.moveaxis(values, 0, 2)
-        values = values.reshape(*size_of(page), -1)
-        return self.picture(values, page, kind, about, indices=indices)
+        return values.reshape(*size_of(page), -1)
 
     def picture(
         self, values: Pixels, page: TiffPage, kind: Kind, about: dict[str, Any], *, indices: bool
@@ -259,12 +334,25 @@ class OpenTiff:
 
     @property
     def can_be_cut(self) -> bool:
-        page, kind = self.pages[0], self.kinds[0]
-        if self.series is not None and (
-            len(self.series.pages) > 1 or self.facts.channels != kind.channels
-        ):
+        """Whether it is one picture whose rows can be decoded by themselves."""
+        if orientation_of(self.pages[0]) != 1 or self.facts.pictures > 1:
             return False
-        return not kind.by_pillow and decodes(page) and orientation_of(page) == 1
+        if len(self.pages) == 1:
+            kind = self.kinds[0]
+            alike = self.facts.channels == kind.channels
+            return alike and not kind.by_pillow and decodes(self.pages[0])
+        kinds, sizes = {*self.kinds}, {*map(size_of, self.pages)}
+        planes = sum(kind.channels for kind in self.kinds)
+        alike = len(kinds) == len(sizes) == 1 and planes == self.facts.channels
+        return alike and self._plain and self._in_order
+
+    @property
+    def _in_order(self) -> bool:
+        """Whether the pages of the series are those of the file, one after the other."""
+        if self.series is None:
+            return True
+        found = [None if page is None else page.index for page in self.series.pages]
+        return found == [page.index for page in self.pages]
 
     def tags(self, page: TiffPage) -> Image.Exif:
         """All tags of a page, with the directories that they lead to; none if they are damaged."""
@@ -296,49 +384,18 @@ class OpenTiff:
 
 
 @contextmanager
-def opened_tiff(path: Path) -> Iterator[OpenTiff]:
+def opened_tiff(path: Path, pages: Pages = "auto") -> Iterator[OpenTiff]:
     """A TIFF, as long as it is read.
+
+    Args:
+        pages: what its pages are.
 
     Raises:
         ImageError: it is none, or its directories are damaged.
     """
     with path.open("rb") as file:
-        offsets = _directories(file)
+        offsets = directories(file)
         file.seek(0)
         # Of OME, the others of a set of files would be opened by their names in this one.
         with TiffFile(file, _multifile=False) as tiff:
-            yield OpenTiff(file, tiff, offsets)
-
-
-def _directories(file: BinaryIO) -> list[int]:
-    """Where the directories of a TIFF are.
-
-    Raises:
-        ImageError: one is cut off, or they go round in a circle.
-    """
-    file.seek(0)
-    start = file.read(16)
-    if start[:4] not in MAGIC:
-        raise ImageError("not a TIFF")
-    order, big = "<" if start.startswith(b"II") else ">", 43 in start[2:4]
-    word, count, entry = ("Q", "Q", 20) if big else ("I", "H", 12)
-    found: dict[int, None] = {}
-    (at,) = struct.unpack_from(order + word, start, 8 if big else 4)
-    size = file.seek(0, 2)
-    while at:
-        if at in found:
-            raise ImageError("damaged: its directories go round in a circle")
-        found[at] = None
-        file.seek(min(at, size))
-        head = file.read(struct.calcsize(count))
-        cut = ImageError(f"damaged or truncated (the directory of page {len(found)})")
-        if len(head) < struct.calcsize(count):
-            raise cut
-        file.seek(min(size, file.tell() + entry * struct.unpack(order + count, head)[0]))
-        link = file.read(struct.calcsize(word))
-        if len(link) < struct.calcsize(word):
-            raise cut
-        (at,) = struct.unpack(order + word, link)
-    if not found:
-        raise ImageError("damaged or truncated (no page in it)")
-    return [*found]
+            yield OpenTiff(file, tiff, offsets, pages)

@@ -39,12 +39,15 @@ def names_in(tiff: TiffFile, page: TiffPage) -> tuple[str, ...] | None:
     return tuple(every) if every and len({*every}) == len(found) else None
 
 
-def header_of(tiff: TiffFile, page: TiffPage, series: TiffPageSeries | None) -> TiffHeader | None:
+def header_of(
+    tiff: TiffFile, page: TiffPage, series: TiffPageSeries | None, *, pages: bool = False
+) -> TiffHeader | None:
     """What a result is written with again; None: nothing is said.
 
     Args:
         page: the first.
         series: what all pages are together, where the file says so.
+        pages: whether pages are channels of one picture.
     """
     kind, about = "", dict[str, Any]()
     if series is not None and series.kind == "ome":
@@ -57,7 +60,7 @@ def header_of(tiff: TiffFile, page: TiffPage, series: TiffPageSeries | None) -> 
         kind = "imagej"
         found = tiff.imagej_metadata or {}
         about = {key: found[key] for key in _KEPT_OF_IMAGEJ if key in found}
-    separate = series is not None and "C" in series.axes
+    separate = pages or (series is not None and "C" in series.axes)
     if separate and not kind:
         kind = "shaped"
     nodata, resolution = nodata_in(page), None

@@ -1,17 +1,20 @@
-"""What the samples of a TIFF's page are, and what decodes them."""
+"""The pages of a TIFF: where they are, what their samples are, and what decodes them."""
 
+import struct
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import tifffile
 from tifffile import TiffPage
 
 from img2img.errors import ImageError
-from img2img.images.codecs.base import Palette, checked, has_module
+from img2img.images.codecs.base import checked, has_module
+from img2img.images.codecs.facts import Palette
 from img2img.images.picture import Pixels, Size
 from img2img.runtime.installation import install_extra
 
+MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 # PhotometricInterpretation: what the first samples are, and how many.
 _COLOURS = {
     0: ("grey", 1),
@@ -140,3 +143,37 @@ def divided(pixels: Pixels, alpha: Pixels) -> Pixels:
     opacity = alpha.astype(np.uint32)[..., None]
     colours = pixels.astype(np.uint32) * top // np.maximum(opacity, 1)
     return np.where(opacity > 0, np.minimum(colours, top), 0).astype(pixels.dtype)
+
+
+def directories(file: BinaryIO) -> list[int]:
+    """Where the directories of a TIFF are.
+
+    Raises:
+        ImageError: one is cut off, or they go round in a circle.
+    """
+    file.seek(0)
+    start = file.read(16)
+    if start[:4] not in MAGIC:
+        raise ImageError("not a TIFF")
+    order, big = "<" if start.startswith(b"II") else ">", 43 in start[2:4]
+    word, count, entry = ("Q", "Q", 20) if big else ("I", "H", 12)
+    found: dict[int, None] = {}
+    (at,) = struct.unpack_from(order + word, start, 8 if big else 4)
+    size = file.seek(0, 2)
+    while at:
+        if at in found:
+            raise ImageError("damaged: its directories go round in a circle")
+        found[at] = None
+        file.seek(min(at, size))
+        head = file.read(struct.calcsize(count))
+        cut = ImageError(f"damaged or truncated (the directory of page {len(found)})")
+        if len(head) < struct.calcsize(count):
+            raise cut
+        file.seek(min(size, file.tell() + entry * struct.unpack(order + count, head)[0]))
+        link = file.read(struct.calcsize(word))
+        if len(link) < struct.calcsize(word):
+            raise cut
+        (at,) = struct.unpack(order + word, link)
+    if not found:
+        raise ImageError("damaged or truncated (no page in it)")
+    return [*found]

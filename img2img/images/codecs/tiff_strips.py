@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+from tifffile import TiffPage
 
 from img2img.images.codecs.tiff_file import OpenTiff
 from img2img.images.codecs.tiff_pages import size_of
@@ -11,39 +12,53 @@ from img2img.images.picture import Picture, Pixels
 
 
 class Strips:
-    """A page whose strips or tiles are decoded when their rows are asked for."""
+    """A picture of one page, or of pages that are its channels, as a reader of it."""
 
     def __init__(self, file: OpenTiff) -> None:
-        self._file, self._page, self._kind = file, file.pages[0], file.kinds[0]
-        file.check_whole(self._page)
-        page = self._page
-        self.facts = file.facts
+        self._file, self.facts = file, file.facts
+        self._pages = [_Page(file, page) for page in file.pages]
+        first = file.pages[0]
+        self._samples = sum(page.samplesperpixel for page in file.pages)
+        empty = np.zeros((0, first.imagewidth, self._samples), first.dtype)
+        about = of_tags(file.tags(first), size_of(first))
+        self.head = file.picture(empty, first, file.kind, about, indices=False)
+
+    def read(self, start: int, stop: int) -> Picture:
+        first = self._file.pages[0]
+        values = np.empty((stop - start, first.imagewidth, self._samples), first.dtype)
+        for page, channels in zip(
+            self._pages, np.split(values, len(self._pages), axis=2), strict=True
+        ):
+            page.read(channels, start, stop)
+        pixels, alpha, valid, header = self._file.interpreted(values, first, self._file.kind)
+        return replace(self.head, pixels=pixels, alpha=alpha, valid=valid, header=header)
+
+
+class _Page:
+    """A page whose strips or tiles are decoded when their rows are asked for."""
+
+    def __init__(self, file: OpenTiff, page: TiffPage) -> None:
+        self._file, self._page = file, page
+        file.check_whole(page)
         height, width = size_of(page)
         self._high = page.tilelength if page.is_tiled else min(page.rowsperstrip, height)
         self._across = -(-width // page.tilewidth) if page.is_tiled else 1
         self._planes = page.samplesperpixel if page.planarconfig == 2 else 1
         self._decoded: dict[int, Pixels] = {}
         """By number, the last row of segments: the next rows may begin in them."""
-        empty = np.zeros((0, width, page.samplesperpixel), page.dtype)
-        about = of_tags(file.tags(page), size_of(page))
-        self.head = file.picture(empty, page, self._kind, about, indices=False)
 
-    def read(self, start: int, stop: int) -> Picture:
-        page = self._page
-        height, width = size_of(page)
-        values = np.empty((stop - start, width, page.samplesperpixel), page.dtype)
+    def read(self, values: Pixels, start: int, stop: int) -> None:
+        """Fill an array with the samples of some rows."""
+        page, height = self._page, self._page.imagelength
         if page.is_memmappable:
             self._mapped(values, start, stop)
-        else:
-            numbers = range(start // self._high, -(-stop // self._high))
-            for number in numbers:
-                top, bottom = number * self._high, min((number + 1) * self._high, height)
-                rows = self._row(number)
-                self._decoded = {number: rows}
-                first, last = max(top, start), min(bottom, stop)
-                values[first - start : last - start] = rows[first - top : last - top]
-        pixels, alpha, valid, header = self._file.interpreted(values, page, self._kind)
-        return replace(self.head, pixels=pixels, alpha=alpha, valid=valid, header=header)
+            return
+        for number in range(start // self._high, -(-stop // self._high)):
+            top, bottom = number * self._high, min((number + 1) * self._high, height)
+            rows = self._row(number)
+            self._decoded = {number: rows}
+            first, last = max(top, start), min(bottom, stop)
+            values[first - start : last - start] = rows[first - top : last - top]
 
     def _mapped(self, values: Pixels, start: int, stop: int) -> None:
         page = self._page

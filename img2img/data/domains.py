@@ -10,6 +10,7 @@ from img2img.data.sources import ImageSource
 from img2img.data.statistics import Counts, FileStatistics, decided, statistics_of, with_data
 from img2img.errors import ConfigError, DataError
 from img2img.images import (
+    MOST_CHANNELS,
     RGB,
     Depth,
     Domain,
@@ -186,6 +187,10 @@ def _domain(wanted: SideConfig, values: FileStatistics, key: str, range_key: str
         found.append(type_range(values.dtype))
     if len(found) != len(names):
         raise ConfigError(f"{range_key}: {len(found)} ranges, but {len(names)} channels")
+    if len(names) > MOST_CHANNELS:
+        raise ConfigError(
+            f"{key}.channels: the files have {len(names)}, but 1 to {MOST_CHANNELS} are supported"
+        )
     low, high = zip(*found, strict=True)
     domain = Domain(dtype=values.dtype, channels=names, low=low, high=high, nodata=wanted.nodata)
     try:
@@ -236,6 +241,8 @@ def _channels(wanted: SideConfig, values: FileStatistics, key: str) -> tuple[str
     asked = wanted.channels
     if asked == "auto":
         return names
+    if not values.channels:  # no file could be used, which is reported
+        return channel_names(asked) if isinstance(asked, int) else asked
     if not isinstance(asked, int) and values.names and {*asked} <= {*values.names}:
         return asked
     number = asked if isinstance(asked, int) else len(asked)

@@ -13,6 +13,7 @@ from img2img.images.codecs.files import (
 )
 from img2img.images.conversions import ImageLike, as_label_map, as_picture, as_rgb, like
 from img2img.images.domain import (
+    MOST_CHANNELS,
     RGB,
     RGBA,
     Axis,
@@ -90,6 +91,7 @@ __all__ = [
     "ALPHA",
     "CODECS",
     "MAX_PIXELS",
+    "MOST_CHANNELS",
     "OPAQUE_SUFFIXES",
     "OURS",
     "RGB",

@@ -1,9 +1,9 @@
 """Arrays of numpy: `.npy`, and `.npz` with one array of more than one axis.
 
-An array is (height, width), (height, width, channels) or (channels, height, width): of three axes,
-the channels are the last if it is no longer than the first, else the first; they are 64 at most.
-With more it is a volume, (slices, height, width). Where a person says what pages are, the first of
-three axes is these.
+An array is (height, width), (height, width, channels), (channels, height, width) or, of a volume,
+(slices, height, width). Of three axes, the last or the first are channels if they are shorter than
+both others, and at most 64; else the first are slices. Where a person says what pages are, the
+first of three axes is these.
 """
 
 import io
@@ -212,8 +212,10 @@ def _axes(shape: tuple[int, ...], pages: Pages) -> str:
         raise ImageError(wanted)
     if pages != "auto":
         return "zhw" if pages == "slices" else "chw"
-    axes = "hwc" if shape[2] <= shape[0] else "chw"
-    return axes if (shape[2] if axes == "hwc" else shape[0]) <= MOST_CHANNELS else "zhw"
+    first, middle, last = shape
+    if last <= MOST_CHANNELS and last < min(first, middle):
+        return "hwc"
+    return "chw" if first <= MOST_CHANNELS and first < min(middle, last) else "zhw"
 
 
 def _facts(shape: tuple[int, ...], dtype: np.dtype[Any], pages: Pages) -> FileFacts:

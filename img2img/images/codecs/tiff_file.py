@@ -169,7 +169,9 @@ class OpenTiff:
         if self._said == "channels":
             others = self._several([axis for axis in self.sizes if axis not in "YXCS"])
             count = math.prod(size for _, size in others)
-            return f"{count} pages read as {facts.channels} channels" if count > 1 else ""
+            names = {"Z": "slices", "T": "points in time"}
+            what = names.get("".join(axis for axis, _ in others), "pages")
+            return f"{count} {what} read as {facts.channels} channels" if count > 1 else ""
         if facts.pictures == 1 or (self.series is not None and self.between[0] in _BETWEEN):
             return ""
         what = "channels" if self.series is not None and self.between[0] == "C" else "pages"

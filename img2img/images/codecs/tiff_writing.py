@@ -80,7 +80,7 @@ def write_by_tifffile(path: Path, image: Picture | Frames) -> bool:
     about = dict(header.about) if kind == header.kind else {}
     if colour:
         axes = f"{between or 'I'}YXS" if len(values) > 1 else "YXS"
-    elif channels == 1 and not header.separate:
+    elif channels == 1:
         values = values[..., 0]
         axes = f"{between or 'I'}YX" if len(values) > 1 else "YX"
     else:

@@ -77,6 +77,12 @@ def evaluate(
             help="With two folders: the folder of inputs, which are also measured for comparison.",
         ),
     ] = None,
+    pages: Annotated[
+        Literal["auto", "slices", "channels"],
+        typer.Option(
+            help="With two folders: what the pages of their files are; auto: what the files say."
+        ),
+    ] = "auto",
     scale: ScaleIfGiven = None,
     direction: Direction = None,
     side_by_side: SideBySide = False,
@@ -140,14 +146,14 @@ def evaluate(
         }
         test_set = test_data_of(context.params)
         if result and real and not (model or test_set or direction or scale):
-            evaluation = evaluate_folders(result, real, inputs=inputs, **options)
-        elif model and not (result or real or inputs):
+            evaluation = evaluate_folders(result, real, inputs=inputs, pages=pages, **options)
+        elif model and not (result or real or inputs or pages != "auto"):
             evaluation = evaluate_model(
                 model, test_set, direction=direction, scale=scale or "auto", **options
             )
         else:
             raise ConfigError(
-                "evaluate: give either two folders (optionally with --input) or --model"
+                "evaluate: give either two folders (optionally with --input, --pages) or --model"
                 " (optionally with --data, --direction, --scale); see img2img evaluate -h"
             )
     if not evaluation.figures:

@@ -93,6 +93,7 @@ def find_pairs(folders: Folders, pairing: PairingConfig) -> Partners:
         proposal = _proposal(in_A, in_B, folders, len(found)) if problems else None
         unlisted = 0
     of_inputs, missing = sources_of_inputs(folders, pairing, [A for A, _ in found.values()])
+    keys = ("data.A.pages", "data.B.pages") if data else ("pages", "pages")
     pairs = []
     for name, (path_A, path_B) in found.items():
         if path_A not in of_inputs:
@@ -100,7 +101,7 @@ def find_pairs(folders: Folders, pairing: PairingConfig) -> Partners:
         B = ImageSource.of(path_B, data.B if data else None)
         both = pair(prefix + name, of_inputs[path_A], B)
         if both.A.count != B.count:
-            missing.append(Problem("slices", name, _counts(both.A, B, "B")))
+            missing.append(Problem("slices", name, _counts(both.A, B, *keys)))
         else:
             pairs.append(both)
     return Partners(pairs, problems + missing, proposal, unlisted)
@@ -116,7 +117,7 @@ def sources_of_inputs(
     wanted = pairing.A if isinstance(pairing, DataConfig) else None
     (name, _), *others = [*folders.inputs.items()] or [("", folders.A)]
     found = {file: ImageSource.of(file, wanted, name) for file in files}
-    problems: list[Problem] = []
+    problems, keys = list[Problem](), ("data.A.pages", "data.A.pages")
     in_A = images_by_name(folders.A) if others else {}
     for name, folder in others:
         beside = replace(folders, B=folder)
@@ -128,7 +129,7 @@ def sources_of_inputs(
             if other is None:
                 del found[file]
             elif other.count != source.count:
-                problems.append(Problem("slices", source.name, _counts(source, other)))
+                problems.append(Problem("slices", source.name, _counts(source, other, *keys)))
                 del found[file]
             else:
                 beside_it = (*source.beside, other)
@@ -136,10 +137,14 @@ def sources_of_inputs(
     return found, problems
 
 
-def _counts(one: ImageSource, other: ImageSource, side: str = "A") -> str:
-    """How many slices two images have, and what was read as slices that may be something else."""
+def _counts(one: ImageSource, other: ImageSource, *keys: str) -> str:
+    """How many slices two images have, and what was read as slices that may be something else.
+
+    Args:
+        keys: which say what the pages of each are.
+    """
     what = f"{one.path} has {counted(one.count, 'slice')}, {other.path} {other.count}"
-    for source, key in ((one, "data.A.pages"), (other, f"data.{side}.pages")):
+    for source, key in zip((one, other), keys, strict=True):
         if source.facts and source.facts.instead:
             return f"{what}: {source.facts.explained(key)}"
     return what

@@ -287,7 +287,7 @@ def _shape(picture: Picture) -> str:
     return f"{width} x {height}"
 
 
-def sources_by_name(folder: Path) -> dict[str, ImageSource]:
+def sources_by_name(folder: Path, wanted: SideConfig | None = None) -> dict[str, ImageSource]:
     """The images in a folder by their path without the suffix, and slices by their number too.
 
     Raises:
@@ -296,5 +296,5 @@ def sources_by_name(folder: Path) -> dict[str, ImageSource]:
     return {
         f"{name}{source.number}": source
         for name, (file, *_) in images_by_name(folder).items()
-        for source in ImageSource.of(file).samples()
+        for source in ImageSource.of(file, wanted).samples()
     }

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from img2img.config import Direction, Match, PairingConfig
+from img2img.config import DataConfig, Direction, Match, PairingConfig
 from img2img.data.dataset import DataSet, samples_of
 from img2img.data.layouts import Folders, find_splits, find_splits_of_two
 from img2img.data.partners import find_pairs
@@ -187,6 +187,8 @@ def by_name(
         )
     if not problems:
         return {pair.name: pair.A for pair in pairs}, {pair.name: pair.B for pair in pairs}, True
+    if slices := [problem.message for problem in problems if problem.kind == "slices"]:
+        raise DataError(some_names(slices, 3))
     if any(MEASURES[name].of == "pair" for name in wanted):
         proposal = partners.proposal
         if proposal and find_pairs(folders, _matched_by(proposal.match, options)).problems:
@@ -203,7 +205,9 @@ def by_name(
         notifier(options)(
             f"the names do not match, so the images are compared as sets, not as pairs{way}"
         )
-    A, B = (sources_by_name(folder) for folder in (folders.A, folders.B))
+    pairing = pairing_of(options)
+    sides = (pairing.A, pairing.B) if isinstance(pairing, DataConfig) else (None, None)
+    A, B = map(sources_by_name, (folders.A, folders.B), sides)
     return A, B, False
 
 

@@ -132,9 +132,9 @@ class TestVolumes:
     def test_a_volume_is_decoded_once(self, volumes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         decoded: list[Path] = []
 
-        def read(path: Path) -> Picture | Frames:
+        def read(path: Path, **options: Any) -> Picture | Frames:
             decoded.append(path)
-            return read_native(path)
+            return read_native(path, **options)
 
         monkeypatch.setattr(slices, "read_native", read)
         monkeypatch.setattr("img2img.data.sources.VOLUMES", slices.Volumes())

@@ -1,9 +1,9 @@
 """Arrays of numpy: `.npy`, and `.npz` with one array of more than one axis.
 
 An array is (height, width), (height, width, channels), (channels, height, width) or, of a volume,
-(slices, height, width). Of three axes, the last or the first are channels if they are shorter than
-both others, and at most 64; else the first are slices. Where a person says what pages are, the
-first of three axes is these.
+(slices, height, width). Of three axes, the last is channels if it is the shortest and at most 64,
+else the first if that is; else the first is slices. Where a person says what pages are, the first
+of three axes is these.
 """
 
 import io
@@ -213,7 +213,7 @@ def _axes(shape: tuple[int, ...], pages: Pages) -> str:
     if pages != "auto":
         return "zhw" if pages == "slices" else "chw"
     first, middle, last = shape
-    if last <= MOST_CHANNELS and last < min(first, middle):
+    if last <= MOST_CHANNELS and last <= first and last < middle:
         return "hwc"
     return "chw" if first <= MOST_CHANNELS and first < min(middle, last) else "zhw"
 

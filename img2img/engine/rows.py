@@ -37,7 +37,7 @@ _MAPS = 3
 def translate_rows(
     generator: Generator,
     reader: Reader,
-    write: Callable[[Picture], None],
+    write: Callable[[Picture, Picture], None],
     *,
     values: ValueConversion,
     memory: int,
@@ -50,7 +50,7 @@ def translate_rows(
     Args:
         generator: set up for inference, with `stages`.
         reader: the open file.
-        write: takes the rows of the result, in order.
+        write: takes rows of the picture and of its result, in order.
         values: from the values of files to those of the network, and back.
         memory: bytes that whole maps and strips may take.
         folder: where a temporary file may be.
@@ -75,7 +75,8 @@ def translate_rows(
         stop = min(start + strip.shape[2], height)
         if stop > start:
             pixels = to_pixels(strip[0, :, : stop - start, :width], rows.dtype, truncate=truncate)
-            write(values.restored(rows.picture(start, stop), pixels))
+            given = rows.picture(start, stop)
+            write(given, values.restored(given, pixels))
 
     with tempfile.TemporaryDirectory(
         prefix=".img2img-", dir=folder, ignore_cleanup_errors=True

@@ -221,7 +221,9 @@ class Translator:
             ConfigError: the model gives other channels or another type of values than it takes, or
                 results have a size of their own.
         """
-        given, made = self.spec.input, self.spec.output
+        given, made = self.spec.input.alone, self.spec.output.alone
+        if given.kind == "labels":
+            raise ConfigError("`mask`: is for images, but the model translates label maps")
         if (given.kind, given.channels, given.dtype) != (made.kind, made.channels, made.dtype):
             raise ConfigError(
                 f"`mask`: outside of it results are their inputs, but the model makes"
@@ -270,13 +272,16 @@ class Translator:
             ConfigError: there is a mask, but results cannot stay as their inputs outside of it.
         """
         if isinstance(image, list | tuple | Frames):
+            if mask is not None:
+                raise ConfigError("`mask`: is of a single image, not of a volume or several inputs")
             return self._translate_slices([image] if isinstance(image, Frames) else image)
         if mask is None:
             return self.translate_batch([image])[0]
         self.require_same_domain()
         picture = self._picture(image)
-        weights = weights_of(mask, picture, feather)
-        return like(blended(picture, self.translate_batch([picture])[0], weights), image)
+        given = self.values.unchanged(picture)
+        weights = weights_of(mask, given, feather)
+        return like(blended(given, self.translate_batch([picture])[0], weights), image)
 
     def _translate_slices(self, given: Sequence[Any]) -> Any:
         """Translate a volume, or an image or a volume for each input."""
@@ -338,7 +343,7 @@ class Translator:
         )
 
     def translate_rows(
-        self, reader: Reader, write: Callable[[Picture], None], folder: Path
+        self, reader: Reader, write: Callable[[Picture, Picture], None], folder: Path
     ) -> None:
         """Translate the picture of an open file, which is read and written by rows.
 
@@ -346,7 +351,7 @@ class Translator:
 
         Args:
             reader: the file; see `img2img.images.open_rows`.
-            write: takes the rows of the result, in order.
+            write: takes rows of the picture and of its result, in order.
             folder: where temporary files may be, as large as a few maps of the network.
 
         Raises:

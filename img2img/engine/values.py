@@ -172,10 +172,15 @@ class ValueConversion:
             made = replace(made, pixels=of_depth(made.pixels, dtype))
         made = self._marked(self._with_nodata(made))
         if self.output.channels[-1:] == RGBA[-1:]:
-            made = replace(made, pixels=made.pixels[..., :-1], alpha=made.pixels[..., -1])
-        elif alpha is not None and made.pixels.dtype in (np.uint8, np.uint16):
+            return self.output.with_alpha_apart(made)
+        if alpha is not None and made.pixels.dtype in (np.uint8, np.uint16):
             made = replace(made, alpha=of_depth(alpha, made.pixels.dtype))
         return made
+
+    def unchanged(self, picture: Picture) -> Picture:
+        """What a picture that the network does not change is, among results of the same domain."""
+        domain = self.input.alone
+        return domain.with_alpha_apart(domain.seen(picture))
 
     def _with_nodata(self, made: Picture) -> Picture:
         """With the value that stands for no data, for the file to say, if there is one.

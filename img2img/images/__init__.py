@@ -43,7 +43,7 @@ from img2img.images.listing import (
     unreadable_suffixes,
     walk,
 )
-from img2img.images.masks import ALPHA, Mask, Weights, blended, weights_of
+from img2img.images.masks import ALPHA, Mask, WeightRows, Weights, blended, weights_of
 from img2img.images.metadata import with_pixels
 from img2img.images.picture import (
     Animation,
@@ -116,6 +116,7 @@ __all__ = [
     "Reader",
     "Valid",
     "View",
+    "WeightRows",
     "Weights",
     "Writer",
     "as_label_map",

@@ -385,6 +385,12 @@ class Domain(BaseModel):
             return picture
         raise ImageError(f"values of {there}, but {self.dtype} expected")
 
+    def with_alpha_apart(self, picture: Picture) -> Picture:
+        """A picture of this domain with its opacity apart, if that is the last of the channels."""
+        if self.channels[-1:] != RGBA[-1:]:
+            return picture
+        return replace(picture, pixels=picture.pixels[..., :-1], alpha=picture.pixels[..., -1])
+
     def _is_type(self, dtype: npt.DTypeLike) -> bool:
         """Floating-point numbers mean the same in every precision."""
         return np.dtype(dtype) == self.dtype or (self.is_float and np.dtype(dtype).kind == "f")

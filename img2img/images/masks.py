@@ -1,6 +1,9 @@
 """Masks: where an image changes, and where it stays as it is."""
 
+from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
+from math import ceil
 from typing import Final, Literal
 
 import cv2
@@ -8,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from img2img.errors import ImageError
+from img2img.images.codecs import Reader
 from img2img.images.domain import is_grey
-from img2img.images.picture import Picture, Pixels, bands
+from img2img.images.picture import Picture, Pixels, Size, bands
 
 ALPHA: Final = "alpha"
 Mask = Picture | Pixels | Literal["alpha"]
@@ -17,6 +21,9 @@ Mask = Picture | Pixels | Literal["alpha"]
 itself, which is inside where it is not fully transparent."""
 Weights = npt.NDArray[np.float32]
 """How much of a result is taken at each pixel, (height, width), 0 to 1."""
+
+# Rows of which weights are made together, and how many such blocks are kept.
+_BLOCK, _KEPT = 256, 2
 
 
 def weights_of(mask: Mask, image: Picture, feather: float = 0) -> Weights:
@@ -33,57 +40,120 @@ def weights_of(mask: Mask, image: Picture, feather: float = 0) -> Weights:
         ImageError: the mask is in colour, or of another size than the image.
     """
     if isinstance(mask, str):
-        opaque = np.ones(image.size, bool) if image.alpha is None else image.alpha > 0
-        weights = _share(opaque)
-    elif isinstance(mask, Picture):
-        weights = _of_picture(mask)
+        weights = _of_opacity(image)
     else:
-        weights = _share(mask)
-    if weights.shape != image.size:
-        (height, width), there = image.size, weights.shape
-        size = " x ".join(map(str, there[::-1]))
-        raise ImageError(f"the mask is {size} pixels, but the image {width} x {height}")
-    if feather and not weights.all():
-        distance = cv2.distanceTransform(
-            (weights > 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE
-        )
-        weights = weights * np.minimum(distance / np.float32(feather + 1), 1)
-    return weights
+        picture = mask if isinstance(mask, Picture) else Picture(mask[..., None])
+        weights = _of_picture(picture, _whole([picture]))
+    _check_size(weights.shape, image.size)
+    return _feathered(weights, feather)
 
 
-def _of_picture(mask: Picture) -> Weights:
-    if not is_grey(mask):
-        raise ImageError(f"{mask.pixels.shape[2]} different channels, but a mask is grey")
-    weights = _share(mask.pixels[..., 0])
-    return weights if mask.alpha is None else weights * _share(mask.alpha)
+class WeightRows:
+    """What `weights_of` gives, of a mask and an image that are read by rows.
+
+    Args:
+        mask: the file; or `alpha`: the transparency of the image itself.
+        image: the file.
+
+    Raises:
+        ImageError: the mask is in colour, or of another size than the image.
+    """
+
+    def __init__(self, mask: Reader | Literal["alpha"], image: Reader, feather: float = 0) -> None:
+        self._height, self._feather = image.facts.size[0], feather
+        self._block = lru_cache(_KEPT)(self._weights_of_block)
+        if isinstance(mask, str):
+            self._read = lambda *rows: _of_opacity(image.read(*rows))
+            return
+        _check_size(mask.facts.size, image.facts.size)
+        tops = range(0, self._height, _BLOCK)
+        whole = _whole(mask.read(top, min(top + _BLOCK, self._height)) for top in tops)
+        self._read = lambda *rows: _of_picture(mask.read(*rows), whole)
+
+    def __call__(self, start: int, stop: int) -> Weights:
+        """Those of the rows between two."""
+        blocks = range(start // _BLOCK, (stop - 1) // _BLOCK + 1)
+        parts = [
+            self._block(number)[max(start - number * _BLOCK, 0) : stop - number * _BLOCK]
+            for number in blocks
+        ]
+        return np.concatenate(parts)
+
+    def _weights_of_block(self, number: int) -> Weights:
+        # Pixels outside that are farther away than this have no influence.
+        margin = ceil(self._feather)
+        start, stop = number * _BLOCK, min((number + 1) * _BLOCK, self._height)
+        first, last = max(start - margin, 0), min(stop + margin, self._height)
+        weights = _feathered(self._read(first, last), self._feather)
+        return weights[start - first : stop - first]
 
 
-def _share(values: Pixels) -> Weights:
-    if values.dtype.kind == "f":
-        return np.nan_to_num(values.astype(np.float32), nan=0).clip(0, 1)
-    one = values.dtype.kind == "b" or not values.size or values.max() <= 1
-    weights = values.astype(np.float32) / np.float32(1 if one else np.iinfo(values.dtype).max)
-    return weights.clip(0, 1)
+def _check_size(mask: tuple[int, ...], image: Size) -> None:
+    if mask != image:
+        size = " x ".join(map(str, mask[::-1]))
+        raise ImageError(f"the mask is {size} pixels, but the image {image[1]} x {image[0]}")
+
+
+def _feathered(weights: Weights, feather: float) -> Weights:
+    if not feather or weights.all():
+        return weights
+    distance = cv2.distanceTransform(
+        (weights > 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE
+    )
+    return weights * np.minimum(distance / np.float32(feather + 1), 1)
+
+
+def _of_opacity(image: Picture) -> Weights:
+    opaque = np.ones(image.size, bool) if image.alpha is None else image.alpha > 0
+    return opaque.astype(np.float32)
+
+
+def _of_picture(mask: Picture, whole: float) -> Weights:
+    weights = _share(mask.pixels[..., 0], whole)
+    if mask.alpha is None:
+        return weights
+    return weights * _share(mask.alpha, np.iinfo(mask.alpha.dtype).max)
+
+
+def _share(values: Pixels, whole: float) -> Weights:
+    return np.nan_to_num(values.astype(np.float32) / np.float32(whole), nan=0).clip(0, 1)
+
+
+def _whole(parts: Iterable[Picture]) -> float:
+    """The value of a mask, of which these are all parts, that is all of a result.
+
+    Raises:
+        ImageError: it is in colour.
+    """
+    whole = 1
+    for part in parts:
+        pixels = part.pixels
+        if not is_grey(part):
+            raise ImageError(f"{pixels.shape[2]} different channels, but a mask is grey")
+        if pixels.dtype.kind in "iu" and pixels.max(initial=0) > 1:
+            whole = np.iinfo(pixels.dtype).max
+    return whole
 
 
 def blended(given: Picture, made: Picture, weights: Weights) -> Picture:
     """A result where weights are 1, its very input where they are 0, and both between.
 
+    Where the input has no data, it is the result, which says so.
+
     Raises:
         ImageError: input and result differ in size, channels or type.
     """
-    pixels, alpha = given.pixels, given.alpha
-    if made.alpha is not None and alpha is None and pixels.shape[2] == made.pixels.shape[2] + 1:
-        pixels, alpha = pixels[..., :-1], pixels[..., -1]
-    if (pixels.shape, pixels.dtype) != (made.pixels.shape, made.pixels.dtype):
+    if (given.pixels.shape, given.pixels.dtype) != (made.pixels.shape, made.pixels.dtype):
         raise ImageError(
-            f"a mask needs results like their inputs, but this image is {_form(pixels)}, and its"
-            f" result {_form(made.pixels)}"
+            f"a mask needs results like their inputs, but this image is {_form(given.pixels)}, and"
+            f" its result {_form(made.pixels)}"
         )
-    whole = replace(made, pixels=_mixed(pixels, made.pixels, weights[..., None]))
-    if alpha is None or made.alpha is None or alpha.dtype != made.alpha.dtype:
+    if given.valid is not None:
+        weights = np.where(given.valid, weights, 1)
+    whole = replace(made, pixels=_mixed(given.pixels, made.pixels, weights[..., None]))
+    if given.alpha is None or made.alpha is None or given.alpha.dtype != made.alpha.dtype:
         return whole
-    return replace(whole, alpha=_mixed(alpha, made.alpha, weights))
+    return replace(whole, alpha=_mixed(given.alpha, made.alpha, weights))
 
 
 def _mixed(given: Pixels, made: Pixels, weights: Weights) -> Pixels:

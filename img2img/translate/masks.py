@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -9,8 +10,19 @@ from typing import Any
 from unicodedata import normalize
 
 from img2img.data.layouts import images_by_name
+from img2img.engine.values import ValueConversion
 from img2img.errors import DataError, ImageError, nearest_path
-from img2img.images import ALPHA, Picture, Weights, blended, read_native, weights_of
+from img2img.images import (
+    ALPHA,
+    Picture,
+    Reader,
+    WeightRows,
+    Weights,
+    blended,
+    open_rows,
+    read_native,
+    weights_of,
+)
 from img2img.translate.manifest import file_state
 from img2img.translate.options import VideoOptions
 from img2img.translate.pictures import Image, frames_of, with_frames
@@ -116,6 +128,24 @@ class Masks:
         except ImageError as error:
             raise ImageError.of(file, error.reason) from None
 
+    @contextmanager
+    def rows(self, name: str, image: Reader) -> Iterator[WeightRows]:
+        """The same of an image that is read by rows.
+
+        Raises:
+            ImageError: as `weights`.
+        """
+        file = self.file_of(name)
+        if file is None:
+            yield WeightRows(ALPHA, image, self.feather)
+            return
+        with open_rows(file) as reader:
+            try:
+                rows = WeightRows(reader, image, self.feather)
+            except ImageError as error:
+                raise ImageError.of(file, error.reason) from None
+            yield rows
+
 
 class MaskedFrames(FrameTransform):
     """Another transform, of which only what is inside of a mask is taken."""
@@ -155,7 +185,7 @@ class MaskedFrames(FrameTransform):
         self._transform.restore(state)
 
 
-def masked(given: Image, made: Image, weights: list[Weights]) -> Image:
+def masked(given: Image, made: Image, weights: list[Weights], values: ValueConversion) -> Image:
     """A result that is its input outside of its mask."""
-    each = zip(frames_of(given), frames_of(made), weights, strict=True)
+    each = zip(map(values.unchanged, frames_of(given)), frames_of(made), weights, strict=True)
     return with_frames(made, [blended(*one) for one in each])

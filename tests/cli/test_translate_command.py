@@ -17,7 +17,7 @@ from PIL import Image
 from img2img.cli.output import console
 from img2img.errors import StorageError
 from img2img.images import read_picture
-from img2img.translate import folder
+from img2img.translate import work
 
 Command = Callable[..., Any]
 MakeImage = Callable[..., Path]
@@ -202,7 +202,7 @@ def test_a_stop_is_reported_as_json_too(
 ) -> None:
     for name in "abc":
         make_image(f"in/{name}.png")
-    write = vars(folder)["write_image"]
+    write = vars(work)["write_image"]
 
     def writing(path: Path, *more: Any) -> None:
         if path.name == "b.png":
@@ -210,7 +210,7 @@ def test_a_stop_is_reported_as_json_too(
             raise StorageError(f"cannot write {path}: {cause.strerror}") from cause
         write(path, *more)
 
-    monkeypatch.setattr(folder, "write_image", writing)
+    monkeypatch.setattr(work, "write_image", writing)
     outcome = translate("in", "out", "--json")
     assert outcome.status == 75
     assert "--skip-existing" in outcome.err

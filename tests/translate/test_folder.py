@@ -25,8 +25,8 @@ from img2img.errors import (
 )
 from img2img.images import Animation, Frames, read_image, read_picture, write_image
 from img2img.models.checkpoint import load_model
-from img2img.translate import folder as module
 from img2img.translate import tasks
+from img2img.translate import work as module
 from img2img.translate.manifest import Entry, Manifest
 from img2img.translate.report import Report
 from tests.training.test_processes import torchrun

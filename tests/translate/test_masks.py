@@ -11,8 +11,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from img2img import Translator, translate_folder
+from img2img.engine import memory
 from img2img.errors import ConfigError, DataError, ImageError
-from img2img.images import Animation, Domain, Picture, read_image, read_picture, write_image
+from img2img.images import Animation, Domain, Picture, masks, read_image, read_picture, write_image
 from img2img.images import read_native_picture as read
 from img2img.images import write_picture as write
 from img2img.networks import Generator
@@ -138,7 +139,25 @@ class TestArrays:
         assert np.array_equal(opacity(made)[:, 4:], opacity(given)[:, 4:])
         assert np.array_equal(opacity(made)[:, :4], 255 - opacity(given)[:, :4])
 
+    def test_opacity_that_is_a_channel_is_the_mask(self) -> None:
+        domain = Domain.of_type("uint8", ("R", "G", "B", "alpha"))
+        given = Picture(picture(), left())
+        made = negative(domain).translate(given, "alpha")
+        assert np.array_equal(made.pixels[:, 4:], given.pixels[:, 4:])
+        assert np.array_equal(made.pixels[:, :4], 255 - given.pixels[:, :4])
+        assert not opacity(made).any()
+
+    def test_no_data_stays_no_data(self) -> None:
+        domain = Domain(dtype="float32", channels=("t",), low=0, high=1000, nodata=-9999)
+        given = np.full((6, 8, 1), 400, np.float32)
+        given[:, [0, 7]] = -9999
+        made = negative(domain).translate(Picture(given), left()).pixels
+        expected = [-9999, 600, 600, 600, 400, 400, 400, -9999]
+        assert made[0, :, 0] == pytest.approx(expected, abs=1e-3)
+
     def test_refused(self) -> None:
+        with pytest.raises(ConfigError, match="single image, not of a volume"):
+            negative().translate([Picture(picture())], left())
         with pytest.raises(ImageError, match="mask is 8 x 5 pixels, but the image 8 x 6"):
             negative().translate(picture(), left()[:5])
         with pytest.raises(ConfigError, match="1 channel of uint8 of 3 channels of uint8"):
@@ -263,6 +282,67 @@ class TestFiles:
         Image.fromarray(left()).convert("RGBA").save("mask.png")
         assert not run(mask="mask.png").failed
         assert np.array_equal(read("out/a.png").pixels[:, 4:], picture()[:, 4:])
+
+
+class TestByRows:
+    """Pictures that are larger than memory: exactly what those in memory are."""
+
+    SIZE = (70, 30)
+
+    @pytest.fixture(autouse=True)
+    def small_memory(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(memory, "_MOST_WHOLE", 1)
+        monkeypatch.setattr(memory, "_AHEAD", 1)
+        monkeypatch.setattr(masks, "_BLOCK", 16)
+
+    @pytest.fixture
+    def blob(self) -> np.ndarray:
+        """Outside are some pixels here and there; all the others are inside, one half only."""
+        rows, columns = np.mgrid[: self.SIZE[0], : self.SIZE[1]]
+        mask = np.where(columns < 15, np.uint8(255), np.uint8(128))
+        mask[(rows * 7 + columns * 3) % 101 == 0] = 0
+        mask[30:34] = 0
+        return mask
+
+    @pytest.mark.parametrize("feather", [0, 2, 12.5, 1000])
+    @pytest.mark.parametrize("suffix", [".png", ".tif", ".npy"])
+    def test_as_whole(self, suffix: str, feather: float, blob: np.ndarray, run: Run) -> None:
+        given = picture(np.uint16, size=self.SIZE)
+        write("in/a.tif", Picture(given))
+        write(f"masks/a{suffix}", Picture(blob[..., None]))
+        assert not run(mask="masks", feather=feather).failed
+        made = read("out/a.tif").pixels
+        assert np.array_equal(made, negative().translate(given, blob, feather))
+        assert np.array_equal(made[blob == 0], given[blob == 0])
+
+    def test_of_ones(self, run: Run) -> None:
+        """In the blocks in which there are only zeros and ones, a one is little if 255 is all."""
+        mask = np.ones(self.SIZE, np.uint8)
+        given = picture(size=self.SIZE)
+        for highest in 1, 255:
+            mask[-1, -1] = highest
+            write("in/a.tif", Picture(given))
+            write("mask.tif", Picture(mask[..., None]))
+            run(mask="mask.tif", overwrite=True)
+            assert np.array_equal(read("out/a.tif").pixels, negative().translate(given, mask))
+
+    def test_opacity(self, blob: np.ndarray, run: Run) -> None:
+        given = picture(size=self.SIZE)
+        write("in/a.tif", Picture(given, blob))
+        run(mask="alpha", feather=3)
+        expected = negative().translate(Picture(given, blob), "alpha", feather=3)
+        made = read("out/a.tif")
+        assert np.array_equal(made.pixels, expected.pixels)
+        assert np.array_equal(opacity(made), blob)
+
+    def test_what_does_not_fit_is_told_at_once(self, run: Run) -> None:
+        write("in/a.tif", Picture(picture(size=self.SIZE)))
+        write("in/b.tif", Picture(picture(size=self.SIZE)))
+        write("masks/a.png", Picture(left()[..., None]))
+        reasons = [*run(mask="masks").failed.values()]
+        assert "masks/a.png: the mask is 8 x 6 pixels, but the image 30 x 70" in reasons[0]
+        assert "no mask in masks" in reasons[1]
+        assert not Path("out/a.tif").exists()
 
 
 class TestVideos:

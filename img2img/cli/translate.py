@@ -171,8 +171,9 @@ def translate(
         typer.Option(
             metavar="DIR|FILE|alpha",
             help="Change only what is inside a mask; all else stays as it is. A mask is grey, black"
-            " outside: one for all images, a folder with one for each, of the same path and name,"
-            " or the transparency of each image (alpha).",
+            " outside: one for all images, a folder with one for each, of the same path and name"
+            " (of the frames of a video a numbered one each), or the transparency of each image"
+            " (alpha).",
         ),
     ] = None,
     feather: Annotated[

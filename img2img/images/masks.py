@@ -100,7 +100,8 @@ def _feathered(weights: Weights, feather: float) -> Weights:
     distance = cv2.distanceTransform(
         (weights > 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE
     )
-    return weights * np.minimum(distance / np.float32(feather + 1), 1)
+    faded: Weights = weights * np.minimum(distance / np.float32(feather + 1), 1)
+    return faded
 
 
 def _of_opacity(image: Picture) -> Weights:
@@ -116,7 +117,8 @@ def _of_picture(mask: Picture, whole: float) -> Weights:
 
 
 def _share(values: Pixels, whole: float) -> Weights:
-    return np.nan_to_num(values.astype(np.float32) / np.float32(whole), nan=0).clip(0, 1)
+    shares: Weights = np.nan_to_num(values.astype(np.float32) / np.float32(whole), nan=0)
+    return shares.clip(0, 1)
 
 
 def _whole(parts: Iterable[Picture]) -> float:

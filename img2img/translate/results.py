@@ -159,7 +159,9 @@ class Results:
     def _settings(self, job: Job) -> str:
         """Everything besides the input that its result depends on."""
         own = self.video_settings if job.is_video else self.settings
-        return json.dumps([*own, *(self.masks.identity(job.name) if self.masks else ())])
+        frames = job.frames if job.is_video else None
+        masks = self.masks.identity(job.name, frames) if self.masks else ()
+        return json.dumps([*own, *(masks)])
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.planned.folder).as_posix()

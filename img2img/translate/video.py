@@ -26,7 +26,7 @@ from img2img.images import (
 from img2img.runtime.files import write_text
 from img2img.runtime.pipeline import ahead
 from img2img.translate.frames import FrameTranslator
-from img2img.translate.masks import MaskedFrames, Masks
+from img2img.translate.masks import MaskedFrames, Masks, of_footage
 from img2img.translate.options import RATE, VideoOptions
 from img2img.translate.plan import Job
 from img2img.video import Frame, is_video
@@ -231,7 +231,7 @@ def _footage(source: Footage | Path | str) -> Footage:
 
 def _mask_of(footage: Footage, options: VideoOptions) -> list[Any]:
     masks = Masks.of(options)
-    return masks.identity(footage.info.path.name) if masks else []
+    return masks.identity(*of_footage(footage)) if masks else []
 
 
 def _transform(
@@ -246,5 +246,4 @@ def _transform(
     if masks is None:
         return transform
     translator.require_same_domain()
-    name = footage.info.path.name
-    return MaskedFrames(transform, masks.of_one(name), name)
+    return MaskedFrames(transform, masks, footage)

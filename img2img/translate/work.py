@@ -28,7 +28,6 @@ from img2img.errors import (
     TranslationStopped,
 )
 from img2img.images import (
-    ALPHA,
     Animation,
     Extent,
     Picture,
@@ -143,7 +142,7 @@ class Work:
         try:
             state = state_of(job)
             if results.masks:
-                options = replace(options, mask=results.masks.file_of(job.name) or ALPHA)
+                options = replace(options, mask=results.masks.place_of(job.name, job.frames))
             given = (
                 self._translator,
                 video.footage_of(job, self._translator, options),

@@ -15,7 +15,7 @@ from img2img.images import Animation, Picture, of_depth, read_picture
 from img2img.runtime.pipeline import ahead
 from img2img.video.colour import Colour
 from img2img.video.probing import VideoInfo, probe
-from img2img.video.reading import Frame, frames
+from img2img.video.reading import Frame, count_frames, frames
 from img2img.video.span import WHOLE, Span
 
 # BT.709 in limited range, which players assume for HD video.
@@ -37,6 +37,9 @@ class Footage(Protocol):
     def files(self) -> Sequence[Path]:
         """The files by which it is recognised in a later call."""
 
+    def count(self) -> int:
+        """How many frames there are."""
+
     def frames(self, span: Span = WHOLE, *, after: int | None = None) -> Iterator[Frame]:
         """The frames, see `img2img.video.reading.frames`."""
 
@@ -55,6 +58,9 @@ class Film:
     @property
     def files(self) -> Sequence[Path]:
         return [self.path]
+
+    def count(self) -> int:
+        return count_frames(self.info)
 
     def frames(self, span: Span = WHOLE, *, after: int | None = None) -> Iterator[Frame]:
         return frames(self.info, span, after=after)
@@ -118,6 +124,9 @@ class Stills:
             alpha=first.alpha is not None,
         )
 
+    def count(self) -> int:
+        return len(self.pictures)
+
     def frames(self, span: Span = WHOLE, *, after: int | None = None) -> Iterator[Frame]:
         """The frames; raises DataError if a picture has another size."""
         times = [0, *accumulate(self.durations)]
@@ -144,6 +153,7 @@ class Stills:
             self.durations[number],
             concealed=False,
             alpha=None if alpha is None else of_depth(alpha, dtype),
+            number=number,
         )
 
 

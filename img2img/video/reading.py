@@ -37,6 +37,7 @@ class Frame:
         alpha: the alpha channel, (H, W), of the same type; None if the video has none.
         fitted: its height and width in the file, if they differ from the video's. The frame is then
             scaled to fit, with black bars if its aspect ratio differs.
+        number: how many frames the video has before it.
     """
 
     pixels: Pixels
@@ -45,6 +46,7 @@ class Frame:
     concealed: bool
     alpha: Pixels | None = None
     fitted: tuple[int, int] | None = None
+    number: int = 0
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,8 @@ def frames(
     before = first - 1 if after is None else max(first - 1, after)
     key = _key_before(info, before, first) if before >= info.start else None
     converter = Converter(info.colour, info.size)
-    index = 0 if key is None else key.frames
-    for shot in _decoded(info, key):
+    index, skipped = (0, 0) if key is None else (key.frames, key.skipped)
+    for number, shot in enumerate(_decoded(info, key), skipped):
         if shot.pts < first:
             continue
         if last is not None and shot.pts >= last:
@@ -100,7 +102,7 @@ def frames(
                 alpha = upright(alpha, info.display_matrix)
             size = (shot.frame.height, shot.frame.width)
             fitted = None if size == info.size else size
-            yield Frame(pixels, shot.pts, shot.duration, shot.concealed, alpha, fitted)
+            yield Frame(pixels, shot.pts, shot.duration, shot.concealed, alpha, fitted, number)
         index += 1
 
 
@@ -112,11 +114,20 @@ class _Key:
         packet: its index among the packets of the stream.
         pts: its time.
         frames: number of frames before it that count.
+        skipped: number of all frames before it.
     """
 
     packet: int
     pts: int
     frames: int
+    skipped: int
+
+
+def count_frames(info: VideoInfo) -> int:
+    """How many frames a video has. All of it is read, but not decoded."""
+    with open_video(info.path) as container:
+        stream = video_stream(container, info.stream)
+        return sum(_gives_frame(packet, stream) for packet in _packets(container, stream, info))
 
 
 def _key_before(info: VideoInfo, after: int, first: int) -> _Key | None:
@@ -130,7 +141,7 @@ def _key_before(info: VideoInfo, after: int, first: int) -> _Key | None:
         first: frames before this time do not count.
     """
     key: _Key | None = None
-    count = 0  # packets so far whose frames count
+    count = every = 0  # packets so far whose frames count, and all that give frames
     latest = info.start - 1
     seen: set[int] = set()  # times since the key frame
     with open_video(info.path) as container:
@@ -144,11 +155,13 @@ def _key_before(info: VideoInfo, after: int, first: int) -> _Key | None:
             if pts is None or pts in seen:
                 return None
             if packet.is_keyframe and latest < pts <= after:
-                key = _Key(number, pts, count)
+                key = _Key(number, pts, count, every)
                 seen.clear()
-            elif key is not None and first <= pts < key.pts:
-                key = replace(key, frames=key.frames + 1)
+            elif key is not None and pts < key.pts:
+                counts = pts >= first
+                key = replace(key, frames=key.frames + counts, skipped=key.skipped + 1)
             seen.add(pts)
+            every += 1
             latest = max(latest, pts)
             count += pts >= first
     if key is None:

@@ -20,9 +20,10 @@ from img2img.networks import Generator
 from img2img.networks.base import Stage
 from img2img.translate.report import Report
 from img2img.video.footage import Film
+from img2img.video.probing import probe
 from tests.conftest import Command
 from tests.engine.conftest import translator
-from tests.video.clips import make_clip
+from tests.video.clips import Sound, make_clip
 
 EIGHT = Domain.of_type("uint8")
 
@@ -45,6 +46,9 @@ class Negative(Generator):
 
     def stages(self) -> list[Stage]:
         return [Stage(self.layer)]
+
+
+HALVES = np.s_[:, :30], np.s_[:, 34:]
 
 
 def negative(input: Domain = EIGHT, output: Domain | None = None, **options: Any) -> Translator:
@@ -156,8 +160,9 @@ class TestArrays:
         assert made[0, :, 0] == pytest.approx(expected, abs=1e-3)
 
     def test_refused(self) -> None:
+        several: Any = [Picture(picture())]
         with pytest.raises(ConfigError, match="single image, not of a volume"):
-            negative().translate([Picture(picture())], left())
+            negative().translate(several, left())
         with pytest.raises(ImageError, match="mask is 8 x 5 pixels, but the image 8 x 6"):
             negative().translate(picture(), left()[:5])
         with pytest.raises(ConfigError, match="1 channel of uint8 of 3 channels of uint8"):
@@ -192,7 +197,7 @@ class TestFiles:
         report = run(mask="in/masks")
         assert {path.name for path in report.failed} == {"none.png", "small.png"}
         reasons = {path.name: reason for path, reason in report.failed.items()}
-        assert "no mask in in/masks" in reasons["none.png"]
+        assert "no mask of none.png in in/masks" in reasons["none.png"]
         assert "in/masks/small.png: the mask is 8 x 5 pixels, but the image 8 x 6" in str(reasons)
         assert not Path("out/masks").exists()
         given = picture()
@@ -341,7 +346,7 @@ class TestByRows:
         write("masks/a.png", Picture(left()[..., None]))
         reasons = [*run(mask="masks").failed.values()]
         assert "masks/a.png: the mask is 8 x 6 pixels, but the image 30 x 70" in reasons[0]
-        assert "no mask in masks" in reasons[1]
+        assert "no mask of b.tif in masks" in reasons[1]
         assert not Path("out/a.tif").exists()
 
 
@@ -367,6 +372,99 @@ class TestVideos:
             made = read(f"out/clip/{number:06}.png").pixels
             assert np.array_equal(made[:, 32:], given.pixels[:, 32:])
             assert np.array_equal(made[:, :32], 255 - given.pixels[:, :32])
+
+    @pytest.mark.parametrize("where", ["masks", "masks/clip"])
+    def test_a_mask_for_each_frame(self, where: str, run: Run) -> None:
+        """In order of their numbers, wherever these begin; sound and times stay."""
+        Path("in").mkdir()
+        make_clip(Path("in/clip.mkv"), codec="ffv1", form="bgr0", times=range(4), sounds=[Sound()])
+        sides = [left((48, 64)), 255 - left((48, 64))]
+        for number in range(4):
+            write(f"{where}/matte.{1001 + number}.png", Picture(sides[number % 2][..., None]))
+        run(mask="masks", codec="ffv1")
+        assert probe(Path("out/clip.mkv")).sound
+        films = (Film(Path(folder) / "clip.mkv").frames() for folder in ("in", "out"))
+        for number, (given, made) in enumerate(zip(*films, strict=True)):
+            whole = 255 - given.pixels
+            halves = (given.pixels, whole) if number % 2 else (whole, given.pixels)
+            for half, side in zip(HALVES, halves, strict=True):
+                assert np.abs(made.pixels[half].astype(int) - side[half]).max() <= 4
+
+    def test_of_the_frames_that_are_taken(self, run: Run) -> None:
+        """Also from a later frame on, and of every other one: those of their own number."""
+        Path("in").mkdir()
+        make_clip(Path("in/clip.mkv"), codec="ffv1", form="bgr0", times=range(8))
+        for number in range(8):
+            mask = np.zeros((48, 64), np.uint8)
+            mask[number] = 255
+            write(f"masks/{number}.png", Picture(mask[..., None]))
+        run(mask="masks", frames=True, start=2 / 25, every=2)
+        given = [frame.pixels for frame in Film(Path("in/clip.mkv")).frames()]
+        for number, taken in enumerate([2, 4, 6], 1):
+            changed = read(f"out/clip/{number:06}.png").pixels != given[taken]
+            assert [*np.flatnonzero(changed.any(axis=(1, 2)))] == [taken]
+
+    def test_a_sequence_that_becomes_a_video(self, run: Run) -> None:
+        """Masks have the names of the pictures."""
+        for number in range(3):
+            write(f"in/{number}.png", Picture(picture(size=(48, 64))))
+            side = left((48, 64)) if number else 255 - left((48, 64))
+            write(f"masks/{number}.tif", Picture(side[..., None]))
+        translate_folder(negative(), "in", "x.mkv", mask="masks", codec="ffv1")
+        given = picture(size=(48, 64))
+        for number, frame in enumerate(Film(Path("x.mkv")).frames()):
+            sides = [np.abs(frame.pixels[half].astype(int) - given[half]) for half in HALVES]
+            assert sides[number > 0].max() <= 4
+            assert sides[number == 0].mean() > 20
+        Path("masks/1.tif").unlink()
+        ((_, reason),) = translate_folder(negative(), "in", "y.mkv", mask="masks").failed.items()
+        assert "no mask of 1.png in masks" in reason
+
+    def test_frames_of_an_animation(self, run: Run) -> None:
+        grey = np.full((8, 8, 3), 200, np.uint8)
+        write_image("in/a.gif", Animation((Picture(grey), Picture(grey // 2)), (100, 100)))
+        write("masks/a/1.png", Picture(left((8, 8))[..., None]))
+        write("masks/a/2.png", Picture(255 - left((8, 8))[..., None]))
+        run(mask="masks")
+        made = read_image("out/a.gif")
+        assert isinstance(made, Animation)
+        assert [frame.pixels[0, [0, 7], 0].tolist() for frame in made.frames] == [
+            [55, 200],
+            [100, 155],
+        ]
+
+    @pytest.mark.parametrize(
+        ("names", "message"),
+        [
+            (["1", "2"], "masks: 2 masks, but clip.mkv has 3 frames"),
+            (["1", "2", "4"], "number 3 is missing between masks/2.png and 4.png"),
+            (["other"], "no mask in masks of this name, nor a folder with one for each frame"),
+        ],
+    )
+    def test_other_masks_than_frames(self, names: list[str], message: str, run: Run) -> None:
+        Path("in").mkdir()
+        make_clip(Path("in/clip.mkv"), codec="ffv1", form="bgr0", times=range(3))
+        for name in names:
+            write(f"masks/{name}.png", Picture(left((48, 64))[..., None]))
+        ((_, reason),) = run(mask="masks").failed.items()
+        assert message in reason
+        assert not Path("out/clip.mkv").exists()
+
+    def test_done_again_with_other_masks(self, run: Run) -> None:
+        Path("in").mkdir()
+        make_clip(Path("in/clip.mkv"), codec="ffv1", form="bgr0", times=range(2))
+        for number in range(2):
+            write(f"masks/{number}.png", Picture(left((48, 64))[..., None]))
+        assert not run(mask="masks").skipped
+        assert run(mask="masks", skip_existing=True).skipped
+        write("masks/1.png", Picture(255 - left((48, 64))[..., None]))
+        assert not run(mask="masks", skip_existing=True).skipped
+
+    def test_a_video_is_no_mask(self, run: Run) -> None:
+        write("in/a.png", Picture(picture()))
+        Path("matte.mov").write_bytes(b"")
+        with pytest.raises(DataError, match=r"matte\.mov: a video, but masks are images"):
+            run(mask="matte.mov")
 
     def test_another_size(self, run: Run) -> None:
         Path("in").mkdir()

@@ -30,6 +30,7 @@ class FileStatistics:
         labels: of label maps, the classes; they have no values.
         decided: number of files by what they do not say themselves (see `FileFacts.decided`), by
             what their pages can be said to be instead.
+        gaps: number of files with pixels that hold no data.
     """
 
     files: Counter[Depth] = field(default_factory=Counter)
@@ -42,6 +43,7 @@ class FileStatistics:
     held_out: dict[Depth, Counts] = field(default_factory=dict)
     labels: Labels = field(default_factory=Labels)
     decided: dict[str, Counter[str]] = field(default_factory=dict)
+    gaps: int = 0
 
     def add(self, file: "FileStatistics") -> None:
         """Add all files of another object."""
@@ -55,6 +57,7 @@ class FileStatistics:
             getattr(self, name).update(getattr(file, name))
         self.alpha += file.alpha
         self.grey += file.grey
+        self.gaps += file.gaps
         self.example = file.example | self.example
         self.labels.add(file.labels)
         for instead, files in file.decided.items():
@@ -121,6 +124,7 @@ def statistics_of(
         {dtype: path, str(count): path},
         trained={} if held_out else counts,
         held_out=counts if held_out else {},
+        gaps=int(picture.valid is not None),
     )
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -40,7 +40,8 @@ class AdaptiveAugmentation(Augmentation):
             much longer training.
         interval: number of critic updates between two changes of p.
         most: the highest p; augmentations may leak above about 0.8 (section 2.2).
-        color: whether colours are changed too, which needs RGB images.
+        color: whether colours are changed too, which needs RGB images; `levels`: only brightness
+            and contrast, of all channels alike, however many.
     """
 
     p: Tensor
@@ -55,7 +56,7 @@ class AdaptiveAugmentation(Augmentation):
         images: Positive = 20_000,
         interval: Positive = 4,
         most: Share = 0.8,
-        color: bool = True,
+        color: bool | Literal["levels"] = True,
     ) -> None:
         super().__init__()
         self.target = target
@@ -63,8 +64,8 @@ class AdaptiveAugmentation(Augmentation):
         self.interval = interval
         self.most = most
         self.color = color
-        if color:
-            self.needs_rgb = "set its `color` to false"
+        if color is True:
+            self.needs_rgb = "set its `color` to levels"
         self.register_buffer("p", torch.zeros(()))
         # Since the last change of p: the sum of the judged images' r, and counts.
         self.register_buffer("signs", torch.zeros(()))
@@ -79,6 +80,11 @@ class AdaptiveAugmentation(Augmentation):
             x = affine.resample(x, maps.to(x.dtype))
             if not self.color:
                 return x.to(seen.dtype)
+            if self.color == "levels":
+                added, factor = (
+                    draw.to(x.dtype).view(-1, 1, 1, 1) for draw in levels(len(x), self.p)
+                )
+                return ((x + added) * factor).to(seen.dtype)
             brightness, matrix = (draw.to(x.dtype) for draw in colours(len(x), self.p))
             pixels = images_apart(x).flatten(3) + brightness.view(-1, 1, 1, 1)
             return (matrix[:, None] @ pixels).view_as(x).to(seen.dtype)
@@ -149,6 +155,17 @@ def geometry(count: int, height: int, width: int, p: Tensor) -> Tensor:
     )
 
 
+def levels(count: int, p: Tensor) -> tuple[Tensor, Tensor]:
+    """Draw random brightness and contrast for `count` images, each with probability p.
+
+    Returns:
+        The value to add to every channel, and the one to multiply it by afterwards, float32
+        [count].
+    """
+    brightness = _some(0.2 * torch.randn(count, device=p.device), 0, p)
+    return brightness, torch.exp2(_some(0.5 * torch.randn(count, device=p.device), 0, p))
+
+
 def colours(count: int, p: Tensor) -> tuple[Tensor, Tensor]:
     """Draw random colour changes for `count` images, each transform with probability p.
 
@@ -156,15 +173,10 @@ def colours(count: int, p: Tensor) -> tuple[Tensor, Tensor]:
         The value to add to every channel, float32 [count], and the matrix by which to multiply the
         channels of a pixel afterwards, [count, 3, 3].
     """
-
-    def normal() -> Tensor:
-        return torch.randn(count, device=p.device)
-
-    brightness = _some(0.2 * normal(), 0, p)
-    contrast = torch.exp2(_some(0.5 * normal(), 0, p))
+    brightness, contrast = levels(count, p)
     flip = _some(torch.randint(2, (count,), device=p.device), 0, p)
     hue = _some(math.pi * (2 * torch.rand(count, device=p.device) - 1), 0, p)
-    saturation = torch.exp2(_some(normal(), 0, p))
+    saturation = torch.exp2(_some(torch.randn(count, device=p.device), 0, p))
 
     # Luma is along (1, 1, 1): `luma` projects onto it, `turn` is the cross product with its unit.
     identity = torch.eye(3, device=p.device)

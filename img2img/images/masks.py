@@ -1,6 +1,6 @@
 """Masks: where an image changes, and where it stays as it is."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import lru_cache
 from math import ceil
@@ -62,13 +62,14 @@ class WeightRows:
     def __init__(self, mask: Reader | Literal["alpha"], image: Reader, feather: float = 0) -> None:
         self._height, self._feather = image.facts.size[0], feather
         self._block = lru_cache(_KEPT)(self._weights_of_block)
+        self._read: Callable[[int, int], Weights]
         if isinstance(mask, str):
-            self._read = lambda *rows: _of_opacity(image.read(*rows))
+            self._read = lambda start, stop: _of_opacity(image.read(start, stop))
             return
         _check_size(mask.facts.size, image.facts.size)
         tops = range(0, self._height, _BLOCK)
         whole = _whole(mask.read(top, min(top + _BLOCK, self._height)) for top in tops)
-        self._read = lambda *rows: _of_picture(mask.read(*rows), whole)
+        self._read = lambda start, stop: _of_picture(mask.read(start, stop), whole)
 
     def __call__(self, start: int, stop: int) -> Weights:
         """Those of the rows between two."""

@@ -80,6 +80,10 @@ def check_parts(config: RunConfig) -> None:
             " translating"
         )
     check_names(config.data.augment)
+    if config.data.mask is not None and config.critic.augment:
+        raise ConfigError.of_key(
+            "critic.augment", "would move images away from the masks of data.mask; set it to []"
+        )
     GENERATORS.arguments(config.generator, "generator")
     discriminator = DISCRIMINATORS.arguments(config.discriminator, "discriminator")
     for name, parts in config.losses.items():

@@ -40,6 +40,7 @@ class TrainingData:
         scales: by domain, size of a training image relative to its file.
         image_sizes: by domain, the typical size of the files; None if they are not resized.
         values: a description of the values in the files, for display.
+        gaps: whether some pixels hold no data.
         settings: the section `data` of the configuration.
         transform: makes training crops from images.
     """
@@ -52,6 +53,7 @@ class TrainingData:
     scales: Mapping[str, float]
     image_sizes: Mapping[str, HeightWidth | None]
     values: str
+    gaps: bool
     settings: DataConfig
     transform: Transform
 
@@ -111,6 +113,8 @@ def prepare_data(
         scales,
         image_sizes,
         value_facts(domains, survey.values),
+        any(values.gaps for values in survey.values.values())
+        or any(domain.nodata is not None for domain in domains.values()),
         data,
         Transform(
             data,

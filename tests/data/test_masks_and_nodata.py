@@ -226,3 +226,24 @@ def test_no_outside_without_masks(pairs: Path, tmp_path: Path, train: Command) -
     )
     assert outcome.status == 2
     assert "losses.identity_outside: there is no outside without masks" in outcome.err
+
+
+def test_augmentations_of_critics_need_whole_images(
+    pairs: Path, tmp_path: Path, train: Command
+) -> None:
+    """Whether masks or the images themselves have gaps, it shows before the networks are there."""
+    augment = "--set", "critic.augment=[{name: diffaugment, policy: [cutout]}]"
+    write(tmp_path / "masks/0.png", left())
+    outcome = train(
+        tmp_path / "run", "--data", pairs, *augment, "--set", f"data.mask={tmp_path / 'masks'}"
+    )
+    assert outcome.status == 2
+    assert "critic.augment: would move images away from the masks of data.mask" in outcome.err
+    for side in "AB":
+        for number in range(2):
+            values = np.random.default_rng(number).random((32, 32, 1), np.float32)
+            values[0, 0] = np.nan if number else 0.5
+            write(tmp_path / f"floats/{side}/{number}.tif", values)
+    outcome = train(tmp_path / "run", "--data", tmp_path / "floats", *augment)
+    assert outcome.status == 2
+    assert "critic.augment: would move pixels that hold no data into view" in outcome.err

@@ -112,6 +112,23 @@ class TestDraws:
         assert found[65][:2] == [0, 0]
         assert found[65][2] > 100
 
+    def test_levels_of_all_channels_are_changed_alike(self) -> None:
+        augmentation = ada(color="levels")
+        augmentation.p.fill_(0.8)
+        x = torch.linspace(-1, 1, 2 * 5 * 4).view(1, 5, 4, 2).expand(200, -1, -1, -1)
+        torch.manual_seed(0)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(affine, "resample", lambda x, _: x)
+            made = augmentation(x)
+        # (x + brightness) contrast, by two of the numbers of each image.
+        contrast = (made[:, 0, 0, 1] - made[:, 0, 0, 0]) / (x[0, 0, 0, 1] - x[0, 0, 0, 0])
+        brightness = made[:, 0, 0, 0] / contrast - x[0, 0, 0, 0]
+        expected = (x + brightness.view(-1, 1, 1, 1)) * contrast.view(-1, 1, 1, 1)
+        assert torch.allclose(made, expected, atol=1e-5)
+        assert (contrast > 0).all()
+        assert contrast.log2().std() == pytest.approx(0.5 * math.sqrt(0.8), rel=0.2)
+        assert brightness.std() == pytest.approx(0.2 * math.sqrt(0.8), rel=0.2)
+
     def test_colours_turn_about_grey(self) -> None:
         torch.manual_seed(0)
         _, matrix = colours(1000, torch.tensor(0.9))

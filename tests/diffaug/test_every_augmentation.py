@@ -33,13 +33,13 @@ def images(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
     "arguments",
     [
         {"name": "diffaugment", "policy": ["translation", "cutout"]},
+        {"name": "diffaugment", "policy": ["levels"]},
         {"name": "ada", "color": False},
+        {"name": "ada", "color": "levels"},
         {"name": "instance_noise"},
     ],
 )
-def test_what_changes_no_colours_takes_any_channels(
-    arguments: dict[str, Any], channels: int
-) -> None:
+def test_what_needs_no_colours_takes_any_channels(arguments: dict[str, Any], channels: int) -> None:
     section = Component.model_validate(arguments)
     augmentation = AUGMENTATIONS.build(section, "critic.augment", rgb=False)
     if arguments["name"] == "ada":
@@ -52,7 +52,7 @@ def test_what_changes_no_colours_takes_any_channels(
 
 @pytest.mark.parametrize(
     ("name", "advice"),
-    [("diffaugment", "take `levels` instead of `color`"), ("ada", "set its `color` to false")],
+    [("diffaugment", "take `levels` instead of `color`"), ("ada", "set its `color` to levels")],
 )
 def test_colours_are_of_rgb_images(name: str, advice: str) -> None:
     sections = [Component(name="instance_noise"), Component(name=name)]

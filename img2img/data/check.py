@@ -217,8 +217,15 @@ class _ImageFacts:
         sizes, values, form = Counter[HeightWidth](), FileStatistics(), ""
         for picture, apart in zip(pictures, held_out, strict=False):
             sizes[picture.size] += 1
-            labels = source.labels
-            values.add(statistics_of(picture, str(source.path), held_out=apart, labels=labels))
+            values.add(
+                statistics_of(
+                    picture,
+                    str(source.path),
+                    held_out=apart,
+                    labels=source.labels,
+                    declared=source.nodata,
+                )
+            )
             form = form or _format(picture)
         if source.facts and source.facts.decided:
             values.decided[source.facts.instead or ""] = Counter([source.facts.decided])

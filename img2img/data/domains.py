@@ -175,7 +175,8 @@ def _domain(wanted: SideConfig, values: FileStatistics, key: str, range_key: str
     names = _channels(wanted, values, key)
     if {*names} <= {*(values.names or ())}:
         values = values.ordered(names)
-    counts = with_data(values.counts, wanted.nodata)
+    nodata = values.nodata_named if wanted.nodata is None else wanted.nodata
+    counts = with_data(values.counts, nodata)
     alpha = len(names) > max(values.channels, default=len(names))
     each = counts if wanted.per_channel and len(counts) > 1 else [together(counts)]
     found = [_ends(wanted.range, histogram, values.dtype, range_key) for histogram in each]
@@ -192,7 +193,17 @@ def _domain(wanted: SideConfig, values: FileStatistics, key: str, range_key: str
             f"{key}.channels: the files have {len(names)}, but 1 to {MOST_CHANNELS} are supported"
         )
     low, high = zip(*found, strict=True)
-    domain = Domain(dtype=values.dtype, channels=names, low=low, high=high, nodata=wanted.nodata)
+    packing = values.packing
+    if packing and (packing.values_dtype, len(packing.scales)) != (values.dtype, len(names)):
+        packing = None
+    domain = Domain(
+        dtype=values.dtype,
+        channels=names,
+        low=low,
+        high=high,
+        nodata=nodata,
+        packing=packing,
+    )
     try:
         view = _view(domain, wanted.show, counts)
     except ValueError as error:

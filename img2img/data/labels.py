@@ -12,7 +12,6 @@ from img2img.config.classes import MOST_CLASSES
 from img2img.errors import DataError, ImageError, some_names
 from img2img.images import (
     ClassNumbers,
-    Colours,
     Domain,
     Picture,
     codes_of,
@@ -70,8 +69,8 @@ class Labels:
         counts = Counter(dict(zip(found.tolist(), pixels.tolist(), strict=True)))
         if coloured:
             return cls(colours=counts, example={"colours": path})
-        header, numbers = picture.header, isinstance(picture.header, ClassNumbers)
-        known = dict(enumerate(header.palette)) if isinstance(header, Colours) else {}
+        numbers = isinstance(picture.colours, ClassNumbers)
+        known = dict(enumerate(picture.colours.palette)) if picture.colours else {}
         palette = {index: packed(known[index]) for index in counts if index in known}
         return cls(counts, palette=palette, example={"indexes": path}, numbers=numbers)
 

@@ -97,7 +97,7 @@ def brought_to(picture: Picture, size: HeightWidth, unequal: Unequal) -> Picture
         return replace(scaled, pixels=pixels, alpha=alpha, valid=valid, mask=mask)
     missing = [wanted - there for wanted, there in zip(size, scaled.size, strict=True)]
     borders = [*((m // 2, m - m // 2) for m in missing), (0, 0)]
-    if isinstance(picture.header, ClassNumbers):  # what is added belongs to no class
+    if isinstance(picture.colours, ClassNumbers):  # what is added belongs to no class
         valid = np.ones(scaled.size, np.bool_) if scaled.valid is None else scaled.valid
         numbers, valid = np.pad(scaled.pixels, borders), np.pad(valid, borders[:2])
         mask = None if scaled.mask is None else np.pad(scaled.mask, borders[:2])
@@ -114,7 +114,7 @@ def brought_to(picture: Picture, size: HeightWidth, unequal: Unequal) -> Picture
 def _resized(picture: Picture, size: HeightWidth) -> Picture:
     alpha = None if picture.alpha is None else resized(picture.alpha, size)
     pixels, valid = picture.pixels, picture.valid
-    if isinstance(picture.header, ClassNumbers):
+    if isinstance(picture.colours, ClassNumbers):
         valid = None if valid is None else nearest(valid, size)
         return replace(picture, pixels=nearest(pixels, size), valid=valid)
     if valid is not None:

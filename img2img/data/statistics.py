@@ -5,10 +5,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import cast, get_args
 
+import numpy as np
+
 from img2img.data.histogram import Histogram, histograms, together
 from img2img.data.labels import Labels
 from img2img.errors import counted
-from img2img.images import RGB, Depth, Number, Picture, is_grey, type_range
+from img2img.images import (
+    RGB,
+    Depth,
+    Header,
+    Number,
+    Packing,
+    Picture,
+    fits,
+    is_grey,
+    type_range,
+)
 
 # A histogram for each channel.
 Counts = list[Histogram]
@@ -31,6 +43,10 @@ class FileStatistics:
         decided: number of files by what they do not say themselves (see `FileFacts.decided`), by
             what their pages can be said to be instead.
         gaps: number of files with pixels that hold no data.
+        nodata: number of files by the value that they name for pixels without data; without one
+            the key is empty.
+        packings: number of files by how they store their values, as JSON; likewise.
+        declared: number of files with the value for no data that the configuration declares.
     """
 
     files: Counter[Depth] = field(default_factory=Counter)
@@ -44,6 +60,9 @@ class FileStatistics:
     labels: Labels = field(default_factory=Labels)
     decided: dict[str, Counter[str]] = field(default_factory=dict)
     gaps: int = 0
+    nodata: Counter[str] = field(default_factory=Counter)
+    packings: Counter[str] = field(default_factory=Counter)
+    declared: int = 0
 
     def add(self, file: "FileStatistics") -> None:
         """Add all files of another object."""
@@ -53,11 +72,10 @@ class FileStatistics:
             file = file.ordered(self.names)
         else:
             self.names = None
-        for name in "files", "channels":
+        for name in "files", "channels", "nodata", "packings":
             getattr(self, name).update(getattr(file, name))
-        self.alpha += file.alpha
-        self.grey += file.grey
-        self.gaps += file.gaps
+        for name in "alpha", "grey", "gaps", "declared":
+            setattr(self, name, getattr(self, name) + getattr(file, name))
         self.example = file.example | self.example
         self.labels.add(file.labels)
         for instead, files in file.decided.items():
@@ -75,7 +93,13 @@ class FileStatistics:
             {dtype: [counts[index] for index in chosen] for dtype, counts in part.items()}
             for part in (self.trained, self.held_out)
         )
-        return replace(self, names=names, trained=trained, held_out=held_out)
+        packings = Counter(
+            {
+                text and Packing.model_validate_json(text).chosen(chosen).model_dump_json(): count
+                for text, count in self.packings.items()
+            }
+        )
+        return replace(self, names=names, trained=trained, held_out=held_out, packings=packings)
 
     @property
     def dtype(self) -> Depth:
@@ -86,6 +110,21 @@ class FileStatistics:
     def counts(self) -> Counts:
         """How often each value of that type occurs in training images, else in held-out ones."""
         return self.trained.get(self.dtype, self.held_out.get(self.dtype, []))
+
+    @property
+    def nodata_named(self) -> Number | None:
+        """The value for pixels without data that all files name; None: there is no such."""
+        named = [*self.nodata]
+        if len(named) != 1 or not named[0]:
+            return None
+        value = float(named[0])
+        return value if self.dtype.startswith("float") else int(value)
+
+    @property
+    def packing(self) -> Packing | None:
+        """How all files store their values; None: as they are, or not all alike."""
+        texts = [*self.packings]
+        return Packing.model_validate_json(texts[0]) if len(texts) == 1 and texts[0] else None
 
 
 _BY_SIZE = sorted(
@@ -100,12 +139,18 @@ def _added(mine: Counts, theirs: Counts) -> Counts:
 
 
 def statistics_of(
-    picture: Picture, path: str = "", *, held_out: bool = False, labels: bool = False
+    picture: Picture,
+    path: str = "",
+    *,
+    held_out: bool = False,
+    labels: bool = False,
+    declared: Number | None = None,
 ) -> FileStatistics:
     """What one file holds.
 
     Args:
         labels: whether it is a label map.
+        declared: the value of pixels without data by the configuration.
 
     Raises:
         ImageError: it should be a label map, but is none.
@@ -115,13 +160,24 @@ def statistics_of(
     dtype = cast(Depth, picture.pixels.dtype.name)
     count = picture.pixels.shape[2]
     counts = {dtype: histograms(picture)}
+    header = picture.header or Header()
+    named, nodata = header.nodata, ""
+    if named is not None and np.isfinite(named) and fits(named, picture.pixels.dtype):
+        nodata = f"{named:.17g}"
+    packing = header.packing.model_dump_json() if header.packing else ""
+    held = declared is not None and (
+        named == declared or bool((picture.pixels == declared).all(axis=2).any())
+    )
     return FileStatistics(
         Counter([dtype]),
         Counter([count]),
         picture.channels,
         picture.alpha is not None,
         count == len(RGB) and is_grey(picture),
-        {dtype: path, str(count): path},
+        {dtype: path, str(count): path, f"nodata {nodata}": path, f"packing {packing}": path},
+        nodata=Counter([nodata]),
+        packings=Counter([packing]),
+        declared=held,
         trained={} if held_out else counts,
         held_out=counts if held_out else {},
         gaps=int(picture.valid is not None),

@@ -83,7 +83,7 @@ def _stats(found: DataSet) -> Iterator[tuple[str, os.stat_result]]:
 def _key(found: DataSet, sides: Mapping[str, SideConfig]) -> str:
     """A key of everything that a survey depends on."""
     held_out = {item for pair in found.held_out for item in (pair, pair.A, pair.B)}
-    key = sha256(f"{__version__} survey 4".encode())
+    key = sha256(f"{__version__} survey 5".encode())
     for side, each in sides.items():
         if each.is_labels:
             key.update(f"{side} {each.model_dump_json()}".encode())
@@ -207,5 +207,7 @@ def _values(tree: Any) -> FileStatistics:
         "names": tree["names"] and tuple(tree["names"]),
         "labels": _labels(tree["labels"]),
         "decided": {key: Counter(files) for key, files in tree["decided"].items()},
+        "nodata": Counter(tree["nodata"]),
+        "packings": Counter(tree["packings"]),
     }
     return FileStatistics(**{**tree, **facts, **counted})

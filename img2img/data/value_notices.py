@@ -6,7 +6,8 @@ from img2img.data.domains import SMALL, TAIL, used_range
 from img2img.data.histogram import Histogram, together
 from img2img.data.labels import label_facts, label_notices
 from img2img.data.statistics import Counts, FileStatistics, decided, with_data
-from img2img.images import Domain
+from img2img.errors import some_names
+from img2img.images import Domain, Packing
 
 
 def _each(domains: Mapping[str, Domain]) -> dict[str, Domain]:
@@ -32,6 +33,10 @@ def value_facts(domains: Mapping[str, Domain], values: Mapping[str, FileStatisti
         elif domain.dtype not in {"uint8", "int8"} or not domain.whole:
             every = together(with_data(known.counts, domain.nodata))
             fact += f" values {every.least:.6g}..{every.most:.6g}, scaled by {domain.range}"
+        if domain.packing:
+            fact += f", stored as {domain.packing}"
+        if domain.nodata is not None:
+            fact += f", nodata {domain.nodata:g}"
         facts.setdefault(fact, []).append(side)
     return "; ".join(f"{' and '.join(sides)}: {fact}" for fact, sides in facts.items())
 
@@ -40,6 +45,7 @@ def value_notices(
     domains: Mapping[str, Domain], values: Mapping[str, FileStatistics]
 ) -> Iterator[str]:
     """Notices on the values for the user before training."""
+    yield from _nodata_notices(domains, values)
     for side, domain in _each(domains).items():
         if side not in values:
             continue
@@ -48,6 +54,14 @@ def value_notices(
         if domain.classes:
             yield from label_notices(side, domain, known.labels)
             continue
+        if len(known.packings) > 1:
+            texts = [text and str(Packing.model_validate_json(text)) for text in known.packings]
+            names = [known.example[f"packing {text}"] for text in known.packings]
+            each = [f"{name} {text or 'none'}" for name, text in zip(names, texts, strict=True)]
+            yield (
+                f"{side}: files differ in their scales, offsets or units ({some_names(each, 2)});"
+                f" all are read in units, and results in them are stored as {domain.dtype}"
+            )
         if len(known.files) > 1:
             yield (
                 f"{side} has 8-bit files ({known.files['uint8']}), scaled by 0..255, and 16-bit"
@@ -77,6 +91,26 @@ def value_notices(
                     f"{side}: {100 * outside / total:.2g} % of the values {what} are outside"
                     f" {domain.extent} and become black or white ({key})"
                 )
+
+
+def _nodata_notices(
+    domains: Mapping[str, Domain], values: Mapping[str, FileStatistics]
+) -> Iterator[str]:
+    for side, domain in domains.items():
+        every = [each for key, each in values.items() if key[0] == side and each.files]
+        nodata = next(iter(domain.by_input.values())).nodata
+        if nodata is None:
+            for known in (known for known in every if len(known.nodata) > 1):
+                each = [f"{known.example[f'nodata {n}']} {n or 'none'}" for n in known.nodata]
+                yield (
+                    f"{side}: files name different values for pixels without data"
+                    f" ({some_names(each, 3)}); the model has none, unless `data.{side}.nodata`"
+                    " sets it"
+                )
+        elif every and not any(
+            known.declared or f"{nodata:.17g}" in known.nodata for known in every
+        ):
+            yield f"`data.{side}.nodata={nodata:g}`: no pixel of {side} has this value"
 
 
 def _advice(domain: Domain, values: Histogram) -> str:

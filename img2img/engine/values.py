@@ -11,7 +11,6 @@ import numpy.typing as npt
 from img2img.data.slices import Image, Views, assembled
 from img2img.images import (
     RGBA,
-    Colours,
     Domain,
     Header,
     Picture,
@@ -135,11 +134,17 @@ class ValueConversion:
         valid = None if picture.valid is None else nearest(picture.valid, size)
         if self.output.classes:
             numbers = nearest(pixels.argmax(-1).astype(np.uint8)[..., None], size)
-            indexes, colours = self.output.table.written(numbers, valid)
+            indexes, colours, nodata = self.output.table.written(numbers, valid)
             made = with_pixels(picture, indexes, None)
-            own = None if isinstance(made.header, Colours) else made.header
+            header = replace(made.header or Header(), nodata=nodata, packing=None)
             return replace(
-                made, header=own or colours, values=None, valid=valid, channels=None, icc=None
+                made,
+                header=header,
+                colours=colours,
+                values=None,
+                valid=valid,
+                channels=None,
+                icc=None,
             )
         pixels, alpha = resized(pixels[..., self._middle], size), picture.alpha
         if alpha is not None:
@@ -153,9 +158,8 @@ class ValueConversion:
             channels=self.output.channels,
             clip=self.output.clip,
             view=self.output.view,
+            colours=None,
         )
-        if isinstance(made.header, Colours):  # of the label map
-            made = replace(made, header=None)
         return made if picture.normalized else self.file_values(made, picture.pixels.dtype)
 
     def file_values(self, made: Picture, dtype: npt.DTypeLike) -> Picture:
@@ -185,18 +189,24 @@ class ValueConversion:
     def _with_nodata(self, made: Picture) -> Picture:
         """With the value that stands for no data, for the file to say, if there is one.
 
+        And with the targets' way of storing values.
+
         It is that of the targets, of the file, or of the inputs. Integers that have none of these
         get the lowest value of their type, or the highest if the result has the lowest; of
         floating-point numbers it is NaN, and of files with a mask none is needed.
         """
         dtype, header = made.pixels.dtype, made.header or Header()
+        if header.packing != self.output.packing:
+            header = replace(header, packing=self.output.packing)
+        if header.packing and header.packing.changes:  # which has a number for it
+            return replace(made, header=replace(header, nodata=None))
         known = self.output.nodata, header.nodata, self.input.nodata
         nodata = next((value for value in known if value is not None and fits(value, dtype)), None)
         if nodata is None and made.valid is not None and dtype.kind != "f" and not header.has_mask:
             least, most = type_range(dtype.name)
             is_used = np.all(made.pixels == least, axis=2) & made.valid
             nodata = most if is_used.any() else least
-        if nodata == header.nodata:
+        if header is made.header and nodata == header.nodata:
             return made
         return replace(made, header=replace(header, nodata=nodata))
 

@@ -219,8 +219,8 @@ def _unmet(images: Images, wanted: Sequence[str]) -> dict[str, str]:
 
 def _tensor(picture: Picture, device: torch.device) -> Tensor:
     """[1, C, H, W] in [-1, 1]; of label maps one-hot."""
-    if isinstance(picture.header, ClassNumbers):
-        hot = one_hot(picture.pixels, len(picture.header.palette), picture.valid)
+    if isinstance(picture.colours, ClassNumbers):
+        hot = one_hot(picture.pixels, len(picture.colours.palette), picture.valid)
         return torch.from_numpy(hot).movedim(2, 0)[None].to(device)
     return to_tensor(picture.composited())[None].to(device)
 

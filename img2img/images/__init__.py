@@ -17,7 +17,6 @@ from img2img.images.domain import (
     RGB,
     RGBA,
     Axis,
-    Depth,
     Domain,
     channel_names,
     count_outside,
@@ -45,6 +44,7 @@ from img2img.images.listing import (
 )
 from img2img.images.masks import ALPHA, Mask, WeightRows, Weights, blended, weights_of
 from img2img.images.metadata import with_pixels
+from img2img.images.packing import Depth, Packing
 from img2img.images.picture import (
     Animation,
     Colours,
@@ -110,6 +110,7 @@ __all__ = [
     "ImageLike",
     "Mask",
     "Number",
+    "Packing",
     "Pages",
     "Picture",
     "Pixels",

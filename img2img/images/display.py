@@ -20,7 +20,7 @@ from torch import Tensor
 from img2img.errors import ConfigError
 from img2img.images.domain import Domain
 from img2img.images.labels import ClassNumbers
-from img2img.images.picture import Colours, Picture, Pixels, Size, View, eight_bit, of_depth
+from img2img.images.picture import Picture, Pixels, Size, View, eight_bit, of_depth
 from img2img.images.tensors import nearest, resized, to_pixels
 
 # Percentiles that are black and white.
@@ -124,9 +124,8 @@ def visible(picture: Picture, size: Size | None = None) -> NDArray[np.uint8]:
     Args:
         size: (height, width) to resize to.
     """
-    header = picture.header
-    if isinstance(header, Colours) and picture.pixels.shape[2] == 1:
-        pixels = header.of(picture.pixels)
+    if picture.colours and picture.pixels.shape[2] == 1:
+        pixels = picture.colours.of(picture.pixels)
     else:
         pixels = _coloured(_stretched(picture), picture.view)
     if size is not None:
@@ -150,8 +149,8 @@ def tensor_shown(
     mask = None if valid is None else valid[0].cpu().numpy() > 0
     if domain is not None and domain.classes:
         numbers = image.argmax(0).cpu().numpy()[..., None].astype(np.uint8)
-        header = ClassNumbers(palette=tuple(domain.table.shown))
-        return visible(Picture(numbers, valid=mask, header=header))
+        colours = ClassNumbers(tuple(domain.table.shown))
+        return visible(Picture(numbers, valid=mask, colours=colours))
     pixels = to_pixels(image, np.float32)
     return visible(Picture(pixels, normalized=True, view=view, valid=mask))
 

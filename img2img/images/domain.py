@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from img2img.errors import ChannelsError, ImageError
 from img2img.images.labels import ClassTable
+from img2img.images.packing import Depth, Finite, Packing
 from img2img.images.picture import (
     Number,
     Pages,
@@ -23,13 +24,9 @@ from img2img.images.picture import (
     per_channel,
 )
 
-Depth = Literal[
-    "uint8", "uint16", "int8", "int16", "uint32", "int32", "float16", "float32", "float64"
-]
 Axis = Literal["z", "y", "x"]
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 Byte = Annotated[int, Field(ge=0, le=255)]
-Finite = int | Annotated[float, Field(allow_inf_nan=False)]
 
 RGB = ("R", "G", "B")
 RGBA = (*RGB, "alpha")
@@ -89,6 +86,11 @@ class Domain(BaseModel):
     nodata: Finite | None = Field(
         default=None,
         description="the value of pixels that hold no data, besides NaN; null: all pixels do",
+    )
+    packing: Packing | None = Field(
+        default=None,
+        description="how files store the values, where all store them alike, by scale and offset;"
+        " null: as they are",
     )
     indexes: tuple[Annotated[int, Field(ge=0, le=65535)], ...] | None = Field(
         default=None, description="of label maps: the value of each class in files with indexes"
@@ -168,6 +170,10 @@ class Domain(BaseModel):
                 f"{len(self.channels)} channels, but a slice with {self.neighbours} neighbours on"
                 f" both sides has a multiple of {2 * self.neighbours + 1}"
             )
+        if self.packing and len(self.packing.scales) != len(self.channels):
+            raise ValueError(
+                f"{len(self.channels)} channels, but {len(self.packing.scales)} in packing"
+            )
         if self.inputs and len(self.channels) != sum(len(each.channels) for each in self.inputs):
             raise ValueError(f"{len(self.channels)} channels, but the inputs have others")
         return self
@@ -204,7 +210,7 @@ class Domain(BaseModel):
         """A slice together with as many others before it, and as many after."""
         around = range(-count, count + 1)
         names = (f"{n:+d}:{name}" if n else name for n in around for name in self.channels)
-        changes = {"channels": tuple(names), "neighbours": count}
+        changes = {"channels": tuple(names), "neighbours": count, "packing": None}
         ends = {"low": self.low * len(around), "high": self.high * len(around)}
         own = self.view_used
         middle = slice(count * len(own.channels), (count + 1) * len(own.channels))

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from img2img.errors import ImageError, shortened
-from img2img.images.picture import Colours, Header, Picture, Pixels
+from img2img.images.picture import Colours, Picture, Pixels
 
 Color = tuple[int, int, int]
 Codes = npt.NDArray[np.int32]
@@ -47,11 +47,11 @@ class ClassTable:
         Raises:
             ImageError: it holds something else: the message has the first value and its place.
         """
-        if isinstance(picture.header, ClassNumbers):
+        if isinstance(picture.colours, ClassNumbers):
             return picture
         codes, coloured = codes_of(picture)
-        if isinstance(picture.header, Colours):
-            numbers = self._of_palette(picture.header.palette)[codes]
+        if picture.colours:
+            numbers = self._of_palette(picture.colours.palette)[codes]
         else:
             if not coloured and self._all_grey:
                 codes, coloured = codes * _WHITE, True
@@ -73,7 +73,7 @@ class ClassTable:
             pixels=np.maximum(numbers, 0).astype(np.uint8)[..., None],
             alpha=None,
             valid=None if valid.all() else valid,
-            header=ClassNumbers(palette=tuple(self._colours(picture.header))),
+            colours=ClassNumbers(tuple(self._colours(picture.colours))),
         )
 
     @property
@@ -90,11 +90,11 @@ class ClassTable:
         assert self.indexes is not None
         return [distinct(index) for index in self.indexes]
 
-    def _colours(self, header: Header | None) -> Sequence[Color]:
+    def _colours(self, own: Colours | None) -> Sequence[Color]:
         """The colour of each class; those of the file, where the table has none."""
-        if self.palette is not None or not isinstance(header, Colours):
+        if self.palette is not None or own is None:
             return self.shown
-        known = dict(enumerate(header.palette))
+        known = dict(enumerate(own.palette))
         return [known.get(index, distinct(index)) for index in self._listed()]
 
     def _listed(self) -> Sequence[int]:
@@ -102,22 +102,25 @@ class ClassTable:
 
     def written(
         self, numbers: Pixels, valid: npt.NDArray[np.bool_] | None
-    ) -> tuple[Pixels, Colours]:
-        """Class numbers (height, width, 1) as indexes of the files, with their colours.
+    ) -> tuple[Pixels, Colours, int | None]:
+        """Class numbers (height, width, 1) as indexes of the files, and their colours.
 
-        Where there is no data, it is the ignored index, or one that no class has.
+        Where there is no data, it is the ignored index, or one that no class has: the third of what
+        is returned; None: there is neither.
         """
         indexes = self._listed()
         colours = dict(zip(indexes, self.shown, strict=True))
         dtype = np.uint8 if max(indexes) < 256 else np.uint16
         pixels = np.asarray(indexes, dtype)[numbers]
+        ignored = self.ignore if isinstance(self.ignore, int) else None
         if valid is not None:
-            free = next((n for n in range(255, 0, -1) if n not in indexes), 0)
-            ignored = self.ignore if isinstance(self.ignore, int) else free
-            colours.setdefault(ignored, UNLABELLED)
-            pixels = np.where(valid[..., None], pixels, dtype(ignored))
+            if ignored is None:
+                ignored = next((n for n in range(255, 0, -1) if n not in indexes), None)
+            pixels = np.where(valid[..., None], pixels, dtype(ignored or 0))
+            if ignored is not None:
+                colours.setdefault(ignored, UNLABELLED)
         palette = [colours.get(index, (0, 0, 0)) for index in range(max(colours) + 1)]
-        return pixels, Colours(palette=tuple(palette))
+        return pixels, Colours(tuple(palette)), ignored
 
     def _by_index(self) -> dict[int, int]:
         table = {index: number for number, index in enumerate(self._listed())}
@@ -150,8 +153,8 @@ class ClassTable:
     ) -> str:
         y, x = _first(unknown)
         code, where = int(codes[y, x]), f"at x {x}, y {y}"
-        if isinstance(picture.header, Colours) and self.palette is not None:
-            colours = dict(enumerate(picture.header.palette))
+        if picture.colours and self.palette is not None:
+            colours = dict(enumerate(picture.colours.palette))
             what = f"index {code} {where}"
             if code in colours:
                 what += f" has the colour {hexadecimal(colours[code])} in this file, which"

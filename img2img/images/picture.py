@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from img2img.errors import ImageError
+
+if TYPE_CHECKING:
+    from img2img.images.packing import Packing
 
 # Of any real type; numpy's type parameters cannot say "one of these" usefully.
 Pixels = npt.NDArray[Any]
@@ -28,12 +31,14 @@ class Header:
 
     Attributes:
         nodata: the value of pixels that hold no data, where the file has one.
+        packing: how the file stores the values of the pixels; None: as they are.
         has_mask: whether the file can say where there is no data without a value for it.
     """
 
     has_mask: ClassVar[bool] = False
 
     nodata: float | None = field(default=None, kw_only=True)
+    packing: "Packing | None" = field(default=None, kw_only=True)
 
     def resized(self, before: Size, after: Size) -> Self:
         """What is true of the picture at another size."""
@@ -58,10 +63,10 @@ class View:
 
 
 @dataclass(frozen=True)
-class Colours(Header):
-    """The colours of a palette, of a picture of its indices."""
+class Colours:
+    """The colours of a palette, for a picture of its indices."""
 
-    palette: tuple[tuple[int, int, int], ...] = ()
+    palette: tuple[tuple[int, int, int], ...]
 
     def of(self, indexes: Pixels) -> npt.NDArray[np.uint8]:
         """The colours of indexes (height, width, 1); black of those that it does not have."""
@@ -90,6 +95,7 @@ class Picture:
         normalized: whether the pixels are float32 in [-1, 1], as a tensor has them.
         view: how it is shown to people; None: by the rule of `images.display`.
         header: what else the file says, for its codec to write back.
+        colours: those of a palette whose indices the pixels are; None: the pixels are no indices.
         icc: the file's RGB colour profile, untouched.
         exif: the file's EXIF block, of the upright picture: its orientation and size, without
             thumbnails and descriptions of how samples were stored.
@@ -109,6 +115,7 @@ class Picture:
     valid: Valid | None = None
     channels: tuple[str, ...] | None = None
     header: Header | None = None
+    colours: Colours | None = None
     clip: bool = True
     view: View | None = None
     normalized: bool = False
@@ -194,9 +201,9 @@ class Picture:
         This is what networks are given. The alpha channel itself stays in the picture, so that it
         can be written back beside the translated pixels.
         """
-        header, pixels = self.header, self.levels
-        if isinstance(header, Colours) and pixels.shape[2] == 1:
-            pixels = header.of(pixels)
+        pixels = self.levels
+        if self.colours and pixels.shape[2] == 1:
+            pixels = self.colours.of(pixels)
         if self.alpha is not None:
             pixels = self._on_white(pixels)
         if self.valid is not None:

@@ -26,7 +26,7 @@ def from_pillow(image: Image.Image, *, indices: bool = False) -> Picture:
     turn = orientation(image)
     if indices and (palette := palette_of(image)):
         numbers = upright(np.array(image)[..., None], turn)
-        return Picture(numbers, header=Colours(palette=palette), **metadata(image, turn))
+        return Picture(numbers, colours=Colours(palette), **metadata(image, turn))
     pixels, alpha = _pixels(image)
     return Picture(
         upright(pixels, turn),

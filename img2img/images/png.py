@@ -12,7 +12,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from img2img.images.picture import Animation, Colours, Picture, Pixels, sixteen_bit
+from img2img.images.picture import Animation, Picture, Pixels, sixteen_bit
 
 Buffer = bytes | memoryview
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -25,9 +25,9 @@ def encode_png(picture: Picture) -> Iterator[Buffer]:
     """The parts of a file."""
     header, data = _encoded(picture)
     palette = b""
-    if isinstance(picture.header, Colours) and header[8:10] == _GREY:  # stored as indices are
+    if picture.colours and header[8:10] == _GREY:  # stored as indices are
         header = header[:9] + _INDEXED + header[10:]
-        palette = bytes(np.ravel(picture.header.palette).astype(np.uint8))
+        palette = bytes(np.ravel(picture.colours.palette).astype(np.uint8))
     yield _SIGNATURE
     yield from _chunk(b"IHDR", header)
     yield from _metadata(picture)

@@ -33,7 +33,7 @@ def read_native(
     | NIfTI | slices along Z, turned so that +x is right and +y is up | 1, in units |
 
     Args:
-        indices: of a picture with a palette, the numbers in the file, with the palette as `header`;
+        indices: of a picture with a palette, the numbers in the file, with its `colours`;
             else its colours.
         pages: what the pages of a TIFF, or the first of three axes of an array, are: `slices` or
             `channels`; auto: what the file says, else as in the table.

@@ -90,6 +90,11 @@ def _directory(
     tags[Tag.BitsPerSample] = (pixels.itemsize * 8,) * samples
     tags[Tag.Compression] = 8  # deflate
     tags[Tag.PhotometricInterpretation] = 2 if colour else 1  # RGB, or black is zero
+    if picture.colours and channels == 1 and pixels.dtype == np.uint8:
+        tags[Tag.PhotometricInterpretation] = 3  # indices of a palette
+        palette = np.zeros((256, 3), int)
+        palette[: len(picture.colours.palette)] = picture.colours.palette
+        tags[Tag.ColorMap] = tuple(map(int, palette.T.ravel() * 257))
     # Counted from the end of the directory.
     tags[Tag.StripOffsets] = tuple(int(at) for at in np.cumsum([0, *lengths[:-1]]))
     tags[Tag.SamplesPerPixel] = samples

@@ -17,7 +17,7 @@ from img2img.translate.tasks import Tasks
 from img2img.translate.work import OnFiles, OnFrames, Work
 
 # Of files that hold label maps.
-_INDEXED = (".png", ".tif", ".tiff")
+INDEXED = (".png", ".tif", ".tiff")
 
 
 def translate_folder(
@@ -63,9 +63,6 @@ def translate_folder(
     begun = time.monotonic()
     options = replace(options, **choices)
     labels = translator.spec.output.kind == "labels"
-    named = suffix_of(Path(output)) in writable_suffixes()
-    if labels and options.image_format is None and not named:
-        options = replace(options, image_format="png")
     sources = [str(source)] if isinstance(source, str | Path) else [*map(str, source)]
     if not all(sources):
         raise DataError("`source` is empty")
@@ -73,12 +70,13 @@ def translate_folder(
         raise DataError("`output` is empty")
     names = [*translator.spec.input.by_input]
     model = translator.identity
-    tasks = Tasks.of(sources, Path(output), options, model, names, processes, say)
+    kept = INDEXED if labels else writable_suffixes()
+    tasks = Tasks.of(sources, Path(output), options, model, names, kept, processes, say)
     if options.mask is not None:
         translator.require_same_domain()
     for job in tasks.todo if labels else ():
-        if suffix_of(job.target) not in _INDEXED:
-            raise DataError.of(job.target, f"label maps are written as {', '.join(_INDEXED)}")
+        if suffix_of(job.target) not in INDEXED:
+            raise DataError.of(job.target, f"label maps are written as {', '.join(INDEXED)}")
     images = sum(not job.is_video for job in tasks.todo)
     if images < len(tasks.todo):
         translator.require_rgb()

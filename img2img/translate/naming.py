@@ -91,13 +91,17 @@ def place(path: Path) -> Path:
     return real(path.parent) / path.name
 
 
-def suffix_of(file: Path, image: str | None, video: str | None) -> str:
-    """Suffix of a file's result: the requested one, else the file's own, else PNG or MP4."""
+def suffix_of(file: Path, image: str | None, video: str | None, kept: Collection[str]) -> str:
+    """Suffix of a file's result: the requested one, else the file's own, else PNG or MP4.
+
+    Args:
+        kept: suffixes of images whose results can have the same.
+    """
     if is_video(file):
         own = file.suffix if file.suffix.lower() in CONTAINERS else ".mp4"
         return own if video is None else video
     own = images.suffix_of(file)
-    own = file.name[-len(own) :] if own in images.writable_suffixes() else ".png"
+    own = file.name[-len(own) :] if own in kept else ".png"
     return own if image is None else image
 
 

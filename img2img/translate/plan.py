@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -96,7 +96,13 @@ class Plan:
         return self.folder / tried
 
 
-def plan(source: str, output: Path, options: FolderOptions = DEFAULTS) -> Plan:
+def plan(
+    source: str,
+    output: Path,
+    options: FolderOptions = DEFAULTS,
+    *,
+    kept: Collection[str] | None = None,
+) -> Plan:
     """Decide which files to translate and what to call each result.
 
     A folder is searched with its subfolders; results keep its tree and names under `output`. For a
@@ -115,6 +121,7 @@ def plan(source: str, output: Path, options: FolderOptions = DEFAULTS) -> Plan:
             and a named result replaces a file that img2img did not make. A result in another
             format is written next to its input. Otherwise, only results of earlier calls are
             replaced.
+        kept: suffixes of images whose results can have the same; None: all that can be written.
 
     Raises:
         DataError: no such file or folder, or no images in it; a result would replace its input or
@@ -135,7 +142,8 @@ def plan(source: str, output: Path, options: FolderOptions = DEFAULTS) -> Plan:
         if not files and not found.refused:
             raise DataError(f"{source}: contains only masks")
     one = _one_result(source, files, output, options)
-    jobs = [one] if one else _in_folder(source, files, found.root, output, record, options)
+    kept = images.writable_suffixes() if kept is None else kept
+    jobs = [one] if one else _in_folder(source, files, found.root, output, record, options, kept)
     _check_inputs_stay(jobs, output, options)
     folder = output if one is None else one.target.parent
     leads_out = leads_out_of(folder)
@@ -249,12 +257,14 @@ def _in_folder(
     output: Path,
     record: Record | None,
     options: FolderOptions,
+    kept: Collection[str],
 ) -> list[Job]:
     """Jobs whose results keep the folder tree under `root`.
 
     Args:
         record: the record of the results, if `output` is the input folder: only they, and the
             inputs themselves, may be replaced.
+        kept: see `plan`.
     """
     if output.is_file():
         raise DataError(
@@ -276,7 +286,7 @@ def _in_folder(
         taken = options.span.taken([1] * len(scene), 1 / (options.fps or RATE))
         shown |= {scene[number] for number in taken}
     suffixes = {
-        file: suffix_of(file, suffix, "" if options.frames else container)
+        file: suffix_of(file, suffix, "" if options.frames else container, kept)
         for file in files
         if file in shown or file not in scenes
     }

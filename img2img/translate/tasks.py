@@ -1,6 +1,6 @@
 """The jobs of a call: those of the plan, without those that an earlier call has done."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +41,7 @@ class Tasks:
         options: FolderOptions,
         model: str,
         names: Sequence[str],
+        kept: Collection[str],
         processes: Processes,
         say: Callable[[str], None],
     ) -> "Tasks":
@@ -50,12 +51,13 @@ class Tasks:
             sources: one, or several that together are the input.
             model: a text that differs between models whose results may differ.
             names: of the inputs of the model, if it has several.
+            kept: see `plan`.
 
         Raises:
             The errors of `img2img.translate_folder`.
         """
         check_inputs(sources, names)
-        planned = plan(sources[0], output, options)
+        planned = plan(sources[0], output, options, kept=kept)
         if len(sources) > 1:
             planned = with_inputs(planned, sources, names)
         planned = processes.from_first(planned)

@@ -662,8 +662,8 @@ class TestGeoTiff:
         assert isinstance(indices, Picture)
         np.testing.assert_array_equal(indices.pixels[..., 0], classes[0] * (classes[0] != 10))
         np.testing.assert_array_equal(indices.valid, picture.valid)
-        assert isinstance(indices.header, Colours)
-        assert indices.header.palette[:3] == tuple(colour[:3] for colour in colours.values())
+        assert indices.colours
+        assert indices.colours.palette[:3] == tuple(colour[:3] for colour in colours.values())
 
 
 class TestNpy:
@@ -1085,7 +1085,7 @@ class TestPng:
     def test_indices(self, tmp_path: Path) -> None:
         indices = values("uint8", HEIGHT, WIDTH) % 5
         palette = tuple((n * 50, 255 - n * 50, n) for n in range(5))
-        picture = Picture(indices[..., None], header=Colours(palette=palette))
+        picture = Picture(indices[..., None], colours=Colours(palette))
         write_image(tmp_path / "x.png", picture)
         with Image.open(tmp_path / "x.png") as image:
             assert image.mode == "P"
@@ -1093,8 +1093,8 @@ class TestPng:
         back = read_native(tmp_path / "x.png", indices=True)
         assert isinstance(back, Picture)
         np.testing.assert_array_equal(back.pixels[..., 0], indices)
-        assert isinstance(back.header, Colours)
-        assert back.header.palette[:5] == palette
+        assert back.colours
+        assert back.colours.palette[:5] == palette
         assert (probe(tmp_path / "x.png").palette or ())[:5] == palette
         np.testing.assert_array_equal(
             picture_of(tmp_path / "x.png").pixels, np.array(palette)[indices]

@@ -121,7 +121,7 @@ def test_class_numbers_are_written_as_they_are_read(tmp_path: Path) -> None:
     sparse = domain(indexes=(0, 7, 255 - 1), palette=PALETTE, ignore=255)
     valid = np.ones(INDEXES.shape, np.bool_)
     valid[0, 0] = False
-    pixels, colours = sparse.table.written(INDEXES[..., None], valid)
+    pixels, colours, _ = sparse.table.written(INDEXES[..., None], valid)
     write_picture(tmp_path / "a.png", Picture(pixels, header=colours))
     with Image.open(tmp_path / "a.png") as image:
         assert image.mode == "P"

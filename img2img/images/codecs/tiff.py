@@ -16,6 +16,7 @@ from tifffile import TiffFile
 from img2img.images.codecs.base import CODECS, Codec, Reader, Writer, not_held, with_gaps
 from img2img.images.codecs.facts import FileFacts
 from img2img.images.codecs.tiff_file import opened_tiff
+from img2img.images.codecs.tiff_metadata import is_scaled
 from img2img.images.codecs.tiff_pages import MAGIC, size_of
 from img2img.images.codecs.tiff_strips import Strips
 from img2img.images.codecs.tiff_writing import LARGE, append_to, nodata_of, write_by_tifffile
@@ -86,13 +87,17 @@ def is_tiff(start: bytes) -> bool:
     return start[:4] in MAGIC
 
 
-def tags_of_first(path: Path) -> set[int]:
-    """The numbers of the tags of a TIFF's first page; none where it is damaged."""
+def tags_of_first(path: Path) -> tuple[set[int], bool]:
+    """The numbers of the tags of a TIFF's first page, and whether GDAL scales its values.
+
+    None where it is damaged: reading it will explain.
+    """
     try:
         with path.open("rb") as file, TiffFile(file) as tiff:
-            return {tag.code for tag in tiff.pages.first.tags}
-    except Exception:  # reading it will explain
-        return set()
+            page = tiff.pages.first
+            return {tag.code for tag in page.tags}, is_scaled(page)
+    except Exception:
+        return set(), False
 
 
 def describe(path: Path) -> dict[str, Any]:

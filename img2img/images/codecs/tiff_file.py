@@ -17,7 +17,7 @@ from tifffile import TiffFile, TiffFrame, TiffPage, TiffPageSeries
 from img2img.errors import ImageError, counted
 from img2img.images.codecs.base import beside, has_module, plain, without_gaps
 from img2img.images.codecs.facts import FileFacts
-from img2img.images.codecs.tiff_metadata import header_of, names_in, nodata_in
+from img2img.images.codecs.tiff_metadata import header_of, is_scaled, names_in, nodata_in
 from img2img.images.codecs.tiff_pages import (
     DEFLATE,
     FAX,
@@ -37,8 +37,9 @@ from img2img.images.codecs.tiff_pages import (
 from img2img.images.codecs.tiff_writing import TiffHeader
 from img2img.images.formats import open_image
 from img2img.images.metadata import of_tags, upright
-from img2img.images.picture import Colours, Frames, Header, Pages, Picture, Pixels, Valid
+from img2img.images.picture import Colours, Frames, Pages, Picture, Pixels, Valid
 from img2img.images.pillow import from_pillow
+from img2img.runtime.installation import install_extra
 
 # The kinds of files that say what their axes are.
 _WITH_AXES = ("ome", "imagej", "shaped", "lsm", "stk", "fluoview", "scanimage", "mmstack")
@@ -126,6 +127,10 @@ class OpenTiff:
 
     @cached_property
     def facts(self) -> FileFacts:
+        if is_scaled(self.pages[0]):
+            raise ImageError(
+                "bands with scale and offset, which need rasterio: " + install_extra("geo")
+            )
         first, kind = self.pages[0], self.kinds[0]
         facts = FileFacts(
             size=turned_size(size_of(first), first),
@@ -276,26 +281,33 @@ class OpenTiff:
     def picture(
         self, values: Pixels, page: TiffPage, kind: Kind, about: dict[str, Any], *, indices: bool
     ) -> Picture:
-        pixels, alpha, valid, header = self.interpreted(values, page, kind, indices=indices)
-        turn = orientation_of(page)
+        pixels, alpha, valid = self.interpreted(values, page, kind, indices=indices)
+        turn, palette = orientation_of(page), palette_of_page(page)
         return Picture(
             upright(np.ascontiguousarray(pixels), turn),
             None if alpha is None else upright(np.ascontiguousarray(alpha), turn),
             **about,
-            header=header,
+            header=self.header,
+            colours=Colours(palette) if indices and palette else None,
             channels=self.facts.names,
             valid=None if valid is None else upright(valid, turn),
         )
 
     def interpreted(
         self, values: Pixels, page: TiffPage, kind: Kind, *, indices: bool = False
-    ) -> tuple[Pixels, Pixels | None, Valid | None, Header | None]:
+    ) -> tuple[Pixels, Pixels | None, Valid | None]:
         """Samples, (height, width, samples), as pixels, opacity, and where there is data."""
-        bits, palette = page.bitspersample, palette_of_page(page)
-        if palette and indices:
-            return plain(values[..., :1]).astype(np.uint8), None, None, Colours(palette=palette)
-        values = values if palette else plain(values)
-        if values.dtype.kind == "u" and bits in {2, 4} and not palette:
+        if palette := palette_of_page(page):
+            numbers = plain(values[..., :1]).astype(np.uint8)
+            numbers, valid = without_gaps(numbers, self.nodata)
+            if indices:
+                return numbers, None, valid
+            colours = Colours(palette).of(numbers)
+            if valid is not None:
+                colours[~valid] = 0
+            return colours, None, valid
+        bits, values = page.bitspersample, plain(values)
+        if values.dtype.kind == "u" and bits in {2, 4}:
             values = values * np.uint8(255 // (2**bits - 1))
         if page.photometric == WHITE_IS_ZERO and values.dtype.kind == "u":
             top = 255 if bits < 8 else 2**bits - 1
@@ -303,14 +315,10 @@ class OpenTiff:
         pixels, alpha = values, None
         if kind.alpha is not None:
             pixels, alpha = np.delete(values, kind.alpha, axis=2), values[..., kind.alpha]
-        if palette:
-            table = np.zeros((256, 3), np.uint8)
-            table[: len(palette)] = palette
-            pixels = table[pixels[..., 0].astype(np.uint8)]
         if alpha is not None and kind.multiplied:
             pixels = divided(pixels, alpha)
         pixels, valid = without_gaps(pixels, self.nodata)
-        return pixels, alpha, valid, self.header
+        return pixels, alpha, valid
 
     def check_whole(self, page: TiffPage | TiffFrame) -> None:
         """Raises ImageError where the file ends before the pixels of a page do."""

@@ -39,6 +39,16 @@ def names_in(tiff: TiffFile, page: TiffPage) -> tuple[str, ...] | None:
     return tuple(every) if every and len({*every}) == len(found) else None
 
 
+def is_scaled(page: TiffPage) -> bool:
+    """Whether values are not the numbers that are stored, as GDAL describes it."""
+    tag, plain = page.tags.get(GDAL_METADATA), {"scale": 1, "offset": 0}
+    return tag is not None and any(
+        float(each.text or "nan") != plain[role]
+        for each in _elements(str(tag.value), "Item")
+        if (role := each.get("role")) in plain
+    )
+
+
 def header_of(
     tiff: TiffFile, page: TiffPage, series: TiffPageSeries | None, *, pages: bool = False
 ) -> TiffHeader | None:

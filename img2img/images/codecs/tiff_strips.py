@@ -30,8 +30,8 @@ class Strips:
             self._pages, np.split(values, len(self._pages), axis=2), strict=True
         ):
             page.read(channels, start, stop)
-        pixels, alpha, valid, header = self._file.interpreted(values, first, self._file.kind)
-        return replace(self.head, pixels=pixels, alpha=alpha, valid=valid, header=header)
+        pixels, alpha, valid = self._file.interpreted(values, first, self._file.kind)
+        return replace(self.head, pixels=pixels, alpha=alpha, valid=valid)
 
 
 class _Page:

@@ -60,7 +60,7 @@ def value_notices(
             each = [f"{name} {text or 'none'}" for name, text in zip(names, texts, strict=True)]
             yield (
                 f"{side}: files differ in their scales, offsets or units ({some_names(each, 2)});"
-                f" all are read in units, and results in them are stored as {domain.dtype}"
+                " all are read in units, and the model has none for its results"
             )
         if len(known.files) > 1:
             yield (

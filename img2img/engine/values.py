@@ -189,18 +189,21 @@ class ValueConversion:
     def _with_nodata(self, made: Picture) -> Picture:
         """With the value that stands for no data, for the file to say, if there is one.
 
-        And with the targets' way of storing values.
-
         It is that of the targets, of the file, or of the inputs. Integers that have none of these
         get the lowest value of their type, or the highest if the result has the lowest; of
         floating-point numbers it is NaN, and of files with a mask none is needed.
+
+        Where inputs and targets are stored alike, that of the file comes first, and values are
+        stored as in the file; else as in the targets.
         """
         dtype, header = made.pixels.dtype, made.header or Header()
-        if header.packing != self.output.packing:
+        known = self.output.nodata, header.nodata, self.input.nodata
+        if self._stored_alike:
+            known = header.nodata, self.output.nodata, None
+        elif header.packing != self.output.packing:
             header = replace(header, packing=self.output.packing)
         if header.packing and header.packing.changes:  # which has a number for it
             return replace(made, header=replace(header, nodata=None))
-        known = self.output.nodata, header.nodata, self.input.nodata
         nodata = next((value for value in known if value is not None and fits(value, dtype)), None)
         if nodata is None and made.valid is not None and dtype.kind != "f" and not header.has_mask:
             least, most = type_range(dtype.name)
@@ -252,6 +255,13 @@ class ValueConversion:
     def _own(self) -> bool:
         """Whether results have the type and range of the targets, not of their pictures."""
         return not self.output.whole or self.output.dtype != self.input.dtype
+
+    @property
+    def _stored_alike(self) -> bool:
+        """Whether files of inputs and targets store values in the same way."""
+        given, made = self.input, self.output
+        same = given.dtype, given.packing, given.nodata
+        return same == (made.dtype, made.packing, made.nodata)
 
     @property
     def _real(self) -> bool:

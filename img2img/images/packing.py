@@ -1,7 +1,7 @@
 """Values that files store as other numbers, by a scale and an offset for each channel."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -137,7 +137,7 @@ def _formula(scale: Number, offset: Number, unit: str) -> str:
     return text + (f" in {unit}" if unit else "")
 
 
-def _of_type(numbers: npt.NDArray[np.float64], dtype: np.dtype[np.generic]) -> Pixels:
+def _of_type(numbers: npt.NDArray[np.float64], dtype: np.dtype[Any]) -> Pixels:
     if dtype.kind == "f":
         return numbers.astype(dtype)
     info = np.iinfo(dtype)

@@ -122,7 +122,7 @@ def test_class_numbers_are_written_as_they_are_read(tmp_path: Path) -> None:
     valid = np.ones(INDEXES.shape, np.bool_)
     valid[0, 0] = False
     pixels, colours, _ = sparse.table.written(INDEXES[..., None], valid)
-    write_picture(tmp_path / "a.png", Picture(pixels, header=colours))
+    write_picture(tmp_path / "a.png", Picture(pixels, colours=colours))
     with Image.open(tmp_path / "a.png") as image:
         assert image.mode == "P"
         assert np.array(image).tolist() == [[255, 7, 254], [254, 254, 0]]

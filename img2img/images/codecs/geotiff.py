@@ -62,8 +62,8 @@ class GeoHeader(Header):
         a, b, c, d, e, f = [*self.transform][:6]
         scaled = type(self.transform)(a * across, b * down, c, d * across, e * down, f)
         gcps = self.gcps and ([_moved(point, down, across) for point in self.gcps[0]], self.gcps[1])
-        tags = {space: each for space, each in self.tags.items() if not space}  # RPCs are of pixels
-        return replace(self, transform=scaled, gcps=gcps, tags=tags)
+        # Without those of pixels, such as RPC.
+        return replace(self, transform=scaled, gcps=gcps, tags={"": self.tags.get("", {})})
 
 
 @CODECS.register("geotiff")

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from img2img.errors import ImageError
+from img2img.images.space import Place
 
 if TYPE_CHECKING:
     from img2img.images.packing import Packing
@@ -43,6 +44,15 @@ class Header:
     def resized(self, before: Size, after: Size) -> Self:
         """What is true of the picture at another size."""
         return self
+
+    def place(self, count: int) -> Place | None:
+        """Where in space so many pictures are; None: it is not known."""
+        return None
+
+    def spacing(self, count: int) -> tuple[float, float, float] | None:
+        """Millimetres from pixel to pixel, across and down, and from slice to slice."""
+        place = self.place(count)
+        return None if place is None else place.spacing
 
 
 @dataclass(frozen=True)

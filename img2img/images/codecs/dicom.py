@@ -4,7 +4,6 @@ Results are copies that say so: derived images with identifiers of their own, of
 and study.
 """
 
-import copy
 import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 
 from img2img.errors import ImageError
 from img2img.images.codecs.base import CODECS, Codec, checked, not_held, only, plain, without_gaps
+from img2img.images.codecs.dicom_space import decimal, place_of, scaled
 from img2img.images.codecs.facts import FileFacts
 from img2img.images.picture import (
     Animation,
@@ -25,6 +25,7 @@ from img2img.images.picture import (
     Valid,
     fits,
 )
+from img2img.images.space import Place
 
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _TIMED = ("FrameTime", "FrameTimeVector", "CineRate")
@@ -59,8 +60,6 @@ _OF_THE_FILE = (
 )
 
 
-# Of rows and of columns, in millimetres.
-_SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 # Of the series that the results of one process make of the series of their files.
 _MADE_HERE = uuid.uuid4().hex
 
@@ -72,27 +71,11 @@ class DicomHeader(Header):
     dataset: Any = None
 
     def resized(self, before: Size, after: Size) -> "DicomHeader":
-        scales = [old / new for new, old in zip(after, before, strict=True)]
-        dataset = copy.deepcopy(self.dataset)
-        for keyword in _SPACINGS:
-            if spacing := dataset.get(keyword):
-                setattr(
-                    dataset,
-                    keyword,
-                    [_decimal(s * k) for s, k in zip(spacing, scales, strict=True)],
-                )
-        position, axes = dataset.get("ImagePositionPatient"), dataset.get("ImageOrientationPatient")
-        spacing = self.dataset.get("PixelSpacing")
-        if position and axes and spacing:
-            # It is that of the middle of the first pixel.
-            right, down = (
-                float(s) * (k - 1) / 2 for s, k in zip(spacing[::-1], scales[::-1], strict=True)
-            )
-            dataset.ImagePositionPatient = [
-                _decimal(float(p) + right * float(axes[n]) + down * float(axes[n + 3]))
-                for n, p in enumerate(position)
-            ]
-        return replace(self, dataset=dataset)
+        down, across = (old / new for new, old in zip(after, before, strict=True))
+        return replace(self, dataset=scaled(self.dataset, down, across))
+
+    def place(self, count: int) -> Place | None:
+        return place_of(self.dataset, count)
 
 
 @CODECS.register("dicom")
@@ -279,11 +262,6 @@ def _picture(values: Pixels, dataset: Any, facts: FileFacts, header: Header) -> 
     return Picture(pixels, valid=valid, header=replace(header, nodata=nodata))
 
 
-def _decimal(value: float) -> str:
-    """A number in at most 16 characters."""
-    return f"{value:.10g}"[:16]
-
-
 def _describe(dataset: Any, pydicom: Any, series: str | None) -> None:
     """What identifies a copy, and says that it is one; copies of one series are one series."""
     uid = pydicom.uid.generate_uid
@@ -357,7 +335,7 @@ def _store(dataset: Any, values: Pixels, valid: Valid, nodata: float | None) -> 
         if keyword in dataset:
             delattr(dataset, keyword)
         if channels == 1:
-            setattr(dataset, keyword, _decimal(value))
+            setattr(dataset, keyword, decimal(value))
     data = values.astype(values.dtype.newbyteorder("<")).tobytes()
     dataset.PixelData = data + b"\0" * (len(data) % 2)
     dataset["PixelData"].VR = "OB" if bits == 8 else "OW"

@@ -40,6 +40,15 @@ class NiftiHeader(Header):
     affine: Any = None
     dimensions: int = 3
 
+    def spacing(self, count: int) -> tuple[float, float, float] | None:
+        from nibabel import affines, orientations
+
+        sizes = [1.0, 1.0, 1.0]
+        axes = orientations.io_orientation(self.affine)[:, 0]
+        for axis, size in zip(axes, affines.voxel_sizes(self.affine), strict=True):
+            sizes[int(axis)] = float(size)
+        return sizes[0], sizes[1], sizes[2]
+
     def resized(self, before: Size, after: Size) -> "NiftiHeader":
         """Of slices along z: with voxels of another size, in the same place."""
         from nibabel import orientations
@@ -115,10 +124,19 @@ class NiftiCodec(Codec):
         pictures = image.frames if isinstance(image, Frames) else (image,)
         found = image.header if isinstance(image.header, NiftiHeader) else pictures[0].header
         volume = np.stack([with_gaps(picture)[..., 0] for picture in pictures], axis=2)
-        volume = volume.swapaxes(0, 1)[:, ::-1]
+        volume = volume.swapaxes(0, 1)
         if not isinstance(found, NiftiHeader):
-            nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), path)
+            place = None if found is None else found.place(len(pictures))
+            if place is None:
+                made = nibabel.Nifti1Image(volume[:, ::-1], np.eye(4))
+            else:
+                made = nibabel.Nifti1Image(volume[..., place.order], place.affine)
+                made.set_sform(place.affine, code="scanner")
+                made.set_qform(place.affine, code="scanner", strip_shears=True)
+                made.header.set_xyzt_units("mm")
+            nibabel.save(made, path)
             return
+        volume = volume[:, ::-1]
         stored = orientations.io_orientation(found.affine)
         canonical = np.array([[0, 1], [1, 1], [2, 1]])
         turn = orientations.ornt_transform(canonical, stored)

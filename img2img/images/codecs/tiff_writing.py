@@ -17,6 +17,9 @@ from img2img.images.tiff import GDAL_METADATA, NODATA, named_channels
 LARGE = 2**32 - 2**25
 
 
+_OF_OME = ("uint8", "uint16", "uint32", "int8", "int16", "int32", "float32", "float64")
+
+
 @dataclass(frozen=True)
 class TiffHeader(Header):
     """What a TIFF says besides its pixels.
@@ -57,9 +60,11 @@ def write_by_tifffile(path: Path, image: Picture | Frames) -> bool:
     """
     pictures = image.frames if isinstance(image, Frames) else (image,)
     header = image.header
-    if not isinstance(header, TiffHeader):
-        header = TiffHeader(nodata=nodata_of(pictures[0]))
     first = pictures[0]
+    if not isinstance(header, TiffHeader):
+        header = header or first.header
+        spacing = None if header is None else header.spacing(len(pictures))
+        header = _spaced(spacing, first, len(pictures), nodata_of(first))
     between = {"z": "Z", "t": "T"}.get(image.axis) if isinstance(image, Frames) else None
     large = sum(picture.pixels.nbytes for picture in pictures) > LARGE
     alike = len({(picture.pixels.shape, picture.pixels.dtype) for picture in pictures}) == 1
@@ -92,6 +97,8 @@ def write_by_tifffile(path: Path, image: Picture | Frames) -> bool:
     if kind == "imagej":
         axes = axes.replace("I", "Z")
     options: dict[str, Any] = {}
+    if first.dpi:
+        options = {"resolution": first.dpi, "resolutionunit": 2}
     if header.resolution:
         options = {"resolution": header.resolution[:2], "resolutionunit": header.resolution[2]}
     if kind != "imagej":
@@ -108,6 +115,19 @@ def write_by_tifffile(path: Path, image: Picture | Frames) -> bool:
         **options,
     )
     return True
+
+
+def _spaced(
+    spacing: tuple[float, float, float] | None, first: Picture, count: int, nodata: float | None
+) -> TiffHeader:
+    """The header of a file that is not from a TIFF: as OME has it, if distances are known."""
+    if spacing is None or first.pixels.dtype.name not in _OF_OME:
+        return TiffHeader(nodata=nodata)
+    about: dict[str, Any] = {}
+    for axis, size in zip("XYZ"[: 3 if count > 1 else 2], spacing, strict=False):
+        about |= {f"PhysicalSize{axis}": float(f"{size:.6g}"), f"PhysicalSize{axis}Unit": "mm"}
+    across, down, _ = spacing
+    return TiffHeader("ome", about=about, resolution=(10 / across, 10 / down, 3), nodata=nodata)
 
 
 @dataclass(frozen=True)

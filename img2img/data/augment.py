@@ -273,12 +273,12 @@ def _build(section: Component, path: str, examples: Examples) -> Any:
             changed = transform(image=image, force_apply=True)["image"]
         except Exception as error:
             raise ConfigError(f"{path}: {section.name} fails on {what}: {error}") from None
-        if not isinstance(changed, np.ndarray) or changed.dtype != dtype or changed.ndim != 3:
+        if not isinstance(changed, np.ndarray) or changed.dtype != dtype:
             raise ConfigError(
                 f"{path}: {section.name} changes the data type of the image, which only the"
                 " loader may do; remove it"
             )
-        if changed.shape[2] != channels:
+        if changed.shape[2:] != (channels,):
             raise ConfigError(f"{path}: {section.name} changes how many channels {what} has")
     return transform
 

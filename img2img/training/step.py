@@ -346,8 +346,8 @@ def _unfit(batch: Batch, error: Exception) -> ConfigError:
     if is_out_of_memory(error):
         return ConfigError(
             f"not enough memory for batches of {count} crops of {height} x {width}: lower"
-            " data.batch_size or data.crop_size, use narrower networks, or set"
-            " activation_checkpointing"
+            " `data.batch_size` or `data.crop_size`, use narrower networks, or set"
+            " `activation_checkpointing`"
         )
     reason = str(error).partition("\n")[0]
     return ConfigError(

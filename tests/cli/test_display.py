@@ -110,6 +110,25 @@ def test_a_log_has_a_line_an_interval() -> None:
     ]
 
 
+def test_what_is_prepared_has_a_bar_until_it_is_done() -> None:
+    shown = Shown(terminal=True)
+    shown.display.preparing("checking images", 3, 400)
+    (line,) = (line for line in shown.under_the_bar() if line)
+    assert line.startswith("checking images")
+    shown.display.preparing("checking images", 400, 400)
+    assert not any(shown.under_the_bar())
+    shown.display.closed()
+    log = Shown()
+    log.display.preparing("checking images", 3, 400)
+    assert log.lines == []
+
+
+def test_a_disk_that_is_too_small() -> None:
+    shown = Shown()
+    shown.display.started(facts(disk_bytes=2 * 10**9, free_disk_bytes=10**9))
+    assert "note: the disk may be full before the training ends" in shown.lines
+
+
 def test_losses_are_for_those_who_ask() -> None:
     shown = Shown(verbose=True)
     shown.display.observed(Observation(at(20), LOSSES))

@@ -41,6 +41,8 @@ REFUSED = {
     "train pix2pix --data $pairs --set data.A.channels=4": "4, but the files have 3 channels",
     "train pix2pix --data $pairs --set data.A.range=[[0,9],[0,9]]": "2 ranges, but 3 channels",
     "train pix2pix --data $pairs --set data.A.range=[300,400]": "outside the range of uint8 files",
+    "train pix2pix --data $pairs --set data.augment.color.0.name=ToGray"
+    " --set data.augment.color.0.num_output_channels=1": "ToGray changes how many channels",
     "train pix2pix --config $here": "cannot read",
     "import $here/in -o m.safetensors": "no checkpoints like latest_net_G.pth",
 }
@@ -76,7 +78,10 @@ def test_refused(
     monkeypatch.chdir(tmp_path)
     for name, value in {"pairs": tiny_pairs, "run": tiny_run, "here": here}.items():
         line = line.replace(f"${name}", str(value))
-    outcome = img2img(*shlex.split(line), *(tiny if line.startswith("train") else ()))
+    words_given = shlex.split(line)
+    if words_given[0] == "train":
+        words_given[2:2] = tiny
+    outcome = img2img(*words_given)
     assert outcome.status != 0, outcome.out
     said = outcome.err.splitlines()
     assert sum(each.startswith("error: ") for each in said) == 1, outcome.err

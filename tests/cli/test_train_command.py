@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from PIL import Image
+from torch import Tensor
 
 import img2img as package
 from img2img.config import RunConfig
 from img2img.models.checkpoint import load_model, load_state
+from img2img.networks.unet import UNetGenerator
 from img2img.runs.log import read_log
 from img2img.training.stopping import stop_on_signals
 from tests.runs import assert_same, flat, lines, newest, untimed
@@ -171,6 +174,39 @@ class TestSettings:
             both[way] = load_model(run).tensors["G"]
             assert load_model(run).specs["G"].direction == way
         assert_same(both["AtoB"], both["BtoA"])
+
+    def test_activation_checkpointing_changes_no_weight(
+        self, tmp_path: Path, train: Command, tiny_pairs: Path
+    ) -> None:
+        found = []
+        for name in ("kept", "recomputed"):
+            given = ["--max-steps", 2, "--set", "generator.norm=instance"]
+            given += ["--set", f"activation_checkpointing={name == 'recomputed'}"]
+            assert train(tmp_path / name, "--data", tiny_pairs, *given).status == 0
+            found.append(load_model(tmp_path / name).tensors["G"])
+        assert_same(*found)
+
+    @pytest.mark.parametrize("begun", [False, True])
+    def test_networks_that_do_not_fit_into_memory(
+        self,
+        tmp_path: Path,
+        train: Command,
+        tiny_pairs: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        begun: bool,
+    ) -> None:
+        run, forward = tmp_path / "run", UNetGenerator.forward
+
+        def limited(network: UNetGenerator, x: Tensor, style: Tensor | None = None) -> Tensor:
+            if not begun or (run / "metrics.jsonl").is_file():
+                raise torch.OutOfMemoryError("out of memory: tried to allocate 2.00 GiB")
+            return forward(network, x, style)
+
+        monkeypatch.setattr(UNetGenerator, "forward", limited)
+        outcome = train(run, "--data", tiny_pairs, "--set", "metrics.log_every=1")
+        assert outcome.status == 2
+        assert "error: not enough memory for batches of 1 crops of 32 x 32: lower" in outcome.err
+        assert "--batch-size or --crop-size" in outcome.err
 
     def test_wandb_must_be_installed_to_be_asked_for(
         self, tmp_path: Path, train: Command, tiny_pairs: Path, monkeypatch: pytest.MonkeyPatch

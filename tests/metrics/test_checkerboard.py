@@ -58,3 +58,8 @@ def test_any_range_and_size() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)
     part = pixels[:48, :64].astype(np.float32)
     assert checkerboard_energy(pixels) == pytest.approx(checkerboard_energy(part))
+
+
+def test_an_image_without_a_whole_block() -> None:
+    with pytest.raises(ValueError, match="smaller than 8 x 8"):
+        checkerboard_energy(np.zeros((7, 30, 3), np.uint8))

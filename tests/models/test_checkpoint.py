@@ -3,14 +3,17 @@
 import io
 import json
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from pydantic import ValidationError
+from safetensors import safe_open
 from safetensors.torch import save_file
 
+from img2img.archives.safetensors import OURS
 from img2img.config import Component
 from img2img.errors import ModelFileError
 from img2img.images import Domain
@@ -204,6 +207,53 @@ def test_other_safetensors_files_are_told_apart(tmp_path: Path, model_file: Path
         load_model(other)
     with pytest.raises(ModelFileError, match="a model file; a state file is needed"):
         load_state(model_file)
+
+
+def rewritten(
+    path: Path, change: Callable[[dict[str, Any], dict[str, torch.Tensor]], None]
+) -> None:
+    """Write a file anew, with a valid checksum, after a change to its description and tensors."""
+    with safe_open(path, "pt") as file:
+        header = json.loads(file.metadata()[OURS])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    change(header, tensors)
+    header.pop("checksum", None)
+    save_file(tensors, path, metadata={OURS: json.dumps(header)})
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda h, t: t.update({"D.weight": torch.zeros(2)}), "a tensor of no network: 'D.weight'"),
+        (lambda h, t: h.update(generators={}), "holds no generator"),
+        (lambda h, t: h["generators"]["G"].pop("crop_size"), "is not valid: G: crop_size: Field"),
+        (lambda h, t: h.pop("generators"), "its description is not valid: KeyError"),
+    ],
+)
+def test_models_that_do_not_hold_what_they_describe(
+    model_file: Path, change: Any, reason: str
+) -> None:
+    rewritten(model_file, change)
+    with pytest.raises(ModelFileError, match=reason):
+        load_model(model_file)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda h, t: h.update(tree={"tensor": "9"}), "its description is not valid: KeyError"),
+        (lambda h, t: h.update(tree={"dict": [1]}), "its description is not valid: TypeError"),
+        (lambda h, t: h.update(tree={"dict": []}), "damaged: it holds other tensors than it"),
+    ],
+)
+def test_states_that_do_not_hold_what_they_describe(
+    tmp_path: Path, change: Any, reason: str
+) -> None:
+    path = tmp_path / "state.safetensors"
+    save_state(path, {"weight": torch.zeros(2)})
+    rewritten(path, change)
+    with pytest.raises(ModelFileError, match=reason):
+        load_state(path)
 
 
 def test_a_missing_model_says_which(tmp_path: Path) -> None:

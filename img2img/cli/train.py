@@ -20,7 +20,7 @@ from img2img.cli.options import (
     keys_given,
 )
 from img2img.cli.output import console
-from img2img.errors import ConfigError, nearest, nearest_path
+from img2img.errors import ConfigError, nearest, nearest_path, unknown
 
 Config = Annotated[
     Path | None,
@@ -199,7 +199,10 @@ def _run(named: str | None, output: Path | None, resume: bool) -> tuple[str, Pat
         saved = run / "config.yaml"
         if not saved.is_file():
             raise _no_run(run)
-        return str(read_yaml(saved).get("method")), run
+        method = str(read_yaml(saved).get("method", ""))
+        if method not in methods:
+            raise ConfigError.of(saved, f"method: {unknown('method', method, methods)}")
+        return method, run
     if named and (Path(named) / "config.yaml").is_file():
         raise ConfigError(f"{named} is a run folder; to resume it: img2img train --resume {named}")
     if named is None or Path(named).is_dir():

@@ -3,6 +3,7 @@
 import csv
 import json
 import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -230,3 +231,17 @@ def test_where_nothing_can_be_read_no_line_is_empty(tmp_path: Path, img2img: Com
     assert outcome.status == 1
     assert "no readable file" in outcome.out
     assert all(len(line.split(maxsplit=1)) == 2 for line in outcome.out.splitlines())
+
+
+def test_formats_that_are_not_read_are_counted(
+    tiny_pairs: Path, tmp_path: Path, img2img: Command
+) -> None:
+    shutil.copytree(tiny_pairs, tmp_path / "data")
+    for name in ("A/x.svg", "A/y.svg", "B/z.psd"):
+        (tmp_path / "data" / name).write_bytes(b"?")
+    outcome = img2img("data", "check", "--data", tmp_path / "data")
+    assert outcome.status == 0, outcome.err
+    told = (
+        "skipped, because these formats are not supported: .psd (1), .svg (2); convert them to PNG"
+    )
+    assert told in outcome.out + outcome.err

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import Command, MakeImage
+from tests.conftest import Command, MakeImage, noise
 
 
 def test_json_is_alone_on_standard_output(
@@ -208,3 +208,14 @@ def test_wrong_use_is_a_line(arguments: tuple[str, ...], img2img: Command) -> No
     outcome = img2img("evaluate", *arguments)
     assert outcome.status == 2
     assert outcome.err.startswith("error: ")
+
+
+def test_how_images_were_resized_for_a_network_is_said(img2img: Command, tmp_path: Path) -> None:
+    for name in ("result", "real"):
+        (tmp_path / name).mkdir()
+        for number in range(10):
+            pixels = noise(16, 16, seed=number + 20 * (name == "real"))
+            Image.fromarray(pixels).save(tmp_path / name / f"{number}.png")
+    outcome = img2img("evaluate", tmp_path / "result", tmp_path / "real", "--measures", "kid")
+    assert outcome.status == 0, outcome.err
+    assert "resized for the network: PIL bicubic" in outcome.out

@@ -83,6 +83,7 @@ def test_a_table_of_several_splits(tmp_path: Path, make_image: MakeImage) -> Non
         ("A,B\n", ("no row lists a file",)),
         ("", ("no row lists a file",)),
         (b"\xff\xfe\x00", ("not UTF-8 text",)),
+        ("x" * 200_000 + ",y", ("not a table of comma-separated values", "field limit")),
         (None, ("No such file",)),
     ],
 )

@@ -1,5 +1,6 @@
 """Folders against folders."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -275,3 +276,20 @@ def test_what_needs_rgb_is_refused_by_name_where_there_is_none() -> None:
     for name in ("fid", "lpips_vgg"):
         with pytest.raises(ConfigError, match=f"measures: {name}: {reason}"):
             measured(measures=["l1", name])
+
+
+def test_inputs_that_lack_a_result_s_name(tmp_path: Path) -> None:
+    result, real = folders(tmp_path)
+    inputs = tmp_path / "inputs"
+    shutil.copytree(real, inputs)
+    gone = min(inputs.iterdir())
+    gone.unlink()
+    with pytest.raises(DataError, match=f"inputs: no input for {gone.stem}"):
+        evaluate_folders(result, real, inputs=inputs, measures=["l1"])
+
+
+def test_a_single_image_has_no_interval(tmp_path: Path, make_image: MakeImage) -> None:
+    for name in ("result", "real"):
+        make_image(f"{name}/1.png", seed=len(name))
+    found = evaluate_folders(tmp_path / "result", tmp_path / "real", measures=["l1"])
+    assert (found.figures["l1"].low, found.figures["l1"].high) == (None, None)

@@ -7,6 +7,7 @@ import pytest
 
 import img2img
 from img2img.errors import ConfigError
+from img2img.evaluation.comparison import compare_models
 from img2img.evaluation.folders import evaluate_folders
 from img2img.evaluation.models import evaluate_model
 from tests.conftest import Command
@@ -82,3 +83,14 @@ def test_a_test_set_alone(tmp_path: Path, tiny_run: Path, tiny_pairs: Path, spli
     shutil.copytree(tiny_pairs, tmp_path / "data" / split)
     found = evaluate_model(tiny_run, tmp_path / "data", measures=["l1"])
     assert found.figures["l1"].n == 6
+
+
+def test_models_of_one_name_are_told_apart_by_their_folders(
+    tiny_run: Path, tiny_pairs: Path, tmp_path: Path
+) -> None:
+    paths = [tmp_path / name / "run" for name in ("one", "other")]
+    for path in paths:
+        path.mkdir(parents=True)
+        shutil.copy(tiny_run / "model.safetensors", path)
+    found = compare_models([*paths, paths[0]], tiny_pairs, measures=["l1"], device="cpu")
+    assert [model.name for model in found.models] == ["one/run (1)", "other/run", "one/run (2)"]

@@ -15,7 +15,8 @@ from safetensors.torch import save_file
 
 from img2img.archives.safetensors import OURS
 from img2img.config import Component
-from img2img.errors import ModelFileError
+from img2img.engine.translator import Translator
+from img2img.errors import ConfigError, ModelFileError
 from img2img.images import Domain
 from img2img.images.domain import MOST_NOISE
 from img2img.models.checkpoint import load_model, load_state, save_model, save_state
@@ -291,3 +292,18 @@ def test_a_state_comes_back_as_it_was(tmp_path: Path) -> None:
     again.load_state_dict(found["optimizer"])
     assert again.param_groups[0]["lr"] == 0.1
     assert torch.equal(again.state[weight]["exp_avg"], optimizer.state[weight]["exp_avg"])
+
+
+def test_a_generator_of_noise_translates_nothing(tmp_path: Path) -> None:
+    spec, generator = tiny(input=Domain.noise(["1", "2", "3"]))
+    save_model(tmp_path / "model.safetensors", {"G": spec}, {"G": generator})
+    with pytest.raises(ModelFileError, match="generates images from noise, so it cannot translate"):
+        Translator.load(tmp_path)
+
+
+def test_options_that_only_loading_takes() -> None:
+    spec, generator = tiny()
+    with pytest.raises(
+        ConfigError, match=r"`direction`: only `Translator\.load` takes this option"
+    ):
+        Translator(generator, spec, direction="AtoB")

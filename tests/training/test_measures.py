@@ -11,6 +11,7 @@ from img2img.config import load_config
 from img2img.errors import ConfigError
 from img2img.images import Domain
 from img2img.models.checkpoint import load_model
+from img2img.runs.reading import read_run
 from img2img.training.build import build_held_out, method_class
 from img2img.training.held_out import HeldOut
 from img2img.training.loop import Trainer
@@ -91,6 +92,7 @@ def test_patience_ends_a_run_which_goes_on_with_more(
     )
     assert load_model(run).specs["G"].steps == 4
     assert load_model(run / "best.safetensors").specs["G"].steps == 2
+    assert read_run(run).stopped_early
     again = train(run, *given, "--resume", *sets(every=1, patience=2))
     assert again.status == 0
     assert load_model(run).specs["G"].steps == 4

@@ -79,6 +79,7 @@ def test_results_are_told_from_inputs(tmp_path: Path) -> None:
     beside = Entry("b.gif", (3, 4), "model", (8, 9), {"b.png": (1, 1)})
     Manifest(tmp_path).add(beside)
     assert Record(tmp_path).results == {"b.png"}
+    assert [Record(tmp_path).is_result(name) for name in ("a.png", "gone.png")] == [True, False]
 
 
 def test_no_folder_can_be_there(tmp_path: Path) -> None:

@@ -201,7 +201,7 @@ def _run(named: str | None, output: Path | None, resume: bool) -> tuple[str, Pat
             raise _no_run(run)
         method = str(read_yaml(saved).get("method", ""))
         if method not in methods:
-            raise ConfigError.of(saved, f"method: {unknown('method', method, methods)}")
+            raise ConfigError.of(saved, f"method: {unknown('method', method, [*methods])}")
         return method, run
     if named and (Path(named) / "config.yaml").is_file():
         raise ConfigError(f"{named} is a run folder; to resume it: img2img train --resume {named}")

@@ -9,7 +9,6 @@ import numpy as np
 import pydicom
 import pytest
 import tifffile
-from nibabel.testing import data_path
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as Items
@@ -129,10 +128,11 @@ def test_at_another_size(tmp_path: Path) -> None:
 def test_distances_in_a_tiff(tmp_path: Path, suffix: str) -> None:
     if suffix == ".dcm":
         path = write(tmp_path / "x.dcm", 3, **enhanced([[10 + x, 20, 30] for x in (0, -2, -4)]))
-        wanted = (0.25, 0.5, 2.0)
-    else:
-        path = Path(data_path) / "anatomical.nii"
-        wanted = (3.0, 3.0, 3.0)
+    else:  # the axes of which are stored as y, z, x
+        path = tmp_path / "x.nii"
+        affine = [[0, 0, -0.25, 0], [0.5, 0, 0, 0], [0, 2, 0, 0], [0, 0, 0, 1]]
+        nibabel.save(nibabel.Nifti1Image(np.zeros((3, 3, 4), np.uint8), np.array(affine)), path)
+    wanted = (0.25, 0.5, 2.0)
     write_image(tmp_path / "x.tif", read_native(path))
     with tifffile.TiffFile(tmp_path / "x.tif") as file:
         about = file.ome_metadata

@@ -114,6 +114,12 @@ class TestPrecedence:
         found = config("generator.n_blocks=3", file=write("generator: {name: resnet, ngf: 8}"))
         assert found.generator.arguments == {"n_blocks": 3, "ngf": 8}
 
+    def test_a_new_name_in_a_list_drops_the_old_arguments(self) -> None:
+        (kept,) = config("losses.reconstruction.0.name=l1").losses["reconstruction"]
+        assert (kept.name, kept.arguments) == ("l1", {"weight": 100})
+        (changed,) = config("losses.reconstruction.0.name=ssim").losses["reconstruction"]
+        assert (changed.name, changed.arguments) == ("ssim", {})
+
     def test_a_new_name_keeps_what_is_not_the_parts(self) -> None:
         """Whichever source gives it: a length by a flag, a schedule by `--set`."""
         found = load_config("pix2pix", None, {"schedule.minutes": 3}, ["schedule.name=constant"])

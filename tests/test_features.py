@@ -130,6 +130,20 @@ def test_weights_are_found_in_a_folder_by_their_published_names(tmp_path: Path) 
         supply(tmp_path).find("alexnet")
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(None, "no such file"), (b"text", "neither a model of img2img nor a file of PyTorch")],
+)
+def test_files_that_hold_no_weights_are_refused(
+    tmp_path: Path, content: bytes | None, words: str
+) -> None:
+    path = tmp_path / "x.pth"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ModelFileError, match=f"x.pth: {words}"):
+        feature_network("inception", supply(path), CPU)
+
+
 @pytest.mark.parametrize("name", ["inception", "alexnet"])
 def test_weights_that_lack_layers_are_refused(tmp_path: Path, name: str) -> None:
     key, shape = WEIGHTS[name].key

@@ -180,9 +180,12 @@ def heavier(section: str, times: float, why: str) -> Remedy:
     return proposal
 
 
-def stretched(config: RunConfig) -> Proposal:
+def stretched(config: RunConfig) -> Proposal | None:
     """The percentiles of the values for black and white."""
-    sides = "AB" if config.losses.get("cycle") else config.data.direction[-1]
+    used = "AB" if config.losses.get("cycle") else config.data.direction[-1]
+    sides = [side for side in used if not isinstance(getattr(config.data, side).range, dict)]
+    if not sides:
+        return None
     return Proposal(
         {f"data.{side}.range": {"percentiles": [0.1, 99.9]} for side in sides},
         "spreads the values in use over the whole range; auto does this for 16-bit files",

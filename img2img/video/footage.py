@@ -89,8 +89,6 @@ class Stills:
     @classmethod
     def of_files(cls, files: Sequence[Path], rate: Fraction) -> "Stills":
         """Numbered pictures at a frame rate."""
-        if not files:
-            raise DataError("there are no images to make a video from")
         pictures = [lambda path=path: read_picture(path) for path in files]
         return cls(files[0].parent, files, pictures, [1] * len(files), 1 / rate)
 

@@ -515,6 +515,12 @@ def test_proposals_are_configurations(method: str, part: Any) -> None:
             changed = load_config(method, None, given, remedy.assignments)
             check_parts(changed)
             assert changed != config
+        # What a run already has is not proposed to it again.
+        for each in part.factory().remedies:
+            if first := each(config):
+                changed = load_config(method, None, given, first.assignments)
+                again = each(changed)
+                assert again is None or again.settings != first.settings, first.why
 
 
 def test_the_command(tmp_path: Path, tiny_run: Path, img2img: Command) -> None:

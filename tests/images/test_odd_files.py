@@ -204,6 +204,32 @@ class TestOtherKinds:
             assert picture.pixels.tolist() == [[[1, 2, 3]]]
             assert picture.pixels.itemsize * 8 == depth
 
+    def test_a_hidden_value_of_deep_grey(self, tmp_path: Path) -> None:
+        grey = RGB16[..., 0]
+        data = saved(Image.fromarray(grey), "PNG")
+        body = b"tRNS" + struct.pack(">H", grey[2, 3])
+        hidden = struct.pack(">I", 2) + body + struct.pack(">I", zlib.crc32(body))
+        at = data.index(b"IDAT") - 4
+        picture = read(tmp_path, data[:at] + hidden + data[at:], "x.png")
+        assert picture.alpha is not None
+        np.testing.assert_array_equal(picture.pixels[..., 0], grey)
+        np.testing.assert_array_equal(picture.alpha, np.where(grey == grey[2, 3], 0, 65535))
+
+    def test_a_wrong_checksum_of_deep_pixels(self, tmp_path: Path) -> None:
+        write_picture(tmp_path / "y.png", Picture(RGB16))
+        data = bytearray((tmp_path / "y.png").read_bytes())
+        data[data.rindex(b"IEND") - 5] ^= 1
+        with pytest.raises(ImageError, match=r"damaged \(the checksum of IDAT\)"):
+            read(tmp_path, bytes(data), "x.png")
+
+    @pytest.mark.parametrize(
+        "exif", [b"Exif\0\0", b"Exif\0\0no directory", b"MM\0*\xff\xff\xff\xff"]
+    )
+    @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+    def test_damaged_exif_turns_nothing(self, tmp_path: Path, kind: str, exif: bytes) -> None:
+        data = saved(Image.fromarray(RGB), kind, exif=exif)
+        assert read(tmp_path, data).size == (5, 7)
+
     def test_progressive_jpeg(self, tmp_path: Path) -> None:
         image = Image.new("RGB", (32, 32), (200, 60, 90))
         picture = read(tmp_path, saved(image, "JPEG", progressive=True))

@@ -29,7 +29,7 @@ from img2img.video import Encoding, Frame, Span, frames, probe
 from img2img.video.convert import Converted, FrameTransform, convert
 from img2img.video.footage import Film
 from img2img.video.journal import State, work_folder
-from tests.video.clips import Sound, frame_times, make_clip, packets, pixels, same_packets
+from tests.video.clips import Sound, frame_times, make_clip, packets, picture, pixels, same_packets
 from tests.video.conftest import MakeClip
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "video"
@@ -520,3 +520,20 @@ def test_long_names(tmp_path: Path) -> None:
         with pytest.raises(TranslationInterrupted):
             run(clip, tmp_path / name, Same(interrupted(8)))
         assert run(clip, tmp_path / name).resumed == 5
+
+
+@pytest.mark.parametrize("target", ["b.mp4", "b.mkv"])
+def test_a_second_video_track_is_left_out(tmp_path: Path, target: str) -> None:
+    source = tmp_path / "a.mkv"
+    with av.open(str(source), "w") as container:
+        streams: list[Any] = [container.add_stream("mpeg4", rate=25) for _ in range(2)]
+        for stream in streams:
+            stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        for stream in streams:
+            frame = av.VideoFrame.from_ndarray(picture(0), format="rgb24")
+            container.mux([*stream.encode(frame), *stream.encode(None)])
+    made = run(source, tmp_path / target)
+    (note,) = made.notes
+    assert note.startswith("video track 1 (mpeg4) is left out, because only one")
+    with av.open(str(made.target)) as container:
+        assert len(container.streams.video) == 1

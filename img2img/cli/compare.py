@@ -9,11 +9,11 @@ from img2img.cli import completion
 from img2img.cli.models import check_model_option
 from img2img.cli.options import (
     AsJson,
-    DataA,
     DataB,
     Device,
     Direction,
     Features,
+    Inputs,
     Match,
     Measures,
     Pairs,
@@ -42,7 +42,7 @@ def compare(
         ),
     ],
     data: TestData = None,
-    data_a: DataA = None,
+    data_a: Inputs = None,
     data_b: DataB = None,
     direction: Direction = None,
     scale: Scale = "auto",

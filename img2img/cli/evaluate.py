@@ -11,11 +11,11 @@ from img2img.cli import completion
 from img2img.cli.models import check_model_option
 from img2img.cli.options import (
     AsJson,
-    DataA,
     DataB,
     Device,
     Direction,
     Features,
+    Inputs,
     Match,
     Measures,
     Pairs,
@@ -68,7 +68,7 @@ def evaluate(
         ),
     ] = None,
     data: TestData = None,
-    data_a: DataA = None,
+    data_a: Inputs = None,
     data_b: DataB = None,
     inputs: Annotated[
         Path | None,

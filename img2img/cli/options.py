@@ -1,6 +1,6 @@
 """Options that several commands share, and the configuration keys that they set."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
@@ -33,10 +33,6 @@ Data = Annotated[
             " or side-by-side pairs."
         )
     ),
-]
-DataA = Annotated[
-    Path | None,
-    typer.Option(help="Folder of the A images; use it with --data-b instead of --data."),
 ]
 Inputs = Annotated[
     list[Path] | None,
@@ -175,11 +171,13 @@ def pairing_of(parameters: Mapping[str, Any]) -> "PairingConfig | None":
     return PairingConfig(**given) if given else None
 
 
-def test_data_of(parameters: Mapping[str, Any]) -> Path | tuple[Path, Path] | None:
+def test_data_of(
+    parameters: Mapping[str, Any],
+) -> Path | tuple[Path | Sequence[Path], Path] | None:
     """The images to measure on: a data set, or two folders, of A and of B."""
     data, data_a, data_b = (parameters[name] for name in ("data", "data_a", "data_b"))
-    if data_a is None and data_b is None:
+    if not data_a and data_b is None:
         return data  # type: ignore[no-any-return]
-    if data is not None or data_a is None or data_b is None:
+    if data is not None or not data_a or data_b is None:
         raise ConfigError("give `data`, or `data_a` and `data_b` together")
-    return data_a, data_b
+    return data_a[0] if len(data_a) == 1 else data_a, data_b

@@ -27,6 +27,7 @@ from img2img.evaluation.results import (
 )
 from img2img.evaluation.test_sets import TestData, test_set_of
 from img2img.images import Domain
+from img2img.images.display import shown_of
 from img2img.metrics.measure import MEASURES, Figure
 from img2img.metrics.significance import PairedTest, paired_test
 from img2img.models.checkpoint import MODEL_NAME
@@ -91,6 +92,7 @@ class Comparison:
         names: the names of its images.
         paired_tests: one for each measure of single images and each pair of models.
         most_different: the images on which the models differ most, in descending order.
+        shown: what pages show of them; see `images.display.shown_of`.
         folder: the folder of their results, which is deleted together with this object.
     """
 
@@ -102,6 +104,7 @@ class Comparison:
     models: list[Compared]
     paired_tests: list[PairedTest]
     most_different: list[ComparedImage]
+    shown: str
     folder: ResultFolder
 
     def to_json(self) -> dict[str, Any]:
@@ -148,8 +151,9 @@ def compare_models(
 
     Args:
         models: run folders, model files, exported models, checkpoints of the reference.
-        data: a data set, or two folders, of A and of B; None: the held-out images of the models'
-            runs, which must be the same for all.
+        data: a data set, or two folders, of A and of B, or a list of folders for A if the models
+            have several inputs; None: the held-out images of the models' runs, which must be the
+            same for all.
         direction: translation direction of two-way models.
         scale: the size at which images are translated; see `Translator`.
         examples: number of images to keep for the page: those on which the models differ most.
@@ -175,7 +179,8 @@ def compare_models(
         for path in paths
     ]
     way = _common_direction(paths, translators)
-    test_set = test_set_of(data, paths, wanted, options, lone_refused=False)
+    names = [*translators[0].spec.domains["A"].by_input]
+    test_set = test_set_of(data, paths, wanted, options, lone_refused=False, inputs=names)
     options["pairing"] = test_set.pairing
     # Figures of several models compare only where all are of values in one range.
     given, made = _narrowest(translators, "input"), _narrowest(translators, "output")
@@ -208,6 +213,7 @@ def compare_models(
                 measured.missing,
             )
         )
+    first = translators[0].spec
     pictures_given = {"input": [*inputs.values()]} | ({"target": real} if test_set.paired else {})
     return Comparison(
         test_set.data,
@@ -218,6 +224,7 @@ def compare_models(
         compared,
         _paired_tests(compared, options.get("seed", 0)),
         _most_different([*sources], pictures_given, compared, results)[:examples],
+        shown_of({"input": given or first.input, "result": made or first.output}),
         folder,
     )
 

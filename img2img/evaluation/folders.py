@@ -52,7 +52,9 @@ def evaluate_folders(
     weights_of(options)  # an error before any picture is decoded
     domain = domain_of([*targets.values()]).measured
     if not domain.whole:
-        notifier(options)(f"values are relative to {domain}, the range of the real images")
+        notifier(options)(
+            f"values are relative to {domain}, the range of the real images as training takes it"
+        )
     pictures = (source.seen_as(domain).read() for source in results.values())
     against = [source.seen_as(domain) for source in targets.values()]
     before = _inputs(inputs, [*results], side) if inputs and paired else None

@@ -21,6 +21,7 @@ from img2img.evaluation.results import (
 )
 from img2img.evaluation.test_sets import TestSet
 from img2img.images import Picture
+from img2img.images.display import shown_of
 from img2img.models.checkpoint import load_model
 
 # At most so many held-out images are translated, evenly spaced ones if there are more.
@@ -65,6 +66,7 @@ class HeldOutResults:
         seconds: median seconds per image; None if none was translated.
         device: where it ran.
         scale: the scale at which the model translated; see `metrics.measure.Figure`.
+        shown: what pages show of the images; see `images.display.shown_of`.
         folder: the folder of the results, which is deleted together with this object.
     """
 
@@ -76,6 +78,7 @@ class HeldOutResults:
     seconds: float | None
     device: str
     scale: str
+    shown: str
     folder: ResultFolder
 
     @property
@@ -164,5 +167,6 @@ def translate_held_out(
             median(results.seconds) if results.seconds else None,
             there.device,
             scale_text(results.scales),
+            shown_of({"input": spec.input, "result": spec.output}),
             folder,
         )

@@ -87,10 +87,12 @@ class Images:
 
     @property
     def channels(self) -> tuple[str, ...]:
-        """The channels that are also measured by themselves: of several, unless they are RGB."""
+        """The channels that are also measured by themselves: of several, unless they are colours of
+        8 or 16 bits."""
         domain = self.domain
-        apart = domain is not None and not domain.is_rgb and len(domain.channels) > 1
-        return domain.channels if domain is not None and apart else ()
+        if domain is None or len(domain.channels) == 1:
+            return ()
+        return () if domain.is_rgb and domain.dtype in ("uint8", "uint16") else domain.channels
 
 
 class _Measured(NamedTuple):
@@ -183,7 +185,7 @@ def evaluate(
         if sets:
             sets.add_real(source.read().composited())
         progress(index + 1, total)
-    for note in _notes(changes):
+    for note in _notes(changes, of_sets if sets else []):
         notifier(options)(note)
     figures = {name: _in_units(each, images.domain) for name, each in pairs.figures(seed).items()}
     if sets:
@@ -193,15 +195,17 @@ def evaluate(
     return Evaluation(figures, tuple(images.names), pairs.missing | missing)
 
 
-def _notes(changes: Sequence[tuple[bool, float]]) -> Iterator[str]:
+def _notes(changes: Sequence[tuple[bool, float]], of_sets: Sequence[str]) -> Iterator[str]:
     """Sentences on what is not measured as it is: by pair, resized, and the share left out."""
     left_out = [share for _, share in changes]
     if resized := sum(resized for resized, _ in changes):
         yield f"in {counted(resized, 'pair')} the real image is resized to the size of its result"
     if some := sum(map(bool, left_out)):
+        sets = ", ".join(of_sets)
         yield (
             f"{counted(some, 'pair')} of {len(left_out)} have pixels without data or outside a"
             f" mask, {100 * fmean(left_out):.2g} % of all, which are not measured"
+            + (f" (but {sets} are of whole images)" if sets else "")
         )
 
 

@@ -35,8 +35,8 @@ def evaluate_model(
 
     Args:
         model: a run folder, model file, exported model or checkpoint of the reference.
-        data: a data set, or two folders, of A and of B; None: the held-out images of the model's
-            run.
+        data: a data set, or two folders, of A and of B, or a list of folders for A if the model has
+            several inputs; None: the held-out images of the model's run.
         direction: translation direction of a two-way model, for which `cycle` is measured too.
         scale: the size at which images are translated; see `Translator`.
 
@@ -67,7 +67,8 @@ def evaluate_model(
     wanted = chosen(options.get("measures"), {"pair", "set", *(["cycle"] if back else [])})
     if there.spec.output.kind == "labels" and options.get("measures") is None:
         wanted = [*LABEL_MEASURES]
-    test_set = test_set_of(data, [model], wanted, options, lone_refused=not back)
+    names = [*there.spec.domains["A"].by_input]
+    test_set = test_set_of(data, [model], wanted, options, lone_refused=not back, inputs=names)
     options["pairing"] = test_set.pairing
     sources, real = test_set.seen_as(there.spec.domains_measured).sources(way)
     cycle: list[float] = []

@@ -7,7 +7,12 @@ from pathlib import Path
 
 from img2img.config import DataConfig, Direction, Match, PairingConfig
 from img2img.data.dataset import DataSet, samples_of
-from img2img.data.layouts import Folders, find_splits, find_splits_of_two
+from img2img.data.layouts import (
+    Folders,
+    find_splits,
+    find_splits_of_inputs,
+    find_splits_of_two,
+)
 from img2img.data.partners import find_pairs
 from img2img.data.sources import ImageSource, sources_by_name
 from img2img.errors import ConfigError, DataError, counted, some_names
@@ -19,8 +24,10 @@ from img2img.runs.directory import RunDirectory
 from img2img.runs.facts import read_facts
 from img2img.training.build import method_class
 
-# A data set in any known layout, or two folders, of A and of B.
-TestData = Path | str | tuple[Path | str, Path | str]
+_Folder = Path | str
+# A data set in any known layout, or two folders, of A and of B; of a model with several inputs, a
+# list of folders for A.
+TestData = _Folder | tuple[_Folder | Sequence[_Folder], _Folder]
 
 
 @dataclass(frozen=True)
@@ -115,6 +122,7 @@ def test_set_of(
     options: EvaluationOptions,
     *,
     lone_refused: bool,
+    inputs: Sequence[str],
 ) -> TestSet:
     """The split `test` of a data set in any known layout, or else `val`, or else all images.
 
@@ -125,20 +133,26 @@ def test_set_of(
     Args:
         wanted: the measures to take.
         lone_refused: see `by_name`.
+        inputs: the names of the images that together are A.
 
     Raises:
         DataError: see `by_name`.
+        ConfigError: there are more or fewer folders of A than `inputs`.
     """
     if data is None:
         return _held_out_of_all(models)
-    roots = [Path(root) for root in (data if isinstance(data, tuple) else (data,))]
+    A, B = data if isinstance(data, tuple) else (data, None)
+    folders_A = _in_order([Path(A)] if isinstance(A, str | Path) else [*map(Path, A)], inputs, B)
+    roots = folders_A if B is None else [*folders_A, Path(B)]
     runs = [run for model in models if (run := _run_of(model)) is not None]
     about = [run for run in runs if any(_is_about(run, root) for root in roots)]
     if about and options.get("pairing") is None:
         options = {**options, "pairing": RunDirectory(about[0]).config().data}
     pairing = pairing_of(options)
     declared = pairing.layout == "side_by_side"
-    if isinstance(data, tuple):
+    if len(roots) > 2:
+        splits = find_splits_of_inputs(roots[:-1], roots[-1])
+    elif len(roots) == 2:
         splits = find_splits_of_two(*roots)
     else:
         splits = find_splits(roots[0], declared=declared, to_train=False)
@@ -147,10 +161,10 @@ def test_set_of(
     folders = splits[split]
     if not folders.side_by_side:
         folders = replace(folders, root=None)  # names are by the domain's folder, as translate's
-    of = folders.where if isinstance(data, tuple) else f"{called}: {folders.where}"
-    A, B, paired = by_name(folders, wanted, options, lone_refused=lone_refused)
+    of = f"{called}: {folders.where}" if B is None else folders.where
+    images_A, images_B, paired = by_name(folders, wanted, options, lone_refused=lone_refused)
     if split != "train":
-        return TestSet(A, B, paired, called, f"{split} of {of}", None, pairing)
+        return TestSet(images_A, images_B, paired, called, f"{split} of {of}", None, pairing)
     where = f"all images in {of}, which has neither test nor val"
     if about:
         where += (
@@ -159,7 +173,20 @@ def test_set_of(
         )
     else:
         where += "; if the model was trained on these images, its figures are too good"
-    return TestSet(A, B, paired, called, where, True if about else None, pairing)
+    return TestSet(images_A, images_B, paired, called, where, True if about else None, pairing)
+
+
+def _in_order(folders: list[Path], names: Sequence[str], B: Path | str | None) -> list[Path]:
+    """The folders of A in the order of a model's inputs, if they are called by their names."""
+    if B is None:
+        return folders
+    if len(folders) != len(names):
+        takes = counted(len(names), "input") + (f" ({', '.join(names)})" if names[0] else "")
+        raise ConfigError(f"`data_a`: {len(folders)} given, but the model takes {takes}")
+    called = [folder.resolve().name for folder in folders]
+    if {*called} != {*names}:
+        return folders
+    return [folders[called.index(name)] for name in names]
 
 
 def by_name(
@@ -189,6 +216,11 @@ def by_name(
         return {pair.name: pair.A for pair in pairs}, {pair.name: pair.B for pair in pairs}, True
     if slices := [problem.message for problem in problems if problem.kind == "slices"]:
         raise DataError(some_names(slices, 3))
+    if folders.inputs:
+        raise DataError(
+            f"{counted(len(problems), 'image')} of several inputs cannot be matched:"
+            f" {some_names([problem.message for problem in problems], 3)}"
+        )
     if any(MEASURES[name].of == "pair" for name in wanted):
         proposal = partners.proposal
         if proposal and find_pairs(folders, _matched_by(proposal.match, options)).problems:

@@ -102,6 +102,32 @@ def with_views(domains: Mapping[str, Domain], wanted: Sequence[str]) -> dict[str
     return changed
 
 
+def shown_of(domains: Mapping[str, Domain]) -> str:
+    """A line on what is shown of images of these domains, such as `nir, red, green, from the 2nd to
+    the 98th percentile`; empty if all of them are RGB or grey, over their whole range."""
+    texts = {name: _shown_of(domain) for name, domain in domains.items()}
+    if len({*texts.values()}) == 1:
+        return next(iter(texts.values()))
+    named = (f"{name}: {text or 'whole range'}" for name, text in texts.items())
+    return "; ".join(named)
+
+
+def _shown_of(domain: Domain) -> str:
+    if domain.kind == "labels":
+        return "colours of the classes"
+    if domain.view is None and len(domain.channels) in {1, _MOST}:
+        return ""
+    view = domain.view or View()
+    numbers = view.channels or channels_shown(domain.channels)
+    text = ", ".join(domain.channels[number - 1] for number in numbers)
+    if view.colormap != GREY:
+        text += f" in {view.colormap}"
+    if not view.low:
+        return text
+    low, high = (f"{percent:g}{'nd' if percent == 2 else 'th'}" for percent in STRETCH)
+    return f"{text}, from the {low} to the {high} percentile"
+
+
 def shown_as(view: View) -> str:
     """The text that `viewed` makes the view of."""
     channels = ",".join(map(str, view.channels))

@@ -17,6 +17,8 @@ from img2img.evaluation.results import evenly_spaced
 from img2img.evaluation.test_sets import held_out_set
 from img2img.html import embedded, render
 from img2img.images import read_picture
+from img2img.images.display import shown_of
+from img2img.models.checkpoint import load_model
 from img2img.pages.curves import charts, read_curves
 from img2img.pages.pictures import Slider, bytes_per_picture, slider_of
 from img2img.pages.verdict import verdict
@@ -102,6 +104,7 @@ def write_report(
         held_out=held_out,
         sliders=_sliders(held_out, examples),
         sheets=sheets,
+        sheets_shown=_sheets_shown(run),
         damaged_sheets=damaged_sheets,
         findings=findings,
         measures=charts(curves, measures=True),
@@ -147,6 +150,15 @@ def _sheets(record: Record) -> tuple[list[tuple[int, Markup]], list[str]]:
             continue
         sheets.append((step, embedded(picture, _SHEET_SIDE, _SHEET_BYTES // len(chosen))))
     return sheets, damaged
+
+
+def _sheets_shown(run: Path) -> str:
+    """What the sheets show of images, as the run's model has it; nothing without a model."""
+    try:
+        spec = next(iter(load_model(run).specs.values()))
+    except ModelFileError:
+        return ""
+    return shown_of(dict(sorted(spec.domains.items())))
 
 
 def _sliders(

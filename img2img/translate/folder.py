@@ -92,7 +92,7 @@ def translate_folder(
     if tasks.results.gallery:
         report.gallery = tasks.results.gallery / "index.html"
         if processes.first:
-            write_page(report.gallery, tasks, outcome.made, report.failed)
+            write_page(report.gallery, tasks, outcome.made, report.failed, translator)
     return report
 
 

@@ -36,9 +36,12 @@ def thumbnail(picture: Picture) -> Picture:
 
 
 def write_gallery(
-    path: Path, title: str, cards: Sequence[Card], failed: Mapping[Path, str]
+    path: Path, title: str, cards: Sequence[Card], failed: Mapping[Path, str], shown: str = ""
 ) -> None:
     """Write the page. The thumbnails that the cards refer to must exist.
+
+    Args:
+        shown: what is shown of the pictures; see `images.display.shown_of`.
 
     Raises:
         StorageError: the page cannot be written.
@@ -60,6 +63,7 @@ def write_gallery(
         cards=cards_shown,
         lazy=len(cards) > AT_ONCE,
         failed={str(file): reason for file, reason in failed.items()},
+        shown=shown,
     )
     write_text(path, page)
 

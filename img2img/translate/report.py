@@ -9,6 +9,7 @@ from typing import Any
 from img2img.engine.sizing import AppliedScale, Scale
 from img2img.engine.translator import Translator
 from img2img.errors import Img2ImgError
+from img2img.images.display import shown_of
 from img2img.translate.gallery import write_gallery
 from img2img.translate.manifest import Entry
 from img2img.translate.plan import Job
@@ -118,7 +119,11 @@ class Outcome:
 
 
 def write_page(
-    path: Path, tasks: Tasks, made: Mapping[Job, Entry], failed: Mapping[Path, str]
+    path: Path,
+    tasks: Tasks,
+    made: Mapping[Job, Entry],
+    failed: Mapping[Path, str],
+    translator: Translator,
 ) -> None:
     """Write the gallery page, with the results of this call and those it skipped.
 
@@ -128,4 +133,5 @@ def write_page(
     there = {**tasks.skipped, **made}
     jobs = [job for job in tasks.planned.jobs if job in there]
     cards = [card for job in jobs if (card := tasks.results.card(job, there[job]))]
-    write_gallery(path, tasks.planned.folder.resolve().name, cards, failed)
+    domains = {"input": translator.spec.input, "result": translator.spec.output}
+    write_gallery(path, tasks.planned.folder.resolve().name, cards, failed, shown_of(domains))

@@ -4,18 +4,20 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from img2img.config import PairingConfig
+from img2img.data.domains import domain_of
 from img2img.data.sources import ImageSource
 from img2img.errors import ConfigError, DataError, ImageError
 from img2img.evaluation.folders import evaluate_folders
 from img2img.evaluation.measuring import Evaluation, Images, evaluate
 from img2img.evaluation.options import chosen
-from img2img.images import Domain, Picture, read_picture, to_tensor
+from img2img.images import Domain, Picture, read_picture, to_tensor, write_picture
 from img2img.metrics.paired import psnr
 from tests.conftest import MakeImage, noise
 
@@ -293,3 +295,42 @@ def test_a_single_image_has_no_interval(tmp_path: Path, make_image: MakeImage) -
         make_image(f"{name}/1.png", seed=len(name))
     found = evaluate_folders(tmp_path / "result", tmp_path / "real", measures=["l1"])
     assert (found.figures["l1"].low, found.figures["l1"].high) == (None, None)
+
+
+@pytest.mark.parametrize(("dtype", "channels"), [("float32", 3), ("float32", 2), ("int16", 5)])
+def test_each_channel_by_the_formulas(dtype: str, channels: int, tmp_path: Path) -> None:
+    """In the files' numbers and relative to the range, against numpy and OpenCV's filters."""
+    random = np.random.default_rng(0)
+    spread = 10.0 * (1 + np.arange(channels))
+    target = random.normal(100, 5, (40, 40, channels)) * spread
+    result = target + random.normal(0, spread, target.shape)
+    pictures = {"made": result.round(1).astype(dtype), "real": target.round(1).astype(dtype)}
+    for folder, pixels in pictures.items():
+        write_picture(tmp_path / folder / "a.tif", Picture(pixels))
+    measures = ["l1", "psnr", "ssim"]
+    folders = tmp_path / "made", tmp_path / "real"
+    found = evaluate_folders(*folders, measures=measures, device="cpu", say=lambda _: None)
+    domain = domain_of([ImageSource(tmp_path / "real/a.tif")])
+    y, x = (pixels.astype(np.float64) for pixels in pictures.values())
+    assert domain.low[0] < x.min() < x.max() < domain.high[0]
+    span = domain.high[0] - domain.low[0]
+
+    def blurred(pixels: np.ndarray) -> np.ndarray:
+        return cv2.GaussianBlur(pixels, (11, 11), 1.5, borderType=cv2.BORDER_REFLECT_101)
+
+    for number, name in enumerate(domain.channels):
+        a, b = x[..., number] - domain.low[0], y[..., number] - domain.low[0]
+        by_channel = {key: (figure.channels or {})[name] for key, figure in found.figures.items()}
+        assert by_channel["l1"] == pytest.approx(np.abs(a - b).mean() / span, rel=1e-4)
+        in_units = found.figures["l1"].in_units
+        assert in_units is not None
+        assert in_units[name] == pytest.approx(np.abs(a - b).mean(), rel=1e-4)
+        psnr = 10 * np.log10(span**2 / ((a - b) ** 2).mean())
+        assert by_channel["psnr"] == pytest.approx(psnr, rel=1e-4)
+        means = blurred(a), blurred(b)
+        both = blurred(a * b) - means[0] * means[1]
+        variances = blurred(a * a) - means[0] ** 2 + blurred(b * b) - means[1] ** 2
+        least, contrast = (0.01 * span) ** 2, (0.03 * span) ** 2
+        similarity = (2 * means[0] * means[1] + least) * (2 * both + contrast)
+        similarity /= (means[0] ** 2 + means[1] ** 2 + least) * (variances + contrast)
+        assert by_channel["ssim"] == pytest.approx(similarity.mean(), abs=1e-4)

@@ -94,3 +94,24 @@ def test_models_of_one_name_are_told_apart_by_their_folders(
         shutil.copy(tiny_run / "model.safetensors", path)
     found = compare_models([*paths, paths[0]], tiny_pairs, measures=["l1"], device="cpu")
     assert [model.name for model in found.models] == ["one/run (1)", "other/run", "one/run (2)"]
+
+
+def test_several_inputs(
+    img2img: Command, tiny: list[str], tiny_pairs: Path, tmp_path: Path
+) -> None:
+    """In the order of the model's inputs, whichever comes first; as many as it takes."""
+    run, grey = tmp_path / "run", tmp_path / "grey"
+    shutil.copytree(tiny_pairs / "B", grey)
+    inputs = tiny_pairs / "A", grey
+    given = *("--data-a", inputs[0], "--data-a", inputs[1]), "--data-b", tiny_pairs / "B"
+    command = "train", "pix2pix", *given, "--output", run, "--max-steps", 1
+    outcome = img2img(*command, *tiny, "--set", "generator.name=unet")
+    assert outcome.status == 0, outcome.err
+    there = evaluate_model(run, (inputs, tiny_pairs / "B"), measures=["l1"], device="cpu")
+    turned = evaluate_model(run, (inputs[::-1], tiny_pairs / "B"), measures=["l1"], device="cpu")
+    assert there.figures == turned.figures
+    assert there.figures["l1"].n == 6
+    outcome = img2img("evaluate", "--model", run, *given, "--measures", "l1", "--json")
+    assert outcome.status == 0, outcome.err
+    with pytest.raises(ConfigError, match=r"`data_a`: 1 given, but the model takes 2 inputs"):
+        evaluate_model(run, (tiny_pairs / "A", tiny_pairs / "B"), device="cpu")

@@ -75,6 +75,13 @@ class Masks:
     def _by_name(self) -> Mapping[str, list[Path]]:
         return images_by_name(self.path) if self.path and self.path.is_dir() else {}
 
+    @property
+    def files(self) -> Sequence[Path]:
+        """All of them."""
+        if self._by_name:
+            return [file for files in self._by_name.values() for file in files]
+        return [] if self.path is None else [self.path]
+
     @cached_property
     def _single(self) -> Image:
         assert self.path is not None

@@ -11,6 +11,8 @@ from img2img.images.display import visible
 
 # As they are written by default.
 _LOSSY = {".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".webp", ".avif", ".gif"}
+# The quality at which WebP keeps pixels exactly.
+LOSSLESS = 100
 # The content of an image file.
 Image = Picture | Frames
 
@@ -48,15 +50,12 @@ def shallow(output: Domain, targets: Iterable[Path]) -> str | None:
     )
 
 
-def lossy(targets: Iterable[Path]) -> str | None:
-    """A remark if pixels outside of a mask do not stay as they are in such files, else None."""
-    suffixes = {suffix_of(target) for target in targets} & _LOSSY
-    if not suffixes:
-        return None
-    return (
-        f"{', '.join(sorted(suffixes))} changes pixels a little when it is written, also outside of"
-        " the mask (`image_format=png` or `image_format=tif` keeps them)"
-    )
+def lossy(files: Iterable[Path], quality: int = 0) -> str:
+    """The suffixes of files that do not keep pixels exactly, as text; empty if all keep them."""
+    suffixes = {suffix_of(file) for file in files} & _LOSSY
+    if quality == LOSSLESS:
+        suffixes -= {".webp"}
+    return ", ".join(sorted(suffixes))
 
 
 def is_shown(left: Image, right: Image) -> bool:

@@ -26,6 +26,7 @@ from img2img.errors import (
     StorageError,
     TranslationInterrupted,
     TranslationStopped,
+    counted,
 )
 from img2img.images import (
     Animation,
@@ -35,6 +36,7 @@ from img2img.images import (
     check_format,
     measure,
     read_native,
+    suffix_of,
     write_image,
     write_picture,
 )
@@ -47,7 +49,7 @@ from img2img.translate.gallery import thumbnail
 from img2img.translate.kinds import TO_VIDEO, Kind
 from img2img.translate.large import goes_by_rows, translate_by_rows
 from img2img.translate.manifest import FileState
-from img2img.translate.masks import masked
+from img2img.translate.masks import Masks, masked
 from img2img.translate.options import FolderOptions
 from img2img.translate.pictures import (
     Image,
@@ -104,6 +106,7 @@ class Work:
         self._progress, self._video_progress, self._say = progress, video_progress, say
         self._most = translator.budget.ahead
         self._outcome, self._files = Outcome(), 0
+        self._unchanged: list[str] = []
 
     def do(self, jobs: Sequence[Job]) -> Outcome:
         """Translate the images and then the videos, until all are done or work has to stop."""
@@ -111,8 +114,9 @@ class Work:
         images = [job for job in jobs if not job.is_video]
         if remark := shallow(self._translator.spec.output, [job.target for job in images]):
             self._say(remark)
-        if self._results.masks and (remark := lossy(job.target for job in jobs)):
-            self._say(remark)
+        if masks := self._results.masks:
+            for remark in _not_exact(jobs, masks, self._options.quality_used):
+                self._say(remark)
         if images and self._options.stabilize != "off" and self._translator.spec.dropout:
             self._say(video.DROPOUT_OFF)
         self._moved()
@@ -126,6 +130,11 @@ class Work:
             self._outcome.stopped = TranslationInterrupted("Ctrl-C")
         except (StorageError, TranslationStopped) as error:
             self._outcome.stopped = error
+        if self._unchanged:
+            self._say(
+                f"{counted(len(self._unchanged), 'mask')} with nothing inside, such as that of"
+                f" {self._unchanged[0]}: these images stay as they are"
+            )
         return self._outcome
 
     def _do_video(self, job: Job) -> None:
@@ -254,6 +263,8 @@ class Work:
                 images[job.source] = image = part_of(image, self._options.span)
             masks = self._results.masks
             weights = masks.weights(job.name, image) if masks else None
+            if weights and not any(each.any() for each in weights):
+                self._unchanged.append(job.name)
             values = self._translator.values
             views: Sequence[Picture]
             if values.input.is_plain:
@@ -359,6 +370,25 @@ class Work:
                 return path
         write_image(instead, image)
         return instead
+
+
+def _not_exact(jobs: Sequence[Job], masks: Masks, quality: int) -> Iterator[str]:
+    """Remarks on pixels outside of a mask that do not stay exactly as they are."""
+    if suffixes := lossy((job.target for job in jobs), quality):
+        yield (
+            f"{suffixes} changes pixels a little when it is written, also outside of the mask"
+            " (`image_format=png` or `image_format=tif` keeps them)"
+        )
+    if any(job.kind in {Kind.VIDEO, *TO_VIDEO} for job in jobs):
+        yield (
+            "a video changes pixels a little when it is written, also outside of the mask"
+            " (`frames` keeps them)"
+        )
+    if suffixes := lossy(file for file in masks.files if suffix_of(file) != ".gif"):
+        yield (
+            f"masks in {suffixes} may have grey where they were black, which is inside a little;"
+            " PNG and TIFF keep masks exactly"
+        )
 
 
 def _is_pointless(error: Exception) -> bool:

@@ -315,7 +315,7 @@ def test_each_channel_by_the_formulas(dtype: str, channels: int, tmp_path: Path)
     assert domain.low[0] < x.min() < x.max() < domain.high[0]
     span = domain.high[0] - domain.low[0]
 
-    def blurred(pixels: np.ndarray) -> np.ndarray:
+    def blurred(pixels: np.ndarray) -> Any:
         return cv2.GaussianBlur(pixels, (11, 11), 1.5, borderType=cv2.BORDER_REFLECT_101)
 
     for number, name in enumerate(domain.channels):

@@ -6,7 +6,14 @@ import torch
 
 from img2img.errors import ConfigError
 from img2img.images import Domain, Picture, View
-from img2img.images.display import channels_shown, tensor_shown, viewed, visible, with_views
+from img2img.images.display import (
+    channels_shown,
+    shown_of,
+    tensor_shown,
+    viewed,
+    visible,
+    with_views,
+)
 from tests.conftest import noise
 
 
@@ -93,3 +100,20 @@ def test_which_domain_a_text_is_for() -> None:
         with_views(domains, ["9"])
     with pytest.raises(ConfigError, match="`show`: no domain C"):
         with_views(domains, ["C=1"])
+
+
+def test_what_pages_say_of_it() -> None:
+    view = View((4, 3, 2), (-0.5,) * 5, (0.5,) * 5)
+    bands = Domain.of_type("uint16", ("edge", "blue", "green", "red", "nir"))
+    bands = bands.model_copy(update={"view": view})
+    heat = Domain.of_type("float32", ("t2m",)).model_copy(
+        update={"view": View((1,), (), (), "turbo")}
+    )
+    rgb, labels = Domain.of_type("uint8"), Domain(kind="labels", dtype="uint8", channels=("a", "b"))
+    assert shown_of({"input": rgb, "result": rgb}) == ""
+    stretched = "red, green, blue, from the 2nd to the 98th percentile"
+    assert shown_of({"input": bands, "result": bands}) == stretched
+    assert shown_of({"A": bands, "B": heat}) == f"A: {stretched}; B: t2m in turbo"
+    assert shown_of({"A": labels, "B": rgb}) == "A: colours of the classes; B: whole range"
+    five = Domain.of_type("uint8", 5)
+    assert shown_of({"A": five, "B": five}) == "1, 2, 3"

@@ -43,13 +43,15 @@ def test_pictures_of_a_very_long_page_are_loaded_where_it_is_looked_at(tmp_path:
 
 def test_each_picture_has_a_slider_and_nothing_comes_from_elsewhere(tmp_path: Path) -> None:
     page = tmp_path / "gallery" / "index.html"
-    write_gallery(page, "mine", [card(tmp_path, f"sub/{n}.tif") for n in range(3)], {})
+    cards = [card(tmp_path, f"sub/{n}.tif") for n in range(3)]
+    write_gallery(page, "mine", cards, {}, "nir, red, green")
     read = Page(page)
     assert read.all("input", "type") == ["range"] * 3
     assert read.all("img", "src") == ["b.jpg", "a.jpg"] * 3
     assert read.all("img", "loading") == [None] * 6  # whole in a print or a screenshot
     assert read.all("a", "href") == [f"../sub/{n}.tif" for n in range(3)]
     assert "3 translated" in read.text
+    assert "shown: nir, red, green" in read.text
     assert "failed" not in read.text.lower()
     assert "://" not in page.read_text(encoding="utf-8")
     assert "link" not in {tag for tag, _ in read.tags}

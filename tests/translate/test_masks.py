@@ -232,6 +232,26 @@ class TestFiles:
         said: list[str] = []
         run(mask="mask.png", say=said.append)
         assert any(".jpg changes pixels a little" in line for line in said)
+        write("masks/a.jpg", Picture(left()[..., None]))
+        run(mask="masks", image_format="png", overwrite=True, say=said.append)
+        assert "masks in .jpg may have grey where they were black" in said[-1]
+
+    def test_lossless_webp_keeps_every_bit(self, run: Run) -> None:
+        write("in/a.webp", Picture(picture()), 100)
+        write("mask.png", Picture(left()[..., None]))
+        said: list[str] = []
+        run(mask="mask.png", quality=100, say=said.append)
+        assert not any("changes pixels" in line for line in said)
+        assert np.array_equal(read("out/a.webp").pixels[:, 4:], picture()[:, 4:])
+
+    def test_a_black_mask_is_told(self, run: Run) -> None:
+        """As one whose shape is in its transparency alone."""
+        write("in/a.png", Picture(picture()))
+        write("mask.png", Picture(np.zeros((6, 8, 3), np.uint8), left()))
+        said: list[str] = []
+        run(mask="mask.png", say=said.append)
+        assert "1 mask with nothing inside, such as that of a.png: these images stay" in said[-1]
+        assert np.array_equal(read("out/a.png").pixels, picture())
 
     def test_done_again_with_another_mask(self, run: Run) -> None:
         write("in/a.png", Picture(picture()))

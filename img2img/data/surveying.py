@@ -21,18 +21,13 @@ from img2img.data.labels import Labels
 from img2img.data.sources import CountProgress, Item, Pair
 from img2img.data.statistics import FileStatistics
 from img2img.errors import StorageError
-from img2img.runtime.files import write_text
+from img2img.runtime.files import cache_folder, write_text
 from img2img.runtime.processes import Processes
 
 # Surveys that are kept; what was not used for longest goes first.
 MOST = 64
 # Seconds: files so new may change again without their times telling.
 FRESH = 2.0
-
-
-def survey_folder() -> Path:
-    """Where surveys are kept: in the person's cache, where torch has its own as well."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "img2img/surveys"
 
 
 def survey_together(
@@ -52,7 +47,7 @@ def survey_together(
         progress: called with (items done, all items) of this process.
         sides: see `check_images`.
     """
-    path = survey_folder() / f"{_key(found, sides or {})}.json"
+    path = cache_folder("surveys") / f"{_key(found, sides or {})}.json"
     known = processes.from_first(_recalled(path) if processes.first else None)
     if known is not None:
         return known

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from img2img.engine.backends import Backend, backend_class
 from img2img.engine.backends.eager import Eager
+from img2img.engine.backends.winograd import Winograd
+from img2img.engine.convolutions import gains
 from img2img.errors import ConfigError
 from img2img.networks import Generator
 from img2img.networks.smoothing import unsmoothed
@@ -67,9 +69,10 @@ class Runner:
     Args:
         generator: set up for inference, in float32.
         precision: `auto`: the fastest that the device supports natively.
-        backend: `auto`: eager, which starts at once; in long jobs OpenVINO, if it is installed and
-            there is no GPU, or torch.compile, if there is a compiler. If it is a backend object, as
-            for an exported model, no other is used, and `generator` has no weights.
+        backend: `auto`: `winograd` in float32 on a CPU, for networks that gain by it, otherwise
+            eager; both start at once. In long jobs OpenVINO, if it is installed and there is no
+            GPU, or torch.compile, if there is a compiler. If it is a backend object, as for an
+            exported model, no other is used, and `generator` has no weights.
         say: called with a sentence that the user should see.
 
     Raises:
@@ -97,7 +100,8 @@ class Runner:
         self._eager: Eager | None = None
         self._to_verify = self._images_ahead = self._batches = 0
         self.is_exported = isinstance(backend, Backend)
-        self._deep_in_float32 = precision == "auto" and not self.is_exported
+        freely = precision == "auto" or (self._any_backend and self.precision == "fp32")
+        self._deep_exactly = freely and not self.is_exported
         if isinstance(backend, Backend):
             self.backend, self._fast = "exported", backend
             return
@@ -109,8 +113,9 @@ class Runner:
                 raise
             self.precision = "fp32"  # supported by every backend
             self._fast = self._made(self.backend, self.precision)
-        unverified = precision == "auto" and self._fast is not self._exact
-        self._to_verify = VERIFIED_IMAGES if unverified else 0
+        # Winograd verifies each layer when it times it.
+        verified = precision != "auto" or isinstance(self._fast, Winograd)
+        self._to_verify = 0 if verified or self._fast is self._exact else VERIFIED_IMAGES
 
     @property
     def exact(self) -> Eager:
@@ -120,20 +125,24 @@ class Runner:
         return self._exact
 
     def network(self, deep: bool) -> Generator:
-        """The network that eager PyTorch runs such images with; an exported model's layout."""
+        """The network that PyTorch runs parts of such images with; an exported model's layout."""
         if self.is_exported:
             return self._generator
-        if self.precision == "fp32" or (deep and self._deep_in_float32):
+        if deep and self._deep_exactly:
             return self.exact.network
+        if isinstance(self._fast, Eager):
+            return self._fast.network
         if self._eager is None:
-            same = self._fast if isinstance(self._fast, Eager) else None
-            self._eager = same or Eager(self._generator, self.device, self.precision)
+            name = self._chosen("auto")
+            made = self._made(name, self.precision)
+            assert isinstance(made, Eager)
+            self._eager = made
         return self._eager.network
 
     def expect(self, images: int) -> None:
         """Announce how many images will come, so that a faster backend is prepared for many."""
         self._images_ahead = images
-        self._may_change = self._any_backend and self.backend == "eager"
+        self._may_change = self._any_backend and isinstance(self._fast, Eager)
 
     def run(self, x: Tensor, *, deep: bool = False) -> Tensor:
         """Translate float32 [N, C_in, H, W] in [-1, 1] on the device to [N, C_out, H, W].
@@ -141,7 +150,7 @@ class Runner:
         Args:
             deep: whether the images have more than 8 bits.
         """
-        if deep and self._deep_in_float32:
+        if deep and self._deep_exactly:
             return self.exact.run(x)
         self.verify(x)
         start = time.perf_counter()
@@ -152,9 +161,11 @@ class Runner:
         return y
 
     def _chosen(self, name: str) -> str:
-        """The backend to begin with: eager for `auto`, else the named one, which must be there."""
+        """The backend to begin with; the named one must be there."""
         if name == "auto":
-            return "eager"
+            on_cpu = (self.device.type, self.precision) == ("cpu", "fp32")
+            able = on_cpu and Winograd.missing() is None and gains(self._generator)
+            return "winograd" if able else "eager"
         missing = backend_class(name).missing()
         if missing and name == "compile":
             self._say(f"running uncompiled: {missing}")

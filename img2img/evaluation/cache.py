@@ -12,15 +12,10 @@ from safetensors.torch import load_file, save_file
 from img2img.data.sources import ImageSource
 from img2img.errors import StorageError
 from img2img.features import FeatureNetwork, Features
-from img2img.runtime.files import atomic_write
+from img2img.runtime.files import atomic_write, cache_folder
 
 # Bytes of all features that are kept; those not used for longest are deleted first.
 MOST = 2**29
-
-
-def cache_folder() -> Path:
-    """Where features are kept: in the person's cache, where torch has its own as well."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "img2img/features"
 
 
 class FeatureCache:
@@ -33,7 +28,7 @@ class FeatureCache:
             own = image.domain is not None and not image.domain.whole
             seen_as = f" {image.domain}" if own else ""
             key.update(f"{image.half} {_content(image.path)}{seen_as}".encode())
-        self._path = cache_folder() / f"{key.hexdigest()}.safetensors"
+        self._path = cache_folder("features") / f"{key.hexdigest()}.safetensors"
 
     def load(self) -> Features | None:
         """The cached features; None if there are none or the file is damaged."""

@@ -24,6 +24,11 @@ LONGEST_LINE = 2**20
 NO_ADDRESS = "this is an address, but a path on this machine is needed; download or mount it first"
 
 
+def cache_folder(kind: str) -> Path:
+    """Where things of a kind are kept: in the user's cache, where torch has its own as well."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "img2img" / kind
+
+
 @contextmanager
 def atomic_write(path: Path, folder: Path | None = None) -> Iterator[Path]:
     """Yield a temporary path to write to; if the block succeeds, that file replaces `path`.

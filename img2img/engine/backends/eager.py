@@ -39,15 +39,17 @@ class Eager(Backend):
 
     def run(self, x: Tensor) -> Tensor:
         cores = torch.get_num_threads()
-        workers = min(len(x), cores) if self._apart else 1
+        images = x.chunk(len(x)) if self._apart else [x]
+        workers = min(len(images), cores)
         if workers == 1:
-            return self._forward(x)
+            results = [self._forward(image) for image in images]
+            return results[0] if len(results) == 1 else torch.cat(results)
         try:
             threads = cores // workers
             with ThreadPoolExecutor(
                 workers, initializer=torch.set_num_threads, initargs=(threads,)
             ) as pool:
-                return torch.cat(list(pool.map(self._forward, x.chunk(len(x)))))
+                return torch.cat(list(pool.map(self._forward, images)))
         finally:
             # What the threads set is partly global.
             torch.set_num_threads(cores)

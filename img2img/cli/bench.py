@@ -96,8 +96,8 @@ def bench(
                 f"{1e3 * m.alone:.1f}",
                 f"{1e3 * m.together:.1f}",
                 f"{1 / min(m.alone, m.together):.1f}",
-                f"{m.difference.mean:.2f}",
-                f"{m.difference.tail:.1f}",
+                f"{m.difference.mean:.2g}",
+                f"{m.difference.tail:.2g}",
             ]
             table.add_row(m.backend, m.precision, *cells)
     console.print(table)

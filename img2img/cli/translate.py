@@ -71,9 +71,8 @@ def translate(
     backend: Annotated[
         str,
         typer.Option(
-            help="Inference backend, from `img2img list backends`. auto: eager PyTorch, which"
-            " starts at once, or in long jobs the fastest that is installed. `img2img bench`"
-            " compares them.",
+            help="Inference backend, from `img2img list backends`. auto: PyTorch, which starts at"
+            " once, or in long jobs the fastest that is installed. `img2img bench` compares them.",
             autocompletion=completion.backends,
         ),
     ] = "auto",

@@ -26,7 +26,7 @@ _LEAST_PIXELS, _LEAST_WEIGHTS = 1024, 4096
 # Multiplications of a direct convolution below which timing is not worth it.
 _LEAST_WORK = 10**8
 # Bytes of transformed maps that a thread holds at most: a few rows of a large map at a time.
-_MOST_TRANSFORMED = 2**26
+_MOST_TRANSFORMED = 2**25
 # Largest part of a result by which the two ways may differ.
 _ROUNDING = 1e-3
 # Pixels of the largest map that is timed: larger ones behave like it.
@@ -58,7 +58,7 @@ def gains(network: Generator) -> bool:
     return any(_weights(layer) >= _LEAST_WEIGHTS for layer in _suited(network))
 
 
-def use_nnpack(network: Generator) -> None:
+def use_nnpack(network: nn.Module) -> None:
     """Have convolutions of a network in float32 on a CPU computed in the faster of the two ways.
 
     Layers of each size are timed when they first run; the result is remembered.
@@ -93,9 +93,11 @@ def _of_one(x: Tensor, weight: Tensor, bias: Tensor | None, padding: tuple[int, 
     x = F.pad(x, (padding[1], padding[1], padding[0], padding[0])) if any(padding) else x
     strips = [x[:, :, start : start + rows + kernel - 1] for start in range(0, height, rows)]
     convolve = partial(_strip, weight, bias)
-    if threads == 1:
-        return torch.cat([convolve(strip) for strip in strips], 2)
-    return torch.cat(list(_pool(threads, os.getpid()).map(convolve, strips)), 2)
+    results = (map if threads == 1 else _pool(threads, os.getpid()).map)(convolve, strips)
+    y = x.new_empty(1, out, height, x.shape[3] - kernel + 1)
+    for result, part in zip(results, torch.split(y, rows, 2), strict=True):
+        part.copy_(result)
+    return y
 
 
 @torch.no_grad()  # threads have modes of their own

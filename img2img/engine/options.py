@@ -33,8 +33,8 @@ class TranslatorOptions:
     first results are verified against float32, which replaces it if they differ too much; pictures
     of more than 8 bits are always translated in float32."""
     backend: str = "auto"
-    """A name from `img2img list backends`. `auto`: eager PyTorch, or, in long jobs, the fastest
-    backend that is installed and gives the same results."""
+    """A name from `img2img list backends`. `auto`: `winograd` or `eager`, which start at
+    once, or, in long jobs, the fastest backend that is installed and gives the same results."""
     batch: int | None = None
     """Maximum number of pictures in a batch; None: chosen by their size. It does not affect
     results."""

@@ -41,3 +41,9 @@ def test_the_logger_of_the_onnx_exporter() -> None:
     with onnx_export._TORCHVISION_UNMISSED:
         assert onnx_export._LOGGER.level == logging.ERROR
     assert onnx_export._LOGGER.level == level
+
+
+def test_the_convolution_of_nnpack() -> None:
+    """`torch._nnpack_spatial_convolution`, in convolutions.py; there even in builds without it."""
+    assert hasattr(torch, "_nnpack_spatial_convolution")
+    assert isinstance(torch.backends.nnpack.is_available(), bool)  # type: ignore[no-untyped-call]

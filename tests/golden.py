@@ -73,7 +73,8 @@ def main(output: Path, recipes: list[str]) -> None:
             inputs = _some(DATASETS / folder, Path(scratch, f"{name}-inputs"))
             results = Path(scratch, f"{name}-results")
             model = ["--model", whole, "--input", inputs, "--output", results]
-            more = ["--precision", "fp32", "--format", "png", "--scale", "native"]
+            exact = ["--precision", "fp32", "--backend", "eager"]
+            more = [*exact, "--format", "png", "--scale", "native"]
             _run("translate", *model, *more, *_ways(method))
             found[name] = {
                 "weights": _weights(whole),

@@ -29,7 +29,7 @@ _NARROW = 64
 # Bytes per pixel and channel while tiles are blended: three copies in float32.
 _BLENDED = 12
 # Side of the picture by which the memory of small pictures is measured.
-_SMALL = 256
+_SMALL = 128
 
 
 def footprint(
@@ -134,10 +134,12 @@ def tile_that_fits(size: Size, free: int, *, whole: int, out_channels: int = 3) 
 
 
 def batch_pixels(generator: Generator, most: int, *, channels: int = 3) -> int:
-    """Total pixels of small pictures that can run together in `most` bytes."""
+    """Total pixels of small pictures that can run together in `most` bytes, on a CPU."""
     multiple = generator.size_multiple
     side = -(-max(_SMALL, generator.min_size) // multiple) * multiple
-    one = footprint(generator, side, side, channels=channels)
+    # Computed, which takes less time than the modules that torch imports for tensors without data.
+    small = torch.zeros(1, channels, side, side, dtype=next(generator.parameters()).dtype)
+    one = _peak(generator, lambda: generator(small))
     return int(most * side**2 / (_WITH_COPIES * one))
 
 
@@ -152,6 +154,11 @@ class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.now = self.peak = 0
         self.seen: weakref.WeakSet[torch.UntypedStorage] = weakref.WeakSet()
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """No, because nothing is compiled here: to skip it, torch would import it for seconds."""
+        return False
 
     def __torch_dispatch__(
         self,

@@ -4,6 +4,7 @@ A launcher gives each process its number in environment variables. Without a lau
 single process, and everything here costs nothing.
 """
 
+import importlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,10 +14,6 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-
-# Imported while a group exists, its functions would keep that group as their default argument, and
-# threads of the group that run at the interpreter's end abort the process.
-import torch.distributed.nn.functional
 from torch import Tensor
 
 from img2img.errors import ConfigError, ProcessLost, counted
@@ -129,6 +126,9 @@ def joined(device_type: str, timeout: timedelta = TIMEOUT) -> Iterator[Processes
                 " one process per GPU"
             )
         torch.cuda.set_device(local if there > 1 else 0)  # a scheduler may show each its own
+    # Imported while a group exists, its functions would keep that group as their default argument,
+    # and threads of the group that run at the interpreter's end abort the process.
+    importlib.import_module("torch.distributed.nn.functional")
     try:
         backend = "cpu:gloo,cuda:nccl" if device_type == "cuda" else "gloo"
         dist.init_process_group(backend, rank=rank, world_size=count, timeout=timeout)

@@ -22,6 +22,7 @@ from img2img.images import (
     one_hot,
     resized,
     type_range,
+    with_alpha_apart,
     with_pixels,
 )
 from img2img.models.spec import ModelSpec
@@ -175,8 +176,8 @@ class ValueConversion:
         elif made.pixels.dtype != dtype:
             made = replace(made, pixels=of_depth(made.pixels, dtype))
         made = self._marked(self._with_nodata(made))
-        if self.output.channels[-1:] == RGBA[-1:]:
-            return self.output.with_alpha_apart(made)
+        if self.output.channels[-1] == RGBA[-1]:
+            return with_alpha_apart(made, self.output.channels)
         if alpha is not None and made.pixels.dtype in (np.uint8, np.uint16):
             made = replace(made, alpha=of_depth(alpha, made.pixels.dtype))
         return made
@@ -184,7 +185,7 @@ class ValueConversion:
     def unchanged(self, picture: Picture) -> Picture:
         """What a picture that the network does not change is, among results of the same domain."""
         domain = self.input.alone
-        return domain.with_alpha_apart(domain.seen(picture))
+        return with_alpha_apart(domain.seen(picture), domain.channels)
 
     def _with_nodata(self, made: Picture) -> Picture:
         """With the value that stands for no data, for the file to say, if there is one.

@@ -4,6 +4,7 @@ Everything that knows about file formats, bit depths, orientation, transparency 
 is here; the rest of the program sees RGB pixels, or tensors in [-1, 1].
 """
 
+from img2img.images.channels import RGB, RGBA, channel_names, is_grey, with_alpha_apart
 from img2img.images.codecs import CODECS, Codec, FileFacts, Reader, Writer
 from img2img.images.codecs.files import (
     holds_several,
@@ -12,17 +13,17 @@ from img2img.images.codecs.files import (
     writable_suffixes,
 )
 from img2img.images.conversions import ImageLike, as_label_map, as_picture, as_rgb, like
-from img2img.images.domain import (
-    MOST_CHANNELS,
-    RGB,
-    RGBA,
-    Axis,
-    Domain,
-    channel_names,
-    count_outside,
-    is_grey,
+from img2img.images.depths import (
+    Depth,
+    Number,
+    Pixels,
+    Valid,
+    eight_bit,
+    fits,
+    of_depth,
     type_range,
 )
+from img2img.images.domain import MOST_CHANNELS, Axis, Domain
 from img2img.images.formats import MAX_PIXELS
 from img2img.images.labels import (
     ClassNumbers,
@@ -44,21 +45,16 @@ from img2img.images.listing import (
 )
 from img2img.images.masks import ALPHA, Mask, WeightRows, Weights, blended, weights_of
 from img2img.images.metadata import with_pixels
-from img2img.images.packing import Depth, Packing
+from img2img.images.packing import Packing
 from img2img.images.picture import (
     Animation,
     Colours,
     Frames,
     Header,
-    Number,
     Pages,
     Picture,
-    Pixels,
-    Valid,
     View,
-    eight_bit,
-    fits,
-    of_depth,
+    count_outside,
 )
 from img2img.images.reading import (
     Extent,
@@ -163,6 +159,7 @@ __all__ = [
     "unreadable_suffixes",
     "walk",
     "weights_of",
+    "with_alpha_apart",
     "with_pixels",
     "writable_suffixes",
     "write_image",

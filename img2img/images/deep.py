@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PIL import Image, PpmImagePlugin
 
 from img2img.errors import ImageError
-from img2img.images.picture import Pixels, bands
+from img2img.images.depths import Pixels, bands
 
 
 def is_deep(image: Image.Image, header: bytes) -> bool:

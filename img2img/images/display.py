@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from img2img.errors import ConfigError
+from img2img.images.depths import Pixels, eight_bit, of_depth
 from img2img.images.domain import Domain
 from img2img.images.labels import ClassNumbers
-from img2img.images.picture import Picture, Pixels, Size, View, eight_bit, of_depth
+from img2img.images.picture import Picture, Size, View
 from img2img.images.tensors import nearest, resized, to_pixels
 
 # Percentiles that are black and white.

@@ -8,49 +8,34 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from img2img.errors import ChannelsError, ImageError
-from img2img.images.labels import ClassTable
-from img2img.images.packing import Depth, Finite, Packing
-from img2img.images.picture import (
+from img2img.errors import ImageError
+from img2img.images.channels import RGB, channel_names, counted_channels, with_channels
+from img2img.images.depths import (
+    Depth,
+    Finite,
     Number,
-    Pages,
-    Picture,
     Pixels,
     ValueRange,
-    View,
     bands,
     looked_up,
-    of_depth,
     per_channel,
+    type_range,
 )
+from img2img.images.labels import ClassTable
+from img2img.images.packing import Packing
+from img2img.images.picture import Pages, Picture, View
 
 Axis = Literal["z", "y", "x"]
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 Byte = Annotated[int, Field(ge=0, le=255)]
 
-RGB = ("R", "G", "B")
-RGBA = (*RGB, "alpha")
 MOST_CHANNELS = 64
 MOST_CLASSES = 256
 MOST_NOISE = 1024
 MOST_NEIGHBOURS = 8
 
-
 # Black and white are the ends of both types.
 _EXCHANGEABLE = {"uint8", "uint16"}
-
-
-def channel_names(count: int) -> tuple[str, ...]:
-    """Names for channels of which only the number is known."""
-    known = {1: ("grey",), 3: RGB}
-    return known.get(count) or tuple(str(n + 1) for n in range(count))
-
-
-def type_range(dtype: str) -> tuple[Number, Number]:
-    """The values that a type stands for: all that an integer has, 0 to 1 of floating point."""
-    if dtype.startswith("float"):
-        return 0, 1
-    return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
 
 
 class Domain(BaseModel):
@@ -334,7 +319,7 @@ class Domain(BaseModel):
     @property
     def described(self) -> str:
         """Number of channels and type, such as `3 channels of uint8`."""
-        return f"{_counted(len(self.channels))} of {self.dtype}"
+        return f"{counted_channels(len(self.channels))} of {self.dtype}"
 
     def __str__(self) -> str:
         if self.kind == "labels":
@@ -346,14 +331,14 @@ class Domain(BaseModel):
         """The number of channels, with their names if they have some of their own."""
         count = len(self.channels)
         if self.channels == channel_names(count):
-            return _counted(count)
-        return f"{_counted(count)} ({', '.join(self.channels)})"
+            return counted_channels(count)
+        return f"{counted_channels(count)} ({', '.join(self.channels)})"
 
     @property
     def summary(self) -> str:
         """In words, such as `5 channels, uint16 0..4095 (12 bits), nodata -1`."""
         if self.kind == "noise":
-            return f"noise, {_counted(len(self.channels))}"
+            return f"noise, {counted_channels(len(self.channels))}"
         if self.kind == "labels":
             return f"labels, {self.classes} classes ({', '.join(self.channels)})"
         nodata = "" if self.nodata is None else f", nodata {self.nodata:g}"
@@ -374,7 +359,7 @@ class Domain(BaseModel):
         """
         if self.kind == "labels":
             return self.table.numbered(picture)
-        picture = self._with_channels(picture)
+        picture = with_channels(picture, self.channels)
         if self.view is not None:
             picture = replace(picture, view=self.view)
         if picture.normalized:
@@ -391,39 +376,9 @@ class Domain(BaseModel):
             return picture
         raise ImageError(f"values of {there}, but {self.dtype} expected")
 
-    def with_alpha_apart(self, picture: Picture) -> Picture:
-        """A picture of this domain with its opacity apart, if that is the last of the channels."""
-        if self.channels[-1:] != RGBA[-1:]:
-            return picture
-        return replace(picture, pixels=picture.pixels[..., :-1], alpha=picture.pixels[..., -1])
-
     def _is_type(self, dtype: npt.DTypeLike) -> bool:
         """Floating-point numbers mean the same in every precision."""
         return np.dtype(dtype) == self.dtype or (self.is_float and np.dtype(dtype).kind == "f")
-
-    def _with_channels(self, picture: Picture) -> Picture:
-        count, wanted = picture.pixels.shape[2], len(self.channels)
-        names = picture.channels
-        # Chosen, and put into order, by name.
-        if names and names != self.channels and {*self.channels} <= {*names}:
-            chosen = [names.index(name) for name in self.channels]
-            return replace(picture, pixels=picture.pixels[..., chosen], channels=self.channels)
-        if wanted == count + 1 and self.channels[-1] == RGBA[-1]:
-            dtype = picture.pixels.dtype
-            opacity = np.full(picture.size, type_range(dtype.name)[1], dtype)
-            if picture.alpha is not None:
-                opacity = of_depth(picture.alpha, dtype)
-            return replace(picture, pixels=np.dstack([picture.pixels, opacity]), alpha=None)
-        if count == wanted:
-            return picture
-        if count == 1 and wanted == len(RGB) and self.is_rgb:
-            return replace(picture, pixels=np.repeat(picture.pixels, 3, axis=2), channels=None)
-        if count == len(RGB) and wanted == 1 and is_grey(picture):
-            grey = np.ascontiguousarray(picture.pixels[..., :1])
-            return replace(picture, pixels=grey, channels=None)
-        raise ChannelsError(
-            f"{_counted(count)}, but {_counted(wanted)} expected ({', '.join(self.channels)})"
-        )
 
     def written(self, pixels: Pixels) -> Pixels:
         """Results in the files' own numbers: integers rounded to the nearest.
@@ -464,31 +419,3 @@ def _together(views: Sequence[View], most: int = MOST_CHANNELS) -> View:
         tuple(high for view in views for high in view.high),
         views[0].colormap if len(views[0].channels) == len(shown[:most]) else "grey",
     )
-
-
-def is_grey(picture: Picture) -> bool:
-    """Whether all channels are equal, as of a grey image that was saved in colour."""
-    pixels = picture.pixels
-    return all(
-        bool((pixels[rows][..., 1:] == pixels[rows][..., :1]).all())
-        for rows in bands(*picture.size)
-    )
-
-
-def count_outside(picture: Picture) -> int:
-    """How many pixels that hold data have a value outside the picture's range."""
-    if picture.values is None:
-        return 0
-    low, high = (np.asarray(end) for end in picture.values)
-    outside = 0
-    for rows in bands(*picture.size):
-        band = picture.pixels[rows]
-        beyond = ((band < low) | (band > high)).any(axis=2)
-        if picture.valid is not None:
-            beyond &= picture.valid[rows]
-        outside += int(beyond.sum())
-    return outside
-
-
-def _counted(channels: int) -> str:
-    return f"{channels} channel{'s' if channels != 1 else ''}"

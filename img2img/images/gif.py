@@ -12,7 +12,8 @@ from itertools import accumulate, pairwise
 import numpy as np
 from PIL import Image
 
-from img2img.images.picture import Picture, eight_bit
+from img2img.images.depths import eight_bit
+from img2img.images.picture import Picture
 
 _TRANSPARENT = 255  # its place in the palette
 

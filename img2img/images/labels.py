@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from img2img.errors import ImageError, shortened
-from img2img.images.picture import Colours, Picture, Pixels
+from img2img.images.depths import Pixels
+from img2img.images.picture import Colours, Picture
 
 Color = tuple[int, int, int]
 Codes = npt.NDArray[np.int32]

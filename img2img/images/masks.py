@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from img2img.errors import ImageError
+from img2img.images.channels import is_grey
 from img2img.images.codecs import Reader
-from img2img.images.domain import is_grey
-from img2img.images.picture import Picture, Pixels, Size, bands
+from img2img.images.depths import Pixels, bands
+from img2img.images.picture import Picture, Size
 
 ALPHA: Final = "alpha"
 Mask = Picture | Pixels | Literal["alpha"]

@@ -12,7 +12,8 @@ from PIL.ExifTags import IFD
 from PIL.ExifTags import Base as Tag
 
 from img2img.images import exif as blocks
-from img2img.images.picture import Picture, Pixels, Size
+from img2img.images.depths import Pixels
+from img2img.images.picture import Picture, Size
 
 # Of a TIFF, whose tags are its EXIF block: those that tell of the picture, not of how it is stored.
 # The last line is GeoTIFF's.

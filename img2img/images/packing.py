@@ -1,18 +1,13 @@
 """Values that files store as other numbers, by a scale and an offset for each channel."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from img2img.images.picture import Number, Pixels, Valid, bands, fits
-
-Depth = Literal[
-    "uint8", "uint16", "int8", "int16", "uint32", "int32", "float16", "float32", "float64"
-]
-Finite = int | Annotated[float, Field(allow_inf_nan=False)]
+from img2img.images.depths import Depth, Finite, Number, Pixels, Valid, bands, fits
 
 
 class Packing(BaseModel):

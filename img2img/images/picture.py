@@ -1,29 +1,30 @@
 """What the program knows of an image: a picture, pictures that belong together, an animation."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from img2img.errors import ImageError
+from img2img.images.depths import (
+    Number,
+    Pixels,
+    Valid,
+    ValueRange,
+    bands,
+    looked_up,
+    of_depth,
+    per_channel,
+)
+from img2img.images.packing import Packing
 from img2img.images.space import Place
 
-if TYPE_CHECKING:
-    from img2img.images.packing import Packing
-
-# Of any real type; numpy's type parameters cannot say "one of these" usefully.
-Pixels = npt.NDArray[Any]
-Number = int | float
-# Whether a pixel holds data, (height, width).
-Valid = npt.NDArray[np.bool_]
 # Height and width.
 Size = tuple[int, int]
 # What the pages of a file are; auto: what the file says, or as its codec decides.
 Pages = Literal["auto", "slices", "channels"]
-# Of pixels, the lowest and the highest: a number each for all channels, or one for each of them.
-ValueRange = tuple[Number, Number] | tuple[tuple[Number, ...], tuple[Number, ...]]
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Header:
     has_mask: ClassVar[bool] = False
 
     nodata: float | None = field(default=None, kw_only=True)
-    packing: "Packing | None" = field(default=None, kw_only=True)
+    packing: Packing | None = field(default=None, kw_only=True)
 
     def resized(self, before: Size, after: Size) -> Self:
         """What is true of the picture at another size."""
@@ -329,69 +330,16 @@ class Animation(Frames):
             raise ImageError(f"{len(self.frames)} frames, but {len(self.durations)} durations")
 
 
-def bands(height: int, width: int) -> Iterator[slice]:
-    """The rows of a picture in bands of about a megapixel, so that what is made of one is small."""
-    step = max(1, 2**20 // width)
-    return (slice(top, min(top + step, height)) for top in range(0, height, step))
-
-
-def fits(value: Number, dtype: np.dtype[Any]) -> bool:
-    """Whether a type has a value."""
-    if dtype.kind == "f":
-        return True
-    info = np.iinfo(dtype)
-    return bool(np.isfinite(value) and float(value).is_integer() and info.min <= value <= info.max)
-
-
-def per_channel(values: ValueRange) -> list[tuple[Number, Number]]:
-    """The lowest and the highest value of each channel; one pair where all have the same."""
-    low, high = (end if isinstance(end, tuple) else (end,) for end in values)
-    return list(zip(low, high, strict=True))
-
-
-def looked_up(pixels: Pixels, tables: Sequence[Pixels]) -> Pixels:
-    """What tables have at the value of each pixel: one table for all channels, or one for each.
-
-    A table has every value that a pixel can have: there are fewer of these than of pixels.
-    """
-    made = np.empty(pixels.shape, tables[0].dtype)
-    for rows in bands(*pixels.shape[:2]):
-        if len(tables) == 1:
-            made[rows] = tables[0][pixels[rows]]
-        else:
-            for channel, table in enumerate(tables):
-                made[rows, :, channel] = table[pixels[rows, :, channel]]
-    return made
-
-
-def eight_bit(pixels: Pixels) -> npt.NDArray[np.uint8]:
-    """uint16 pixels, or floating-point ones in [-1, 1], as uint8, rounded to the nearest."""
-    if pixels.dtype == np.uint8:
-        return pixels
-    rounded = np.empty(pixels.shape, np.uint8)
-    for rows in bands(*pixels.shape[:2]):
-        if pixels.dtype.kind == "f":
-            rounded[rows] = np.rint((pixels[rows].clip(-1, 1) + 1) * 127.5)
-            continue
-        rounded[rows] = (pixels[rows].astype(np.uint32) + 128) // 257
-    return rounded
-
-
-def sixteen_bit(pixels: Pixels) -> npt.NDArray[np.uint16]:
-    """uint8 pixels, or floating-point ones in [-1, 1], as uint16 over its whole range."""
-    if pixels.dtype == np.uint16:
-        return pixels
-    if pixels.dtype.kind == "f":
-        return np.rint((pixels.clip(-1, 1) + 1) * 32767.5).astype(np.uint16)
-    return pixels.astype(np.uint16) * 257
-
-
-def of_depth(pixels: Pixels, dtype: npt.DTypeLike) -> Pixels:
-    """Pixels over the whole range of another type: uint8, uint16, or float32 in [-1, 1]."""
-    if dtype == np.uint8:
-        return eight_bit(pixels)
-    if dtype == np.uint16:
-        return sixteen_bit(pixels)
-    if pixels.dtype.kind == "f":
-        return pixels.astype(np.float32, copy=False)
-    return pixels.astype(np.float32) * np.float32(2 / np.iinfo(pixels.dtype).max) - 1
+def count_outside(picture: Picture) -> int:
+    """How many pixels that hold data have a value outside the picture's range."""
+    if picture.values is None:
+        return 0
+    low, high = (np.asarray(end) for end in picture.values)
+    outside = 0
+    for rows in bands(*picture.size):
+        band = picture.pixels[rows]
+        beyond = ((band < low) | (band > high)).any(axis=2)
+        if picture.valid is not None:
+            beyond &= picture.valid[rows]
+        outside += int(beyond.sum())
+    return outside

@@ -7,8 +7,9 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from img2img.errors import ImageError
+from img2img.images.depths import Pixels, bands, eight_bit
 from img2img.images.metadata import colour_space, metadata, orientation, upright
-from img2img.images.picture import Colours, Picture, Pixels, bands, eight_bit
+from img2img.images.picture import Colours, Picture
 
 
 def from_pillow(image: Image.Image, *, indices: bool = False) -> Picture:

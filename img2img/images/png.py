@@ -12,7 +12,8 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from img2img.images.picture import Animation, Picture, Pixels, sixteen_bit
+from img2img.images.depths import Pixels, sixteen_bit
+from img2img.images.picture import Animation, Picture
 
 Buffer = bytes | memoryview
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"

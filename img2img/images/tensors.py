@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from img2img.images.picture import Pixels
+from img2img.images.depths import Pixels
 
 
 def resized(pixels: Pixels, size: tuple[int, int]) -> Pixels:

@@ -14,8 +14,9 @@ from PIL import Image, TiffImagePlugin
 from PIL.ExifTags import IFD
 from PIL.ExifTags import Base as Tag
 
+from img2img.images.depths import Pixels, bands
 from img2img.images.metadata import DESCRIPTIVE
-from img2img.images.picture import Picture, Pixels, bands
+from img2img.images.picture import Picture
 
 # GDAL's, of GeoTIFF: names of channels, and the value that stands for no data.
 GDAL_METADATA, NODATA = 42112, 42113

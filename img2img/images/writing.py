@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from img2img.errors import ImageError
+from img2img.images.channels import channel_names
 from img2img.images.codecs import Codec, Writer
 from img2img.images.codecs.files import codecs, suffix_of
-from img2img.images.domain import channel_names
+from img2img.images.depths import Pixels
 from img2img.images.formats import quietly
-from img2img.images.picture import Frames, Picture, Pixels, Size
+from img2img.images.picture import Frames, Picture, Size
 from img2img.runtime.files import atomic_write
 
 # Those that keep 8 bits a channel at most.

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from img2img.config import Direction
 from img2img.errors import Img2ImgError, ModelFileError, shortened
+from img2img.images.channels import channel_names
 from img2img.images.display import with_views
-from img2img.images.domain import MOST_NOISE, Domain, Name, channel_names
+from img2img.images.domain import MOST_NOISE, Domain, Name
 from img2img.networks import Generator, without_storage
 from img2img.networks.norms import (
     ImageStatistics,

@@ -20,7 +20,7 @@ from img2img.images import (
     writable_suffixes,
     write_image,
 )
-from img2img.images.codecs import base
+from img2img.images.codecs import facts
 
 SUFFIXES: list[str] = [
     suffix for suffix in (".gif", ".webp", ".png", ".avif") if suffix in writable_suffixes()
@@ -210,7 +210,7 @@ class TestBombs:
             write_image(tmp_path / f"x{suffix}", animation())
         page = flat((1, 2, 3))
         write_image(tmp_path / "x.tif", Frames((page,) * 4))
-        monkeypatch.setattr(base, "MAX_PIXELS", 4 * 16 * 24 - 1)
+        monkeypatch.setattr(facts, "MAX_PIXELS", 4 * 16 * 24 - 1)
         for suffix in [*SUFFIXES, ".tif"]:
             with pytest.raises(ImageError, match="24 x 16 of 4 frames"):
                 read_image(tmp_path / f"x{suffix}")

@@ -8,7 +8,7 @@ import pytest
 
 from img2img.errors import ImageError
 from img2img.images import Domain, Picture, Pixels, as_picture, count_outside, eight_bit, of_depth
-from img2img.images.picture import sixteen_bit
+from img2img.images.depths import sixteen_bit
 
 
 def row(*values: Any, dtype: str) -> Pixels:

@@ -16,7 +16,7 @@ from img2img.images import (
     read_picture,
     write_picture,
 )
-from img2img.images.codecs import base
+from img2img.images.codecs import facts
 from tests.images.pixels import ALPHA, ALPHA16, RGB, RGB16, SRGB, bgr, exif_block
 
 
@@ -201,7 +201,7 @@ class TestBadFiles:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         Image.new("1", (100, 100)).save(tmp_path / "x.png")
-        monkeypatch.setattr(base, "MAX_PIXELS", 9999)
+        monkeypatch.setattr(facts, "MAX_PIXELS", 9999)
         with pytest.raises(ImageError, match="100 x 100"):
             read_picture(tmp_path / "x.png")
 

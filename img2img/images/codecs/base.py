@@ -16,19 +16,9 @@ from PIL import Image, UnidentifiedImageError
 
 from img2img.errors import ImageError, shortened
 from img2img.images.codecs.facts import FileFacts
+from img2img.images.depths import Pixels, Valid, bands, fits
 from img2img.images.formats import MAX_PIXELS, other_kind, quietly
-from img2img.images.picture import (
-    Animation,
-    Frames,
-    Header,
-    Pages,
-    Picture,
-    Pixels,
-    Size,
-    Valid,
-    bands,
-    fits,
-)
+from img2img.images.picture import Animation, Frames, Header, Pages, Picture, Size
 from img2img.registry import Registry
 from img2img.runtime.installation import install_extra
 

@@ -15,16 +15,8 @@ from img2img.errors import ImageError
 from img2img.images.codecs.base import CODECS, Codec, checked, not_held, only, plain, without_gaps
 from img2img.images.codecs.dicom_space import decimal, place_of, scaled
 from img2img.images.codecs.facts import FileFacts
-from img2img.images.picture import (
-    Animation,
-    Frames,
-    Header,
-    Picture,
-    Pixels,
-    Size,
-    Valid,
-    fits,
-)
+from img2img.images.depths import Pixels, Valid, fits
+from img2img.images.picture import Animation, Frames, Header, Picture, Size
 from img2img.images.space import Place
 
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")

@@ -25,7 +25,8 @@ from img2img.images.codecs.base import (
 )
 from img2img.images.codecs.facts import FileFacts
 from img2img.images.codecs.tiff import describe, is_tiff, tags_of_first
-from img2img.images.packing import Depth, Packing
+from img2img.images.depths import Depth
+from img2img.images.packing import Packing
 from img2img.images.picture import Colours, Frames, Header, Picture, Size
 
 # Sets of tags, of which each ties pixels to the ground: scale and tie; matrix; keys to a system.

@@ -25,7 +25,8 @@ from img2img.images.codecs.base import (
     without_gaps,
 )
 from img2img.images.codecs.facts import FileFacts
-from img2img.images.picture import Animation, Frames, Header, Picture, Pixels, Size
+from img2img.images.depths import Pixels
+from img2img.images.picture import Animation, Frames, Header, Picture, Size
 
 _MAGICS = (b"n+1\0", b"ni1\0")
 _TIME = 3

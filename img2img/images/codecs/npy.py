@@ -33,8 +33,9 @@ from img2img.images.codecs.base import (
     without_gaps,
 )
 from img2img.images.codecs.facts import FileFacts
+from img2img.images.depths import Pixels
 from img2img.images.domain import MOST_CHANNELS
-from img2img.images.picture import Animation, Frames, Header, Pages, Picture, Pixels, Size
+from img2img.images.picture import Animation, Frames, Header, Pages, Picture, Size
 
 _MAGIC = b"\x93NUMPY"
 

@@ -35,9 +35,10 @@ from img2img.images.codecs.tiff_pages import (
     turned_size,
 )
 from img2img.images.codecs.tiff_writing import TiffHeader
+from img2img.images.depths import Pixels, Valid
 from img2img.images.formats import open_image
 from img2img.images.metadata import of_tags, upright
-from img2img.images.picture import Colours, Frames, Pages, Picture, Pixels, Valid
+from img2img.images.picture import Colours, Frames, Pages, Picture
 from img2img.images.pillow import from_pillow
 from img2img.runtime.installation import install_extra
 

@@ -11,7 +11,8 @@ from tifffile import TiffPage
 from img2img.errors import ImageError
 from img2img.images.codecs.base import checked, has_module
 from img2img.images.codecs.facts import Palette
-from img2img.images.picture import Pixels, Size
+from img2img.images.depths import Pixels
+from img2img.images.picture import Size
 from img2img.runtime.installation import install_extra
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")

@@ -7,8 +7,9 @@ from tifffile import TiffPage
 
 from img2img.images.codecs.tiff_file import OpenTiff
 from img2img.images.codecs.tiff_pages import size_of
+from img2img.images.depths import Pixels
 from img2img.images.metadata import of_tags
-from img2img.images.picture import Picture, Pixels
+from img2img.images.picture import Picture
 
 
 class Strips:

@@ -3,13 +3,14 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import cast, get_args
 
 import numpy as np
 
 from img2img.data.histogram import Histogram, histograms, together
 from img2img.data.labels import Labels
-from img2img.errors import counted
+from img2img.errors import ImageError, counted
 from img2img.images import (
     RGB,
     Depth,
@@ -153,11 +154,15 @@ def statistics_of(
         declared: the value of pixels without data by the configuration.
 
     Raises:
-        ImageError: it should be a label map, but is none.
+        ImageError: it should be a label map, but is none; or its values are of 64 bits.
     """
     if labels:
         return FileStatistics(Counter(["uint8"]), Counter([1]), labels=Labels.of(picture, path))
     dtype = cast(Depth, picture.pixels.dtype.name)
+    if dtype not in get_args(Depth):
+        raise ImageError.of(
+            Path(path), f"values of {dtype} are not supported: save them as int32 or float64"
+        )
     count = picture.pixels.shape[2]
     counts = {dtype: histograms(picture)}
     header = picture.header or Header()

@@ -6,7 +6,6 @@ from img2img.data.domains import SMALL, TAIL, used_range
 from img2img.data.histogram import Histogram, together
 from img2img.data.labels import label_facts, label_notices
 from img2img.data.statistics import Counts, FileStatistics, decided, with_data
-from img2img.errors import some_names
 from img2img.images import Domain, Packing
 
 
@@ -55,12 +54,11 @@ def value_notices(
             yield from label_notices(side, domain, known.labels)
             continue
         if len(known.packings) > 1:
-            texts = [text and str(Packing.model_validate_json(text)) for text in known.packings]
-            names = [known.example[f"packing {text}"] for text in known.packings]
-            each = [f"{name} {text or 'none'}" for name, text in zip(names, texts, strict=True)]
+            texts = {n: n and str(Packing.model_validate_json(n)) for n in known.packings}
             yield (
-                f"{side}: files differ in their scales, offsets or units ({some_names(each, 2)});"
-                " all are read in units, and the model has none for its results"
+                f"{side}: files differ in their scales, offsets or units"
+                f" ({_examples(known, 'packing', texts)}); all are read in units, and the model has"
+                " none for its results"
             )
         if len(known.files) > 1:
             yield (
@@ -101,16 +99,21 @@ def _nodata_notices(
         nodata = next(iter(domain.by_input.values())).nodata
         if nodata is None:
             for known in (known for known in every if len(known.nodata) > 1):
-                each = [f"{known.example[f'nodata {n}']} {n or 'none'}" for n in known.nodata]
                 yield (
                     f"{side}: files name different values for pixels without data"
-                    f" ({some_names(each, 3)}); the model has none, unless `data.{side}.nodata`"
-                    " sets it"
+                    f" ({_examples(known, 'nodata', {n: n for n in known.nodata})}); the model has"
+                    f" none, unless `data.{side}.nodata` sets it"
                 )
         elif every and not any(
             known.declared or f"{nodata:.17g}" in known.nodata for known in every
         ):
             yield f"`data.{side}.nodata={nodata:g}`: no pixel of {side} has this value"
+
+
+def _examples(known: FileStatistics, what: str, texts: Mapping[str, str]) -> str:
+    """Such as `0 in a.tif, none in b.tif`: what files say differently, and one that says so."""
+    each = [f"{text or 'none'} in {known.example[f'{what} {n}']}" for n, text in texts.items()]
+    return ", ".join(each[:3]) + (", ..." if len(each) > 3 else "")
 
 
 def _advice(domain: Domain, values: Histogram) -> str:

@@ -38,16 +38,17 @@ class Packing(BaseModel):
             nodata: ignored if the type does not have it.
         """
         named = tuple(unit or "" for unit in units)
+        if not ({*scales} - {1} or {*offsets} - {0} or any(named)):
+            return None
         real = dtype.startswith("float")
         known = nodata is not None and np.isfinite(nodata) and fits(nodata, np.dtype(dtype))
-        packing = cls(
+        return cls(
             dtype=dtype,
             scales=tuple(scales),
             offsets=tuple(offsets),
             units=named,
             nodata=(nodata if real else int(nodata)) if nodata is not None and known else None,
         )
-        return packing if packing.changes or any(named) else None
 
     @property
     def changes(self) -> bool:

@@ -256,3 +256,14 @@ def test_bands_in_another_order_are_counted_by_name(tmp_path: Path) -> None:
     found = domain(tmp_path, channels=["B4", "B2", "B3"], per_channel=True)
     assert found.channels == ("B4", "B2", "B3")
     assert [round(low / 100) for low in found.low] == [3, 1, 2]
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint64"])
+def test_integers_of_64_bits(dtype: str, tmp_path: Path) -> None:
+    root = folder(tmp_path, np.zeros((8, 8), np.int16))
+    (root / "A/0.tif").unlink()
+    np.save(root / "A/0.npy", np.zeros((8, 8), dtype))
+    (problem,) = check_data(PairedData, config(root), 0).problems
+    assert problem.message.endswith(
+        f"0.npy: values of {dtype} are not supported: save them as int32 or float64"
+    )

@@ -150,8 +150,8 @@ class GeoTiffCodec(Codec):
             if head.colours and dtype in (np.uint8, np.uint16):
                 file.write_colormap(1, dict(enumerate(head.colours.palette)))
             elif shown:
-                kinds = [getattr(rasterio.enums.ColorInterp, kind) for kind in shown]
-                file.colorinterp = [*kinds, *file.colorinterp[channels:]]
+                kinds = [*shown, *["alpha"] * (head.alpha is not None)]
+                file.colorinterp = [getattr(rasterio.enums.ColorInterp, kind) for kind in kinds]
             if packing:
                 alpha = file.count - channels
                 file.scales = (*packing.scales, *[1.0] * alpha)
@@ -187,6 +187,11 @@ class _File:
 
     def __init__(self, path: Path, file: Any) -> None:
         self._path, self._file = path, file
+        if len(file.subdatasets) > 1:
+            raise ImageError(
+                f"{len(file.subdatasets)} images, of which rasterio reads one at a time: save each"
+                " as its own file"
+            )
         if len({*file.dtypes}) != 1:
             raise ImageError(f"bands of different types ({', '.join(dict.fromkeys(file.dtypes))})")
         self._stored = dtype = checked(file.dtypes[0])

@@ -279,7 +279,7 @@ class TestTiff:
             for tag in ("ImageWidth", "ImageLength"):
                 file.pages.first.tags[tag].overwrite(10**6)
         for reader in (read_native, probe, read_picture):
-            with pytest.raises(ImageError, match=r"1000000 x 1000000 x 5 channels values are more"):
+            with pytest.raises(ImageError, match="pixels in 5 channels are more"):
                 reader(path)
 
     def test_rows_that_are_not_in_the_file(self, tmp_path: Path) -> None:
@@ -995,7 +995,7 @@ class TestNifti:
         struct.pack_into("<4h", huge, 40, 3, 30000, 30000, 3000)
         cases: list[tuple[bytes | bytearray, str]] = [
             (lost, "affine is zero or singular"),
-            (huge, "30000 x 30000 of 3000 frames pixels are more than"),
+            (huge, "30000 x 30000 pixels of 3000 slices are more than"),
             (whole[:-9], "damaged or truncated"),
             (b"no volume " * 99, "not a NIfTI file"),
         ]

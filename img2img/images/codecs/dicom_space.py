@@ -50,6 +50,8 @@ def place_of(dataset: Any, count: int) -> Place | None:
         step = (positions[order[-1]] - positions[order[0]]) / (count - 1)
     affine = np.eye(4)
     affine[:3] = np.stack([right * across, below * down, step, positions[order[0]]], axis=1)
+    if not np.isfinite(affine).all() or np.linalg.det(affine) == 0:
+        return None
     return Place(_LPS_TO_RAS @ affine, tuple(order))
 
 

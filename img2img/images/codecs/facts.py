@@ -57,17 +57,17 @@ class FileFacts:
     @property
     def called(self) -> str:
         """What its pictures are."""
-        return {"z": "slices", "t": "points in time"}.get(self.axis or "", "pages")
+        names = {"z": "slices", "t": "points in time", "frame": "frames"}
+        return names.get(self.axis or "", "pages")
 
     def check_size(self) -> None:
         """Raises ImageError for more than is decoded. Fewer than three channels count as three."""
         if self.pixels * max(self.channels, 3) > 3 * MAX_PIXELS:
-            several = f" of {self.pictures} frames" if self.pictures > 1 else ""
-            each = f" x {self.channels} channels" if self.channels > 3 else ""
-            size = f"{self.size[1]} x {self.size[0]}{several}{each}"
-            most = 3 * MAX_PIXELS if each else MAX_PIXELS
-            what = "values" if each else "pixels"
-            raise ImageError(f"{size} {what} are more than the {most} that are supported")
+            size = f"{self.size[1]} x {self.size[0]} pixels"
+            size += f" in {self.channels} channels" if self.channels > 3 else ""
+            size += f" of {self.pictures} {self.called}" if self.pictures > 1 else ""
+            most = f"{3 * MAX_PIXELS} values" if self.channels > 3 else str(MAX_PIXELS)
+            raise ImageError(f"{size} are more than the {most} that are supported")
 
     def check_single(self) -> None:
         """Raises ImageError where there are several pictures."""

@@ -156,6 +156,8 @@ def directories(file: BinaryIO) -> list[int]:
     start = file.read(16)
     if start[:4] not in MAGIC:
         raise ImageError("not a TIFF")
+    if len(start) < 16:
+        raise ImageError(f"truncated: the file ends at byte {len(start)}")
     order, big = "<" if start.startswith(b"II") else ">", 43 in start[2:4]
     word, count, entry = ("Q", "Q", 20) if big else ("I", "H", 12)
     found: dict[int, None] = {}

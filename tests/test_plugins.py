@@ -1,11 +1,14 @@
 """Plug-ins: packages that bring parts, methods and configurations; and broken ones."""
 
+import importlib
 import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +17,9 @@ import pytest
 from PIL import Image
 
 from img2img import plugins
+from img2img.catalogue import REQUIRED
 from img2img.models.checkpoint import load_state
+from tests.conftest import Command
 from tests.runs import assert_same, flat, newest
 from tests.test_docs_commands import PLUGINS, commands, prepare, shortened
 
@@ -131,6 +136,78 @@ def test_parts_are_listed_without_being_imported(installed: Installed) -> None:
     assert found["unet"]["from"].startswith("img2img-gan ")
     table = installed.run("img2img", "list", "generators").stdout
     assert re.search(r"flat +1x1 convolutions\. +width=16 +img2img-flat 0\.3", table)
+
+
+METHOD = """
+raise SystemExit("imported")
+from img2img_own.settings import OwnSettings
+
+@METHODS.register("own")
+class Own(Method):
+    '''Learns in its own way.'''
+    settings = OwnSettings
+"""
+SETTINGS = """
+RATE = 0.5
+
+class OwnSettings(Settings):
+    name: str
+    depth: int = 3
+    rate: float = Field(RATE, gt=0)
+    size: int = Field(ge=1, default=8)
+"""
+
+
+@pytest.fixture
+def in_this_process(installed: Installed, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What is installed is found here, too; it may be listed, but not imported."""
+    monkeypatch.syspath_prepend(str(installed.folder))
+    plugins.plugins.cache_clear()
+    yield
+    plugins.plugins.cache_clear()
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_settings_of_a_method_are_listed(installed: Installed, img2img: Command) -> None:
+    installed.add("img2img-own", METHOD)
+    package = installed.folder / "img2img_own"
+    (package / "settings.py").write_text(SETTINGS)
+    (package / "broken.py").write_text("@METHODS.register(")
+    (package / "binary.py").write_bytes(b"\xff@METHODS.register(")
+    listed = json.loads(img2img("list", "methods", "--json").out)
+    assert listed["own"] == {
+        "summary": "Learns in its own way.",
+        "arguments": {
+            "settings.name": REQUIRED,
+            "settings.depth": 3,
+            "settings.rate": 0.5,
+            "settings.size": 8,
+        },
+        "from": "img2img-own 0.3",
+    }
+    table = img2img("list", "methods").out
+    assert "settings.depth=3" in table
+    assert "img2img-own 0.3" in table
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_a_plugin_of_one_file(installed: Installed, img2img: Command) -> None:
+    installed.add("img2img-flat", "")
+    shutil.rmtree(installed.folder / "img2img_flat")
+    (installed.folder / "img2img_flat.py").write_text(GENERATOR.format(name="flat"))
+    assert "flat" in json.loads(img2img("list", "generators", "--json").out)
+    (installed.folder / "img2img_flat.py").unlink()  # removed, but not by pip
+    importlib.invalidate_caches()
+    assert "flat" not in json.loads(img2img("list", "generators", "--json").out)
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_two_plugins_with_one_name_are_both_named(installed: Installed, img2img: Command) -> None:
+    for name in ("img2img-one", "img2img-two"):
+        installed.add(name, GENERATOR.format(name="flat"))
+    outcome = img2img("list", "generators")
+    both = "img2img-one 0.3 and img2img-two 0.3 both provide 'flat'; uninstall one of them"
+    assert (outcome.status, outcome.err) == (2, f"error: {both}\n")
 
 
 def test_a_kind_of_file(installed: Installed, tmp_path: Path) -> None:

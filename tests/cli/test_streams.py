@@ -4,12 +4,14 @@ import io
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from img2img import cli
 from img2img.cli.app import main
 from img2img.cli.lasting import lasting_output
 
@@ -86,3 +88,20 @@ def test_work_goes_on_when_nobody_reads(name: str, monkeypatch: pytest.MonkeyPat
                 print("x" * 100_000, file=getattr(sys, name), flush=True)
             assert not getattr(sys, name).isatty()
         assert getattr(sys, name) is stream
+
+
+def test_warnings_of_img2img_are_notes_and_others_are_as_usual(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    with warnings.catch_warnings(record=True) as others:
+        assert run_into(sys.stdout, monkeypatch, "--version") == 0
+        warnings.simplefilter("always")
+        own = str(Path(cli.__file__).parents[1] / "features" / "weights.py")
+        for category, path in ((UserWarning, own), (UserWarning, "x.py"), (RuntimeWarning, own)):
+            warnings.warn_explicit("fetching [weights]", category, path, 7)
+    assert capfd.readouterr().err == "note: fetching [weights]\n"
+    assert [(each.category, each.filename) for each in others] == [
+        (UserWarning, "x.py"),
+        (RuntimeWarning, own),
+    ]

@@ -1,5 +1,6 @@
 """Batches, order, memory that runs out, several devices."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,7 @@ from torch import Tensor
 from img2img import Picture
 from img2img.engine import batching as module
 from img2img.engine.batching import Batching
+from img2img.engine.memory import Budget
 from img2img.engine.splitting import Splitter
 from img2img.errors import ImageError
 from img2img.networks import Generator
@@ -147,3 +149,18 @@ def test_several_devices_take_turns() -> None:
     runners = Negative(), Negative()
     check(given, list(engine(*runners, batch=2).each(given)))
     assert [runner.batches for runner in runners] == [[2, 2], [2]]
+
+
+@pytest.mark.parametrize("total", [sys.maxsize, 2000])
+def test_a_result_that_cannot_be_restored_fails_alone(total: int) -> None:
+    """In a thread, or at once where a picture is large for the memory."""
+
+    def restore(picture: Picture, pixels: Any) -> Picture:
+        if picture.size == (9, 9):
+            raise ImageError("not enough memory for its size")
+        return replace(picture, pixels=pixels)
+
+    splitter = Splitter("off", say=print, budget=Budget(total))
+    batching = Batching((Negative(),), splitter, prepare=lambda p: p.pixels, restore=restore)  # type: ignore[arg-type]
+    results = [result for _, result in batching.each(images(8, 9, 8))]
+    assert [isinstance(result, ImageError) for result in results] == [False, True, False]

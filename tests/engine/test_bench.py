@@ -2,13 +2,16 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from torch import Tensor
 
+from img2img.engine.backends.eager import Eager
 from img2img.engine.bench import noise
 from img2img.engine.translator import Translator
 
@@ -56,3 +59,34 @@ def test_each_is_told_as_it_becomes_known(tiny_run: Path) -> None:
     assert ended.ended
     assert ended.alone is not None
     assert ended.difference is not None
+
+
+@pytest.mark.parametrize(("runs", "ready"), [(1, False), (3, True)])
+def test_one_that_fails_is_told_with_its_reason(
+    tiny_run: Path, monkeypatch: pytest.MonkeyPatch, runs: int, ready: bool
+) -> None:
+    """When its first result is computed, or later."""
+    calls, run = [0], Eager.run
+
+    def failing(self: Eager, x: Tensor) -> Tensor:
+        calls[0] += 1
+        if calls[0] > runs:
+            raise RuntimeError("no kernel\nat line 3")
+        return run(self, x)
+
+    monkeypatch.setattr(Eager, "run", failing)
+    translator = Translator.load(tiny_run, device="cpu")
+    found = [*translator.bench(noise(32), 2, skip={"compile", "onnx", "openvino"})]
+    assert [each.ended for each in found[: 2 + ready]] == [False] * (1 + ready) + [True]
+    assert (found[1 + ready].missing, found[1 + ready].alone) == ("no kernel", None)
+
+
+def test_one_that_is_not_installed_is_told_what_it_needs(
+    tiny_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    translator = Translator.load(tiny_run, device="cpu")
+    begun, ended, *_ = translator.bench(noise(32), 2, "openvino")
+    assert (begun.backend, begun.ended, ended.ended) == ("openvino", False, True)
+    assert ended.missing is not None
+    assert "openvino not installed: " in ended.missing

@@ -207,13 +207,16 @@ def images_by_name(folder: Path) -> dict[str, list[Path]]:
     """
     found: dict[str, list[Path]] = {}
     for file in list_images(folder):
-        # Macs write accents as marks of their own, other systems as one letter.
-        path = file.relative_to(folder).as_posix()
-        name = normalize("NFC", path[: -len(suffix_of(file)) or None])
-        found.setdefault(name, []).append(file)
+        found.setdefault(name_of(file.relative_to(folder)), []).append(file)
     if not found:
         raise DataError(no_images(folder))
     return found
+
+
+def name_of(path: Path) -> str:
+    """A path without its suffix, by which images are matched."""
+    # Macs write accents as marks of their own, other systems as one letter.
+    return normalize("NFC", path.as_posix()[: -len(suffix_of(path)) or None])
 
 
 def _folders(A: Path, B: Path, root: Path | None) -> Folders:

@@ -3,10 +3,9 @@
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Literal
-from unicodedata import normalize
 
 from img2img.config import DataConfig
-from img2img.data.layouts import images_by_name
+from img2img.data.layouts import images_by_name, name_of
 from img2img.data.mistaken import no_folder
 from img2img.data.sources import Side
 from img2img.errors import ConfigError
@@ -39,7 +38,7 @@ def masks_of(
 
     def names(side: Side, path: Path) -> Iterator[str]:
         root = next((each for each in roots if each in path.parents), path.parent)
-        below = normalize("NFC", path.relative_to(root).with_suffix("").as_posix())
+        below = name_of(path.relative_to(root))
         while below:
             yield from (below, f"{side}/{below}")
             below = below.partition("/")[2]

@@ -3,14 +3,14 @@
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 from unicodedata import normalize
 
-from img2img.data.layouts import images_by_name
+from img2img.data.layouts import images_by_name, name_of
 from img2img.engine.values import ValueConversion
 from img2img.errors import DataError, ImageError, Img2ImgError, counted, nearest_path
 from img2img.images import (
@@ -22,7 +22,6 @@ from img2img.images import (
     blended,
     open_rows,
     read_native,
-    suffix_of,
     weights_of,
 )
 from img2img.translate.manifest import file_state
@@ -106,17 +105,17 @@ class Masks:
         if not self._by_name:
             return (self.path,)
         # A folder, as a sequence is, has no suffix.
-        one = self._by_name.get(_stem(name)) or self._by_name.get(normalize("NFC", name))
+        one = self._by_name.get(name_of(Path(name))) or self._by_name.get(normalize("NFC", name))
         if one or frames is None:
             return (self._only(name, one or ()),)
-        for prefix in f"{_stem(name)}/", f"{normalize('NFC', name)}/", "":
+        for prefix in f"{name_of(Path(name))}/", f"{normalize('NFC', name)}/", "":
             there = {
                 key.removeprefix(prefix): files
                 for key, files in self._by_name.items()
                 if key.startswith(prefix) and "/" not in key.removeprefix(prefix)
             }
-            if any(_stem(frame.name) in there for frame in frames):
-                named = ((frame.name, there.get(_stem(frame.name), ())) for frame in frames)
+            if any(name_of(Path(frame.name)) in there for frame in frames):
+                named = ((frame.name, there.get(name_of(Path(frame.name)), ())) for frame in frames)
                 return [self._only(*each) for each in named]
             if not frames and any(re.search("[0-9]", key) for key in there):
                 files = [file for several in there.values() for file in several]
@@ -145,12 +144,13 @@ class Masks:
 
     def identity(self, name: str, frames: Sequence[Path] | None = None) -> list[Any]:
         """What differs between masks with which results may differ; see `files_of`."""
-        try:
-            states = [*map(file_state, self.files_of(name, frames))]
-        except (Img2ImgError, OSError):
-            return ["no mask"]
-        sizes, times = zip(*states, strict=True) if states else ((), ())
-        return ["mask", len(states), sum(sizes), max(times, default=0), self.feather]
+        # A picture may turn out to be an animation.
+        for each in [None, ()] if frames is None else [frames]:
+            with suppress(Img2ImgError, OSError):
+                states = [*map(file_state, self.files_of(name, each))]
+                sizes, times = zip(*states, strict=True) if states else ((), ())
+                return ["mask", len(states), sum(sizes), max(times, default=0), self.feather]
+        return ["no mask"]
 
     def weights(self, name: str, image: Image) -> list[Weights]:
         """How much of its result is taken at each pixel of each picture in an image.
@@ -265,8 +265,3 @@ def of_footage(footage: Footage) -> tuple[str, Sequence[Path]]:
     """Its name, and if it is a sequence its pictures."""
     files = footage.files
     return footage.info.path.name, files if len(files) > 1 else ()
-
-
-def _stem(name: str) -> str:
-    """As `images_by_name` has it."""
-    return normalize("NFC", name[: -len(suffix_of(Path(name))) or None])

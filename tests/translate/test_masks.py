@@ -13,7 +13,16 @@ from torch import Tensor, nn
 from img2img import Translator, translate_folder
 from img2img.engine import memory
 from img2img.errors import ConfigError, DataError, ImageError
-from img2img.images import Animation, Domain, Picture, masks, read_image, read_picture, write_image
+from img2img.images import (
+    Animation,
+    Domain,
+    Frames,
+    Picture,
+    masks,
+    read_image,
+    read_picture,
+    write_image,
+)
 from img2img.images import read_native_picture as read
 from img2img.images import write_picture as write
 from img2img.networks import Generator
@@ -204,6 +213,14 @@ class TestFiles:
         assert np.array_equal(read("out/a.png").pixels[:, 4:], given[:, 4:])
         assert np.array_equal(read("out/sub/b.png").pixels[:, :4], given[:, :4])
         assert np.array_equal(read("out/sub/b.png").pixels[:, 4:], 255 - given[:, 4:])
+
+    def test_suffixes_of_two_parts(self, run: Run) -> None:
+        """Of `scan.nii.gz` it is `scan.png`, and the other way about."""
+        domain = Domain(dtype="float32", channels=("t",), low=0, high=1000)
+        given = Frames((Picture(picture(np.float32, 1)),), axis="z")
+        write_image("in/scan.nii.gz", given)
+        write("masks/scan.png", Picture(left()[..., None]))
+        assert not run(negative(domain), mask="masks").failed
 
     def test_their_opacity(self, run: Run) -> None:
         write("in/a.png", Picture(picture(), left()))
@@ -452,6 +469,9 @@ class TestVideos:
             [55, 200],
             [100, 155],
         ]
+        assert run(mask="masks", skip_existing=True).skipped
+        write("masks/a/2.png", Picture(np.full((8, 8, 1), 255, np.uint8)))
+        assert not run(mask="masks", skip_existing=True).skipped
 
     @pytest.mark.parametrize(
         ("names", "message"),

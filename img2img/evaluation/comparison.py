@@ -179,8 +179,8 @@ def compare_models(
         for path in paths
     ]
     way = _common_direction(paths, translators)
-    names = [*translators[0].spec.domains["A"].by_input]
-    test_set = test_set_of(data, paths, wanted, options, lone_refused=False, inputs=names)
+    domains = translators[0].spec.domains
+    test_set = test_set_of(data, paths, wanted, options, lone_refused=False, domains=domains)
     options["pairing"] = test_set.pairing
     # Figures of several models compare only where all are of values in one range.
     given, made = _narrowest(translators, "input"), _narrowest(translators, "output")

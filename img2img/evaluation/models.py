@@ -67,8 +67,8 @@ def evaluate_model(
     wanted = chosen(options.get("measures"), {"pair", "set", *(["cycle"] if back else [])})
     if there.spec.output.kind == "labels" and options.get("measures") is None:
         wanted = [*LABEL_MEASURES]
-    names = [*there.spec.domains["A"].by_input]
-    test_set = test_set_of(data, [model], wanted, options, lone_refused=not back, inputs=names)
+    domains = there.spec.domains
+    test_set = test_set_of(data, [model], wanted, options, lone_refused=not back, domains=domains)
     options["pairing"] = test_set.pairing
     sources, real = test_set.seen_as(there.spec.domains_measured).sources(way)
     cycle: list[float] = []

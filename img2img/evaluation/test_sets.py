@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from img2img.config import DataConfig, Direction, Match, PairingConfig
+from img2img.config import DataConfig, Direction, Match, PairingConfig, SideConfig
 from img2img.data.dataset import DataSet, samples_of
 from img2img.data.layouts import (
     Folders,
@@ -122,7 +122,7 @@ def test_set_of(
     options: EvaluationOptions,
     *,
     lone_refused: bool,
-    inputs: Sequence[str],
+    domains: Mapping[str, Domain],
 ) -> TestSet:
     """The split `test` of a data set in any known layout, or else `val`, or else all images.
 
@@ -133,22 +133,27 @@ def test_set_of(
     Args:
         wanted: the measures to take.
         lone_refused: see `by_name`.
-        inputs: the names of the images that together are A.
+        domains: those of the models, which say along which axis slices are, and what pages are.
 
     Raises:
         DataError: see `by_name`.
-        ConfigError: there are more or fewer folders of A than `inputs`.
+        ConfigError: there are more or fewer folders of A than a model has inputs.
     """
     if data is None:
         return _held_out_of_all(models)
     A, B = data if isinstance(data, tuple) else (data, None)
-    folders_A = _in_order([Path(A)] if isinstance(A, str | Path) else [*map(Path, A)], inputs, B)
+    given = [Path(A)] if isinstance(A, str | Path) else [*map(Path, A)]
+    folders_A = _in_order(given, [*domains["A"].by_input], B)
     roots = folders_A if B is None else [*folders_A, Path(B)]
     runs = [run for model in models if (run := _run_of(model)) is not None]
     about = [run for run in runs if any(_is_about(run, root) for root in roots)]
     if about and options.get("pairing") is None:
         options = {**options, "pairing": RunDirectory(about[0]).config().data}
     pairing = pairing_of(options)
+    if not isinstance(pairing, DataConfig):
+        sides = {side: _read_as(domain) for side, domain in domains.items()}
+        pairing = DataConfig(**pairing.model_dump(), **sides)
+        options = {**options, "pairing": pairing}
     declared = pairing.layout == "side_by_side"
     if len(roots) > 2:
         splits = find_splits_of_inputs(roots[:-1], roots[-1])
@@ -187,6 +192,12 @@ def _in_order(folders: list[Path], names: Sequence[str], B: Path | str | None) -
     if {*called} != {*names}:
         return folders
     return [folders[called.index(name)] for name in names]
+
+
+def _read_as(domain: Domain) -> SideConfig:
+    """How files become images of a domain."""
+    first = next(iter(domain.by_input.values()))
+    return SideConfig(axis=first.axis, pages=first.pages)
 
 
 def by_name(

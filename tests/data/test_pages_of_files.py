@@ -77,6 +77,15 @@ def test_a_model_reads_files_as_in_training(stacks: Path, run: Path, img2img: Co
     assert len(domain.channels) == 5
 
 
+def test_a_model_is_measured_on_other_files(
+    stacks: Path, run: Path, img2img: Command, tmp_path: Path
+) -> None:
+    for side in "AB":
+        shutil.copytree(stacks / side, tmp_path / side)
+    said = img2img("evaluate", "--model", run, "--data", tmp_path, "--measures", "l1")
+    assert said.status == 0, said.err
+
+
 def test_another_count_is_explained(stacks: Path, run: Path, img2img: Command) -> None:
     output = stacks / "b"
     tifffile.imwrite(stacks / "seven.tif", np.zeros((7, 32, 32), np.uint16), metadata=None)

@@ -25,14 +25,14 @@ def together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     seen = tmp_path / "seen"
     counted = Lock()
 
-    def read(path: Path, *, indices: bool) -> Any:
+    def read(path: Path, **options: Any) -> Any:
         mark = marks / f"{time.monotonic_ns()}"
         mark.touch()
         time.sleep(0.02)
         with counted, seen.open("a") as file:
             file.write(f"{len([*marks.iterdir()])}\n")
         mark.unlink()
-        return read_native_picture(path, indices=indices)
+        return read_native_picture(path, **options)
 
     monkeypatch.setattr(sources, "read_native_picture", read)
     return lambda: max(map(int, seen.read_text().split()))

@@ -47,9 +47,9 @@ def bench(
     Example: img2img bench runs/mine --input photo.jpg
 
     The table has, for each backend and precision, the seconds until it is ready, the milliseconds
-    per image alone and in a batch, and the difference of its results from float32: the mean and the
-    99th percentile, in grey levels of 255. Pass your choice to `translate` as --backend and
-    --precision.
+    per image alone and in a batch, the memory for its weights and a batch, and the difference of
+    its results from float32: the mean and the 99th percentile, in grey levels of 255. Pass your
+    choice to `translate` as --backend and --precision.
     """
     require_model(model)
     from dataclasses import asdict
@@ -87,7 +87,7 @@ def bench(
     table = Table(box=None, pad_edge=False)
     for column in ("backend", "precision"):
         table.add_column(column, no_wrap=True)
-    for column in ("ready", "ms alone", f"ms in {batch}", "images/s", "off by", "99 %"):
+    for column in ("ready", "ms alone", f"ms in {batch}", "images/s", "memory", "off by", "99 %"):
         table.add_column(column, justify="right", no_wrap=True)
     for m in measurements:
         if m.difference and m.together and m.alone and m.preparing is not None:
@@ -96,6 +96,7 @@ def bench(
                 f"{1e3 * m.alone:.1f}",
                 f"{1e3 * m.together:.1f}",
                 f"{1 / min(m.alone, m.together):.1f}",
+                f"{(m.memory or 0) / 1e6:.0f} MB",
                 f"{m.difference.mean:.2g}",
                 f"{m.difference.tail:.2g}",
             ]

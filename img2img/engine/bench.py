@@ -4,8 +4,11 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
+from threading import Event, Thread
+from typing import Self
 
 import numpy as np
+import psutil
 import torch
 from torch import Tensor
 
@@ -14,10 +17,17 @@ from img2img.engine.backends.eager import Eager
 from img2img.engine.runner import Deviation
 from img2img.images import Picture, of_depth, resized
 from img2img.networks import Generator
-from img2img.runtime.devices import PrecisionName, resolve_precision, synchronize
+from img2img.runtime.devices import (
+    PrecisionName,
+    give_back_freed_memory,
+    resolve_precision,
+    synchronize,
+)
 
 # Maximum number of timed runs, and the seconds after which no further run starts.
 _RUNS, _SECONDS = 10, 4.0
+# Seconds between two looks at the memory in use.
+_INTERVAL = 0.002
 
 
 @dataclass(frozen=True)
@@ -29,6 +39,8 @@ class Measurement:
         preparing: seconds until its first result.
         alone: seconds per image, one at a time.
         together: seconds per image, in a batch.
+        memory: bytes for its weights and the maps of a batch, at their peak; of the GPU, if it
+            computes there.
         difference: how far its results are from eager float32.
         missing: why it could not be measured.
     """
@@ -39,6 +51,7 @@ class Measurement:
     preparing: float | None = None
     alone: float | None = None
     together: float | None = None
+    memory: int | None = None
     difference: Deviation | None = None
     missing: str | None = None
 
@@ -69,12 +82,16 @@ def bench(
             if missing := backend_class(name).missing():
                 yield replace(found, missing=missing)
                 continue
+            backend = None  # the one before gives its memory back
             start = time.perf_counter()
             try:
-                backend = backend_class(name)(generator, device, precision)
-                difference = Deviation.between(backend.run(x), exact)
-                synchronize(device)
-                found = replace(found, preparing=time.perf_counter() - start)
+                with _Peak(device) as peak:
+                    backend = backend_class(name)(generator, device, precision)
+                    y = backend.run(x)
+                    synchronize(device)
+                difference = Deviation.between(y, exact)
+                preparing = time.perf_counter() - start
+                found = replace(found, preparing=preparing, memory=peak.bytes)
                 yield found
                 together = _seconds(backend, x, device) / len(x)
                 # A new instance, because some backends keep the first batch's size.
@@ -94,6 +111,43 @@ def noise(side: int, channels: int = 3) -> Picture:
     if channels == 3:
         return Picture(pixels)
     return Picture(of_depth(pixels, np.float32), normalized=True)
+
+
+class _Peak:
+    """Measures by how many bytes the memory in use grows within a context, at most."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self.bytes = 0
+
+    def __enter__(self) -> Self:
+        if self._device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self._device)
+        else:
+            give_back_freed_memory()
+        self._before = self._most = self._now()
+        self._ended = Event()
+        self._thread = Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+        self._most = max(self._most, self._now())
+        if self._device.type == "cuda":
+            self._most = torch.cuda.max_memory_allocated(self._device)
+        self.bytes = self._most - self._before
+
+    def _now(self) -> int:
+        if self._device.type == "cuda":
+            return torch.cuda.memory_allocated(self._device)
+        resident: int = psutil.Process().memory_info().rss
+        return resident
+
+    def _watch(self) -> None:
+        while not self._ended.wait(_INTERVAL):
+            self._most = max(self._most, self._now())
 
 
 def _seconds(backend: Backend, x: Tensor, device: torch.device) -> float:

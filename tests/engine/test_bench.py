@@ -59,6 +59,8 @@ def test_each_is_told_as_it_becomes_known(tiny_run: Path) -> None:
     assert ended.ended
     assert ended.alone is not None
     assert ended.difference is not None
+    assert ended.memory is not None
+    assert ended.memory >= 0
 
 
 @pytest.mark.parametrize(("runs", "ready"), [(1, False), (3, True)])

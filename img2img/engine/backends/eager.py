@@ -39,17 +39,15 @@ class Eager(Backend):
 
     def run(self, x: Tensor) -> Tensor:
         cores = torch.get_num_threads()
-        images = x.chunk(len(x)) if self._apart else [x]
-        workers = min(len(images), cores)
+        workers = min(len(x), cores) if self._apart else 1
         if workers == 1:
-            results = [self._forward(image) for image in images]
-            return results[0] if len(results) == 1 else torch.cat(results)
+            return self._forward(x)
         try:
             threads = cores // workers
             with ThreadPoolExecutor(
                 workers, initializer=torch.set_num_threads, initargs=(threads,)
             ) as pool:
-                return torch.cat(list(pool.map(self._forward, images)))
+                return torch.cat(list(pool.map(self._forward, x.chunk(len(x)))))
         finally:
             # What the threads set is partly global.
             torch.set_num_threads(cores)

@@ -38,4 +38,8 @@ class Winograd(Eager):
         use_nnpack(self.network)
 
     def run(self, x: Tensor) -> Tensor:
-        return super().run(x.contiguous())
+        x = x.contiguous()
+        if len(x) > 1 and self._apart and torch.get_num_threads() == 1:
+            # The maps of one image stay in the caches; those of a batch do not.
+            return torch.cat([self._forward(image) for image in x.chunk(len(x))])
+        return super().run(x)

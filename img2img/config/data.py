@@ -336,6 +336,17 @@ class DataConfig(PairingConfig):
             raise ValueError("layout side_by_side needs one folder, `data.root`")
         return self
 
+    @model_validator(mode="after")
+    def _colours_of_images(self) -> Self:
+        changed = "AB" if self.augment.color_on == "both" else self.direction[0]
+        for side in changed if self.augment.color else "":
+            if getattr(self, side).is_labels:
+                raise ValueError(
+                    f"`data.augment.color` changes the colours of {side}, but those of label maps"
+                    " are classes"
+                )
+        return self
+
     @property
     def folders(self) -> list[Path]:
         """All folders of images that are named."""

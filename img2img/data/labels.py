@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,10 @@ WHITE = 0x010101
 _LISTED = 12
 # Of all pixels, a share below which a colour is hardly a class.
 _RARE = 1e-4
+# What looks like a label map: pairs of rows looked at, share of equal neighbours, share of a colour
+# that is in areas, and share of the colours for which that holds.
+_ROW_PAIRS = 128
+_FLAT, _WIDE, _MANY = 0.85, 0.5, 0.75
 
 
 @dataclass
@@ -73,6 +77,34 @@ class Labels:
         known = dict(enumerate(picture.colours.palette)) if picture.colours else {}
         palette = {index: packed(known[index]) for index in counts if index in known}
         return cls(counts, palette=palette, example={"indexes": path}, numbers=numbers)
+
+    @classmethod
+    def look_of(cls, picture: Picture, path: str) -> "Labels | None":
+        """The colours of a picture that looks like a label map; None: it looks like an image.
+
+        A label map has few colours, and nearly all pixels are in areas of one. Of smoothed edges,
+        most colours are in no area. Only some rows of a large picture are looked at.
+        """
+        pixels = picture.pixels
+        height, width, bands = pixels.shape
+        if pixels.dtype != np.uint8 or bands not in {1, 3} or picture.alpha is not None:
+            return None
+        pairs = np.arange(0, height - 1, max(2, height // _ROW_PAIRS))
+        if not len(pairs) or width < 2:
+            return None
+        above, below = pixels[pairs], pixels[pairs + 1]
+        if (above[:, 1:] == above[:, :-1]).all(2).mean() < _FLAT:
+            return None
+        codes = np.stack([codes_of(replace(picture, pixels=rows))[0] for rows in (above, below)])
+        same = (codes[..., 1:] == codes[..., :-1]).all(0) & (codes[0] == codes[1])[:, 1:]
+        colours, counts = np.unique(codes, return_counts=True)
+        if len(colours) > MOST_CLASSES:
+            return None
+        in_areas, areas = np.unique(codes[0, :, 1:][same], return_counts=True)
+        wide = areas > _WIDE * counts[np.searchsorted(colours, in_areas)] / 2
+        if wide.sum() < _MANY * len(colours):
+            return None
+        return cls(colours=Counter(dict(zip(colours.tolist(), counts.tolist(), strict=True))))
 
     @property
     def coloured(self) -> bool:

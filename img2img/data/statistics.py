@@ -48,6 +48,7 @@ class FileStatistics:
             the key is empty.
         packings: number of files by how they store their values, as JSON; likewise.
         declared: number of files with the value for no data that the configuration declares.
+        flat: number of images that look like label maps; their colours are in `labels`.
     """
 
     files: Counter[Depth] = field(default_factory=Counter)
@@ -64,6 +65,7 @@ class FileStatistics:
     nodata: Counter[str] = field(default_factory=Counter)
     packings: Counter[str] = field(default_factory=Counter)
     declared: int = 0
+    flat: int = 0
 
     def add(self, file: "FileStatistics") -> None:
         """Add all files of another object."""
@@ -75,7 +77,7 @@ class FileStatistics:
             self.names = None
         for name in "files", "channels", "nodata", "packings":
             getattr(self, name).update(getattr(file, name))
-        for name in "alpha", "grey", "gaps", "declared":
+        for name in "alpha", "grey", "gaps", "declared", "flat":
             setattr(self, name, getattr(self, name) + getattr(file, name))
         self.example = file.example | self.example
         self.labels.add(file.labels)
@@ -173,6 +175,7 @@ def statistics_of(
     held = declared is not None and (
         named == declared or bool((picture.pixels == declared).all(axis=2).any())
     )
+    look = Labels.look_of(picture, path)
     return FileStatistics(
         Counter([dtype]),
         Counter([count]),
@@ -186,6 +189,8 @@ def statistics_of(
         trained={} if held_out else counts,
         held_out=counts if held_out else {},
         gaps=int(picture.valid is not None),
+        labels=look or Labels(),
+        flat=int(look is not None),
     )
 
 

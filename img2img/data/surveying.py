@@ -78,7 +78,7 @@ def _stats(found: DataSet) -> Iterator[tuple[str, os.stat_result]]:
 def _key(found: DataSet, sides: Mapping[str, SideConfig]) -> str:
     """A key of everything that a survey depends on."""
     held_out = {item for pair in found.held_out for item in (pair, pair.A, pair.B)}
-    key = sha256(f"{__version__} survey 5".encode())
+    key = sha256(f"{__version__} survey 6".encode())
     for side, each in sides.items():
         if each.is_labels:
             key.update(f"{side} {each.model_dump_json()}".encode())

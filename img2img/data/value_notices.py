@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from img2img.config.classes import MOST_CLASSES
 from img2img.data.domains import SMALL, TAIL, used_range
 from img2img.data.histogram import Histogram, together
 from img2img.data.labels import label_facts, label_notices
@@ -69,6 +70,12 @@ def value_notices(
             yield (
                 f"{side} is grey, saved as RGB: `data.{side}.channels=1` trains on one channel"
                 " instead of three equal ones"
+            )
+        colours = len(known.labels.colours)
+        if known.flat == known.files.total() and 2 < colours <= MOST_CLASSES and side in {"A", "B"}:
+            yield (
+                f"{side} looks like label maps: areas of {colours} colours; if it is,"
+                f" `data.{side}.kind=labels` reads each colour as a class"
             )
         every = together(with_data(known.counts, domain.nodata))
         low, high = (every.percentile(100 * p) for p in (TAIL, 1 - TAIL))

@@ -17,6 +17,7 @@ from img2img.evaluation.results import at_size_of, looked_at
 from img2img.features import FeatureNetwork, MissingFeatures, Supply, feature_network
 from img2img.images import ClassNumbers, Domain, Picture, one_hot, to_tensor
 from img2img.metrics.accumulators import PairMeasures, SetMeasures
+from img2img.metrics.labels import LabelMeasures
 from img2img.metrics.measure import MEASURES, Figure, unmet_need
 from img2img.metrics.sets import LEAST as LEAST_IMAGES
 from img2img.runtime.devices import resolve_device
@@ -99,16 +100,16 @@ class _Measured(NamedTuple):
     """A result and, for pairs, its real image and the measured values.
 
     Attributes:
-        values: the values by measure; see `PairMeasures.measure`.
-        baseline: the same for the untouched input; empty if it cannot be compared.
+        values: the measured values, from `PairMeasures` or `LabelMeasures`.
+        baseline: the same for the untouched input; None if it cannot be compared.
         resized: whether the real image was resized to the size of the result.
         left_out: the share of the pixels that are not measured.
     """
 
     result: Picture
     real: Picture | None = None
-    values: Mapping[str, float | None] = {}
-    baseline: Mapping[str, float | None] = {}
+    values: Any = None
+    baseline: Any = None
     resized: bool = False
     left_out: float = 0
 
@@ -135,7 +136,7 @@ def evaluate(
     )
     paired = images.paired and bool(of_pairs)
     supply = Supply(weights_of(options), bool(options.get("measures")), notifier(options))
-    pairs = PairMeasures(of_pairs if paired else [], supply, device, images.channels)
+    pairs = _pair_measures(images, of_pairs if paired else [], supply, device)
     network = _network(images, of_sets, options, device, missing)
     cache = FeatureCache(network, images.real) if network and options.get("cache", True) else None
     sets = SetMeasures(network, cache.load() if cache else None) if network else None
@@ -153,7 +154,7 @@ def evaluate(
         wanted = at_size_of(result, real, images.names[index], pairing_of(options))
         target = _tensor(wanted, device)
         valid = looked_at(result, wanted, name=images.names[index], device=device)
-        baseline: Mapping[str, float | None] = {}
+        baseline = None
         if images.inputs:
             untouched = _tensor(images.inputs[index].read(), device)
             if untouched.shape == target.shape:
@@ -193,6 +194,14 @@ def evaluate(
             cache.save(sets.real_features())
         figures |= sets.figures(of_sets, seed)
     return Evaluation(figures, tuple(images.names), pairs.missing | missing)
+
+
+def _pair_measures(
+    images: Images, names: Sequence[str], supply: Supply, device: torch.device
+) -> PairMeasures | LabelMeasures:
+    if images.domain is not None and images.domain.classes:
+        return LabelMeasures(names, images.domain.channels)
+    return PairMeasures(names, supply, device, images.channels)
 
 
 def _notes(changes: Sequence[tuple[bool, float]], of_sets: Sequence[str]) -> Iterator[str]:

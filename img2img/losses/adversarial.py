@@ -50,6 +50,12 @@ class Objective(ABC):
 
     needs_real_for_g: ClassVar[bool] = False
     """Whether `g_loss` needs the real logits, which take one more forward pass of the critic."""
+    of_labels: ClassVar[bool] = False
+    """Whether its logits are those of the classes of label maps; see `Discriminator.classes`."""
+
+    def with_labels(self, labels: Tensor) -> "Objective":
+        """The same for images with these label maps, one-hot [N, classes, H, W]."""
+        return self
 
     @abstractmethod
     def d_loss(self, real_logits: Tensor, fake_logits: Tensor, valid: Valid = ALL) -> Tensor:

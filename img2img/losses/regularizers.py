@@ -34,10 +34,16 @@ class Regularizer(ABC):
     """
 
     at: ClassVar[Literal["real", "fake", "both"]] = "both"
+    of_labels: ClassVar[bool] = False
+    """Whether its logits are those of the classes of label maps; see `Discriminator.classes`."""
 
     def __init__(self, *, weight: NonNegative = 10.0, every: Positive = 1) -> None:
         self.weight = weight
         self.every = every
+
+    def with_labels(self, labels: Tensor) -> "Regularizer":
+        """The same for images with these label maps, one-hot [N, classes, H, W]."""
+        return self
 
     @abstractmethod
     def __call__(self, judge: Judge, real: Tensor, fake: Tensor) -> Tensor:

@@ -75,7 +75,9 @@ class PairMeasures:
                 found[f"{name}/{channel}"] = measure(one, other, valid).item()
         return found
 
-    def add(self, values: Mapping[str, float | None], before: Mapping[str, float | None]) -> None:
+    def add(
+        self, values: Mapping[str, float | None], before: Mapping[str, float | None] | None
+    ) -> None:
         """Add the values of an image, from `measure`, and those of its untouched input."""
         for name, value in values.items():
             if value is None:
@@ -83,7 +85,7 @@ class PairMeasures:
                 self.missing[name] = f"needs images of at least {least} pixels per side"
             else:
                 self.values.setdefault(name, []).append(value)
-            if (untouched := before.get(name)) is not None:
+            if before and (untouched := before.get(name)) is not None:
                 self._before[name].append(untouched)
 
     def figures(self, seed: int) -> dict[str, Figure]:

@@ -25,7 +25,8 @@ class Measure:
     """The definition of a measure.
 
     Attributes:
-        of: `pair`: an image against its target, averaged over all images; `set`: a set of images
+        of: `pair`: an image against its target, averaged over all images, or of label maps over
+            all pixels; `set`: a set of images
             against another, by a feature network; `cycle`: an image against itself after
             translation there and back.
         meaning: a short explanation.
@@ -63,8 +64,8 @@ MEASURES: dict[str, Measure] = {
     "lpips": _perceptual("distance between AlexNet features (Zhang et al. 2018)", by_default=True),
     "lpips_vgg": _perceptual("distance between VGG16 features (Zhang et al. 2018)"),
     "perceptual": _perceptual("distance between EfficientNet-Lite0 features, unweighted"),
-    "pixel_accuracy": _labels("of label maps: share of the pixels that have the right class"),
-    "miou": _labels("of label maps: intersection over union, mean of the classes in an image"),
+    "pixel_accuracy": _labels("of label maps: share of all pixels that have the right class"),
+    "miou": _labels("of label maps: intersection over union, mean of the classes of all images"),
     "fid": _of_sets(False, "Frechet distance between features (Heusel et al. 2017)"),
     "kid": _of_sets(False, "kernel distance between features (Binkowski et al. 2018)"),
     "is": _of_sets(True, "Inception Score of the results (Salimans et al. 2016)"),
@@ -108,7 +109,8 @@ class Figure:
         baseline: for measures of pairs, the same measure for the untouched inputs.
         scale: the scale at which a model translated: `native`, `trained`, or the number of images
             at each; None if nothing was translated.
-        channels: for measures of pairs, the same of each channel, by its name; None for RGB.
+        channels: for measures of pairs, the same of each channel, or of each class that occurs, by
+            its name; None for RGB.
         in_units: L1 in the numbers of the files, of each channel; None for others and 8-bit RGB.
     """
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from img2img.features import MIN_SIDE, PerceptualDistance, PyramidName, Supply
 from img2img.images.places import mean_per_image, of_valid, without_invalid
+from img2img.metrics.labels import OF_COUNTS, class_counts
 
 # Smallest sides in pixels: the window of 11 must fit, for MS-SSIM at the smallest of five scales.
 MS_SSIM_SIZE = 176
@@ -66,32 +67,6 @@ def ms_ssim(output: Tensor, target: Tensor, valid: Tensor | None = None) -> Tens
     return similar if valid is None else 1 - of_valid(1 - similar, valid)
 
 
-def pixel_accuracy(output: Tensor, target: Tensor, valid: Tensor | None = None) -> Tensor:
-    """Share of the labelled pixels that have the right class, [N], from one-hot maps.
-
-    Of the channel of one class, the share of its pixels; 1 where it has none.
-    """
-    output, target = (without_invalid(each, valid) for each in (output, target))
-    right, all_of_them = (each.flatten(1).sum(1) for each in (output * target, target))
-    return torch.where(all_of_them > 0, right / all_of_them.clamp(min=1), 1.0)
-
-
-def miou(output: Tensor, target: Tensor, valid: Tensor | None = None) -> Tensor:
-    """Intersection over union of the classes that occur in an image, their mean, [N].
-
-    Of the channel of one class, 1 where neither image has it.
-    """
-    output, target = (without_invalid(each, valid) for each in (output, target))
-    if target.shape[1] > 1:  # unlabelled pixels count for no class
-        output = output * target.sum(1, keepdim=True)
-    both = (output * target).flatten(2).sum(2)
-    either = torch.maximum(output, target).flatten(2).sum(2)
-    there = (either > 0).float()
-    shares = both / either.clamp(min=1)
-    count = there.sum(1)
-    return torch.where(count > 0, (shares * there).sum(1) / count.clamp(min=1), 1.0)
-
-
 class PairMeasure(Protocol):
     """A measure of images [N, C, H, W] against targets, [N].
 
@@ -104,8 +79,6 @@ class PairMeasure(Protocol):
 
 
 PAIRED: dict[str, PairMeasure] = {
-    "pixel_accuracy": pixel_accuracy,
-    "miou": miou,
     "l1": l1,
     "psnr": psnr,
     "ssim": ssim,
@@ -128,6 +101,8 @@ LEAST_SIDE = {
 def pair_measure(name: str, supply: Supply, device: torch.device) -> PairMeasure:
     """The function for a measure of images against their targets.
 
+    For one of label maps, it gives what `OF_COUNTS` computes it from.
+
     Args:
         supply: the source of weights that some measures need.
 
@@ -144,7 +119,7 @@ def pair_measure(name: str, supply: Supply, device: torch.device) -> PairMeasure
             return of_valid(distance(*images), valid).cpu()
 
         return measure
-    return PAIRED[name]
+    return class_counts if name in OF_COUNTS else PAIRED[name]
 
 
 def _each(measure: Callable[..., Tensor], output: Tensor, target: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from img2img.config import Direction
 from img2img.errors import Img2ImgError, ModelFileError, shortened
 from img2img.images.channels import channel_names
 from img2img.images.display import with_views
-from img2img.images.domain import MOST_NOISE, Domain, Name
+from img2img.images.domain import MOST_CLASSES, MOST_NOISE, Domain, Name
 from img2img.networks import Generator, without_storage
 from img2img.networks.norms import (
     ImageStatistics,
@@ -22,6 +22,8 @@ from img2img.networks.norms import (
 
 # The `method` of a model that was not trained by img2img.
 ANOTHER_PROGRAM = "another program"
+# The channels of a discriminator that sees a label map beside another.
+MOST_SEEN = 2 * (MOST_CLASSES + 1)
 # Training images that were enlarged or reduced by more than this are worth a notice.
 SCALE_WORTH_SAYING = 1.25
 
@@ -168,7 +170,7 @@ class DiscriminatorSpec(BaseModel):
 
     architecture: str = Field(description="its name in `img2img list discriminators`")
     arguments: dict[str, Any] = Field(description="arguments it is built with")
-    in_channels: int = Field(gt=0, le=128, description="number of input channels")
+    in_channels: int = Field(gt=0, le=MOST_SEEN, description="number of input channels")
 
 
 @dataclass(frozen=True)

@@ -150,7 +150,7 @@ class DiscriminatorOutput:
     """The output of a discriminator for a batch."""
 
     logits: list[Tensor]
-    """[N, 1, h, w] for each scale; positive means real."""
+    """[N, 1, h, w] for each scale, positive means real; or those of `Discriminator.classes`."""
     features: list[Tensor]
     """The intermediate activations, [N, C, h, w] each, from first to last."""
 
@@ -164,6 +164,9 @@ class Discriminator(nn.Module, ABC):
     """Why it can judge only RGB images; empty: it accepts any channels."""
     mixes_images: bool = True
     """Whether its output for an image depends on other images in the batch."""
+    classes: int = 0
+    """Of label maps: how many classes it tells apart. If there are any, it sees images without
+    their label maps, and gives logits [N, classes + 1, h, w], the last of which are for fakes."""
 
     @abstractmethod
     def forward(self, x: Tensor) -> DiscriminatorOutput:

@@ -79,6 +79,11 @@ def check_parts(config: RunConfig) -> None:
             f"data.direction: {config.method} always learns both directions; choose one when"
             " translating"
         )
+    for side in "AB":
+        if getattr(config.data, side).is_labels and not method.takes_labels:
+            raise ConfigError(
+                f"data.{side}.kind: {config.method} does not work with label maps; pix2pix does"
+            )
     check_names(config.data.augment)
     if config.data.mask is not None and config.critic.augment:
         raise ConfigError.of_key(
@@ -226,6 +231,15 @@ def build_method(
                 f" numbers, which {config.method} does not provide"
             )
     for critic in method.critics.values():
+        parts = {"objective": critic.objective} | {
+            f"regularizers: {name}": part for name, part in critic.regularizers.items()
+        }
+        for key, part in parts.items():
+            if part.of_labels and not critic.discriminator.classes:
+                raise ConfigError(
+                    f"{key}: needs label maps as the input (`data.{given}.kind=labels`), and"
+                    " discriminator.name `segmentation`"
+                )
         least = critic.discriminator.min_size
         if min(size) < least:
             raise ConfigError(

@@ -15,7 +15,8 @@ from img2img.images.display import tensor_shown
 from img2img.images.places import valid_in_both
 from img2img.images.sheets import sheet
 from img2img.metrics.accumulators import SetMeasures
-from img2img.metrics.measure import MEASURES
+from img2img.metrics.labels import OF_COUNTS
+from img2img.metrics.measure import MEASURES, measure_of
 from img2img.metrics.paired import PairMeasure, l1
 from img2img.models.spec import ModelSpec, prepare_for_inference
 from img2img.networks.norms import use_statistics
@@ -126,7 +127,7 @@ class HeldOut:
         return float(spans.pop()) if len(spans) == 1 else None
 
     def measures(self, generators: Mapping[str, nn.Module]) -> dict[str, float]:
-        """The mean of each measure over all images, and the measures of sets; see `measure_names`.
+        """Each measure over all images; see `measure_names`.
 
         With a two-way method, `l1` is the mean of `l1_AtoB` and `l1_BtoA`, and so on. `cycle` is
         the mean L1 distance between images and themselves after translation there and back.
@@ -227,7 +228,14 @@ def _span(counts: Tensor) -> Tensor:
 
 
 def _means(values: Mapping[str, Sequence[Tensor]]) -> dict[str, float]:
-    return {name: torch.cat(list(each)).mean().item() for name, each in values.items()}
+    """The mean over images; of measures of label maps, the value of all images together."""
+    found = {}
+    for name, each in values.items():
+        together = torch.cat(list(each))
+        measure = OF_COUNTS.get(measure_of(name))
+        value = measure[0](together.sum(0)) if measure else together.mean()
+        found[name] = value.item()
+    return found
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from img2img.data.paired import PairedData
 from img2img.data.value_notices import value_facts
 from img2img.errors import ConfigError, DataError
 from img2img.images import Domain
+from img2img.training.build import check_parts
 from tests.conftest import Command, noise
 
 PALETTE = np.array([(0, 0, 0), (128, 64, 128), (220, 20, 60)], np.uint8)
@@ -214,3 +215,65 @@ def test_a_run_on_label_maps_translates_every_form_alike(
 def test_a_mistake_in_the_configuration_names_its_key() -> None:
     with pytest.raises(ConfigError, match=r"data.A.classes: two classes have the index 1"):
         load_config("pix2pix", assignments=["data.A.classes={a: 1, b: 1}"])
+
+
+def drawn(seed: int, smooth: int) -> np.ndarray:
+    """Discs of four colours on a fifth; of the size `smooth` times reduced, with smooth edges."""
+    random, side = np.random.default_rng(seed), 64 * smooth
+    y, x = np.mgrid[:side, :side]
+    image = np.full((side, side, 3), 240, np.uint8)
+    for color in ((200, 30, 40), (20, 90, 200), (30, 160, 60), (250, 200, 0)):
+        centre, radius = random.integers(0, side, 2), side // 4
+        image[(y - centre[0]) ** 2 + (x - centre[1]) ** 2 < radius**2] = color
+    return np.array(Image.fromarray(image).resize((64, 64), Image.Resampling.BOX))
+
+
+def grey_ramp(seed: int) -> np.ndarray:
+    """Few greys, and none of them in areas."""
+    return np.random.default_rng(seed).integers(0, 6, (64, 64), np.uint8) * 40
+
+
+@pytest.mark.parametrize(
+    ("draw", "told"),
+    [
+        (lambda n: drawn(n, 1), True),
+        (lambda n: drawn(n, 1)[..., 0], True),
+        (lambda n: label_map(n, 64), True),
+        (lambda n: drawn(n, 4), False),
+        (lambda n: drawn(n, 4)[..., 0], False),
+        (lambda n: noise(64, 64, n), False),
+        (grey_ramp, False),
+        (lambda n: (label_map(n, 64) > 1).astype(np.uint8) * 255, False),  # a mask
+        (lambda n: drawn(n, 1) if n else drawn(n, 4), False),
+    ],
+    ids=["discs", "grey", "indexes", "smooth", "smooth grey", "noise", "dots", "mask", "mixed"],
+)
+def test_images_that_look_like_label_maps_are_told(
+    draw: Callable[[int], np.ndarray], told: bool, tmp_path: Path, img2img: Command
+) -> None:
+    for side in "AB":
+        (tmp_path / side).mkdir()
+    for number in range(3):
+        Image.fromarray(draw(number)).save(tmp_path / "A" / f"{number}.png")
+        Image.fromarray(noise(64, 64, number)).save(tmp_path / "B" / f"{number}.png")
+    outcome = img2img("data", "check", "--data", tmp_path)
+    assert ("A looks like label maps" in outcome.out + outcome.err) == told
+    assert "B looks like" not in outcome.out + outcome.err
+    outcome = img2img("data", "check", "--data", tmp_path, "--set", "data.A.kind=labels")
+    assert "looks like" not in outcome.out + outcome.err
+
+
+@pytest.mark.parametrize(
+    ("method", "given", "message"),
+    [
+        ("pix2pix", ["augment.color=[{name: ColorJitter}]"], "data.augment.color` changes the"),
+        ("cyclegan", [], "data.A.kind: cyclegan does not work with label maps"),
+    ],
+)
+def test_what_label_maps_cannot_take_is_refused(
+    method: str, given: list[str], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        check_parts(
+            load_config(method, assignments=["data.A.kind=labels", *(f"data.{a}" for a in given)])
+        )

@@ -14,7 +14,9 @@ from img2img.losses import REGULARIZERS, Judge, Regularizer, refuse_batch_norm
 from img2img.registry import Part
 
 NAMES = ["r1", "r2", "gp"]
-every_part = pytest.mark.parametrize("part", list(REGULARIZERS), ids=lambda part: part.name)
+every_part = pytest.mark.parametrize(
+    "part", [REGULARIZERS.find(Component(name=name), "") for name in NAMES], ids=NAMES
+)
 
 
 def regularizer(name: str, **arguments: object) -> Regularizer:

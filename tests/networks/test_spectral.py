@@ -46,6 +46,7 @@ DISCRIMINATORS_WITH_IT: list[dict[str, Any]] = [
     {"name": "pixel", "ndf": 4},
     {"name": "multiscale", "ndf": 4, "n_layers": 1},
     {"name": "residual", "ndf": 4, "n_layers": 1, "minibatch_std": 2},
+    {"name": "segmentation", "ndf": 4, "n_layers": 2},
 ]
 
 

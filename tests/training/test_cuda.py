@@ -10,7 +10,7 @@ from img2img.diffaug import AUGMENTATIONS
 from img2img.losses import OBJECTIVES
 from img2img.runs.log import read_log
 from tests.conftest import Command
-from tests.training.test_toolbox import METHODS, configuration, images, stepper
+from tests.training.test_toolbox import METHODS, configuration, images, of_images, stepper
 
 pytestmark = [
     pytest.mark.gpu,
@@ -19,7 +19,8 @@ pytestmark = [
 
 # What draws no random numbers on the device, so that both devices compute the same.
 SETTINGS = [
-    *((f"objective.name={name}",) for name in (*OBJECTIVES.names(), "r3gan")),
+    *((f"objective.name={name}",) for name in (*of_images(OBJECTIVES), "r3gan")),
+    ("discriminator={name: segmentation, ndf: 4, n_layers: 3}",),
     *((f"regularizers=[{{name: {name}, every: 2}}]",) for name in ("r1", "r2")),
     ("critic={feature_matching: 10, top_k: {share: 0.5, images: 4}}",),
     ("n_critic=2", "optimizer.accumulate=2"),

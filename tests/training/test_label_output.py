@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from PIL import Image
 
 from img2img.losses.labels import CrossEntropy, inverse_frequencies
-from img2img.metrics.paired import miou, pixel_accuracy
+from img2img.metrics.labels import LabelMeasures, class_counts, miou, pixel_accuracy
 from tests.conftest import Command
+from tests.runs import lines
 
 PALETTE = [0, 0, 0, 128, 64, 128, 220, 20, 60]
 
@@ -38,14 +39,39 @@ def test_cross_entropy_by_hand() -> None:
     assert inverse_frequencies(hot([[0, 0]], 3)).tolist() == [1, 0, 0]
 
 
-def test_measures_by_hand() -> None:
+def test_measures_are_of_the_pixels_of_all_images() -> None:
+    """Not means over images: the second has eight times as many pixels, and two of its classes."""
+    pairs = [
+        (hot([[0, 0, 1, 1]]), hot([[0, 0, 0, 1]])),  # output and target
+        (hot([[1] * 24 + [0] * 8]), hot([[1] * 32])),
+    ]
+    measures = LabelMeasures(["pixel_accuracy", "miou"], ["sky", "road", "car"])
+    for output, target in pairs:
+        measures.add(measures.measure(output, target), None)
+    figures = measures.figures(0)
+    # Right are 2 of 3 sky and 25 of 33 road; sky is in 3 + 8 pixels of either map, road in 34.
+    assert figures["pixel_accuracy"].value == pytest.approx(27 / 36)
+    assert figures["pixel_accuracy"].channels == pytest.approx({"sky": 2 / 3, "road": 25 / 33})
+    assert figures["miou"].value == pytest.approx((2 / 11 + 25 / 34) / 2)
+    assert figures["miou"].channels == pytest.approx({"sky": 2 / 11, "road": 25 / 34})
+    assert figures["miou"].per_image == pytest.approx([(2 / 3 + 1 / 2) / 2, (0 + 3 / 4) / 2])
+    low, high = figures["pixel_accuracy"].low, figures["pixel_accuracy"].high
+    assert low == pytest.approx(3 / 4)  # of either image, and so of any mixture
+    assert high == pytest.approx(3 / 4)
+
+
+def test_pixels_without_a_class_or_without_data_do_not_count() -> None:
     target, output = hot([[0, 0, 0, 1]]), hot([[0, 0, 1, 1]])
-    assert pixel_accuracy(output, target).item() == pytest.approx(3 / 4)
-    assert miou(output, target).item() == pytest.approx((2 / 3 + 1 / 2) / 2)
-    each = [miou(output[:, n, None], target[:, n, None]).item() for n in range(3)]
-    assert each == pytest.approx([2 / 3, 1 / 2, 1])
-    target[..., 2] = 0  # unlabelled
-    assert (pixel_accuracy(output, target).item(), miou(output, target).item()) == (1, 1)
+    target[..., 2] = 0
+    counts = class_counts(output, target)[0]
+    assert counts.tolist() == [[2, 1, 0]] * 3
+    assert (pixel_accuracy(counts).item(), miou(counts).item()) == (1, 1)
+    valid = torch.tensor([[[[1.0, 0, 1, 1]]]])
+    assert class_counts(output, hot([[0, 0, 0, 1]]), valid)[0].tolist() == [
+        [1, 1, 0],
+        [2, 1, 0],
+        [1, 2, 0],
+    ]
 
 
 def test_a_run_makes_label_maps_of_images(
@@ -84,8 +110,23 @@ def test_a_run_makes_label_maps_of_images(
     outcome = img2img("evaluate", "--model", run, "--json")
     assert outcome.status == 0, outcome.err
     figures = json.loads(outcome.out)
-    assert 0 < figures["pixel_accuracy"]["value"] <= 1
-    assert figures["miou"]["channels"].keys() == {"sky", "road", "car"}
+    names = figures["miou"]["per_image"]
+    labels, target = [  # from the files
+        np.concatenate(
+            [np.array(Image.open(folder / f"{Path(n).stem}.png")).ravel() for n in names]
+        )
+        for folder in (tmp_path / "o", data / "B")
+    ]
+    shares = [
+        ((labels == n) & (target == n)).sum() / ((labels == n) | (target == n)).sum()
+        for n in range(3)
+    ]
+    assert figures["pixel_accuracy"]["value"] == pytest.approx((labels == target).mean())
+    assert figures["miou"]["value"] == pytest.approx(np.mean(shares))
+    assert [*figures["miou"]["channels"].values()] == pytest.approx(shares)
+    assert figures["pixel_accuracy"]["channels"].keys() == {"sky", "road", "car"}
+    held_out = [line["val/miou"] for line in lines(run) if "val/miou" in line]
+    assert held_out[-1] == pytest.approx(figures["miou"]["value"], rel=1e-5)
 
 
 @pytest.mark.parametrize(

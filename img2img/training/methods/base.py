@@ -47,6 +47,8 @@ class Method(nn.Module, ABC):
     """By domain, two keys of `images`: the translation there and back, and the original."""
     gives_style: ClassVar[bool] = False
     """Whether it provides a style; if not, generators that need one are refused."""
+    takes_labels: ClassVar[bool] = False
+    """Whether `A` or `B` may be label maps."""
     losses: ClassVar[Mapping[str, str]] = {}
     """The lists of distances that it reads from the section `losses`: name and purpose."""
     settings: ClassVar[type[Section]] = Section

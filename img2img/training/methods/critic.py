@@ -4,7 +4,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Self, cast
+from typing import Self, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,8 @@ from img2img.runtime.devices import at_least_float32
 from img2img.training.methods.image_pool import ImagePool
 from img2img.training.methods.loss import Loss, Term
 
+OfLabels = TypeVar("OfLabels", Objective, Regularizer)
+
 # What the mean over feature maps is multiplied by in pix2pixHD.
 FEATURES = 4.0
 
@@ -50,7 +52,8 @@ class Critic(nn.Module):
     """A discriminator with its objective, penalties, augmentations and image pool.
 
     With a condition it sees pairs: condition and image, concatenated along the channels (Isola et
-    al. 2017, equation 1).
+    al. 2017, equation 1). A discriminator of the classes of label maps sees the image alone; its
+    losses are given the label map, which the condition begins with.
 
     Args:
         pool_size: how many fakes to keep and show again instead of new ones, together with their
@@ -109,12 +112,19 @@ class Critic(nn.Module):
             domains: the kinds of images it sees: the condition, if there is one, and the image.
         """
         rgb = all(domain.is_rgb for domain in domains)
+        section, seen = config.discriminator, domains
+        labels = domains[0].classes if len(domains) > 1 else 0
+        if labels and "classes" in DISCRIMINATORS.arguments(section, "discriminator"):
+            section = section.model_copy(update={"classes": labels})
+            seen = domains[1:]
+            if config.critic.augment:
+                raise ConfigError.of_key("critic.augment", "label maps do not follow augmentations")
         return cls(
             DISCRIMINATORS.build(
-                config.discriminator,
+                section,
                 "discriminator",
                 rgb=rgb,
-                in_channels=sum(len(domain.channels) for domain in domains),
+                in_channels=sum(len(domain.channels) for domain in seen),
             ),
             OBJECTIVES.build(config.objective, "objective"),
             config.image_pool,
@@ -165,23 +175,25 @@ class Critic(nn.Module):
         images = len(real) * self.processes
         self.clock.images += images
         real, fake = without_invalid(real, valid.real), without_invalid(fake, valid.fake)
-        seen_real, seen_fake = _seen(real, condition), _seen(fake, condition)
+        seen_real, seen_fake = self._seen(real, condition), self._seen(fake, condition)
         if self.pool is not None:
             seen_fake, valid = self._from_pool(self.pool, seen_fake, valid)
             fake = seen_fake if condition is None else fake
         real_logits, fake_logits = self._both_logits(
             self.augmentations(seen_real), self.augmentations(seen_fake), real_first
         )
+        objective = self._with_labels(self.objective, condition)
         losses = [
-            self.objective.d_loss(r, f, valid)
-            for r, f in zip(real_logits, fake_logits, strict=True)
+            objective.d_loss(r, f, valid) for r, f in zip(real_logits, fake_logits, strict=True)
         ]
         terms = {"adv": Term(_mean(losses))}
         for name, penalty in self.regularizers.items():
             if int(self.clock.updates) % penalty.every == 0:
                 inside = {"real": valid.real, "fake": valid.fake}.get(penalty.at, valid.either)
-                value = penalty(self._judge(condition, inside), real, fake)
+                judge = self._judge(condition, inside, classes=penalty.of_labels)
+                value = self._with_labels(penalty, condition)(judge, real, fake)
                 terms[name] = Term(value, penalty.weight * penalty.every)
+        real_logits, fake_logits = _realness(real_logits), _realness(fake_logits)
         real_logits, fake_logits = _detached(real_logits), _detached(fake_logits)
         for augmentation in self._augmentations():
             augmentation.observe(real_logits, fake_logits, images)
@@ -215,25 +227,25 @@ class Critic(nn.Module):
         real, fake = without_invalid(real, valid.real), without_invalid(fake, valid.fake)
         with _frozen(self.discriminator):
             if not (self.objective.needs_real_for_g or self.feature_matching):
-                seen = self.augmentations(_seen(fake, condition))
+                seen = self.augmentations(self._seen(fake, condition))
                 fake_logits, fake_features = self._logits_and_features(seen)
                 real_logits: list[Tensor | None] = [None] * len(fake_logits)
                 real_features: list[Tensor] = []
             else:
                 # Side by side, both are augmented alike.
                 pair = self.augmentations(
-                    torch.cat([_seen(fake, condition), _seen(real, condition)], 1)
+                    torch.cat([self._seen(fake, condition), self._seen(real, condition)], 1)
                 )
                 seen_fake, seen_real = pair.chunk(2, 1)
                 fake_logits, fake_features = self._logits_and_features(seen_fake)
                 with torch.no_grad():
                     logits, real_features = self._logits_and_features(seen_real)
                 real_logits = [*logits]
+            objective = self._with_labels(self.objective, condition)
             losses = [
-                self.objective.g_loss(r, f, valid)
-                for r, f in zip(real_logits, fake_logits, strict=True)
+                objective.g_loss(r, f, valid) for r, f in zip(real_logits, fake_logits, strict=True)
             ]
-        terms = {"adv": Term(self._of_the_best(losses, fake_logits, valid.fake))}
+        terms = {"adv": Term(self._of_the_best(losses, _realness(fake_logits), valid.fake))}
         if self.feature_matching:
             by_place = condition is not None
             distance = FEATURES * _mean(
@@ -295,11 +307,27 @@ class Critic(nn.Module):
         return [both[0] for both in scales], [both[1] for both in scales]
 
     def _logits_and_features(self, seen: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """Logits [N, 1, h, w] per scale in at least float32, and features in their own type."""
+        """Logits per scale as the objective takes them, in at least float32, and features."""
         output = self.discriminator(seen)
-        return _float32(output.logits), output.features
+        logits = _float32(output.logits)
+        return logits if self.objective.of_labels else _realness(logits), output.features
 
-    def _judge(self, condition: Tensor | None, valid: Tensor | None) -> Judge:
+    def _seen(self, image: Tensor, condition: Tensor | None) -> Tensor:
+        """The input of the discriminator."""
+        if condition is None or self.discriminator.classes:
+            return image
+        return torch.cat([condition, image], 1)
+
+    def _with_labels(self, part: OfLabels, condition: Tensor | None) -> OfLabels:
+        """An objective or a penalty for images with this condition."""
+        classes = self.discriminator.classes
+        return (
+            part if condition is None or not classes else part.with_labels(condition[:, :classes])
+        )
+
+    def _judge(
+        self, condition: Tensor | None, valid: Tensor | None, *, classes: bool = False
+    ) -> Judge:
         """The logits of images, for a penalty; see `compute_penalties_by`.
 
         Only what holds data is varied, and each logit has the weight of its place, such that a
@@ -308,8 +336,9 @@ class Critic(nn.Module):
         (discriminator,) = self._precise
 
         def judge(image: Tensor) -> list[Tensor]:
-            seen = _seen(without_invalid(image, valid), condition)
+            seen = self._seen(without_invalid(image, valid), condition)
             logits = _float32(discriminator(self.augmentations(seen)).logits)
+            logits = logits if classes else _realness(logits)
             return logits if valid is None else [_weighted(each, valid) for each in logits]
 
         return judge
@@ -333,9 +362,12 @@ def _weighted(logits: Tensor, valid: Tensor) -> Tensor:
     return logits * weights / weights.mean((1, 2, 3), keepdim=True).clamp(min=1e-8).sqrt()
 
 
-def _seen(image: Tensor, condition: Tensor | None) -> Tensor:
-    """The input of the discriminator."""
-    return image if condition is None else torch.cat([condition, image], 1)
+def _realness(logits: Sequence[Tensor]) -> list[Tensor]:
+    """Logits [N, 1, h, w] of being real, of those of classes, of which the last is for fakes."""
+    return [
+        each if each.shape[1] == 1 else each[:, :-1].logsumexp(1, keepdim=True) - each[:, -1:]
+        for each in logits
+    ]
 
 
 def _feature_distance(fake: Tensor, real: Tensor, by_place: bool, valid: Valid) -> Tensor:

@@ -32,6 +32,7 @@ class Pix2Pix(Method):
     """
 
     data = PairedData
+    takes_labels = True
     translations: ClassVar = {"AtoB": ("translated", "target")}
     losses: ClassVar = {
         "reconstruction": "distance between the translated image and its target",

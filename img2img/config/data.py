@@ -188,8 +188,16 @@ class SideConfig(Section):
         description="of label maps: index or colour of pixels that belong to no class",
     )
 
+    instances: LocalPath | None = Field(
+        default=None,
+        description="of label maps as the input: folder of instance maps, by the paths and names of"
+        " the label maps; the borders between instances are one more channel",
+    )
+
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
+        if self.instances is not None and not self.is_labels:
+            raise ValueError("`instances` is of label maps; set `kind` to labels")
         if self.kind == "image" and (self.classes or self.ignore is not None):
             raise ValueError("`classes` and `ignore` are of label maps, but `kind` is image")
         for key in ("channels", "range", "nodata") if self.is_labels else ():
@@ -337,7 +345,10 @@ class DataConfig(PairingConfig):
         return self
 
     @model_validator(mode="after")
-    def _colours_of_images(self) -> Self:
+    def _label_maps(self) -> Self:
+        target = self.direction[-1]
+        if getattr(self, target).instances is not None:
+            raise ValueError(f"`data.{target}.instances`: only the input has instances")
         changed = "AB" if self.augment.color_on == "both" else self.direction[0]
         for side in changed if self.augment.color else "":
             if getattr(self, side).is_labels:

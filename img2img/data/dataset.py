@@ -15,7 +15,7 @@ from img2img.data.layouts import (
     find_splits_of_inputs,
     find_splits_of_two,
 )
-from img2img.data.masks import masks_of
+from img2img.data.masks import instances_of, masks_of
 from img2img.data.partners import Proposal
 from img2img.data.problems import Problem
 from img2img.data.samples import Batch, Samples
@@ -106,14 +106,15 @@ class DataSet(ABC):
         return self.with_sources(lambda side, source: source.seen_as(domains[side]))
 
     def masked(self, data: DataConfig) -> Self:
-        """The same set, with the masks and the nodata values that are configured.
+        """The same set, with the masks, instance maps and nodata values that are configured.
 
         Raises:
-            ConfigError: no image has a mask.
+            ConfigError: no image has a mask, or an instance map.
             DataError: the folder of masks has none.
         """
         nodata = {"A": data.A.nodata, "B": data.B.nodata}
-        if data.mask is None and nodata == {"A": None, "B": None}:
+        instances = data.A.instances or data.B.instances
+        if data.mask is None and instances is None and nodata == {"A": None, "B": None}:
             return self
         images: list[tuple[Side, Path]] = []
 
@@ -122,12 +123,14 @@ class DataSet(ABC):
             return source
 
         self.with_sources(seen)
-        mask_of = masks_of(data, images)
+        mask_of, instances_of_image = masks_of(data, images), instances_of(data, images)
 
         def change(side: Side, source: ImageSource) -> ImageSource:
             beside = tuple(replace(each, nodata=nodata[side]) for each in source.beside)
             mask = mask_of(side, source.path)
-            return replace(source, nodata=nodata[side], mask=mask, beside=beside)
+            instances = instances_of_image(side, source.path)
+            source = replace(source, nodata=nodata[side], beside=beside)
+            return replace(source, mask=mask, instances=instances)
 
         return self.with_sources(change)
 

@@ -164,7 +164,8 @@ def as_config(domain: Domain) -> SideConfig:
 
 def _domain(wanted: SideConfig, values: FileStatistics, key: str, range_key: str = "") -> Domain:
     if wanted.is_labels:
-        return label_domain(wanted, values.labels, key)
+        labels = label_domain(wanted, values.labels, key)
+        return labels if wanted.instances is None else labels.with_instances()
     range_key = range_key or f"{key}.range"
     if len(values.files) > 1 and not {*values.files} <= {"uint8", "uint16"}:
         one, other = sorted(values.files)[:2]

@@ -215,7 +215,7 @@ def as_table(domain: Domain) -> SideConfig:
     }
     classes = {
         name: {key: each[number] for key, each in codes.items() if each[number] is not None}
-        for number, name in enumerate(domain.channels)
+        for number, name in enumerate(domain.channels[: domain.classes])
     }
     return SideConfig.model_validate(
         {"kind": "labels", "classes": classes, "ignore": domain.ignore}
@@ -229,7 +229,8 @@ def label_facts(domain: Domain, labels: Labels) -> str:
     names = [f"{name} {100 * share:.2g} %" for name, share in shares.items()]
     listed = ", ".join(names[:_LISTED]) + (", ..." if len(names) > _LISTED else "")
     ignored = "" if domain.ignore is None else f", ignoring {_code(domain.ignore)}"
-    return f"label maps of {domain.classes} classes ({listed}){ignored}"
+    instances = " with instances" if domain.instances else ""
+    return f"label maps of {domain.classes} classes ({listed}){ignored}{instances}"
 
 
 def label_notices(side: str, domain: Domain, labels: Labels) -> Iterator[str]:
@@ -251,7 +252,8 @@ def _shares(domain: Domain, labels: Labels) -> dict[str, float]:
     codes: Iterable[int] = domain.indexes or map(packed, domain.palette or ())
     pixels = [labels.counts[code] for code in (range(domain.classes) if labels.numbers else codes)]
     total = max(1, sum(pixels))
-    return {name: n / total for name, n in zip(domain.channels, pixels, strict=True)}
+    names = domain.channels[: domain.classes]
+    return {name: n / total for name, n in zip(names, pixels, strict=True)}
 
 
 def _code(code: int | tuple[int, int, int]) -> str:

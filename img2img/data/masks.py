@@ -29,9 +29,26 @@ def masks_of(
     """
     if data.mask is None or data.mask == ALPHA:
         return lambda side, path: data.mask
-    folder = Path(data.mask)
+    return _found_in(Path(data.mask), data, images, "data.mask", "a mask")
+
+
+def instances_of(
+    data: DataConfig, images: Iterable[tuple[Side, Path]]
+) -> Callable[[Side, Path], Path | None]:
+    """The same for the instance maps of label maps."""
+    side: Side = data.direction[0]  # type: ignore[assignment]
+    folder = getattr(data, side).instances
+    if folder is None:
+        return lambda side, path: None
+    inputs = [(s, path) for s, path in images if s == side]
+    return _found_in(folder, data, inputs, f"data.{side}.instances", "an instance map")
+
+
+def _found_in(
+    folder: Path, data: DataConfig, images: Iterable[tuple[Side, Path]], key: str, what: str
+) -> Callable[[Side, Path], Path | None]:
     if not folder.is_dir():
-        raise ConfigError.of_key("data.mask", no_folder(folder))
+        raise ConfigError.of_key(key, no_folder(folder))
     known = images_by_name(folder)
     holdout = data.holdout if isinstance(data.holdout, Path) else None
     roots = [root for root in (data.root, data.root_a, data.root_b, holdout) if root is not None]
@@ -50,8 +67,8 @@ def masks_of(
     if not masked:
         first = next(iter(known.values()))[0].relative_to(folder)
         raise ConfigError.of_key(
-            "data.mask",
-            f"no image has a mask in {folder}, where one has the path and name of its image (there"
+            key,
+            f"no image has {what} in {folder}, where one has the path and name of its image (there"
             f" is {first})",
         )
 

@@ -31,6 +31,7 @@ from img2img.images import (
     of_depth,
     probe,
     read_native,
+    with_instances,
 )
 from img2img.runtime.devices import free_memory
 
@@ -159,6 +160,8 @@ def seen_by(
         except ImageError as error:
             raise _of(names, 0, error, domain) from None
     inputs = domain.by_input
+    if domain.instances and len(images) == len(inputs):
+        return _with_instances(domain, images, names)
     if len(images) != len(inputs):
         reason = f"{counted(len(images), 'image')}, but the inputs are {', '.join(inputs)}"
         raise _of(names, 0, ImageError(reason))
@@ -197,6 +200,18 @@ def seen_by(
         view=domain.view,
         channels=domain.channels,
     )
+
+
+def _with_instances(domain: Domain, images: Sequence[Image], names: Sequence[Path]) -> Picture:
+    """A label map and its instances, as `images.with_instances` has them."""
+    number = 0
+    try:
+        labels, instances = (slice_of(image, domain.axis, 0) for image in images)
+        numbered = domain.seen(labels)
+        number = 1
+        return with_instances(numbered, instances)
+    except ImageError as error:
+        raise _of(names, number, error) from None
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from img2img.images import (
     Picture,
     read_native_picture,
     weights_of,
+    with_instances,
 )
 
 Side = Literal["A", "B"]
@@ -49,6 +50,7 @@ class ImageSource:
         unequal: what to do with those whose shapes differ from its own; see `brought_to`.
         labels: whether it is a label map: of a palette, the indexes are read and not the colours.
         nodata: the value of pixels that hold no data, besides what the file says.
+        instances: the file of the instance map of a label map.
         mask: the file of its mask, or `alpha`, its own transparency; see `Picture.mask`.
     """
 
@@ -63,6 +65,7 @@ class ImageSource:
     labels: bool = False
     # Which follow from its path.
     nodata: Number | None = field(default=None, compare=False)
+    instances: Path | None = field(default=None, compare=False)
     mask: Path | Literal["alpha"] | None = field(default=None, compare=False)
 
     @classmethod
@@ -163,9 +166,21 @@ class ImageSource:
 
     def cut(self, whole: Picture) -> Picture:
         """The part of the file's picture that belongs to this source."""
+        wanted = self.domain is not None and self.domain.instances
         if self.domain is not None:
-            whole = seen_by(self.domain, [whole], names=[self.path])
-        return self._half(whole)
+            seen = self.domain.alone if wanted else self.domain
+            whole = seen_by(seen, [whole], names=[self.path])
+        picture = self._half(whole)
+        if self.instances is None:
+            if wanted:
+                raise ImageError.of(self.path, "it has no instance map: set `data.A.instances`")
+            return picture
+        try:
+            both = with_instances(picture, read_native_picture(self.instances, indices=True))
+        except ImageError as error:
+            reason = f"its instance map {self.instances}: {error.reason}"
+            raise ImageError.of(self.path, reason) from None
+        return both if wanted else picture
 
     def _half(self, whole: Picture) -> Picture:
         if self.half is None:

@@ -70,7 +70,7 @@ def _items(found: DataSet) -> Iterator[tuple[str, Item]]:
 def _stats(found: DataSet) -> Iterator[tuple[str, os.stat_result]]:
     for _, item in _items(found):
         for source in item.files:
-            for path in (source.path, source.mask):
+            for path in (source.path, source.mask, source.instances):
                 if isinstance(path, Path):
                     yield str(path.absolute()), path.stat()
 
@@ -87,6 +87,7 @@ def _key(found: DataSet, sides: Mapping[str, SideConfig]) -> str:
         what = f"{item.target} " if isinstance(item, Pair) else ""
         what += " ".join(
             f"{file.half} {file.slice} {file.pages} {file.input} {file.nodata} {file.mask}"
+            f" {file.instances}"
             for each in sources
             for file in each.files
         )

@@ -13,7 +13,7 @@ from img2img.images import Domain, Packing
 def _each(domains: Mapping[str, Domain]) -> dict[str, Domain]:
     """Domains of files, without neighbours: those of several inputs with their names."""
     return {
-        f"{side}:{name}" if name else side: each.alone
+        f"{side}:{name}" if domain.inputs else side: each if each.classes else each.alone
         for side, domain in domains.items()
         for name, each in domain.by_input.items()
     }

@@ -289,7 +289,11 @@ class Translator:
         if len(given) != len(domains):
             raise ImageError(f"{counted(len(given), 'image')}, but the model takes {len(domains)}")
         pictures = [
-            each if isinstance(each, Frames) else _as_picture(each, domain.alone)
+            each
+            if isinstance(each, Frames)
+            else as_label_map(each)
+            if domain.classes
+            else _as_picture(each, domain.alone)
             for each, domain in zip(given, domains, strict=True)
         ]
         slices = self.translate_batch(self.values.views(pictures))

@@ -161,7 +161,10 @@ class ValueConversion:
             view=self.output.view,
             colours=None,
         )
-        return made if picture.normalized else self.file_values(made, picture.pixels.dtype)
+        if picture.normalized:
+            return made
+        dtype = np.uint8 if self.input.classes else picture.pixels.dtype
+        return self.file_values(made, dtype)
 
     def file_values(self, made: Picture, dtype: npt.DTypeLike) -> Picture:
         """A result with black and white at the ends of its type, converted to the file's values.

@@ -32,6 +32,7 @@ from img2img.images.labels import (
     one_hot,
     packed,
     unpacked,
+    with_instances,
 )
 from img2img.images.listing import (
     OURS,
@@ -160,6 +161,7 @@ __all__ = [
     "walk",
     "weights_of",
     "with_alpha_apart",
+    "with_instances",
     "with_pixels",
     "writable_suffixes",
     "write_image",

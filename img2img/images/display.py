@@ -151,8 +151,8 @@ def visible(picture: Picture, size: Size | None = None) -> NDArray[np.uint8]:
     Args:
         size: (height, width) to resize to.
     """
-    if picture.colours and picture.pixels.shape[2] == 1:
-        pixels = picture.colours.of(picture.pixels)
+    if picture.colours and (picture.pixels.shape[2] == 1 or isinstance(picture.colours, ClassNumbers)):
+        pixels = picture.colours.of(picture.pixels[..., :1])
     else:
         pixels = _coloured(_stretched(picture), picture.view)
     if size is not None:
@@ -175,7 +175,7 @@ def tensor_shown(
     view = domain.view if domain is not None else None
     mask = None if valid is None else valid[0].cpu().numpy() > 0
     if domain is not None and domain.classes:
-        numbers = image.argmax(0).cpu().numpy()[..., None].astype(np.uint8)
+        numbers = image[: domain.classes].argmax(0).cpu().numpy()[..., None].astype(np.uint8)
         colours = ClassNumbers(tuple(domain.table.shown))
         return visible(Picture(numbers, valid=mask, colours=colours))
     pixels = to_pixels(image, np.float32)

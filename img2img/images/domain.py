@@ -29,6 +29,7 @@ Axis = Literal["z", "y", "x"]
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 Byte = Annotated[int, Field(ge=0, le=255)]
 
+INSTANCES = "instance borders"
 MOST_CHANNELS = 64
 MOST_CLASSES = 256
 MOST_NOISE = 1024
@@ -87,6 +88,10 @@ class Domain(BaseModel):
         default=None,
         description="of label maps: index or colour of pixels that belong to no class",
     )
+    instances: bool = Field(
+        default=False,
+        description="of label maps: whether the last channel is the borders between instances",
+    )
     alpha: Literal["white"] = Field(
         default="white",
         description="transparency: the network sees the image on white, and the result keeps it",
@@ -120,7 +125,7 @@ class Domain(BaseModel):
         low, high = type_range(given["dtype"])
         ends = {"low": low, "high": high} | dict(given)
         if ends.get("kind") == "labels" and not (ends.get("indexes") or ends.get("palette")):
-            ends["indexes"] = tuple(range(count))
+            ends["indexes"] = tuple(range(count - bool(ends.get("instances"))))
         for key in "low", "high":
             if isinstance(ends[key], int | float):
                 ends[key] = (ends[key],) * min(count, MOST_NOISE)
@@ -131,7 +136,7 @@ class Domain(BaseModel):
         least, most = type_range(self.dtype)
         real = self.dtype.startswith("float")
         kinds = {"image": MOST_CHANNELS, "labels": MOST_CLASSES, "noise": MOST_NOISE}
-        limit = kinds[self.kind]
+        limit = kinds[self.kind] + self.instances
         if not 1 <= len(self.channels) <= limit:
             raise ValueError(f"{len(self.channels)} channels, but 1 to {limit} are supported")
         if len(set(self.channels)) < len(self.channels):
@@ -146,8 +151,9 @@ class Domain(BaseModel):
                 within = "" if real else f", from {least} to {most}"
                 raise ValueError(f"a range in {self.dtype} is low < high{within}")
         for codes in self.indexes, self.palette:
-            if codes is not None and len(codes) != len(self.channels):
-                raise ValueError(f"{len(self.channels)} classes, but {len(codes)} in their table")
+            count = len(self.channels) - self.instances
+            if codes is not None and len(codes) != count:
+                raise ValueError(f"{count} classes, but {len(codes)} in their table")
         if self.nodata is not None and not (real or least <= self.nodata <= most):
             raise ValueError(f"nodata in {self.dtype} is from {least} to {most}")
         if len(self.channels) % (2 * self.neighbours + 1):
@@ -203,9 +209,18 @@ class Domain(BaseModel):
         view = replace(view, channels=view.channels[middle], colormap=own.colormap)
         return self.model_copy(update=changes | ends | {"view": view})
 
+    def with_instances(self) -> "Domain":
+        """Label maps together with the borders between instances."""
+        changes = {"channels": (*self.channels, INSTANCES), "instances": True}
+        ends = {"low": (*self.low, self.low[0]), "high": (*self.high, self.high[0])}
+        return self.model_copy(update=changes | ends)
+
     @property
     def alone(self) -> "Domain":
-        """A slice without its neighbours."""
+        """A slice without its neighbours; a label map without its instances."""
+        if self.instances:
+            kept = {key: getattr(self, key)[:-1] for key in ("channels", "low", "high")}
+            return self.model_copy(update=kept | {"instances": False})
         if not self.neighbours:
             return self
         kept = {key: getattr(self, key)[self.middle] for key in ("channels", "low", "high")}
@@ -238,6 +253,8 @@ class Domain(BaseModel):
     @property
     def by_input(self) -> dict[str, "Domain"]:
         """The domain of each image by its name; one without a name if there are not several."""
+        if self.instances:
+            return {"labels": self, "instances": self}
         if not self.inputs:
             return {"": self}
         names = dict.fromkeys(channel.partition(":")[0] for channel in self.channels)
@@ -246,7 +263,7 @@ class Domain(BaseModel):
     @property
     def is_plain(self) -> bool:
         """Whether it is one picture of one file, without neighbours or other inputs."""
-        return not (self.neighbours or self.inputs)
+        return not (self.neighbours or self.inputs or self.instances)
 
     @property
     def is_rgb(self) -> bool:
@@ -256,7 +273,7 @@ class Domain(BaseModel):
     @property
     def classes(self) -> int:
         """How many classes a label map has; 0 for images."""
-        return len(self.channels) if self.kind == "labels" else 0
+        return len(self.channels) - self.instances if self.kind == "labels" else 0
 
     @property
     def table(self) -> ClassTable:

@@ -250,9 +250,41 @@ def distinct(index: int) -> Color:
 def one_hot(numbers: Pixels, classes: int, valid: npt.NDArray[np.bool_] | None = None) -> Pixels:
     """Class numbers (height, width, 1) as float32 (height, width, classes): 1 for the class.
 
-    Where there is no data, all are 0.
+    Where there is no data, all are 0. Of instances, if there are any, the borders are one more.
     """
+    numbers, instances = numbers[..., :1], numbers[..., 1:]
     hot: npt.NDArray[Any] = (numbers == np.arange(classes, dtype=numbers.dtype)).astype(np.float32)
     if valid is not None:
         hot *= valid[..., None]
-    return hot
+    return np.dstack([hot, borders(instances[..., 0])]) if instances.size else hot
+
+
+def with_instances(labels: Picture, instances: Picture) -> Picture:
+    """Class numbers with a second channel, the numbers of instances; both uint16.
+
+    Raises:
+        ImageError: the instance map has another size, or is none.
+    """
+    if instances.size != labels.size:
+        shapes = ["{1} x {0}".format(*each.size) for each in (instances, labels)]
+        raise ImageError(f"{shapes[0]} pixels, but its label map has {shapes[1]}")
+    codes, _ = codes_of(instances)
+    found, numbers = np.unique(codes, return_inverse=True)
+    if len(found) > 1 << 16:
+        raise ImageError(f"{len(found)} values, but an instance map has at most 65536 instances")
+    both = [labels.pixels.astype(np.uint16), numbers.reshape(codes.shape).astype(np.uint16)]
+    return replace(labels, pixels=np.dstack(both))
+
+
+def borders(instances: Pixels) -> npt.NDArray[np.float32]:
+    """1 where one of the four neighbours is of another instance (Wang et al. 2018, section 3.3)."""
+    found = np.zeros(instances.shape, np.float32)
+    across, down = instances[:, 1:] != instances[:, :-1], instances[1:] != instances[:-1]
+    for part, differs in (
+        (found[:, 1:], across),
+        (found[:, :-1], across),
+        (found[1:], down),
+        (found[:-1], down),
+    ):
+        part[differs] = 1
+    return found

@@ -147,6 +147,9 @@ def resolve(
         for side, domain in (domains or {}).items()
         if domain.kind != "noise"  # for which there are no files
     }
+    for side, section in sides.items():
+        if (instances := getattr(config.data, side).instances) is not None:
+            sides[side] = section.model_copy(update={"instances": instances.resolve()})
     smallest = smallest_size(crop_size, config.data.grow)
     arguments = GENERATORS.arguments(config.generator, "generator")
     generator = GENERATORS.find(config.generator, "generator").factory

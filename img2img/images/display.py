@@ -151,7 +151,9 @@ def visible(picture: Picture, size: Size | None = None) -> NDArray[np.uint8]:
     Args:
         size: (height, width) to resize to.
     """
-    if picture.colours and (picture.pixels.shape[2] == 1 or isinstance(picture.colours, ClassNumbers)):
+    if picture.colours and (
+        picture.pixels.shape[2] == 1 or isinstance(picture.colours, ClassNumbers)
+    ):
         pixels = picture.colours.of(picture.pixels[..., :1])
     else:
         pixels = _coloured(_stretched(picture), picture.view)

@@ -109,7 +109,7 @@ def shown_of(domains: Mapping[str, Domain]) -> str:
     texts = {name: _shown_of(domain) for name, domain in domains.items()}
     if len({*texts.values()}) == 1:
         return next(iter(texts.values()))
-    named = (f"{name}: {text or 'whole range'}" for name, text in texts.items())
+    named = (f"{name}: {text or ', '.join(domains[name].channels)}" for name, text in texts.items())
     return "; ".join(named)
 
 

@@ -114,6 +114,6 @@ def test_what_pages_say_of_it() -> None:
     stretched = "red, green, blue, from the 2nd to the 98th percentile"
     assert shown_of({"input": bands, "result": bands}) == stretched
     assert shown_of({"A": bands, "B": heat}) == f"A: {stretched}; B: t2m in turbo"
-    assert shown_of({"A": labels, "B": rgb}) == "A: colours of the classes; B: whole range"
+    assert shown_of({"A": labels, "B": rgb}) == "A: colours of the classes; B: R, G, B"
     five = Domain.of_type("uint8", 5)
     assert shown_of({"A": five, "B": five}) == "1, 2, 3"

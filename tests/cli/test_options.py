@@ -71,7 +71,7 @@ LINES = [
     "evaluate $pairs/A $pairs/B --measures l1 --csv t.csv --fail-above l1=1 --fail-below l1=0",
     "evaluate $pairs/A $pairs/B --measures psnr --cache --input $pairs/A",
     "evaluate $pairs/A $pairs/B --measures psnr --no-cache",
-    "evaluate $pairs/A $pairs/B --measures l1 --match case --unequal stretch",
+    "evaluate $pairs/A $pairs/B --measures l1 --match case --unequal stretch --pages slices",
     "evaluate --model $run --data $pairs --measures l1 --pairs $here/pairs.csv",
     "evaluate --model $run --data $here/side --measures l1 --side-by-side",
     "evaluate --model $run --data-a $pairs/A --data-b $pairs/B --measures l1",

@@ -14,6 +14,7 @@ import pytest
 from img2img import cli
 from img2img.cli.app import main
 from img2img.cli.lasting import lasting_output
+from img2img.cli.output import console
 
 Command = Callable[..., Any]
 
@@ -105,3 +106,11 @@ def test_warnings_of_img2img_are_notes_and_others_are_as_usual(
         (UserWarning, "x.py"),
         (RuntimeWarning, own),
     ]
+
+
+def test_a_table_that_nobody_reads_to_its_end_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "quiet", False)  # which stays as it is set
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as stream:
+        assert run_into(stream, monkeypatch, "list", "generators") == 0

@@ -322,6 +322,9 @@ def test_on_a_terminal_there_is_a_table(
     for row in (r"translated\b.*\b1 \(.* images/s", r"failed\b.*\b1\b", r"results\b.*\[bold\]out"):
         assert re.search(row, outcome.out)
     assert "gallery/index.html" in outcome.out
+    again = translate("in", "[bold]out", "--gallery", "--skip-existing")
+    assert re.search(r"skipped\b.*\b1, already there", again.out)
+    assert re.search(r"translated\b.*\b0 \(", again.out)
 
 
 def test_kinds_that_are_not_read_are_noted(

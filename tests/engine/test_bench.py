@@ -42,6 +42,16 @@ def test_what_goes_on_is_said(img2img: Command, tiny_run: Path) -> None:
         assert line.startswith(f"note: {words}")
 
 
+def test_on_a_terminal_it_is_said_in_one_line(
+    img2img: Command, tiny_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    outcome = img2img("bench", tiny_run, "--size", 16, "--batch", 1, "--backend", "eager")
+    assert outcome.status == 0
+    assert "ms alone" in outcome.out
+    assert "note: " not in outcome.err
+
+
 def test_mistakes_reach_the_one_who_asked(img2img: Command, tiny_run: Path, tmp_path: Path) -> None:
     for words in ([tmp_path / "none"], [tiny_run, "--backend", "nosuch"]):
         outcome = img2img("bench", *words)

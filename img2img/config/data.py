@@ -147,7 +147,7 @@ class SideConfig(Section):
     )
     nodata: int | float | None = Field(
         default=None,
-        description="value of pixels that hold no data; null: the one that a file names, if any;"
+        description="value of pixels that hold no data; null: the one that the files name, if any;"
         " NaN always means no data",
     )
     show: Show = Field(

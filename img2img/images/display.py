@@ -29,7 +29,8 @@ STRETCH = (2.0, 98.0)
 GREY = "grey"
 # Width of the stripes in pixels, and their two greys.
 _STRIPE, _STRIPES = 4, (96, 160)
-_RGB_NAMES = (("red", "r"), ("green", "g"), ("blue", "b"))
+# The last are bands of Sentinel-2.
+_RGB_NAMES = (("red", "r", "b04"), ("green", "g", "b03"), ("blue", "b", "b02"))
 # One is grey or has a colour map, two are red and green, three are RGB.
 _MOST = 3
 

@@ -29,6 +29,7 @@ def test_which_channels_are_shown() -> None:
     assert channels_shown(("grey",)) == (1,)
     assert channels_shown(("phase", "dapi")) == (1, 2)
     assert channels_shown(("nir", "Blue", "Green", "Red")) == (4, 3, 2)
+    assert channels_shown(("B01", "B02", "B03", "B04", "B08")) == (4, 3, 2)
     assert channels_shown([str(n) for n in range(13)]) == (1, 2, 3)
 
 

@@ -107,16 +107,15 @@ class ClassTable:
         """Class numbers (height, width, 1) as indexes of the files, and their colours.
 
         Where there is no data, it is the ignored index, or one that no class has: the third of what
-        is returned; None: there is neither.
+        is returned; None: there is neither, and it is 0.
         """
         indexes = self._listed()
         colours = dict(zip(indexes, self.shown, strict=True))
         dtype = np.uint8 if max(indexes) < 256 else np.uint16
         pixels = np.asarray(indexes, dtype)[numbers]
-        ignored = self.ignore if isinstance(self.ignore, int) else None
+        free = next((n for n in range(255, 0, -1) if n not in indexes), None)
+        ignored = self.ignore if isinstance(self.ignore, int) else free
         if valid is not None:
-            if ignored is None:
-                ignored = next((n for n in range(255, 0, -1) if n not in indexes), None)
             pixels = np.where(valid[..., None], pixels, dtype(ignored or 0))
             if ignored is not None:
                 colours.setdefault(ignored, UNLABELLED)

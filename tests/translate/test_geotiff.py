@@ -1,6 +1,7 @@
 """GeoTIFF from the files of a satellite team to results, compared by rasterio."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -462,3 +463,23 @@ def test_a_run_knows_nodata_and_units(tmp_path: Path, train: Command, img2img: C
             assert (file.nodata, file.scales, file.units) == (0, KELVIN.scales, ("K",))
             assert (file.dataset_mask()[-8:, -8:] == 0).all()
             assert file.dataset_mask()[:-8].all()
+
+
+def test_gaps_in_later_rows_leave_earlier_ones(tmp_path: Path) -> None:
+    """A mask that begins below is one of all rows."""
+    from img2img.images import open_rows, write_rows
+
+    pixels = np.ascontiguousarray(np.moveaxis(numbers(2), 0, 2))
+    valid = np.ones((64, 64), bool)
+    valid[30:40, 5:9] = False
+    header = read_native_picture(write(tmp_path / "a.tif", numbers(2))).header
+    picture = Picture(pixels, valid=valid, header=header)
+    with write_rows(tmp_path / "b.tif", picture.rows(0, 0), (64, 64), np.uint16) as writer:
+        for top in range(0, 64, 16):
+            rows = picture.rows(top, top + 16)
+            assert rows.valid is not None
+            writer.write(replace(rows, valid=None) if rows.valid.all() else rows)
+    with rasterio.open(tmp_path / "b.tif") as file:
+        np.testing.assert_array_equal(file.dataset_mask() > 0, valid)
+    with open_rows(tmp_path / "b.tif") as reader:
+        assert reader.read(0, 16).valid is None

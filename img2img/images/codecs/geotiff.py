@@ -27,7 +27,7 @@ from img2img.images.codecs.facts import FileFacts
 from img2img.images.codecs.tiff import describe, is_tiff, tags_of_first
 from img2img.images.depths import Depth
 from img2img.images.packing import Packing
-from img2img.images.picture import Colours, Frames, Header, Picture, Size
+from img2img.images.picture import Colours, Frames, Header, Picture, Size, bands
 
 # Sets of tags, of which each ties pixels to the ground: scale and tie; matrix; keys to a system.
 _GEOGRAPHIC = ({33550, 33922}, {34264}, {34735})
@@ -166,6 +166,7 @@ class _Bands:
     nodata: float | None
     packing: Packing | None
     at: int = 0
+    masked: bool = False
 
     def write(self, rows: Picture) -> None:
         height, width = rows.size
@@ -177,9 +178,21 @@ class _Bands:
         if rows.alpha is not None:
             pixels = np.dstack([pixels, rows.alpha])
         self.file.write(np.ascontiguousarray(np.moveaxis(pixels, 2, 0)), window=window)
-        if self.nodata is None and rows.valid is not None and pixels.dtype.kind != "f":
-            self.file.write_mask(rows.valid, window=window)
+        if self.nodata is None and pixels.dtype.kind != "f":
+            self._write_mask(rows, window)
         self.at += height
+
+    def _write_mask(self, rows: Picture, window: Any) -> None:
+        """The mask, from the first rows with gaps on; those above it hold data."""
+        height, width = rows.size
+        if rows.valid is not None and not self.masked:
+            self.masked = True
+            for part in bands(self.at, width) if self.at else ():
+                above = np.ones((part.stop - part.start, width), bool)
+                self.file.write_mask(above, window=((part.start, part.stop), (0, width)))
+        if self.masked:
+            valid = np.ones((height, width), bool) if rows.valid is None else rows.valid
+            self.file.write_mask(valid, window=window)
 
 
 class _File:
@@ -240,9 +253,9 @@ class _File:
             ImageError: by a scale or an offset that is no number, or a scale of 0.
         """
         file = self._file
-        bands = [band for band in range(file.count) if band != self._alpha]
+        own = [band for band in range(file.count) if band != self._alpha]
         scales, offsets, units = (
-            [each[band] for band in bands] for each in (file.scales, file.offsets, file.units)
+            [each[band] for band in own] for each in (file.scales, file.offsets, file.units)
         )
         for band, (scale, offset) in enumerate(zip(scales, offsets, strict=True), start=1):
             if not (np.isfinite([scale, offset]).all() and scale):

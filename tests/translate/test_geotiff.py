@@ -450,19 +450,17 @@ def test_a_run_knows_nodata_and_units(tmp_path: Path, train: Command, img2img: C
         write(tmp_path / f"set/A/{n}.tif", numbers(4), nodata=0)
         write(tmp_path / f"set/B/{n}.tif", numbers(1), KELVIN)
     assert train(tmp_path / "run", "--data", tmp_path / "set").status == 0
+    given, out = tmp_path / "set/A", tmp_path / "out"
+    translated = img2img("translate", "-m", tmp_path / "run", "--input", given, "--output", out)
+    assert translated.status == 0, translated.err
+    with rasterio.open(out / "1.tif") as file:
+        assert (file.nodata, file.scales, file.units) == (0, KELVIN.scales, ("K",))
+        assert (file.dataset_mask()[-8:, -8:] == 0).all()
+        assert file.dataset_mask()[:-8].all()
     assert img2img("export", tmp_path / "run", "--output", tmp_path / "m.onnx").status == 0
     for model in (tmp_path / "run", tmp_path / "m.onnx"):
         spec = Translator.load(model).spec
         assert (spec.input.nodata, spec.output.packing) == (0, KELVIN)
-        out = tmp_path / f"out-{model.name}"
-        translated = img2img(
-            *("translate", "--model", model, "--input", tmp_path / "set/A", "--output", out)
-        )
-        assert translated.status == 0, translated.err
-        with rasterio.open(out / "1.tif") as file:
-            assert (file.nodata, file.scales, file.units) == (0, KELVIN.scales, ("K",))
-            assert (file.dataset_mask()[-8:, -8:] == 0).all()
-            assert file.dataset_mask()[:-8].all()
 
 
 def test_gaps_in_later_rows_leave_earlier_ones(tmp_path: Path) -> None:

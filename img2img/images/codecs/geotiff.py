@@ -25,9 +25,9 @@ from img2img.images.codecs.base import (
 )
 from img2img.images.codecs.facts import FileFacts
 from img2img.images.codecs.tiff import describe, is_tiff, tags_of_first
-from img2img.images.depths import Depth
+from img2img.images.depths import Depth, bands
 from img2img.images.packing import Packing
-from img2img.images.picture import Colours, Frames, Header, Picture, Size, bands
+from img2img.images.picture import Colours, Frames, Header, Picture, Size
 
 # Sets of tags, of which each ties pixels to the ground: scale and tie; matrix; keys to a system.
 _GEOGRAPHIC = ({33550, 33922}, {34264}, {34735})

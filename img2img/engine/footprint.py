@@ -138,7 +138,8 @@ def batch_pixels(generator: Generator, most: int, *, channels: int = 3) -> int:
     multiple = generator.size_multiple
     side = -(-max(_SMALL, generator.min_size) // multiple) * multiple
     # Computed, which takes less time than the modules that torch imports for tensors without data.
-    small = torch.zeros(1, channels, side, side, dtype=next(generator.parameters()).dtype)
+    weight = next(generator.parameters())  # without data where another program computes
+    small = torch.zeros(1, channels, side, side, dtype=weight.dtype, device=weight.device)
     one = _peak(generator, lambda: generator(small))
     return int(most * side**2 / (_WITH_COPIES * one))
 

@@ -42,7 +42,7 @@ REFUSED = {
     "train pix2pix --data $pairs --set data.A.range=[[0,9],[0,9]]": "2 ranges, but 3 channels",
     "train pix2pix --data $pairs --set data.A.range=[300,400]": "outside the range of uint8 files",
     "train pix2pix --data $pairs"
-    " --set 'data.augment.color=[{name: ToGray, num_output_channels: 1}]'": "ToGray changes how many channels",
+    " --set 'data.augment.color=[{name: ToGray, num_output_channels: 1}]'": "ToGray changes",
     "train pix2pix --config $here": "cannot read",
     "import $here/in -o m.safetensors": "no checkpoints like latest_net_G.pth",
 }

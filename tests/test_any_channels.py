@@ -1,6 +1,7 @@
 """A model of five channels of 16 bits to two of floating-point numbers, used as any other is."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -247,7 +248,10 @@ def test_an_augmentation_of_colour_names_what_to_take(
     scenes: Path, tmp_path: Path, train: Command
 ) -> None:
     augment = "critic.augment=[{name: diffaugment%s}]"
-    given = (tmp_path / "run", "--data", scenes, "--max-steps", 1, "--set")
+    for side in "AB":  # without the image that has gaps
+        shutil.copytree(scenes / side, tmp_path / "data" / side)
+        (tmp_path / "data" / side / "0.tif").unlink()
+    given = (tmp_path / "run", "--data", tmp_path / "data", "--max-steps", 1, "--set")
     refused = train(*given, augment % "")
     assert refused.status == 2
     assert "take `levels` instead of `color`" in refused.err

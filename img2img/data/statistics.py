@@ -49,6 +49,7 @@ class FileStatistics:
         packings: number of files by how they store their values, as JSON; likewise.
         declared: number of files with the value for no data that the configuration declares.
         flat: number of images that look like label maps; their colours are in `labels`.
+        flat_colours: the number of colours of each of these, added up.
     """
 
     files: Counter[Depth] = field(default_factory=Counter)
@@ -66,6 +67,7 @@ class FileStatistics:
     packings: Counter[str] = field(default_factory=Counter)
     declared: int = 0
     flat: int = 0
+    flat_colours: int = 0
 
     def add(self, file: "FileStatistics") -> None:
         """Add all files of another object."""
@@ -77,7 +79,7 @@ class FileStatistics:
             self.names = None
         for name in "files", "channels", "nodata", "packings":
             getattr(self, name).update(getattr(file, name))
-        for name in "alpha", "grey", "gaps", "declared", "flat":
+        for name in "alpha", "grey", "gaps", "declared", "flat", "flat_colours":
             setattr(self, name, getattr(self, name) + getattr(file, name))
         self.example = file.example | self.example
         self.labels.add(file.labels)
@@ -191,6 +193,7 @@ def statistics_of(
         gaps=int(picture.valid is not None),
         labels=look or Labels(),
         flat=int(look is not None),
+        flat_colours=0 if look is None else len(look.colours),
     )
 
 

@@ -71,8 +71,10 @@ def value_notices(
                 f"{side} is grey, saved as RGB: `data.{side}.channels=1` trains on one channel"
                 " instead of three equal ones"
             )
-        colours = len(known.labels.colours)
-        if known.flat == known.files.total() and 2 < colours <= MOST_CLASSES and side in {"A", "B"}:
+        colours, images = len(known.labels.colours), known.files.total()
+        # The colours of classes are those of several images.
+        recur = known.flat_colours >= min(2, images) * colours
+        if known.flat == images and 2 < colours <= MOST_CLASSES and recur and side in {"A", "B"}:
             yield (
                 f"{side} looks like label maps: areas of {colours} colours; if it is,"
                 f" `data.{side}.kind=labels` reads each colour as a class"

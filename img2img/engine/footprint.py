@@ -134,13 +134,19 @@ def tile_that_fits(size: Size, free: int, *, whole: int, out_channels: int = 3) 
 
 
 def batch_pixels(generator: Generator, most: int, *, channels: int = 3) -> int:
-    """Total pixels of small pictures that can run together in `most` bytes, on a CPU."""
+    """Total pixels of small pictures that can run together in `most` bytes, on a CPU.
+
+    0 if the network fails.
+    """
     multiple = generator.size_multiple
     side = -(-max(_SMALL, generator.min_size) // multiple) * multiple
     # Computed, which takes less time than the modules that torch imports for tensors without data.
     weight = next(generator.parameters())  # without data where another program computes
     small = torch.zeros(1, channels, side, side, dtype=weight.dtype, device=weight.device)
-    one = _peak(generator, lambda: generator(small))
+    try:
+        one = _peak(generator, lambda: generator(small))
+    except (RuntimeError, MemoryError):
+        return 0  # each picture alone, of which it will then be said
     return int(most * side**2 / (_WITH_COPIES * one))
 
 

@@ -137,12 +137,12 @@ def _train(config: RunConfig, session: Session, resume: bool) -> Summary:
 
 def _new_method(config: RunConfig, data: TrainingData, session: Session) -> Method:
     """The networks, with their first weights drawn by the seed."""
+    torch.manual_seed(config.seed)
+    method = build_method(config, data.crop_size, data.domains)
     if data.gaps and config.critic.augment:
         raise ConfigError.of_key(
             "critic.augment", "would move pixels that hold no data into view; set it to []"
         )
-    torch.manual_seed(config.seed)
-    method = build_method(config, data.crop_size, data.domains)
     several = session.processes.count > 1
     if several and any(isinstance(m, BatchNorm2d) for m in method.modules()):
         if config.device == "cuda":

@@ -245,8 +245,20 @@ def grey_ramp(seed: int) -> np.ndarray:
         (grey_ramp, False),
         (lambda n: (label_map(n, 64) > 1).astype(np.uint8) * 255, False),  # a mask
         (lambda n: drawn(n, 1) if n else drawn(n, 4), False),
+        (lambda n: drawn(n, 1) ^ np.uint8(37 * n), False),
     ],
-    ids=["discs", "grey", "indexes", "smooth", "smooth grey", "noise", "dots", "mask", "mixed"],
+    ids=[
+        "discs",
+        "grey",
+        "indexes",
+        "smooth",
+        "smooth grey",
+        "noise",
+        "dots",
+        "mask",
+        "mixed",
+        "colours of its own",
+    ],
 )
 def test_images_that_look_like_label_maps_are_told(
     draw: Callable[[int], np.ndarray], told: bool, tmp_path: Path, img2img: Command
